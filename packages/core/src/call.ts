@@ -1,0 +1,171 @@
+/**
+ * The vocabulary of the guard: a tool call, what is decided about it, and what became of it.
+ * Everything here is plain data; times are UTC milliseconds, amounts are integers of 1/1,000,000.
+ */
+
+/** A JSON value. Numbers are finite doubles. */
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
+
+/** Hints a tool's author gives about it. Anyone may lie here: rules may tighten on them, never loosen alone. */
+export interface ToolAnnotations {
+  readonly title?: string;
+  readonly readOnlyHint?: boolean;
+  readonly destructiveHint?: boolean;
+  readonly idempotentHint?: boolean;
+  readonly openWorldHint?: boolean;
+}
+
+export interface ToolRef {
+  /** Name of the server in *our* configuration, never what the server calls itself. */
+  readonly server?: string;
+  readonly name: string;
+  /** SHA-256 hex of the tool's declared schema, when the adapter knows it. */
+  readonly schema?: string;
+  readonly annotations?: ToolAnnotations;
+}
+
+/** One intended invocation of a tool, as an adapter hands it to the guard. All of it may be attacker-controlled. */
+export interface ToolCall {
+  readonly tool: ToolRef;
+  /** Parsed arguments. The guard copies them once; the tool runs with exactly that copy. */
+  readonly args: unknown;
+  /** Defaults to the guard's own session. */
+  readonly session?: string;
+  /** On whose behalf the agent acts. */
+  readonly principal?: string;
+  /** The framework's id of this call. Without it repeats cannot be recognised. */
+  readonly id?: string;
+  /** What tells a new turn from a re-run of the same one (LangChain: id of the AI message; AI SDK: message count). */
+  readonly turn?: string;
+  /** What this call costs, in units of 1/1,000,000; budgets see it as `cost`. */
+  readonly cost?: number;
+  /** Raised by an adapter when a retry middleware tries again after an error; starts at 1. */
+  readonly attempt?: number;
+}
+
+export type Mode = 'audit' | 'confirm' | 'enforce';
+export type Effect = 'allow' | 'deny' | 'require_approval';
+
+/** Reason codes the engine itself gives. A policy may name its own in the same style. */
+export const REASON_CODES = [
+  'POLICY_ALLOW_LOW_RISK',
+  'POLICY_DENY_HIGH_RISK',
+  'POLICY_REQUIRE_APPROVAL_HIGH_VALUE',
+  'POLICY_DEFAULT_ALLOW',
+  'POLICY_DEFAULT_DENY',
+  'POLICY_DEFAULT_REQUIRE_APPROVAL',
+  'POLICY_DENY_OWN_FILES',
+  'POLICY_EVALUATION_FAILED',
+  'BUDGET_EXCEEDED_AGENT_RATE',
+  'BUDGET_EXCEEDED_TOOL_RATE',
+  'BUDGET_EXCEEDED_SESSION_RATE',
+  'BUDGET_EXCEEDED_PRINCIPAL_RATE',
+  'BUDGET_EVALUATION_FAILED',
+  'APPROVAL_GRANTED',
+  'APPROVAL_DENIED',
+  'APPROVAL_EXPIRED',
+  'APPROVAL_PROCESS_FAILED',
+  'APPROVAL_BINDING_MISMATCH',
+  'APPROVAL_ALREADY_USED',
+  'ARGUMENTS_INVALID',
+  'MESSAGE_INVALID',
+  'REDACTION_FAILED',
+  'MONITOR_FAILED',
+  'TOOL_PIN_CHANGED',
+  'SESSION_HALTED',
+  'CALL_CANCELLED',
+  'CALL_IN_PROGRESS',
+  'CALL_ALREADY_RUN',
+  'CALL_OUTCOME_UNKNOWN',
+  'LEDGER_WRITE_FAILED_DECISION',
+  'LEDGER_QUEUE_FULL',
+  'INTERNAL_ERROR',
+] as const;
+export type BuiltInReasonCode = (typeof REASON_CODES)[number];
+/** A built-in code or one a policy named. */
+export type ReasonCode = BuiltInReasonCode | (string & {});
+
+/** Where another entry stands: `of` is its 0-based leaf index, `leaf` its RFC 6962 leaf hash in hex. */
+export interface EntryRef {
+  readonly of: number;
+  readonly leaf: string;
+}
+
+/** Terms under which a human answers. */
+export interface ApprovalTerms {
+  readonly ttlMs: number;
+  /** How many distinct approvers must approve. */
+  readonly quorum: number;
+  /** Names of the approvers who may answer; absent = any authenticated approver. */
+  readonly approvers?: readonly string[];
+}
+
+/** What was decided, as returned to callers. */
+export interface Decision {
+  readonly effect: Effect;
+  /** What policy said, whatever the mode made of it. */
+  readonly would: Effect;
+  readonly reasonCode: ReasonCode;
+  /** For people. Redacted, at most `MAX_REASON_CHARS`. */
+  readonly reason?: string;
+  readonly rule?: string;
+}
+
+export interface RedactionFinding {
+  /** What it looked like: `jwt`, `aws-access-key`, `key-name` ... */
+  readonly kind: string;
+  /** JSON pointer into the arguments. */
+  readonly pointer: string;
+}
+
+export type OutcomeStatus = 'success' | 'error' | 'cancelled';
+
+/** What became of a permitted call. `result` and `error` are redacted before they are kept. */
+export interface Outcome {
+  readonly status: OutcomeStatus;
+  readonly result?: unknown;
+  readonly error?: unknown;
+}
+
+/** The right to run one decided call once. */
+export interface Permit {
+  readonly kind: 'permit';
+  readonly callId: string;
+  readonly decision: Decision;
+  readonly entry: EntryRef;
+  /** Exactly the arguments that were decided on: a private copy. Run these, not the framework's object. */
+  readonly args: unknown;
+  /** Runs `fn` inside the scope that names this call (`currentCall()`). Does not settle. */
+  within<T>(fn: () => T): T;
+  /**
+   * Records the outcome. Rides with the next commit (at most 20 ms later) unless `durable`.
+   * @throws {CountersignError} `PERMIT_ALREADY_SETTLED`; never because the ledger failed: that goes to `onError`.
+   */
+  settle(outcome: Outcome, options?: { readonly durable?: boolean }): Promise<void>;
+}
+
+/** A call that must not run. */
+export interface Refusal {
+  readonly kind: 'refusal';
+  readonly callId: string;
+  readonly decision: Decision;
+  /** Where the refusal stands in the ledger; absent when the ledger could not be written. */
+  readonly entry?: EntryRef;
+  /** For `CALL_ALREADY_RUN`: how the earlier run ended. */
+  readonly earlier?: OutcomeStatus;
+}
+
+/** A call that waits for a human. Re-enter `authorize` with the same call after the answer. */
+export interface Pending {
+  readonly kind: 'pending';
+  readonly callId: string;
+  readonly decision: Decision;
+  readonly approvalId: string;
+  readonly expiresAtMs: number;
+  /** The shown view of the arguments, for a prompt. */
+  readonly shown: Json;
+}
+
+export type Authorization = Permit | Refusal | Pending;
+
+export const MAX_REASON_CHARS = 500;

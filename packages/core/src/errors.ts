@@ -1,0 +1,65 @@
+/**
+ * What went wrong, as a stable code. A code names the fault, never the function that noticed it, and is never reused.
+ * `docs/errors.md` holds the same list and a test compares the two.
+ */
+export const ERROR_CODES = {
+  CALL_REFUSED: 'A guarded call was refused; the refusal is in `error.refusal`. The tool did not run.',
+  ARGUMENTS_INVALID: 'Arguments hold something that cannot be bound exactly (NaN, BigInt, cycle, getter, ...). Pass plain data.',
+  OPTIONS_INVALID: 'An option given in code is missing or out of range. The message names it.',
+  CONFIG_NOT_FOUND: 'The configuration file is not there. Run `countersign init` or pass --config.',
+  CONFIG_INVALID: 'The configuration does not parse or validate. The message has line, column and the nearest known key.',
+  CONDITION_INVALID: 'A CEL condition or cost does not compile. The message shows the place.',
+  CANONICAL_INVALID: 'A value cannot be written as RFC 8785 JSON (NaN, BigInt, lone surrogate, cycle, too deep).',
+  ENTRY_TOO_LARGE: 'A ledger entry would exceed the limit. Shorten what goes into it.',
+  ENTRY_INVALID: 'A ledger entry does not have the shape of its kind.',
+  LEDGER_NOT_FOUND: 'There is no ledger at that path.',
+  LEDGER_UNREADABLE: 'The ledger file cannot be opened or is not a Countersign ledger.',
+  LEDGER_VERSION: 'The ledger was written by another format version. Use a matching Countersign, or `countersign migrate`.',
+  LEDGER_CORRUPT: 'Stored entries do not give the root of the last checkpoint. Run `countersign verify`.',
+  LEDGER_ROLLED_BACK: 'The ledger is shorter than, or differs from, the last head known on this machine.',
+  LEDGER_REPLACED: 'The ledger file was unlinked or replaced while open. Nothing more is written to it.',
+  LEDGER_NOT_DURABLE: 'The database refused the durability settings the ledger needs.',
+  LEDGER_WRITE_FAILED: 'The ledger could not be written. Every call is refused until it can.',
+  LEDGER_BUSY: 'The ledger stayed locked past the deadline.',
+  LEDGER_QUEUE_FULL: 'Too many calls wait for the ledger.',
+  LEDGER_CLOSED: 'The store was closed.',
+  KEY_NOT_FOUND: 'A key file is not there. Run `countersign keygen`, or set `sign: none`.',
+  KEY_INVALID: 'A key file or verifier line does not parse, or has the wrong type or passphrase.',
+  KEY_MISMATCH: 'The key is not the one that signed this ledger.',
+  NOTE_INVALID: 'A signed note is malformed.',
+  CHECKPOINT_INVALID: 'A checkpoint is malformed or its signature does not verify.',
+  PROOF_INVALID: 'A Merkle proof does not verify.',
+  APPROVAL_NOT_FOUND: 'No approval has that id.',
+  APPROVAL_NOT_PENDING: 'The approval was already answered, used or has expired.',
+  APPROVER_REFUSED: 'This approver may not answer: unknown, badly signed, or inside the guarded process tree.',
+  PERMIT_ALREADY_SETTLED: 'A permit settles once.',
+  CALL_LIMIT: 'Too many calls are in flight in this guard.',
+  MONITOR_CLOSED: 'The host monitor was closed. Make a new one for further calls.',
+} as const;
+
+export type ErrorCode = keyof typeof ERROR_CODES;
+
+/** Facts for the handler, safe to log: ids, sizes, positions; never arguments or secrets. */
+export type ErrorDetails = Readonly<Record<string, string | number | boolean>>;
+
+export type CountersignErrorOptions = ErrorOptions & { readonly details?: ErrorDetails };
+
+const BRAND = Symbol.for('countersign.error');
+
+export class CountersignError extends Error {
+  override readonly name: string = 'CountersignError';
+  readonly code: ErrorCode;
+  readonly details: ErrorDetails;
+
+  constructor(code: ErrorCode, message: string, options: CountersignErrorOptions = {}) {
+    super(message, options);
+    Object.defineProperty(this, BRAND, { value: true });
+    this.code = code;
+    this.details = options.details ?? {};
+  }
+
+  /** True also for an error thrown by another installed copy of this package. */
+  static is(error: unknown): error is CountersignError {
+    return typeof error === 'object' && error !== null && BRAND in error;
+  }
+}

@@ -1,0 +1,145 @@
+/** The public shape of a guard. `guard.ts` has the main flow; start reading there. */
+
+import type { Budget } from './budget/budget.ts';
+import type { Authorization, Decision, Mode, ReasonCode, Refusal, ToolCall, ToolRef } from './call.ts';
+import { CountersignError } from './errors.ts';
+import type { ApprovalAnswer, Approver, Channel, Clock, HostMonitor } from './interfaces.ts';
+import type { Policy } from './policy/policy.ts';
+import type { Redactor } from './redact/redact.ts';
+import type { ApprovalRow, ApprovalState, Store } from './store.ts';
+
+export interface GuardOptions {
+  /** Name of the agent whose calls are guarded; written into every entry. Required. */
+  readonly agent: string;
+  /** One policy or several; the most restrictive verdict wins. Required: ask for `allowAll()` by name if that is meant. */
+  readonly policy: Policy | readonly Policy[];
+  /** Where decisions become durable. Required: there is no guard without a ledger. */
+  readonly store: Store;
+  /** Default `enforce`. */
+  readonly mode?: Mode;
+  /** Session of calls that name none; default: random per guard. */
+  readonly session?: string;
+  readonly budgets?: readonly Budget[];
+  readonly channels?: readonly Channel[];
+  readonly approvals?: {
+    /** Default time an approval may wait, milliseconds; default 5 minutes. */
+    readonly ttlMs?: number;
+    /** No rule may ask for longer; default 1 hour. */
+    readonly maxTtlMs?: number;
+    /** Approver names to verifier lines: who may answer with a key. */
+    readonly approvers?: ReadonlyMap<string, string>;
+  };
+  readonly redactor?: Redactor;
+  readonly monitor?: HostMonitor;
+  /** More absolute paths that tool arguments may never name; the store's own files always count. */
+  readonly protectedPaths?: readonly string[];
+  readonly clock?: Clock;
+  /** Told of everything that could not be reported otherwise (a lost outcome, a failed channel). Must not throw. */
+  readonly onError?: (error: unknown, context: { readonly callId?: string; readonly during: string }) => void;
+}
+
+export interface AuthorizeOptions {
+  /** `wait` (default): resolves when a human answered. `suspend`: returns `Pending` at once. */
+  readonly approval?: 'wait' | 'suspend';
+  /**
+   * The client retries with fresh ids (MCP): a new call may take over a suspended earlier call of the same session,
+   * tool and arguments, together with its approval.
+   */
+  readonly adopt?: boolean;
+  /** Stops waiting; the call is then refused as `CALL_CANCELLED`. */
+  readonly signal?: AbortSignal;
+}
+
+/** What would happen, without committing, charging or granting anything. */
+export interface Preview {
+  readonly decision: Decision;
+  /** Present when an approval is pending (opened with `openApproval`, or before). */
+  readonly approvalId?: string;
+  readonly approvalState?: ApprovalState;
+}
+
+/** Handed to the guarded function beside its arguments. */
+export interface RunScope {
+  readonly callId: string;
+}
+
+export interface GuardCounters {
+  readonly allowed: number;
+  readonly refused: number;
+  readonly pending: number;
+  /** Outcomes that could not be recorded. The calls had run; their decisions stand open in the ledger. */
+  readonly lostOutcomes: number;
+}
+
+export interface ToolOptions<Args> {
+  /** Adds to the guard's policies, never replaces them. */
+  readonly policy?: Policy;
+  /** What a call costs, in units of 1/1,000,000; budgets see it as `cost`. */
+  readonly cost?: (args: Args) => number;
+  /** Approval time to live for this tool, milliseconds. */
+  readonly ttlMs?: number;
+  /** Parses arguments before they are decided on (a zod schema fits). */
+  readonly schema?: { parse(input: unknown): Args };
+  readonly server?: string;
+}
+
+export interface Guard {
+  readonly agent: string;
+  readonly mode: Mode;
+  readonly counters: GuardCounters;
+  /** Decides without committing; grants nothing. */
+  preview(call: ToolCall, options?: { readonly openApproval?: boolean }): Promise<Preview>;
+  /** Decides and makes the decision durable. Never throws for a refusal; the permit is the only way to run. */
+  authorize(call: ToolCall, options?: AuthorizeOptions): Promise<Authorization>;
+  /**
+   * Authorizes, runs `fn` with exactly the decided arguments, records the outcome, returns `fn`'s result.
+   *
+   * @throws {CallRefusedError} code `CALL_REFUSED`; whatever `fn` throws, unchanged.
+   */
+  run<T>(call: ToolCall, fn: (args: unknown, scope: RunScope) => T | Promise<T>, options?: Omit<AuthorizeOptions, 'approval'>): Promise<T>;
+  /** Wraps a function so that every call of it is guarded. */
+  tool<Args, Result>(
+    name: string,
+    fn: (args: Args, scope: RunScope) => Result | Promise<Result>,
+    options?: ToolOptions<Args>,
+  ): (args: Args, call?: Omit<ToolCall, 'tool' | 'args'>) => Promise<Result>;
+  /**
+   * Records that something which asked to be a tool call was turned away before it could be one (a malformed message).
+   * Resolves also when the ledger could not be written: nothing ran.
+   */
+  recordRefusal(refused: {
+    readonly tool: ToolRef;
+    readonly session?: string;
+    readonly reasonCode: ReasonCode;
+    readonly reason: string;
+  }): Promise<Refusal>;
+  readonly approvals: {
+    /**
+     * Answers a pending approval. The only way to answer one.
+     *
+     * @throws {CountersignError} `APPROVAL_NOT_FOUND`, `APPROVAL_NOT_PENDING`, `APPROVER_REFUSED`
+     */
+    resolve(id: string, answer: ApprovalAnswer, approver: Approver): Promise<ApprovalRow>;
+    get(id: string): Promise<ApprovalRow | undefined>;
+    list(filter?: { readonly state?: ApprovalState; readonly limit?: number }): Promise<readonly ApprovalRow[]>;
+  };
+  /** Writes outstanding outcomes and the session's end; does not close the store. */
+  close(): Promise<void>;
+}
+
+/** Thrown by `guard.run` and wrapped tools. The tool did not run. */
+export class CallRefusedError extends CountersignError {
+  override readonly name: string = 'CallRefusedError';
+  readonly refusal: Refusal;
+  constructor(refusal: Refusal) {
+    super('CALL_REFUSED', refusalText(refusal), { details: { reasonCode: refusal.decision.reasonCode, callId: refusal.callId } });
+    this.refusal = refusal;
+  }
+}
+
+/** One sentence for a model or a log: what was refused, why, and the code. */
+export function refusalText(refusal: Refusal): string {
+  const { reason, reasonCode, rule } = refusal.decision;
+  const why = reason === undefined ? '' : `: ${reason}`;
+  return `call refused${why} [${reasonCode}${rule === undefined ? '' : `, rule ${rule}`}]`;
+}

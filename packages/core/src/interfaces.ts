@@ -1,0 +1,74 @@
+/** What others implement and the application injects. Each is two or three methods. */
+import type { Json, ToolRef } from './call.ts';
+import type { ApproverMethod, ResourceFigures } from './ledger/entry.ts';
+
+/** What a channel shows a human. All strings may come from an agent: escape them for the medium. */
+export interface ApprovalRequest {
+  readonly id: string;
+  readonly callId: string;
+  readonly agent: string;
+  readonly session: string;
+  readonly principal?: string;
+  readonly tool: Pick<ToolRef, 'server' | 'name'>;
+  /** The shown view of the arguments: secrets are already replaced. */
+  readonly args: Json;
+  readonly reason?: string;
+  readonly rule?: string;
+  readonly expiresAtMs: number;
+}
+
+export interface ApprovalAnswer {
+  readonly decision: 'approve' | 'deny';
+  /** For the model; redacted, kept in the opening. */
+  readonly message?: string;
+}
+
+/** Who answers, and how that was made sure. `signature` is required for method `key`. */
+export interface Approver {
+  readonly id: string;
+  readonly method: ApproverMethod;
+  /** Base64 Ed25519 signature over `approvalStatement(...)`. */
+  readonly signature?: string;
+}
+
+/** A channel *asks*; only `approvals.resolve` *answers*. */
+export interface Channel {
+  readonly name: string;
+  /**
+   * Shows the request. A channel that can take the answer itself calls `answer` once; one that only notifies just returns.
+   * Rejecting means this channel failed; when every channel fails, the call is refused.
+   */
+  ask(request: ApprovalRequest, answer: (answer: ApprovalAnswer, approver: Approver) => Promise<void>, signal: AbortSignal): Promise<void>;
+}
+
+/** Watches the host process behind a guard. A monitor that throws is a deny (`MONITOR_FAILED`). */
+export interface HostMonitor {
+  /** `L0` ... `L3`, recorded with every session. */
+  readonly coverage: string;
+  /** Called before a decision is committed. */
+  begin(callId: string): CallWatch;
+  close(): Promise<void>;
+}
+
+export interface CallWatch {
+  /** Ends the watch and gives what was used meanwhile. Never throws for a call that already ran. */
+  end(): ResourceFigures | undefined;
+}
+
+/** Signs checkpoints. Key material stays inside. */
+export interface Signer {
+  /** C2SP verifier line: `name+keyid+base64(type || public key)`. */
+  readonly vkey: string;
+  sign(message: Uint8Array): Uint8Array;
+}
+
+/** Copies checkpoints out of the writer's reach. */
+export interface Anchor {
+  readonly name: string;
+  publish(note: string): Promise<void>;
+}
+
+/** Wall clock, UTC milliseconds. */
+export interface Clock {
+  nowMs(): number;
+}

@@ -1,0 +1,48 @@
+/** From a draft to the text of an entry, and back. */
+import { randomBytes } from 'node:crypto';
+import { CountersignError } from '../errors.ts';
+import { canonicalize } from './canonical.ts';
+import { ENTRY_KINDS, ENTRY_VERSION, type Entry, type EntryBody, MAX_ENTRY_BYTES } from './entry.ts';
+
+/**
+ * Stamps a draft and writes it as RFC 8785 text: exactly the bytes that are stored and hashed.
+ *
+ * @throws {CountersignError} `ENTRY_TOO_LARGE`, `CANONICAL_INVALID`
+ */
+export function entryText(body: EntryBody, stamp: { readonly atMs: number; readonly writer: string }): string {
+  const text = canonicalize({ ...body, v: ENTRY_VERSION, id: newId(), at: stamp.atMs, writer: stamp.writer });
+  // A UTF-16 unit is at most three bytes: most texts need no second count.
+  if (text.length * 3 > MAX_ENTRY_BYTES && Buffer.byteLength(text) > MAX_ENTRY_BYTES) {
+    throw new CountersignError('ENTRY_TOO_LARGE', `a ${body.kind} entry of ${Buffer.byteLength(text)} bytes exceeds ${MAX_ENTRY_BYTES}`);
+  }
+  return text;
+}
+
+/** Parses a text this process wrote or proved to be in its tree. For texts of unknown origin see `verify.ts`. */
+export function parseEntry(text: string): Entry {
+  const entry: unknown = JSON.parse(text);
+  if (
+    typeof entry !== 'object' ||
+    entry === null ||
+    !('kind' in entry) ||
+    !ENTRY_KINDS.includes(entry.kind as (typeof ENTRY_KINDS)[number])
+  ) {
+    throw new CountersignError('ENTRY_INVALID', 'an entry has no known kind');
+  }
+  return entry as Entry;
+}
+
+const POOL_IDS = 128;
+const ID_BYTES = 16;
+let pool = Buffer.alloc(0);
+let offset = 0;
+
+/** 128 random bits, hex. The generator is asked for many at once: one call costs more than the bytes. */
+export function newId(): string {
+  if (offset + ID_BYTES > pool.length) {
+    pool = randomBytes(POOL_IDS * ID_BYTES);
+    offset = 0;
+  }
+  offset += ID_BYTES;
+  return pool.toString('hex', offset - ID_BYTES, offset);
+}

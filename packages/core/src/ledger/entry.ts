@@ -1,0 +1,185 @@
+/** Bodies of ledger entries. The prose, the rules and golden bytes are in `docs/formats/entry.md`. */
+import type { Effect, EntryRef, Json, Mode, OutcomeStatus } from '../call.ts';
+
+export const ENTRY_VERSION = 1;
+/** Largest body, in UTF-8 bytes of its canonical text. */
+export const MAX_ENTRY_BYTES = 1_048_576;
+
+/** Closed list. A reader that meets another kind reports it, and never skips it silently. */
+export const ENTRY_KINDS = [
+  'decision',
+  'approval',
+  'outcome',
+  'grant',
+  'policy',
+  'session',
+  'verdict',
+  'containment',
+  'pin',
+  'key',
+  'recovery',
+  'forget',
+  'note',
+] as const;
+export type EntryKind = (typeof ENTRY_KINDS)[number];
+
+/** Added by the store inside the transaction. */
+export interface EntryStamp {
+  readonly v: typeof ENTRY_VERSION;
+  /** 128 random bits, hex. */
+  readonly id: string;
+  /** UTC milliseconds, never below the entry before it. */
+  readonly at: number;
+  /** 128 random bits per open of the store, hex. */
+  readonly writer: string;
+}
+
+export interface BudgetCharge {
+  readonly id: string;
+  readonly per: 'agent' | 'tool' | 'session' | 'principal';
+  /** Whose window is charged: the agent's, tool's, session's or principal's name. */
+  readonly key: string;
+  readonly cost: number;
+  readonly limit: number;
+  /** Milliseconds; absent = for life. */
+  readonly window_ms?: number;
+  /** What remains after this charge; negative only in audit mode. */
+  readonly left: number;
+}
+
+export interface DecisionBody {
+  readonly kind: 'decision';
+  readonly agent: string;
+  readonly session: string;
+  readonly call: string;
+  readonly principal?: string;
+  readonly tool: { readonly server?: string; readonly name: string; readonly schema?: string };
+  readonly attempt?: number;
+  readonly mode: Mode;
+  readonly effect: Effect;
+  readonly would: Effect;
+  readonly reason_code: string;
+  readonly rule?: string;
+  readonly policy: { readonly id: string; readonly version?: string; readonly hash: string };
+  /** Absent when the arguments could not be captured. */
+  readonly args_commit?: string;
+  readonly reason_commit?: string;
+  /** Kinds of secrets the redactor replaced, sorted, without repeats. */
+  readonly redacted?: readonly string[];
+  readonly labels?: readonly string[];
+  readonly budgets?: readonly BudgetCharge[];
+  /** An ask carries the terms, an allow the answers it consumed, a refusal only the id. */
+  readonly approval?: {
+    readonly id: string;
+    readonly expires_at?: number;
+    readonly quorum?: number;
+    readonly approvers?: readonly string[];
+    readonly ask?: EntryRef;
+    readonly answers?: readonly EntryRef[];
+  };
+  /** HMAC over the exact raw call; equal in ask, approval and allow. */
+  readonly binds?: string;
+}
+
+export type ApproverMethod = 'key' | 'terminal' | 'host' | 'elicitation' | 'page' | 'webhook';
+
+export interface ApproverIdentity {
+  readonly id: string;
+  /** How the approver was authenticated. `host`: asserted by the application that embeds the guard. */
+  readonly method: ApproverMethod;
+  readonly assurance: 'high' | 'medium' | 'low';
+}
+
+export interface ApprovalBody {
+  readonly kind: 'approval';
+  readonly agent: string;
+  readonly session: string;
+  readonly call: string;
+  readonly approval: string;
+  readonly ask: EntryRef;
+  readonly answer: 'approve' | 'deny';
+  readonly approver: ApproverIdentity;
+  readonly binds: string;
+  readonly expires_at: number;
+  readonly message_commit?: string;
+  /** For method `key`: base64 Ed25519 signature over the approval statement. */
+  readonly signature?: string;
+}
+
+export interface ResourceFigures {
+  /** CPU time of the whole host process during the call. */
+  readonly cpu_ms?: number;
+  readonly rss_bytes?: number;
+  readonly samples: number;
+  /** `process`: figures of the whole process, not of this call alone. */
+  readonly scope: 'process' | 'tree';
+}
+
+export interface OutcomeBody {
+  readonly kind: 'outcome';
+  readonly agent: string;
+  readonly session: string;
+  readonly call: string;
+  readonly decision: EntryRef;
+  readonly status: OutcomeStatus;
+  readonly error_type?: string;
+  readonly duration_ms: number;
+  readonly result_commit?: string;
+  readonly error_commit?: string;
+  readonly labels?: readonly string[];
+  readonly resources?: ResourceFigures;
+}
+
+export interface SessionBody {
+  readonly kind: 'session';
+  readonly agent: string;
+  readonly session: string;
+  readonly event: 'start' | 'end' | 'labels' | 'coverage' | 'halted' | 'resumed';
+  readonly labels?: readonly string[];
+  /** What the monitor can see: none, L0 ... L3. */
+  readonly coverage?: string;
+  readonly reason_code?: string;
+}
+
+export interface PolicyBody {
+  readonly kind: 'policy';
+  readonly policy: { readonly id: string; readonly version?: string; readonly hash: string };
+  readonly document: string;
+}
+
+export interface KeyBody {
+  readonly kind: 'key';
+  readonly event: 'first' | 'rotated';
+  /** C2SP verifier line of the key that signs from `from` (a tree size) on. */
+  readonly vkey: string;
+  readonly from: number;
+}
+
+export interface RecoveryBody {
+  readonly kind: 'recovery';
+  readonly event: 'open-decisions' | 'reopened';
+  /** The writer whose decisions were left open. */
+  readonly of_writer?: string;
+  readonly open?: readonly EntryRef[];
+  readonly reason_code?: string;
+}
+
+export interface NoteBody {
+  readonly kind: 'note';
+  readonly topic: string;
+  readonly data: Json;
+}
+
+export type EntryBody = DecisionBody | ApprovalBody | OutcomeBody | SessionBody | PolicyBody | KeyBody | RecoveryBody | NoteBody;
+
+export type Entry = EntryStamp & EntryBody;
+
+/**
+ * What lies beside an entry and is committed to in it, but can be erased: the random key the commitments are salted
+ * with, and the clear values by section (`args`, `reason`, `message`, `result`, `error`).
+ */
+export interface Opening {
+  /** 32 random bytes, hex. */
+  readonly key: string;
+  readonly sections: { readonly [section: string]: Json };
+}

@@ -1,0 +1,162 @@
+/**
+ * The Merkle tree of a growing log, kept as C2SP tiles (c2sp.org/tlog-tiles, height 8).
+ *
+ * A full tile is 256 hashes; tile `(level, index)` holds hashes of perfect subtrees of 256^level leaves. Only full tiles
+ * are stored: the open end of each level stays in memory and is rebuilt from the entries when a log is opened.
+ */
+import { CountersignError } from '../errors.ts';
+import { CompactRange, nodeHash } from './merkle.ts';
+
+export const TILE_WIDTH = 256;
+const TILE_HEIGHT = 8;
+
+/** A full tile: 256 hashes, lower-case hex, one after the other. `root` is the hash over all of them. */
+export interface Tile {
+  readonly level: number;
+  readonly index: number;
+  readonly hashes: string;
+  readonly root: string;
+}
+
+/** Where full tiles are read back from. */
+export interface TileReader {
+  tile(level: number, index: number): string | undefined;
+}
+
+const HASH_CHARS = 64;
+
+export class TileTree {
+  /** Open end of each tile level; `open[l]` holds fewer than 256 hashes. */
+  private readonly open: string[][];
+  private range: CompactRange;
+  private fresh: Tile[] = [];
+  private readonly reader: TileReader;
+
+  private constructor(reader: TileReader, open: string[][], range: CompactRange) {
+    this.reader = reader;
+    this.open = open;
+    this.range = range;
+  }
+
+  static empty(reader: TileReader): TileTree {
+    return new TileTree(reader, [[]], new CompactRange());
+  }
+
+  /**
+   * Rebuilds the tree of a stored log.
+   *
+   * @param roots - roots of the full tiles of a level from `index` on, in order.
+   * @param leaves - leaf hashes from position `from` on; called with the end of the last full tile.
+   */
+  static load(
+    size: number,
+    reader: TileReader,
+    roots: (level: number, index: number) => readonly string[],
+    leaves: (from: number) => readonly string[],
+  ): TileTree {
+    const open: string[][] = [[...leaves(Math.floor(size / TILE_WIDTH) * TILE_WIDTH)]];
+    for (let level = 1, count = Math.floor(size / TILE_WIDTH); count > 0; level++, count = Math.floor(count / TILE_WIDTH)) {
+      open.push([...roots(level - 1, Math.floor(count / TILE_WIDTH) * TILE_WIDTH)]);
+    }
+    let covered = 0;
+    for (const [level, hashes] of open.entries()) covered += hashes.length * TILE_WIDTH ** level;
+    if (covered !== size) {
+      throw new CountersignError(
+        'LEDGER_CORRUPT',
+        `stored tiles and entries cover ${covered} leaves, the checkpoint says ${size}: run \`countersign verify\``,
+      );
+    }
+    const tree = new TileTree(reader, open, new CompactRange());
+    tree.range = new CompactRange(
+      size,
+      perfectSubtrees(size).map(({ level, index }) => tree.subtree(level, index)),
+    );
+    return tree;
+  }
+
+  get size(): number {
+    return this.range.size;
+  }
+
+  push(leaf: string): void {
+    this.range.push(leaf);
+    let hash = leaf;
+    for (let level = 0; ; level++) {
+      const hashes = (this.open[level] ??= []);
+      hashes.push(hash);
+      if (hashes.length < TILE_WIDTH) return;
+      const index = Math.floor(this.size / TILE_WIDTH ** (level + 1)) - 1;
+      hash = foldPerfect(hashes);
+      this.fresh.push({ level, index, hashes: hashes.join(''), root: hash });
+      this.open[level] = [];
+    }
+  }
+
+  root(): string {
+    return this.range.root();
+  }
+
+  /** Tiles that became full since the last call; the caller stores them in the same transaction. */
+  takeFullTiles(): readonly Tile[] {
+    const full = this.fresh;
+    this.fresh = [];
+    return full;
+  }
+
+  /** Root this log had when it held `size` leaves. */
+  rootAt(size: number): string {
+    if (size > this.size) throw new RangeError(`the tree has ${this.size} leaves, not ${size}`);
+    return new CompactRange(
+      size,
+      perfectSubtrees(size).map(({ level, index }) => this.subtree(level, index)),
+    ).root();
+  }
+
+  /** Hash of the perfect subtree of 2^level leaves starting at leaf index * 2^level. */
+  subtree(level: number, index: number): string {
+    const tileLevel = Math.floor(level / TILE_HEIGHT);
+    const width = 2 ** (level - tileLevel * TILE_HEIGHT);
+    const first = index * width;
+    const tileIndex = Math.floor(first / TILE_WIDTH);
+    const offset = first - tileIndex * TILE_WIDTH;
+    const open = this.open[tileLevel];
+    const isOpen = tileIndex === Math.floor(this.size / TILE_WIDTH ** (tileLevel + 1));
+    const hashes = isOpen ? open?.slice(offset, offset + width) : this.stored(tileLevel, tileIndex, offset, width);
+    if (hashes === undefined || hashes.length !== width) {
+      throw new CountersignError('LEDGER_CORRUPT', `tile ${tileLevel}/${tileIndex} is missing or short: run \`countersign verify\``);
+    }
+    return foldPerfect(hashes);
+  }
+
+  private stored(level: number, index: number, offset: number, width: number): string[] | undefined {
+    const fresh = this.fresh.find((tile) => tile.level === level && tile.index === index);
+    const text = fresh?.hashes ?? this.reader.tile(level, index);
+    if (text?.length !== TILE_WIDTH * HASH_CHARS) return undefined;
+    return Array.from({ length: width }, (_, i) => text.slice((offset + i) * HASH_CHARS, (offset + i + 1) * HASH_CHARS));
+  }
+}
+
+/** Root over a power-of-two number of hashes. */
+function foldPerfect(hashes: readonly string[]): string {
+  let level = hashes;
+  while (level.length > 1) {
+    const above: string[] = [];
+    for (let i = 0; i < level.length; i += 2) above.push(nodeHash(level[i] as string, level[i + 1] as string));
+    level = above;
+  }
+  return level[0] as string;
+}
+
+/** The perfect subtrees that make up a tree of `size` leaves, largest first (RFC 6962 2.1). */
+function perfectSubtrees(size: number): readonly { readonly level: number; readonly index: number }[] {
+  const parts: { level: number; index: number }[] = [];
+  let start = 0;
+  for (let level = 52; level >= 0; level--) {
+    const width = 2 ** level;
+    if (size - start >= width) {
+      parts.push({ level, index: start / width });
+      start += width;
+    }
+  }
+  return parts;
+}

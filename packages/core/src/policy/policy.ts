@@ -1,0 +1,60 @@
+import type { ApprovalTerms, Effect, Json, Mode, ReasonCode, RedactionFinding, ToolRef } from '../call.ts';
+
+/** What the store knows about a session. */
+export interface SessionFacts {
+  readonly id: string;
+  readonly labels: readonly string[];
+  readonly halted: boolean;
+  readonly startedAtMs: number;
+  /** Rises with every change of labels or halted; 0 = no entry yet. */
+  readonly version: number;
+}
+
+/** Everything a policy may look at. */
+export interface PolicyInput {
+  readonly tool: ToolRef;
+  /** The shown view: secrets already replaced by `[redacted:kind]`. */
+  readonly args: Json;
+  readonly findings: readonly RedactionFinding[];
+  readonly agent: string;
+  readonly principal?: string;
+  readonly session: SessionFacts;
+  readonly mode: Mode;
+  /** The call's declared cost, in units of 1/1,000,000. */
+  readonly cost?: number;
+  /** Time recorded for this decision, UTC milliseconds. */
+  readonly atMs: number;
+  /** A raw argument by JSON pointer, in process only; a rule must declare the pointer. `undefined` when absent. */
+  raw(pointer: string): unknown;
+}
+
+interface Ruled {
+  readonly rule?: string;
+  readonly reasonCode?: ReasonCode;
+  /** For people; kept in the opening, not in the entry body. */
+  readonly reason?: string;
+  /** Facts to attach to the session when the call is allowed. */
+  readonly labels?: readonly string[];
+}
+
+export type PolicyVerdict =
+  | { readonly effect: 'abstain' /** Why a rule that might have applied did not: it could not be evaluated. */; readonly reason?: string }
+  | ({ readonly effect: 'allow' } & Ruled)
+  | ({
+      readonly effect: 'deny' /** Enforced in audit mode too (Countersign's own files, broken policy). */;
+      readonly always?: boolean;
+    } & Ruled)
+  | ({ readonly effect: 'require_approval'; readonly terms?: Partial<ApprovalTerms> } & Ruled);
+
+/** Decides calls. A policy that throws is a deny (`POLICY_EVALUATION_FAILED`). */
+export interface Policy {
+  readonly id: string;
+  readonly version?: string;
+  /** SHA-256 hex of `document`, with its domain prefix (see `policyHash`). */
+  readonly hash: string;
+  /** The canonical document the hash covers; recorded once as a `policy` entry. */
+  readonly document: string;
+  /** What to do when every rule abstains; `deny` when absent. */
+  readonly default?: Effect;
+  evaluate(input: PolicyInput): PolicyVerdict | Promise<PolicyVerdict>;
+}

@@ -1,0 +1,186 @@
+/**
+ * The Store: ledger, calls, approvals, budgets and sessions behind one transaction.
+ *
+ * Work reaches a store as *units*, plain data that can cross a thread or a socket. The rules of the transaction are in
+ * `commit.ts` and are the same for every store; a store brings rows and durability.
+ */
+import type { ApprovalTerms, EntryRef, Json, OutcomeStatus } from './call.ts';
+import type {
+  ApproverIdentity,
+  BudgetCharge,
+  DecisionBody,
+  NoteBody,
+  Opening,
+  OutcomeBody,
+  PolicyBody,
+  SessionBody,
+} from './ledger/entry.ts';
+import type { SessionFacts } from './policy/policy.ts';
+
+/** A charge wanted by a call; it happens only if every charge of the unit fits. */
+export type Charge = Omit<BudgetCharge, 'left'>;
+
+/** How a call stands. `asked` waits for a human; `unknown`: allowed, but its writer died before the outcome. */
+export type CallState = 'asked' | 'allowed' | 'denied' | 'settled' | 'unknown';
+
+export interface CallRow {
+  readonly id: string;
+  /** The call key (see `call-key.ts`), hex; absent when the framework gives no id. */
+  readonly key?: string;
+  /** MAC of agent, session, tool and raw arguments: equal for two calls that ask for the same thing. */
+  readonly match: string;
+  readonly state: CallState;
+  readonly session: string;
+  readonly agent: string;
+  readonly writer: string;
+  /** False once that writer's lease is gone and its process dead. */
+  readonly writerAlive: boolean;
+  /** Random key of the binding, hex; gone once the call is settled or denied. */
+  readonly bindKey?: string;
+  readonly approval?: string;
+  /** The newest decision entry of the call. */
+  readonly decision: EntryRef;
+  readonly reasonCode: string;
+  readonly status?: OutcomeStatus;
+}
+
+export type ApprovalState = 'pending' | 'approved' | 'denied' | 'expired' | 'failed' | 'consumed';
+
+export interface ApprovalRow {
+  readonly id: string;
+  readonly call: string;
+  readonly agent: string;
+  readonly session: string;
+  readonly principal?: string;
+  readonly tool: { readonly server?: string; readonly name: string };
+  readonly rule?: string;
+  readonly reasonCode: string;
+  /** `pending` past its expiry is reported as `expired`. */
+  readonly state: ApprovalState;
+  readonly binds: string;
+  readonly policyHash: string;
+  readonly ask: EntryRef;
+  readonly answers: readonly (EntryRef & { readonly approver: string; readonly answer: 'approve' | 'deny' })[];
+  readonly createdAtMs: number;
+  readonly expiresAtMs: number;
+  readonly quorum: number;
+  readonly approvers?: readonly string[];
+  /** From the openings: shown arguments, policy's reason, approver's message; absent once forgotten. */
+  readonly shown?: Json;
+  readonly reason?: string;
+  readonly message?: string;
+}
+
+/** Commits one decision. */
+export interface DecideUnit {
+  readonly kind: 'decide';
+  readonly body: DecisionBody;
+  readonly opening?: Opening;
+  readonly call: { readonly key?: string; readonly match: string; readonly bindKey?: string };
+  /** Version the decision was made on; the unit comes back `stale` when it moved. Absent = does not depend on it. */
+  readonly sessionVersion?: number;
+  /** Coverage level to write into the session's start entry when this call is its first. */
+  readonly coverage?: string;
+  readonly charges?: readonly Charge[];
+  /** The charges do not refuse (audit mode); `left` may turn negative and `would` becomes `deny`. */
+  readonly auditBudgets?: boolean;
+  /** For `effect: require_approval`: opens the pending row. */
+  readonly ask?: ApprovalTerms & { readonly id: string };
+  /**
+   * For an approved call: consumes the approval. The caller has authenticated the answers standing at `answers`; the
+   * transaction checks that exactly those entries are in the tree, bind `body.binds`, are in time and unused.
+   */
+  readonly use?: { readonly approval: string; readonly answers: readonly EntryRef[] };
+}
+
+/** Commits an approver's answer. */
+export interface AnswerUnit {
+  readonly kind: 'answer';
+  readonly approval: string;
+  readonly answer: 'approve' | 'deny';
+  readonly approver: ApproverIdentity;
+  readonly signature?: string;
+  /** For the model; already redacted. */
+  readonly message?: string;
+}
+
+/** Closes a pending approval that no human will answer (every channel failed). Writes no entry: the refusal does. */
+export interface LapseUnit {
+  readonly kind: 'lapse';
+  readonly approval: string;
+  readonly state: 'failed' | 'expired';
+}
+
+/** Commits an outcome. */
+export interface OutcomeUnit {
+  readonly kind: 'outcome';
+  readonly body: OutcomeBody;
+  readonly opening?: Opening;
+}
+
+/** Appends an entry that changes no other state than the session's, if it is one. */
+export interface RecordUnit {
+  readonly kind: 'record';
+  readonly body: PolicyBody | NoteBody | SessionBody;
+  /** Append only if no entry was recorded under this name before (`policy:<hash>`). */
+  readonly once?: string;
+}
+
+export type Unit = DecideUnit | AnswerUnit | LapseUnit | OutcomeUnit | RecordUnit;
+
+export type Committed =
+  /** Durable. `body` is the decision as recorded: for a business refusal its effect and reason code differ from the unit's. */
+  | { readonly kind: 'decided'; readonly entry: EntryRef; readonly atMs: number; readonly body: DecisionBody; readonly reason?: string }
+  /** The session changed since the decision was made: decide again. Nothing was written. */
+  | { readonly kind: 'stale' }
+  /** Another call with this key was committed first. Nothing was written. */
+  | { readonly kind: 'repeat'; readonly call: CallRow }
+  | { readonly kind: 'answered'; readonly entry: EntryRef; readonly atMs: number; readonly approval: ApprovalRow }
+  | { readonly kind: 'not-answerable'; readonly why: 'not-found' | 'not-pending' | 'expired' | 'approver'; readonly state?: ApprovalState }
+  | { readonly kind: 'lapsed' }
+  | { readonly kind: 'settled'; readonly entry: EntryRef }
+  | { readonly kind: 'recorded'; readonly entry?: EntryRef };
+
+export interface Checkpoint {
+  readonly origin: string;
+  readonly size: number;
+  /** SHA-256 tree root, 32 bytes as hex. */
+  readonly root: string;
+  /** The whole note, signatures included. */
+  readonly note: string;
+}
+
+export interface Store {
+  /** Name of this open of the store, written into every entry. */
+  readonly writer: string;
+  /** Absolute paths this store keeps (ledger, wal, keys): tool arguments may not name them. */
+  readonly files: readonly string[];
+  /**
+   * Makes a unit durable and says what it became.
+   *
+   * @param options.lazy - may wait up to 20 ms for company.
+   * @throws {CountersignError} `LEDGER_*`: nothing may run on the strength of this unit.
+   */
+  commit(unit: Unit, options?: { readonly lazy?: boolean }): Promise<Committed>;
+  /** Facts of a session; version 0 and no labels when it has no entry yet. */
+  session(id: string): Promise<SessionFacts>;
+  callByKey(key: string): Promise<CallRow | undefined>;
+  callById(id: string): Promise<CallRow | undefined>;
+  /** The newest call in state `asked` with this match, for clients whose retries carry fresh ids. */
+  askedCall(match: string): Promise<CallRow | undefined>;
+  /**
+   * Canonical text of an entry that is proven to be in the tree this store stands on, or undefined.
+   * What this returns can be acted on; rows of other tables are only hints where to look.
+   */
+  entry(ref: EntryRef): Promise<string | undefined>;
+  approval(id: string): Promise<ApprovalRow | undefined>;
+  approvals(filter?: { readonly state?: ApprovalState; readonly limit?: number }): Promise<readonly ApprovalRow[]>;
+  /** Resolves when the approval is no longer pending or `signal` aborts; also for answers given by other processes. */
+  approvalSettled(id: string, signal: AbortSignal): Promise<void>;
+  /** HMAC-SHA-256 under the store's secret, hex. */
+  mac(text: string): string;
+  /** Store time: never below the newest entry. */
+  nowMs(): number;
+  head(): Promise<Checkpoint>;
+  close(): Promise<void>;
+}
