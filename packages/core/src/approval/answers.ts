@@ -1,0 +1,70 @@
+/** Whose answer an approval entry really is. Rows and entries may have been written by another process of the same user. */
+import type { EntryRef } from '../call.ts';
+import type { Approver } from '../interfaces.ts';
+import { parseEntry } from '../ledger/body.ts';
+import type { ApproverIdentity, ApproverMethod } from '../ledger/entry.ts';
+import { isName } from '../prepare.ts';
+import type { ApprovalRow, Store } from '../store.ts';
+import { statementOf, verifyStatement } from './statement.ts';
+
+/** Approver names to verifier lines. */
+export type ApproverKeys = ReadonlyMap<string, string>;
+
+/** What a method is worth is ours to say, never the caller's. */
+const ASSURANCE: Readonly<Record<ApproverMethod, ApproverIdentity['assurance']>> = {
+  key: 'high',
+  terminal: 'medium',
+  host: 'medium',
+  page: 'medium',
+  webhook: 'medium',
+  elicitation: 'low',
+};
+
+/**
+ * The approver as it will be recorded, or why not. A name with a configured key is that approver only by that key;
+ * method `key` is worth nothing for a name without one.
+ */
+export function identifyApprover(
+  approver: Approver,
+  row: ApprovalRow,
+  answer: 'approve' | 'deny',
+  keys: ApproverKeys,
+): { readonly identity: ApproverIdentity } | { readonly refused: string } {
+  if (!isName(approver.id)) return { refused: 'the approver has no usable name' };
+  if (!Object.hasOwn(ASSURANCE, approver.method)) return { refused: `unknown approval method for ${approver.id}` };
+  const vkey = keys.get(approver.id);
+  if (vkey !== undefined && approver.method !== 'key') return { refused: `${approver.id} answers with a key only` };
+  if (approver.method === 'key') {
+    if (vkey === undefined) return { refused: `no key is configured for approver ${approver.id}: add it under \`approvers\`` };
+    if (approver.signature === undefined || !verifyStatement(statementOf(row, answer, approver.id), vkey, approver.signature)) {
+      return { refused: `the signature of ${approver.id} does not verify for this approval` };
+    }
+  }
+  return { identity: { id: approver.id, method: approver.method, assurance: ASSURANCE[approver.method] } };
+}
+
+/**
+ * The approving answers that are authentic: in the tree, and signed by the configured key where there is one.
+ * What they bind, when they were given and whether they were used is for the transaction to check.
+ */
+export async function authenticAnswers(row: ApprovalRow, store: Pick<Store, 'entry'>, keys: ApproverKeys): Promise<readonly EntryRef[]> {
+  const authentic: EntryRef[] = [];
+  for (const { of, leaf } of row.answers) {
+    const text = await store.entry({ of, leaf });
+    if (text === undefined) continue;
+    const entry = parseEntry(text);
+    if (entry.kind !== 'approval' || entry.answer !== 'approve' || entry.approval !== row.id) continue;
+    const claimed: Approver = { ...entry.approver, ...(entry.signature !== undefined && { signature: entry.signature }) };
+    // The statement is rebuilt from the entry: what was signed is what is in the tree, whatever the row says.
+    const signedRow = {
+      ...row,
+      binds: entry.binds,
+      call: entry.call,
+      expiresAtMs: entry.expires_at,
+      agent: entry.agent,
+      session: entry.session,
+    };
+    if ('identity' in identifyApprover(claimed, signedRow, entry.answer, keys)) authentic.push({ of, leaf });
+  }
+  return authentic;
+}

@@ -1,0 +1,114 @@
+/** Step 4: opening an approval, and waiting for its answer. */
+import { type ApprovalTerms, MAX_REASON_CHARS, type Refusal } from '../call.ts';
+import { callBinding } from '../call-key.ts';
+import { draftDecision } from '../draft.ts';
+import type { Engine, Rules } from '../engine.ts';
+import { CountersignError } from '../errors.ts';
+import type { Judgement } from '../judge.ts';
+import { newId } from '../ledger/body.ts';
+import { newOpeningKey } from '../ledger/commitment.ts';
+import type { PreparedCall } from '../prepare.ts';
+import { coverage, refuseRepeat, rowFacts } from '../refusal.ts';
+import { outsideCalls } from '../scope.ts';
+import type { ApprovalRow } from '../store.ts';
+import { askChannels } from './ask.ts';
+
+/** An ask of a call that stands in the store. */
+export interface Asked {
+  readonly approvalId: string;
+  readonly bindKey: string;
+}
+
+const MAX_QUORUM = 32;
+
+/** Makes the ask durable, then tells the channels. `again`: the session changed, decide anew. */
+export async function openAsk(call: PreparedCall, judgement: Judgement, rules: Rules, engine: Engine): Promise<Asked | Refusal | 'again'> {
+  const bindKey = newOpeningKey();
+  const approvalId = newId();
+  const { decision, input } = judgement;
+  const { body, opening } = draftDecision(call, decision, [], rules.policy, engine);
+  const committed = await engine.store.commit({
+    kind: 'decide',
+    body: { ...body, binds: callBinding(call, rules.policy.hash, bindKey) },
+    opening,
+    call: { ...rowFacts(call), bindKey },
+    sessionVersion: input.session.version,
+    ...coverage(engine),
+    ask: { id: approvalId, ...termsOf(judgement.terms, rules, engine) },
+  });
+  if (committed.kind === 'stale') return 'again';
+  if (committed.kind === 'repeat') return refuseRepeat(call, committed.call, rules, engine);
+  if (committed.kind !== 'decided') throw new CountersignError('LEDGER_WRITE_FAILED', `the store answered an ask with ${committed.kind}`);
+
+  const expiresAtMs = committed.body.approval?.expires_at ?? committed.atMs;
+  prompt(call, judgement, approvalId, expiresAtMs, engine);
+  return { approvalId, bindKey };
+}
+
+function termsOf(terms: Partial<ApprovalTerms>, rules: Rules, engine: Engine): ApprovalTerms {
+  const wanted = Math.min(terms.ttlMs ?? engine.ttlMs, rules.ttlMs ?? Number.POSITIVE_INFINITY);
+  const quorum = terms.quorum ?? 1;
+  if (!Number.isSafeInteger(quorum) || quorum < 1 || quorum > MAX_QUORUM) {
+    throw new CountersignError('OPTIONS_INVALID', `an approval needs a quorum from 1 to ${MAX_QUORUM}`);
+  }
+  return { ttlMs: Math.max(1, Math.min(wanted, engine.maxTtlMs)), quorum, ...(terms.approvers && { approvers: terms.approvers }) };
+}
+
+/** Prompts are withdrawn when the approval is settled or expires, whoever answered. */
+function prompt(call: PreparedCall, judgement: Judgement, id: string, expiresAtMs: number, engine: Engine): void {
+  if (engine.channels.length === 0) return;
+  const controller = new AbortController();
+  engine.prompts.set(id, controller);
+  const { server, name } = call.tool;
+  const { reason, rule } = judgement.decision;
+  const request = {
+    id,
+    callId: call.callId,
+    agent: engine.agent,
+    session: call.session,
+    ...(call.principal !== undefined && { principal: call.principal }),
+    tool: { ...(server !== undefined && { server }), name },
+    args: call.shown,
+    ...(reason !== undefined && { reason: reason.slice(0, MAX_REASON_CHARS) }),
+    ...(rule !== undefined && { rule }),
+    expiresAtMs,
+  };
+  askChannels(request, controller.signal, {
+    channels: engine.channels,
+    resolve: (approval, answer, approver) => engine.resolve(approval, answer, approver),
+    failed: (approval) => engine.store.commit({ kind: 'lapse', approval, state: 'failed' }),
+    onError: (error, during) => engine.report(error, { callId: call.callId, during }),
+  });
+  void outsideCalls(() => untilSettled(id, expiresAtMs, controller.signal, engine)).finally(() => {
+    engine.prompts.delete(id);
+    controller.abort();
+  });
+}
+
+/** Waits for the answer, the expiry or the caller, whichever comes first. */
+export async function waitForAnswer(
+  row: ApprovalRow,
+  caller: AbortSignal | undefined,
+  engine: Engine,
+): Promise<'answered' | 'expired' | 'cancelled'> {
+  if (hasGivenUp(caller)) return 'cancelled';
+  const expired = await untilSettled(row.id, row.expiresAtMs, caller, engine);
+  if (hasGivenUp(caller)) return 'cancelled';
+  return expired ? 'expired' : 'answered';
+}
+
+function hasGivenUp(signal: AbortSignal | undefined): boolean {
+  return signal?.aborted === true;
+}
+
+/** @returns true when time ran out. */
+async function untilSettled(id: string, expiresAtMs: number, stop: AbortSignal | undefined, engine: Engine): Promise<boolean> {
+  const timeUp = new AbortController();
+  const timer = setTimeout(() => timeUp.abort(), Math.max(0, expiresAtMs - engine.store.nowMs()));
+  try {
+    await engine.store.approvalSettled(id, stop === undefined ? timeUp.signal : AbortSignal.any([timeUp.signal, stop]));
+    return timeUp.signal.aborted;
+  } finally {
+    clearTimeout(timer);
+  }
+}

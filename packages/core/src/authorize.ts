@@ -1,0 +1,207 @@
+/** Steps 2 to 5 of a call: from a prepared call to a permit, a refusal, or an approval that somebody has to give. */
+import { authenticAnswers } from './approval/answers.ts';
+import { type Asked, openAsk, waitForAnswer } from './approval/pending.ts';
+import { chargesFor } from './budget/budget.ts';
+import type { Authorization, BuiltInReasonCode, Decision, EntryRef, Refusal } from './call.ts';
+import { callBinding } from './call-key.ts';
+import { draftDecision } from './draft.ts';
+import type { Engine, Rules } from './engine.ts';
+import { CountersignError } from './errors.ts';
+import type { AuthorizeOptions } from './guard-types.ts';
+import type { CallWatch } from './interfaces.ts';
+import { type Judgement, judge } from './judge.ts';
+import { createPermit } from './permit.ts';
+import { isUnusable, type PreparedCall, type UnusableCall } from './prepare.ts';
+import { coverage, denial, failure, refusal, refuse, refuseRepeat, rowFacts } from './refusal.ts';
+import type { CallRow, Charge, DecideUnit } from './store.ts';
+
+/** How often a call is decided again because its session changed meanwhile. */
+const MAX_ROUNDS = 20;
+
+/** Never throws: whatever goes wrong on the way is a refusal. */
+export async function authorize(
+  prepared: PreparedCall | UnusableCall,
+  options: AuthorizeOptions,
+  rules: Rules,
+  engine: Engine,
+): Promise<Authorization> {
+  let watch: CallWatch | undefined;
+  try {
+    await engine.recordPolicy(rules.policy);
+    if (isUnusable(prepared)) return await refuse(prepared, denial(prepared.reasonCode, prepared.reason), rules, engine);
+    const earlier = await earlierCall(prepared, options, engine);
+    if (earlier !== undefined && earlier.state !== 'asked') return await refuseRepeat(prepared, earlier, rules, engine);
+
+    const call = earlier === undefined ? prepared : { ...prepared, callId: earlier.id };
+    let asked = askOf(earlier);
+    for (let round = 0; round < MAX_ROUNDS; round++) {
+      const session = await engine.store.session(call.session);
+      const judgement = await judge(call, session, rules.policy, engine.store.nowMs(), engine);
+      if (judgement.decision.effect === 'deny') return await refuse(call, judgement.decision, rules, engine);
+
+      let use: DecideUnit['use'];
+      if (judgement.decision.effect === 'require_approval') {
+        const opened: Asked | Refusal | 'again' = asked ?? (await openAsk(call, judgement, rules, engine));
+        if (opened === 'again') continue;
+        if ('kind' in opened) return opened;
+        asked = opened;
+        const answer = await answerTo(asked, call, judgement.decision, options, rules, engine);
+        if (answer === 'again') continue;
+        if ('kind' in answer) return answer;
+        use = answer;
+      }
+
+      watch ??= beginWatch(call.callId, engine);
+      const committed = await commitAllow(call, judgement, asked, use, rules, engine);
+      if (committed === 'again') continue;
+      if (committed.kind === 'refusal') return committed;
+      engine.counts.allowed++;
+      const granted = {
+        callId: call.callId,
+        session: call.session,
+        args: call.args,
+        decision: committed.decision,
+        entry: committed.entry,
+        watch,
+      };
+      watch = undefined;
+      return createPermit(granted, engine);
+    }
+    throw new CountersignError('LEDGER_BUSY', `the session changed ${MAX_ROUNDS} times while this call was decided: try again`);
+  } catch (error) {
+    engine.report(error, { callId: prepared.callId, during: 'authorize' });
+    if (error instanceof MonitorFailure) return refuseMonitor(prepared, rules, engine);
+    return refusal(prepared.callId, failure(error), engine);
+  } finally {
+    // A watch that reached no permit has nothing to tell.
+    watch?.end();
+  }
+}
+
+/** The call as an earlier attempt left it: by its key or, for clients whose retries carry fresh ids, by what it asks for. */
+export async function earlierCall(
+  call: PreparedCall,
+  options: AuthorizeOptions,
+  engine: Pick<Engine, 'store'>,
+): Promise<CallRow | undefined> {
+  const known = call.key === undefined ? undefined : await engine.store.callByKey(call.key);
+  if (known !== undefined || options.adopt !== true) return known;
+  return engine.store.askedCall(call.match);
+}
+
+function askOf(row: CallRow | undefined): Asked | undefined {
+  if (row?.approval === undefined || row.bindKey === undefined) return undefined;
+  return { approvalId: row.approval, bindKey: row.bindKey };
+}
+
+/** What the store says about an open ask: an approval to use, something to return, or a change that asks for another round. */
+async function answerTo(
+  asked: Asked,
+  call: PreparedCall,
+  decision: Decision,
+  options: AuthorizeOptions,
+  rules: Rules,
+  engine: Engine,
+): Promise<NonNullable<DecideUnit['use']> | Authorization | 'again'> {
+  const row = await engine.store.approval(asked.approvalId);
+  const refuseAs = (code: BuiltInReasonCode, reason: string): Promise<Refusal> => refuse(call, denial(code, reason), rules, engine);
+  switch (row?.state) {
+    case undefined:
+      return refuseAs('APPROVAL_BINDING_MISMATCH', 'the approval of this call is not in the store');
+    case 'pending': {
+      if (options.approval === 'suspend') {
+        engine.counts.pending++;
+        return { kind: 'pending', callId: call.callId, decision, approvalId: row.id, expiresAtMs: row.expiresAtMs, shown: call.shown };
+      }
+      const waited = await waitForAnswer(row, options.signal, engine);
+      if (waited === 'answered') return 'again';
+      await engine.store.commit({ kind: 'lapse', approval: row.id, state: 'expired' });
+      return waited === 'expired'
+        ? refuseAs('APPROVAL_EXPIRED', 'nobody answered in time')
+        : refuseAs('CALL_CANCELLED', 'the caller gave up waiting');
+    }
+    case 'denied':
+      return refuseAs(
+        'APPROVAL_DENIED',
+        row.message === undefined ? 'an approver denied this call' : `an approver denied this call: ${row.message}`,
+      );
+    case 'expired':
+      return refuseAs('APPROVAL_EXPIRED', 'the approval expired before it was used');
+    case 'failed':
+      return refuseAs('APPROVAL_PROCESS_FAILED', 'no approval channel could be reached');
+    case 'consumed':
+      return refuseAs('APPROVAL_ALREADY_USED', 'the approval of this call was used before');
+    case 'approved':
+      return { approval: row.id, answers: await authenticAnswers(row, engine.store, engine.keys) };
+  }
+}
+
+type Allowed = { readonly kind: 'allowed'; readonly decision: Decision; readonly entry: EntryRef };
+
+/** Step 5. The transaction has the last word: budgets, approval and session are checked there, under the write lock. */
+async function commitAllow(
+  call: PreparedCall,
+  judgement: Judgement,
+  asked: Asked | undefined,
+  use: DecideUnit['use'],
+  rules: Rules,
+  engine: Engine,
+): Promise<Allowed | Refusal | 'again'> {
+  const { input, labels } = judgement;
+  let charges: readonly Charge[];
+  try {
+    charges = chargesFor(engine.budgets, input);
+  } catch (error) {
+    engine.report(error, { callId: call.callId, during: 'budgets' });
+    return refuse(
+      call,
+      denial('BUDGET_EVALUATION_FAILED', CountersignError.is(error) ? error.message : 'a budget could not be evaluated'),
+      rules,
+      engine,
+    );
+  }
+  const decision: Decision =
+    use === undefined ? judgement.decision : { ...judgement.decision, effect: 'allow', reasonCode: 'APPROVAL_GRANTED' };
+  const { body, opening } = draftDecision(call, decision, labels, rules.policy, engine);
+  const binding =
+    use === undefined || asked === undefined
+      ? {}
+      : { approval: { id: use.approval, answers: use.answers }, binds: callBinding(call, rules.policy.hash, asked.bindKey) };
+  const committed = await engine.store.commit({
+    kind: 'decide',
+    body: { ...body, ...binding },
+    opening,
+    call: rowFacts(call),
+    sessionVersion: input.session.version,
+    ...coverage(engine),
+    charges,
+    auditBudgets: engine.mode === 'audit',
+    ...(use !== undefined && { use }),
+  });
+  if (committed.kind === 'stale') return 'again';
+  if (committed.kind === 'repeat') return refuseRepeat(call, committed.call, rules, engine);
+  if (committed.kind !== 'decided')
+    throw new CountersignError('LEDGER_WRITE_FAILED', `the store answered a decision with ${committed.kind}`);
+  const { body: recorded, entry, reason } = committed;
+  if (recorded.effect === 'allow') return { kind: 'allowed', decision: { ...decision, would: recorded.would }, entry };
+  return refusal(call.callId, denial(recorded.reason_code as BuiltInReasonCode, reason), engine, { entry });
+}
+
+class MonitorFailure extends Error {}
+
+function beginWatch(callId: string, engine: Engine): CallWatch | undefined {
+  try {
+    return engine.monitor?.begin(callId);
+  } catch (cause) {
+    throw new MonitorFailure('the host monitor does not work', { cause });
+  }
+}
+
+async function refuseMonitor(call: PreparedCall | UnusableCall, rules: Rules, engine: Engine): Promise<Refusal> {
+  const decision = denial('MONITOR_FAILED', 'the host monitor does not work: no call runs unwatched');
+  try {
+    return await refuse(call, decision, rules, engine);
+  } catch (error) {
+    return refusal(call.callId, failure(error), engine);
+  }
+}

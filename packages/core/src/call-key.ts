@@ -1,0 +1,48 @@
+/**
+ * What makes two calls the same. All three are MACs, so that none of them can be guessed from a short argument.
+ *
+ *     key    the framework's very call, re-run: everything in `match`, the framework's id, the turn and the attempt
+ *     match  a call that asks for the same thing: agent, session, principal, tool, raw arguments
+ *     binds  what an approval is good for: everything in `match` and the policy's hash, under a key of that call alone
+ */
+import { createHmac } from 'node:crypto';
+import type { ToolRef } from './call.ts';
+import { canonicalize } from './ledger/canonical.ts';
+
+export interface KeyedCall {
+  readonly agent: string;
+  readonly session: string;
+  readonly principal: string | undefined;
+  readonly tool: ToolRef;
+  /** Injective text of the raw arguments (`captureArguments`). */
+  readonly exact: string;
+}
+
+/** @param mac - HMAC under the store's secret. */
+export function callKey(
+  call: KeyedCall,
+  framework: { readonly id: string; readonly turn: string | undefined; readonly attempt: number },
+  mac: (text: string) => string,
+): string {
+  const { id, turn, attempt } = framework;
+  return mac(`countersign/call-key/v1\n${canonicalize([id, turn ?? null, attempt, ...subject(call)])}`);
+}
+
+export function callMatch(call: KeyedCall, mac: (text: string) => string): string {
+  return mac(`countersign/call-match/v1\n${canonicalize(subject(call))}`);
+}
+
+/** @param bindKey - 32 random bytes of this call, hex. */
+export function callBinding(call: KeyedCall, policyHash: string, bindKey: string): string {
+  const text = `countersign/call-binding/v1\n${canonicalize([...subject(call), policyHash])}`;
+  return createHmac('sha256', Buffer.from(bindKey, 'hex')).update(text).digest('hex');
+}
+
+function subject(call: KeyedCall): readonly (string | null)[] {
+  return [call.agent, call.session, call.principal ?? null, ...toolParts(call.tool), call.exact];
+}
+
+/** A server named '' and no server are different tools: null and '' stay apart. */
+function toolParts(tool: ToolRef): readonly (string | null)[] {
+  return [tool.server ?? null, tool.name, tool.schema ?? null];
+}

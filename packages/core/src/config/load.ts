@@ -1,0 +1,221 @@
+/** Loading `countersign.yaml`. Every problem of a file is reported at once, each with its place. */
+import { readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { dirname, resolve } from 'node:path';
+import { type BudgetDefinition, budgetFaults, budgetFrom } from '../budget/budget.ts';
+import { CountersignError } from '../errors.ts';
+import { compileCondition, compileCost } from '../policy/conditions.ts';
+import { NAME_HINT, NAME_SHAPE, type Rule, type RuleSet, ruleFaults } from '../policy/rule-definition.ts';
+import { rulePolicy } from '../policy/rules.ts';
+import type { Config, Environment, LedgerConfig } from './config.ts';
+import { MAX_CONFIG_CHARS, type Path, type Problem, readYaml, type YamlText } from './document.ts';
+import { DURATION_HINT, parseDuration } from './duration.ts';
+import { type Overrides, readOverrides } from './environment.ts';
+import { configError, schemaProblems } from './problems.ts';
+import { budgetsSchema, type ConfigDocument, configSchema, ORIGIN_SHAPE, policySchema } from './schema.ts';
+
+export const DEFAULT_CONFIG_NAME = 'countersign.yaml';
+export const DEFAULT_APPROVAL_TTL = '5m';
+const DEFAULT_MAX_TTL = '1h';
+const DEFAULT_LEDGER = '.countersign/ledger.db';
+const DEFAULT_KEY = '.countersign/ledger.key';
+
+/**
+ * Reads and checks a configuration file.
+ *
+ * @param path - the file; absent = `COUNTERSIGN_CONFIG`, then `countersign.yaml` in the working directory.
+ * @param options.env - `process.env` when absent. `COUNTERSIGN_MODE`, `COUNTERSIGN_AGENT` and `COUNTERSIGN_LEDGER` override the file.
+ * @throws {CountersignError} `CONFIG_NOT_FOUND`, `CONFIG_INVALID`
+ */
+export function loadConfig(path?: string, options: { readonly env?: Environment } = {}): Config {
+  const env = options.env ?? process.env;
+  const fromEnv = env['COUNTERSIGN_CONFIG'];
+  const name = path ?? (fromEnv === undefined || fromEnv === '' ? DEFAULT_CONFIG_NAME : fromEnv);
+  return parseConfig(readText(name), { path: name, env });
+}
+
+/**
+ * Checks the text of a configuration.
+ *
+ * @param options.path - where it came from: names the file in errors, and paths in it are relative to its folder.
+ *   Absent = relative to the working directory.
+ * @param options.env - overrides; none when absent.
+ * @throws {CountersignError} `CONFIG_INVALID`, its message listing every problem with line and column.
+ */
+export function parseConfig(source: string, options: { readonly path?: string; readonly env?: Environment } = {}): Config {
+  const name = options.path ?? 'configuration';
+  const overrides = readOverrides(options.env ?? {});
+  const yaml = readYaml(source);
+  if (yaml.problems.length > 0) throw configError(name, yaml.problems);
+  const parsed = configSchema.safeParse(yaml.value);
+  if (!parsed.success)
+    throw configError(name, [...parsed.error.issues.flatMap((issue) => schemaProblems(issue, yaml)), ...looseProblems(yaml)]);
+  const problems = meaningProblems(parsed.data, yaml);
+  if (problems.length > 0) throw configError(name, problems);
+  return workOut(parsed.data, overrides, options.path);
+}
+
+function readText(path: string): string {
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync(path);
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+    if (code === 'ENOENT' || code === 'ENOTDIR') {
+      throw new CountersignError('CONFIG_NOT_FOUND', `${path}: not found; run \`countersign init\`, or name another file with --config`, {
+        cause: error,
+      });
+    }
+    throw new CountersignError('CONFIG_INVALID', `${path}: cannot be read${code === '' ? '' : ` (${code})`}`, { cause: error });
+  }
+  if (bytes.length > MAX_CONFIG_CHARS)
+    throw new CountersignError('CONFIG_INVALID', `${path}: the file is larger than ${MAX_CONFIG_CHARS} bytes`);
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch (error) {
+    throw new CountersignError('CONFIG_INVALID', `${path}: not UTF-8 text`, { cause: error });
+  }
+}
+
+/** Faults of the blocks that do have the right shape, although another block has not. */
+function looseProblems(yaml: YamlText): readonly Problem[] {
+  const { value } = yaml;
+  if (typeof value !== 'object' || value === null) return [];
+  const { policy, budgets }: { readonly policy?: unknown; readonly budgets?: unknown } = value;
+  const someBudgets = budgetsSchema.optional().safeParse(budgets);
+  const somePolicy = policySchema.safeParse(policy);
+  const look = lookAt(yaml);
+  return [
+    ...(somePolicy.success ? ruleSetProblems(somePolicy.data, Number.POSITIVE_INFINITY, look) : []),
+    ...(someBudgets.success ? budgetProblems(someBudgets.data ?? [], look) : []),
+  ];
+}
+
+type Look = (path: Path, message: string) => Problem;
+
+function lookAt(yaml: YamlText): Look {
+  return (path, message) => ({ path, message, ...yaml.place(path) });
+}
+
+/** What the schema cannot see: conditions, durations, ids, limits. */
+function meaningProblems(document: ConfigDocument, yaml: YamlText): readonly Problem[] {
+  const look = lookAt(yaml);
+  const problems: Problem[] = [];
+  const { ttl = DEFAULT_APPROVAL_TTL, max_ttl: maxTtl = DEFAULT_MAX_TTL } = document.approvals ?? {};
+  const ttlMs = parseDuration(ttl);
+  const maxTtlMs = parseDuration(maxTtl);
+  if (maxTtlMs === undefined) problems.push(look(['approvals', 'max_ttl'], DURATION_HINT));
+  if (ttlMs === undefined) problems.push(look(['approvals', 'ttl'], DURATION_HINT));
+  else if (ttlMs > (maxTtlMs ?? Number.POSITIVE_INFINITY)) problems.push(look(['approvals', 'ttl'], tooLong(maxTtl)));
+  for (const approver of Object.keys(document.approvers ?? {})) {
+    if (!NAME_SHAPE.test(approver)) problems.push(look(['approvers', approver], `approver: ${NAME_HINT}`));
+  }
+  if (document.ledger?.sign === 'none' && document.ledger.key !== undefined) {
+    problems.push(look(['ledger', 'key'], 'with sign: none no key is used; remove one of the two'));
+  }
+  problems.push(...ruleSetProblems(document.policy, maxTtlMs ?? Number.POSITIVE_INFINITY, look, maxTtl));
+  problems.push(...budgetProblems(document.budgets ?? [], look));
+  return problems;
+}
+
+function tooLong(maxTtl: string): string {
+  return `longer than ${maxTtl}, the most an approval may wait; raise approvals.max_ttl if that is meant`;
+}
+
+function ruleSetProblems(policy: RuleSet, maxTtlMs: number, look: Look, maxTtl: string = DEFAULT_MAX_TTL): readonly Problem[] {
+  const problems: Problem[] = [];
+  if (!NAME_SHAPE.test(policy.id)) problems.push(look(['policy', 'id'], `id: ${NAME_HINT}`));
+  const seen = new Set<string>();
+  policy.rules.forEach((rule, index) => {
+    const at = ['policy', 'rules', index];
+    for (const fault of ruleFaults(rule)) problems.push(look([...at, ...fault.path], fault.message));
+    if (seen.has(rule.id)) problems.push(look([...at, 'id'], `another rule has the id "${rule.id}"`));
+    seen.add(rule.id);
+    const ttlMs = rule.approval?.ttl === undefined ? undefined : parseDuration(rule.approval.ttl);
+    if (ttlMs !== undefined && ttlMs > maxTtlMs) problems.push(look([...at, 'approval', 'ttl'], tooLong(maxTtl)));
+    problems.push(...conditionProblems(rule, at, look));
+  });
+  return problems;
+}
+
+function conditionProblems(rule: Rule, at: Path, look: Look): readonly Problem[] {
+  const problems: Problem[] = [];
+  for (const key of ['when', 'unless'] as const) {
+    const source = rule[key];
+    const options = rule.raw === undefined ? {} : { raw: rule.raw };
+    if (source !== undefined) problems.push(...expressionProblem(() => compileCondition(source, 'condition', options), [...at, key], look));
+  }
+  return problems;
+}
+
+function expressionProblem(compile: () => unknown, path: Path, look: Look): readonly Problem[] {
+  try {
+    compile();
+    return [];
+  } catch (error) {
+    return [look(path, error instanceof Error ? error.message : 'condition: does not compile')];
+  }
+}
+
+function budgetProblems(budgets: readonly BudgetDefinition[], look: Look): readonly Problem[] {
+  const problems: Problem[] = [];
+  const seen = new Set<string>();
+  budgets.forEach((budget, index) => {
+    for (const fault of budgetFaults(budget)) problems.push(look(['budgets', index, ...fault.path], fault.message));
+    if (seen.has(budget.id)) problems.push(look(['budgets', index, 'id'], `another budget has the id "${budget.id}"`));
+    seen.add(budget.id);
+    const { cost } = budget;
+    if (cost !== undefined) problems.push(...expressionProblem(() => compileCost(cost, 'cost'), ['budgets', index, 'cost'], look));
+  });
+  return problems;
+}
+
+function workOut(document: ConfigDocument, overrides: Overrides, path: string | undefined): Config {
+  const agent = overrides.agent ?? document.agent;
+  const { ttl = DEFAULT_APPROVAL_TTL, max_ttl: maxTtl = DEFAULT_MAX_TTL, channels = [] } = document.approvals ?? {};
+  const policyDefinition = withDefaultTtl(document.policy, ttl);
+  return {
+    ...(path === undefined ? {} : { path: resolve(path) }),
+    agent,
+    mode: overrides.mode ?? document.mode ?? 'enforce',
+    policy: rulePolicy(policyDefinition),
+    policyDefinition,
+    budgets: (document.budgets ?? []).map(budgetFrom),
+    approvals: { channels, ttlMs: milliseconds(ttl), maxTtlMs: milliseconds(maxTtl) },
+    approvers: new Map(Object.entries(document.approvers ?? {}).map(([name, { key }]) => [name, key])),
+    redaction: { keys: document.redaction?.keys ?? [], values: document.redaction?.values ?? [] },
+    ledger: workOutLedger(document, overrides, agent, path === undefined ? process.cwd() : dirname(resolve(path))),
+    ...(document.scope === undefined ? {} : { scope: document.scope }),
+  };
+}
+
+/** Rules that name no time to live get the file's, so that merging takes the shortest of what is really meant. */
+function withDefaultTtl(policy: RuleSet, ttl: string): RuleSet {
+  const rules = policy.rules.map((rule) =>
+    rule.effect === 'require_approval' ? { ...rule, approval: { ...rule.approval, ttl: rule.approval?.ttl ?? ttl } } : rule,
+  );
+  return { ...policy, rules };
+}
+
+function workOutLedger(document: ConfigDocument, overrides: Overrides, agent: string, folder: string): LedgerConfig {
+  const {
+    path = DEFAULT_LEDGER,
+    key = DEFAULT_KEY,
+    sign = 'commit',
+    anchors = [],
+    origin = `countersign.local/${agent}`,
+  } = document.ledger ?? {};
+  if (!ORIGIN_SHAPE.test(origin)) throw new CountersignError('CONFIG_INVALID', 'ledger.origin: an origin has no spaces and no plus');
+  const place = (name: string): string => (name.startsWith('~/') ? resolve(homedir(), name.slice(2)) : resolve(folder, name));
+  return {
+    path: overrides.ledger === undefined ? place(path) : resolve(overrides.ledger),
+    ...(sign === 'none' ? {} : { key: place(key) }),
+    origin,
+    sign,
+    anchors: anchors.map((anchor) => ({ file: place(anchor.file) })),
+  };
+}
+
+function milliseconds(duration: string): number {
+  return parseDuration(duration) ?? Number.NaN; // checked before
+}

@@ -1,0 +1,108 @@
+/** Turning what zod says into sentences, and all problems of a file into one error. */
+import type * as z from 'zod';
+import { CountersignError } from '../errors.ts';
+import type { Path, Problem, YamlText } from './document.ts';
+import { didYouMean } from './nearest.ts';
+import { configSchema } from './schema.ts';
+
+/** Problems listed in one message; the rest are counted. */
+const MAX_LISTED = 50;
+
+/** The problems behind one issue of the schema: an issue of unknown keys names several. */
+export function schemaProblems(issue: z.core.$ZodIssue, yaml: YamlText): readonly Problem[] {
+  const path = issue.path.map((step) => (typeof step === 'symbol' ? String(step) : step));
+  if (issue.code === 'unrecognized_keys') {
+    const known = knownKeys(path);
+    return issue.keys.map((key) => ({
+      path: [...path, key],
+      message: `unknown key ${JSON.stringify(key)}${didYouMean(key, known)}`,
+      ...yaml.keyPlace([...path, key]),
+    }));
+  }
+  return [{ path, message: sentence(issue, valueAt(yaml.value, path)), ...yaml.place(path) }];
+}
+
+/** @param name - the file as the user wrote it, or `configuration`. */
+export function configError(name: string, problems: readonly Problem[]): CountersignError {
+  const sorted = [...problems].sort((left, right) => left.line - right.line || left.column - right.column);
+  const listed = sorted.slice(0, MAX_LISTED).map(({ path, message, line, column }) => `  ${line}:${column} ${formatPath(path)}${message}`);
+  if (sorted.length > MAX_LISTED) listed.push(`  ... and ${sorted.length - MAX_LISTED} more`);
+  const first = sorted[0];
+  const count = sorted.length === 1 ? '1 problem' : `${sorted.length} problems`;
+  return new CountersignError('CONFIG_INVALID', `${name}: ${count}\n${listed.join('\n')}`, {
+    details: { problems: sorted.length, line: first?.line ?? 1, column: first?.column ?? 1 },
+  });
+}
+
+function formatPath(path: Path): string {
+  if (path.length === 0) return '';
+  const steps = path.map((step, index) => {
+    if (typeof step === 'number') return `[${step}]`;
+    if (!/^[\w-]+$/.test(step)) return `[${JSON.stringify(step)}]`;
+    return index === 0 ? step : `.${step}`;
+  });
+  return `${steps.join('')}: `;
+}
+
+function sentence(issue: z.core.$ZodIssue, value: unknown): string {
+  if (value === undefined && (issue.code === 'invalid_type' || issue.code === 'invalid_value')) return 'required, but missing';
+  if (issue.code === 'invalid_type') {
+    return `expected ${issue.expected === 'record' ? 'object' : issue.expected}, got ${kindOf(value)}${quoteHint(issue.expected, value)}`;
+  }
+  if (issue.code === 'invalid_value') {
+    const options = issue.values.map(String);
+    const suggestion = typeof value === 'string' ? didYouMean(value, options) : '';
+    return `must be ${options.length === 1 ? options[0] : `one of ${options.join(', ')}`}${suggestion}`;
+  }
+  const isNumber = 'origin' in issue && (issue.origin === 'number' || issue.origin === 'int');
+  if (issue.code === 'too_big') return `too ${isNumber ? 'large' : 'long'}: at most ${issue.maximum}`;
+  if (issue.code === 'too_small') return isNumber ? `too small: at least ${issue.minimum}` : 'may not be empty';
+  return issue.message.slice(0, 1).toLowerCase() + issue.message.slice(1);
+}
+
+function quoteHint(expected: string, value: unknown): string {
+  return expected === 'string' && (typeof value === 'number' || typeof value === 'boolean') ? ': put it in quotes' : '';
+}
+
+function kindOf(value: unknown): string {
+  if (value === null) return 'nothing';
+  if (Array.isArray(value)) return 'list';
+  return typeof value;
+}
+
+function valueAt(value: unknown, path: Path): unknown {
+  let at = value;
+  for (const step of path) {
+    if (typeof at !== 'object' || at === null || !Object.hasOwn(at, step)) return undefined;
+    at = Reflect.get(at, step);
+  }
+  return at;
+}
+
+/** The keys the schema knows at a path. */
+function knownKeys(path: Path): readonly string[] {
+  let schema: unknown = configSchema;
+  for (const step of path) {
+    schema = unwrap(schema);
+    if (hasShape(schema) && typeof step === 'string') schema = new Map(Object.entries(schema.shape)).get(step);
+    else if (hasMember(schema, 'element')) schema = schema.element;
+    else if (hasMember(schema, 'valueType')) schema = schema.valueType;
+    else return [];
+  }
+  schema = unwrap(schema);
+  return hasShape(schema) ? Object.keys(schema.shape) : [];
+}
+
+function unwrap(schema: unknown): unknown {
+  let inner = schema;
+  while (hasMember(inner, 'unwrap') && typeof inner.unwrap === 'function' && !hasMember(inner, 'element')) inner = inner.unwrap();
+  return inner;
+}
+
+function hasShape(schema: unknown): schema is { readonly shape: Readonly<Record<string, unknown>> } {
+  return hasMember(schema, 'shape') && typeof schema.shape === 'object' && schema.shape !== null;
+}
+
+function hasMember<Key extends string>(value: unknown, key: Key): value is Readonly<Record<Key, unknown>> {
+  return typeof value === 'object' && value !== null && key in value;
+}

@@ -1,0 +1,168 @@
+/** The shape of `countersign.yaml`. Strict everywhere: a key we do not know is an error, never ignored. */
+import * as z from 'zod';
+import { BUDGET_SCOPES, type BudgetDefinition, MAX_BUDGETS } from '../budget/budget.ts';
+import type { Mode } from '../call.ts';
+import { EFFECTS, MAX_RULES, type RuleSet } from '../policy/rule-definition.ts';
+
+/** What the YAML text says, before defaults and names are worked out. */
+export interface ConfigDocument {
+  readonly version: 1;
+  readonly agent: string;
+  readonly mode?: Mode | undefined;
+  readonly policy: RuleSet;
+  readonly budgets?: readonly BudgetDefinition[] | undefined;
+  readonly approvals?:
+    | {
+        readonly channels?: readonly (typeof CHANNELS)[number][] | undefined;
+        readonly ttl?: string | undefined;
+        readonly max_ttl?: string | undefined;
+      }
+    | undefined;
+  readonly approvers?: Readonly<Record<string, { readonly key: string }>> | undefined;
+  readonly redaction?: { readonly keys?: readonly string[] | undefined; readonly values?: readonly string[] | undefined } | undefined;
+  readonly ledger?:
+    | {
+        readonly path?: string | undefined;
+        readonly key?: string | undefined;
+        readonly origin?: string | undefined;
+        readonly sign?: (typeof SIGNINGS)[number] | undefined;
+        readonly anchors?: readonly { readonly file: string }[] | undefined;
+      }
+    | undefined;
+  readonly scope?: ScopeDocument | undefined;
+}
+
+/** The `scope:` block as written. */
+export interface ScopeDocument {
+  readonly filesystem?:
+    | {
+        readonly allowed_paths?: readonly string[] | undefined;
+        readonly forbidden_paths?: readonly string[] | undefined;
+        readonly forbidden_extensions?: readonly string[] | undefined;
+      }
+    | undefined;
+  readonly network?:
+    | { readonly allowed_domains?: readonly string[] | undefined; readonly allowed_ports?: readonly number[] | undefined }
+    | undefined;
+  readonly process?:
+    | { readonly allowed_commands?: readonly string[] | undefined; readonly forbidden_commands?: readonly string[] | undefined }
+    | undefined;
+  readonly behavior?:
+    | {
+        readonly mode?: 'audit_only' | 'flag_and_hold' | 'enforce_kill' | undefined;
+        readonly flag_threshold?: number | undefined;
+        /** Seconds. */
+        readonly flag_window?: number | undefined;
+        readonly max_actions_per_minute?: number | undefined;
+      }
+    | undefined;
+}
+
+export const MODES = ['audit', 'confirm', 'enforce'] as const;
+export const CHANNELS = ['elicitation', 'page', 'terminal'] as const;
+export const SIGNINGS = ['commit', 'interval', 'none'] as const;
+/** Names of agents: they become part of the ledger's origin and of every entry. */
+export const AGENT_SHAPE: RegExp = /^[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}$/;
+/** Schema-less URL style name, as C2SP notes allow: no spaces, no plus. */
+export const ORIGIN_SHAPE: RegExp = /^[^\s+\p{C}]{1,255}$/u;
+/** C2SP verifier line: name, key id, base64 of type and key. */
+const VERIFIER_SHAPE = /^[^\s+\p{C}]{1,255}\+[0-9a-f]{8}\+[A-Za-z0-9+/]{44}$/u;
+const MAX_LIST = 1000;
+
+const text = z.string().min(1).max(4096);
+const texts = z.array(text).max(MAX_LIST);
+const duration = z.string().describe('one whole number and a unit: 500ms, 30s, 5m, 1h, 7d');
+const effect = z.enum(EFFECTS);
+
+const rule = z.strictObject({
+  id: z.string().describe('unique name of the rule'),
+  tools: z.array(z.string()).min(1).describe('server/name globs; in allow rules a bare name means tools without a server'),
+  when: z.string().optional().describe('CEL condition that must be true'),
+  unless: z.string().optional().describe('CEL condition that must not be true'),
+  effect,
+  reason: z.string().max(500).optional().describe('for people'),
+  reason_code: z.string().optional().describe('in the style of POLICY_DENY_HIGH_RISK'),
+  approval: z
+    .strictObject({ ttl: duration.optional(), quorum: z.number().optional(), approvers: z.array(z.string().min(1)).optional() })
+    .optional()
+    .describe('terms of a require_approval rule'),
+  label: z.array(z.string()).optional().describe('labels for the session'),
+  raw: z.array(z.string()).optional().describe('JSON pointers of raw arguments the conditions may read'),
+});
+
+/** The `policy:` block alone. */
+export const policySchema: z.ZodType<RuleSet> = z.strictObject({
+  id: z.string(),
+  version: z.string().optional(),
+  default: effect.optional().describe('for calls no rule matches; deny when absent'),
+  rules: z.array(rule).max(MAX_RULES),
+});
+
+const budget = z.strictObject({
+  id: z.string(),
+  per: z.enum(BUDGET_SCOPES),
+  limit: z.number().describe('calls, or units of cost'),
+  window: duration.optional().describe('sliding window; for life when absent'),
+  tools: z.array(z.string()).optional(),
+  cost: z.string().optional().describe('CEL amount of the call; every call costs 1 when absent'),
+});
+
+/** The `budgets:` block alone. */
+export const budgetsSchema: z.ZodType<readonly BudgetDefinition[]> = z.array(budget).max(MAX_BUDGETS);
+
+const scope = z.strictObject({
+  filesystem: z
+    .strictObject({
+      allowed_paths: texts.optional(),
+      forbidden_paths: texts.optional(),
+      forbidden_extensions: texts.optional(),
+    })
+    .optional(),
+  network: z
+    .strictObject({ allowed_domains: texts.optional(), allowed_ports: z.array(z.int().min(1).max(65_535)).max(MAX_LIST).optional() })
+    .optional(),
+  process: z.strictObject({ allowed_commands: texts.optional(), forbidden_commands: texts.optional() }).optional(),
+  behavior: z
+    .strictObject({
+      mode: z.enum(['audit_only', 'flag_and_hold', 'enforce_kill']).optional(),
+      flag_threshold: z.int().min(1).max(1_000_000).optional(),
+      flag_window: z.number().positive().max(86_400).optional().describe('seconds'),
+      max_actions_per_minute: z.int().min(1).max(1_000_000).optional(),
+    })
+    .optional(),
+});
+
+export const configSchema: z.ZodType<ConfigDocument> = z.strictObject({
+  version: z.literal(1),
+  agent: z.string().regex(AGENT_SHAPE, 'use letters, digits and . _ : @ -, at most 128 characters'),
+  mode: z.enum(MODES).optional(),
+  policy: policySchema,
+  budgets: budgetsSchema.optional(),
+  approvals: z
+    .strictObject({
+      channels: z.array(z.enum(CHANNELS)).max(16).optional(),
+      ttl: duration.optional().describe('how long an approval waits; 5m when absent'),
+      max_ttl: duration.optional().describe('no rule may ask for longer; 1h when absent'),
+    })
+    .optional(),
+  approvers: z
+    .record(
+      z.string(),
+      z.strictObject({ key: z.string().regex(VERIFIER_SHAPE, 'a verifier line is name+keyid+base64, as printed by `countersign keygen`') }),
+    )
+    .optional(),
+  redaction: z.strictObject({ keys: texts.optional(), values: texts.optional() }).optional().describe('on top of the built-in detectors'),
+  ledger: z
+    .strictObject({
+      path: text.optional(),
+      key: text.optional(),
+      origin: z.string().regex(ORIGIN_SHAPE, 'an origin has no spaces and no plus, such as example.com/billing').optional(),
+      sign: z.enum(SIGNINGS).optional(),
+      anchors: z
+        .array(z.strictObject({ file: text }))
+        .max(16)
+        .optional(),
+    })
+    .optional(),
+  scope: scope.optional(),
+});

@@ -1,0 +1,53 @@
+/** From a decision to the body of its entry and what lies beside it. */
+import type { Decision, ToolRef } from './call.ts';
+import type { Engine } from './engine.ts';
+import { commitSection, newOpeningKey } from './ledger/commitment.ts';
+import type { DecisionBody, Opening } from './ledger/entry.ts';
+import type { Policy } from './policy/policy.ts';
+import type { PreparedCall } from './prepare.ts';
+
+/** What can be said of a call, whether or not its arguments could be captured. */
+export type RecordedCall = Pick<PreparedCall, 'callId' | 'session' | 'tool'> &
+  Partial<Pick<PreparedCall, 'principal' | 'attempt' | 'shown' | 'findings'>>;
+
+/** The body holds no free text and no argument: those are committed to and lie in the opening, where they can be erased. */
+export function draftDecision(
+  call: RecordedCall,
+  decision: Decision,
+  labels: readonly string[],
+  policy: Policy,
+  engine: Pick<Engine, 'agent' | 'mode'>,
+): { readonly body: DecisionBody; readonly opening: Opening } {
+  const key = newOpeningKey();
+  const { shown, principal, attempt } = call;
+  const { effect, would, reasonCode, reason, rule } = decision;
+  const redacted = [...new Set((call.findings ?? []).map((finding) => finding.kind))].toSorted();
+  const body: DecisionBody = {
+    kind: 'decision',
+    agent: engine.agent,
+    session: call.session,
+    call: call.callId,
+    ...(principal !== undefined && { principal }),
+    tool: toolOf(call.tool),
+    ...(attempt !== undefined && attempt > 1 && { attempt }),
+    mode: engine.mode,
+    effect,
+    would,
+    reason_code: reasonCode,
+    ...(rule !== undefined && { rule }),
+    policy: { id: policy.id, ...(policy.version !== undefined && { version: policy.version }), hash: policy.hash },
+    ...(shown !== undefined && { args_commit: commitSection(key, 'args', shown) }),
+    ...(reason !== undefined && { reason_commit: commitSection(key, 'reason', reason) }),
+    ...(redacted.length > 0 && { redacted }),
+    ...(labels.length > 0 && { labels }),
+  };
+  return { body, opening: { key, sections: { ...(shown !== undefined && { args: shown }), ...(reason !== undefined && { reason }) } } };
+}
+
+function toolOf(tool: ToolRef): DecisionBody['tool'] {
+  return {
+    ...(tool.server !== undefined && { server: tool.server }),
+    name: tool.name,
+    ...(tool.schema !== undefined && { schema: tool.schema }),
+  };
+}

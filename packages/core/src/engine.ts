@@ -1,0 +1,43 @@
+/** What the steps of a call share: the guard's parts, and the few things that outlive a call. */
+import type { ApproverKeys } from './approval/answers.ts';
+import type { Budget } from './budget/budget.ts';
+import type { Mode } from './call.ts';
+import type { ApprovalAnswer, Approver, Channel, HostMonitor } from './interfaces.ts';
+import type { Policy } from './policy/policy.ts';
+import type { Redactor } from './redact/redact.ts';
+import type { ApprovalRow, Store } from './store.ts';
+
+export interface Engine {
+  readonly agent: string;
+  readonly mode: Mode;
+  /** Session of calls that name none. */
+  readonly session: string;
+  readonly store: Store;
+  readonly redactor: Redactor;
+  readonly budgets: readonly Budget[];
+  readonly channels: readonly Channel[];
+  readonly keys: ApproverKeys;
+  readonly ttlMs: number;
+  readonly maxTtlMs: number;
+  readonly monitor: HostMonitor | undefined;
+  /** Guards Countersign's own files; cannot be removed. */
+  readonly ownFiles: Policy;
+  readonly counts: { allowed: number; refused: number; pending: number; lostOutcomes: number };
+  /** Open prompts by approval, so that they can be withdrawn. */
+  readonly prompts: Map<string, AbortController>;
+  /** Records a policy's document once per ledger. */
+  recordPolicy(policy: Policy): Promise<void>;
+  resolve(id: string, answer: ApprovalAnswer, approver: Approver): Promise<ApprovalRow>;
+  /** Keeps hold of a write nobody awaits, so that `close` can. */
+  track(write: Promise<unknown>): void;
+  /** Counts and reports an outcome that could not be recorded; the tool's own result stands. */
+  lost(error: unknown, callId: string): void;
+  /** Tells `onError`; never throws. */
+  report(error: unknown, context: { readonly callId?: string; readonly during: string }): void;
+}
+
+/** What differs between a plain call and one of `guard.tool`. */
+export interface Rules {
+  readonly policy: Policy;
+  readonly ttlMs?: number;
+}

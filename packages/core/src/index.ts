@@ -1,0 +1,48 @@
+export { type ApprovalStatement, approvalStatement, statementOf } from './approval/statement.ts';
+export { type Budget, budgetFrom } from './budget/budget.ts';
+export { microUnits } from './budget/micro.ts';
+export {
+  type ApprovalTerms,
+  type Authorization,
+  type BuiltInReasonCode,
+  type Decision,
+  type Effect,
+  type EntryRef,
+  type Json,
+  type Mode,
+  type Outcome,
+  type OutcomeStatus,
+  type Pending,
+  type Permit,
+  REASON_CODES,
+  type ReasonCode,
+  type RedactionFinding,
+  type Refusal,
+  type ToolAnnotations,
+  type ToolCall,
+  type ToolRef,
+} from './call.ts';
+export { CountersignError, ERROR_CODES, type ErrorCode } from './errors.ts';
+export { createGuard, DEFAULT_APPROVAL_TTL_MS, MAX_APPROVAL_TTL_MS } from './guard.ts';
+export {
+  type AuthorizeOptions,
+  CallRefusedError,
+  type Guard,
+  type GuardCounters,
+  type GuardOptions,
+  type Preview,
+  type RunScope,
+  refusalText,
+  type ToolOptions,
+} from './guard-types.ts';
+export type { Anchor, ApprovalAnswer, ApprovalRequest, Approver, CallWatch, Channel, Clock, HostMonitor, Signer } from './interfaces.ts';
+export { canonicalize } from './ledger/canonical.ts';
+export type { ApproverIdentity, ApproverMethod, Entry, EntryBody, EntryKind, Opening, ResourceFigures } from './ledger/entry.ts';
+export { allowAll, definePolicy, denyAll } from './policy/built-in.ts';
+export { composePolicies } from './policy/compose.ts';
+export { policyHash } from './policy/hash.ts';
+export type { Policy, PolicyInput, PolicyVerdict, SessionFacts } from './policy/policy.ts';
+export { rulePolicy } from './policy/rules.ts';
+export { createRedactor, type RedactionOptions, type Redactor } from './redact/redact.ts';
+export { type CallScope, currentCall } from './scope.ts';
+export type { ApprovalRow, ApprovalState, Charge, Checkpoint, Committed, Store, Unit } from './store.ts';

@@ -1,0 +1,101 @@
+/** Steps 2 and 3: what policy says about a call in a session, and what the mode makes of it. Writes nothing. */
+import { type ApprovalTerms, type Decision, type Effect, MAX_REASON_CHARS, type Mode } from './call.ts';
+import { evaluatePolicy } from './policy/compose.ts';
+import type { Policy, PolicyInput, PolicyVerdict, SessionFacts } from './policy/policy.ts';
+import type { PreparedCall } from './prepare.ts';
+import type { Redactor } from './redact/redact.ts';
+
+export interface Judgement {
+  readonly decision: Decision;
+  readonly labels: readonly string[];
+  /** Present when the effect is `require_approval`. */
+  readonly terms: Partial<ApprovalTerms>;
+  readonly input: PolicyInput;
+}
+
+export interface JudgeDeps {
+  readonly agent: string;
+  readonly mode: Mode;
+  /** Guards Countersign's own files; cannot be removed. */
+  readonly ownFiles: Policy;
+  readonly redactor: Pick<Redactor, 'text'>;
+}
+
+export async function judge(call: PreparedCall, session: SessionFacts, policy: Policy, atMs: number, deps: JudgeDeps): Promise<Judgement> {
+  const input = policyInput(call, session, atMs, deps);
+  if (session.halted) {
+    const reason = 'the session is halted until an operator resumes it';
+    return { decision: { effect: 'deny', would: 'deny', reasonCode: 'SESSION_HALTED', reason }, labels: [], terms: {}, input };
+  }
+  const own = await evaluatePolicy(deps.ownFiles, input);
+  const verdict = own.effect === 'abstain' ? await evaluatePolicy(policy, input) : own;
+  const would: PolicyVerdict = verdict.effect === 'abstain' ? defaultVerdict(policy.default ?? 'deny', verdict) : verdict;
+  const effect = enforced(would, verdict.effect === 'abstain', deps.mode);
+  const { labels = [], reason, rule } = would as Exclude<PolicyVerdict, { effect: 'abstain' }>;
+  const decision: Decision = {
+    effect,
+    would: would.effect as Effect,
+    reasonCode: reasonCode(would, effect, deps.mode),
+    // A policy function may quote what it saw; only the shown view is clean.
+    ...(reason !== undefined && { reason: deps.redactor.text(reason).slice(0, MAX_REASON_CHARS).toWellFormed() }),
+    ...(rule !== undefined && { rule }),
+  };
+  return { decision, labels, terms: would.effect === 'require_approval' ? (would.terms ?? {}) : {}, input };
+}
+
+/** Audit lets run what policy would not; confirm asks where no rule matched. What fails closed stays closed in every mode. */
+function enforced(verdict: PolicyVerdict, isDefault: boolean, mode: Mode): Effect {
+  if (verdict.effect === 'deny' && (verdict.always === true || verdict.reasonCode === 'POLICY_EVALUATION_FAILED')) return 'deny';
+  if (mode === 'audit') return 'allow';
+  if (mode === 'confirm' && isDefault && verdict.effect === 'deny') return 'require_approval';
+  return verdict.effect as Effect;
+}
+
+function reasonCode(verdict: PolicyVerdict, effect: Effect, mode: Mode): Decision['reasonCode'] {
+  if (mode === 'confirm' && verdict.effect === 'deny' && effect === 'require_approval') return 'POLICY_DEFAULT_REQUIRE_APPROVAL';
+  if (verdict.effect !== 'abstain' && verdict.reasonCode !== undefined) return verdict.reasonCode;
+  const codes = {
+    allow: 'POLICY_ALLOW_LOW_RISK',
+    deny: 'POLICY_DENY_HIGH_RISK',
+    require_approval: 'POLICY_REQUIRE_APPROVAL_HIGH_VALUE',
+  } as const;
+  return codes[verdict.effect as Effect];
+}
+
+function defaultVerdict(effect: Effect, abstained: PolicyVerdict): PolicyVerdict {
+  const codes = {
+    allow: 'POLICY_DEFAULT_ALLOW',
+    deny: 'POLICY_DEFAULT_DENY',
+    require_approval: 'POLICY_DEFAULT_REQUIRE_APPROVAL',
+  } as const;
+  // An allow rule that erred abstains; its explanation is worth more than "no rule matched".
+  const explained = 'reason' in abstained && typeof abstained.reason === 'string' ? abstained.reason : 'no rule matches this call';
+  return { effect, reasonCode: codes[effect], reason: explained };
+}
+
+function policyInput(call: PreparedCall, session: SessionFacts, atMs: number, deps: JudgeDeps): PolicyInput {
+  return {
+    tool: call.tool,
+    args: call.shown,
+    findings: call.findings,
+    agent: deps.agent,
+    ...(call.principal !== undefined && { principal: call.principal }),
+    session,
+    mode: deps.mode,
+    ...(call.cost !== undefined && { cost: call.cost }),
+    atMs,
+    raw: (pointer) => atPointer(call.args, pointer),
+  };
+}
+
+/** RFC 6901, own members only: `/constructor` of an argument object is an argument or nothing. */
+function atPointer(value: unknown, pointer: string): unknown {
+  if (pointer === '') return value;
+  let at = value;
+  for (const part of pointer.split('/').slice(1)) {
+    const name = part.replaceAll('~1', '/').replaceAll('~0', '~');
+    if (typeof at !== 'object' || at === null || !Object.hasOwn(at, name)) return undefined;
+    at = (at as Record<string, unknown>)[name];
+  }
+  return at;
+}

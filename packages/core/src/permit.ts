@@ -1,0 +1,85 @@
+/** The right to run one decided call once, and recording what became of it. */
+import type { Decision, EntryRef, Outcome, Permit } from './call.ts';
+import type { Engine } from './engine.ts';
+import { CountersignError } from './errors.ts';
+import type { CallWatch } from './interfaces.ts';
+import { commitSection, newOpeningKey } from './ledger/commitment.ts';
+import type { Opening, OutcomeBody, ResourceFigures } from './ledger/entry.ts';
+import { errorType, showAnything } from './redact/excerpt.ts';
+import type { Redactor } from './redact/redact.ts';
+import { withinCall } from './scope.ts';
+import type { Committed } from './store.ts';
+
+type PermitDeps = Pick<Engine, 'agent' | 'store' | 'redactor' | 'lost' | 'track'>;
+
+export interface Granted {
+  readonly callId: string;
+  readonly session: string;
+  readonly decision: Decision;
+  readonly entry: EntryRef;
+  readonly args: unknown;
+  readonly watch: CallWatch | undefined;
+}
+
+export function createPermit(granted: Granted, deps: PermitDeps): Permit {
+  const { callId, session, decision, entry, args } = granted;
+  const startedAt = performance.now();
+  let settled = false;
+  return {
+    kind: 'permit',
+    callId,
+    decision,
+    entry,
+    args,
+    within: (fn) => withinCall({ callId, agent: deps.agent, session }, fn),
+    async settle(outcome, options = {}) {
+      if (settled) throw new CountersignError('PERMIT_ALREADY_SETTLED', `call ${callId} was settled before: a permit settles once`);
+      settled = true;
+      const durationMs = Math.round(performance.now() - startedAt);
+      const write = writeOutcome(granted, outcome, durationMs, options.durable !== true, deps).catch((error: unknown) =>
+        deps.lost(error, callId),
+      );
+      deps.track(write);
+      if (options.durable === true) await write;
+    },
+  };
+}
+
+async function writeOutcome(granted: Granted, outcome: Outcome, durationMs: number, lazy: boolean, deps: PermitDeps): Promise<Committed> {
+  const resources = endWatch(granted.watch, granted.callId, deps);
+  const opening = openingOf(outcome, deps.redactor);
+  const { result, error } = opening?.sections ?? {};
+  const body: OutcomeBody = {
+    kind: 'outcome',
+    agent: deps.agent,
+    session: granted.session,
+    call: granted.callId,
+    decision: granted.entry,
+    status: outcome.status,
+    ...(outcome.error !== undefined && { error_type: errorType(outcome.error) }),
+    duration_ms: durationMs,
+    ...(opening !== undefined && result !== undefined && { result_commit: commitSection(opening.key, 'result', result) }),
+    ...(opening !== undefined && error !== undefined && { error_commit: commitSection(opening.key, 'error', error) }),
+    ...(resources !== undefined && { resources }),
+  };
+  return deps.store.commit({ kind: 'outcome', body, ...(opening && { opening }) }, { lazy });
+}
+
+/** Excerpts, redacted before they are cut; the body holds only commitments to them. */
+function openingOf(outcome: Outcome, redactor: Redactor): Opening | undefined {
+  const sections = {
+    ...(outcome.result !== undefined && { result: { excerpt: showAnything(outcome.result, redactor) } }),
+    ...(outcome.error !== undefined && { error: { excerpt: showAnything(outcome.error, redactor) } }),
+  };
+  return Object.keys(sections).length === 0 ? undefined : { key: newOpeningKey(), sections };
+}
+
+function endWatch(watch: CallWatch | undefined, callId: string, deps: PermitDeps): ResourceFigures | undefined {
+  try {
+    return watch?.end();
+  } catch (error) {
+    // The call already ran: figures are lost, its outcome is not.
+    deps.lost(error, callId);
+    return undefined;
+  }
+}

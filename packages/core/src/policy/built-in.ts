@@ -1,0 +1,62 @@
+/** Policies that need no rules, and policies written as TypeScript functions. */
+import type { Effect } from '../call.ts';
+import { CountersignError } from '../errors.ts';
+import { canonicalize } from '../ledger/canonical.ts';
+import { policyHash } from './hash.ts';
+import type { Policy, PolicyInput, PolicyVerdict } from './policy.ts';
+import { EFFECTS, NAME_HINT, NAME_SHAPE } from './rule-definition.ts';
+
+/** Allows every call. Calls are still recorded, redacted and charged. */
+export function allowAll(): Policy {
+  return constant('allow-all', { effect: 'allow', rule: 'allow-all', reasonCode: 'POLICY_ALLOW_LOW_RISK' });
+}
+
+/** Denies every call. */
+export function denyAll(): Policy {
+  return constant('deny-all', { effect: 'deny', rule: 'deny-all', reasonCode: 'POLICY_DENY_HIGH_RISK' });
+}
+
+export interface PolicyDefinition {
+  readonly id: string;
+  /** Raise it when something the function closes over changes. */
+  readonly version?: string;
+  /** For calls the function abstains on; default `deny`. */
+  readonly default?: Effect;
+  evaluate(input: PolicyInput): PolicyVerdict | Promise<PolicyVerdict>;
+}
+
+/**
+ * A policy written as a function.
+ *
+ * Its hash covers the declared version and the source text of `evaluate`. It cannot cover what the function closes over,
+ * and the document says so.
+ *
+ * @throws {CountersignError} `OPTIONS_INVALID`
+ */
+export function definePolicy(definition: PolicyDefinition): Policy {
+  const { id, version } = definition;
+  const evaluate: unknown = Reflect.get(definition, 'evaluate');
+  if (typeof id !== 'string' || !NAME_SHAPE.test(id)) throw new CountersignError('OPTIONS_INVALID', `policy id: ${NAME_HINT}`);
+  if (version !== undefined && typeof version !== 'string')
+    throw new CountersignError('OPTIONS_INVALID', `policy "${id}": version must be text`);
+  if (typeof evaluate !== 'function') throw new CountersignError('OPTIONS_INVALID', `policy "${id}": evaluate must be a function`);
+  const fallback = definition.default ?? 'deny';
+  if (!EFFECTS.includes(fallback))
+    throw new CountersignError('OPTIONS_INVALID', `policy "${id}": default must be one of ${EFFECTS.join(', ')}`);
+  // Function.prototype itself: an own `toString` would let a function describe itself as another.
+  const source = Function.prototype.toString.call(evaluate).toWellFormed();
+  const document = canonicalize({ kind: 'function', id, version, default: fallback, source, note: 'closures are not covered' });
+  return {
+    id,
+    ...(version === undefined ? {} : { version }),
+    hash: policyHash(document),
+    document,
+    default: fallback,
+    evaluate: (input) => definition.evaluate(input),
+  };
+}
+
+function constant(id: string, verdict: PolicyVerdict & { readonly effect: 'allow' | 'deny' }): Policy {
+  const document = canonicalize({ kind: 'built-in', id });
+  return { id, hash: policyHash(document), document, default: verdict.effect, evaluate: () => verdict };
+}

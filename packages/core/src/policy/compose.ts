@@ -1,0 +1,103 @@
+/** Several policies as one: the most restrictive verdict wins. */
+import type { ApprovalTerms, Effect } from '../call.ts';
+import { CountersignError } from '../errors.ts';
+import { canonicalize } from '../ledger/canonical.ts';
+import { policyHash } from './hash.ts';
+import type { Policy, PolicyInput, PolicyVerdict } from './policy.ts';
+import { mergeLabels, mergeTerms } from './terms.ts';
+import { boundReason, evaluatePolicy, failedVerdict } from './verdict.ts';
+
+export { evaluatePolicy } from './verdict.ts';
+
+export const MAX_COMPOSED_POLICIES = 64;
+
+/** Rises with restriction. */
+const STRICTNESS: Readonly<Record<Effect, number>> = { allow: 0, require_approval: 1, deny: 2 };
+
+/**
+ * Composes policies. deny > require_approval > allow over all members; abstains when all abstain, and then the most
+ * restrictive default of the members applies. A member that fails denies. Synchronous as long as every member is.
+ *
+ * One policy is returned as it is.
+ *
+ * @throws {CountersignError} `OPTIONS_INVALID` for none or too many.
+ */
+export function composePolicies(policies: readonly Policy[]): Policy {
+  const members = [...policies];
+  const [only] = members;
+  if (only === undefined)
+    throw new CountersignError('OPTIONS_INVALID', 'policy: at least one is needed; ask for allowAll() by name if that is meant');
+  if (members.length === 1) return only;
+  if (members.length > MAX_COMPOSED_POLICIES)
+    throw new CountersignError('OPTIONS_INVALID', `policy: at most ${MAX_COMPOSED_POLICIES} compose`);
+  const parts = members.map(({ id, version, hash, document }) => ({ id, version, hash, document }));
+  const document = canonicalize({ kind: 'composed', policies: parts });
+  return {
+    id: members.map((member) => member.id).join('+'),
+    hash: policyHash(document),
+    document,
+    default: strictestDefault(members),
+    evaluate: (input) => evaluateAll(members, input),
+  };
+}
+
+function strictestDefault(members: readonly Policy[]): Effect {
+  const defaults = members.map((member) => member.default ?? 'deny');
+  return defaults.reduce((strictest, next) => (STRICTNESS[next] > STRICTNESS[strictest] ? next : strictest));
+}
+
+function evaluateAll(members: readonly Policy[], input: PolicyInput): PolicyVerdict | Promise<PolicyVerdict> {
+  const verdicts = members.map((member) => evaluatePolicy(member, input));
+  const known = verdicts.filter((verdict): verdict is PolicyVerdict => !(verdict instanceof Promise));
+  if (known.length === verdicts.length) return mergeVerdicts(known);
+  return Promise.all(verdicts.map(async (verdict) => verdict)).then(mergeVerdicts);
+}
+
+type Deny = PolicyVerdict & { readonly effect: 'deny' };
+type Ask = PolicyVerdict & { readonly effect: 'require_approval' };
+type Allow = PolicyVerdict & { readonly effect: 'allow' };
+
+function mergeVerdicts(verdicts: readonly PolicyVerdict[]): PolicyVerdict {
+  const denies: Deny[] = [];
+  const asks: Ask[] = [];
+  const allows: Allow[] = [];
+  const abstained: string[] = [];
+  for (const verdict of verdicts) {
+    switch (verdict.effect) {
+      case 'deny':
+        denies.push(verdict);
+        break;
+      case 'require_approval':
+        asks.push(verdict);
+        break;
+      case 'allow':
+        allows.push(verdict);
+        break;
+      case 'abstain':
+        if (verdict.reason !== undefined) abstained.push(verdict.reason);
+        break;
+      default:
+        return failedVerdict({ id: 'composed' }, 'gave an unknown effect');
+    }
+  }
+  // A deny that audit mode enforces too is the stricter one.
+  const denied = denies.find((verdict) => verdict.always === true) ?? denies[0];
+  if (denied !== undefined) return denied;
+  if (asks[0] !== undefined) return mergeAsks(asks, asks[0], allows);
+  if (allows[0] !== undefined) return { ...allows[0], ...labelled(allows) };
+  return abstained.length === 0 ? { effect: 'abstain' } : { effect: 'abstain', reason: boundReason(abstained.join('; ')) };
+}
+
+function mergeAsks(asks: readonly Ask[], first: Ask, allows: readonly Allow[]): PolicyVerdict {
+  const terms: Partial<ApprovalTerms> | undefined = mergeTerms(asks.map((verdict) => verdict.terms ?? {}));
+  if (terms === undefined) {
+    const rule = first.rule === undefined ? {} : { rule: first.rule };
+    return { effect: 'deny', ...rule, reasonCode: 'POLICY_DENY_HIGH_RISK', reason: 'nobody can approve under the terms of all policies' };
+  }
+  return { ...first, ...labelled([...asks, ...allows]), terms };
+}
+
+function labelled(verdicts: readonly (Ask | Allow)[]): { readonly labels?: readonly string[] } {
+  const labels = mergeLabels(verdicts.map((verdict) => verdict.labels));
+  return labels === undefined ? {} : { labels };
+}

@@ -1,0 +1,179 @@
+/** The shape of a rule set, and its normal form: what the policy hash covers. */
+import type { Effect } from '../call.ts';
+import { DURATION_HINT, parseDuration } from '../config/duration.ts';
+import { CountersignError } from '../errors.ts';
+import { patternFault } from './patterns.ts';
+
+/** Terms of a rule with effect `require_approval`. */
+export interface RuleApproval {
+  /** Duration such as `5m`; absent = the guard's default. */
+  readonly ttl?: string | undefined;
+  readonly quorum?: number | undefined;
+  readonly approvers?: readonly string[] | undefined;
+}
+
+/** One rule, as in the `policy:` block of `countersign.yaml`. */
+export interface Rule {
+  readonly id: string;
+  /** Tool patterns, see `patterns.ts`. */
+  readonly tools: readonly string[];
+  /** Applies only if this CEL condition is true ... */
+  readonly when?: string | undefined;
+  /** ... and this one is not. */
+  readonly unless?: string | undefined;
+  readonly effect: Effect;
+  readonly reason?: string | undefined;
+  readonly reason_code?: string | undefined;
+  readonly approval?: RuleApproval | undefined;
+  /** Labels for the session, when the call goes through. */
+  readonly label?: readonly string[] | undefined;
+  /** JSON pointers of raw arguments the conditions may read. */
+  readonly raw?: readonly string[] | undefined;
+}
+
+export interface RuleSet {
+  readonly id: string;
+  readonly version?: string | undefined;
+  /** For calls no rule matches; default `deny`. */
+  readonly default?: Effect | undefined;
+  readonly rules: readonly Rule[];
+}
+
+/** Equal for two definitions that mean the same; undefined members are left out of the document. */
+export interface NormalRule extends Omit<Rule, 'approval'> {
+  readonly approval?:
+    | { readonly ttl_ms?: number | undefined; readonly quorum?: number | undefined; readonly approvers?: readonly string[] | undefined }
+    | undefined;
+}
+export interface NormalRuleSet {
+  readonly kind: 'rules';
+  readonly id: string;
+  readonly version?: string | undefined;
+  readonly default: Effect;
+  readonly rules: readonly NormalRule[];
+}
+
+export const MAX_RULES = 1000;
+export const MAX_RULE_TOOLS = 200;
+export const MAX_QUORUM = 16;
+const MAX_RAW_POINTERS = 32;
+const MAX_RULE_LABELS = 16;
+
+export const EFFECTS: readonly Effect[] = ['allow', 'deny', 'require_approval'];
+/** Names of policies, rules and budgets. */
+export const NAME_SHAPE: RegExp = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$/;
+export const NAME_HINT = 'use letters, digits and . _ : -, at most 64 characters';
+export const LABEL_SHAPE: RegExp = NAME_SHAPE;
+export const REASON_CODE_SHAPE: RegExp = /^[A-Z][A-Z0-9_]{1,63}$/;
+/** RFC 6901; '' is the whole arguments. */
+export const POINTER_SHAPE: RegExp = /^(?:\/(?:[^~/]|~[01])*)*$/;
+
+/** A fault of a rule, with the key it concerns. */
+export interface RuleFault {
+  readonly path: readonly (string | number)[];
+  readonly message: string;
+}
+
+/** @throws {CountersignError} `OPTIONS_INVALID`; the message names the rule. */
+export function normalizeRuleSet(definition: RuleSet): NormalRuleSet {
+  if (!isName(definition.id)) throw refused(`policy id: ${NAME_HINT}`);
+  if (definition.version !== undefined && typeof definition.version !== 'string') throw refused('policy version must be text, such as "3"');
+  if (definition.default !== undefined && !EFFECTS.includes(definition.default))
+    throw refused(`policy default must be one of ${EFFECTS.join(', ')}`);
+  if (!Array.isArray(definition.rules)) throw refused('policy rules must be a list');
+  if (definition.rules.length > MAX_RULES) throw refused(`a policy has at most ${MAX_RULES} rules`);
+  const seen = new Set<string>();
+  const rules = definition.rules.map((rule: Rule, index) => {
+    const fault = typeof rule === 'object' && rule !== null ? ruleFaults(rule)[0] : { message: 'must be an object' };
+    if (fault !== undefined) throw refused(`policy rule ${isName(rule?.id) ? `"${rule.id}"` : index + 1}: ${fault.message}`);
+    if (seen.has(rule.id)) throw refused(`policy rule "${rule.id}": another rule has this id`);
+    seen.add(rule.id);
+    return normalizeRule(rule);
+  });
+  return { kind: 'rules', id: definition.id, version: definition.version, default: definition.default ?? 'deny', rules };
+}
+
+/** Everything that is wrong with one rule, except its conditions. */
+export function ruleFaults(rule: Rule): readonly RuleFault[] {
+  const faults: RuleFault[] = [];
+  const fault = (message: string, ...path: (string | number)[]): number => faults.push({ path, message });
+  if (!isName(rule.id)) fault(`id: ${NAME_HINT}`, 'id');
+  if (!EFFECTS.includes(rule.effect)) fault(`effect must be one of ${EFFECTS.join(', ')}`, 'effect');
+  if (!Array.isArray(rule.tools) || rule.tools.length === 0) fault('tools needs at least one pattern', 'tools');
+  else if (rule.tools.length > MAX_RULE_TOOLS) fault(`tools has at most ${MAX_RULE_TOOLS} patterns`, 'tools');
+  else {
+    rule.tools.forEach((pattern: unknown, index) => {
+      const wrong = patternFault(pattern);
+      if (wrong !== undefined) fault(wrong, 'tools', index);
+    });
+  }
+  if (rule.reason !== undefined && typeof rule.reason !== 'string') fault('reason must be text', 'reason');
+  if (rule.reason_code !== undefined && !matches(REASON_CODE_SHAPE, rule.reason_code)) {
+    fault('reason_code must look like POLICY_DENY_HIGH_RISK', 'reason_code');
+  }
+  if (rule.label !== undefined) {
+    if (rule.effect === 'deny') fault('label has no effect on a deny rule: a denied call leaves no trace on the session', 'label');
+    if (!isListOf(LABEL_SHAPE, rule.label) || rule.label.length > MAX_RULE_LABELS)
+      fault(`label is a list of at most ${MAX_RULE_LABELS} labels: ${NAME_HINT}`, 'label');
+  }
+  if (rule.raw !== undefined && (!isListOf(POINTER_SHAPE, rule.raw) || rule.raw.length > MAX_RAW_POINTERS)) {
+    fault(`raw is a list of at most ${MAX_RAW_POINTERS} JSON pointers, such as /to`, 'raw');
+  }
+  if (rule.approval !== undefined) approvalFaults(rule, rule.approval, fault);
+  return faults;
+}
+
+function approvalFaults(rule: Rule, approval: RuleApproval, fault: (message: string, ...path: string[]) => number): void {
+  if (rule.effect !== 'require_approval') fault('approval belongs to rules with effect require_approval', 'approval');
+  const { ttl, quorum, approvers } = approval;
+  if (ttl !== undefined && (typeof ttl !== 'string' || parseDuration(ttl) === undefined)) fault(`ttl: ${DURATION_HINT}`, 'approval', 'ttl');
+  if (quorum !== undefined && (!Number.isSafeInteger(quorum) || quorum < 1 || quorum > MAX_QUORUM)) {
+    fault(`quorum must be a whole number from 1 to ${MAX_QUORUM}`, 'approval', 'quorum');
+    return;
+  }
+  if (approvers === undefined) return;
+  if (!Array.isArray(approvers) || approvers.length === 0 || !approvers.every((name) => typeof name === 'string' && name !== '')) {
+    fault('approvers needs at least one name', 'approval', 'approvers');
+  } else if (new Set(approvers).size < (quorum ?? 1)) {
+    fault(`quorum ${quorum ?? 1} can never be reached by ${new Set(approvers).size} approvers`, 'approval', 'quorum');
+  }
+}
+
+function normalizeRule(rule: Rule): NormalRule {
+  const { approval } = rule;
+  return {
+    id: rule.id,
+    tools: [...rule.tools],
+    when: rule.when,
+    unless: rule.unless,
+    effect: rule.effect,
+    reason: rule.reason,
+    reason_code: rule.reason_code,
+    approval:
+      approval === undefined
+        ? undefined
+        : {
+            ttl_ms: approval.ttl === undefined ? undefined : parseDuration(approval.ttl),
+            quorum: approval.quorum,
+            approvers: approval.approvers === undefined ? undefined : [...new Set(approval.approvers)],
+          },
+    label: rule.label === undefined ? undefined : [...rule.label],
+    raw: rule.raw === undefined ? undefined : [...rule.raw],
+  };
+}
+
+function isName(value: unknown): value is string {
+  return matches(NAME_SHAPE, value);
+}
+
+function isListOf(shape: RegExp, value: unknown): boolean {
+  return Array.isArray(value) && value.every((item) => matches(shape, item));
+}
+
+function matches(shape: RegExp, value: unknown): boolean {
+  return typeof value === 'string' && shape.test(value);
+}
+
+function refused(message: string): CountersignError {
+  return new CountersignError('OPTIONS_INVALID', message);
+}

@@ -1,0 +1,165 @@
+/**
+ * The `policy:` block of `countersign.yaml` as a Policy.
+ *
+ * All matching rules count and the most restrictive wins: deny, then require_approval, then allow; where no rule
+ * matches the policy abstains and its default applies. A rule whose condition cannot be evaluated fails closed: an
+ * allow rule does not apply, a deny or ask rule denies with `POLICY_EVALUATION_FAILED`.
+ */
+import type { ApprovalTerms, Effect, ReasonCode } from '../call.ts';
+import { canonicalize } from '../ledger/canonical.ts';
+import { type Condition, ConditionFacts, compileCondition } from './conditions.ts';
+import { policyHash } from './hash.ts';
+import { compileToolPattern } from './patterns.ts';
+import type { Policy, PolicyInput, PolicyVerdict } from './policy.ts';
+import { type NormalRule, normalizeRuleSet, type RuleSet } from './rule-definition.ts';
+import { ruleIndex } from './rule-index.ts';
+import { mergeLabels, mergeTerms } from './terms.ts';
+
+const REASON_CODE_OF: Readonly<Record<Effect, ReasonCode>> = {
+  allow: 'POLICY_ALLOW_LOW_RISK',
+  deny: 'POLICY_DENY_HIGH_RISK',
+  require_approval: 'POLICY_REQUIRE_APPROVAL_HIGH_VALUE',
+};
+
+/**
+ * Compiles a rule set.
+ *
+ * @throws {CountersignError} `OPTIONS_INVALID` for a definition out of shape, `CONDITION_INVALID` for a condition.
+ */
+export function rulePolicy(definition: RuleSet): Policy {
+  const normal = normalizeRuleSet(definition);
+  const document = canonicalize(normal);
+  const entries = normal.rules.map((rule) => {
+    const reach = rule.effect === 'allow' ? 'narrow' : 'wide';
+    return { rule: compileRule(rule), patterns: rule.tools.map((tool) => compileToolPattern(tool, reach, `policy rule "${rule.id}"`)) };
+  });
+  const index = ruleIndex(entries, byStrictness);
+  return {
+    id: normal.id,
+    ...(normal.version === undefined ? {} : { version: normal.version }),
+    hash: policyHash(document),
+    document,
+    default: normal.default,
+    evaluate: (input) => decide(index.find(input.tool), input),
+  };
+}
+
+interface CompiledRule {
+  readonly id: string;
+  readonly effect: Effect;
+  readonly reasonCode: ReasonCode;
+  readonly reason?: string;
+  readonly labels?: readonly string[];
+  readonly terms: Partial<ApprovalTerms>;
+  /** Undefined = always. @throws {ConditionError} */
+  readonly applies?: Condition;
+}
+
+/** Rules that match one tool, in definition order. */
+interface Candidates {
+  readonly deny: readonly CompiledRule[];
+  readonly ask: readonly CompiledRule[];
+  readonly allow: readonly CompiledRule[];
+  /** The allow rules that attach labels: they count beside an ask, too. */
+  readonly labelling: readonly CompiledRule[];
+}
+
+function byStrictness(rules: readonly CompiledRule[]): Candidates {
+  const of = (effect: Effect): CompiledRule[] => rules.filter((rule) => rule.effect === effect);
+  const allow = of('allow');
+  return { deny: of('deny'), ask: of('require_approval'), allow, labelling: allow.filter((rule) => rule.labels !== undefined) };
+}
+
+function compileRule(rule: NormalRule): CompiledRule {
+  const options = rule.raw === undefined ? {} : { raw: rule.raw };
+  const when = rule.when === undefined ? undefined : compileCondition(rule.when, `policy rule "${rule.id}" when`, options);
+  const unless = rule.unless === undefined ? undefined : compileCondition(rule.unless, `policy rule "${rule.id}" unless`, options);
+  const applies = both(when, unless);
+  const { ttl_ms: ttlMs, quorum, approvers } = rule.approval ?? {};
+  return {
+    id: rule.id,
+    effect: rule.effect,
+    reasonCode: rule.reason_code ?? REASON_CODE_OF[rule.effect],
+    ...(rule.reason === undefined ? {} : { reason: rule.reason }),
+    ...(rule.label === undefined ? {} : { labels: rule.label }),
+    ...(applies === undefined ? {} : { applies }),
+    terms: {
+      ...(ttlMs === undefined ? {} : { ttlMs }),
+      ...(quorum === undefined ? {} : { quorum }),
+      ...(approvers === undefined ? {} : { approvers }),
+    },
+  };
+}
+
+function both(when: Condition | undefined, unless: Condition | undefined): Condition | undefined {
+  if (unless === undefined) return when;
+  if (when === undefined) return (input, facts) => !unless(input, facts);
+  return (input, facts) => when(input, facts) && !unless(input, facts);
+}
+
+function decide(candidates: Candidates, input: PolicyInput): PolicyVerdict {
+  const { deny, ask, allow } = candidates;
+  if (deny.length + ask.length + allow.length === 0) return { effect: 'abstain' };
+  const call = new Call(input);
+  // Every deny and ask rule is evaluated, even after a match: a rule that cannot be evaluated denies in audit mode too,
+  // and adding a rule must never take that away.
+  const denied = call.matching(deny);
+  const asked = call.matching(ask);
+  if (call.failure !== undefined) {
+    const { rule, text } = call.failure;
+    return { effect: 'deny', always: true, rule: rule.id, reasonCode: 'POLICY_EVALUATION_FAILED', reason: text };
+  }
+  if (denied[0] !== undefined) return { effect: 'deny', ...ruled(denied[0]) };
+  if (asked[0] !== undefined) return askVerdict(asked, asked[0], call.matching(candidates.labelling));
+  const allowed = call.matching(allow);
+  if (allowed[0] !== undefined) return { effect: 'allow', ...ruled(allowed[0]), ...labelled(allowed) };
+  const text = call.failureText();
+  return text === undefined ? { effect: 'abstain' } : { effect: 'abstain', reason: `an allow rule did not apply: ${text}` };
+}
+
+/** One evaluation of a call against rules; remembers the first rule that could not be evaluated. */
+class Call {
+  readonly #input: PolicyInput;
+  readonly #facts: ConditionFacts;
+  failure: { readonly rule: CompiledRule; readonly text: string } | undefined;
+
+  constructor(input: PolicyInput) {
+    this.#input = input;
+    this.#facts = new ConditionFacts(input);
+  }
+
+  matching(rules: readonly CompiledRule[]): readonly CompiledRule[] {
+    if (rules.length === 0) return rules;
+    const matched: CompiledRule[] = [];
+    for (const rule of rules) {
+      try {
+        if (rule.applies === undefined || rule.applies(this.#input, this.#facts)) matched.push(rule);
+      } catch (error) {
+        this.failure ??= { rule, text: error instanceof Error ? error.message : `policy rule "${rule.id}" failed` };
+      }
+    }
+    return matched;
+  }
+
+  failureText(): string | undefined {
+    return this.failure?.text;
+  }
+}
+
+function askVerdict(asked: readonly CompiledRule[], first: CompiledRule, labelling: readonly CompiledRule[]): PolicyVerdict {
+  const terms = mergeTerms(asked.map((rule) => rule.terms));
+  if (terms === undefined) {
+    const reason = `nobody can approve for all of these rules: ${asked.map((rule) => rule.id).join(', ')}`;
+    return { effect: 'deny', rule: first.id, reasonCode: 'POLICY_DENY_HIGH_RISK', reason };
+  }
+  return { effect: 'require_approval', ...ruled(first), ...labelled([...asked, ...labelling]), terms };
+}
+
+function ruled(rule: CompiledRule): { readonly rule: string; readonly reasonCode: ReasonCode; readonly reason?: string } {
+  return { rule: rule.id, reasonCode: rule.reasonCode, ...(rule.reason === undefined ? {} : { reason: rule.reason }) };
+}
+
+function labelled(rules: readonly CompiledRule[]): { readonly labels?: readonly string[] } {
+  const labels = mergeLabels(rules.map((rule) => rule.labels));
+  return labels === undefined ? {} : { labels };
+}

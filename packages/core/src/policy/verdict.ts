@@ -1,0 +1,114 @@
+/**
+ * Evaluating a policy that may be anybody's code: whatever it throws or returns becomes a verdict of known shape.
+ */
+import { type ApprovalTerms, MAX_REASON_CHARS } from '../call.ts';
+import type { Policy, PolicyInput, PolicyVerdict } from './policy.ts';
+
+const MAX_VERDICT_LABELS = 64;
+const MAX_NAME_CHARS = 128;
+const MAX_APPROVERS = 64;
+
+/**
+ * Evaluates a policy. Never throws and never rejects: a failure is a deny with `POLICY_EVALUATION_FAILED`.
+ *
+ * The reason of a failure names the policy and never repeats the error's text, which may quote arguments.
+ */
+export function evaluatePolicy(policy: Policy, input: PolicyInput): PolicyVerdict | Promise<PolicyVerdict> {
+  try {
+    const verdict: unknown = policy.evaluate(input);
+    if (!isThenable(verdict)) return checked(policy, verdict);
+    return Promise.resolve(verdict).then(
+      (settled) => checked(policy, settled),
+      () => failedVerdict(policy, 'threw an error'),
+    );
+  } catch {
+    return failedVerdict(policy, 'threw an error');
+  }
+}
+
+/** The verdict of a policy that could not be evaluated. */
+export function failedVerdict(policy: Pick<Policy, 'id'>, why: string): PolicyVerdict {
+  const reason = boundReason(`policy "${String(policy.id)}" ${why}`);
+  return { effect: 'deny', always: true, reasonCode: 'POLICY_EVALUATION_FAILED', reason };
+}
+
+/** At most `MAX_REASON_CHARS`, never ending inside a character. */
+export function boundReason(reason: string): string {
+  const text = reason.toWellFormed();
+  if (text.length <= MAX_REASON_CHARS) return text;
+  const cut = text.slice(0, MAX_REASON_CHARS - 3);
+  return `${cut.isWellFormed() ? cut : cut.slice(0, -1)}...`;
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
+}
+
+function checked(policy: Policy, verdict: unknown): PolicyVerdict {
+  try {
+    // A clean copy: getters and extra members of a foreign object are read once and left behind.
+    return readVerdict(verdict) ?? failedVerdict(policy, 'gave something that is not a verdict');
+  } catch {
+    return failedVerdict(policy, 'gave something that is not a verdict');
+  }
+}
+
+function readVerdict(verdict: unknown): PolicyVerdict | undefined {
+  if (typeof verdict !== 'object' || verdict === null) return undefined;
+  const fields: Readonly<Record<string, unknown>> = { ...verdict };
+  const { effect, rule, reasonCode, reason, labels, always, terms } = fields;
+  if (!isAbsentOr(reason, isText)) return undefined;
+  const why = reason === undefined ? {} : { reason: boundReason(String(reason)) };
+  if (effect === 'abstain') return { effect, ...why };
+  if (!isAbsentOr(rule, isName) || !isAbsentOr(reasonCode, isName) || !isAbsentOr(labels, isLabels)) return undefined;
+  const ruled = {
+    ...(rule === undefined ? {} : { rule }),
+    ...(reasonCode === undefined ? {} : { reasonCode }),
+    ...why,
+    ...(labels === undefined ? {} : { labels: [...labels] }),
+  };
+  if (effect === 'allow') return { effect, ...ruled };
+  if (effect === 'deny') {
+    if (always !== undefined && typeof always !== 'boolean') return undefined;
+    return always === true ? { effect, ...ruled, always } : { effect, ...ruled };
+  }
+  if (effect !== 'require_approval') return undefined;
+  if (terms === undefined) return { effect, ...ruled };
+  const read = readTerms(terms);
+  return read === undefined ? undefined : { effect, ...ruled, terms: read };
+}
+
+function readTerms(terms: unknown): Partial<ApprovalTerms> | undefined {
+  if (typeof terms !== 'object' || terms === null) return undefined;
+  const { ttlMs, quorum, approvers }: Readonly<Record<string, unknown>> = { ...terms };
+  if (!isAbsentOr(ttlMs, isPositive) || !isAbsentOr(quorum, isPositive) || !isAbsentOr(approvers, isApprovers)) return undefined;
+  return {
+    ...(ttlMs === undefined ? {} : { ttlMs }),
+    ...(quorum === undefined ? {} : { quorum }),
+    ...(approvers === undefined ? {} : { approvers: [...approvers] }),
+  };
+}
+
+function isAbsentOr<T>(value: unknown, is: (value: unknown) => value is T): value is T | undefined {
+  return value === undefined || is(value);
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string';
+}
+
+function isName(value: unknown): value is string {
+  return typeof value === 'string' && value !== '' && value.length <= MAX_NAME_CHARS && value.isWellFormed();
+}
+
+function isPositive(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 1;
+}
+
+function isLabels(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.length <= MAX_VERDICT_LABELS && value.every(isName);
+}
+
+function isApprovers(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.length >= 1 && value.length <= MAX_APPROVERS && value.every(isName);
+}

@@ -1,0 +1,128 @@
+/**
+ * Which member names say that their value is a secret.
+ *
+ * A name is split into words (`dbPassword`, `DB_PASSWORD`, `db-password` are all `db password`) and, as in English, the
+ * *last* word says what the value is: `password_policy_url` is a URL, `token_count` a count, `client_secret` a secret.
+ */
+
+/** Secret as last word, whatever stands before it. */
+const SECRET_WORDS: ReadonlySet<string> = new Set(
+  `password passwords passwd passphrase passcode secret secrets credential credentials creds authorization bearer cookie cookies
+   jwt otp totp cvv cvc mnemonic jsessionid phpsessid`.split(/\s+/),
+);
+
+/** Secret as last word only after one of these. */
+const SECRET_AFTER: ReadonlyMap<string, ReadonlySet<string>> = new Map([
+  [
+    'key',
+    words('api access secret private encryption decryption signing master hmac symmetric auth authentication session recovery admin role'),
+  ],
+  ['keys', words('api access secret private encryption decryption signing master')],
+  ['tokens', words('access refresh auth api bearer session secret oauth registration device push')],
+  ['code', words('authorization otp mfa totp recovery backup')],
+  ['codes', words('otp mfa totp recovery backup')],
+  ['phrase', words('seed recovery secret mnemonic backup')],
+  ['header', words('authorization cookie')],
+  ['pwd', words('db database user admin root login mysql postgres pg redis mongo smtp ftp ssh mail proxy my')],
+  ['pass', words('db database user admin root login mysql postgres pg redis mongo smtp ftp ssh mail email proxy http auth basic')],
+]);
+
+/** A `token` after one of these is a place in a list or a piece of text, not a credential. */
+const PLAIN_TOKENS: ReadonlySet<string> = words(
+  `page next prev previous continuation continue pagination paging sync delta resume cursor progress cancel cancellation stop start end
+   eos bos pad padding mask unk unknown sep separator delimiter cls special first last per design color theme image max min num total
+   prompt completion input output unexpected invalid expected current lookahead syntax`,
+);
+
+/** Endings of names written as one word: `dbpassword`, `xapikey`. Long enough to mean nothing else. */
+const JOINED_ENDINGS: readonly string[] =
+  'password passwd passphrase apikey secretkey privatekey accesskey authtoken accesstoken refreshtoken sessiontoken clientsecret'.split(
+    ' ',
+  );
+
+/** Said about a secret without making it anything else: `password_confirmation`, `API_KEY_PROD`, `token2`. */
+const NEUTRAL_ENDINGS: ReadonlySet<string> = words(
+  'value text string raw plain plaintext confirm confirmation repeat again hash encoded encrypted new old prod production staging dev test live',
+);
+
+/** Values that give nothing away even under such a name; the middle three are the options of `fetch`. */
+const HARMLESS_VALUES: ReadonlySet<string> = new Set(['', 'include', 'omit', 'same-origin', 'true', 'false', 'null', 'none']);
+
+/** Only the end of a name counts. */
+const MAX_NAME_CHARS = 200;
+const PLACEHOLDERS = /\[redacted:[a-z0-9-]{1,40}\]/g;
+
+/** Something of this is in every built-in name; most names have nothing of it and need no splitting. */
+const HINT = /pass|pwd|secret|token|key|cred|auth|cookie|jwt|otp|cvv|cvc|bearer|mnemonic|code|phrase|sess/i;
+// oxlint-disable-next-line no-control-regex
+const ASCII = /^[\x00-\x7f]*$/;
+
+/** @param extra - more names that mean a secret, each as its words (see `nameWords`). */
+export function isSecretName(name: string, extra: readonly (readonly string[])[] = []): boolean {
+  if (extra.length === 0 && isPlainName(name)) return false;
+  const all = nameWords(name);
+  const end = withoutNeutralEnding(all);
+  if (isSecretEnd(end)) return true;
+  return extra.some((wanted) => endsWith(all, wanted) || endsWith(end, wanted));
+}
+
+/** Names that are a secret only for some values: `pass: 3` counts tests, `PWD=/home/x` is a directory. */
+export function isSecretMember(name: string, value: unknown, extra: readonly (readonly string[])[] = []): boolean {
+  if (extra.length === 0 && isPlainName(name)) return false;
+  if (isSecretName(name, extra)) return true;
+  if (typeof value !== 'string') return false;
+  const [word, ...more] = nameWords(name);
+  if (more.length > 0) return false;
+  return word === 'pass' || (word === 'pwd' && !/^(?:[/~.]|[A-Za-z]:\\)/.test(value));
+}
+
+function isPlainName(name: string): boolean {
+  return !HINT.test(name) && ASCII.test(name);
+}
+
+export function isHarmlessValue(value: string): boolean {
+  return HARMLESS_VALUES.has(value);
+}
+
+/** Lower-case words of a name; digits are words of their own. Placeholders in a name are not words. */
+export function nameWords(name: string): string[] {
+  const end = name.length > MAX_NAME_CHARS ? name.slice(-MAX_NAME_CHARS) : name;
+  const spaced = end
+    .replace(PLACEHOLDERS, ' ')
+    .normalize('NFKC')
+    .replace(/([\p{Ll}\d])(\p{Lu})/gu, '$1 $2')
+    .replace(/(\p{Lu})(\p{Lu}\p{Ll})/gu, '$1 $2')
+    .replace(/(\p{L})(\d)/gu, '$1 $2')
+    .replace(/(\d)(\p{L})/gu, '$1 $2');
+  return spaced.toLowerCase().match(/[\p{L}\p{M}]+|\d+/gu) ?? [];
+}
+
+function isSecretEnd(end: readonly string[]): boolean {
+  const last = end.at(-1);
+  if (last === undefined) return false;
+  const before = end.at(-2) ?? '';
+  if (SECRET_WORDS.has(last) || JOINED_ENDINGS.some((ending) => last.endsWith(ending))) return true;
+  if (last === 'token') return !PLAIN_TOKENS.has(before);
+  return SECRET_AFTER.get(last)?.has(before) ?? false;
+}
+
+function withoutNeutralEnding(all: readonly string[]): readonly string[] {
+  let length = all.length;
+  while (length > 1 && isNeutral(all[length - 1] ?? '')) length -= 1;
+  return all.slice(0, length);
+}
+
+function isNeutral(word: string): boolean {
+  return NEUTRAL_ENDINGS.has(word) || /^\d+$/.test(word);
+}
+
+function endsWith(all: readonly string[], wanted: readonly string[]): boolean {
+  const offset = all.length - wanted.length;
+  if (offset >= 0 && wanted.every((word, i) => all[offset + i] === word)) return true;
+  // `ibannumber` for `iban number`.
+  return all.at(-1) === wanted.join('');
+}
+
+function words(text: string): ReadonlySet<string> {
+  return new Set(text.split(/\s+/));
+}

@@ -1,0 +1,31 @@
+import { redactText } from './scan.ts';
+
+/** Longest pointer text; what is longer ends in an ellipsis. */
+export const MAX_POINTER_CHARS = 256;
+
+// Control, line-breaking and direction-changing characters: whoever chose a key must not steer a terminal or a log with it.
+// oxlint-disable-next-line no-control-regex
+const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g;
+
+/**
+ * RFC 6901 pointer for messages and findings, made safe to print: keys are attacker-controlled, so secrets in them are
+ * replaced, control characters are written as `\uXXXX`, and the text is shortened to `MAX_POINTER_CHARS`. The root is `''`.
+ */
+export function pointerText(path: readonly (string | number)[]): string {
+  let text = '';
+  for (const step of path) {
+    // Redacted before it is cut: a cut secret would no longer be recognised.
+    text += `/${typeof step === 'number' ? step : segment(step)}`;
+    if (text.length > MAX_POINTER_CHARS) return `${text.slice(0, MAX_POINTER_CHARS - 1).toWellFormed()}…`;
+  }
+  return text;
+}
+
+function segment(key: string): string {
+  const safe = redactText(key.toWellFormed()).slice(0, MAX_POINTER_CHARS);
+  return safe.replaceAll('~', '~0').replaceAll('/', '~1').replace(UNPRINTABLE, escapeCharacter);
+}
+
+function escapeCharacter(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+}

@@ -1,0 +1,208 @@
+import type { Json, RedactionFinding } from '../call.ts';
+import { CountersignError } from '../errors.ts';
+import { isPlaceholder, placeholder } from './detector.ts';
+import { typedPlaceholder } from './host-types.ts';
+import { isHarmlessValue, isSecretMember, isSecretName, nameWords } from './key-names.ts';
+import { pointerText } from './pointer.ts';
+import { KEY_NAME_KIND, REDACTION_KINDS, VALUE_KIND } from './rules.ts';
+import { redactText } from './scan.ts';
+
+/** Shorter literals would tear holes into ordinary text. */
+export const MIN_SECRET_VALUE_CHARS = 6;
+export const MAX_SECRET_VALUE_CHARS = 4096;
+/** Extra key names, and likewise extra values. */
+export const MAX_REDACTION_OPTIONS = 200;
+/** Findings of one call; beyond it only kinds not seen before are added. */
+export const MAX_FINDINGS = 1000;
+
+export interface RedactionOptions {
+  /** More member names whose values are secret; matched by words, like the built-in ones: `iban` also means `customerIban`. */
+  readonly keys?: readonly string[];
+  /** Literal secrets, replaced wherever they occur; at least `MIN_SECRET_VALUE_CHARS` each. */
+  readonly values?: readonly string[];
+}
+
+export interface Redacted {
+  /** The value as JSON with secrets replaced; shares nothing with the input. */
+  readonly shown: Json;
+  /** What was replaced and where; a pointer names members as they are shown. */
+  readonly findings: readonly RedactionFinding[];
+}
+
+export interface Redactor {
+  /**
+   * The shown view of a captured value: secrets become `[redacted:kind]`, values that are not JSON a placeholder
+   * (`[bytes:12]`, `[date ...]`, `[map:2]`; their content is not shown). Doing it twice equals doing it once.
+   */
+  redact(value: unknown): Redacted;
+  /** The same for one text. */
+  text(value: string): string;
+}
+
+/**
+ * Makes a redactor with the built-in rules and those of `options`. Deterministic and without state a caller could see.
+ *
+ * @throws {CountersignError} `OPTIONS_INVALID`
+ */
+export function createRedactor(options: RedactionOptions = {}): Redactor {
+  const rules: Rules = { keys: parseKeys(options.keys ?? []), values: parseValues(options.values ?? []) };
+  return {
+    redact(value) {
+      const view = new View(rules);
+      return { shown: view.any(value), findings: view.findings };
+    },
+    text: (value) => redactText(value, rules.values),
+  };
+}
+
+interface Rules {
+  readonly keys: readonly (readonly string[])[];
+  readonly values: readonly string[];
+}
+
+class View {
+  readonly findings: RedactionFinding[] = [];
+  readonly #rules: Rules;
+  readonly #path: (string | number)[] = [];
+  readonly #kinds = new Set<string>();
+
+  constructor(rules: Rules) {
+    this.#rules = rules;
+  }
+
+  any(value: unknown): Json {
+    if (typeof value === 'string') return this.#text(value);
+    if (typeof value === 'number') return this.#number(value);
+    if (typeof value === 'boolean') return value;
+    if (typeof value !== 'object' || value === null) return null;
+    if (Array.isArray(value)) return this.#array(value);
+    const text = typedPlaceholder(value);
+    return text === undefined ? this.#object(value) : this.#text(text);
+  }
+
+  #text(value: string): string {
+    return redactText(value, this.#rules.values, (kind) => this.#note(kind));
+  }
+
+  #number(value: number): Json {
+    const { values } = this.#rules;
+    if (values.length === 0 || !values.some((secret) => String(value).includes(secret))) return value;
+    this.#note(VALUE_KIND);
+    return placeholder(VALUE_KIND);
+  }
+
+  #array(items: readonly unknown[]): Json {
+    return items.map((item, i) => {
+      this.#path.push(i);
+      const shown = this.any(item);
+      this.#path.pop();
+      return shown;
+    });
+  }
+
+  #object(value: object): Json {
+    const entries = Object.entries(value);
+    const names = this.#names(entries);
+    const pairName = secretPairName(entries, names, this.#rules.keys);
+    const members = entries.map(([ownName, item], i): [string, Json] => {
+      const name = names[i] ?? ownName;
+      this.#path.push(name);
+      const secret = isSecretMember(name, item, this.#rules.keys) || (pairName && name === 'value');
+      const shown = secret && isWorthHiding(item) ? this.#hidden() : this.any(item);
+      this.#path.pop();
+      return [name, shown];
+    });
+    return Object.fromEntries(members);
+  }
+
+  /** Names as shown. They may be secrets too; replaced ones are numbered where they would collide. */
+  #names(entries: readonly (readonly [string, unknown])[]): readonly string[] {
+    let changed = false;
+    const shown = entries.map(([name]) => {
+      const text = this.#text(name);
+      changed ||= text !== name;
+      return text;
+    });
+    if (!changed) return shown;
+    const taken = new Set(entries.filter(([name], i) => name === shown[i]).map(([name]) => name));
+    const next = new Map<string, number>();
+    return shown.map((name, i) => {
+      if (name === entries[i]?.[0]) return name;
+      let unique = name;
+      for (let number = next.get(name) ?? 1; taken.has(unique); number++) {
+        unique = `${name}#${number + 1}`;
+        next.set(name, number + 1);
+      }
+      taken.add(unique);
+      return unique;
+    });
+  }
+
+  #hidden(): string {
+    this.#note(KEY_NAME_KIND);
+    return placeholder(KEY_NAME_KIND);
+  }
+
+  #note(kind: string): void {
+    if (this.findings.length >= MAX_FINDINGS && this.#kinds.has(kind)) return;
+    this.#kinds.add(kind);
+    const pointer = pointerText(this.#path);
+    const last = this.findings.at(-1);
+    if (last?.kind !== kind || last.pointer !== pointer) this.findings.push({ kind, pointer });
+  }
+}
+
+/** `{ name: 'X-Api-Key', value: '...' }`: header and environment lists name the secret in a member of its own. */
+function secretPairName(
+  entries: readonly (readonly [string, unknown])[],
+  names: readonly string[],
+  extra: readonly (readonly string[])[],
+): boolean {
+  if (!names.includes('value')) return false;
+  return entries.some(
+    ([, item], i) => (names[i] === 'name' || names[i] === 'key') && typeof item === 'string' && isSecretName(item, extra),
+  );
+}
+
+/** Booleans, nulls, empty containers and empty words stay under any name: they tell policy something and thieves nothing. */
+function isWorthHiding(value: unknown): boolean {
+  if (typeof value === 'string') return !isHarmlessValue(value) && !isPlaceholder(value);
+  if (typeof value === 'number') return true;
+  if (typeof value !== 'object' || value === null) return false;
+  if (Array.isArray(value)) return value.some(isWorthHiding);
+  return typedPlaceholder(value) !== undefined || Object.values(value).some(isWorthHiding);
+}
+
+function parseKeys(keys: readonly string[]): readonly (readonly string[])[] {
+  checkCount('keys', keys);
+  return keys.map((key, i) => {
+    const words = typeof key === 'string' ? nameWords(key) : [];
+    if (words.length === 0) throw invalid(`redaction.keys[${i}]: expected a name with at least one letter or digit`);
+    return words;
+  });
+}
+
+function parseValues(values: readonly string[]): readonly string[] {
+  checkCount('values', values);
+  for (const [i, value] of values.entries()) {
+    // The message names the position, never the value: it is a secret.
+    if (typeof value !== 'string' || value.length < MIN_SECRET_VALUE_CHARS || value.length > MAX_SECRET_VALUE_CHARS) {
+      throw invalid(`redaction.values[${i}]: expected a string of ${MIN_SECRET_VALUE_CHARS} to ${MAX_SECRET_VALUE_CHARS} characters`);
+    }
+    if (!value.isWellFormed()) throw invalid(`redaction.values[${i}]: holds a lone surrogate`);
+    if (REDACTION_KINDS.some((kind) => placeholder(kind).includes(value))) {
+      throw invalid(`redaction.values[${i}]: occurs in a placeholder such as ${placeholder(VALUE_KIND)}; choose the secret itself`);
+    }
+  }
+  return [...new Set(values)];
+}
+
+function checkCount(name: string, list: readonly string[]): void {
+  if (!Array.isArray(list) || list.length > MAX_REDACTION_OPTIONS) {
+    throw invalid(`redaction.${name}: expected a list of at most ${MAX_REDACTION_OPTIONS}`);
+  }
+}
+
+function invalid(message: string): CountersignError {
+  return new CountersignError('OPTIONS_INVALID', message);
+}

@@ -1,0 +1,72 @@
+/** Saying no: as a value for the caller and as an entry in the ledger. */
+import type { BuiltInReasonCode, Decision, EntryRef, OutcomeStatus, Refusal } from './call.ts';
+import { draftDecision, type RecordedCall } from './draft.ts';
+import type { Engine, Rules } from './engine.ts';
+import { CountersignError } from './errors.ts';
+import type { PreparedCall } from './prepare.ts';
+import type { CallRow, DecideUnit } from './store.ts';
+
+export function denial(reasonCode: BuiltInReasonCode, reason?: string): Decision {
+  return { effect: 'deny', would: 'deny', reasonCode, ...(reason !== undefined && { reason }) };
+}
+
+export function refusal(
+  callId: string,
+  decision: Decision,
+  engine: Engine,
+  more: { readonly entry?: EntryRef; readonly earlier?: OutcomeStatus } = {},
+): Refusal {
+  engine.counts.refused++;
+  return { kind: 'refusal', callId, decision, ...more };
+}
+
+/** Records a decision not to run. Throws when the ledger cannot be written: the caller refuses all the same. */
+export async function refuse(call: PreparedCall | RecordedCall, decision: Decision, rules: Rules, engine: Engine): Promise<Refusal> {
+  const { body, opening } = draftDecision(call, decision, [], rules.policy, engine);
+  const committed = await engine.store.commit({ kind: 'decide', body, opening, call: rowFacts(call), ...coverage(engine) });
+  return refusal(call.callId, decision, engine, committed.kind === 'decided' ? { entry: committed.entry } : {});
+}
+
+/** Another run of a call that was decided before. Recorded, and the earlier call's state stays what it was. */
+export async function refuseRepeat(call: PreparedCall, row: CallRow, rules: Rules, engine: Engine): Promise<Refusal> {
+  const decision = repeatDecision(row);
+  // What was refused is refused again: its entry already stands.
+  if (row.state === 'denied') return refusal(row.id, decision, engine, { entry: row.decision });
+  const { entry } = await refuse({ ...call, callId: row.id }, decision, rules, engine);
+  engine.counts.refused--;
+  return refusal(row.id, decision, engine, { ...(entry && { entry }), ...(row.status !== undefined && { earlier: row.status }) });
+}
+
+export function repeatDecision(row: CallRow): Decision {
+  switch (row.state) {
+    case 'settled':
+      return denial('CALL_ALREADY_RUN', `this call ran before and ended with ${row.status ?? 'an unknown status'}`);
+    case 'denied':
+      return { effect: 'deny', would: 'deny', reasonCode: row.reasonCode, reason: 'this call was refused before' };
+    case 'allowed':
+      if (row.writerAlive) return denial('CALL_IN_PROGRESS', 'this call is running');
+      return denial('CALL_OUTCOME_UNKNOWN', 'this call was allowed before and its process died: it may have run');
+    case 'unknown':
+      return denial('CALL_OUTCOME_UNKNOWN', 'this call was allowed before and its process died: it may have run');
+    case 'asked':
+      return denial('CALL_IN_PROGRESS', 'this call waits for an approval');
+  }
+}
+
+/** The decision for an error on the way: closed, and named for what failed. */
+export function failure(error: unknown): Decision {
+  if (!CountersignError.is(error)) return denial('INTERNAL_ERROR', 'the guard failed; the call was not run');
+  if (error.code === 'LEDGER_QUEUE_FULL') return denial('LEDGER_QUEUE_FULL', error.message);
+  if (error.code.startsWith('LEDGER_')) return denial('LEDGER_WRITE_FAILED_DECISION', error.message);
+  return denial('INTERNAL_ERROR', error.message);
+}
+
+/** What the store keeps to recognise the call again. */
+export function rowFacts(call: PreparedCall | RecordedCall): DecideUnit['call'] {
+  if (!('match' in call)) return { match: '' };
+  return { ...(call.key !== undefined && { key: call.key }), match: call.match };
+}
+
+export function coverage(engine: Engine): Pick<DecideUnit, 'coverage'> {
+  return engine.monitor === undefined ? {} : { coverage: engine.monitor.coverage };
+}

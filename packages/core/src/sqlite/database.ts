@@ -1,0 +1,141 @@
+/** Opening the database file so that a commit means "on disk", and noticing when the file is no longer the one we opened. */
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, statSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import Sqlite, { type Database } from 'better-sqlite3';
+import { CountersignError } from '../errors.ts';
+
+export interface OpenedFile {
+  readonly database: Database;
+  /**
+   * Checks that the path still leads to the file and WAL that were opened: what is written to an unlinked file is lost.
+   * @throws {CountersignError} `LEDGER_REPLACED`
+   */
+  checkIdentity(): void;
+}
+
+/**
+ * @param create - make the file, mode 0600, and its folder (one level) when they are missing.
+ * @throws {CountersignError} `LEDGER_NOT_FOUND`, `LEDGER_UNREADABLE`, `LEDGER_NOT_DURABLE`
+ */
+export function openForWriting(path: string, create: boolean): OpenedFile {
+  const file = resolve(path);
+  if (!existsSync(file)) {
+    if (!create)
+      throw new CountersignError('LEDGER_NOT_FOUND', `there is no ledger at ${file}: run \`countersign init\` or check the path`);
+    makeFile(file);
+  }
+  const before = identity(file);
+  let database: Database | undefined;
+  try {
+    // timeout 0: waiting for the lock is ours (group-commit.ts), SQLite's back-off starves waiters.
+    database = new Sqlite(file, { timeout: 0, fileMustExist: true });
+    makeDurable(database, file);
+    const opened = identity(file);
+    if (before === undefined || opened !== before) throw replaced(file);
+    return { database, checkIdentity: identityCheck(file, opened) };
+  } catch (cause) {
+    database?.close();
+    if (CountersignError.is(cause)) throw cause;
+    const detail = cause instanceof Error ? cause.message : String(cause);
+    throw new CountersignError('LEDGER_UNREADABLE', `cannot open the ledger ${file}: ${detail}`, { cause });
+  }
+}
+
+/** Opens for reading only: changes no byte, not even the WAL's. */
+export function openForReading(path: string): Database {
+  const file = resolve(path);
+  if (!existsSync(file)) throw new CountersignError('LEDGER_NOT_FOUND', `there is no ledger at ${file}`);
+  try {
+    const database = new Sqlite(file, { readonly: true, fileMustExist: true, timeout: 2000 });
+    database.pragma('query_only = 1');
+    // A hostile file may bring views and triggers along; nothing in it may run code of its schema with side effects.
+    database.pragma('trusted_schema = 0');
+    return database;
+  } catch (cause) {
+    const detail = cause instanceof Error ? cause.message : String(cause);
+    throw new CountersignError('LEDGER_UNREADABLE', `cannot open the ledger ${file}: ${detail}`, { cause });
+  }
+}
+
+function makeFile(file: string): void {
+  try {
+    if (!existsSync(dirname(file))) mkdirSync(dirname(file), { mode: 0o700 });
+    closeSync(openSync(file, 'wx', 0o600));
+    const folder = openSync(dirname(file), 'r');
+    try {
+      fsyncSync(folder);
+    } finally {
+      closeSync(folder);
+    }
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'EEXIST') return;
+    const detail = cause instanceof Error ? cause.message : String(cause);
+    throw new CountersignError('LEDGER_UNREADABLE', `cannot create the ledger ${file}: ${detail}`, { cause });
+  }
+}
+
+/** better-sqlite3 reopens WAL files at NORMAL, where commits are not fsynced: set on every connection, and read back. */
+function makeDurable(database: Database, file: string): void {
+  const journal = retryBusy(() => database.pragma('journal_mode = WAL', { simple: true }));
+  database.pragma('synchronous = FULL');
+  if (process.platform === 'darwin') {
+    database.pragma('fullfsync = 1');
+    database.pragma('checkpoint_fullfsync = 1');
+  }
+  database.pragma('secure_delete = ON');
+  database.pragma('foreign_keys = ON');
+  database.pragma('trusted_schema = 0');
+  database.pragma('journal_size_limit = 67108864');
+  const synchronous = database.pragma('synchronous', { simple: true });
+  if (journal !== 'wal' || synchronous !== 2) {
+    throw new CountersignError(
+      'LEDGER_NOT_DURABLE',
+      `${file}: journal_mode is ${String(journal)} and synchronous is ${String(synchronous)}, wal and 2 are needed`,
+    );
+  }
+}
+
+const OPEN_BUSY_MS = 5000;
+
+/** Runs `action` until SQLite stops answering BUSY or five seconds have passed. Only for opening: it blocks. */
+export function retryBusy<T>(action: () => T): T {
+  const end = performance.now() + OPEN_BUSY_MS;
+  const pause = new Int32Array(new SharedArrayBuffer(4));
+  for (;;) {
+    try {
+      return action();
+    } catch (error) {
+      if (!isBusy(error) || performance.now() > end) throw error;
+      Atomics.wait(pause, 0, 0, 1 + Math.random() * 4);
+    }
+  }
+}
+
+export function isBusy(error: unknown): boolean {
+  const code = (error as { code?: unknown } | null)?.code;
+  return typeof code === 'string' && (code.startsWith('SQLITE_BUSY') || code.startsWith('SQLITE_LOCKED'));
+}
+
+function identityCheck(file: string, opened: string): () => void {
+  const wal = `${file}-wal`;
+  let walOpened: string | undefined;
+  return () => {
+    if (identity(file) !== opened) throw replaced(file);
+    const now = identity(wal);
+    walOpened ??= now;
+    // While a connection is open SQLite never removes the WAL: a missing or other one means somebody did.
+    if (now === undefined || now !== walOpened) throw replaced(wal);
+  };
+}
+
+function identity(file: string): string | undefined {
+  const stat = statSync(file, { bigint: true, throwIfNoEntry: false });
+  return stat === undefined ? undefined : `${stat.dev}:${stat.ino}`;
+}
+
+function replaced(file: string): CountersignError {
+  return new CountersignError(
+    'LEDGER_REPLACED',
+    `${file} was removed or replaced while open: calls are refused until the original is back`,
+  );
+}

@@ -1,0 +1,112 @@
+/**
+ * Who writes to a ledger right now. Each open of the store holds one lease row: pid, start time of that process, host.
+ *
+ * A writer is dead when its process is gone or its pid now belongs to another start time. Processes that cannot be seen
+ * from here (another host or pid namespace) count as dead once their heartbeat is a minute old.
+ */
+import { readFileSync, readlinkSync } from 'node:fs';
+import { hostname } from 'node:os';
+import type { Database } from 'better-sqlite3';
+
+export const HEARTBEAT_MS = 15_000;
+const SILENT_MS = 60_000;
+
+interface LeaseRow {
+  readonly writer: string;
+  readonly pid: number;
+  readonly start_time: string;
+  readonly host: string;
+  readonly heartbeat_at: number;
+}
+
+export class Leases {
+  private readonly database: Database;
+  private readonly writer: string;
+
+  constructor(database: Database, writer: string) {
+    this.database = database;
+    this.writer = writer;
+  }
+
+  take(): void {
+    this.database
+      .prepare('INSERT OR REPLACE INTO leases (writer, pid, start_time, host, heartbeat_at) VALUES (?, ?, ?, ?, ?)')
+      .run(this.writer, process.pid, processStart(process.pid) ?? '', hostIdentity(), Date.now());
+  }
+
+  heartbeat(): void {
+    this.database.prepare('UPDATE leases SET heartbeat_at = ? WHERE writer = ?').run(Date.now(), this.writer);
+  }
+
+  release(): void {
+    this.database.prepare('DELETE FROM leases WHERE writer = ?').run(this.writer);
+  }
+
+  isAlive(writer: string): boolean {
+    if (writer === this.writer) return true;
+    const row = this.database.prepare('SELECT * FROM leases WHERE writer = ?').get(writer) as LeaseRow | undefined;
+    return row !== undefined && isAlive(row);
+  }
+
+  /** Leases whose process is gone; their rows are removed. */
+  reapDead(): void {
+    for (const row of this.database.prepare('SELECT * FROM leases').all() as LeaseRow[]) {
+      if (row.writer !== this.writer && !isAlive(row)) this.database.prepare('DELETE FROM leases WHERE writer = ?').run(row.writer);
+    }
+  }
+}
+
+/** Pids on this host and pid namespace that hold a lease and live: the guards of this ledger. */
+export function liveWriterPids(database: Database): readonly number[] {
+  const rows = database.prepare('SELECT * FROM leases').all() as LeaseRow[];
+  return rows.filter((row) => row.host === hostIdentity() && isAlive(row)).map((row) => row.pid);
+}
+
+function isAlive(row: LeaseRow): boolean {
+  if (row.host !== hostIdentity()) return Date.now() - row.heartbeat_at < SILENT_MS;
+  const start = processStart(row.pid);
+  if (start !== undefined) return start === row.start_time;
+  return row.start_time === '' && processExists(row.pid) && Date.now() - row.heartbeat_at < SILENT_MS;
+}
+
+function processExists(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+/** Start time of a process in clock ticks since boot (field 22 of /proc/PID/stat); undefined where there is no /proc or process. */
+export function processStart(pid: number): string | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    // The command name may hold spaces and parentheses: fields count from the last one.
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    // A zombie has stopped writing even though its pid still answers.
+    return fields[0] === 'Z' ? undefined : fields[19];
+  } catch {
+    return undefined;
+  }
+}
+
+let cachedHost: string | undefined;
+
+/** Names the space in which pids mean something: this boot of this host and this pid namespace. */
+function hostIdentity(): string {
+  cachedHost ??= [
+    hostname(),
+    readOr('', () => readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim()),
+    readOr('', () => readlinkSync('/proc/self/ns/pid')),
+  ].join(' ');
+  return cachedHost;
+}
+
+function readOr(fallback: string, read: () => string): string {
+  try {
+    return read();
+  } catch {
+    return fallback;
+  }
+}

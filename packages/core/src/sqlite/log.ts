@@ -1,0 +1,192 @@
+/** The log inside a SQLite ledger: entries, tiles and checkpoints, with the tree of everything committed held in memory. */
+import type { Database } from 'better-sqlite3';
+import type { EntryRef } from '../call.ts';
+import { CountersignError } from '../errors.ts';
+import type { Clock, Signer } from '../interfaces.ts';
+import { formatCheckpoint, parseCheckpoint, signCheckpoint, verifyCheckpoint } from '../ledger/checkpoint.ts';
+import { inclusionProof, leafHash, verifyInclusion } from '../ledger/merkle.ts';
+import { TileTree } from '../ledger/tiles.ts';
+import type { Checkpoint } from '../store.ts';
+
+/** A checkpoint is kept for good whenever the log passes a multiple of this. */
+export const KEEP_EVERY = 65_536;
+
+export interface LogIdentity {
+  readonly origin: string;
+  /** Signs each commit; absent = the ledger is unsigned. */
+  readonly signer: Signer | undefined;
+}
+
+export class Log {
+  private readonly identity: LogIdentity;
+  private readonly clock: Clock;
+  private readonly statements: ReturnType<typeof prepare>;
+  private tree: TileTree;
+  private lastAtMs = 0;
+  private headNote = '';
+  private headSize = 0;
+
+  constructor(database: Database, identity: LogIdentity, clock: Clock) {
+    this.identity = identity;
+    this.clock = clock;
+    this.statements = prepare(database);
+    this.tree = TileTree.empty(this);
+  }
+
+  get size(): number {
+    return this.tree.size;
+  }
+
+  head(): Checkpoint {
+    return { origin: this.identity.origin, size: this.headSize, root: this.tree.rootAt(this.headSize), note: this.headNote };
+  }
+
+  rootAt(size: number): string {
+    return this.tree.rootAt(size);
+  }
+
+  /** Store time: never below the newest entry. */
+  nowMs(): number {
+    return Math.max(this.lastAtMs, this.clock.nowMs());
+  }
+
+  /**
+   * Rebuilds the tree and checks it against the newest checkpoint: root, size, signature.
+   * @throws {CountersignError} `LEDGER_CORRUPT`, `KEY_MISMATCH`
+   */
+  load(): void {
+    const entries = Number(this.statements.count.get() ?? 0);
+    const newest = this.statements.newest.get();
+    if (newest === undefined) {
+      if (entries > 0) throw corrupt(`${entries} entries and no checkpoint`);
+      return;
+    }
+    const { statements } = this;
+    this.tree = TileTree.load(
+      newest.size,
+      this,
+      (level, index) => statements.roots.all(level, index),
+      (from) => statements.bodies.all(from, newest.size).map(leafHash),
+    );
+    if (entries !== newest.size) throw corrupt(`${entries} entries, but the newest checkpoint covers ${newest.size}`);
+    this.acceptHead(newest);
+  }
+
+  /** Takes in what other writers committed since we last looked. Runs under the write lock. */
+  catchUp(): void {
+    const newest = this.statements.newest.get();
+    if (newest === undefined || (newest.size === this.headSize && newest.note === this.headNote)) return;
+    if (newest.size < this.headSize)
+      throw corrupt(`the newest checkpoint covers ${newest.size} entries, ${this.headSize} were there before`);
+    for (const body of this.statements.bodies.all(this.tree.size, newest.size)) this.tree.push(leafHash(body));
+    this.tree.takeFullTiles();
+    this.acceptHead(newest);
+  }
+
+  append(text: string, atMs: number): EntryRef {
+    const leaf = leafHash(text);
+    const of = this.tree.size;
+    this.statements.insert.run(of, text);
+    this.tree.push(leaf);
+    this.lastAtMs = atMs;
+    return { of, leaf };
+  }
+
+  /** Writes full tiles and the new checkpoint; the last step before COMMIT. */
+  seal(): void {
+    for (const tile of this.tree.takeFullTiles()) this.statements.insertTile.run(tile.level, tile.index, tile.hashes, tile.root);
+    const size = this.tree.size;
+    if (size === this.headSize) return;
+    const { origin, signer } = this.identity;
+    const checkpoint = { origin, size, root: this.tree.root() };
+    const note = signer === undefined ? formatCheckpoint(checkpoint) : signCheckpoint(checkpoint, signer);
+    const keep = Math.floor(size / KEEP_EVERY) > Math.floor(this.headSize / KEEP_EVERY) ? 'interval' : null;
+    this.statements.dropNewest.run(this.headSize);
+    this.statements.insertCheckpoint.run(size, note, keep);
+    this.headSize = size;
+    this.headNote = note;
+  }
+
+  /** Text of the entry at `ref`, proven against the root we stand on; undefined when it is not there. */
+  proven(ref: EntryRef): string | undefined {
+    if (!Number.isSafeInteger(ref.of) || ref.of < 0 || ref.of >= this.tree.size) return undefined;
+    const text = this.statements.body.get(ref.of);
+    if (text === undefined || leafHash(text) !== ref.leaf) return undefined;
+    const size = this.tree.size;
+    const proof = inclusionProof(ref.of, size, (level, index) => this.tree.subtree(level, index));
+    return verifyInclusion({ index: ref.of, size, leaf: ref.leaf, root: this.tree.root(), proof }) ? text : undefined;
+  }
+
+  /** Texts of entries after `of` that contain `needle`. */
+  *textsSince(of: number, needle: string): Generator<string> {
+    for (const row of this.statements.since.iterate(of, needle)) yield row;
+  }
+
+  /** Implements TileReader for the tree. */
+  tile(level: number, index: number): string | undefined {
+    return this.statements.tile.get(level, index);
+  }
+
+  private acceptHead(newest: HeadRow): void {
+    const { origin, signer } = this.identity;
+    const checkpoint = signer === undefined ? parseUnsigned(newest.note) : verifyOwn(newest.note, signer);
+    if (checkpoint.origin !== origin) throw corrupt(`the checkpoint names origin ${checkpoint.origin}, the configuration ${origin}`);
+    if (checkpoint.size !== newest.size || checkpoint.size !== this.tree.size || checkpoint.root !== this.tree.root()) {
+      throw corrupt('the stored entries do not give the root of the newest checkpoint');
+    }
+    this.headSize = newest.size;
+    this.headNote = newest.note;
+    this.lastAtMs = newest.size === 0 ? 0 : atOf(this.statements.body.get(newest.size - 1));
+  }
+}
+
+interface HeadRow {
+  readonly size: number;
+  readonly note: string;
+}
+
+function prepare(database: Database) {
+  return {
+    count: database.prepare<[], number>('SELECT coalesce(max(seq) + 1, 0) FROM entries').pluck(),
+    newest: database.prepare<[], HeadRow>('SELECT size, note FROM checkpoints ORDER BY size DESC LIMIT 1'),
+    bodies: database.prepare<[number, number], string>('SELECT body FROM entries WHERE seq >= ? AND seq < ? ORDER BY seq').pluck(),
+    body: database.prepare<[number], string>('SELECT body FROM entries WHERE seq = ?').pluck(),
+    since: database.prepare<[number, string], string>('SELECT body FROM entries WHERE seq > ? AND instr(body, ?) > 0').pluck(),
+    insert: database.prepare<[number, string]>('INSERT INTO entries (seq, body) VALUES (?, ?)'),
+    roots: database.prepare<[number, number], string>('SELECT root FROM tiles WHERE level = ? AND idx >= ? ORDER BY idx').pluck(),
+    tile: database.prepare<[number, number], string>('SELECT hashes FROM tiles WHERE level = ? AND idx = ?').pluck(),
+    insertTile: database.prepare<[number, number, string, string]>('INSERT INTO tiles (level, idx, hashes, root) VALUES (?, ?, ?, ?)'),
+    insertCheckpoint: database.prepare<[number, string, string | null]>('INSERT INTO checkpoints (size, note, keep) VALUES (?, ?, ?)'),
+    dropNewest: database.prepare<[number]>('DELETE FROM checkpoints WHERE size = ? AND keep IS NULL'),
+  };
+}
+
+function parseUnsigned(note: string): ReturnType<typeof parseCheckpoint> {
+  if (note.includes('\n\n'))
+    throw new CountersignError('KEY_MISMATCH', 'this ledger is signed: open it with its key, not with `sign: none`');
+  return parseCheckpoint(note);
+}
+
+function verifyOwn(note: string, signer: Signer): ReturnType<typeof parseCheckpoint> {
+  try {
+    const { checkpoint, signedBy } = verifyCheckpoint(note, [signer.vkey]);
+    if (signedBy.length > 0) return checkpoint;
+  } catch (cause) {
+    throw new CountersignError('KEY_MISMATCH', 'the newest checkpoint of this ledger does not verify under the configured key', { cause });
+  }
+  throw new CountersignError(
+    'KEY_MISMATCH',
+    'the newest checkpoint of this ledger is not signed by the configured key: check `ledger.key`',
+  );
+}
+
+function atOf(text: string | undefined): number {
+  const entry: unknown = text === undefined ? undefined : JSON.parse(text);
+  const at = typeof entry === 'object' && entry !== null && 'at' in entry ? entry.at : undefined;
+  if (!Number.isSafeInteger(at)) throw corrupt('the newest entry has no time');
+  return at as number;
+}
+
+function corrupt(what: string): CountersignError {
+  return new CountersignError('LEDGER_CORRUPT', `${what}: nothing is written to this ledger, run \`countersign verify\``);
+}

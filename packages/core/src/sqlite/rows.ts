@@ -1,0 +1,292 @@
+/** `Tx` over the tables of a SQLite ledger, and the row shapes behind it. */
+import type { Database } from 'better-sqlite3';
+import type { EntryRef, OutcomeStatus } from '../call.ts';
+import type { ApprovalRecord, CallRecord, SessionRecord, Tx } from '../commit.ts';
+import { entryText, parseEntry } from '../ledger/body.ts';
+import { canonicalize } from '../ledger/canonical.ts';
+import type { Entry, EntryBody, Opening } from '../ledger/entry.ts';
+import type { ApprovalState, CallRow, CallState } from '../store.ts';
+import type { Leases } from './leases.ts';
+import type { Log } from './log.ts';
+
+interface CallSql {
+  readonly id: string;
+  readonly key: string | null;
+  readonly match: string;
+  readonly state: CallState;
+  readonly session: string;
+  readonly agent: string;
+  readonly writer: string;
+  readonly bind_key: string | null;
+  readonly approval: string | null;
+  readonly decision_of: number;
+  readonly decision_leaf: string;
+  readonly outcome_of: number | null;
+  readonly outcome_leaf: string | null;
+  readonly reason_code: string;
+  readonly status: OutcomeStatus | null;
+}
+
+interface ApprovalSql {
+  readonly id: string;
+  readonly call: string;
+  readonly agent: string;
+  readonly session: string;
+  readonly principal: string | null;
+  readonly server: string | null;
+  readonly tool: string;
+  readonly rule: string | null;
+  readonly reason_code: string;
+  readonly state: ApprovalState;
+  readonly binds: string;
+  readonly policy_hash: string;
+  readonly ask_of: number;
+  readonly ask_leaf: string;
+  readonly answers: string;
+  readonly created_at: number;
+  readonly expires_at: number;
+  readonly quorum: number;
+  readonly approvers: string | null;
+}
+
+interface SessionSql {
+  readonly id: string;
+  readonly agent: string;
+  readonly labels: string;
+  readonly version: number;
+  readonly halted: number;
+  readonly started_at: number;
+}
+
+export class Rows implements Tx {
+  readonly writer: string;
+  private readonly log: Log;
+  private readonly leases: Leases;
+  private readonly statements: ReturnType<typeof prepare>;
+  atMs = 0;
+
+  constructor(database: Database, log: Log, leases: Leases, writer: string) {
+    this.writer = writer;
+    this.log = log;
+    this.leases = leases;
+    this.statements = prepare(database);
+  }
+
+  /** Fixes store time for the transaction that was just opened. */
+  begin(): void {
+    this.atMs = this.log.nowMs();
+  }
+
+  append(body: EntryBody, opening?: Opening): EntryRef {
+    const ref = this.log.append(entryText(body, this), this.atMs);
+    if (opening !== undefined) this.statements.insertOpening.run(ref.of, opening.key, canonicalize(opening.sections));
+    return ref;
+  }
+
+  entry(ref: EntryRef): Entry | undefined {
+    const text = this.log.proven(ref);
+    return text === undefined ? undefined : parseEntry(text);
+  }
+
+  approvalUsedSince(of: number, approval: string): boolean {
+    for (const text of this.log.textsSince(of, approval)) {
+      const entry = parseEntry(text);
+      if (entry.kind === 'decision' && entry.effect === 'allow' && entry.approval?.id === approval) return true;
+    }
+    return false;
+  }
+
+  session(id: string): SessionRecord | undefined {
+    const row = this.statements.session.get(id);
+    if (row === undefined) return undefined;
+    return {
+      id: row.id,
+      agent: row.agent,
+      labels: JSON.parse(row.labels),
+      version: row.version,
+      halted: row.halted === 1,
+      startedAtMs: row.started_at,
+    };
+  }
+
+  putSession(row: SessionRecord): void {
+    this.statements.putSession.run(row.id, row.agent, JSON.stringify(row.labels), row.version, row.halted ? 1 : 0, row.startedAtMs);
+  }
+
+  callById(id: string): CallRecord | undefined {
+    return callRecord(this.statements.callById.get(id));
+  }
+
+  callByKey(key: string): CallRow | undefined {
+    return this.withLiveness(callRecord(this.statements.callByKey.get(key)));
+  }
+
+  askedCall(match: string): CallRow | undefined {
+    const latest = this.statements.askedCalls.all(match).toSorted((a, b) => b.decision_of - a.decision_of)[0];
+    return this.withLiveness(callRecord(latest));
+  }
+
+  withLiveness(record: CallRecord | undefined): CallRow | undefined {
+    return record === undefined ? undefined : { ...record, writerAlive: this.leases.isAlive(record.writer) };
+  }
+
+  putCall(row: CallRecord): void {
+    this.statements.putCall.run(
+      row.id,
+      row.key ?? null,
+      row.match,
+      row.state,
+      row.session,
+      row.agent,
+      row.writer,
+      row.bindKey ?? null,
+      row.approval ?? null,
+      row.decision.of,
+      row.decision.leaf,
+      row.outcome?.of ?? null,
+      row.outcome?.leaf ?? null,
+      row.reasonCode,
+      row.status ?? null,
+    );
+  }
+
+  approval(id: string): ApprovalRecord | undefined {
+    return approvalRecord(this.statements.approval.get(id));
+  }
+
+  approvals(state: ApprovalState | undefined, limit: number): readonly ApprovalRecord[] {
+    const rows = state === undefined ? this.statements.approvals.all(limit) : this.statements.approvalsByState.all(state, limit);
+    return rows.map((row) => approvalRecord(row) as ApprovalRecord);
+  }
+
+  putApproval(row: ApprovalRecord): void {
+    this.statements.putApproval.run(
+      row.id,
+      row.call,
+      row.agent,
+      row.session,
+      row.principal ?? null,
+      row.tool.server ?? null,
+      row.tool.name,
+      row.rule ?? null,
+      row.reasonCode,
+      row.state,
+      row.binds,
+      row.policyHash,
+      row.ask.of,
+      row.ask.leaf,
+      JSON.stringify(row.answers),
+      row.createdAtMs,
+      row.expiresAtMs,
+      row.quorum,
+      row.approvers === undefined ? null : JSON.stringify(row.approvers),
+    );
+  }
+
+  spent(budget: string, key: string, sinceMs: number | undefined): number {
+    return this.statements.spent.get(budget, key, sinceMs ?? 0) ?? 0;
+  }
+
+  charge(charge: { readonly budget: string; readonly key: string; readonly cost: number; readonly call: string }): void {
+    this.statements.charge.run(charge.budget, charge.key, this.atMs, charge.cost, charge.call);
+  }
+
+  mark(name: string): EntryRef | undefined {
+    const row = this.statements.mark.get(name);
+    return row === undefined ? undefined : { of: row.seq, leaf: row.leaf };
+  }
+
+  putMark(name: string, ref: EntryRef): void {
+    this.statements.putMark.run(name, ref.of, ref.leaf);
+  }
+
+  opening(of: number): Opening | undefined {
+    const row = this.statements.opening.get(of);
+    return row === undefined ? undefined : { key: row.key, sections: JSON.parse(row.sections) };
+  }
+
+  /** Calls still open whose writer is not `alive`. */
+  openCallsOf(isAlive: (writer: string) => boolean): readonly CallRecord[] {
+    const dead = this.statements.openWriters.all().filter((writer) => !isAlive(writer));
+    return dead.flatMap((writer) => this.statements.openCalls.all(writer).map((row) => callRecord(row) as CallRecord));
+  }
+}
+
+const CALL_COLUMNS =
+  'id, key, match, state, session, agent, writer, bind_key, approval, decision_of, decision_leaf, outcome_of, outcome_leaf, reason_code, status';
+const APPROVAL_COLUMNS =
+  'id, call, agent, session, principal, server, tool, rule, reason_code, state, binds, policy_hash, ask_of, ask_leaf, answers, created_at, expires_at, quorum, approvers';
+
+function prepare(database: Database) {
+  const marks = (columns: string): string => columns.replaceAll(/\w+/g, '?');
+  return {
+    insertOpening: database.prepare('INSERT INTO openings (seq, key, sections) VALUES (?, ?, ?)'),
+    opening: database.prepare<[number], { key: string; sections: string }>('SELECT key, sections FROM openings WHERE seq = ?'),
+    session: database.prepare<[string], SessionSql>('SELECT * FROM sessions WHERE id = ?'),
+    putSession: database.prepare(
+      'INSERT OR REPLACE INTO sessions (id, agent, labels, version, halted, started_at) VALUES (?, ?, ?, ?, ?, ?)',
+    ),
+    callById: database.prepare<[string], CallSql>(`SELECT ${CALL_COLUMNS} FROM calls WHERE id = ?`),
+    callByKey: database.prepare<[string], CallSql>(`SELECT ${CALL_COLUMNS} FROM calls WHERE key = ?`),
+    askedCalls: database.prepare<[string], CallSql>(`SELECT ${CALL_COLUMNS} FROM calls WHERE match = ? AND state = 'asked'`),
+    openWriters: database.prepare<[], string>(`SELECT DISTINCT writer FROM calls WHERE state = 'allowed'`).pluck(),
+    openCalls: database.prepare<[string], CallSql>(
+      `SELECT ${CALL_COLUMNS} FROM calls WHERE writer = ? AND state = 'allowed' ORDER BY decision_of`,
+    ),
+    putCall: database.prepare(`INSERT OR REPLACE INTO calls (${CALL_COLUMNS}) VALUES (${marks(CALL_COLUMNS)})`),
+    approval: database.prepare<[string], ApprovalSql>(`SELECT ${APPROVAL_COLUMNS} FROM approvals WHERE id = ?`),
+    approvals: database.prepare<[number], ApprovalSql>(`SELECT ${APPROVAL_COLUMNS} FROM approvals ORDER BY created_at DESC LIMIT ?`),
+    approvalsByState: database.prepare<[string, number], ApprovalSql>(
+      `SELECT ${APPROVAL_COLUMNS} FROM approvals WHERE state = ? ORDER BY created_at LIMIT ?`,
+    ),
+    putApproval: database.prepare(`INSERT OR REPLACE INTO approvals (${APPROVAL_COLUMNS}) VALUES (${marks(APPROVAL_COLUMNS)})`),
+    spent: database
+      .prepare<[string, string, number], number>('SELECT coalesce(sum(cost), 0) FROM charges WHERE budget = ? AND key = ? AND at >= ?')
+      .pluck(),
+    charge: database.prepare('INSERT INTO charges (budget, key, at, cost, call) VALUES (?, ?, ?, ?, ?)'),
+    mark: database.prepare<[string], { seq: number; leaf: string }>('SELECT seq, leaf FROM marks WHERE name = ?'),
+    putMark: database.prepare('INSERT INTO marks (name, seq, leaf) VALUES (?, ?, ?)'),
+  };
+}
+
+function callRecord(row: CallSql | undefined): CallRecord | undefined {
+  if (row === undefined) return undefined;
+  return {
+    id: row.id,
+    ...(row.key !== null && { key: row.key }),
+    match: row.match,
+    state: row.state,
+    session: row.session,
+    agent: row.agent,
+    writer: row.writer,
+    ...(row.bind_key !== null && { bindKey: row.bind_key }),
+    ...(row.approval !== null && { approval: row.approval }),
+    decision: { of: row.decision_of, leaf: row.decision_leaf },
+    ...(row.outcome_of !== null && row.outcome_leaf !== null && { outcome: { of: row.outcome_of, leaf: row.outcome_leaf } }),
+    reasonCode: row.reason_code,
+    ...(row.status !== null && { status: row.status }),
+  };
+}
+
+function approvalRecord(row: ApprovalSql | undefined): ApprovalRecord | undefined {
+  if (row === undefined) return undefined;
+  return {
+    id: row.id,
+    call: row.call,
+    agent: row.agent,
+    session: row.session,
+    ...(row.principal !== null && { principal: row.principal }),
+    tool: { ...(row.server !== null && { server: row.server }), name: row.tool },
+    ...(row.rule !== null && { rule: row.rule }),
+    reasonCode: row.reason_code,
+    state: row.state,
+    binds: row.binds,
+    policyHash: row.policy_hash,
+    ask: { of: row.ask_of, leaf: row.ask_leaf },
+    answers: JSON.parse(row.answers),
+    createdAtMs: row.created_at,
+    expiresAtMs: row.expires_at,
+    quorum: row.quorum,
+    ...(row.approvers !== null && { approvers: JSON.parse(row.approvers) }),
+  };
+}

@@ -1,0 +1,86 @@
+/** The tables of a SQLite ledger. Described for other readers in `docs/formats/sqlite.md`. */
+import type { Database } from 'better-sqlite3';
+import { CountersignError } from '../errors.ts';
+
+/** `PRAGMA application_id`: "CSLG". */
+export const APPLICATION_ID = 0x43534c47;
+/** `PRAGMA user_version`. */
+export const SCHEMA_VERSION = 1;
+
+const SCHEMA = `
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE entries (seq INTEGER PRIMARY KEY, body TEXT NOT NULL) STRICT;
+CREATE TABLE openings (seq INTEGER PRIMARY KEY, key TEXT NOT NULL, sections TEXT NOT NULL) STRICT;
+CREATE TABLE tiles (level INTEGER NOT NULL, idx INTEGER NOT NULL, hashes TEXT NOT NULL, root TEXT NOT NULL, PRIMARY KEY (level, idx)) STRICT, WITHOUT ROWID;
+CREATE TABLE checkpoints (size INTEGER PRIMARY KEY, note TEXT NOT NULL, keep TEXT) STRICT;
+CREATE TABLE calls (
+  id TEXT PRIMARY KEY, key TEXT, match TEXT NOT NULL, state TEXT NOT NULL, session TEXT NOT NULL, agent TEXT NOT NULL, writer TEXT NOT NULL,
+  bind_key TEXT, approval TEXT, decision_of INTEGER NOT NULL, decision_leaf TEXT NOT NULL, outcome_of INTEGER, outcome_leaf TEXT,
+  reason_code TEXT NOT NULL, status TEXT
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX calls_key ON calls (key) WHERE key IS NOT NULL;
+CREATE INDEX calls_asked ON calls (match) WHERE state = 'asked';
+CREATE INDEX calls_open ON calls (writer) WHERE state = 'allowed';
+CREATE TABLE approvals (
+  id TEXT PRIMARY KEY, call TEXT NOT NULL, agent TEXT NOT NULL, session TEXT NOT NULL, principal TEXT, server TEXT, tool TEXT NOT NULL, rule TEXT,
+  reason_code TEXT NOT NULL, state TEXT NOT NULL, binds TEXT NOT NULL, policy_hash TEXT NOT NULL, ask_of INTEGER NOT NULL, ask_leaf TEXT NOT NULL,
+  answers TEXT NOT NULL, created_at INTEGER NOT NULL, expires_at INTEGER NOT NULL, quorum INTEGER NOT NULL, approvers TEXT
+) STRICT, WITHOUT ROWID;
+CREATE INDEX approvals_state ON approvals (state, created_at);
+CREATE TABLE grants (id TEXT PRIMARY KEY, entry_of INTEGER NOT NULL, entry_leaf TEXT NOT NULL, expires_at INTEGER NOT NULL, uses_left INTEGER, revoked_of INTEGER) STRICT, WITHOUT ROWID;
+CREATE TABLE charges (id INTEGER PRIMARY KEY, budget TEXT NOT NULL, key TEXT NOT NULL, at INTEGER NOT NULL, cost INTEGER NOT NULL, call TEXT NOT NULL) STRICT;
+CREATE INDEX charges_window ON charges (budget, key, at, cost);
+CREATE TABLE sessions (id TEXT PRIMARY KEY, agent TEXT NOT NULL, labels TEXT NOT NULL, version INTEGER NOT NULL, halted INTEGER NOT NULL, started_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE leases (writer TEXT PRIMARY KEY, pid INTEGER NOT NULL, start_time TEXT NOT NULL, host TEXT NOT NULL, heartbeat_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE marks (name TEXT PRIMARY KEY, seq INTEGER NOT NULL, leaf TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TRIGGER entries_no_update BEFORE UPDATE ON entries BEGIN SELECT RAISE(ABORT, 'entries are append-only'); END;
+CREATE TRIGGER entries_no_delete BEFORE DELETE ON entries BEGIN SELECT RAISE(ABORT, 'entries are append-only'); END;
+`;
+
+/** Steps from version n to n + 1, applied in one transaction by `migrate`. Version 1 is the first. */
+const MIGRATIONS: readonly ((database: Database) => void)[] = [];
+
+/** True for a database with nothing in it yet. */
+export function isFresh(database: Database): boolean {
+  return (
+    database.pragma('user_version', { simple: true }) === 0 && database.prepare('SELECT count(*) FROM sqlite_schema').pluck().get() === 0
+  );
+}
+
+/** Creates the tables; runs inside the transaction that writes the first entry. */
+export function createSchema(database: Database): void {
+  database.exec(SCHEMA);
+  database.pragma(`application_id = ${APPLICATION_ID}`);
+  database.pragma(`user_version = ${SCHEMA_VERSION}`);
+}
+
+/**
+ * @throws {CountersignError} `LEDGER_UNREADABLE` when this is some other database; `LEDGER_VERSION` when another version
+ *   of Countersign wrote it.
+ */
+export function checkSchema(database: Database): void {
+  const application = database.pragma('application_id', { simple: true });
+  if (application !== APPLICATION_ID) {
+    throw new CountersignError('LEDGER_UNREADABLE', 'this SQLite file is not a Countersign ledger (application id differs)');
+  }
+  const version = Number(database.pragma('user_version', { simple: true }));
+  if (version !== SCHEMA_VERSION) {
+    const advice = version > SCHEMA_VERSION ? 'use a newer Countersign' : 'run `countersign migrate`';
+    throw new CountersignError(
+      'LEDGER_VERSION',
+      `the ledger has format version ${version}, this Countersign reads ${SCHEMA_VERSION}: ${advice}`,
+      {
+        details: { version },
+      },
+    );
+  }
+}
+
+/** Brings an older ledger to the current version, all steps in one transaction. Entries are never rewritten. */
+export function migrate(database: Database): void {
+  database.transaction(() => {
+    const from = Number(database.pragma('user_version', { simple: true }));
+    for (let version = from; version < SCHEMA_VERSION; version++) MIGRATIONS[version - 1]?.(database);
+    database.pragma(`user_version = ${SCHEMA_VERSION}`);
+  })();
+}

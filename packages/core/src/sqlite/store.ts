@@ -1,0 +1,385 @@
+/** The Store on SQLite. Start reading at `openStore`. */
+import { createHmac, createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import type { Database } from 'better-sqlite3';
+import type { EntryRef } from '../call.ts';
+import { type ApprovalRecord, applyUnit } from '../commit.ts';
+import { CountersignError } from '../errors.ts';
+import { type BatchWriter, GroupCommit, type GroupCommitOptions } from '../group-commit.ts';
+import type { Clock, Signer } from '../interfaces.ts';
+import { newId } from '../ledger/body.ts';
+import type { SessionFacts } from '../policy/policy.ts';
+import type { ApprovalRow, ApprovalState, CallRow, Checkpoint, Committed, Store, Unit } from '../store.ts';
+import { isBusy, type OpenedFile, openForWriting, retryBusy } from './database.ts';
+import { KnownHeads } from './known-heads.ts';
+import { HEARTBEAT_MS, Leases } from './leases.ts';
+import { Log } from './log.ts';
+import { Rows } from './rows.ts';
+import { checkSchema, createSchema, isFresh } from './schema.ts';
+
+export interface SqliteStoreOptions {
+  /** The ledger file. */
+  readonly path: string;
+  /** Names the log in checkpoints, like `example.com/billing`. */
+  readonly origin: string;
+  /** The signing key, or the word `none`: an unsigned ledger proves integrity, never authorship. */
+  readonly signer: Signer | 'none';
+  /** Default true: create the ledger when it is missing. */
+  readonly create?: boolean;
+  /** More files that tool arguments may not name, such as the key file. */
+  readonly files?: readonly string[];
+  /** Where last known heads are kept; see `KnownHeads`. */
+  readonly stateDirectory?: string;
+  readonly clock?: Clock;
+  readonly queue?: GroupCommitOptions;
+}
+
+const MAX_APPROVALS_LISTED = 10_000;
+const POLL_MS = 100;
+/** The last known head is written at most this often. */
+const REMEMBER_MS = 1000;
+const MAX_RECOVERED_PER_ENTRY = 200;
+
+/**
+ * Opens or creates a ledger and checks that it is durable, unbroken, signed by our key and not older than last seen.
+ *
+ * @throws {CountersignError} `LEDGER_*`, `KEY_MISMATCH`, `OPTIONS_INVALID`
+ */
+export function openStore(options: SqliteStoreOptions): SqliteStore {
+  if (options.origin === '' || /[\s+]/u.test(options.origin)) {
+    throw new CountersignError('OPTIONS_INVALID', 'origin must be a name without spaces or `+`, like `example.com/billing`');
+  }
+  return new SqliteStore(options);
+}
+
+export class SqliteStore implements Store, BatchWriter {
+  readonly writer: string = newId();
+  readonly files: readonly string[];
+  private readonly options: SqliteStoreOptions;
+  private readonly signer: Signer | undefined;
+  private readonly known: KnownHeads;
+  private readonly queue: GroupCommit;
+  private readonly waiters = new Map<string, Set<() => void>>();
+  private open: Open;
+  private poll: NodeJS.Timeout | undefined;
+  private heartbeat: NodeJS.Timeout | undefined;
+  private rememberedAt = 0;
+  private dataVersion = 0;
+
+  constructor(options: SqliteStoreOptions) {
+    const path = resolve(options.path);
+    this.options = options;
+    this.signer = options.signer === 'none' ? undefined : options.signer;
+    this.files = [path, `${path}-wal`, `${path}-shm`, `${path}-journal`, ...(options.files ?? []).map((file) => resolve(file))];
+    this.known = new KnownHeads(path, options.stateDirectory);
+    this.queue = new GroupCommit(this, options.queue);
+    this.open = this.openAll(options.create ?? true, this.known.read());
+    this.heartbeat = setInterval(() => this.beat(), HEARTBEAT_MS);
+    this.heartbeat.unref();
+  }
+
+  commit(unit: Unit, options?: { readonly lazy?: boolean }): Promise<Committed> {
+    return this.queue.commit(unit, options);
+  }
+
+  /** Implements BatchWriter: one transaction for the whole batch, durable and still in the right file when it returns. */
+  commitBatch(units: readonly Unit[]): readonly Committed[] | 'busy' {
+    const { database, log, rows, file } = this.open;
+    try {
+      database.exec('BEGIN IMMEDIATE');
+    } catch (error) {
+      if (isBusy(error)) return 'busy';
+      throw error;
+    }
+    let results: readonly Committed[];
+    try {
+      log.catchUp();
+      rows.begin();
+      results = units.map((unit) => applyUnit(unit, rows));
+      log.seal();
+      database.exec('COMMIT');
+    } catch (error) {
+      // Give the lock back at once: other processes may be able to write where this one could not.
+      if (database.inTransaction) rollBack(database);
+      throw error;
+    }
+    file.checkIdentity();
+    this.remember();
+    for (const result of results) if (result.kind === 'answered') this.wake(result.approval.id);
+    for (const unit of units) if (unit.kind === 'lapse') this.wake(unit.approval);
+    return results;
+  }
+
+  /** Implements BatchWriter: the same ledger again, with every check of a first open. */
+  recover(): void {
+    const { size, root } = this.open.log.head();
+    const { ledger } = this.open;
+    closeQuietly(this.open.database);
+    this.open = this.openAll(false, { path: '', ledger, size, root });
+  }
+
+  async session(id: string): Promise<SessionFacts> {
+    const row = this.read(({ rows }) => rows.session(id));
+    if (row === undefined) return { id, labels: [], halted: false, startedAtMs: this.nowMs(), version: 0 };
+    return { id: row.id, labels: row.labels, halted: row.halted, startedAtMs: row.startedAtMs, version: row.version };
+  }
+
+  async callByKey(key: string): Promise<CallRow | undefined> {
+    return this.read(({ rows }) => rows.callByKey(key));
+  }
+
+  async callById(id: string): Promise<CallRow | undefined> {
+    return this.read(({ rows }) => rows.withLiveness(rows.callById(id)));
+  }
+
+  async askedCall(match: string): Promise<CallRow | undefined> {
+    return this.read(({ rows }) => rows.askedCall(match));
+  }
+
+  async entry(ref: EntryRef): Promise<string | undefined> {
+    return this.read(({ database, log }) => {
+      database.transaction(() => log.catchUp())();
+      return log.proven(ref);
+    });
+  }
+
+  async approval(id: string): Promise<ApprovalRow | undefined> {
+    return this.read(({ rows }) => {
+      const row = rows.approval(id);
+      return row === undefined ? undefined : this.approvalRow(row);
+    });
+  }
+
+  async approvals(filter: { readonly state?: ApprovalState; readonly limit?: number } = {}): Promise<readonly ApprovalRow[]> {
+    // A row past its expiry still says `pending` until somebody comes back for it.
+    const stored = filter.state === 'expired' ? 'pending' : filter.state;
+    const rows = this.read((open) => open.rows.approvals(stored, filter.limit ?? MAX_APPROVALS_LISTED).map((row) => this.approvalRow(row)));
+    return filter.state === undefined ? rows : rows.filter((row) => row.state === filter.state);
+  }
+
+  approvalSettled(id: string, signal: AbortSignal): Promise<void> {
+    return new Promise((done) => {
+      const finish = (): void => {
+        signal.removeEventListener('abort', finish);
+        const set = this.waiters.get(id);
+        set?.delete(check);
+        if (set?.size === 0) this.waiters.delete(id);
+        if (this.waiters.size === 0) this.stopPolling();
+        done();
+      };
+      const check = (): void => {
+        try {
+          if (this.open.rows.approval(id)?.state !== 'pending') finish();
+        } catch {
+          // Broken: whoever waits finds out when it reads the approval.
+          finish();
+        }
+      };
+      signal.addEventListener('abort', finish);
+      const set = this.waiters.get(id) ?? new Set();
+      this.waiters.set(id, set.add(check));
+      // Answers given by other processes show as a change of the file's data version: one read for all waiters.
+      this.poll ??= setInterval(() => this.pollOthers(), POLL_MS);
+      if (signal.aborted) finish();
+      else check();
+    });
+  }
+
+  mac(text: string): string {
+    return createHmac('sha256', this.open.secret).update(text).digest('hex');
+  }
+
+  nowMs(): number {
+    return this.open.log.nowMs();
+  }
+
+  async head(): Promise<Checkpoint> {
+    return this.read(({ database, log }) => {
+      database.transaction(() => log.catchUp())();
+      return log.head();
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.queue.close();
+    this.stopPolling();
+    clearInterval(this.heartbeat);
+    this.heartbeat = undefined;
+    this.remember(true);
+    try {
+      retryBusy(() => this.open.leases.release());
+    } catch {
+      // The row of a closed writer is only noise: its process will be gone, and recovery knows that.
+    }
+    closeQuietly(this.open.database);
+  }
+
+  /** What cannot be read cannot be decided on: callers refuse. A broken connection is brought back here too. */
+  private read<T>(action: (open: Open) => T): T {
+    this.queue.revive();
+    try {
+      return action(this.open);
+    } catch (cause) {
+      if (CountersignError.is(cause)) throw cause;
+      const detail = cause instanceof Error ? cause.message : String(cause);
+      throw new CountersignError('LEDGER_WRITE_FAILED', `the ledger could not be read (${detail}): calls are refused until it can`, {
+        cause,
+      });
+    }
+  }
+
+  private openAll(
+    create: boolean,
+    known: { readonly ledger: string; readonly size: number; readonly root: string; readonly path: string } | undefined,
+  ): Open {
+    if (known !== undefined && !existsSync(this.options.path)) throw this.rolledBack(`it is gone, ${known.size} entries were there before`);
+    const file = openForWriting(this.options.path, create);
+    const { database } = file;
+    try {
+      const clock = this.options.clock ?? { nowMs: Date.now };
+      retryBusy(() => database.exec('BEGIN IMMEDIATE'));
+      const fresh = isFresh(database);
+      if (fresh) this.initialise(database, known);
+      else checkSchema(database);
+      const meta = new Map(database.prepare<[], [string, string]>('SELECT key, value FROM meta').raw().all());
+      const log = new Log(database, { origin: this.options.origin, signer: this.signer }, clock);
+      const leases = new Leases(database, this.writer);
+      const rows = new Rows(database, log, leases, this.writer);
+      log.load();
+      const ledger = meta.get('ledger') ?? '';
+      if (known !== undefined) this.checkKnown(log, ledger, known);
+
+      rows.begin();
+      leases.take();
+      if (fresh && this.signer !== undefined) rows.append({ kind: 'key', event: 'first', vkey: this.signer.vkey, from: 0 });
+      this.markAbandoned(rows, leases);
+      leases.reapDead();
+      log.seal();
+      database.exec('COMMIT');
+      file.checkIdentity();
+      // As a KeyObject a MAC costs a fraction of what it costs from raw bytes.
+      const secret = createSecretKey(Buffer.from(meta.get('secret') ?? '', 'hex'));
+      const opened: Open = { file, database, log, rows, leases, ledger, secret };
+      this.known.write({ ledger, size: log.size, root: log.head().root });
+      return opened;
+    } catch (cause) {
+      closeQuietly(database);
+      if (CountersignError.is(cause)) throw cause;
+      const detail = cause instanceof Error ? cause.message : String(cause);
+      throw new CountersignError('LEDGER_UNREADABLE', `cannot open the ledger ${this.options.path}: ${detail}`, { cause });
+    }
+  }
+
+  private initialise(database: Database, known: { readonly size: number } | undefined): void {
+    if (known !== undefined) throw this.rolledBack(`it is empty, ${known.size} entries were there before`);
+    createSchema(database);
+    const put = database.prepare('INSERT INTO meta (key, value) VALUES (?, ?)');
+    put.run('format', 'countersign-1');
+    put.run('ledger', newId());
+    put.run('origin', this.options.origin);
+    put.run('secret', randomBytes(32).toString('hex'));
+  }
+
+  private checkKnown(log: Log, ledger: string, known: { readonly ledger: string; readonly size: number; readonly root: string }): void {
+    if (known.ledger !== ledger) throw this.rolledBack('it is another ledger than the one last seen at this path');
+    if (log.size < known.size) throw this.rolledBack(`it has ${log.size} entries, ${known.size} were there before`);
+    if (log.rootAt(known.size) !== known.root) throw this.rolledBack(`its first ${known.size} entries are not those seen before`);
+  }
+
+  private rolledBack(what: string): CountersignError {
+    return new CountersignError(
+      'LEDGER_ROLLED_BACK',
+      `${this.options.path}: ${what}. Put the newest copy back; if this ledger was replaced on purpose, delete ${this.known.location}`,
+    );
+  }
+
+  /** Decisions of writers that died before their outcome: the tool may or may not have run, and nobody may repeat it blindly. */
+  private markAbandoned(rows: Rows, leases: Leases): void {
+    const abandoned = rows.openCallsOf((writer) => leases.isAlive(writer));
+    const byWriter = Map.groupBy(abandoned, (call) => call.writer);
+    for (const [writer, calls] of byWriter) {
+      for (let i = 0; i < calls.length; i += MAX_RECOVERED_PER_ENTRY) {
+        const open = calls.slice(i, i + MAX_RECOVERED_PER_ENTRY).map((call) => call.decision);
+        rows.append({ kind: 'recovery', event: 'open-decisions', of_writer: writer, open });
+      }
+      for (const call of calls) rows.putCall({ ...call, state: 'unknown' });
+    }
+  }
+
+  private approvalRow(row: ApprovalRecord): ApprovalRow {
+    const opening = this.open.rows.opening(row.ask.of)?.sections;
+    const answered = row.answers.at(-1);
+    const message = answered === undefined ? undefined : this.open.rows.opening(answered.of)?.sections['message'];
+    return {
+      ...row,
+      state: row.state === 'pending' && this.nowMs() >= row.expiresAtMs ? 'expired' : row.state,
+      ...(opening?.['args'] !== undefined && { shown: opening['args'] }),
+      ...(typeof opening?.['reason'] === 'string' && { reason: opening['reason'] }),
+      ...(typeof message === 'string' && { message }),
+    };
+  }
+
+  private wake(id: string): void {
+    for (const check of this.waiters.get(id) ?? []) check();
+  }
+
+  private pollOthers(): void {
+    try {
+      const version = Number(this.open.database.pragma('data_version', { simple: true }));
+      if (version === this.dataVersion) return;
+      this.dataVersion = version;
+    } catch {
+      // A broken connection: let the waiters look for themselves.
+    }
+    for (const id of this.waiters.keys()) this.wake(id);
+  }
+
+  private stopPolling(): void {
+    clearInterval(this.poll);
+    this.poll = undefined;
+  }
+
+  private beat(): void {
+    try {
+      this.open.leases.heartbeat();
+    } catch {
+      // Locked or broken: the next beat or commit will tell.
+    }
+  }
+
+  private remember(now = false): void {
+    const at = performance.now();
+    if (!now && at - this.rememberedAt < REMEMBER_MS) return;
+    this.rememberedAt = at;
+    const { size, root } = this.open.log.head();
+    this.known.write({ ledger: this.open.ledger, size, root });
+  }
+}
+
+/** Everything that belongs to one open connection. */
+interface Open {
+  readonly file: OpenedFile;
+  readonly database: Database;
+  readonly log: Log;
+  readonly rows: Rows;
+  readonly leases: Leases;
+  readonly ledger: string;
+  readonly secret: KeyObject;
+}
+
+function rollBack(database: Database): void {
+  try {
+    database.exec('ROLLBACK');
+  } catch {
+    closeQuietly(database);
+  }
+}
+
+function closeQuietly(database: Database): void {
+  try {
+    database.close();
+  } catch {
+    // Nothing is lost: what was acknowledged is committed, what was not is refused.
+  }
+}

@@ -1,0 +1,243 @@
+/** The Store in memory: for tests and benches only. It keeps nothing, so a guard on it keeps no promise about records. */
+import { createHmac, createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
+import type { EntryRef } from '../call.ts';
+import { type ApprovalRecord, applyUnit, type CallRecord, type SessionRecord, type Tx } from '../commit.ts';
+import { CountersignError } from '../errors.ts';
+import type { Clock } from '../interfaces.ts';
+import { entryText, newId, parseEntry } from '../ledger/body.ts';
+import { formatCheckpoint } from '../ledger/checkpoint.ts';
+import type { Entry, EntryBody, Opening } from '../ledger/entry.ts';
+import { CompactRange, leafHash } from '../ledger/merkle.ts';
+import type { SessionFacts } from '../policy/policy.ts';
+import type { ApprovalRow, ApprovalState, CallRow, Checkpoint, Committed, Store, Unit } from '../store.ts';
+
+export interface MemoryStore extends Store {
+  /** Everything appended so far, parsed. */
+  entries(): readonly Entry[];
+  openings(): ReadonlyMap<number, Opening>;
+  /** From now on every commit throws this, until called with undefined. */
+  failWith(error: Error | undefined): void;
+}
+
+export function memoryStore(options: { readonly clock?: Clock; readonly origin?: string } = {}): MemoryStore {
+  return new Memory(options.clock ?? { nowMs: Date.now }, options.origin ?? 'memory.test/log');
+}
+
+class Memory implements MemoryStore {
+  readonly writer: string = newId();
+  readonly files: readonly string[] = [];
+  private readonly clock: Clock;
+  private readonly origin: string;
+  private readonly secret: KeyObject = createSecretKey(randomBytes(32));
+  private readonly rows: MemoryRows;
+  private readonly waiters = new Map<string, Set<() => void>>();
+  private failure: Error | undefined;
+  private closed = false;
+
+  constructor(clock: Clock, origin: string) {
+    this.clock = clock;
+    this.origin = origin;
+    this.rows = new MemoryRows(this.writer);
+  }
+
+  async commit(unit: Unit): Promise<Committed> {
+    if (this.closed) throw new CountersignError('LEDGER_CLOSED', 'the store was closed');
+    if (this.failure !== undefined) throw this.failure;
+    this.rows.atMs = this.nowMs();
+    const committed = applyUnit(unit, this.rows);
+    if (committed.kind === 'answered') this.wake(committed.approval.id);
+    if (unit.kind === 'lapse') this.wake(unit.approval);
+    return committed;
+  }
+
+  entries(): readonly Entry[] {
+    return this.rows.texts.map(parseEntry);
+  }
+
+  openings(): ReadonlyMap<number, Opening> {
+    return this.rows.openings;
+  }
+
+  failWith(error: Error | undefined): void {
+    this.failure = error;
+  }
+
+  async session(id: string): Promise<SessionFacts> {
+    const row = this.rows.session(id);
+    return row ?? { id, labels: [], halted: false, startedAtMs: this.nowMs(), version: 0 };
+  }
+
+  async callByKey(key: string): Promise<CallRow | undefined> {
+    return this.rows.callByKey(key);
+  }
+
+  async callById(id: string): Promise<CallRow | undefined> {
+    return alive(this.rows.callById(id));
+  }
+
+  async askedCall(match: string): Promise<CallRow | undefined> {
+    return alive([...this.rows.calls.values()].findLast((row) => row.match === match && row.state === 'asked'));
+  }
+
+  async entry(ref: EntryRef): Promise<string | undefined> {
+    return this.rows.text(ref);
+  }
+
+  async approval(id: string): Promise<ApprovalRow | undefined> {
+    const row = this.rows.approval(id);
+    return row === undefined ? undefined : this.approvalRow(row);
+  }
+
+  async approvals(filter: { readonly state?: ApprovalState; readonly limit?: number } = {}): Promise<readonly ApprovalRow[]> {
+    const rows = [...this.rows.approvalRows.values()].map((row) => this.approvalRow(row));
+    return rows.filter((row) => filter.state === undefined || row.state === filter.state).slice(0, filter.limit);
+  }
+
+  approvalSettled(id: string, signal: AbortSignal): Promise<void> {
+    return new Promise((done) => {
+      const finish = (): void => {
+        signal.removeEventListener('abort', finish);
+        this.waiters.get(id)?.delete(check);
+        done();
+      };
+      const check = (): void => {
+        if (this.rows.approval(id)?.state !== 'pending') finish();
+      };
+      signal.addEventListener('abort', finish);
+      this.waiters.set(id, (this.waiters.get(id) ?? new Set()).add(check));
+      if (signal.aborted) finish();
+      else check();
+    });
+  }
+
+  mac(text: string): string {
+    return createHmac('sha256', this.secret).update(text).digest('hex');
+  }
+
+  nowMs(): number {
+    return Math.max(this.rows.atMs, this.clock.nowMs());
+  }
+
+  async head(): Promise<Checkpoint> {
+    const range = new CompactRange();
+    for (const text of this.rows.texts) range.push(leafHash(text));
+    const checkpoint = { origin: this.origin, size: range.size, root: range.root() };
+    return { ...checkpoint, note: formatCheckpoint(checkpoint) };
+  }
+
+  async close(): Promise<void> {
+    this.closed = true;
+  }
+
+  private approvalRow(row: ApprovalRecord): ApprovalRow {
+    const opening = this.rows.openings.get(row.ask.of)?.sections;
+    const answered = row.answers.at(-1);
+    const message = answered === undefined ? undefined : this.rows.openings.get(answered.of)?.sections['message'];
+    return {
+      ...row,
+      state: row.state === 'pending' && this.nowMs() >= row.expiresAtMs ? 'expired' : row.state,
+      ...(opening?.['args'] !== undefined && { shown: opening['args'] }),
+      ...(typeof opening?.['reason'] === 'string' && { reason: opening['reason'] }),
+      ...(typeof message === 'string' && { message }),
+    };
+  }
+
+  private wake(id: string): void {
+    for (const check of this.waiters.get(id) ?? []) check();
+  }
+}
+
+class MemoryRows implements Tx {
+  readonly writer: string;
+  atMs = 0;
+  readonly texts: string[] = [];
+  readonly openings = new Map<number, Opening>();
+  readonly calls = new Map<string, CallRecord>();
+  readonly approvalRows = new Map<string, ApprovalRecord>();
+  private readonly leaves: string[] = [];
+  private readonly sessions = new Map<string, SessionRecord>();
+  private readonly keys = new Map<string, string>();
+  private readonly charges = new Map<string, { readonly at: number; readonly cost: number }[]>();
+  private readonly marks = new Map<string, EntryRef>();
+
+  constructor(writer: string) {
+    this.writer = writer;
+  }
+
+  append(body: EntryBody, opening?: Opening): EntryRef {
+    const text = entryText(body, this);
+    const ref = { of: this.texts.length, leaf: leafHash(text) };
+    this.texts.push(text);
+    this.leaves.push(ref.leaf);
+    if (opening !== undefined) this.openings.set(ref.of, opening);
+    return ref;
+  }
+
+  text(ref: EntryRef): string | undefined {
+    return this.leaves[ref.of] === ref.leaf ? this.texts[ref.of] : undefined;
+  }
+
+  entry(ref: EntryRef): Entry | undefined {
+    const text = this.text(ref);
+    return text === undefined ? undefined : parseEntry(text);
+  }
+
+  approvalUsedSince(of: number, approval: string): boolean {
+    return this.texts.slice(of + 1).some((text) => {
+      const entry = parseEntry(text);
+      return entry.kind === 'decision' && entry.effect === 'allow' && entry.approval?.id === approval;
+    });
+  }
+
+  session(id: string): SessionRecord | undefined {
+    return this.sessions.get(id);
+  }
+
+  putSession(row: SessionRecord): void {
+    this.sessions.set(row.id, row);
+  }
+
+  callById(id: string): CallRecord | undefined {
+    return this.calls.get(id);
+  }
+
+  callByKey(key: string): CallRow | undefined {
+    return alive(this.calls.get(this.keys.get(key) ?? ''));
+  }
+
+  putCall(row: CallRecord): void {
+    this.calls.set(row.id, row);
+    if (row.key !== undefined) this.keys.set(row.key, row.id);
+  }
+
+  approval(id: string): ApprovalRecord | undefined {
+    return this.approvalRows.get(id);
+  }
+
+  putApproval(row: ApprovalRecord): void {
+    this.approvalRows.set(row.id, row);
+  }
+
+  spent(budget: string, key: string, sinceMs: number | undefined): number {
+    const charges = this.charges.get(JSON.stringify([budget, key])) ?? [];
+    return charges.reduce((sum, charge) => (sinceMs === undefined || charge.at >= sinceMs ? sum + charge.cost : sum), 0);
+  }
+
+  charge(charge: { readonly budget: string; readonly key: string; readonly cost: number }): void {
+    const name = JSON.stringify([charge.budget, charge.key]);
+    this.charges.set(name, [...(this.charges.get(name) ?? []), { at: this.atMs, cost: charge.cost }]);
+  }
+
+  mark(name: string): EntryRef | undefined {
+    return this.marks.get(name);
+  }
+
+  putMark(name: string, ref: EntryRef): void {
+    this.marks.set(name, ref);
+  }
+}
+
+/** The one process that has this store is the one asking. */
+function alive(row: CallRecord | undefined): CallRow | undefined {
+  return row === undefined ? undefined : { ...row, writerAlive: true };
+}

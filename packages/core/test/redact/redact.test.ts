@@ -1,0 +1,360 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { Json } from '../../src/call.ts';
+import { CountersignError } from '../../src/errors.ts';
+import { captureArguments } from '../../src/redact/arguments.ts';
+import { createRedactor, MAX_FINDINGS } from '../../src/redact/redact.ts';
+import { DETECTORS, REDACTION_KINDS } from '../../src/redact/rules.ts';
+import { anySecret, characters, ORDINARY, secretsOf } from './corpora.ts';
+
+const redactor = createRedactor();
+const shownOf = (value: unknown): Json => redactor.redact(captureArguments(value).value).shown;
+
+describe('secrets in text', () => {
+  const secrets = secretsOf('table');
+
+  it.each(secrets.map((secret, i) => [`${i} ${secret.kind}`, secret] as const))('replaces %s', (_name, { kind, secret, text }) => {
+    const { shown, findings } = redactor.redact({ note: `before ${text} after` });
+    expect(JSON.stringify(shown)).not.toContain(secret);
+    expect(JSON.stringify(shown)).toContain(`[redacted:${kind}]`);
+    expect(findings).toContainEqual({ kind, pointer: '/note' });
+  });
+
+  it('has a generated secret for every detector', () => {
+    const kinds = new Set(secrets.map((secret) => secret.kind));
+    for (const { kind } of DETECTORS) expect(kinds, kind).toContain(kind);
+  });
+
+  it.each<[string, string]>([
+    ['postgres://app:hunter22@db.example/main', 'postgres://app:[redacted:url-password]@db.example/main'],
+    ['GET https://a.example/?q=x&token=abc&r=y', 'GET https://a.example/?q=x&token=[redacted:parameter]&r=y'],
+    ['curl -H "Authorization: Bearer abcDEF123456" x', 'curl -H "Authorization: Bearer [redacted:authorization]" x'],
+    ['https://hooks.slack.com/services/T0/B0/abcdefghijklmnop', 'https://hooks.slack.com/services/[redacted:webhook-url]'],
+    ['redis://:s3cretpw@cache:6379', 'redis://:[redacted:url-password]@cache:6379'],
+    ['https://a.example/cb#access_token=abc&state=1', 'https://a.example/cb#access_token=[redacted:parameter]&state=1'],
+  ])('keeps what stands around: %s', (text, expected) => {
+    expect(redactor.text(text)).toBe(expected);
+  });
+
+  it('finds every generated secret anywhere', () => {
+    const around = fc.constantFrom('', ' ', '\n', '"', '\\n', '(', 'x: ', '日', '…', '<', "'", ', ', '\t');
+    fc.assert(
+      fc.property(anySecret, anySecret, around, around, (a, b, before, after) => {
+        const text = `${before}${a.text}${after}\n${b.text}`;
+        const shown = JSON.stringify(shownOf({ deep: [{ text }] }));
+        expect(shown).not.toContain(a.secret);
+        expect(shown).not.toContain(b.secret);
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
+  it('finds them in member names, URLs and lists too', () => {
+    fc.assert(
+      fc.property(anySecret, ({ secret, text }) => {
+        const shown = JSON.stringify(shownOf({ [text]: { [`${text}2`]: 1 }, list: [[text]], more: `${text} ${text}` }));
+        expect(shown).not.toContain(secret);
+      }),
+    );
+  });
+
+  it('is not fooled by a dull run in front of the secret', () => {
+    const key = `sk-${characters('abcdefghijKLMNOP0123456789', 48, 'dull')}`;
+    expect(redactor.text(`sk-${'a'.repeat(1000)}-${key}`)).not.toContain(key.slice(3));
+    expect(redactor.text(`AKIAAKIAAKIA_AKIA${'Z9Y8X7W6V5U4T3S2'}`)).not.toContain('Z9Y8X7W6V5U4T3S2');
+    expect(redactor.text('?token=[redacted:jwt]hunter22')).toBe('?token=[redacted:parameter]');
+  });
+});
+
+describe('ordinary text', () => {
+  it.each(ORDINARY)('survives: %s', (text) => {
+    const { shown, findings } = redactor.redact({ text, list: [text] });
+    expect(shown).toEqual({ text, list: [text] });
+    expect(findings).toEqual([]);
+  });
+
+  it('survives when it is our own source', () => {
+    const folder = new URL('../../src/', import.meta.url);
+    for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
+      if (!name.endsWith('.ts') || name.startsWith('redact')) continue;
+      const source = readFileSync(new URL(name, folder), 'utf8');
+      expect(redactor.text(source), name).toBe(source);
+    }
+  });
+
+  it('survives when it is random words', () => {
+    const word = fc.string({ unit: fc.constantFrom(...'abcdefghijklmnopqrstuvwxyz'), minLength: 1, maxLength: 12 });
+    fc.assert(
+      fc.property(fc.array(word, { maxLength: 40 }), (words) => {
+        const text = words.join(' ');
+        expect(redactor.text(text)).toBe(text);
+      }),
+    );
+  });
+});
+
+describe('the shown view', () => {
+  it.each<[unknown, Json]>([
+    [new Uint8Array(12), '[bytes:12]'],
+    [Buffer.from('abc'), '[bytes:3]'],
+    [new ArrayBuffer(5), '[bytes:5]'],
+    [new Date('2026-11-22T06:00:00Z'), '[date 2026-11-22T06:00:00.000Z]'],
+    [new Map([[1, 2]]), '[map:1]'],
+    [new Set([1, 2, 3]), '[set:3]'],
+    [/secret/, '[regexp]'],
+    [new URL('https://u:hunter22@a.example/x?token=abc'), '[url https://u:[redacted:url-password]@a.example/x?token=[redacted:parameter]]'],
+    [undefined, null],
+    [
+      [undefined, null],
+      [null, null],
+    ],
+    [{ a: [1, 'x', true, null] }, { a: [1, 'x', true, null] }],
+  ])('of %j is %j', (value, expected) => {
+    expect(shownOf(value)).toEqual(expected);
+  });
+
+  it('shares nothing with the value', () => {
+    const value = { a: { b: [1] } };
+    const { shown } = redactor.redact(value);
+    expect(shown).toEqual(value);
+    value.a.b.push(2);
+    expect(shown).toEqual({ a: { b: [1] } });
+  });
+
+  it('keeps names apart when secrets in them are replaced', () => {
+    const [one, two] = [secretsOf('1'), secretsOf('2')].map((list) => list.find(({ kind }) => kind === 'github-token')?.secret ?? '');
+    const { shown, findings } = redactor.redact({
+      [`${one}`]: 1,
+      '[redacted:github-token]': 2,
+      [`${two}`]: 3,
+      '[redacted:github-token]#2': 4,
+    });
+    expect(shown).toEqual({
+      '[redacted:github-token]#3': 1,
+      '[redacted:github-token]': 2,
+      '[redacted:github-token]#4': 3,
+      '[redacted:github-token]#2': 4,
+    });
+    expect(findings).toEqual([{ kind: 'github-token', pointer: '' }]);
+  });
+
+  it('does not take the word token in a placeholder for a name', () => {
+    const secret = secretsOf('1').find(({ kind }) => kind === 'github-token')?.secret ?? '';
+    expect(redactor.redact({ [secret]: 'plain' }).shown).toEqual({ '[redacted:github-token]': 'plain' });
+  });
+
+  it('points to members as they are shown', () => {
+    const secret = secretsOf('1').find(({ kind }) => kind === 'jwt')?.secret ?? '';
+    const { findings } = redactor.redact({ [secret]: [{ 'a/b': { password: 'hunter22' } }] });
+    expect(findings).toEqual([
+      { kind: 'jwt', pointer: '' },
+      { kind: 'key-name', pointer: '/[redacted:jwt]/0/a~1b/password' },
+    ]);
+  });
+
+  it('takes prototype names as ordinary ones', () => {
+    const value: unknown = JSON.parse('{"constructor":"a","toString":"b","__proto__":"c"}');
+    expect(JSON.stringify(redactor.redact(value).shown)).toBe('{"constructor":"a","toString":"b","__proto__":"c"}');
+  });
+
+  it('bounds the findings but names every kind', () => {
+    const list: unknown[] = Array.from({ length: MAX_FINDINGS + 500 }, () => ({ password: 'hunter22' }));
+    list.push('postgres://app:hunter22@db.example/main');
+    const { findings } = redactor.redact(list);
+    expect(findings.length).toBe(MAX_FINDINGS + 1);
+    expect(findings.at(-1)?.kind).toBe('url-password');
+  });
+});
+
+describe('redacting twice equals redacting once', () => {
+  const piece = fc.oneof(
+    anySecret.map(({ text }) => text),
+    anySecret.map(({ text }) => text.slice(0, text.length / 2)),
+    fc.constantFrom(...REDACTION_KINDS.map((kind) => `[redacted:${kind}]`), '[redacted:', ']', '[', ...ORDINARY.slice(20, 60)),
+    fc.constantFrom(...DETECTORS.flatMap((detector) => detector.triggers)),
+    fc.constantFrom(
+      'token=',
+      '&token=',
+      '?password=',
+      ';Password=',
+      '://u:',
+      '@',
+      'Bearer ',
+      '--secret=',
+      'A_KEY="',
+      ' ',
+      '.',
+      ':',
+      '"',
+      "'",
+      '\\',
+    ),
+    fc.string({ unit: 'binary', maxLength: 8 }),
+  );
+  const text = fc.array(piece, { maxLength: 8 }).map((pieces) => pieces.join(''));
+  const name = fc.oneof(
+    text,
+    fc.constantFrom('password', 'name', 'key', 'value', 'token', 'credentials', 'pass', 'pwd', 'X-Api-Key', 'note'),
+  );
+
+  it('for texts', () => {
+    fc.assert(
+      fc.property(text, (input) => {
+        const once = redactor.text(input);
+        expect(redactor.text(once)).toBe(once);
+      }),
+      { numRuns: 5000 },
+    );
+  });
+
+  it('for values, and finds nothing the second time', () => {
+    const value = fc.letrec((tie) => ({
+      value: fc.oneof(
+        { maxDepth: 3 },
+        fc.oneof(
+          text,
+          fc.constantFrom<unknown>(null, true, 5, undefined, new Date(0), new URL('https://u:hunter22@a.example/'), new Uint8Array(2)),
+        ),
+        fc.array(tie('value'), { maxLength: 3 }),
+        fc.dictionary(name, tie('value'), { maxKeys: 4 }),
+      ),
+    })).value;
+    const custom = createRedactor({ keys: ['note', 'field2'], values: ['kämpfer', ']hunter', 'aaaaaa'] });
+    fc.assert(
+      fc.property(value, fc.constantFrom(redactor, custom), (input, by) => {
+        const once = by.redact(input);
+        const twice = by.redact(once.shown);
+        expect(twice.shown).toEqual(once.shown);
+        expect(twice.findings).toEqual([]);
+        expect(by.redact(input)).toEqual(once);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  it('even for a value that every replacement brings forth again', () => {
+    const stubborn = createRedactor({ values: ['x[redacted:value]', '[redacted:value]y', 'xxxxxx'] });
+    for (const input of ['x'.repeat(200), `${'x'.repeat(100)}[redacted:value]${'y'.repeat(100)}`]) {
+      const once = stubborn.text(input);
+      expect(stubborn.text(once)).toBe(once);
+    }
+  });
+});
+
+describe('options', () => {
+  it('adds names by their words', () => {
+    const { shown } = createRedactor({ keys: ['iban', 'taxNumber'] }).redact({
+      iban: 'DE00',
+      customerIban: 'DE00',
+      'IBAN-2': 'DE00',
+      iban_country: 'DE',
+      tax_number: 12,
+      taxnumber: 'x',
+      number: 5,
+      urban: 'x',
+    });
+    expect(shown).toEqual({
+      iban: '[redacted:key-name]',
+      customerIban: '[redacted:key-name]',
+      'IBAN-2': '[redacted:key-name]',
+      iban_country: 'DE',
+      tax_number: '[redacted:key-name]',
+      taxnumber: '[redacted:key-name]',
+      number: 5,
+      urban: 'x',
+    });
+  });
+
+  it('replaces literal values in texts, names and numbers', () => {
+    const by = createRedactor({ values: ['correct horse', '778899'] });
+    expect(by.redact({ a: 'my correct horse staple', b: 17788990, 'x correct horse': 1 })).toEqual({
+      shown: { a: 'my [redacted:value] staple', b: '[redacted:value]', 'x [redacted:value]': 1 },
+      findings: [
+        { kind: 'value', pointer: '' },
+        { kind: 'value', pointer: '/a' },
+        { kind: 'value', pointer: '/b' },
+      ],
+    });
+  });
+
+  it.each([
+    { values: ['short'] },
+    { values: ['x'.repeat(5000)] },
+    { values: ['redacted'] },
+    { values: ['[redacted:jwt]'] },
+    { values: ['key-name'] },
+    { values: ['broken\ud800'] },
+    { keys: [''] },
+    { keys: ['--'] },
+    { values: Array.from({ length: 201 }, (_, i) => `value-${i}`) },
+    { keys: [5 as unknown as string] },
+    { values: 'abcdefgh' as unknown as string[] },
+  ])('refuses %j without quoting a value', (options) => {
+    try {
+      createRedactor(options);
+      expect.fail('accepted');
+    } catch (error) {
+      expect(CountersignError.is(error) && error.code).toBe('OPTIONS_INVALID');
+      for (const value of options.values ?? [])
+        if (value.length > 8 && !value.includes('redacted')) expect(String(error)).not.toContain(value);
+    }
+  });
+
+  it('pins the kinds, which policies and ledgers name', () => {
+    expect(REDACTION_KINDS).toMatchInlineSnapshot();
+    for (const kind of REDACTION_KINDS) expect(kind).toMatch(/^[a-z0-9-]{1,40}$/);
+  });
+});
+
+describe('adversarial input finishes', () => {
+  const pieces = [
+    ...DETECTORS.flatMap((detector) => detector.triggers),
+    ...[
+      'a=',
+      '&a=',
+      '&token=',
+      '&token={',
+      ';token=',
+      'token',
+      '-----BEGIN PRIVATE KEY-----',
+      '-----BEGIN RSA ',
+      'eyJ.',
+      'eyJhbGciOiJub25l.a.',
+      '://a:',
+    ],
+    ...[
+      '://u:p@',
+      'Cookie: a=b',
+      'X-Api-Key: ',
+      '[redacted:jwt]',
+      '[redacted:',
+      '?token=[redacted:jwt]',
+      'SG.a.',
+      'xoxb-a.',
+      'AKIA_',
+      'sk-aB3',
+      'Basic Og',
+    ],
+    ...['a', 'aA', 'a1', '_', '\u0000', '😀', '"', '\\', ' '],
+  ];
+  it.each([...new Set(pieces)])('on 4 MB of %j', (piece) => {
+    const text = piece.repeat(Math.floor(4_000_000 / piece.length));
+    const once = redactor.text(text);
+    expect(once.length).toBeGreaterThan(0);
+    redactor.redact({ [text.slice(0, 500_000)]: text.slice(0, 500_000) });
+  });
+
+  it('on a pair of triggers', () => {
+    const triggers = DETECTORS.map((detector) => detector.triggers[0] ?? '');
+    for (const a of triggers) for (const b of triggers) redactor.text(`${a}${b}`.repeat(2000));
+  });
+
+  it('on many members and many secrets', () => {
+    const secrets = secretsOf('many');
+    const value = Object.fromEntries(
+      Array.from({ length: 20_000 }, (_, i) => [`${secrets[i % secrets.length]?.text}`.slice(0, 60) + i, i]),
+    );
+    expect(Object.keys(redactor.redact(value).shown as object).length).toBe(Object.keys(value).length);
+  });
+});
