@@ -1,0 +1,2 @@
+export type { AuthzenOptions } from './authzen/client.ts';
+export { authzenPolicy } from './authzen/client.ts';

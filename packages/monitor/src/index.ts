@@ -1,0 +1,2 @@
+export type { HostMonitorOptions, MonitorStats, ResourceMonitor } from './monitor.ts';
+export { hostMonitor } from './monitor.ts';

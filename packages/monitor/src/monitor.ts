@@ -1,0 +1,185 @@
+import type { CallWatch, HostMonitor, ResourceFigures } from '@countersign/core';
+import { CountersignError } from '@countersign/core';
+import type { ResourceReadings } from './resources.ts';
+import { processReadings } from './resources.ts';
+
+export interface HostMonitorOptions {
+  /** Milliseconds between two samples while a call is in flight: an integer from 100 to 60000; default 1000. */
+  readonly sampleMs?: number;
+}
+
+export interface MonitorStats {
+  /** Samples taken so far. */
+  readonly samples: number;
+  /** Samples that failed, gave nonsense, or were due while an earlier one had not come back. */
+  readonly lost: number;
+}
+
+/** A monitor that sees resource figures of the host process and nothing else. */
+export interface ResourceMonitor extends HostMonitor {
+  readonly coverage: 'L0';
+  stats(): MonitorStats;
+}
+
+/** More calls than this in flight at once and `begin` refuses: each costs work on every sample. */
+export const MAX_WATCHES = 10_000;
+const DEFAULT_SAMPLE_MS = 1_000;
+const MIN_SAMPLE_MS = 100;
+const MAX_SAMPLE_MS = 60_000;
+
+/**
+ * Watches CPU time and memory of the process behind a guard. Coverage is `L0`: it sees figures, prevents nothing, and
+ * every figure is of the whole process, so calls that overlap share it.
+ *
+ * `begin` throws `MONITOR_CLOSED` after `close()` and `CALL_LIMIT` past `MAX_WATCHES`; the guard turns both into a deny.
+ * Failing samples are counted in `stats()` and never reach the host.
+ *
+ * @throws {CountersignError} `OPTIONS_INVALID`
+ */
+export function hostMonitor(options: HostMonitorOptions = {}): ResourceMonitor {
+  return monitorOf(processReadings(), options);
+}
+
+/** `hostMonitor` over given readings. */
+export function monitorOf(readings: ResourceReadings, options: HostMonitorOptions = {}): ResourceMonitor {
+  return new SamplingMonitor(readings, sampleIntervalMs(options));
+}
+
+function sampleIntervalMs({ sampleMs = DEFAULT_SAMPLE_MS }: HostMonitorOptions): number {
+  if (!Number.isInteger(sampleMs) || sampleMs < MIN_SAMPLE_MS || sampleMs > MAX_SAMPLE_MS) {
+    throw new CountersignError('OPTIONS_INVALID', `sampleMs must be an integer from ${MIN_SAMPLE_MS} to ${MAX_SAMPLE_MS}`);
+  }
+  return sampleMs;
+}
+
+class SamplingMonitor implements ResourceMonitor {
+  readonly coverage = 'L0';
+  readonly #readings: ResourceReadings;
+  readonly #sampleMs: number;
+  readonly #inFlight = new Set<Watch>();
+  #stopTimer: (() => void) | undefined;
+  #sampling = false;
+  #closed = false;
+  #samples = 0;
+  #lost = 0;
+
+  constructor(readings: ResourceReadings, sampleMs: number) {
+    this.#readings = readings;
+    this.#sampleMs = sampleMs;
+  }
+
+  begin(callId: string): CallWatch {
+    if (this.#closed) {
+      throw new CountersignError('MONITOR_CLOSED', 'the host monitor is closed: make a new one', { details: { callId } });
+    }
+    if (this.#inFlight.size >= MAX_WATCHES) {
+      throw new CountersignError('CALL_LIMIT', `the host monitor watches at most ${MAX_WATCHES} calls at once`, { details: { callId } });
+    }
+    const watch = new Watch(this.#readings, this.#inFlight);
+    this.#stopTimer ??= this.#readings.every(this.#sampleMs, () => this.#tick());
+    this.#inFlight.add(watch);
+    return watch;
+  }
+
+  stats(): MonitorStats {
+    return { samples: this.#samples, lost: this.#lost };
+  }
+
+  /** Stops sampling. Watches still open give the figures they have. Does not wait for a sample under way. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#stop();
+  }
+
+  #stop(): void {
+    this.#stopTimer?.();
+    this.#stopTimer = undefined;
+  }
+
+  #tick(): void {
+    // The timer outlives the last call by one tick, so that many short calls in a row are sampled too.
+    if (this.#inFlight.size === 0) return this.#stop();
+    // A sampler that hangs costs one pending promise, not one per second.
+    if (this.#sampling) {
+      this.#lost++;
+      return;
+    }
+    this.#sampling = true;
+    void this.#sample([...this.#inFlight]);
+  }
+
+  /** Never rejects: nobody waits for it. Counts only for calls in flight when it began; to one that has ended it makes no difference. */
+  async #sample(watches: readonly Watch[]): Promise<void> {
+    try {
+      const rss = byteCount(await this.#readings.sample());
+      if (rss === undefined) {
+        this.#lost++;
+        return;
+      }
+      this.#samples++;
+      for (const watch of watches) watch.see(rss);
+    } catch {
+      this.#lost++;
+    } finally {
+      this.#sampling = false;
+    }
+  }
+}
+
+class Watch implements CallWatch {
+  readonly #readings: ResourceReadings;
+  readonly #inFlight: Set<Watch>;
+  readonly #cpuMicrosAtBegin: number;
+  #samples = 0;
+  #rssBytes: number | undefined;
+  #ended = false;
+
+  constructor(readings: ResourceReadings, inFlight: Set<Watch>) {
+    this.#readings = readings;
+    this.#inFlight = inFlight;
+    // May throw: nothing has run yet, so a sensor that fails here is a deny.
+    this.#cpuMicrosAtBegin = readings.cpuMicros();
+  }
+
+  see(rssBytes: number): void {
+    this.#samples++;
+    this.#rssBytes = Math.max(this.#rssBytes ?? 0, rssBytes);
+  }
+
+  /** The call has run by now, so whatever cannot be read is left out. The last reading counts as a sample. */
+  end(): ResourceFigures | undefined {
+    if (this.#ended) return undefined;
+    this.#ended = true;
+    this.#inFlight.delete(this);
+    const rssAtEnd = byteCount(attempt(() => this.#readings.rssBytes()));
+    if (rssAtEnd !== undefined) this.see(rssAtEnd);
+    const cpuMs = this.#cpuMs();
+    return {
+      ...(cpuMs === undefined ? {} : { cpu_ms: cpuMs }),
+      ...(this.#rssBytes === undefined ? {} : { rss_bytes: this.#rssBytes }),
+      samples: this.#samples,
+      scope: 'process',
+    };
+  }
+
+  #cpuMs(): number | undefined {
+    const now = attempt(() => this.#readings.cpuMicros());
+    if (now === undefined) return undefined;
+    const spent = Math.round((now - this.#cpuMicrosAtBegin) / 1_000);
+    return Number.isSafeInteger(spent) ? Math.max(0, spent) : undefined;
+  }
+}
+
+function attempt(read: () => number): number | undefined {
+  try {
+    return read();
+  } catch {
+    return undefined;
+  }
+}
+
+/** Ledger figures are integers; pidusage computes in doubles and may give NaN. */
+function byteCount(value: number | undefined): number | undefined {
+  const rounded = value === undefined ? Number.NaN : Math.round(value);
+  return Number.isSafeInteger(rounded) && rounded >= 0 ? rounded : undefined;
+}
