@@ -1,0 +1,73 @@
+import type { Authorization, AuthorizeOptions, Guard, ToolCall, ToolRef } from '@countersign/core';
+
+/** The part of a guard a proxy uses. */
+export type ProxyGuard = Pick<Guard, 'authorize' | 'recordRefusal'>;
+
+/** There is no decision, because the guard could not be opened or broke. The call does not run. */
+export interface Unavailable {
+  readonly kind: 'unavailable';
+  readonly reasonCode: 'LEDGER_WRITE_FAILED_DECISION' | 'INTERNAL_ERROR';
+  readonly text: string;
+}
+
+/**
+ * Opens the guard at the first call and not before: clients start a server once only to see what it is, and a ledger
+ * opened for that would be a side effect. A guard that cannot be opened is tried again at the next call.
+ */
+export class GuardSource {
+  readonly #open: () => Promise<ProxyGuard>;
+  readonly #log: (text: string) => void;
+  #opening: Promise<ProxyGuard> | undefined;
+
+  constructor(open: () => Promise<ProxyGuard>, log: (text: string) => void) {
+    this.#open = open;
+    this.#log = log;
+  }
+
+  /** Never rejects: whatever breaks is a refusal. */
+  async authorize(call: ToolCall, options: AuthorizeOptions): Promise<Authorization | Unavailable> {
+    let guard: ProxyGuard;
+    try {
+      guard = await this.#guard();
+    } catch (error) {
+      this.#log(`the guard could not be opened: ${errorText(error)}`);
+      return {
+        kind: 'unavailable',
+        reasonCode: 'LEDGER_WRITE_FAILED_DECISION',
+        text: 'the decision could not be recorded; see the log of the proxy, then retry',
+      };
+    }
+    try {
+      return await guard.authorize(call, options);
+    } catch (error) {
+      this.#log(`a call could not be decided: ${errorText(error)}`);
+      return { kind: 'unavailable', reasonCode: 'INTERNAL_ERROR', text: 'the call could not be decided; see the log of the proxy' };
+    }
+  }
+
+  /** Never rejects: the message is refused whether or not this can be written. */
+  async recordInvalid(tool: ToolRef, reason: string): Promise<void> {
+    try {
+      await (await this.#guard()).recordRefusal({ tool, reasonCode: 'MESSAGE_INVALID', reason });
+    } catch (error) {
+      this.#log(`a refused message could not be recorded: ${errorText(error)}`);
+    }
+  }
+
+  async #guard(): Promise<ProxyGuard> {
+    // An opener may throw before it returns a promise.
+    const opening = (this.#opening ??= Promise.resolve().then(this.#open));
+    try {
+      return await opening;
+    } catch (error) {
+      if (this.#opening === opening) this.#opening = undefined;
+      throw error;
+    }
+  }
+}
+
+/** One line, bounded; errors of this project hold no arguments. */
+function errorText(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return text.replace(/\p{Cc}/gu, ' ').slice(0, 500);
+}

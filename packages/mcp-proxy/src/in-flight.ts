@@ -1,0 +1,99 @@
+import type { Permit } from '@countersign/core';
+
+/** Calls decided or running at once; further ones are refused. */
+export const MAX_IN_FLIGHT = 1024;
+/** Bytes of the messages of those calls together. */
+export const MAX_IN_FLIGHT_BYTES: number = 256 * 1024 * 1024;
+/** Requests of any kind without an answer. */
+export const MAX_REQUESTS = 4096;
+/** Ids of cancelled calls whose late answer must not be taken for another call's. */
+export const MAX_RETIRED_IDS = 1024;
+
+/** A request of the client that has no answer yet. */
+export type Request =
+  /** A call on its way through the guard; the server has not seen it. */
+  | { readonly state: 'deciding'; readonly idJson: string; readonly sizeBytes: number; readonly abort: AbortController }
+  /** A call the server has. */
+  | { readonly state: 'running'; readonly idJson: string; readonly sizeBytes: number; readonly permit: Permit }
+  /** A running call the client no longer waits for. */
+  | { readonly state: 'cancelled'; readonly sizeBytes: number; readonly permit: Permit; readonly timer: NodeJS.Timeout }
+  /** Any other request. */
+  | { readonly state: 'forwarded'; readonly idJson: string; readonly method: string };
+
+/** Requests by id key, bounded. A key is in use from the request until its answer. */
+export class InFlight {
+  readonly #requests = new Map<string, Request>();
+  readonly #retired = new Set<string>();
+  readonly #onEmpty: () => void;
+  #calls = 0;
+  #bytes = 0;
+
+  constructor(onEmpty: () => void) {
+    this.#onEmpty = onEmpty;
+  }
+
+  get size(): number {
+    return this.#requests.size;
+  }
+
+  add(key: string, request: Request): 'added' | 'in-use' | 'full' {
+    if (this.#requests.has(key) || this.#retired.has(key)) return 'in-use';
+    const sizeBytes = bytesOf(request);
+    const fullOfCalls = isCall(request) && (this.#calls >= MAX_IN_FLIGHT || this.#bytes + sizeBytes > MAX_IN_FLIGHT_BYTES);
+    if (this.#requests.size >= MAX_REQUESTS || fullOfCalls) return 'full';
+    this.#put(key, request);
+    return 'added';
+  }
+
+  get(key: string): Request | undefined {
+    return this.#requests.get(key);
+  }
+
+  /** Moves a request to its next state. */
+  replace(key: string, request: Request): void {
+    this.#drop(key);
+    this.#put(key, request);
+  }
+
+  /** Takes a request out, for good: of two answers only the first finds it. */
+  take(key: string): Request | undefined {
+    const request = this.#drop(key);
+    if (request === undefined) this.#retired.delete(key);
+    else if (this.#requests.size === 0) this.#onEmpty();
+    return request;
+  }
+
+  /** Keeps the id of a taken request from being used until its late answer came or many others were retired. */
+  retire(key: string): void {
+    const oldest = this.#retired.values().next();
+    if (this.#retired.size >= MAX_RETIRED_IDS && oldest.done !== true) this.#retired.delete(oldest.value);
+    this.#retired.add(key);
+  }
+
+  keys(): readonly string[] {
+    return [...this.#requests.keys()];
+  }
+
+  #put(key: string, request: Request): void {
+    this.#requests.set(key, request);
+    if (isCall(request)) this.#calls += 1;
+    this.#bytes += bytesOf(request);
+  }
+
+  #drop(key: string): Request | undefined {
+    const request = this.#requests.get(key);
+    if (request === undefined) return undefined;
+    this.#requests.delete(key);
+    if (isCall(request)) this.#calls -= 1;
+    this.#bytes -= bytesOf(request);
+    return request;
+  }
+}
+
+function isCall(request: Request): boolean {
+  return request.state !== 'forwarded';
+}
+
+function bytesOf(request: Request): number {
+  return request.state === 'forwarded' ? 0 : request.sizeBytes;
+}

@@ -1,0 +1,253 @@
+/**
+ * The proxy between one MCP client and one server, without any I/O of its own.
+ *
+ * It reads both directions and changes neither: a line goes on exactly as it came, or it does not go on. The only
+ * message it decides about is `tools/call`; the only ones it writes are answers to messages it kept back.
+ */
+import { randomUUID } from 'node:crypto';
+import type { Outcome, Permit } from '@countersign/core';
+import { callAnswer, errorAnswer, invalidAnswer } from './answer.ts';
+import { type CallMessage, type InvalidMessage, readClientMessage, unreadable } from './client-message.ts';
+import { GuardSource, type ProxyGuard } from './guard-source.ts';
+import { InFlight, type Request } from './in-flight.ts';
+import { excerptId, idKey, RPC_ERRORS, readResponses, type ServerResponse } from './message.ts';
+import { ToolDirectory } from './tool-directory.ts';
+import { type Line, MAX_MESSAGE_BYTES, type MessageLine, type OversizeLine } from './wire.ts';
+
+/** How long a cancelled call may still tell how it ended before it is recorded as cancelled. */
+export const CANCEL_GRACE_MS = 5_000;
+/** Refusals of malformed messages being recorded at once; further ones are only logged. */
+export const MAX_RECORDING = 256;
+/** Stands in the ledger where no tool name could be read. */
+export const UNREADABLE_TOOL = '(unreadable)';
+
+export interface InterposerOptions {
+  /** Opens the guard; called at the first call, and again after a failure. */
+  readonly guard: () => Promise<ProxyGuard>;
+  /** Name of the server in our configuration. */
+  readonly server: string;
+  /** Both take whole lines, in order, and must not throw. */
+  readonly toClient: (bytes: Buffer) => void;
+  readonly toServer: (bytes: Buffer) => void;
+  /** Takes one line for people. */
+  readonly log: (text: string) => void;
+  /** Told of every message that was refused before it could be decided. Must not throw. */
+  readonly onInvalid?: (message: Pick<InvalidMessage, 'code' | 'text'>) => void;
+  /** Default `CANCEL_GRACE_MS`. */
+  readonly cancelGraceMs?: number;
+}
+
+export class Interposer {
+  readonly #options: InterposerOptions;
+  readonly #guard: GuardSource;
+  readonly #tools = new ToolDirectory();
+  readonly #inFlight: InFlight;
+  /** Tells calls of this connection from those of another that uses the same ids. */
+  readonly #nonce: string = randomUUID();
+  readonly #deciding = new Set<Promise<void>>();
+  readonly #recording = new Set<Promise<void>>();
+  readonly #waiting: (() => void)[] = [];
+  #gone: string | undefined;
+
+  constructor(options: InterposerOptions) {
+    this.#options = options;
+    this.#guard = new GuardSource(options.guard, options.log);
+    this.#inFlight = new InFlight(() => {
+      for (const resolve of this.#waiting.splice(0)) resolve();
+    });
+  }
+
+  fromClient(line: Line): void {
+    if (line.kind === 'oversize') return this.#refuse(oversize(line));
+    const message = readClientMessage(line.content);
+    switch (message.kind) {
+      case 'invalid':
+        return this.#refuse(message);
+      case 'call':
+        return this.#call(line, message);
+      case 'request':
+        return this.#request(line, message);
+      case 'cancel':
+        return this.#cancel(line, message.key);
+      case 'other':
+        return this.#forward(line);
+    }
+  }
+
+  fromServer(line: Line): void {
+    if (line.kind === 'oversize') return this.#dropResponse(line);
+    // Reading costs; a line can only matter here while something waits for an answer.
+    const responses = this.#inFlight.size === 0 ? [] : readResponses(line.content);
+    if (responses.some(({ key }) => this.#inFlight.get(key)?.state === 'deciding')) {
+      // Ids are easy to guess. An answer to a call the server never got would let it speak in place of the refusal.
+      return this.#options.log('dropped an answer of the server to a call it was not sent');
+    }
+    this.#options.toClient(line.bytes);
+    for (const response of responses) this.#answered(response);
+  }
+
+  /** Resolves when no call is being decided: what the client sent has been forwarded or refused. */
+  async decided(): Promise<void> {
+    while (this.#deciding.size > 0) await Promise.all(this.#deciding);
+  }
+
+  /** Resolves when no request waits for an answer. */
+  async idle(): Promise<void> {
+    if (this.#inFlight.size > 0) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  }
+
+  /** Answers every open request in the server's place and settles every running call. Later requests get the same answer. */
+  async serverEnded(reason: string): Promise<void> {
+    this.#gone = reason;
+    for (const key of this.#inFlight.keys()) this.#abandon(this.#inFlight.take(key), reason);
+    await this.decided();
+    while (this.#recording.size > 0) await Promise.all(this.#recording);
+  }
+
+  #call(line: MessageLine, call: CallMessage): void {
+    const abort = new AbortController();
+    if (!this.#open(call.key, { state: 'deciding', idJson: call.idJson, sizeBytes: line.bytes.length, abort }, call.tool)) return;
+    track(this.#deciding, this.#decide(line, call, abort.signal));
+  }
+
+  async #decide(line: MessageLine, call: CallMessage, signal: AbortSignal): Promise<void> {
+    const verdict = await this.#guard.authorize(
+      { tool: this.#tools.ref(this.#options.server, call.tool), args: call.args, id: call.key, turn: this.#nonce },
+      { approval: 'suspend', adopt: true, signal },
+    );
+    // Cancelled meanwhile, or the server is gone: the client has its answer, or wants none.
+    if (signal.aborted) {
+      if (this.#gone === undefined) this.#inFlight.take(call.key);
+      if (verdict.kind === 'permit') await this.#settle(verdict, { status: 'cancelled' });
+      return;
+    }
+    if (verdict.kind !== 'permit') {
+      this.#inFlight.take(call.key);
+      return this.#options.toClient(callAnswer(call, verdict));
+    }
+    this.#inFlight.replace(call.key, { state: 'running', idJson: call.idJson, sizeBytes: line.bytes.length, permit: verdict });
+    this.#options.toServer(line.bytes);
+  }
+
+  #request(line: MessageLine, { key, idJson, method }: { readonly key?: string; readonly idJson: string; readonly method: string }): void {
+    if (key === undefined || this.#open(key, { state: 'forwarded', idJson, method })) this.#forward(line);
+  }
+
+  /** Enters a request; otherwise answers it and returns false. */
+  #open(key: string, request: Extract<Request, { readonly idJson: string }>, tool?: string): boolean {
+    if (this.#gone !== undefined) {
+      this.#options.toClient(errorAnswer(request.idJson, RPC_ERRORS.UPSTREAM_GONE, this.#gone));
+      return false;
+    }
+    const added = this.#inFlight.add(key, request);
+    if (added === 'added') return true;
+    const call = { couldBeCall: tool !== undefined, ...(tool === undefined ? {} : { tool }) };
+    if (added === 'full') {
+      const text = 'too many requests are waiting for an answer; retry later';
+      this.#refuse({ kind: 'invalid', code: 'too-many-requests', text, rpcCode: RPC_ERRORS.LIMIT, idJson: request.idJson, ...call });
+    } else {
+      // Answered under null: under its own id the client would take this for the answer to the request that has it.
+      const text = 'the id is in use by a request without an answer';
+      this.#refuse({ kind: 'invalid', code: 'id-in-use', text, rpcCode: RPC_ERRORS.INVALID_REQUEST, idJson: 'null', ...call });
+    }
+    return false;
+  }
+
+  #cancel(line: MessageLine, key: string | undefined): void {
+    const request = key === undefined ? undefined : this.#inFlight.get(key);
+    if (key === undefined || request === undefined) return this.#forward(line);
+    switch (request.state) {
+      case 'deciding':
+        return request.abort.abort();
+      case 'running': {
+        const timer = setTimeout(() => this.#forget(key), this.#options.cancelGraceMs ?? CANCEL_GRACE_MS);
+        timer.unref();
+        this.#inFlight.replace(key, { state: 'cancelled', sizeBytes: request.sizeBytes, permit: request.permit, timer });
+        return this.#forward(line);
+      }
+      case 'forwarded':
+        this.#inFlight.take(key);
+        this.#inFlight.retire(key);
+        return this.#forward(line);
+      case 'cancelled':
+        return this.#forward(line);
+    }
+  }
+
+  /** A cancelled call that told nothing in time. */
+  #forget(key: string): void {
+    const request = this.#inFlight.take(key);
+    if (request?.state !== 'cancelled') return;
+    this.#inFlight.retire(key);
+    track(this.#recording, this.#settle(request.permit, { status: 'cancelled' }));
+  }
+
+  #answered(response: ServerResponse): void {
+    const request = this.#inFlight.take(response.key);
+    if (request === undefined || request.state === 'deciding') return;
+    if (request.state === 'forwarded') {
+      if (request.method === 'tools/list') this.#tools.learn(response.result);
+      return;
+    }
+    if (request.state === 'cancelled') clearTimeout(request.timer);
+    track(this.#recording, this.#settle(request.permit, outcomeOf(response)));
+  }
+
+  #abandon(request: Request | undefined, reason: string): void {
+    if (request === undefined) return;
+    if (request.state === 'deciding') request.abort.abort();
+    if (request.state === 'cancelled') clearTimeout(request.timer);
+    else this.#options.toClient(errorAnswer(request.idJson, RPC_ERRORS.UPSTREAM_GONE, reason));
+    if (request.state === 'cancelled') track(this.#recording, this.#settle(request.permit, { status: 'cancelled' }));
+    if (request.state === 'running') track(this.#recording, this.#settle(request.permit, { status: 'error', error: new Error(reason) }));
+  }
+
+  /** The server's line was too long to be read, or to be held: its request must not wait for ever. */
+  #dropResponse({ sizeBytes, head, tail }: OversizeLine): void {
+    this.#options.log(`dropped a message of the server of ${sizeBytes} bytes, limit ${MAX_MESSAGE_BYTES}`);
+    const idJson = excerptId(head, tail);
+    const key = idJson === undefined ? undefined : idKey(JSON.parse(idJson));
+    const request = key === undefined ? undefined : this.#inFlight.get(key);
+    if (key === undefined || idJson === undefined || request === undefined || request.state === 'deciding') return;
+    const message = `the response has ${sizeBytes} bytes, more than the limit of ${MAX_MESSAGE_BYTES}; the server did handle the request`;
+    if (request.state !== 'cancelled') this.#options.toClient(errorAnswer(idJson, RPC_ERRORS.LIMIT, message));
+    this.#answered({ key, error: { code: RPC_ERRORS.LIMIT, message } });
+  }
+
+  #refuse(message: InvalidMessage): void {
+    this.#options.log(`message refused: ${message.text} [${message.code}]`);
+    this.#options.onInvalid?.({ code: message.code, text: message.text });
+    const answer = invalidAnswer(message);
+    if (answer !== undefined) this.#options.toClient(answer);
+    if (!message.couldBeCall || this.#recording.size >= MAX_RECORDING) return;
+    const tool = this.#tools.ref(this.#options.server, message.tool ?? UNREADABLE_TOOL);
+    track(this.#recording, this.#guard.recordInvalid(tool, `${message.text} [${message.code}]`));
+  }
+
+  #forward(line: MessageLine): void {
+    if (this.#gone === undefined) this.#options.toServer(line.bytes);
+  }
+
+  async #settle(permit: Permit, outcome: Outcome): Promise<void> {
+    try {
+      await permit.settle(outcome);
+    } catch {
+      this.#options.log(`the outcome of call ${permit.callId} could not be recorded`);
+    }
+  }
+}
+
+function oversize({ sizeBytes }: OversizeLine): InvalidMessage {
+  return unreadable('too-large', `message has ${sizeBytes} bytes, limit ${MAX_MESSAGE_BYTES}`);
+}
+
+function outcomeOf({ result, error }: ServerResponse): Outcome {
+  if (error !== undefined) return { status: 'error', error };
+  const failed = typeof result === 'object' && result !== null && 'isError' in result && result.isError === true;
+  return failed ? { status: 'error', error: result } : { status: 'success', result };
+}
+
+function track(set: Set<Promise<void>>, work: Promise<void>): void {
+  set.add(work);
+  void work.finally(() => set.delete(work));
+}

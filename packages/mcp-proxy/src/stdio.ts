@@ -1,0 +1,145 @@
+import type { Readable, Writable } from 'node:stream';
+import type { InvalidMessage } from './client-message.ts';
+import type { ProxyGuard } from './guard-source.ts';
+import { Interposer } from './proxy.ts';
+import { Upstream, type UpstreamOptions } from './upstream.ts';
+import { type Line, LineReader } from './wire.ts';
+
+/** Client gone, nothing left to answer: how long the server may take to end by itself. */
+export const EXIT_GRACE_MS = 1_500;
+/** Client gone, answers outstanding: `echo ... | countersign proxy -- server` still wants them. */
+export const HALF_CLOSE_MS = 300_000;
+const FORWARDED_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+export interface StdioProxyOptions extends UpstreamOptions {
+  /**
+   * Opens the guard. Called at the first `tools/call`, not at start: clients start a server once only to look at it.
+   * When it rejects, that call is refused and the next one tries again. Closing the guard is up to the caller.
+   */
+  readonly guard: () => Promise<ProxyGuard>;
+  /** Name of the server in our configuration, never what it calls itself. */
+  readonly server: string;
+  readonly stdin: Readable;
+  /** Carries protocol and nothing else. */
+  readonly stdout: Writable;
+  readonly stderr: Writable;
+  /** The server runs; called once. */
+  readonly onReady?: (upstream: { readonly pid: number }) => void;
+  /** Told of every message that was refused before it could be decided. Must not throw. */
+  readonly onInvalid?: (message: Pick<InvalidMessage, 'code' | 'text'>) => void;
+  /** Where signals come from; default this process. */
+  readonly signals?: Pick<NodeJS.EventEmitter, 'on' | 'off'>;
+  readonly exitGraceMs?: number;
+  readonly halfCloseMs?: number;
+}
+
+/**
+ * Runs an MCP server behind the guard, on this process' standard streams, until the server ends.
+ *
+ * The server gets the whole environment. It is ended when the client is gone, and answered for when it is gone first.
+ *
+ * @returns the exit code to end with: the server's own, 128 + n after signal n, 126 or 127 if it could not be started.
+ */
+export async function runStdioProxy(options: StdioProxyOptions): Promise<number> {
+  const { stdin, stdout, stderr } = options;
+  const log = (text: string): void => void stderr.write(`countersign: ${text}\n`);
+  const upstream = new Upstream(options);
+  const interposer = new Interposer({
+    guard: options.guard,
+    server: options.server,
+    toClient: (bytes) => void stdout.write(bytes),
+    toServer: (bytes) => void upstream.stdin.write(bytes),
+    log,
+    ...(options.onInvalid === undefined ? {} : { onInvalid: options.onInvalid }),
+  });
+  const release = endWith(upstream, options);
+  if (upstream.pid !== undefined) options.onReady?.({ pid: upstream.pid });
+
+  upstream.stderr.pipe(stderr, { end: false });
+  const sinks = [stdout, upstream.stdin];
+  const server = pump(upstream.stdout, sinks.slice(0, 1), (line) => interposer.fromServer(line));
+  // Our own answers go to the client, so a client that does not read is not read either.
+  const client = pump(stdin, sinks, (line) => interposer.fromClient(line));
+  void client.then(() => closeUpstream(upstream, interposer, options));
+
+  const { code, reason } = await upstream.ended;
+  await server;
+  await interposer.serverEnded(reason);
+  if (code !== 0) log(reason);
+  release();
+  stdin.pause();
+  await flushed(stdout);
+  return code;
+}
+
+/** Reads lines until the source ends, no faster than every sink takes them. */
+async function pump(source: Readable, sinks: readonly Writable[], handle: (line: Line) => void): Promise<void> {
+  const reader = new LineReader();
+  const resume = (): void => {
+    if (!sinks.some((sink) => sink.writableNeedDrain)) source.resume();
+  };
+  for (const sink of sinks) sink.on('drain', resume).on('close', resume);
+  await new Promise<void>((resolve) => {
+    source.on('data', (chunk: Buffer) => {
+      for (const line of reader.push(chunk)) handle(line);
+      if (sinks.some((sink) => sink.writableNeedDrain)) source.pause();
+    });
+    source
+      .once('end', resolve)
+      .once('close', resolve)
+      .once('error', () => resolve());
+  });
+  for (const line of reader.end()) handle(line);
+  for (const sink of sinks) sink.off('drain', resume).off('close', resume);
+}
+
+/** The client sends nothing more. The server may still answer, then it ends: by itself, or else by force. */
+async function closeUpstream(upstream: Upstream, interposer: Interposer, options: StdioProxyOptions): Promise<void> {
+  const halfCloseMs = options.halfCloseMs ?? HALF_CLOSE_MS;
+  await within(interposer.decided(), upstream, halfCloseMs);
+  upstream.stdin.end();
+  await within(interposer.idle(), upstream, halfCloseMs);
+  await within(upstream.ended, upstream, options.exitGraceMs ?? EXIT_GRACE_MS);
+  upstream.terminate();
+}
+
+/** Ends the server when the client stops reading, when this process is told to end, and when it ends untold. */
+function endWith(upstream: Upstream, { stdout, stderr, signals = process }: StdioProxyOptions): () => void {
+  const gone = (): void => upstream.terminate();
+  const killed = (): void => upstream.kill();
+  const handlers = FORWARDED_SIGNALS.map((signal) => {
+    // An interrupt may be handled and survived; the other two mean the end.
+    return [signal, () => (signal === 'SIGINT' ? upstream.signal(signal) : upstream.terminate(signal))] as const;
+  });
+  stdout.on('error', gone);
+  // Nobody reads the log any more: no reason to stop.
+  stderr.on('error', () => {});
+  process.on('exit', killed);
+  for (const [signal, handler] of handlers) signals.on(signal, handler);
+  return () => {
+    process.off('exit', killed);
+    for (const [signal, handler] of handlers) signals.off(signal, handler);
+    // The error handler stays: a late write error of a client that is gone must not end this process.
+  };
+}
+
+/** Waits for `work`, but not past the server's end nor past the time given. */
+async function within(work: Promise<unknown>, upstream: Upstream, timeoutMs: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, timeoutMs);
+  });
+  await Promise.race([work, upstream.ended, timeout]);
+  clearTimeout(timer);
+}
+
+async function flushed(stream: Writable): Promise<void> {
+  if (stream.destroyed || stream.writableLength === 0) return;
+  await new Promise<void>((resolve) => {
+    stream
+      .once('drain', resolve)
+      .once('close', resolve)
+      .once('error', () => resolve());
+    stream.write('', () => resolve());
+  });
+}

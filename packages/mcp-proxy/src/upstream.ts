@@ -1,0 +1,118 @@
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { constants } from 'node:os';
+import type { Readable, Writable } from 'node:stream';
+
+/** After a signal that ends a server, how long until it is killed. MCP clients give their server two seconds. */
+export const KILL_GRACE_MS = 1_500;
+/** How long output may still arrive after the server's process ended; a grandchild may hold the pipe open for ever. */
+const DRAIN_MS = 1_000;
+const HAS_GROUPS: boolean = process.platform !== 'win32';
+
+export interface UpstreamOptions {
+  readonly command: string;
+  readonly args: readonly string[];
+  /** Default: the whole environment of this process. */
+  readonly env?: NodeJS.ProcessEnv;
+  readonly cwd?: string;
+  readonly killGraceMs?: number;
+}
+
+/** The server's process and everything it started, ended together. */
+export class Upstream {
+  readonly stdin: Writable;
+  readonly stdout: Readable;
+  readonly stderr: Readable;
+  /** Resolves when the process ended and its output was read; with what a shell would give as exit code. */
+  readonly ended: Promise<{ readonly code: number; readonly reason: string }>;
+  readonly #child: ChildProcessByStdio<Writable, Readable, Readable>;
+  readonly #killGraceMs: number;
+  #killing: NodeJS.Timeout | undefined;
+  #over = false;
+
+  constructor({ command, args, env, cwd, killGraceMs }: UpstreamOptions) {
+    // Its own process group: `npx server` is three processes, and a signal to the first often misses the last.
+    this.#child = spawn(command, args, {
+      stdio: ['pipe', 'pipe', 'pipe'],
+      env: env ?? process.env,
+      detached: HAS_GROUPS,
+      windowsHide: true,
+      ...(cwd === undefined ? {} : { cwd }),
+    });
+    this.#killGraceMs = killGraceMs ?? KILL_GRACE_MS;
+    this.stdin = this.#child.stdin;
+    this.stdout = this.#child.stdout;
+    this.stderr = this.#child.stderr;
+    // A server that stops reading ends soon; that is reported by `ended`, not here.
+    this.stdin.on('error', () => {});
+    this.ended = this.#watch(command);
+  }
+
+  get pid(): number | undefined {
+    return this.#child.pid;
+  }
+
+  /** Sends a signal to the whole group. */
+  signal(signal: NodeJS.Signals): void {
+    if (this.#over) return;
+    try {
+      if (this.pid !== undefined) process.kill(HAS_GROUPS ? -this.pid : this.pid, signal);
+    } catch {
+      // Nobody left to signal.
+    }
+  }
+
+  /** Asks the server to end, and kills what is left of it after the grace. */
+  terminate(signal: NodeJS.Signals = 'SIGTERM'): void {
+    if (this.#over || this.#killing !== undefined) return;
+    this.#killing = setTimeout(() => this.kill(), this.#killGraceMs);
+    this.signal(signal);
+  }
+
+  kill(): void {
+    this.signal('SIGKILL');
+  }
+
+  async #watch(command: string): Promise<{ readonly code: number; readonly reason: string }> {
+    const ended = await new Promise<{ code: number; reason: string }>((resolve) => {
+      this.#child.once('error', (error: NodeJS.ErrnoException) => {
+        const missing = error.code === 'ENOENT';
+        resolve({
+          code: missing ? 127 : 126,
+          reason: `the server could not be started: ${missing ? `${command} not found` : error.message}`,
+        });
+      });
+      this.#child.once('exit', (code, signal) => {
+        const number = signal === null ? (code ?? 1) : 128 + constants.signals[signal];
+        resolve({ code: number, reason: `the server ended with ${signal === null ? `exit code ${number}` : signal}` });
+      });
+    });
+    await drained(this.stdout);
+    // Only a server that was told to end takes its descendants with it.
+    if (this.#killing !== undefined) this.kill();
+    this.#over = true;
+    clearTimeout(this.#killing);
+    this.#killing = undefined;
+    for (const stream of [this.stdin, this.stdout, this.stderr]) stream.destroy();
+    return ended;
+  }
+}
+
+/** Resolves when the stream was read to its end, or when nothing came for `DRAIN_MS` although somebody was reading. */
+async function drained(stream: Readable): Promise<void> {
+  if (stream.readableEnded || stream.destroyed) return;
+  await new Promise<void>((resolve) => {
+    let quiet = true;
+    const timer = setInterval(() => {
+      if (quiet && !stream.isPaused()) finish();
+      quiet = true;
+    }, DRAIN_MS);
+    const finish = (): void => {
+      clearInterval(timer);
+      resolve();
+    };
+    stream.on('data', () => {
+      quiet = false;
+    });
+    stream.once('close', finish);
+  });
+}

@@ -1,0 +1,55 @@
+import type { Authorization, AuthorizeOptions, Outcome, Permit, Refusal, ToolCall } from '@countersign/core';
+import type { ProxyGuard } from '../src/guard-source.ts';
+
+type RefusedMessage = Parameters<ProxyGuard['recordRefusal']>[0];
+export type Verdict = 'allow' | 'deny' | 'ask';
+
+/** A guard that does what the tool is called, unless told otherwise, and remembers everything. */
+export class FakeGuard implements ProxyGuard {
+  readonly calls: ToolCall[] = [];
+  readonly options: (AuthorizeOptions | undefined)[] = [];
+  readonly outcomes: { readonly callId: string; readonly outcome: Outcome }[] = [];
+  readonly refusals: RefusedMessage[] = [];
+  decide: (call: ToolCall, signal: AbortSignal | undefined) => Verdict | Promise<Verdict> = (call) =>
+    call.tool.name.startsWith('denied') ? 'deny' : call.tool.name.startsWith('asked') ? 'ask' : 'allow';
+
+  async authorize(call: ToolCall, options?: AuthorizeOptions): Promise<Authorization> {
+    const callId = `call-${this.calls.length}`;
+    this.calls.push(call);
+    this.options.push(options);
+    const verdict = await this.decide(call, options?.signal);
+    const entry = { of: 0, leaf: '00' };
+    if (verdict === 'allow') return this.#permit(call, callId);
+    if (verdict === 'deny') {
+      const decision = { effect: 'deny', would: 'deny', reasonCode: 'POLICY_DENY_HIGH_RISK', reason: 'not today', rule: 'r1' } as const;
+      return { kind: 'refusal', callId, decision, entry };
+    }
+    const decision = {
+      effect: 'require_approval',
+      would: 'require_approval',
+      reasonCode: 'POLICY_REQUIRE_APPROVAL_HIGH_VALUE',
+      reason: 'over 500',
+    } as const;
+    return { kind: 'pending', callId, decision, approvalId: `approval-${callId}`, expiresAtMs: 1_800_000_000_000, shown: {} };
+  }
+
+  async recordRefusal(refused: RefusedMessage): Promise<Refusal> {
+    this.refusals.push(refused);
+    return { kind: 'refusal', callId: 'none', decision: { effect: 'deny', would: 'deny', reasonCode: refused.reasonCode } };
+  }
+
+  #permit(call: ToolCall, callId: string): Permit {
+    return {
+      kind: 'permit',
+      callId,
+      decision: { effect: 'allow', would: 'allow', reasonCode: 'POLICY_ALLOW_LOW_RISK' },
+      entry: { of: 0, leaf: '00' },
+      args: call.args,
+      within: (fn) => fn(),
+      settle: async (outcome) => {
+        if (this.outcomes.some((settled) => settled.callId === callId)) throw new Error('permit settled twice');
+        this.outcomes.push({ callId, outcome });
+      },
+    };
+  }
+}
