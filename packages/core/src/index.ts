@@ -1,4 +1,6 @@
 export { type ApprovalStatement, approvalStatement, statementOf } from './approval/statement.ts';
+export { type TerminalChannelOptions, terminalChannel } from './approval/terminal.ts';
+export { clip, escapeForTerminal, escapeJson, escapeLines } from './approval/terminal-text.ts';
 export { type Budget, budgetFrom } from './budget/budget.ts';
 export { microUnits } from './budget/micro.ts';
 export {
@@ -22,6 +24,9 @@ export {
   type ToolCall,
   type ToolRef,
 } from './call.ts';
+export type { Config, LedgerConfig } from './config/config.ts';
+export { DEFAULT_CONFIG_NAME, loadConfig, parseConfig } from './config/load.ts';
+export { didYouMean, nearest } from './config/nearest.ts';
 export { CountersignError, ERROR_CODES, type ErrorCode } from './errors.ts';
 export { createGuard, DEFAULT_APPROVAL_TTL_MS, MAX_APPROVAL_TTL_MS } from './guard.ts';
 export {
@@ -37,7 +42,11 @@ export {
 } from './guard-types.ts';
 export type { Anchor, ApprovalAnswer, ApprovalRequest, Approver, CallWatch, Channel, Clock, HostMonitor, Signer } from './interfaces.ts';
 export { canonicalize } from './ledger/canonical.ts';
+export { verifyCheckpoint } from './ledger/checkpoint.ts';
 export type { ApproverIdentity, ApproverMethod, Entry, EntryBody, EntryKind, Opening, ResourceFigures } from './ledger/entry.ts';
+export { type GeneratedKey, generateKey, readSigner, signerFromPem, writeKeyFile } from './ledger/keys.ts';
+export { type ParsedNote, parseNote } from './ledger/note.ts';
+export { parseVerifierKey, type VerifierKey } from './ledger/verifier-key.ts';
 export { allowAll, definePolicy, denyAll } from './policy/built-in.ts';
 export { composePolicies } from './policy/compose.ts';
 export { policyHash } from './policy/hash.ts';

@@ -47,7 +47,10 @@ export function terminalChannel(options: TerminalChannelOptions = {}): Channel {
     name: 'terminal',
     async ask(request, answer, signal) {
       if (!isTerminal(input) || !isTerminal(output)) {
-        throw new CountersignError('OPTIONS_INVALID', 'the terminal channel needs a terminal: use another channel, or `countersign approvals`');
+        throw new CountersignError(
+          'OPTIONS_INVALID',
+          'the terminal channel needs a terminal: use another channel, or `countersign approvals`',
+        );
       }
       await inTurn(input, async () => {
         if (!signal.aborted) await new Question(request, answer, signal, { input, output, approver, typeAheadMs }).run();
@@ -68,6 +71,8 @@ function inTurn(input: Readable, work: () => Promise<void>): Promise<void> {
   return turn;
 }
 
+type GiveAnswer = Parameters<Channel['ask']>[1];
+
 interface Place {
   readonly input: Readable;
   readonly output: Writable;
@@ -77,12 +82,12 @@ interface Place {
 
 class Question {
   readonly #request: ApprovalRequest;
-  readonly #answer: (answer: ApprovalAnswer, approver: Approver) => Promise<void>;
+  readonly #answer: GiveAnswer;
   readonly #signal: AbortSignal;
   readonly #place: Place;
   #shownAt = 0;
 
-  constructor(request: ApprovalRequest, answer: Question['#answer'], signal: AbortSignal, place: Place) {
+  constructor(request: ApprovalRequest, answer: GiveAnswer, signal: AbortSignal, place: Place) {
     this.#request = request;
     this.#answer = answer;
     this.#signal = signal;

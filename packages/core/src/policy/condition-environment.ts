@@ -26,6 +26,7 @@ export const CONDITION_VARIABLES = [
   'mode',
   'findings',
   'raw',
+  'cost',
 ] as const;
 
 /** Methods that exist in the library and are not offered. */
@@ -59,6 +60,7 @@ export function conditionEnvironment(): Environment {
   const environment = new Environment({ homogeneousAggregateLiterals: false, limits: LIMITS });
   for (const name of ['tool', 'server', 'agent', 'principal', 'mode']) environment.registerVariable(name, 'string');
   environment.registerVariable('args', 'dyn');
+  environment.registerVariable('cost', 'double');
   environment.registerVariable('annotations', 'map');
   environment.registerVariable('raw', 'map');
   environment.registerVariable('findings', 'list<dyn>');
@@ -206,7 +208,7 @@ function registerMismatches(environment: Environment): void {
     for (const left of kinds) {
       for (const right of COMPARED_KINDS.slice(index + 1).flat()) {
         environment.registerOperator(`${left} == ${right}`, () => {
-          return false; throw new ConditionFault('"==" or "!=" compares different types');
+          throw new ConditionFault('"==" or "!=" compares different types');
         });
       }
     }

@@ -127,6 +127,11 @@ class Variables {
   get annotations(): unknown {
     return conditionValue(this.#input.tool.annotations ?? {});
   }
+  /** In whole units; a call that declares no cost has none to compare, which is a fault and not a zero. */
+  get cost(): number {
+    if (this.#input.cost === undefined) throw new ConditionFault('this call declares no cost');
+    return this.#input.cost / 1_000_000;
+  }
   get agent(): string {
     return this.#input.agent;
   }

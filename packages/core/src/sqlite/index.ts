@@ -1,2 +1,6 @@
+export type { ApprovalView } from './approval-view.ts';
+export { checkDurability, type DurabilityFacts } from './durability.ts';
+export { guardFromConfig, openGuard, storeFromConfig } from './from-config.ts';
 export { KnownHeads, stateDirectory } from './known-heads.ts';
+export { type LedgerLine, type LedgerReader, readLedger } from './reader.ts';
 export { openStore, SqliteStore, type SqliteStoreOptions } from './store.ts';

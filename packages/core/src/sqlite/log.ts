@@ -86,7 +86,7 @@ export class Log {
   append(text: string, atMs: number): EntryRef {
     const leaf = leafHash(text);
     const of = this.tree.size;
-    this.statements.insert.run(of, text);
+    this.statements.insert.run(of, leaf, text);
     this.tree.push(leaf);
     this.lastAtMs = atMs;
     return { of, leaf };
@@ -152,7 +152,7 @@ function prepare(database: Database) {
     bodies: database.prepare<[number, number], string>('SELECT body FROM entries WHERE seq >= ? AND seq < ? ORDER BY seq').pluck(),
     body: database.prepare<[number], string>('SELECT body FROM entries WHERE seq = ?').pluck(),
     since: database.prepare<[number, string], string>('SELECT body FROM entries WHERE seq > ? AND instr(body, ?) > 0').pluck(),
-    insert: database.prepare<[number, string]>('INSERT INTO entries (seq, body) VALUES (?, ?)'),
+    insert: database.prepare<[number, string, string]>('INSERT INTO entries (seq, leaf, body) VALUES (?, ?, ?)'),
     roots: database.prepare<[number, number], string>('SELECT root FROM tiles WHERE level = ? AND idx >= ? ORDER BY idx').pluck(),
     tile: database.prepare<[number, number], string>('SELECT hashes FROM tiles WHERE level = ? AND idx = ?').pluck(),
     insertTile: database.prepare<[number, number, string, string]>('INSERT INTO tiles (level, idx, hashes, root) VALUES (?, ?, ?, ?)'),

@@ -1,5 +1,5 @@
 /** The tables of a SQLite ledger. Described for other readers in `docs/formats/sqlite.md`. */
-import type { Database } from 'better-sqlite3';
+import Sqlite, { type Database } from 'better-sqlite3';
 import { CountersignError } from '../errors.ts';
 
 /** `PRAGMA application_id`: "CSLG". */
@@ -9,7 +9,7 @@ export const SCHEMA_VERSION = 1;
 
 const SCHEMA = `
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
-CREATE TABLE entries (seq INTEGER PRIMARY KEY, body TEXT NOT NULL) STRICT;
+CREATE TABLE entries (seq INTEGER PRIMARY KEY, leaf TEXT NOT NULL, body TEXT NOT NULL) STRICT;
 CREATE TABLE openings (seq INTEGER PRIMARY KEY, key TEXT NOT NULL, sections TEXT NOT NULL) STRICT;
 CREATE TABLE tiles (level INTEGER NOT NULL, idx INTEGER NOT NULL, hashes TEXT NOT NULL, root TEXT NOT NULL, PRIMARY KEY (level, idx)) STRICT, WITHOUT ROWID;
 CREATE TABLE checkpoints (size INTEGER PRIMARY KEY, note TEXT NOT NULL, keep TEXT) STRICT;
@@ -39,6 +39,26 @@ CREATE TRIGGER entries_no_delete BEFORE DELETE ON entries BEGIN SELECT RAISE(ABO
 
 /** Steps from version n to n + 1, applied in one transaction by `migrate`. Version 1 is the first. */
 const MIGRATIONS: readonly ((database: Database) => void)[] = [];
+
+/** A row of `sqlite_schema`. */
+export interface SchemaObject {
+  readonly type: string;
+  readonly name: string;
+  readonly table: string;
+  /** Null for what SQLite made itself. */
+  readonly sql: string | null;
+}
+
+/** What `sqlite_schema` holds for a ledger of this version, in the words SQLite keeps. A reader compares, and runs nothing else. */
+export function expectedSchema(): readonly SchemaObject[] {
+  const database = new Sqlite(':memory:');
+  try {
+    database.exec(SCHEMA);
+    return database.prepare<[], SchemaObject>('SELECT type, name, tbl_name AS "table", sql FROM sqlite_schema').all();
+  } finally {
+    database.close();
+  }
+}
 
 /** True for a database with nothing in it yet. */
 export function isFresh(database: Database): boolean {

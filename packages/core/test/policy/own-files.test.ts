@@ -52,6 +52,8 @@ describe('strings that name a protected file', () => {
     '/home/u/project/.counter\u200bsign/ledger.db',
     '/home/u/project/．countersign/ledger.db',
     '/proc/self/root/home/u/project/countersign.yaml',
+    '/proc/self/root/home/u/project/x/../countersign.yaml',
+    '/proc/77/root//home/u/project/x/../countersign.yaml',
     '/proc/1234/root/home/u/project/countersign.yaml',
     '/proc/self/root/proc/self/root/home/u/project/countersign.yaml',
     '/proc/self/task/1/root/home/u/project/../project/countersign.yaml',

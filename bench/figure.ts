@@ -1,0 +1,38 @@
+/** What a bench says: one number, and the bound it must keep. */
+
+export interface Figure {
+  readonly name: string;
+  readonly value: number;
+  /** `x`: a ratio to the baseline measured beside it. */
+  readonly unit: string;
+  /** Null for a figure that is only printed. */
+  readonly bound: number | null;
+  readonly ok: boolean;
+}
+
+/** A figure, and which side of its bound is the good one. */
+export interface Measured extends Figure {
+  readonly sense: 'at most' | 'at least' | 'printed';
+}
+
+/** One statement about speed. `measure` gives undefined when this machine cannot tell; it says why on stderr. */
+export interface Claim {
+  readonly name: string;
+  measure(): Promise<Measured | undefined>;
+}
+
+export function atMost(name: string, value: number, bound: number, unit = 'x'): Measured {
+  return { name, value: rounded(value), unit, bound, ok: value <= bound, sense: 'at most' };
+}
+
+export function atLeast(name: string, value: number, bound: number, unit = 'x'): Measured {
+  return { name, value: rounded(value), unit, bound, ok: value >= bound, sense: 'at least' };
+}
+
+export function printed(name: string, value: number, unit = 'x'): Measured {
+  return { name, value: rounded(value), unit, bound: null, ok: true, sense: 'printed' };
+}
+
+function rounded(value: number): number {
+  return Math.round(value * 1000) / 1000;
+}

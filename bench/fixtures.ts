@@ -1,0 +1,48 @@
+/** Ledgers, raw databases and calls the benches share. Everything lies in one temporary folder that the run removes. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { generateKey, type Signer, signerFromPem } from '@countersign/core';
+import { openStore, type SqliteStore } from '@countersign/core/sqlite';
+import Sqlite, { type Database } from 'better-sqlite3';
+
+export const ORIGIN = 'bench.example/ledger';
+
+let folder: string | undefined;
+let files = 0;
+
+/** A path in the folder of this run that nobody used before. */
+export function freshPath(name: string): string {
+  folder ??= mkdtempSync(join(tmpdir(), 'countersign-bench-'));
+  return join(folder, `${++files}-${name}`);
+}
+
+export function removeFixtures(): void {
+  if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
+  folder = undefined;
+}
+
+export function benchSigner(): Signer {
+  return signerFromPem(generateKey(ORIGIN).privatePem, ORIGIN);
+}
+
+export function benchStore(signer: Signer | 'none', path: string = freshPath('ledger.db')): SqliteStore {
+  return openStore({ path, origin: ORIGIN, signer });
+}
+
+export interface RawTable {
+  readonly database: Database;
+  /** One durable commit per call: an insert outside of a transaction. */
+  insert(body: string): void;
+}
+
+/** What durability costs when nothing else is done: one table, WAL, synchronous=FULL, one prepared insert. */
+export function rawTable(): RawTable {
+  const database = new Sqlite(freshPath('raw.db'));
+  database.pragma('journal_mode = WAL');
+  database.pragma('synchronous = FULL');
+  if (database.pragma('synchronous', { simple: true }) !== 2) throw new Error('the raw table is not durable: nothing can be compared with it');
+  database.exec('CREATE TABLE entries (seq INTEGER PRIMARY KEY, body TEXT NOT NULL) STRICT');
+  const insert = database.prepare<[string]>('INSERT INTO entries (body) VALUES (?)');
+  return { database, insert: (body) => void insert.run(body) };
+}

@@ -1,0 +1,119 @@
+/**
+ * A guarded call, from `guard.run` to the tool's result, with one allow rule and a signed ledger.
+ *
+ * On SQLite it stands against one raw durable commit: the decision is durable before the tool runs, its signature
+ * included, and the outcome rides with the next call's commit.
+ *
+ * On the memory store it stands against the work that no guard could leave out for the same call, done once, straight, and
+ * with no awaiting in between:
+ * - the private copy of the arguments with its exact text, and its MAC, by which a repeated call is recognised;
+ * - redaction of the arguments and of the result's excerpt;
+ * - the policy;
+ * - commitments to arguments and result, under a fresh key each;
+ * - the two entries, decision and outcome: canonical text and leaf hash.
+ * What remains is the guard's own: queues, promises, session and call rows, the permit, the async scope.
+ */
+import { budgetFrom, createGuard, createRedactor, type Guard, type GuardOptions, type PolicyInput, rulePolicy } from '@countersign/core';
+import type { SqliteStore } from '@countersign/core/sqlite';
+import { memoryStore } from '@countersign/core/testing';
+import { callMatch } from '../packages/core/src/call-key.ts';
+import { entryText, newId } from '../packages/core/src/ledger/body.ts';
+import { commitSection, newOpeningKey } from '../packages/core/src/ledger/commitment.ts';
+import { leafHash } from '../packages/core/src/ledger/merkle.ts';
+import { captureArguments } from '../packages/core/src/redact/arguments.ts';
+import { showAnything } from '../packages/core/src/redact/excerpt.ts';
+import { AGENT, ARGS, DECISION, RESULT, SESSION, TOOL } from './calls.ts';
+import { atMost, type Claim, printed } from './figure.ts';
+import { benchSigner, benchStore, rawTable } from './fixtures.ts';
+import { timeRatio } from './measure.ts';
+
+const signed = 'guarded call, signed, one allow rule / raw durable commit';
+const budgeted = 'guarded call, signed, one allow rule, 3 budgets / raw durable commit';
+const inMemory = 'guarded call on the memory store / its redaction, decision, canonical text and hashes alone';
+
+export const guardClaims: readonly Claim[] = [
+  { name: signed, measure: async () => atMost(signed, await guardedOverRaw({}), 4) },
+  { name: budgeted, measure: async () => printed(budgeted, await guardedOverRaw({ budgets: BUDGETS })) },
+  { name: inMemory, measure: async () => atMost(inMemory, await guardedOverNeeded(), 2) },
+];
+
+const POLICY = rulePolicy({ id: 'bench', version: '1', rules: [{ id: 'reports', tools: [`${TOOL.server}/${TOOL.name}`], effect: 'allow' }] });
+
+const BUDGETS = [
+  budgetFrom({ id: 'calls', per: 'agent', limit: 1_000_000, window: '1h' }),
+  budgetFrom({ id: 'tool-calls', per: 'tool', limit: 1_000_000, window: '24h' }),
+  budgetFrom({ id: 'rows', per: 'session', limit: 1_000_000_000, cost: 'args.limit' }),
+];
+
+async function guardedOverRaw(options: Pick<GuardOptions, 'budgets'>): Promise<number> {
+  const store = benchStore(benchSigner());
+  const guard = guardOn(store, options);
+  const raw = rawTable();
+  const ready = entryText(DECISION, { atMs: Date.now(), writer: store.writer });
+  const ratio = await timeRatio(
+    (count) => guardedCalls(guard, count),
+    (count) => {
+      for (let i = 0; i < count; i++) raw.insert(ready);
+    },
+    { count: 20 },
+  );
+  raw.database.close();
+  await guard.close();
+  await store.close();
+  return ratio;
+}
+
+function guardOn(store: SqliteStore | ReturnType<typeof memoryStore>, options: Pick<GuardOptions, 'budgets'> = {}): Guard {
+  const onError = (error: unknown): never => {
+    throw error;
+  };
+  return createGuard({ agent: AGENT, session: SESSION, policy: POLICY, store, onError, ...options });
+}
+
+async function guardedCalls(guard: Guard, count: number): Promise<void> {
+  for (let i = 0; i < count; i++) await guard.run({ tool: TOOL, args: ARGS }, () => RESULT);
+}
+
+async function guardedOverNeeded(): Promise<number> {
+  const store = memoryStore();
+  const guard = guardOn(store);
+  const needed = neededWork(store);
+  const ratio = await timeRatio(
+    (count) => guardedCalls(guard, count),
+    (count) => {
+      for (let i = 0; i < count; i++) needed();
+    },
+    { count: 100 },
+  );
+  await guard.close();
+  return ratio;
+}
+
+function neededWork(store: ReturnType<typeof memoryStore>): () => string {
+  const redactor = createRedactor();
+  const stamp = { atMs: Date.now(), writer: store.writer };
+  const session = { id: SESSION, labels: [], halted: false, startedAtMs: stamp.atMs, version: 0 };
+  return () => {
+    const { exact, value } = captureArguments(ARGS);
+    const match = callMatch({ agent: AGENT, session: SESSION, principal: undefined, tool: TOOL, exact }, (text) => store.mac(text));
+    const { shown, findings } = redactor.redact(value);
+    const input: PolicyInput = { tool: TOOL, args: shown, findings, agent: AGENT, session, mode: 'enforce', atMs: stamp.atMs, raw: () => value };
+    const verdict = POLICY.evaluate(input);
+    if (!('effect' in verdict) || verdict.effect !== 'allow') throw new Error('the bench rule does not allow the bench call');
+
+    const call = newId();
+    const decision = leafHash(entryText({ ...DECISION, call, args_commit: commitSection(newOpeningKey(), 'args', shown) }, stamp));
+    const excerpt = { excerpt: showAnything(RESULT, redactor) };
+    const outcome = {
+      kind: 'outcome',
+      agent: AGENT,
+      session: SESSION,
+      call,
+      decision: { of: 0, leaf: decision },
+      status: 'success',
+      duration_ms: 0,
+      result_commit: commitSection(newOpeningKey(), 'result', excerpt),
+    } as const;
+    return leafHash(entryText(outcome, stamp)) + match;
+  };
+}

@@ -1,0 +1,28 @@
+/** Runs every example; each asserts its own result, or has its output stated here. */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const EXAMPLES: readonly { readonly name: string; readonly prints?: readonly string[] }[] = [
+  { name: 'guard-a-function', prints: ['refunded 120', 'call refused: no rule matches this call [POLICY_DEFAULT_DENY]'] },
+  { name: 'main-job' },
+];
+
+let failed = 0;
+for (const { name, prints } of EXAMPLES) {
+  const folder = mkdtempSync(join(tmpdir(), `countersign-example-`));
+  const file = fileURLToPath(new URL(`./${name}/run.ts`, import.meta.url));
+  const env = { ...process.env, COUNTERSIGN_STATE_DIR: join(folder, 'state') };
+  const { status, stdout, stderr } = spawnSync(process.execPath, ['--conditions=@countersign/source', '--no-warnings', file], { cwd: folder, env, encoding: 'utf8' });
+  const ok = status === 0 && (prints === undefined || stdout.trimEnd() === prints.join('\n'));
+  console.log(`${ok ? 'ok    ' : 'FAILED'} ${name}`);
+  if (!ok) {
+    failed++;
+    console.log(`${stdout}${stderr}`);
+  }
+  rmSync(folder, { recursive: true, force: true });
+}
+console.log(`${EXAMPLES.length - failed} of ${EXAMPLES.length} examples came out as stated`);
+process.exitCode = failed === 0 ? 0 : 1;

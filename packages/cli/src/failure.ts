@@ -1,0 +1,59 @@
+/** From whatever a command threw to one code, one message, one piece of advice and one exit code. */
+import { CountersignError, type ErrorCode } from '@countersign/core';
+import { EXIT } from './exit-codes.ts';
+
+/** The command line itself is wrong. */
+export class UsageError extends Error {
+  override readonly name: string = 'UsageError';
+  readonly next: string;
+  constructor(message: string, next: string) {
+    super(message);
+    this.next = next;
+  }
+}
+
+export interface Failure {
+  readonly code: string;
+  /** May hold text from files; escape it for the medium. */
+  readonly message: string;
+  readonly next?: string;
+  readonly exitCode: number;
+}
+
+export function failureOf(error: unknown): Failure {
+  if (error instanceof UsageError) return { code: 'USAGE', message: error.message, next: error.next, exitCode: EXIT.USAGE };
+  if (CountersignError.is(error)) {
+    const { code, message } = error;
+    const next = NEXT_STEPS.get(code);
+    return { code, message, exitCode: CANNOT_READ.has(code) ? EXIT.CANNOT_READ : EXIT.FAILED, ...(next !== undefined && { next }) };
+  }
+  const message = error instanceof Error ? error.message : String(error);
+  if (isSystemError(error)) {
+    return { code: error.code, message, next: 'check that the path exists and that you may use it', exitCode: EXIT.CANNOT_READ };
+  }
+  return { code: 'INTERNAL_ERROR', message, next: 'this is a defect of Countersign: please report it', exitCode: EXIT.FAILED };
+}
+
+const CANNOT_READ: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'CONFIG_NOT_FOUND',
+  'KEY_NOT_FOUND',
+  'LEDGER_NOT_FOUND',
+  'LEDGER_UNREADABLE',
+  'LEDGER_VERSION',
+]);
+
+/** Where the message itself does not say what to do. */
+const NEXT_STEPS: ReadonlyMap<ErrorCode, string> = new Map<ErrorCode, string>([
+  ['CONFIG_INVALID', 'correct the file, then run `countersign doctor`'],
+  ['LEDGER_NOT_FOUND', 'name the ledger, or run `countersign init` and guard a first call'],
+  ['LEDGER_UNREADABLE', 'check the path and the permissions of the file'],
+  ['LEDGER_BUSY', 'another process holds the ledger: try again'],
+  ['LEDGER_CORRUPT', 'run `countersign verify` on it, and keep the file as evidence'],
+  ['APPROVAL_NOT_FOUND', 'run `countersign approvals list` to see what waits'],
+  ['APPROVAL_NOT_PENDING', 'run `countersign approvals list` to see what still waits'],
+  ['KEY_INVALID', 'check the key file; `countersign keygen` makes a new one'],
+]);
+
+function isSystemError(error: unknown): error is NodeJS.ErrnoException & { readonly code: string } {
+  return error instanceof Error && 'syscall' in error && 'code' in error && typeof error.code === 'string';
+}

@@ -1,0 +1,59 @@
+/** Help texts, written from the table of commands. */
+import { COMMON_OPTIONS, type Command, type Option } from './command.ts';
+
+const EXIT_CODES = [
+  'exit codes:',
+  '  0  done, or what was asked is proven',
+  '  1  invalid, refused, or a check failed',
+  '  2  the command line is wrong',
+  '  3  readable, but not proven, or empty',
+  '  4  cannot read',
+];
+
+export function overview(commands: readonly Command[]): string {
+  const width = Math.max(...commands.map(({ name }) => name.length));
+  return lines([
+    'countersign: decisions, approvals and a signed record for the tool calls of AI agents',
+    '',
+    'usage: countersign <command> [options]',
+    '',
+    'commands:',
+    ...commands.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`),
+    '',
+    'options of every command:',
+    ...optionLines(COMMON_OPTIONS),
+    '',
+    ...EXIT_CODES,
+    '',
+    'example:',
+    '  countersign init && countersign doctor',
+  ]);
+}
+
+export function commandHelp(command: Command): string {
+  const { name, summary, positionals, options, notes = [], example, passthrough } = command;
+  const words = positionals.map((word) => (word.required ? `<${word.name}>` : `[${word.name}]`));
+  const usage = ['countersign', name, ...words, '[options]', ...(passthrough === undefined ? [] : [`-- ${passthrough}`])];
+  return lines([
+    `countersign ${name}: ${summary}`,
+    '',
+    `usage: ${usage.join(' ')}`,
+    '',
+    'options:',
+    ...optionLines([...options, ...COMMON_OPTIONS]),
+    ...notes.flatMap((note) => ['', note]),
+    '',
+    'example:',
+    `  ${example}`,
+  ]);
+}
+
+function optionLines(options: readonly Option[]): readonly string[] {
+  const shown = options.map(({ name, value }) => (value === undefined ? `--${name}` : `--${name} ${value}`));
+  const width = Math.max(...shown.map((text) => text.length));
+  return options.map(({ about }, index) => `  ${(shown[index] ?? '').padEnd(width)}  ${about}`);
+}
+
+function lines(texts: readonly string[]): string {
+  return `${texts.join('\n')}\n`;
+}

@@ -1,0 +1,77 @@
+/** Passphrases: from a file, or typed on a terminal without showing. Never from an argument or the environment. */
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import type { Readable } from 'node:stream';
+import { UsageError } from './failure.ts';
+import type { Io } from './io.ts';
+
+export const MAX_PASSPHRASE_CHARS = 1024;
+
+/** The first line of a file. */
+export function passphraseFromFile(path: string, cwd: string): string {
+  const [line = ''] = readFileSync(resolve(cwd, path), 'utf8').split(/\r?\n/, 1);
+  if (line === '') throw new UsageError('the first line of the passphrase file is empty', 'write the passphrase on its first line');
+  if (line.length > MAX_PASSPHRASE_CHARS) {
+    throw new UsageError(`the passphrase is longer than ${MAX_PASSPHRASE_CHARS} characters`, 'choose a shorter one');
+  }
+  return line;
+}
+
+/** True when a passphrase can be asked for. */
+export function canAsk(io: Io): boolean {
+  return io.isTTY.stdin && io.isTTY.stderr;
+}
+
+/** Asks on the terminal. @throws {UsageError} when it is cut off. */
+export async function askPassphrase(question: string, io: Io): Promise<string> {
+  const { stdin, stderr } = io;
+  stderr.write(question);
+  setRaw(stdin, true);
+  try {
+    return await readHidden(stdin);
+  } finally {
+    setRaw(stdin, false);
+    stdin.pause();
+    stderr.write('\n');
+  }
+}
+
+function readHidden(stdin: Readable): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let typed: readonly string[] = [];
+    const stop = (): void => {
+      stdin.off('data', take);
+      stdin.off('end', cutOff);
+    };
+    const cutOff = (): void => {
+      stop();
+      reject(new UsageError('no passphrase was given', 'type it and press return, or use --passphrase-file'));
+    };
+    const take = (chunk: Buffer | string): void => {
+      for (const character of chunk.toString()) {
+        switch (character) {
+          case '\r':
+          case '\n':
+            stop();
+            return resolve(typed.join(''));
+          case '\u0003':
+          case '\u0004':
+            return cutOff();
+          case '\u007f':
+          case '\b':
+            typed = typed.slice(0, -1);
+            break;
+          default:
+            if (typed.length < MAX_PASSPHRASE_CHARS) typed = [...typed, character];
+        }
+      }
+    };
+    stdin.on('data', take);
+    stdin.once('end', cutOff);
+  });
+}
+
+/** Raw mode keeps the terminal from echoing. */
+function setRaw(stdin: Readable, raw: boolean): void {
+  if ('setRawMode' in stdin && typeof stdin.setRawMode === 'function') stdin.setRawMode(raw);
+}

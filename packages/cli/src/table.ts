@@ -1,0 +1,73 @@
+/** Tables that fit the terminal. */
+
+export interface Column {
+  readonly title: string;
+  /** The column gives way when the table is too wide; at most to its `minWidth`. */
+  readonly minWidth?: number;
+}
+
+const GAP = '  ';
+/** Characters that take two columns on a terminal. */
+const WIDE = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Emoji_Presentation}\uff01-\uff60]/u;
+const MARK = /\p{M}/u;
+
+/**
+ * Lines of a table, titles first. Cells are cut with `…` until the table fits.
+ *
+ * @param cells - escaped; one row per line, as many cells as columns.
+ * @param maxWidth - absent = as wide as it needs to be.
+ */
+export function tableLines(columns: readonly Column[], cells: readonly (readonly string[])[], maxWidth?: number): readonly string[] {
+  const rows = [columns.map(({ title }) => title), ...cells];
+  const widths = columns.map((_, index) => Math.max(...rows.map((row) => width(row[index] ?? ''))));
+  if (maxWidth !== undefined) shrink(widths, columns, maxWidth);
+  return rows.map((row) =>
+    row
+      .map((cell, index) => pad(fit(cell, widths[index] ?? 0), widths[index] ?? 0))
+      .join(GAP)
+      .trimEnd(),
+  );
+}
+
+/** Takes columns away from the widest that may give way. */
+function shrink(widths: number[], columns: readonly Column[], maxWidth: number): void {
+  let over = widths.reduce((sum, each) => sum + each, 0) + GAP.length * (widths.length - 1) - maxWidth;
+  while (over > 0) {
+    let widest: number | undefined;
+    for (const [index, { minWidth }] of columns.entries()) {
+      if (minWidth === undefined || (widths[index] ?? 0) <= minWidth) continue;
+      if (widest === undefined || (widths[index] ?? 0) > (widths[widest] ?? 0)) widest = index;
+    }
+    if (widest === undefined) return;
+    widths[widest] = (widths[widest] ?? 0) - 1;
+    over--;
+  }
+}
+
+function fit(text: string, columns: number): string {
+  if (width(text) <= columns) return text;
+  let kept = '';
+  let used = 0;
+  for (const character of text) {
+    const next = characterWidth(character);
+    if (used + next > columns - 1) break;
+    kept += character;
+    used += next;
+  }
+  return `${kept}…`;
+}
+
+function pad(text: string, columns: number): string {
+  return text + ' '.repeat(Math.max(0, columns - width(text)));
+}
+
+function width(text: string): number {
+  let sum = 0;
+  for (const character of text) sum += characterWidth(character);
+  return sum;
+}
+
+function characterWidth(character: string): number {
+  if (MARK.test(character)) return 0;
+  return WIDE.test(character) ? 2 : 1;
+}

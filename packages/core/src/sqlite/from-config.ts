@@ -1,0 +1,51 @@
+/** From `countersign.yaml` to a store and a guard: what every entry point (adapter, proxy, command line) composes alike. */
+import type { Config } from '../config/config.ts';
+import { loadConfig } from '../config/load.ts';
+import { CountersignError } from '../errors.ts';
+import { createGuard } from '../guard.ts';
+import type { Guard, GuardOptions } from '../guard-types.ts';
+import { readSigner } from '../ledger/keys.ts';
+import { createRedactor } from '../redact/redact.ts';
+import { openStore, type SqliteStore, type SqliteStoreOptions } from './store.ts';
+
+/**
+ * Opens the ledger a configuration names.
+ *
+ * @param options.passphrase - of the ledger key, when it has one.
+ * @throws {CountersignError} `KEY_*`, `LEDGER_*`
+ */
+export function storeFromConfig(
+  config: Config,
+  options: { readonly passphrase?: string } & Pick<SqliteStoreOptions, 'create' | 'stateDirectory' | 'queue'> = {},
+): SqliteStore {
+  const { path, key, origin, sign } = config.ledger;
+  if (sign === 'interval') throw new CountersignError('OPTIONS_INVALID', 'ledger.sign: interval is not supported yet: use commit or none');
+  const { passphrase, ...storeOptions } = options;
+  const signer = sign === 'none' || key === undefined ? 'none' : readSigner(key, origin, passphrase);
+  return openStore({ ...storeOptions, path, origin, signer, files: key === undefined ? [] : [key] });
+}
+
+/** A guard as the configuration describes it, on a store that is already open. `more` adds what YAML cannot say. */
+export function guardFromConfig(config: Config, store: GuardOptions['store'], more: Partial<GuardOptions> = {}): Guard {
+  return createGuard({
+    agent: config.agent,
+    mode: config.mode,
+    policy: config.policy,
+    budgets: config.budgets,
+    redactor: createRedactor(config.redaction),
+    approvals: { ttlMs: config.approvals.ttlMs, maxTtlMs: config.approvals.maxTtlMs, approvers: config.approvers },
+    ...more,
+    store,
+    protectedPaths: [...(config.path === undefined ? [] : [config.path]), ...(more.protectedPaths ?? [])],
+  });
+}
+
+/** Configuration file → guard, the shortest way in. Close the guard, then its store. */
+export function openGuard(
+  configPath: string,
+  more: Partial<GuardOptions> = {},
+): { readonly guard: Guard; readonly store: SqliteStore; readonly config: Config } {
+  const config = loadConfig(configPath, { env: process.env });
+  const store = storeFromConfig(config);
+  return { guard: guardFromConfig(config, store, more), store, config };
+}

@@ -1,0 +1,186 @@
+/** Reading a ledger without writing a byte: for export, head, the list of approvals, and other tools. */
+import type { Database } from 'better-sqlite3';
+import type { ApprovalRecord } from '../commit.ts';
+import { CountersignError } from '../errors.ts';
+import { type ParsedCheckpoint, parseCheckpoint } from '../ledger/checkpoint.ts';
+import type { Opening } from '../ledger/entry.ts';
+import { leafHash } from '../ledger/merkle.ts';
+import { parseNote } from '../ledger/note.ts';
+import type { ApprovalState, Checkpoint } from '../store.ts';
+import { type ApprovalView, approvalView } from './approval-view.ts';
+import { openForReading } from './database.ts';
+import { Leases, liveWriterPids } from './leases.ts';
+import { Log } from './log.ts';
+import { Rows } from './rows.ts';
+import { checkSchema } from './schema.ts';
+
+export const MAX_APPROVALS_READ = 10_000;
+
+/** One entry as stored. Nothing about it has been verified. */
+export interface LedgerLine {
+  /** 0-based leaf index. */
+  readonly index: number;
+  /** The stored text; canonical JSON in a ledger nobody tampered with. */
+  readonly text: string;
+  /** RFC 6962 leaf hash of `text`, hex. */
+  readonly leaf: string;
+  readonly opening?: Opening;
+}
+
+export interface LedgerReader {
+  readonly origin: string;
+  /**
+   * The newest checkpoint. Its form is checked, its signature and the entries behind it are not: that is `verify`.
+   * @returns undefined for a ledger without entries.
+   * @throws {CountersignError} `LEDGER_CORRUPT`
+   */
+  head(): Checkpoint | undefined;
+  /** Entries in order, from a leaf index on. Use one iteration at a time. */
+  entries(from?: number): Iterable<LedgerLine>;
+  /** Pending ones oldest first, all of them newest first. */
+  approvals(filter?: { readonly state?: ApprovalState; readonly limit?: number }): readonly ApprovalView[];
+  approval(id: string): ApprovalView | undefined;
+  /** Processes on this host that write to this ledger now: its guards. */
+  liveWriterPids(): readonly number[];
+  close(): void;
+}
+
+/**
+ * Opens a ledger for reading. All reads see one snapshot, taken here; it is held until `close`.
+ *
+ * @throws {CountersignError} `LEDGER_NOT_FOUND`, `LEDGER_UNREADABLE`, `LEDGER_VERSION`; the same from the methods.
+ */
+export function readLedger(path: string): LedgerReader {
+  const database = openForReading(path);
+  const readable = <T>(read: () => T): T => reading(path, read);
+  try {
+    return readable(() => {
+      database.exec('BEGIN');
+      checkSchema(database);
+      return new Reader(database, readable);
+    });
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+}
+
+/** Whatever SQLite objects to in a file somebody else made becomes one code. */
+function reading<T>(path: string, read: () => T): T {
+  try {
+    return read();
+  } catch (cause) {
+    if (CountersignError.is(cause)) throw cause;
+    const detail = cause instanceof Error ? cause.message : String(cause);
+    throw new CountersignError('LEDGER_UNREADABLE', `cannot read the ledger ${path}: ${detail}`, { cause });
+  }
+}
+
+class Reader implements LedgerReader {
+  readonly origin: string;
+  readonly #database: Database;
+  readonly #readable: <T>(read: () => T) => T;
+  readonly #statements: ReturnType<typeof prepare>;
+  readonly #rows: Rows;
+
+  constructor(database: Database, readable: <T>(read: () => T) => T) {
+    this.#database = database;
+    this.#readable = readable;
+    this.#statements = prepare(database);
+    this.origin = this.#statements.origin.get() ?? '';
+    // Only the parts that read are used, and the connection could not write.
+    const log = new Log(database, { origin: this.origin, signer: undefined }, { nowMs: Date.now });
+    this.#rows = new Rows(database, log, new Leases(database, ''), '');
+  }
+
+  head(): Checkpoint | undefined {
+    const note = this.#readable(() => this.#statements.newest.get());
+    if (note === undefined) return undefined;
+    const { origin, size, root } = parseHead(note);
+    return { origin, size, root, note };
+  }
+
+  *entries(from = 0): Generator<LedgerLine> {
+    const rows = this.#readable(() => this.#statements.entries.iterate(from));
+    for (;;) {
+      const next = this.#readable(() => rows.next());
+      if (next.done === true) return;
+      const { seq, body, key, sections } = next.value;
+      const opening = key === null || sections === null ? undefined : { key, sections: parseSections(sections) };
+      yield { index: seq, text: body, leaf: leafHash(body), ...(opening !== undefined && { opening }) };
+    }
+  }
+
+  approvals(filter: { readonly state?: ApprovalState; readonly limit?: number } = {}): readonly ApprovalView[] {
+    const { state, limit = MAX_APPROVALS_READ } = filter;
+    return this.#readable(() => {
+      // A row past its expiry still says `pending` until somebody comes back for it.
+      const stored = this.#rows.approvals(state === 'expired' ? undefined : state, MAX_APPROVALS_READ);
+      const views = stored.map((row) => this.#view(row));
+      return views.filter((view) => state === undefined || view.state === state).slice(0, limit);
+    });
+  }
+
+  approval(id: string): ApprovalView | undefined {
+    return this.#readable(() => {
+      const row = this.#rows.approval(id);
+      return row === undefined ? undefined : this.#view(row);
+    });
+  }
+
+  liveWriterPids(): readonly number[] {
+    return this.#readable(() => liveWriterPids(this.#database));
+  }
+
+  close(): void {
+    this.#database.close();
+  }
+
+  #view(row: ApprovalRecord): ApprovalView {
+    const answered = row.answers.at(-1);
+    const parts = {
+      ask: this.#statements.body.get(row.ask.of),
+      opening: this.#rows.opening(row.ask.of),
+      message: answered === undefined ? undefined : this.#rows.opening(answered.of)?.sections['message'],
+    };
+    return approvalView(row, parts, Date.now());
+  }
+}
+
+interface EntrySql {
+  readonly seq: number;
+  readonly body: string;
+  readonly key: string | null;
+  readonly sections: string | null;
+}
+
+function prepare(database: Database) {
+  return {
+    origin: database.prepare<[], string>(`SELECT value FROM meta WHERE key = 'origin'`).pluck(),
+    newest: database.prepare<[], string>('SELECT note FROM checkpoints ORDER BY size DESC LIMIT 1').pluck(),
+    body: database.prepare<[number], string>('SELECT body FROM entries WHERE seq = ?').pluck(),
+    entries: database.prepare<[number], EntrySql>(
+      'SELECT entries.seq, body, openings.key, sections FROM entries LEFT JOIN openings ON openings.seq = entries.seq WHERE entries.seq >= ? ORDER BY entries.seq',
+    ),
+  };
+}
+
+function parseHead(note: string): ParsedCheckpoint {
+  try {
+    // An unsigned ledger keeps the text alone.
+    return parseCheckpoint(note.includes('\n\n') ? parseNote(note).text : note);
+  } catch (cause) {
+    throw new CountersignError('LEDGER_CORRUPT', 'the newest checkpoint is malformed: run `countersign verify`', { cause });
+  }
+}
+
+/** Openings are not under the tree; what does not parse is shown as the text it is. */
+function parseSections(text: string): Opening['sections'] {
+  try {
+    const sections: unknown = JSON.parse(text);
+    if (typeof sections === 'object' && sections !== null && !Array.isArray(sections)) return sections as Opening['sections'];
+  } catch {
+    // Below.
+  }
+  return { malformed: text };
+}

@@ -1,0 +1,320 @@
+/**
+ * A SQLite ledger as the verifier reads it: read-only, one snapshot, bounded, and only tables that are exactly ours.
+ *
+ * The file may be anybody's. A view named `entries` could run forever and an index of another's making could answer for
+ * the table, so nothing is read from evidence tables until the schema was compared word for word.
+ */
+import { constants, copyFileSync, existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join, resolve } from 'node:path';
+import Sqlite, { type Database } from 'better-sqlite3';
+import type { EntryRef } from '../call.ts';
+import { CountersignError } from '../errors.ts';
+import { MAX_CANONICAL_CHARS } from '../ledger/canonical.ts';
+import { MAX_ENTRY_BYTES } from '../ledger/entry.ts';
+import { isHash } from '../ledger/merkle.ts';
+import { MAX_NOTE_BYTES } from '../ledger/note.ts';
+import type { LedgerSource, SourceFault, SourceRow, StoredCheckpoint, StoredTile } from '../verify/source.ts';
+import { openForReading } from './database.ts';
+import { checkSchema, expectedSchema, type SchemaObject } from './schema.ts';
+
+const CHUNK_ROWS = 2000;
+/** Text held at once; a single entry may exceed it together with its opening. */
+const CHUNK_BYTES = 33_554_432;
+const MAX_OPENING_BYTES = 3 * MAX_CANONICAL_CHARS;
+const MAX_STATEMENT_CHARS = 65_536;
+/** Objects listed in a schema fault; a hostile schema may hold thousands. */
+const MAX_SCHEMA_FAULTS = 20;
+const MAX_NAME_SHOWN = 60;
+const FORMAT = 'countersign-1';
+/** Evidence: read only when they are exactly ours. */
+const EVIDENCE = new Set(['meta', 'entries', 'openings', 'tiles', 'checkpoints']);
+
+/**
+ * Opens a ledger for verification.
+ *
+ * @throws {CountersignError} `LEDGER_NOT_FOUND`, `LEDGER_UNREADABLE`, `LEDGER_VERSION`
+ */
+export function openSource(path: string): LedgerSource {
+  const file = resolve(path);
+  const stat = statSync(file, { throwIfNoEntry: false });
+  if (stat === undefined) throw new CountersignError('LEDGER_NOT_FOUND', `there is no ledger at ${file}`);
+  // Opening a pipe would wait for whoever laid it there.
+  if (!stat.isFile()) throw unreadable(file, 'it is not a regular file');
+  if (stat.size === 0) throw unreadable(file, 'the file is empty');
+  try {
+    return openInPlace(file) ?? openCopy(file);
+  } catch (cause) {
+    if (CountersignError.is(cause)) throw cause;
+    throw unreadable(file, cause instanceof Error ? cause.message : String(cause), cause);
+  }
+}
+
+/** Undefined when SQLite cannot read the file where it lies: a WAL database needs a writable folder or its -shm file. */
+function openInPlace(file: string): LedgerSource | undefined {
+  const wasClosed = !existsSync(`${file}-wal`) && !existsSync(`${file}-shm`);
+  let database: Database;
+  try {
+    database = openForReading(file);
+  } catch (error) {
+    if (CountersignError.is(error) && isCannotOpen(error.cause)) return undefined;
+    throw error;
+  }
+  try {
+    beginSnapshot(database);
+    return new SqliteSource(database, () => {
+      database.close();
+      if (wasClosed) removeReaderFiles(file);
+    });
+  } catch (error) {
+    database.close();
+    if (wasClosed) removeReaderFiles(file);
+    if (isCannotOpen(error)) return undefined;
+    throw error;
+  }
+}
+
+/** For read-only media: the same bytes in a private folder, removed afterwards. */
+function openCopy(file: string): LedgerSource {
+  const folder = mkdtempSync(join(tmpdir(), 'countersign-verify-'));
+  const remove = (): void => rmSync(folder, { recursive: true, force: true });
+  try {
+    const copy = join(folder, basename(file));
+    copyFileSync(file, copy, constants.COPYFILE_FICLONE);
+    if (existsSync(`${file}-wal`)) copyFileSync(`${file}-wal`, `${copy}-wal`, constants.COPYFILE_FICLONE);
+    const database = openForReading(copy);
+    const close = (): void => {
+      database.close();
+      remove();
+    };
+    try {
+      beginSnapshot(database);
+      return new SqliteSource(database, close);
+    } catch (error) {
+      close();
+      throw error;
+    }
+  } catch (error) {
+    remove();
+    throw error;
+  }
+}
+
+function beginSnapshot(database: Database): void {
+  // Without the first read no snapshot is taken.
+  database.exec('BEGIN');
+  database.prepare('SELECT count(*) FROM sqlite_schema').get();
+}
+
+/**
+ * A reader of a cleanly closed WAL database leaves an empty -wal and a -shm behind, owned by whoever verified: a guard of
+ * another user could then not open its own ledger. The last connection that may write removes them, under SQLite's locks.
+ */
+function removeReaderFiles(file: string): void {
+  // A journal would be rolled back into the file.
+  if (existsSync(`${file}-journal`) || (statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ?? 1) > 0) return;
+  try {
+    const database = new Sqlite(file, { fileMustExist: true, timeout: 0 });
+    try {
+      database.pragma('query_only = 1');
+      database.prepare('SELECT count(*) FROM sqlite_schema').get();
+    } finally {
+      database.close();
+    }
+  } catch {
+    // Not ours to write: what is left behind is empty.
+  }
+}
+
+class SqliteSource implements LedgerSource {
+  readonly format = FORMAT;
+  readonly origin: string | undefined;
+  readonly faults: readonly SourceFault[];
+  readonly size: number;
+  private readonly database: Database;
+  private readonly closeAll: () => void;
+  private readonly hasHints: boolean;
+
+  constructor(database: Database, closeAll: () => void) {
+    this.database = database;
+    this.closeAll = closeAll;
+    checkSchema(database);
+    const differences = schemaDifferences(database);
+    const unsafe = differences.find((difference) => difference.unsafe);
+    if (unsafe !== undefined) {
+      throw new CountersignError('LEDGER_UNREADABLE', `the schema of this file is not a ledger's: ${unsafe.message}; nothing was read from it`);
+    }
+    this.hasHints = differences.every((difference) => !difference.hints);
+    this.faults = [...differences.slice(0, MAX_SCHEMA_FAULTS).map(({ message }) => ({ code: 'SCHEMA_DIFFERS', message })), ...this.contentFaults()];
+    this.origin = this.meta('origin');
+    this.size = Number(database.prepare('SELECT coalesce(max(seq) + 1, 0) FROM entries').pluck().get());
+  }
+
+  *chunks(): Generator<readonly SourceRow[]> {
+    const measure = this.database.prepare<[number, number], [number | null, number]>(MEASURE).raw();
+    const read = this.database.prepare<[number, number], RawRow>(READ).raw();
+    let next = 0;
+    let limit = CHUNK_ROWS;
+    for (;;) {
+      const [last, bytes] = measure.get(next, limit) ?? [null, 0];
+      if (last === null) return;
+      if (bytes > CHUNK_BYTES && limit > 1) {
+        limit = Math.max(1, Math.floor(limit / 4));
+        continue;
+      }
+      yield read.all(next, last).map(sourceRow);
+      next = last + 1;
+      limit = Math.min(CHUNK_ROWS, limit * 2);
+    }
+  }
+
+  bytes(seq: number): Uint8Array | undefined {
+    const bytes: unknown = this.database.prepare('SELECT CAST(body AS BLOB) FROM entries WHERE seq = ?').pluck().get(seq);
+    return bytes instanceof Uint8Array ? bytes : undefined;
+  }
+
+  tile(level: number, index: number): StoredTile | undefined {
+    const row = this.database
+      .prepare<[number, number], { hashes: unknown; root: unknown }>(
+        'SELECT substr(hashes, 1, 16385) AS hashes, substr(root, 1, 65) AS root FROM tiles WHERE level = ? AND idx = ?',
+      )
+      .get(level, index);
+    return typeof row?.hashes === 'string' && typeof row.root === 'string' ? { hashes: row.hashes, root: row.root } : undefined;
+  }
+
+  tileCount(): number {
+    return Number(this.database.prepare('SELECT count(*) FROM tiles').pluck().get());
+  }
+
+  newestCheckpoint(): StoredCheckpoint | undefined {
+    return storedCheckpoint(this.database.prepare(`${CHECKPOINT} ORDER BY size DESC LIMIT 1`).get());
+  }
+
+  checkpointAfter(size: number): StoredCheckpoint | undefined {
+    return storedCheckpoint(this.database.prepare(`${CHECKPOINT} WHERE size > ? ORDER BY size LIMIT 1`).get(size));
+  }
+
+  *rememberedLeaves(): Generator<EntryRef> {
+    if (!this.hasHints) return;
+    for (const { of, leaf, table } of HINTS) {
+      const rows = this.database.prepare<[], [unknown, unknown]>(`SELECT ${of}, substr(${leaf}, 1, 65) FROM ${table}`).raw();
+      for (const [position, hash] of rows.iterate()) {
+        if (Number.isSafeInteger(position) && isHash(hash)) yield { of: position as number, leaf: hash };
+      }
+    }
+  }
+
+  strayOpenings(limit: number): readonly number[] {
+    const strays = this.database.prepare<[number, number], number>('SELECT seq FROM openings WHERE seq < 0 OR seq >= ? ORDER BY seq LIMIT ?');
+    return strays.pluck().all(this.size, limit);
+  }
+
+  close(): void {
+    this.closeAll();
+  }
+
+  private contentFaults(): readonly SourceFault[] {
+    const faults: SourceFault[] = [];
+    const encoding: unknown = this.database.pragma('encoding', { simple: true });
+    if (encoding !== 'UTF-8') faults.push({ code: 'SCHEMA_DIFFERS', message: `the texts are stored as ${String(encoding)}, not UTF-8` });
+    const format = this.meta('format');
+    if (format !== FORMAT) faults.push({ code: 'FORMAT_UNKNOWN', message: `the ledger does not name its format ${FORMAT}` });
+    const before = Number(this.database.prepare('SELECT count(*) FROM entries WHERE seq < 0').pluck().get());
+    if (before > 0) faults.push({ code: 'ENTRY_MISPLACED', message: `${before} rows stand before the first position` });
+    return faults;
+  }
+
+  private meta(key: string): string | undefined {
+    const value: unknown = this.database.prepare('SELECT substr(value, 1, 1000) FROM meta WHERE key = ?').pluck().get(key);
+    return typeof value === 'string' ? value : undefined;
+  }
+}
+
+const CHECKPOINT = `SELECT size, CASE WHEN octet_length(note) <= ${MAX_NOTE_BYTES} THEN note END AS note FROM checkpoints`;
+const FROM_ROWS = 'FROM entries e LEFT JOIN openings o ON o.seq = e.seq WHERE e.seq >= ?';
+// Sizes first: they come from the row headers, so a huge text is never loaded.
+const MEASURE = `SELECT max(seq), coalesce(sum(bytes), 0) FROM
+  (SELECT e.seq AS seq, octet_length(e.body) + coalesce(octet_length(o.sections), 0) AS bytes ${FROM_ROWS} ORDER BY e.seq LIMIT ?)`;
+const READ = `SELECT e.seq, CASE WHEN octet_length(e.body) <= ${MAX_ENTRY_BYTES} THEN e.body END, octet_length(e.body),
+  CASE WHEN octet_length(e.leaf) = 64 THEN e.leaf END, o.seq, CASE WHEN octet_length(o.key) = 64 THEN o.key END,
+  CASE WHEN octet_length(o.sections) <= ${MAX_OPENING_BYTES} THEN o.sections END ${FROM_ROWS} AND e.seq <= ? ORDER BY e.seq`;
+
+const HINTS: readonly { readonly table: string; readonly of: string; readonly leaf: string }[] = [
+  { table: 'calls', of: 'decision_of', leaf: 'decision_leaf' },
+  { table: 'calls', of: 'outcome_of', leaf: 'outcome_leaf' },
+  { table: 'approvals', of: 'ask_of', leaf: 'ask_leaf' },
+  { table: 'marks', of: 'seq', leaf: 'leaf' },
+];
+
+type RawRow = readonly [number, unknown, unknown, unknown, unknown, unknown, unknown];
+
+function sourceRow([seq, body, bytes, leaf, opened, key, sections]: RawRow): SourceRow {
+  const text = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);
+  return {
+    seq,
+    body: text(body),
+    bytes: typeof bytes === 'number' ? bytes : 0,
+    leaf: text(leaf),
+    opening: opened === null ? undefined : { key: text(key), sections: text(sections) },
+  };
+}
+
+function storedCheckpoint(row: unknown): StoredCheckpoint | undefined {
+  if (typeof row !== 'object' || row === null || !('size' in row) || !('note' in row)) return undefined;
+  return { size: Number(row.size), note: typeof row.note === 'string' ? row.note : undefined };
+}
+
+interface SchemaDifference {
+  readonly message: string;
+  /** True when it could change what reading the evidence gives. */
+  readonly unsafe: boolean;
+  /** True when the rows that only give hints are concerned. */
+  readonly hints: boolean;
+}
+
+/**
+ * Compares with our own schema. Type and table of a row are only what the file says, SQLite goes by the statement: an
+ * object that is not ours word for word is harmless only if its statement makes something that reading never runs.
+ */
+function schemaDifferences(database: Database): readonly SchemaDifference[] {
+  const rows = database
+    .prepare<[], SchemaObject>(
+      `SELECT type, substr(name, 1, 200) AS name, substr(tbl_name, 1, 200) AS "table", substr(sql, 1, ${MAX_STATEMENT_CHARS}) AS sql FROM sqlite_schema`,
+    )
+    .all();
+  const wanted = new Map(expectedSchema().map((object) => [keyOf(object), object]));
+  const differences: SchemaDifference[] = [];
+  for (const object of rows) {
+    const own = wanted.get(keyOf(object));
+    wanted.delete(keyOf(object));
+    if (own !== undefined && own.sql === object.sql) continue;
+    const isPassive = typeof object.sql === 'string' && PASSIVE.test(object.sql);
+    const what = own === undefined ? `an unknown ${shown(object)} was added` : `${shown(object)} is not as Countersign makes it`;
+    differences.push({ message: what, unsafe: !isPassive || (own !== undefined && own.type === 'table' && EVIDENCE.has(own.name)), hints: own?.type === 'table' });
+  }
+  for (const object of wanted.values()) {
+    const unsafe = object.type === 'table' && EVIDENCE.has(object.name);
+    differences.push({ message: `${shown(object)} is missing`, unsafe, hints: object.type === 'table' });
+  }
+  return differences;
+}
+
+/** Made by these, a thing runs only when it is written to or asked for by its own name. */
+const PASSIVE = /^CREATE (?:TRIGGER|VIEW|TABLE) /;
+
+function keyOf({ type, name, table }: SchemaObject): string {
+  return JSON.stringify([type, name, table]);
+}
+
+function shown({ type, name }: SchemaObject): string {
+  return `${type} ${JSON.stringify(name.slice(0, MAX_NAME_SHOWN))}`;
+}
+
+function isCannotOpen(error: unknown): boolean {
+  const code = (error as { code?: unknown } | null | undefined)?.code;
+  return typeof code === 'string' && (code.startsWith('SQLITE_CANTOPEN') || code.startsWith('SQLITE_READONLY'));
+}
+
+function unreadable(file: string, why: string, cause?: unknown): CountersignError {
+  return new CountersignError('LEDGER_UNREADABLE', `cannot read the ledger ${file}: ${why}`, cause === undefined ? {} : { cause });
+}

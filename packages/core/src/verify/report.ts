@@ -1,0 +1,115 @@
+/** What verification found, and the codes it exits with (DESIGN section 11). */
+
+/** One finding. */
+export interface VerifyProblem {
+  /** Number of the entry, from 1; 0 = the ledger as a whole. */
+  readonly entry: number;
+  readonly code: string;
+  readonly message: string;
+}
+
+export interface VerifyCounts {
+  readonly decisions: number;
+  readonly allowed: number;
+  readonly refused: number;
+  readonly asked: number;
+  readonly approvals: number;
+  readonly outcomes: number;
+  readonly sessions: number;
+  readonly policies: number;
+  readonly recoveries: number;
+  /** Everything else: keys, notes, and kinds this version does not check. */
+  readonly others: number;
+}
+
+export interface VerifyReport {
+  /**
+   * `invalid`: something contradicts. `unproven`: nothing does, but something asked for is not shown, or there is no
+   * entry. `valid` without keys says nothing about who wrote it: see `authorship` and `end`.
+   */
+  readonly status: 'valid' | 'invalid' | 'unproven' | 'unreadable';
+  readonly format: string;
+  readonly origin?: string;
+  readonly entries: number;
+  /** Root recomputed over all entries, 64 hex digits; absent when not all could be read. */
+  readonly root?: string;
+  /** Whether the entries are those the newest checkpoint covers. */
+  readonly integrity: 'intact' | 'broken' | 'unknown';
+  /** Whether a key given by the caller signed these entries. */
+  readonly authorship: 'proven' | 'unchecked' | 'unsigned' | 'failed';
+  /** Whether nothing was cut off, which only a head from elsewhere can show. */
+  readonly end: 'proven' | 'unproven' | 'contradicted';
+  /** Allowed calls without an outcome: running, or their process died. */
+  readonly open_decisions: number;
+  readonly counts: VerifyCounts;
+  /** Entries whose clear text was erased, on record. */
+  readonly forgotten: number;
+  readonly warnings: readonly VerifyProblem[];
+  /** What is wrong, changed entries first; at most 100. */
+  readonly problems: readonly VerifyProblem[];
+  readonly problem_count: number;
+  /** Time of the first and the last entry, ISO 8601 UTC. */
+  readonly from?: string;
+  readonly to?: string;
+}
+
+/** 0 what was asked is proven, 1 invalid, 3 readable but not proven, 4 unreadable. */
+export function exitCodeOf(report: Pick<VerifyReport, 'status'>): 0 | 1 | 3 | 4 {
+  switch (report.status) {
+    case 'valid':
+      return 0;
+    case 'invalid':
+      return 1;
+    case 'unproven':
+      return 3;
+    case 'unreadable':
+      return 4;
+  }
+}
+
+export const MAX_PROBLEMS = 100;
+
+/** Collects findings in bounded space. */
+export class Findings {
+  private readonly changes: VerifyProblem[] = [];
+  private readonly rest: VerifyProblem[] = [];
+  private readonly said: VerifyProblem[] = [];
+  private problemCount = 0;
+  private warningCount = 0;
+
+  get count(): number {
+    return this.problemCount;
+  }
+
+  problem(entry: number, code: string, message: string): void {
+    this.problemCount++;
+    if (this.rest.length < MAX_PROBLEMS) this.rest.push({ entry, code, message });
+  }
+
+  /** A problem of the bytes themselves: told before all others, since they may follow from it. */
+  change(entry: number, code: string, message: string): void {
+    this.problemCount++;
+    if (this.changes.length < MAX_PROBLEMS) this.changes.push({ entry, code, message });
+  }
+
+  warn(entry: number, code: string, message: string): void {
+    this.warningCount++;
+    if (this.said.length < MAX_PROBLEMS) this.said.push({ entry, code, message });
+  }
+
+  problems(): readonly VerifyProblem[] {
+    return [...inOrder(this.changes), ...inOrder(this.rest)].slice(0, MAX_PROBLEMS);
+  }
+
+  warnings(): readonly VerifyProblem[] {
+    const left = this.warningCount - this.said.length;
+    const more = { entry: 0, code: 'WARNINGS_OMITTED', message: `${left} more warnings are not listed` };
+    return left === 0 ? this.said : [...this.said, more];
+  }
+}
+
+/** By entry; what concerns the whole ledger comes after what names a place. */
+function inOrder(problems: readonly VerifyProblem[]): readonly VerifyProblem[] {
+  const place = ({ entry }: VerifyProblem): number => (entry === 0 ? Number.POSITIVE_INFINITY : entry);
+  return problems.toSorted((a, b) => (place(a) === place(b) ? 0 : place(a) - place(b)));
+}

@@ -1,0 +1,55 @@
+/** What the verifier reads, whatever container it lies in. All of it was written by somebody who may want to deceive. */
+import type { EntryRef } from '../call.ts';
+
+/** One entry with what lies beside it. `undefined` = missing, of another type, or larger than any writer of ours makes it. */
+export interface SourceRow {
+  /** 0-based position. */
+  readonly seq: number;
+  readonly body: string | undefined;
+  /** Leaf hash as stored beside the body: a hint which entry was changed, never evidence. */
+  readonly leaf: string | undefined;
+  readonly bytes: number;
+  readonly opening: { readonly key: string | undefined; readonly sections: string | undefined } | undefined;
+}
+
+export interface SourceFault {
+  readonly code: string;
+  readonly message: string;
+}
+
+export interface StoredCheckpoint {
+  readonly size: number;
+  /** Undefined when it is no text or too long. */
+  readonly note: string | undefined;
+}
+
+/** A full tile as stored: 256 hashes of 64 hex digits, and the hash over them. */
+export interface StoredTile {
+  readonly hashes: string;
+  readonly root: string;
+}
+
+/** One snapshot of a ledger. Reading changes no byte of it. */
+export interface LedgerSource {
+  readonly format: string;
+  /** The origin the container names; checkpoints decide. */
+  readonly origin: string | undefined;
+  /** What is wrong with the container itself. */
+  readonly faults: readonly SourceFault[];
+  /** One more than the highest position. */
+  readonly size: number;
+  /** In order of position, with a bound on the text held at once. */
+  chunks(): Iterable<readonly SourceRow[]>;
+  /** The exact bytes of a body, for texts whose decoding may have hidden something. */
+  bytes(seq: number): Uint8Array | undefined;
+  tile(level: number, index: number): StoredTile | undefined;
+  tileCount(): number;
+  newestCheckpoint(): StoredCheckpoint | undefined;
+  /** The smallest checkpoint above a size. */
+  checkpointAfter(size: number): StoredCheckpoint | undefined;
+  /** Leaf hashes that rows outside the log remember: hints, asked for only when the root does not match. */
+  rememberedLeaves(): Iterable<EntryRef>;
+  /** Positions that have an opening and no entry; at most `limit`. */
+  strayOpenings(limit: number): readonly number[];
+  close(): void;
+}

@@ -1,0 +1,82 @@
+/** From a tool call of LangChain to a `ToolCall` of the guard. Names, ids and arguments come from a model: all of it may be hostile. */
+import { canonicalize, type ToolCall } from '@countersign/core';
+import { AIMessage } from '@langchain/core/messages';
+import { interopSafeParseAsync, isInteropZodSchema } from '@langchain/core/utils/types';
+import type { GuardedToolOptions, RunIdentity } from './options.ts';
+
+export interface FrameworkCall {
+  /** Name of the tool object that will run; what the model wrote does not select the tool. */
+  readonly tool: string;
+  readonly args: unknown;
+  readonly id: string | undefined;
+  readonly messages: unknown;
+  readonly run: RunIdentity;
+}
+
+export function toolCallOf(call: FrameworkCall, options: GuardedToolOptions): ToolCall {
+  const { tool: name, args, id, run } = call;
+  const server = typeof options.server === 'function' ? options.server(name) : options.server;
+  const principal = typeof options.principal === 'function' ? options.principal(run) : options.principal;
+  const session = threadOf(run);
+  const turn = id === undefined ? undefined : turnOf(call.messages, id);
+  return {
+    tool: { name, ...(server !== undefined && { server }) },
+    args,
+    ...(session !== undefined && { session }),
+    ...(principal !== undefined && { principal }),
+    ...(id !== undefined && { id }),
+    ...(turn !== undefined && { turn }),
+  };
+}
+
+function threadOf(run: RunIdentity): string | undefined {
+  const thread = run.configurable['thread_id'];
+  return typeof thread === 'number' ? String(thread) : typeof thread === 'string' ? thread : undefined;
+}
+
+/** Id of the AI message that holds the call: it is kept in the checkpoint, so a resumed run finds the same one. */
+function turnOf(messages: unknown, id: string): string | undefined {
+  if (!Array.isArray(messages)) return undefined;
+  const holder: unknown = messages.findLast(
+    (message: unknown) => AIMessage.isInstance(message) && message.tool_calls?.some((call) => call.id === id) === true,
+  );
+  return AIMessage.isInstance(holder) && typeof holder.id === 'string' && holder.id !== '' ? holder.id : undefined;
+}
+
+export type ParsedArguments =
+  | { readonly kind: 'parsed'; readonly args: unknown }
+  | { readonly kind: 'invalid'; readonly reason: string };
+
+/**
+ * The arguments as the tool will see them: parsed by its zod schema; JSON schema only validates, so they pass unchanged.
+ *
+ * @param reparsed - the tool parses once more what it is given, so parsing must leave its own output alone.
+ */
+export async function parseArguments(schema: unknown, raw: unknown, reparsed: boolean): Promise<ParsedArguments> {
+  if (!isInteropZodSchema(schema)) return { kind: 'parsed', args: raw };
+  try {
+    const once = await interopSafeParseAsync<unknown>(schema, raw);
+    if (!once.success) return { kind: 'invalid', reason: `the arguments do not fit the tool: ${issuesOf(once.error)}` };
+    if (!reparsed) return { kind: 'parsed', args: once.data };
+    const twice = await interopSafeParseAsync<unknown>(schema, once.data);
+    if (twice.success && canonicalize(twice.data) === canonicalize(once.data)) return { kind: 'parsed', args: once.data };
+    return { kind: 'invalid', reason: 'the schema of this tool changes its own output; make the tool with tool() to run what was decided' };
+  } catch {
+    return { kind: 'invalid', reason: 'the arguments could not be parsed by the schema of the tool' };
+  }
+}
+
+const MAX_ISSUES = 5;
+
+/** zod 3 and zod 4 agree on `issues`, `path` and `message`. */
+function issuesOf(error: unknown): string {
+  const issues: unknown = typeof error === 'object' && error !== null && 'issues' in error ? error.issues : undefined;
+  if (!Array.isArray(issues)) return 'the schema refused them';
+  return issues
+    .slice(0, MAX_ISSUES)
+    .map(({ path, message }: { path?: unknown; message?: unknown }) => {
+      const place = Array.isArray(path) ? path.map(String).join('.') : '';
+      return place === '' ? String(message) : `${place}: ${String(message)}`;
+    })
+    .join('; ');
+}

@@ -1,0 +1,107 @@
+/** The guard as middleware of `createAgent`. */
+import type { Guard, Permit, ToolCall } from '@countersign/core';
+import { ToolMessage } from '@langchain/core/messages';
+import { type Command, isGraphBubbleUp } from '@langchain/langgraph';
+import { type AgentMiddleware, createMiddleware, ToolInvocationError, type ToolCallRequest } from 'langchain';
+import { Attempts } from './attempts.ts';
+import { type FrameworkCall, parseArguments, toolCallOf } from './call.ts';
+import type { GuardedToolOptions } from './options.ts';
+import { refusalMessage } from './refusal.ts';
+import { runPermitted } from './run.ts';
+import { admit } from './suspend.ts';
+import { callOf, isGuardedBy, withCall } from './tool.ts';
+
+export interface MiddlewareOptions extends GuardedToolOptions {
+  /**
+   * An agent with any `wrapToolCall` middleware dies of a tool's exception, where one without tells the model about it.
+   * `message` (default) keeps the latter; `throw` leaves exceptions to a middleware listed before this one (a retry).
+   */
+  readonly toolErrors?: 'message' | 'throw';
+}
+
+type Handler = (request: ToolCallRequest) => ToolMessage | Command | Promise<ToolMessage | Command>;
+
+/**
+ * Decides every tool call of an agent before it runs. List it last: middleware after it could still swap the tool.
+ *
+ * A refusal is a tool message with status `error` that names reason and code. A call that needs approval interrupts the
+ * run; the resume value is only a wake-up, the answer comes through `guard.approvals.resolve`.
+ */
+export function countersignMiddleware(guard: Guard, options: MiddlewareOptions = {}): AgentMiddleware {
+  const attempts = new Attempts();
+  return createMiddleware({
+    name: 'CountersignMiddleware',
+    wrapToolCall: async (request, handler) => {
+      if (isGuardedBy(request.tool, guard)) return handler(request);
+      return guardCall(request as ToolCallRequest, handler as Handler, guard, options, attempts);
+    },
+  });
+}
+
+async function guardCall(
+  request: ToolCallRequest,
+  handler: Handler,
+  guard: Guard,
+  options: MiddlewareOptions,
+  attempts: Attempts,
+): Promise<ToolMessage | Command> {
+  const { toolCall, tool, runtime } = request;
+  const name = typeof tool?.name === 'string' ? tool.name : toolCall.name;
+  const parsed = await parseArguments(record(tool)['schema'], toolCall.args, callOf(tool) === undefined);
+  const framework: FrameworkCall = {
+    tool: name,
+    args: parsed.kind === 'parsed' ? parsed.args : undefined,
+    id: typeof toolCall.id === 'string' && toolCall.id !== '' ? toolCall.id : undefined,
+    messages: request.state.messages,
+    run: { configurable: runtime.configurable ?? {}, context: runtime.context },
+  };
+  let call: ToolCall;
+  try {
+    call = attempts.next(toolCallOf(framework, options));
+  } catch {
+    return errorMessage(request, 'call refused: the options of countersignMiddleware could not name this call [INTERNAL_ERROR]');
+  }
+  if (parsed.kind === 'invalid') {
+    const { session } = call;
+    const refused = { tool: call.tool, reasonCode: 'ARGUMENTS_INVALID', reason: parsed.reason, ...(session !== undefined && { session }) };
+    return refusalMessage(await guard.recordRefusal(refused), name, toolCall.id);
+  }
+  const admitted = await admit(guard, call, options, runtime.signal);
+  if (admitted.kind === 'refusal') return refusalMessage(admitted, name, toolCall.id);
+  try {
+    return await runPermitted(admitted, () => handler(permitted(request, admitted)), runtime.signal);
+  } catch (error) {
+    if (isGraphBubbleUp(error) || runtime.signal?.aborted === true) throw error;
+    if (options.toolErrors === 'throw') {
+      attempts.failed(call);
+      throw error;
+    }
+    return errorMessage(request, toolErrorText(error));
+  }
+}
+
+/**
+ * The request that runs exactly what was decided. A tool parses its arguments itself; it gets the model's text again,
+ * so that a schema which is not idempotent does not fail, and what it makes of it is replaced by the permit's copy.
+ */
+function permitted(request: ToolCallRequest, permit: Permit): ToolCallRequest {
+  const { tool } = request;
+  const inner = callOf(tool);
+  if (tool === undefined || inner === undefined) {
+    return { ...request, toolCall: { ...request.toolCall, args: permit.args as Record<string, unknown> } };
+  }
+  return { ...request, tool: withCall(tool, (_parsedAgain, runManager, config) => inner(permit.args, runManager, config)) };
+}
+
+function errorMessage(request: ToolCallRequest, content: string): ToolMessage {
+  return new ToolMessage({ tool_call_id: request.toolCall.id ?? '', name: request.toolCall.name, status: 'error', content });
+}
+
+/** As LangChain words it for an agent without middleware. */
+function toolErrorText(error: unknown): string {
+  return ToolInvocationError.isInstance(error) ? error.message : `${String(error)}\n Please fix your mistakes.`;
+}
+
+function record(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+}

@@ -1,0 +1,136 @@
+/** A guarded tool: for tools that are called without an agent, and for agents that take no middleware. */
+import { CallRefusedError, CountersignError, type Guard, type Permit, type Refusal } from '@countersign/core';
+import type { StructuredToolInterface } from '@langchain/core/tools';
+import { toolCallOf } from './call.ts';
+import type { GuardedToolOptions } from './options.ts';
+import { refusalMessage } from './refusal.ts';
+import { runPermitted, settleReturned, settleThrown } from './run.ts';
+import { admit } from './suspend.ts';
+
+/** `_call` is protected in LangChain's types; it receives what the schema made of the arguments. */
+type Call = (args: unknown, runManager: unknown, config: unknown) => unknown;
+
+const GUARDED = new WeakMap<object, Guard>();
+
+/** True for a tool that asks this very guard itself. */
+export function isGuardedBy(tool: unknown, guard: Guard): boolean {
+  return typeof tool === 'object' && tool !== null && GUARDED.get(tool) === guard;
+}
+
+/**
+ * The same tool, asking the guard before every run. It stays an instance of its class with the same name and schema.
+ * A refusal is a tool message with status `error`; a direct `invoke(args)` has no tool call to answer and throws.
+ *
+ * @throws {CountersignError} `OPTIONS_INVALID` for an object that is not a LangChain tool; when run: `CALL_REFUSED`.
+ */
+export function guardTool<T extends StructuredToolInterface>(guard: Guard, tool: T, options: GuardedToolOptions = {}): T {
+  const inner = callOf(tool);
+  if (inner === undefined) {
+    throw new CountersignError('OPTIONS_INVALID', 'guardTool takes a LangChain tool: made with tool(), or a subclass of StructuredTool');
+  }
+  const guarded = withCall(tool, async (args, runManager, config) => {
+    const { id, signal, ...call } = frameOf(config);
+    const admitted = await admit(guard, toolCallOf({ tool: tool.name, args, id, ...call }, options), options, signal);
+    if (admitted.kind === 'refusal') return refuse(admitted, tool, id);
+    const result = await runUnsettled(admitted, () => inner(admitted.args, runManager, config), signal);
+    if (isAsyncGenerator(result)) return settleAtEnd(admitted, result, signal);
+    await settleReturned(admitted, isPair(tool, result) ? result[0] : result);
+    return result;
+  });
+  GUARDED.set(guarded, guard);
+  return guarded;
+}
+
+/** `tool` with another `_call`, by delegation: identity, private fields and everything else stay the inner tool's. */
+export function withCall<T extends object>(tool: T, call: Call): T {
+  // Object.create is typed `any`; what it returns is `tool` but for `_call`.
+  return Object.create(tool, { _call: { value: call } }) as T;
+}
+
+export function callOf(tool: unknown): Call | undefined {
+  if (typeof tool !== 'object' || tool === null) return undefined;
+  const call: unknown = Reflect.get(tool, '_call');
+  return typeof call === 'function' ? (...args) => Reflect.apply(call, tool, args) as unknown : undefined;
+}
+
+interface Frame {
+  readonly id: string | undefined;
+  readonly messages: unknown;
+  readonly run: { readonly configurable: Readonly<Record<string, unknown>>; readonly context: unknown };
+  readonly signal: AbortSignal | undefined;
+}
+
+/** What the config of a run says; outside of an agent it says little. */
+function frameOf(config: unknown): Frame {
+  const { toolCall, configurable, context, state, signal } = record(config);
+  const id = record(toolCall)['id'];
+  return {
+    id: typeof id === 'string' && id !== '' ? id : undefined,
+    messages: record(state)['messages'],
+    run: { configurable: record(configurable), context },
+    signal: signal instanceof AbortSignal ? signal : undefined,
+  };
+}
+
+function record(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+}
+
+function refuse(refusal: Refusal, tool: StructuredToolInterface, id: string | undefined): unknown {
+  if (id === undefined) throw new CallRefusedError(refusal);
+  const message = refusalMessage(refusal, tool.name, id);
+  // A tool of this format must return a pair.
+  return responseFormat(tool) === 'content_and_artifact' ? [message, undefined] : message;
+}
+
+function isPair(tool: StructuredToolInterface, result: unknown): result is readonly [unknown, unknown] {
+  return responseFormat(tool) === 'content_and_artifact' && Array.isArray(result);
+}
+
+function responseFormat(tool: object): unknown {
+  return Reflect.get(tool, 'responseFormat');
+}
+
+async function runUnsettled(permit: Permit, run: () => unknown, signal: AbortSignal | undefined): Promise<unknown> {
+  try {
+    return await permit.within(run);
+  } catch (error) {
+    await settleThrown(permit, error, signal);
+    throw error;
+  }
+}
+
+function isAsyncGenerator(value: unknown): value is AsyncGenerator<unknown, unknown> {
+  return typeof value === 'object' && value !== null && Symbol.asyncIterator in value && 'next' in value && 'return' in value;
+}
+
+/** A generator runs when it is read, so the scope of the call is entered for each step and the outcome comes with the last. */
+async function* settleAtEnd(
+  permit: Permit,
+  events: AsyncGenerator<unknown, unknown>,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<unknown, unknown> {
+  let settled = false;
+  try {
+    for (;;) {
+      const step = await permit.within(() => events.next());
+      if (step.done === true) {
+        settled = true;
+        await settleReturned(permit, step.value);
+        return step.value;
+      }
+      yield step.value;
+    }
+  } catch (error) {
+    if (!settled) {
+      settled = true;
+      await settleThrown(permit, error, signal);
+    }
+    throw error;
+  } finally {
+    if (!settled) {
+      await permit.within(() => events.return(undefined));
+      await permit.settle({ status: 'cancelled' });
+    }
+  }
+}

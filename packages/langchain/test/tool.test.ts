@@ -1,0 +1,153 @@
+import { allowAll, CallRefusedError, currentCall } from '@countersign/core';
+import { MemorySaver } from '@langchain/langgraph';
+import { createAgent, DynamicTool, fakeModel, StructuredTool, ToolMessage, tool } from 'langchain';
+import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { countersignMiddleware, guardTool } from '../src/index.ts';
+import { asks, bench, decisions, done, notingTool, outcomes, toolMessages } from './agent.ts';
+
+const call = (name: string, args: Record<string, unknown>, id = 'c1') => ({ name, args, id, type: 'tool_call' as const });
+
+describe('guardTool', () => {
+  it('stays the tool it wraps', () => {
+    const { guard } = bench();
+    const inner = notingTool('read', []);
+    const guarded = guardTool(guard, inner);
+    expect(guarded).toBeInstanceOf(StructuredTool);
+    expect([guarded.name, guarded.schema, guarded.constructor]).toEqual([inner.name, inner.schema, inner.constructor]);
+  });
+
+  it('runs an allowed call with the parsed arguments inside the scope of the call', async () => {
+    const { guard, store } = bench();
+    const seen: unknown[] = [];
+    const inner = tool((args) => (seen.push(args, currentCall()?.agent), 'ok'), {
+      name: 'read',
+      description: 'reads',
+      schema: z.object({ amount: z.coerce.number() }),
+    });
+    const result = await guardTool(guard, inner).invoke({ amount: '4' });
+    expect([result, seen]).toEqual(['ok', [{ amount: 4 }, 'shopper']]);
+    await guard.close();
+    expect(outcomes(store)).toEqual(['success']);
+  });
+
+  it('answers a refused tool call with a message and throws for a direct call', async () => {
+    const { guard } = bench();
+    const ran: unknown[] = [];
+    const guarded = guardTool(guard, notingTool('erase', ran));
+    const message = await guarded.invoke(call('erase', {}));
+    expect(ToolMessage.isInstance(message) && [message.status, message.tool_call_id]).toEqual(['error', 'c1']);
+    await expect(guarded.invoke({})).rejects.toBeInstanceOf(CallRefusedError);
+    expect(ran).toEqual([]);
+  });
+
+  it('refuses what needs approval where nothing can suspend, and runs it once when asked again after the answer', async () => {
+    const { guard } = bench();
+    const ran: unknown[] = [];
+    const guarded = guardTool(guard, notingTool('pay', ran));
+    const refused = await guarded.invoke(call('pay', {}));
+    expect(refused.content).toContain('APPROVAL_PROCESS_FAILED');
+    const [waiting] = await guard.approvals.list({ state: 'pending' });
+    await guard.approvals.resolve(waiting?.id ?? '', { decision: 'approve' }, { id: 'alice', method: 'host' });
+    expect((await guarded.invoke(call('pay', {}))).content).toBe('pay done');
+    expect((await guarded.invoke(call('pay', {}))).content).toContain('CALL_ALREADY_RUN');
+    expect(ran).toHaveLength(1);
+  });
+
+  it('leaves errors to the caller and records them', async () => {
+    const { guard, store } = bench();
+    const failing = tool(() => Promise.reject(new Error('no such file')), { name: 'read', description: 'fails', schema: z.object({}) });
+    await expect(guardTool(guard, failing).invoke({})).rejects.toThrow('no such file');
+    await guard.close();
+    expect(outcomes(store)).toEqual(['error']);
+  });
+
+  it('refuses in the pair a content-and-artifact tool must return', async () => {
+    const { guard } = bench();
+    const pair = tool(() => ['text', { big: true }], {
+      name: 'erase',
+      description: 'pair',
+      schema: z.object({}),
+      responseFormat: 'content_and_artifact',
+    });
+    expect(await guardTool(guard, pair).invoke(call('erase', {}))).toMatchObject({ status: 'error' });
+    const { guard: open, store } = bench({ policy: allowAll() });
+    expect(await guardTool(open, pair).invoke(call('erase', {}))).toMatchObject({ content: 'text', artifact: { big: true } });
+    await open.close();
+    expect(outcomes(store)).toEqual(['success']);
+  });
+
+  it('covers a generator to its end', async () => {
+    const { guard, store } = bench();
+    const scopes: unknown[] = [];
+    const slow = tool(
+      async function* () {
+        scopes.push(currentCall()?.agent);
+        yield 'half';
+        scopes.push(currentCall()?.agent);
+        return 'all';
+      },
+      { name: 'read', description: 'streams', schema: z.object({}) },
+    );
+    expect(await guardTool(guard, slow).invoke({})).toBe('all');
+    expect(scopes).toEqual(['shopper', 'shopper']);
+    await guard.close();
+    expect(outcomes(store)).toEqual(['success']);
+  });
+
+  it('records a generator that fails half-way as an error', async () => {
+    const { guard, store } = bench();
+    const slow = tool(
+      async function* () {
+        yield 'half';
+        throw new Error('line cut');
+      },
+      { name: 'read', description: 'streams', schema: z.object({}) },
+    );
+    await expect(guardTool(guard, slow).invoke({})).rejects.toThrow('line cut');
+    await guard.close();
+    expect(outcomes(store)).toEqual(['error']);
+  });
+
+  it('keeps private fields of a subclass and plain string tools working', async () => {
+    class Counter extends StructuredTool {
+      override name = 'read';
+      override description = 'counts';
+      override schema = z.object({});
+      #count = 0;
+      protected override async _call(): Promise<string> {
+        this.#count += 1;
+        return `run ${this.#count}`;
+      }
+    }
+    const { guard } = bench();
+    expect(await guardTool(guard, new Counter()).invoke({})).toBe('run 1');
+    const plain = new DynamicTool({ name: 'read', description: 'plain', func: async (input) => `got ${input}` });
+    expect(await guardTool(guard, plain).invoke('this')).toBe('got this');
+  });
+
+  it('refuses what is no tool', () => {
+    const { guard } = bench();
+    expect(() => guardTool(guard, { name: 'fake', schema: {} } as never)).toThrow(/OPTIONS_INVALID|guardTool takes/);
+  });
+
+  it('is asked once when the middleware of the same guard is there too', async () => {
+    const { guard, store } = bench();
+    const ran: unknown[] = [];
+    const model = fakeModel().respond(asks({ name: 'read', args: {}, id: 'c1' })).respond(done());
+    const tools = [guardTool(guard, notingTool('read', ran))];
+    const agent = createAgent({ model, tools, middleware: [countersignMiddleware(guard)] });
+    expect(toolMessages(await agent.invoke({ messages: 'go' }))[0]?.content).toBe('read done');
+    expect(decisions(store)).toHaveLength(1);
+  });
+
+  it('suspends an agent without middleware', async () => {
+    const { guard } = bench();
+    const ran: unknown[] = [];
+    const model = fakeModel().respond(asks({ name: 'pay', args: {}, id: 'c1' })).respond(done());
+    const agent = createAgent({ model, tools: [guardTool(guard, notingTool('pay', ran))], checkpointer: new MemorySaver() });
+    const result = await agent.invoke({ messages: 'go' }, { configurable: { thread_id: 't' } });
+    expect(result).toHaveProperty('__interrupt__');
+    expect(ran).toEqual([]);
+  });
+});
