@@ -14,7 +14,7 @@ export const ERROR_CODES = {
   ENTRY_INVALID: 'A ledger entry does not have the shape of its kind.',
   LEDGER_NOT_FOUND: 'There is no ledger at that path.',
   LEDGER_UNREADABLE: 'The ledger file cannot be opened or is not a Countersign ledger.',
-  LEDGER_VERSION: 'The ledger was written by another format version. Use a matching Countersign, or `countersign migrate`.',
+  LEDGER_VERSION: 'The ledger was written by another format version. Use a newer Countersign, or open an older ledger once for writing.',
   LEDGER_CORRUPT: 'Stored entries do not give the root of the last checkpoint. Run `countersign verify`.',
   LEDGER_ROLLED_BACK: 'The ledger is shorter than, or differs from, the last head known on this machine.',
   LEDGER_REPLACED: 'The ledger file was unlinked or replaced while open. Nothing more is written to it.',

@@ -144,8 +144,9 @@ class Sketch {
   }
 
   #member(descriptor: PropertyDescriptor | undefined): Json {
-    if (descriptor === undefined) return null;
-    return 'value' in descriptor ? this.any(descriptor.value) : '[getter]';
+    // Holes and getters count as nodes too: an array may be four billion holes.
+    if (descriptor !== undefined && !('value' in descriptor)) return this.any('[getter]');
+    return this.any(descriptor?.value);
   }
 }
 

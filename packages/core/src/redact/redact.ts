@@ -107,7 +107,7 @@ class View {
     const members = entries.map(([ownName, item], i): [string, Json] => {
       const name = names[i] ?? ownName;
       this.#path.push(name);
-      const secret = isSecretMember(name, item, this.#rules.keys) || (pairName && name === 'value');
+      const secret = isSecretMember(name, asShown(item), this.#rules.keys) || (pairName && name === 'value');
       const shown = secret && isWorthHiding(item) ? this.#hidden() : this.any(item);
       this.#path.pop();
       return [name, shown];
@@ -162,6 +162,11 @@ function secretPairName(
   return entries.some(
     ([, item], i) => (names[i] === 'name' || names[i] === 'key') && typeof item === 'string' && isSecretName(item, extra),
   );
+}
+
+/** A date or a URL is judged as the text it is shown as: on a second pass it is that text. */
+function asShown(value: unknown): unknown {
+  return typeof value === 'object' && value !== null ? (typedPlaceholder(value) ?? value) : value;
 }
 
 /** Booleans, nulls, empty containers and empty words stay under any name: they tell policy something and thieves nothing. */

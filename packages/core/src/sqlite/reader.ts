@@ -12,7 +12,7 @@ import { openForReading } from './database.ts';
 import { Leases, liveWriterPids } from './leases.ts';
 import { Log } from './log.ts';
 import { Rows } from './rows.ts';
-import { checkSchema } from './schema.ts';
+import { checkSchema, expectedSchema } from './schema.ts';
 
 export const MAX_APPROVALS_READ = 10_000;
 
@@ -57,6 +57,7 @@ export function readLedger(path: string): LedgerReader {
     return readable(() => {
       database.exec('BEGIN');
       checkSchema(database);
+      checkTables(database);
       return new Reader(database, readable);
     });
   } catch (error) {
@@ -73,6 +74,15 @@ function reading<T>(path: string, read: () => T): T {
     if (CountersignError.is(cause)) throw cause;
     const detail = cause instanceof Error ? cause.message : String(cause);
     throw new CountersignError('LEDGER_UNREADABLE', `cannot read the ledger ${path}: ${detail}`, { cause });
+  }
+}
+
+/** A view in place of a table could run for ever, or give other types than ours. */
+function checkTables(database: Database): void {
+  const found = new Map(database.prepare<[], [string, string]>(`SELECT name, sql FROM sqlite_schema WHERE type = 'table'`).raw().all());
+  const differs = expectedSchema().find(({ type, name, sql }) => type === 'table' && found.get(name) !== sql);
+  if (differs !== undefined) {
+    throw new CountersignError('LEDGER_UNREADABLE', `the table ${differs.name} of this file is not as Countersign makes it`);
   }
 }
 
@@ -105,9 +115,7 @@ class Reader implements LedgerReader {
     for (;;) {
       const next = this.#readable(() => rows.next());
       if (next.done === true) return;
-      const { seq, body, key, sections } = next.value;
-      const opening = key === null || sections === null ? undefined : { key, sections: parseSections(sections) };
-      yield { index: seq, text: body, leaf: leafHash(body), ...(opening !== undefined && { opening }) };
+      yield ledgerLine(next.value);
     }
   }
 
@@ -152,6 +160,11 @@ interface EntrySql {
   readonly body: string;
   readonly key: string | null;
   readonly sections: string | null;
+}
+
+function ledgerLine({ seq, body, key, sections }: EntrySql): LedgerLine {
+  const opening = key === null || sections === null ? undefined : { key, sections: parseSections(sections) };
+  return { index: seq, text: body, leaf: leafHash(body), ...(opening !== undefined && { opening }) };
 }
 
 function prepare(database: Database) {

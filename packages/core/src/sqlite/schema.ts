@@ -37,8 +37,11 @@ CREATE TRIGGER entries_no_update BEFORE UPDATE ON entries BEGIN SELECT RAISE(ABO
 CREATE TRIGGER entries_no_delete BEFORE DELETE ON entries BEGIN SELECT RAISE(ABORT, 'entries are append-only'); END;
 `;
 
-/** Steps from version n to n + 1, applied in one transaction by `migrate`. Version 1 is the first. */
-const MIGRATIONS: readonly ((database: Database) => void)[] = [];
+/** From version n to n + 1. */
+export type SchemaStep = (database: Database) => void;
+
+/** `STEPS[0]` leads from version 1 to 2. Version 1 is the first there is. */
+const STEPS: readonly SchemaStep[] = [];
 
 /** A row of `sqlite_schema`. */
 export interface SchemaObject {
@@ -85,7 +88,7 @@ export function checkSchema(database: Database): void {
   }
   const version = Number(database.pragma('user_version', { simple: true }));
   if (version !== SCHEMA_VERSION) {
-    const advice = version > SCHEMA_VERSION ? 'use a newer Countersign' : 'run `countersign migrate`';
+    const advice = version > SCHEMA_VERSION ? 'use a newer Countersign' : 'open it once for writing with this Countersign';
     throw new CountersignError(
       'LEDGER_VERSION',
       `the ledger has format version ${version}, this Countersign reads ${SCHEMA_VERSION}: ${advice}`,
@@ -96,11 +99,15 @@ export function checkSchema(database: Database): void {
   }
 }
 
-/** Brings an older ledger to the current version, all steps in one transaction. Entries are never rewritten. */
-export function migrate(database: Database): void {
-  database.transaction(() => {
-    const from = Number(database.pragma('user_version', { simple: true }));
-    for (let version = from; version < SCHEMA_VERSION; version++) MIGRATIONS[version - 1]?.(database);
-    database.pragma(`user_version = ${SCHEMA_VERSION}`);
-  })();
+/**
+ * Brings an older ledger up to date; runs inside the transaction of the writer that opens it. Steps may add tables and
+ * columns and fill them; entries are never rewritten. A missing step leaves the version as it is, and `checkSchema` refuses.
+ */
+export function upgradeSchema(database: Database, steps: readonly SchemaStep[] = STEPS, target: number = SCHEMA_VERSION): void {
+  for (let version = Number(database.pragma('user_version', { simple: true })); version < target; version++) {
+    const step = steps[version - 1];
+    if (step === undefined) return;
+    step(database);
+    database.pragma(`user_version = ${version + 1}`);
+  }
 }

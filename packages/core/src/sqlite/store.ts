@@ -16,7 +16,7 @@ import { KnownHeads } from './known-heads.ts';
 import { HEARTBEAT_MS, Leases } from './leases.ts';
 import { Log } from './log.ts';
 import { Rows } from './rows.ts';
-import { checkSchema, createSchema, isFresh } from './schema.ts';
+import { checkSchema, createSchema, isFresh, upgradeSchema } from './schema.ts';
 
 export interface SqliteStoreOptions {
   /** The ledger file. */
@@ -241,7 +241,10 @@ export class SqliteStore implements Store, BatchWriter {
       retryBusy(() => database.exec('BEGIN IMMEDIATE'));
       const fresh = isFresh(database);
       if (fresh) this.initialise(database, known);
-      else checkSchema(database);
+      else {
+        upgradeSchema(database);
+        checkSchema(database);
+      }
       const meta = new Map(database.prepare<[], [string, string]>('SELECT key, value FROM meta').raw().all());
       const log = new Log(database, { origin: this.options.origin, signer: this.signer }, clock);
       const leases = new Leases(database, this.writer);

@@ -18,7 +18,6 @@ export class Openings {
   /** Entries that commit to something nobody shows. */
   private readonly state = new Bytes();
   private missing = 0;
-  private firstMissing = 0;
   forgotten = 0;
 
   constructor(findings: Findings) {
@@ -57,14 +56,15 @@ export class Openings {
     this.forgotten++;
   }
 
-  finish(): void {
+  finish(size: number): void {
     if (this.missing === 0) return;
-    const what = `${this.missing} entries commit to arguments, reasons or results that are not here and no forget entry names (first: entry ${this.firstMissing})`;
-    this.findings.warn(0, 'OPENING_MISSING', `${what}: withheld or erased`);
+    let first = 0;
+    while (first < size && this.state.get(first) !== MISSING) first++;
+    const what = `${this.missing} entries commit to clear text that is not here and that no forget entry names`;
+    this.findings.warn(first + 1, 'OPENING_MISSING', `${what}, the first is entry ${first + 1}: withheld or erased`);
   }
 
   private withhold(seq: number): void {
-    if (this.missing === 0) this.firstMissing = seq + 1;
     this.state.set(seq, MISSING);
     this.missing++;
   }

@@ -1,0 +1,26 @@
+/** All commands, in the order help shows them. A new one is a file beside this and a line here. */
+import type { Command } from '../command.ts';
+import { approvalsAnswer } from './approvals-answer.ts';
+import { approvalsList } from './approvals-list.ts';
+import { approvalsShow } from './approvals-show.ts';
+import { doctor } from './doctor.ts';
+import { exportLedger } from './export.ts';
+import { head } from './head.ts';
+import { init } from './init.ts';
+import { keygen } from './keygen.ts';
+import { proxy } from './proxy.ts';
+import { verify } from './verify.ts';
+
+export const COMMANDS: readonly Command[] = [
+  init,
+  doctor,
+  proxy,
+  approvalsList,
+  approvalsShow,
+  approvalsAnswer('approve'),
+  approvalsAnswer('deny'),
+  verify,
+  head,
+  exportLedger,
+  keygen,
+];

@@ -1,0 +1,154 @@
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { exitCodeOf, type VerifyOptions, type VerifyReport, verifyLedger } from '@countersign/core/sqlite';
+import type { Command, Invocation } from '../command.ts';
+import { configOf, ledgerPath, publicKey } from '../configuration.ts';
+import { UsageError } from '../failure.ts';
+import { type Output, safe } from '../output.ts';
+
+const MAX_PROBLEMS_SHOWN = 20;
+const ROOT_SHAPE = /^[0-9a-f]{64}$/;
+
+export const verify: Command = {
+  name: 'verify',
+  summary: 'check a ledger and say what is proven, and what is not',
+  positionals: [{ name: 'ledger', required: false }],
+  options: [
+    { name: 'public-key', kind: 'texts', value: 'K', about: 'verifier line, or a file that holds one; may be repeated' },
+    { name: 'against', kind: 'text', value: 'FILE', about: 'a checkpoint that was kept elsewhere' },
+    { name: 'expect-size', kind: 'text', value: 'N', about: 'the ledger must have exactly N entries' },
+    { name: 'expect-head', kind: 'text', value: 'H', about: 'its root must be H, 64 hex digits' },
+    { name: 'strict', kind: 'switch', about: 'exit 3 when anything is left unproven' },
+  ],
+  notes: [
+    'Reads one snapshot and changes no byte. Without a ledger the configured one is checked.',
+    'Exit 0: what was asked is proven. 1: invalid. 3: readable, but something asked for (with\n--strict: anything) is not proven, or the ledger is empty. 4: cannot read.',
+  ],
+  example: 'countersign verify .countersign/ledger.db --public-key .countersign/ledger.key.pub',
+  async run(invocation) {
+    const { output } = invocation;
+    const path = ledgerPath(invocation);
+    const report = await verifyLedger(path, { ...optionsOf(invocation), onProgress: (done, total) => output.progress(done, total) });
+    output.result(report);
+    for (const line of reportLines(path, report, output)) output.line(line);
+    return exitCodeOf(report);
+  },
+};
+
+function optionsOf({ io, flags, positionals }: Invocation): VerifyOptions {
+  const against = flags.text('against');
+  const size = flags.text('expect-size');
+  const head = flags.text('expect-head');
+  const keys = flags.texts('public-key').map((key) => publicKey(key, io.cwd));
+  // Without a configuration, signatures of approvers are left unchecked and the report says so.
+  const isConfigured = flags.on('config') || positionals.length === 0;
+  return {
+    ...(keys.length > 0 && { publicKeys: keys }),
+    ...(against !== undefined && { against: readFileSync(resolve(io.cwd, against), 'utf8') }),
+    ...(size !== undefined && { expectSize: wholeNumber(size) }),
+    ...(head !== undefined && { expectHead: root(head) }),
+    ...(flags.on('strict') && { strict: true }),
+    ...(isConfigured && { approvers: configOf({ io, flags }).approvers }),
+  };
+}
+
+function wholeNumber(text: string): number {
+  const number = Number(text);
+  if (!/^[0-9]{1,16}$/.test(text) || !Number.isSafeInteger(number)) {
+    throw new UsageError('--expect-size must be a whole number', 'for example: --expect-size 120');
+  }
+  return number;
+}
+
+function root(text: string): string {
+  if (!ROOT_SHAPE.test(text)) {
+    throw new UsageError('--expect-head must be 64 lower-case hex digits', '`countersign head --json` shows the root of a ledger');
+  }
+  return text;
+}
+
+function reportLines(path: string, report: VerifyReport, output: Output): readonly string[] {
+  const { entries, origin, root: rootHash, open_decisions: open, forgotten } = report;
+  return [
+    `${heading(report, output)}  ${safe(path)}`,
+    ...(origin === undefined ? [] : [`  log        ${safe(origin)}`]),
+    `  entries    ${entries}${countsText(report)}`,
+    ...(rootHash === undefined ? [] : [`  root       ${safe(rootHash)}`]),
+    ...(open > 0 ? [`  open       ${open} allowed calls without an outcome: running, or their process died`] : []),
+    ...(forgotten > 0 ? [`  forgotten  clear text of ${forgotten} entries was erased on purpose`] : []),
+    '',
+    ...proofLines(report, output),
+    ...problemLines('problems', report.problems, report.problem_count, output.style('bad', 'problem')),
+    ...problemLines('warnings', report.warnings, report.warnings.length, output.style('warn', 'warning')),
+  ];
+}
+
+function heading({ status }: VerifyReport, output: Output): string {
+  switch (status) {
+    case 'valid':
+      return output.style('good', 'VALID');
+    case 'invalid':
+      return output.style('bad', 'INVALID');
+    case 'unproven':
+      return output.style('warn', 'NOT PROVEN');
+    case 'unreadable':
+      return output.style('bad', 'UNREADABLE');
+  }
+}
+
+function countsText({ counts }: VerifyReport): string {
+  const parts = Object.entries(counts).map(([kind, count]) => `${count} ${safe(kind)}`);
+  return parts.length === 0 ? '' : ` (${parts.join(', ')})`;
+}
+
+/** What was proven and, as loudly, what was not. */
+function proofLines(report: VerifyReport, output: Output): readonly string[] {
+  const yes = output.style('good', 'PROVEN    ');
+  const no = output.style('warn', 'NOT PROVEN');
+  const bad = output.style('bad', 'FAILED    ');
+  return [integrityLine(report, yes, no, bad), authorshipLine(report, yes, no, bad), endLine(report, yes, no, bad)];
+}
+
+function integrityLine({ integrity }: VerifyReport, yes: string, no: string, bad: string): string {
+  switch (integrity) {
+    case 'intact':
+      return `  ${yes}  integrity: every entry gives the root of the newest checkpoint`;
+    case 'broken':
+      return `  ${bad}  integrity: entries were changed, removed or added`;
+    case 'unknown':
+      return `  ${no}  integrity: it could not be checked`;
+  }
+}
+
+function authorshipLine({ authorship }: VerifyReport, yes: string, no: string, bad: string): string {
+  switch (authorship) {
+    case 'proven':
+      return `  ${yes}  authorship: signed by the key you gave`;
+    case 'unchecked':
+      return `  ${no}  authorship: whoever could write the file could have made all of it; pass --public-key`;
+    case 'unsigned':
+      return `  ${no}  authorship: this ledger is not signed, so nobody can prove who wrote it`;
+    case 'failed':
+      return `  ${bad}  authorship: the signature is not by the key you gave`;
+  }
+}
+
+function endLine({ end }: VerifyReport, yes: string, no: string, bad: string): string {
+  switch (end) {
+    case 'proven':
+      return `  ${yes}  end: nothing is missing up to the checkpoint or size you gave`;
+    case 'unproven':
+      return `  ${no}  end: entries may have been cut off at the end; pass --against a checkpoint kept elsewhere`;
+    case 'contradicted':
+      return `  ${bad}  end: it contradicts the checkpoint or size you gave`;
+  }
+}
+
+function problemLines(title: string, problems: VerifyReport['problems'], total: number, word: string): readonly string[] {
+  if (total === 0) return [];
+  const shown = problems.slice(0, MAX_PROBLEMS_SHOWN).map(({ entry, code, message }) => {
+    return `  ${word}  ${entry === 0 ? 'ledger' : `entry ${entry}`}: ${safe(message)} [${safe(code)}]`;
+  });
+  const more = total - shown.length;
+  return ['', `${title}: ${total}`, ...shown, ...(more > 0 ? [`  … ${more} more; --json lists those that were kept`] : [])];
+}

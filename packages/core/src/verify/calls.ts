@@ -1,0 +1,96 @@
+/** Decisions and what became of them: every outcome belongs to one allow, and no allow has two. */
+import type { EntryRef } from '../call.ts';
+import { Bytes } from './bytes.ts';
+import { difference, type EntryOf, names, type Placed } from './placed.ts';
+import type { Findings } from './report.ts';
+
+/** What stands at a position. The zero value is every kind that is no decision. */
+const REFUSED = 1;
+const ASKED = 2;
+const OPEN = 3;
+const SETTLED = 4;
+/** Could not be read: it is reported where it stands, and nothing that leans on it is reported again. */
+const UNREAD = 5;
+
+interface OpenDecision {
+  readonly placed: Placed;
+  readonly call: string;
+  readonly session: string;
+  readonly agent: string;
+  readonly writer: string;
+}
+
+export class Calls {
+  private readonly findings: Findings;
+  /** Told of references that disagree with the body they name: one of the two was changed. */
+  private readonly suspect: (index: number) => void;
+  private readonly state = new Bytes();
+  /** Only while they are open, so that memory does not grow with the ledger. */
+  private readonly open = new Map<number, OpenDecision>();
+
+  constructor(findings: Findings, suspect: (index: number) => void) {
+    this.findings = findings;
+    this.suspect = suspect;
+  }
+
+  get openDecisions(): number {
+    return this.open.size;
+  }
+
+  unread(index: number): void {
+    this.state.set(index, UNREAD);
+  }
+
+  decision(placed: Placed, entry: EntryOf<'decision'>): void {
+    const { call, session, agent, writer } = entry;
+    if (entry.effect === 'allow') this.open.set(placed.index, { placed, call, session, agent, writer });
+    this.state.set(placed.index, entry.effect === 'allow' ? OPEN : entry.effect === 'deny' ? REFUSED : ASKED);
+  }
+
+  outcome(placed: Placed, entry: EntryOf<'outcome'>): void {
+    const { of } = entry.decision;
+    const problem = (code: string, message: string): void => this.findings.problem(placed.number, code, message);
+    const state = of < placed.index ? this.state.get(of) : 0;
+    switch (state) {
+      case OPEN: {
+        const decision = this.open.get(of) as OpenDecision;
+        this.state.set(of, SETTLED);
+        this.open.delete(of);
+        if (!names(entry.decision, decision.placed)) this.mismatch(placed, of, 'decision');
+        const field = difference(['call', 'session', 'agent'], entry, decision);
+        if (field !== undefined) problem('OUTCOME_MISMATCH', `the outcome and its decision, entry ${of + 1}, differ in ${field}`);
+        return;
+      }
+      case SETTLED:
+        return problem('OUTCOME_TWICE', `the decision of entry ${of + 1} has an outcome already`);
+      case REFUSED:
+      case ASKED:
+        return problem('OUTCOME_AFTER_DENY', `the call ran although entry ${of + 1} did not allow it`);
+      case UNREAD:
+        return;
+      default:
+        return problem('OUTCOME_WITHOUT_DECISION', `entry ${of + 1}, which the outcome names, is no decision before it`);
+    }
+  }
+
+  recovery(placed: Placed, entry: EntryOf<'recovery'>): void {
+    for (const ref of entry.open ?? []) this.recovered(placed, ref, entry.of_writer);
+  }
+
+  private recovered(placed: Placed, ref: EntryRef, writer: string | undefined): void {
+    const decision = this.open.get(ref.of);
+    if (decision === undefined) {
+      if (this.state.get(ref.of) === UNREAD) return;
+      this.findings.problem(placed.number, 'RECOVERY_MISMATCH', `entry ${ref.of + 1} is no allowed call that was open`);
+    } else if (!names(ref, decision.placed)) {
+      this.mismatch(placed, ref.of, 'open decision');
+    } else if (writer !== undefined && writer !== decision.writer) {
+      this.findings.problem(placed.number, 'RECOVERY_MISMATCH', `entry ${ref.of + 1} is by another writer than the one that died`);
+    }
+  }
+
+  private mismatch(placed: Placed, of: number, what: string): void {
+    this.findings.problem(placed.number, 'REFERENCE_MISMATCH', `the ${what} it names, entry ${of + 1}, has another hash`);
+    this.suspect(of);
+  }
+}

@@ -1,0 +1,4 @@
+export { approvalFor, approvalOf, type ToolApprovalRequestOptions } from './approval.ts';
+export type { FrameworkCall } from './call.ts';
+export type { GuardToolsOptions } from './options.ts';
+export { guardTools } from './tools.ts';

@@ -1,0 +1,101 @@
+/** The enforcing point: `execute` asks the guard, whatever approval the message history claims to hold. */
+import { CallRefusedError, type Guard, type Pending, type Permit, type ToolCall } from '@countersign/core';
+import type { ToolExecutionOptions, ToolSet } from 'ai';
+import { toolCallOf } from './call.ts';
+import type { GuardToolsOptions } from './options.ts';
+import { runPermitted, streamPermitted } from './run.ts';
+
+type Execute = (input: unknown, options: ToolExecutionOptions<unknown>) => unknown;
+
+interface Mark {
+  readonly guard: Guard;
+  readonly options: GuardToolsOptions;
+}
+
+/** By function, not by tool: a copy of a guarded tool is guarded, one with another `execute` is not. */
+const GUARDED = new WeakMap<object, Mark>();
+
+/** With which options `tool` asks `guard`; undefined when running it would not. */
+export function guardedOptions(tool: unknown, guard: Guard): GuardToolsOptions | undefined {
+  const execute = executeOf(tool);
+  const mark = execute === undefined ? undefined : GUARDED.get(execute);
+  return mark?.guard === guard ? mark.options : undefined;
+}
+
+export function executeOf(tool: unknown): Execute | undefined {
+  if (typeof tool !== 'object' || tool === null) return undefined;
+  const execute: unknown = Reflect.get(tool, 'execute');
+  return typeof execute === 'function' ? (execute as Execute) : undefined;
+}
+
+/**
+ * The same tools, asking the guard before every run. A call that may not run throws in `execute`, which the SDK turns
+ * into a `tool-error` the model can read. Tools without `execute` run elsewhere and are passed through unguarded.
+ *
+ * @throws {CallRefusedError} from `execute`: code `CALL_REFUSED`
+ */
+export function guardTools<T extends ToolSet>(guard: Guard, tools: T, options: GuardToolsOptions = {}): T {
+  const entries = Object.entries(tools).map(([name, tool]): [string, unknown] => {
+    const inner = executeOf(tool);
+    if (inner === undefined || GUARDED.get(inner)?.guard === guard) return [name, tool];
+    const execute = guardExecute(name, (input, given) => Reflect.apply(inner, tool, [input, given]) as unknown, {
+      guard,
+      options,
+      streams: Object.prototype.toString.call(inner) === '[object AsyncGeneratorFunction]',
+    });
+    GUARDED.set(execute, { guard, options });
+    // Descriptors, not a spread: the SDK keeps some marks of its own non-enumerable.
+    const { execute: old, ...rest } = Object.getOwnPropertyDescriptors(tool);
+    const copy: unknown = Object.create(Object.getPrototypeOf(tool) as object | null, {
+      ...rest,
+      execute: { ...old, value: execute, enumerable: true },
+    });
+    return [name, copy];
+  });
+  // Same names, and each tool differs in `execute` alone, whose signature stays.
+  return Object.fromEntries(entries) as T;
+}
+
+/** A generator stays one: for any other function the SDK would report a preliminary result that never was. */
+function guardExecute(name: string, inner: Execute, how: Mark & { readonly streams: boolean }): Execute {
+  const { guard, options, streams } = how;
+  const admitted = (input: unknown, given: ToolExecutionOptions<unknown>): Promise<Permit> => {
+    const { toolCallId, context, abortSignal } = given;
+    return admit(guard, toolCallOf({ toolName: name, toolCallId, input, context }, options), options, abortSignal);
+  };
+  if (streams) {
+    return async function* (input, given) {
+      const permit = await admitted(input, given);
+      yield* streamPermitted(permit, () => inner(permit.args, given), given.abortSignal);
+    };
+  }
+  return async (input, given) => {
+    const permit = await admitted(input, given);
+    return runPermitted(permit, () => inner(permit.args, given), given.abortSignal);
+  };
+}
+
+async function admit(guard: Guard, call: ToolCall, options: GuardToolsOptions, signal: AbortSignal | undefined): Promise<Permit> {
+  const authorization = await guard.authorize(call, {
+    approval: options.approval ?? 'suspend',
+    ...(signal !== undefined && { signal }),
+  });
+  switch (authorization.kind) {
+    case 'permit':
+      return authorization;
+    case 'refusal':
+      throw new CallRefusedError(authorization);
+    case 'pending':
+      throw new CallRefusedError(notYet(authorization));
+  }
+}
+
+function notYet(pending: Pending): ConstructorParameters<typeof CallRefusedError>[0] {
+  const { reason } = pending.decision;
+  const waits = `it has not run and waits for approval ${pending.approvalId}`;
+  return {
+    kind: 'refusal',
+    callId: pending.callId,
+    decision: { ...pending.decision, reason: reason === undefined ? waits : `${reason}; ${waits}` },
+  };
+}
