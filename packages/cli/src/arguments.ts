@@ -114,7 +114,8 @@ function checkCount(positionals: readonly string[], rest: readonly string[], com
   if (missing !== undefined) throw new UsageError(`${command.name} needs <${missing.name}>`, see);
   const extra = positionals[wanted.length];
   if (extra !== undefined) {
-    const hint = command.passthrough === undefined ? see : `put \`--\` before the server's command: countersign ${command.name} -- ${extra} ...`;
+    const hint =
+      command.passthrough === undefined ? see : `put \`--\` before the server's command: countersign ${command.name} -- ${extra} ...`;
     throw new UsageError(`${command.name}: unexpected argument ${JSON.stringify(extra)}`, hint);
   }
   if (command.passthrough !== undefined && rest.length === 0) {

@@ -12,6 +12,16 @@ export class UsageError extends Error {
   }
 }
 
+/** Something stands where the command would write. */
+export class FileExistsError extends Error {
+  override readonly name: string = 'FileExistsError';
+  readonly next: string;
+  constructor(path: string, next: string) {
+    super(`${path} exists already and was left as it is`);
+    this.next = next;
+  }
+}
+
 export interface Failure {
   readonly code: string;
   /** May hold text from files; escape it for the medium. */
@@ -22,6 +32,7 @@ export interface Failure {
 
 export function failureOf(error: unknown): Failure {
   if (error instanceof UsageError) return { code: 'USAGE', message: error.message, next: error.next, exitCode: EXIT.USAGE };
+  if (error instanceof FileExistsError) return { code: 'FILE_EXISTS', message: error.message, next: error.next, exitCode: EXIT.FAILED };
   if (CountersignError.is(error)) {
     const { code, message } = error;
     const next = NEXT_STEPS.get(code);

@@ -16,7 +16,7 @@ import { type LedgerLine, type LedgerReader, readLedger } from '@countersign/cor
 import type { Command, Invocation } from '../command.ts';
 import { ledgerPath } from '../configuration.ts';
 import { EXIT } from '../exit-codes.ts';
-import { UsageError } from '../failure.ts';
+import { FileExistsError, UsageError } from '../failure.ts';
 import { safe } from '../output.ts';
 
 export const EXPORT_VERSION = 1;
@@ -65,7 +65,8 @@ export const exportLedger: Command = {
 
 function formatOf({ flags, output }: Invocation): Format {
   const given = flags.text('format') ?? (output.json && !flags.on('output') ? 'json' : 'ndjson');
-  if (given !== 'ndjson' && given !== 'json') throw new UsageError(`unknown format ${JSON.stringify(given)}`, 'use --format ndjson or --format json');
+  if (given !== 'ndjson' && given !== 'json')
+    throw new UsageError(`unknown format ${JSON.stringify(given)}`, 'use --format ndjson or --format json');
   return given;
 }
 
@@ -146,6 +147,6 @@ function linkNew(temporary: string, path: string): void {
   }
 }
 
-function exists(path: string): UsageError {
-  return new UsageError(`${path} exists already`, 'choose another --output, or replace it with --force');
+function exists(path: string): FileExistsError {
+  return new FileExistsError(path, 'choose another --output, or replace it with --force');
 }

@@ -1,9 +1,10 @@
 import { appendFileSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
-import { CountersignError, generateKey, parseConfig, writeKeyFile } from '@countersign/core';
+import { generateKey, parseConfig, writeKeyFile } from '@countersign/core';
 import type { Command } from '../command.ts';
 import { configPath } from '../configuration.ts';
 import { EXIT } from '../exit-codes.ts';
+import { FileExistsError } from '../failure.ts';
 import { type Output, safe } from '../output.ts';
 import { starterConfig } from '../starter-config.ts';
 
@@ -30,9 +31,7 @@ export const init: Command = {
     // A name that does not fit is refused by the same check that will read the file.
     const { ledger } = parseConfig(text, { path: config });
     const replaced = existsSync(config);
-    if (replaced && !flags.on('force')) {
-      throw new CountersignError('CONFIG_INVALID', `${config} exists already and was left as it is; --force replaces it, keys stay`);
-    }
+    if (replaced && !flags.on('force')) throw new FileExistsError(config, 'edit it, or replace it with --force; keys stay either way');
     const keyPath = ledger.key ?? join(folder, FOLDER, 'ledger.key');
     const key = makeKey(keyPath, ledger.origin);
     writeWhole(config, text);

@@ -14,7 +14,12 @@ export const keygen: Command = {
   positionals: [],
   options: [
     { name: 'out', kind: 'text', value: 'FILE', about: 'where the private key goes; FILE.pub gets the verifier line' },
-    { name: 'name', kind: 'text', value: 'NAME', about: "name in the verifier line; default: FILE's name, or the ledger's origin for its key" },
+    {
+      name: 'name',
+      kind: 'text',
+      value: 'NAME',
+      about: "name in the verifier line; default: FILE's name, or the ledger's origin for its key",
+    },
     { name: 'passphrase-file', kind: 'text', value: 'F', about: 'encrypts the key with the first line of F; asked for on a terminal' },
   ],
   notes: [

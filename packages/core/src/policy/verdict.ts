@@ -4,6 +4,8 @@
 import { type ApprovalTerms, MAX_REASON_CHARS } from '../call.ts';
 import type { Policy, PolicyInput, PolicyVerdict } from './policy.ts';
 
+/** How long an asynchronous policy may take. */
+export const MAX_POLICY_MS = 10_000;
 const MAX_VERDICT_LABELS = 64;
 const MAX_NAME_CHARS = 128;
 const MAX_APPROVERS = 64;
@@ -17,12 +19,27 @@ export function evaluatePolicy(policy: Policy, input: PolicyInput): PolicyVerdic
   try {
     const verdict: unknown = policy.evaluate(input);
     if (!isThenable(verdict)) return checked(policy, verdict);
-    return Promise.resolve(verdict).then(
-      (settled) => checked(policy, settled),
+    return inTime(verdict).then(
+      (settled) => (settled === LATE ? failedVerdict(policy, `gave no answer within ${MAX_POLICY_MS / 1000} s`) : checked(policy, settled)),
       () => failedVerdict(policy, 'threw an error'),
     );
   } catch {
     return failedVerdict(policy, 'threw an error');
+  }
+}
+
+const LATE = Symbol('late');
+
+/** A policy that never answers is a deny, not a hang. */
+async function inTime(verdict: PromiseLike<unknown>): Promise<unknown> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise((done) => {
+    timer = setTimeout(done, MAX_POLICY_MS, LATE);
+  });
+  try {
+    return await Promise.race([verdict, late]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 

@@ -168,6 +168,14 @@ class SqliteSource implements LedgerSource {
     }
   }
 
+  body(seq: number): string | undefined {
+    const body: unknown = this.database
+      .prepare(`SELECT CASE WHEN octet_length(body) <= ${MAX_ENTRY_BYTES} THEN body END FROM entries WHERE seq = ?`)
+      .pluck()
+      .get(seq);
+    return typeof body === 'string' ? body : undefined;
+  }
+
   bytes(seq: number): Uint8Array | undefined {
     const bytes: unknown = this.database.prepare('SELECT CAST(body AS BLOB) FROM entries WHERE seq = ?').pluck().get(seq);
     return bytes instanceof Uint8Array ? bytes : undefined;

@@ -6,6 +6,7 @@ import { printable } from './shapes.ts';
 
 /** Windows followed at once for one budget and key; a configuration change adds one, so few are ever needed. */
 const MAX_WINDOWS = 8;
+const DROP_AT_LEAST = 512;
 
 export class Budgets {
   private readonly findings: Findings;
@@ -72,7 +73,7 @@ class Account {
     this.total += cost;
     this.times.push(at);
     this.costs.push(cost);
-    for (const entry of this.windows.values()) entry.sum += cost;
+    for (const followed of this.windows.values()) followed.sum += cost;
     if (window !== undefined) this.longest = Math.max(this.longest, window);
     this.drop(at);
   }
@@ -94,18 +95,16 @@ class Account {
 
   /** Drops what no window seen so far can reach, now and then. */
   private drop(at: number): void {
-    if (this.times.length < 1024 || (this.times[511] as number) > at - this.longest) return;
+    if (this.times.length < 2 * DROP_AT_LEAST || (this.times[DROP_AT_LEAST] as number) > at - this.longest) return;
     let count = 0;
-    while (count < this.times.length && (this.times[count] as number) <= at - this.longest) {
-      this.droppedSum += this.costs[count] as number;
-      count++;
+    while (count < this.times.length && (this.times[count] as number) <= at - this.longest) count++;
+    for (const followed of this.windows.values()) {
+      // A window that was not asked for lately still counts what has long left it.
+      for (; followed.from < this.dropped + count; followed.from++) followed.sum -= this.costs[followed.from - this.dropped] as number;
     }
+    for (const cost of this.costs.slice(0, count)) this.droppedSum += cost;
     this.times = this.times.slice(count);
     this.costs = this.costs.slice(count);
     this.dropped += count;
-    for (const entry of this.windows.values()) {
-      // A window that was not asked for lately still points into what is gone.
-      while (entry.from < this.dropped) entry.from = this.dropped;
-    }
   }
 }

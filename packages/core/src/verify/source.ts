@@ -40,6 +40,8 @@ export interface LedgerSource {
   readonly size: number;
   /** In order of position, with a bound on the text held at once. */
   chunks(): Iterable<readonly SourceRow[]>;
+  /** One body again, for comparing it with a hint. */
+  body(seq: number): string | undefined;
   /** The exact bytes of a body, for texts whose decoding may have hidden something. */
   bytes(seq: number): Uint8Array | undefined;
   tile(level: number, index: number): StoredTile | undefined;

@@ -140,13 +140,26 @@ describe.each([
     });
 
     it.each([
-      ['never settles with an answer', () => 'yes'],
+      ['answers with a word', () => 'yes'],
       ['gives an unknown effect', () => ({ effect: 'sure' })],
       ['gives nothing', () => undefined],
       ['rejects', () => Promise.reject(new Error('late'))],
     ])('a policy that %s is a deny', async (_what, evaluate) => {
       const policy = definePolicy({ id: 'odd', evaluate: evaluate as never });
       expect(code(await guarded({ policy }).authorize(call('read')))).toBe('POLICY_EVALUATION_FAILED');
+    });
+
+    it('a policy that never answers is a deny, not a hang', async () => {
+      vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+      try {
+        const policy = definePolicy({ id: 'silent', evaluate: () => new Promise<never>(() => {}) });
+        const decided = guarded({ policy }).authorize(call('read'));
+        await vi.waitFor(() => expect(vi.getTimerCount()).toBeGreaterThan(0));
+        await vi.advanceTimersByTimeAsync(10_000);
+        expect(code(await decided)).toBe('POLICY_EVALUATION_FAILED');
+      } finally {
+        vi.useRealTimers();
+      }
     });
 
     it('what no rule matches is the default: deny, unless the policy says otherwise', async () => {

@@ -1,0 +1,18 @@
+import { mkdtempSync } from 'node:fs';
+process.env['COUNTERSIGN_STATE_DIR'] = mkdtempSync('/tmp/prof/state-');
+const { benchStore, benchSigner, removeFixtures, rawTable } = await import('./fixtures.ts');
+const { createGuard, rulePolicy } = await import('@countersign/core');
+const { ARGS, TOOL, RESULT, decideUnit, DECISION } = await import('./calls.ts');
+const { timeRatio } = await import('./measure.ts');
+const pragmas = process.argv.slice(2);
+const store = benchStore(benchSigner());
+for (const p of pragmas) (store as any).open.database.pragma(p);
+const plain = benchStore('none');
+for (const p of pragmas) (plain as any).open.database.pragma(p);
+const guard = createGuard({ agent: 'a', session: 's', store, policy: rulePolicy({ id: 'b', rules: [{ id: 'r', tools: ['files/read_report'], effect: 'allow' }] }) });
+const raw = rawTable();
+const o = { count: 20, rounds: 9 };
+const a = await timeRatio(async (n) => { for (let i = 0; i < n; i++) await guard.run({ tool: TOOL, args: ARGS }, () => RESULT); }, (n) => { for (let i = 0; i < n; i++) raw.insert('x'.repeat(750)); }, o);
+const b = await timeRatio(async (n) => { for (let i = 0; i < n; i++) await plain.commit(decideUnit()); }, (n) => { for (let i = 0; i < n; i++) raw.insert('x'.repeat(750)); }, o);
+console.log(pragmas.join(';').padEnd(30), 'guard', a.toFixed(2), 'alone', b.toFixed(2));
+await guard.close(); await store.close(); await plain.close(); removeFixtures();

@@ -1,0 +1,60 @@
+/** Finding the approval a person means, and how it is shown to machines. */
+import { CountersignError } from '@countersign/core';
+import type { ApprovalView, LedgerReader } from '@countersign/core/sqlite';
+import { UsageError } from './failure.ts';
+
+export const MIN_PREFIX_CHARS = 6;
+const ID_CHARS = 32;
+const PREFIX_SHAPE = /^[0-9a-f]{6,32}$/;
+
+/**
+ * The approval with this id, or the only one whose id starts so.
+ *
+ * @throws {UsageError}; {CountersignError} `APPROVAL_NOT_FOUND`
+ */
+export function findApproval(reader: LedgerReader, given: string): ApprovalView {
+  if (!PREFIX_SHAPE.test(given)) {
+    throw new UsageError(
+      `an approval id is ${ID_CHARS} lower-case hex digits, or the first ${MIN_PREFIX_CHARS} or more of them`,
+      'run `countersign approvals list` to see the ids',
+    );
+  }
+  const exact = reader.approval(given);
+  if (exact !== undefined) return exact;
+  const [found, another] = reader.approvals().filter(({ id }) => id.startsWith(given));
+  if (another !== undefined) throw new UsageError(`more than one approval has an id that starts with ${given}`, 'give more digits of it');
+  if (found === undefined) throw new CountersignError('APPROVAL_NOT_FOUND', `no approval has the id ${given}`);
+  return found;
+}
+
+/** `server/name`, or the name alone. Not escaped. */
+export function toolName({ tool }: Pick<ApprovalView, 'tool'>): string {
+  return tool.server === undefined ? tool.name : `${tool.server}/${tool.name}`;
+}
+
+/** Pinned: the shape of an approval in every `--json` output. */
+export function approvalJson(row: ApprovalView): Record<string, unknown> {
+  return {
+    id: row.id,
+    state: row.state,
+    agent: row.agent,
+    session: row.session,
+    principal: row.principal ?? null,
+    call: row.call,
+    tool: { server: row.tool.server ?? null, name: row.tool.name },
+    rule: row.rule ?? null,
+    reason_code: row.reasonCode,
+    reason: row.reason ?? null,
+    args: row.shown ?? null,
+    binds: row.binds,
+    policy_hash: row.policyHash,
+    entry: row.ask,
+    created_at: row.createdAtMs,
+    expires_at: row.expiresAtMs,
+    quorum: row.quorum,
+    approvers: row.approvers ?? null,
+    answers: row.answers.map(({ approver, answer, of, leaf }) => ({ approver, answer, of, leaf })),
+    message: row.message ?? null,
+    mismatches: row.mismatches,
+  };
+}

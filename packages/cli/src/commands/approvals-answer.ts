@@ -1,0 +1,158 @@
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import {
+  type ApprovalRow,
+  approvalStatement,
+  type Config,
+  CountersignError,
+  parseVerifierKey,
+  readSigner,
+  type Signer,
+  statementOf,
+} from '@countersign/core';
+import { type ApprovalView, guardFromConfig, readLedger, storeFromConfig } from '@countersign/core/sqlite';
+import { approvalJson, findApproval, toolName } from '../approval-lookup.ts';
+import type { Command, Invocation } from '../command.ts';
+import { configOf } from '../configuration.ts';
+import { EXIT } from '../exit-codes.ts';
+import { UsageError } from '../failure.ts';
+import { refuseInsideGuard } from '../guarded-tree.ts';
+import { safe } from '../output.ts';
+import { askPassphrase, canAsk, passphraseFromFile } from '../passphrase.ts';
+
+const ENCRYPTED_KEY = '-----BEGIN ENCRYPTED PRIVATE KEY-----';
+
+type Answer = 'approve' | 'deny';
+
+/** `approvals approve` and `approvals deny` differ in one word. */
+export function approvalsAnswer(answer: Answer): Command {
+  return {
+    name: `approvals ${answer}`,
+    summary: answer === 'approve' ? 'let one call run, signed with your key' : 'refuse one call, signed with your key',
+    positionals: [{ name: 'id', required: true }],
+    options: [
+      { name: 'key', kind: 'text', value: 'FILE', about: 'your private key' },
+      { name: 'as', kind: 'text', value: 'NAME', about: 'your name under `approvers` in the configuration' },
+      { name: 'passphrase-file', kind: 'text', value: 'F', about: 'passphrase of the key; asked for on a terminal' },
+      { name: 'message', kind: 'text', value: 'M', about: 'a sentence for the agent and the record' },
+    ],
+    notes: [
+      'Signs exactly this call: tool, arguments, agent, session, policy and expiry. Refused from inside a\nguarded process tree, and when the stored approval differs from the ledger.',
+    ],
+    example: `countersign approvals ${answer} 3f9a1c --key ~/keys/finance.key --as finance`,
+    run: (invocation) => run(answer, invocation),
+  };
+}
+
+async function run(answer: Answer, invocation: Invocation): Promise<number> {
+  const { io, output, flags, positionals } = invocation;
+  const config = configOf({ io, flags });
+  const view = lookUp(config, positionals[0] ?? '', io.env);
+  checkAnswerable(view, answer);
+  const name = required(invocation, 'as', 'NAME');
+  const signer = await approverKey(config, name, invocation);
+  const message = flags.text('message');
+  const row = await commitAnswer(config, view, { answer, name, signer, ...(message !== undefined && { message }) });
+  output.result({ approval: approvalJson({ ...row, mismatches: [] }), answer, approver: name });
+  for (const line of resultLines(row, answer)) output.line(line);
+  return EXIT.OK;
+}
+
+function lookUp(config: Config, id: string, env: NodeJS.ProcessEnv): ApprovalView {
+  const reader = readLedger(config.ledger.path);
+  try {
+    refuseInsideGuard(env, reader.liveWriterPids());
+    return findApproval(reader, id);
+  } finally {
+    reader.close();
+  }
+}
+
+function checkAnswerable(view: ApprovalView, answer: Answer): void {
+  if (view.state !== 'pending') throw new CountersignError('APPROVAL_NOT_PENDING', `approval ${view.id} is ${view.state}`);
+  if (answer === 'deny') return;
+  // The person read what `approvals show` printed: it must be what the ledger says.
+  if (view.mismatches.length > 0) {
+    throw new CountersignError('LEDGER_CORRUPT', `approval ${view.id} does not agree with its ledger entry: ${view.mismatches.join(', ')}`);
+  }
+  if (view.shown === undefined) {
+    throw new CountersignError(
+      'APPROVER_REFUSED',
+      `the arguments of approval ${view.id} are not in the ledger any more: nobody can know what would run`,
+    );
+  }
+}
+
+function required({ flags }: Invocation, name: 'as' | 'key', value: string): string {
+  const given = flags.text(name);
+  if (given === undefined) throw new UsageError(`an answer needs --${name} ${value}`, 'an answer is signed: --key FILE --as NAME');
+  return given;
+}
+
+async function approverKey(config: Config, name: string, invocation: Invocation): Promise<Signer> {
+  const vkey = config.approvers.get(name);
+  if (vkey === undefined) {
+    throw new CountersignError(
+      'APPROVER_REFUSED',
+      `${name} is not under \`approvers\` in the configuration; \`countersign keygen\` makes a key for it`,
+    );
+  }
+  const path = resolve(invocation.io.cwd, required(invocation, 'key', 'FILE'));
+  const signer = readSigner(path, name, await passphraseOf(path, invocation));
+  // Names of verifier lines may differ from the name in the configuration; the key may not.
+  if (!Buffer.from(parseVerifierKey(signer.vkey).publicKey).equals(parseVerifierKey(vkey).publicKey)) {
+    throw new CountersignError('APPROVER_REFUSED', `the key ${path} is not the one configured for ${name}`);
+  }
+  return signer;
+}
+
+async function passphraseOf(path: string, { io, flags }: Invocation): Promise<string | undefined> {
+  const file = flags.text('passphrase-file');
+  if (file !== undefined) return passphraseFromFile(file, io.cwd);
+  return canAsk(io) && isEncrypted(path) ? askPassphrase(`passphrase of ${safe(path)}: `, io) : undefined;
+}
+
+function isEncrypted(path: string): boolean {
+  try {
+    return readFileSync(path, 'latin1').startsWith(ENCRYPTED_KEY);
+  } catch {
+    // Reading it as a key says what is wrong with it.
+    return false;
+  }
+}
+
+interface Given {
+  readonly answer: Answer;
+  readonly name: string;
+  readonly signer: Signer;
+  readonly message?: string;
+}
+
+async function commitAnswer(config: Config, view: ApprovalView, { answer, name, signer, message }: Given): Promise<ApprovalRow> {
+  const store = storeFromConfig(config, { create: false });
+  try {
+    const row = await store.approval(view.id);
+    if (row === undefined) throw new CountersignError('APPROVAL_NOT_FOUND', `approval ${view.id} is gone`);
+    const statement = approvalStatement(statementOf(row, answer, name));
+    // What was looked at must still be what is signed, and must stand in the tree under the ledger's key.
+    const seen = approvalStatement(statementOf(view, answer, name));
+    if (!Buffer.from(statement).equals(seen) || (await store.entry(view.ask)) === undefined) {
+      throw new CountersignError('LEDGER_CORRUPT', `approval ${view.id} changed while it was being answered`);
+    }
+    const signature = Buffer.from(signer.sign(statement)).toString('base64');
+    const guard = guardFromConfig(config, store);
+    const reply = { decision: answer, ...(message !== undefined && { message }) };
+    // The guard is not closed: it opened no session that could end.
+    return await guard.approvals.resolve(view.id, reply, { id: name, method: 'key', signature });
+  } finally {
+    await store.close();
+  }
+}
+
+function resultLines(row: ApprovalRow, answer: Answer): readonly string[] {
+  const what = `${safe(toolName(row))} for ${safe(row.agent)}`;
+  if (answer === 'deny') return [`denied: ${what}`];
+  const given = row.answers.filter((each) => each.answer === 'approve').length;
+  if (row.state === 'pending') return [`approved by you: ${what}`, `${given} of ${row.quorum} approvals given; the call still waits`];
+  return [`approved: ${what}`, 'the agent may run this call once, before it expires'];
+}

@@ -1,0 +1,71 @@
+import { type ApprovalView, readLedger } from '@countersign/core/sqlite';
+import { approvalJson, findApproval, toolName } from '../approval-lookup.ts';
+import type { Command } from '../command.ts';
+import { configOf } from '../configuration.ts';
+import { EXIT } from '../exit-codes.ts';
+import { type Output, safe, safeJsonLines } from '../output.ts';
+import { instant, span } from '../time.ts';
+
+export const approvalsShow: Command = {
+  name: 'approvals show',
+  summary: 'show one approval: what would run, why it was asked, what an answer binds',
+  positionals: [{ name: 'id', required: true }],
+  options: [],
+  notes: ['The first 6 digits of the id are enough. Exit 1 when the stored approval differs from the ledger.'],
+  example: 'countersign approvals show 3f9a1c',
+  async run({ io, output, flags, positionals }) {
+    const reader = readLedger(configOf({ io, flags }).ledger.path);
+    try {
+      const row = findApproval(reader, positionals[0] ?? '');
+      output.result({ approval: approvalJson(row) });
+      for (const line of approvalLines(row, output)) output.line(line);
+      return row.mismatches.length > 0 ? EXIT.FAILED : EXIT.OK;
+    } finally {
+      reader.close();
+    }
+  },
+};
+
+function approvalLines(row: ApprovalView, output: Output): readonly string[] {
+  const nowMs = Date.now();
+  const expiry = row.state === 'pending' ? `in ${span(row.expiresAtMs - nowMs)}, at ${instant(row.expiresAtMs)}` : instant(row.expiresAtMs);
+  const given = row.answers.filter(({ answer }) => answer === 'approve').length;
+  const facts: readonly (readonly [string, string | undefined])[] = [
+    ['state', row.state],
+    ['asked', `${span(nowMs - row.createdAtMs)} ago, at ${instant(row.createdAtMs)}`],
+    ['expires', expiry],
+    ['agent', row.agent],
+    ['for', row.principal],
+    ['session', row.session],
+    ['tool', toolName(row)],
+    ['rule', row.rule],
+    ['reason', row.reason],
+    ['code', row.reasonCode],
+    ['call', row.call],
+    ['policy', row.policyHash],
+    ['binds', row.binds],
+    ['answers', `${given} of ${row.quorum} approvals given`],
+    ['by', row.approvers?.join(', ')],
+    ['message', row.message],
+  ];
+  return [
+    output.style('bold', `approval ${safe(row.id)}`),
+    ...facts.flatMap(([name, value]) => (value === undefined ? [] : [`  ${name.padEnd(8)} ${safe(value)}`])),
+    ...row.answers.map(
+      ({ approver, answer, of }) => `  ${answer === 'approve' ? 'approved' : 'denied'.padEnd(8)} by ${safe(approver)}, entry ${of + 1}`,
+    ),
+    '  arguments, as the policy saw them',
+    ...(row.shown === undefined ? ['    (their clear text is not in the ledger)'] : safeJsonLines(row.shown).map((line) => `    ${line}`)),
+    ...mismatchLines(row, output),
+    ...(row.state === 'pending' ? ['', `answer: countersign approvals approve|deny ${safe(row.id).slice(0, 8)} --key FILE --as NAME`] : []),
+  ];
+}
+
+function mismatchLines({ mismatches }: ApprovalView, output: Output): readonly string[] {
+  if (mismatches.length === 0) return [];
+  return [
+    '',
+    output.style('bad', `TAMPERED: this does not agree with the ledger entry that asked: ${mismatches.map(safe).join(', ')}`),
+    'Do not approve it. Keep the file as evidence and run `countersign verify`.',
+  ];
+}

@@ -1,0 +1,117 @@
+import { type Config, CountersignError, type Guard } from '@countersign/core';
+import { guardFromConfig, type SqliteStore, storeFromConfig } from '@countersign/core/sqlite';
+import { runStdioProxy } from '@countersign/mcp-proxy';
+import { hostMonitor, type ResourceMonitor } from '@countersign/monitor';
+import type { Command, Invocation } from '../command.ts';
+import { configOf } from '../configuration.ts';
+import { UsageError } from '../failure.ts';
+import { type Output, safe } from '../output.ts';
+import { serverName } from '../server-name.ts';
+
+/** The part before the slash in tool patterns. */
+const SERVER_SHAPE = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+
+export const proxy: Command = {
+  name: 'proxy',
+  summary: 'stand between an MCP client and a server, and decide every tools/call',
+  positionals: [],
+  options: [
+    { name: 'server', kind: 'text', value: 'NAME', about: "the server's name in rules; default: from the command, `npx x/y@1` is y" },
+    { name: 'agent', kind: 'text', value: 'NAME', about: 'instead of the agent in the configuration' },
+  ],
+  notes: [
+    'Standard output carries the protocol and nothing else. The ledger is opened at the first call. Calls\nthat need a person wait under `countersign approvals list`. Name the server in anything you keep: the\ndefault changes with the command.',
+    "The exit code is the server's own.",
+  ],
+  example: 'countersign proxy --server files -- npx -y @modelcontextprotocol/server-filesystem .',
+  passthrough: '<command> [args...]',
+  isProtocol: true,
+  async run(invocation) {
+    const { io, output, rest } = invocation;
+    const config = configOf({ ...invocation, io: { ...io, env: withAgent(invocation) } });
+    const server = serverOf(invocation);
+    const [command = '', ...args] = rest;
+    const guard = new LazyGuard(config, server, output);
+    try {
+      return await runStdioProxy({
+        command,
+        args,
+        server,
+        // Tells whatever the server starts that it may not answer approvals.
+        env: { ...io.env, COUNTERSIGN_GUARDED: '1' },
+        cwd: io.cwd,
+        stdin: io.stdin,
+        stdout: io.stdout,
+        stderr: io.stderr,
+        guard: () => guard.open(),
+      });
+    } finally {
+      await guard.close();
+    }
+  },
+};
+
+/** `--agent` is checked like the variable of that name. */
+function withAgent({ io, flags }: Invocation): NodeJS.ProcessEnv {
+  const agent = flags.text('agent');
+  return agent === undefined ? io.env : { ...io.env, COUNTERSIGN_AGENT: agent };
+}
+
+function serverOf({ flags, rest }: Invocation): string {
+  const name = flags.text('server') ?? serverName(rest);
+  if (name === undefined)
+    throw new UsageError('no name for the server can be read off its command', 'name it: countersign proxy --server NAME -- ...');
+  if (!SERVER_SHAPE.test(name)) {
+    throw new UsageError('--server: use letters, digits and . _ -, at most 64 characters', 'for example: --server files');
+  }
+  return name;
+}
+
+/** Opened at the first call: clients start a server once only to look at it. */
+class LazyGuard {
+  readonly #config: Config;
+  readonly #server: string;
+  readonly #output: Output;
+  #opened: { readonly guard: Guard; readonly store: SqliteStore; readonly monitor: ResourceMonitor } | undefined;
+
+  constructor(config: Config, server: string, output: Output) {
+    this.#config = config;
+    this.#server = server;
+    this.#output = output;
+  }
+
+  async open(): Promise<Guard> {
+    const store = storeFromConfig(this.#config);
+    const monitor = hostMonitor();
+    try {
+      const guard = guardFromConfig(this.#config, store, {
+        monitor,
+        onError: (error, { during }) => this.#output.note(`countersign: ${safe(during)}: ${errorText(error)}`),
+      });
+      this.#opened = { guard, store, monitor };
+      this.#output.note(
+        `countersign: guarding ${safe(this.#server)} as ${safe(this.#config.agent)}, mode ${this.#config.mode}, ledger ${safe(this.#config.ledger.path)}`,
+      );
+      return guard;
+    } catch (error) {
+      // A lease left behind would make this process look like a living guard.
+      await monitor.close();
+      await store.close();
+      throw error;
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.#opened === undefined) return;
+    const { guard, store, monitor } = this.#opened;
+    this.#opened = undefined;
+    await guard.close();
+    await monitor.close();
+    await store.close();
+  }
+}
+
+function errorText(error: unknown): string {
+  const code = CountersignError.is(error) ? ` [${error.code}]` : '';
+  return `${safe(error instanceof Error ? error.message : 'unknown error')}${code}`;
+}

@@ -1,0 +1,99 @@
+/** Reads the entries as a story: what each one claims must follow from those before it. */
+import type { Json } from '../call.ts';
+import type { Entry } from '../ledger/entry.ts';
+import { Approvals } from './approvals.ts';
+import { Budgets } from './budgets.ts';
+import { Calls } from './calls.ts';
+import { Context } from './context.ts';
+import type { Placed } from './placed.ts';
+import type { Findings, VerifyCounts } from './report.ts';
+
+type Sections = { readonly [section: string]: Json };
+type Counts = { -readonly [Name in keyof VerifyCounts]: number };
+
+export class History {
+  readonly counts: Counts = {
+    decisions: 0,
+    allowed: 0,
+    refused: 0,
+    asked: 0,
+    approvals: 0,
+    outcomes: 0,
+    sessions: 0,
+    policies: 0,
+    recoveries: 0,
+    others: 0,
+  };
+  readonly approvals: Approvals;
+  readonly context: Context;
+  private readonly calls: Calls;
+  private readonly budgets: Budgets;
+  /** Something before could not be read: what seems to be missing may be there. */
+  private gaps = false;
+
+  /** @param suspect - told of positions whose body disagrees with a reference to them. */
+  constructor(findings: Findings, suspect: (index: number) => void, approvers: ReadonlyMap<string, string> | undefined) {
+    this.approvals = new Approvals(findings, suspect, approvers);
+    this.context = new Context(findings);
+    this.calls = new Calls(findings, suspect);
+    this.budgets = new Budgets(findings);
+  }
+
+  get openDecisions(): number {
+    return this.calls.openDecisions;
+  }
+
+  /** An entry that cannot be relied upon; it is reported elsewhere. */
+  unread(index: number): void {
+    this.gaps = true;
+    this.calls.unread(index);
+  }
+
+  /** @param shown - the clear values beside the entry, proven to match. */
+  take(placed: Placed, entry: Entry, shown: Sections): void {
+    const { counts } = this;
+    this.context.time(placed, entry.at, entry.writer);
+    switch (entry.kind) {
+      case 'decision':
+        return this.decision(placed, entry, shown);
+      case 'approval':
+        counts.approvals++;
+        return this.approvals.answer(placed, entry, this.gaps);
+      case 'outcome':
+        counts.outcomes++;
+        return this.calls.outcome(placed, entry);
+      case 'session':
+        if (entry.event === 'start') counts.sessions++;
+        return this.context.session(entry);
+      case 'policy':
+        counts.policies++;
+        return this.context.policy(placed, entry);
+      case 'recovery':
+        counts.recoveries++;
+        return this.calls.recovery(placed, entry);
+      case 'key':
+        counts.others++;
+        return this.context.announce(placed, entry);
+      case 'note':
+        counts.others++;
+    }
+  }
+
+  private decision(placed: Placed, entry: Extract<Entry, { readonly kind: 'decision' }>, shown: Sections): void {
+    const { counts, gaps } = this;
+    counts.decisions++;
+    this.calls.decision(placed, entry);
+    this.context.decision(placed, entry, gaps);
+    switch (entry.effect) {
+      case 'allow':
+        counts.allowed++;
+        if (entry.approval !== undefined) this.approvals.use(placed, entry, shown['args'], gaps);
+        return this.budgets.allow(placed, entry, gaps);
+      case 'require_approval':
+        counts.asked++;
+        return this.approvals.ask(placed, entry, shown['args']);
+      case 'deny':
+        counts.refused++;
+    }
+  }
+}
