@@ -3,6 +3,7 @@ process.env['COUNTERSIGN_STATE_DIR'] = mkdtempSync('/tmp/prof/state-');
 const { benchStore, benchSigner, removeFixtures, rawTable } = await import('./fixtures.ts');
 const { createGuard, rulePolicy } = await import('@countersign/core');
 const { ARGS, TOOL, RESULT, decideUnit, DECISION } = await import('./calls.ts');
+const cpu0 = process.cpuUsage(); process.on("exit", () => { const c = process.cpuUsage(cpu0); console.log("cpu us/op user", (c.user / N).toFixed(0), "sys", (c.system / N).toFixed(0)); });
 const mode = process.argv[2]; const N = Number(process.argv[3] ?? 5000);
 const store = benchStore(mode === 'guard' ? benchSigner() : 'none');
 if (mode === 'guard') {

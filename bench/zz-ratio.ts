@@ -11,7 +11,7 @@ const plain = benchStore('none');
 for (const p of pragmas) (plain as any).open.database.pragma(p);
 const guard = createGuard({ agent: 'a', session: 's', store, policy: rulePolicy({ id: 'b', rules: [{ id: 'r', tools: ['files/read_report'], effect: 'allow' }] }) });
 const raw = rawTable();
-const o = { count: 20, rounds: 9 };
+const o = { count: 20, rounds: 9, warmUpRounds: Number(process.env.WU ?? 2) };
 const a = await timeRatio(async (n) => { for (let i = 0; i < n; i++) await guard.run({ tool: TOOL, args: ARGS }, () => RESULT); }, (n) => { for (let i = 0; i < n; i++) raw.insert('x'.repeat(750)); }, o);
 const b = await timeRatio(async (n) => { for (let i = 0; i < n; i++) await plain.commit(decideUnit()); }, (n) => { for (let i = 0; i < n; i++) raw.insert('x'.repeat(750)); }, o);
 console.log(pragmas.join(';').padEnd(30), 'guard', a.toFixed(2), 'alone', b.toFixed(2));

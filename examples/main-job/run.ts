@@ -135,7 +135,7 @@ async function approvals(): Promise<void> {
   story.step(
     "only the editor's key approves",
     forged.code !== 0 && approved.code === 0,
-    `with another key: ${lastLine(forged.stderr)}\nwith the editor's: ${lastLine(approved.stdout)}`,
+    `with another key: ${firstLine(forged.stderr)}\nwith the editor's: ${firstLine(approved.stdout)}`,
   );
 
   const retried = await stage.call('write_file', post);
@@ -158,7 +158,7 @@ async function approvals(): Promise<void> {
   story.step(
     'an approval cannot be used twice',
     refused,
-    `the same call again asks anew; answering the used one: ${lastLine(replayed.stderr)}`,
+    `the same call again asks anew; answering the used one: ${firstLine(replayed.stderr)}`,
   );
 
   const other = { path: inWorkspace('published/rumour.md'), content: 'unverified\n' };
@@ -271,6 +271,6 @@ function filesContain(text: string): boolean {
   });
 }
 
-function lastLine(text: string): string {
-  return text.trim().split('\n').at(-1) ?? '';
+function firstLine(text: string): string {
+  return text.trim().split('\n')[0] ?? '';
 }

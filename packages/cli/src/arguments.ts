@@ -46,7 +46,8 @@ function commonOptionsLast(argv: readonly string[]): readonly string[] {
 
 function findCommand(words: readonly string[], commands: readonly Command[]): Command {
   const [first, second] = words;
-  if (first === undefined) throw new UsageError('no command', SEE_ALL);
+  // What may stand before a command was moved behind it: found here, there is none.
+  if (first === undefined || first === '--json' || first.startsWith('--config=')) throw new UsageError('no command', SEE_ALL);
   const found = commands.find(({ name }) => name === first || name === `${first} ${second}`);
   if (found !== undefined) return found;
   const verbs = commands.flatMap(({ name }) => (name.startsWith(`${first} `) ? [name.slice(first.length + 1)] : []));

@@ -68,6 +68,8 @@ function readHidden(stdin: Readable): Promise<string> {
     };
     stdin.on('data', take);
     stdin.once('end', cutOff);
+    // Paused after an earlier question; listening alone does not undo that.
+    stdin.resume();
   });
 }
 

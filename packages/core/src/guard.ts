@@ -21,7 +21,7 @@ import {
 } from './guard-types.ts';
 import type { ApprovalAnswer, Approver } from './interfaces.ts';
 import { judge } from './judge.ts';
-import { newId } from './ledger/body.ts';
+import { newId, newOrderedId } from './ledger/body.ts';
 import { composePolicies } from './policy/compose.ts';
 import { ownFilesPolicy } from './policy/own-files.ts';
 import type { Policy } from './policy/policy.ts';
@@ -163,7 +163,7 @@ async function recordRefusal(refused: Parameters<Guard['recordRefusal']>[0], rul
   const usable =
     isName(tool.name) && (tool.server === undefined || isName(tool.server)) && (tool.schema === undefined || isName(tool.schema));
   const call = {
-    callId: newId(),
+    callId: newOrderedId(engine.store.nowMs()),
     tool: usable ? toolRef(tool) : { name: '[invalid]' },
     session: isName(session) ? session : engine.session,
   };

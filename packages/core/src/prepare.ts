@@ -2,7 +2,7 @@
 import { type Json, MAX_REASON_CHARS, type RedactionFinding, type ToolCall, type ToolRef } from './call.ts';
 import { callKey, callMatch, type KeyedCall } from './call-key.ts';
 import { CountersignError } from './errors.ts';
-import { newId } from './ledger/body.ts';
+import { newOrderedId } from './ledger/body.ts';
 import { captureArguments } from './redact/arguments.ts';
 import type { Redactor } from './redact/redact.ts';
 import type { Store } from './store.ts';
@@ -35,12 +35,12 @@ export interface UnusableCall {
 export interface PrepareDeps {
   readonly agent: string;
   readonly session: string;
-  readonly store: Pick<Store, 'mac'>;
+  readonly store: Pick<Store, 'mac' | 'nowMs'>;
   readonly redactor: Redactor;
 }
 
 export function prepareCall(call: ToolCall, deps: PrepareDeps): PreparedCall | UnusableCall {
-  const callId = newId();
+  const callId = newOrderedId(deps.store.nowMs());
   const session = isName(call.session) ? call.session : deps.session;
   const unusable = (reasonCode: UnusableCall['reasonCode'], reason: string, tool: ToolRef = { name: '[invalid]' }): UnusableCall => ({
     callId,

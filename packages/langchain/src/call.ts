@@ -43,9 +43,7 @@ function turnOf(messages: unknown, id: string): string | undefined {
   return AIMessage.isInstance(holder) && typeof holder.id === 'string' && holder.id !== '' ? holder.id : undefined;
 }
 
-export type ParsedArguments =
-  | { readonly kind: 'parsed'; readonly args: unknown }
-  | { readonly kind: 'invalid'; readonly reason: string };
+export type ParsedArguments = { readonly kind: 'parsed'; readonly args: unknown } | { readonly kind: 'invalid'; readonly reason: string };
 
 /**
  * The arguments as the tool will see them: parsed by its zod schema; JSON schema only validates, so they pass unchanged.
@@ -79,4 +77,9 @@ function issuesOf(error: unknown): string {
       return place === '' ? String(message) : `${place}: ${String(message)}`;
     })
     .join('; ');
+}
+
+/** A view of an object whose shape nobody promises. */
+export function record(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
 }

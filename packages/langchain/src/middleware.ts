@@ -2,9 +2,9 @@
 import type { Guard, Permit, ToolCall } from '@countersign/core';
 import { ToolMessage } from '@langchain/core/messages';
 import { type Command, isGraphBubbleUp } from '@langchain/langgraph';
-import { type AgentMiddleware, createMiddleware, ToolInvocationError, type ToolCallRequest } from 'langchain';
+import { type AgentMiddleware, createMiddleware, type ToolCallRequest, ToolInvocationError } from 'langchain';
 import { Attempts } from './attempts.ts';
-import { type FrameworkCall, parseArguments, toolCallOf } from './call.ts';
+import { type FrameworkCall, parseArguments, record, toolCallOf } from './call.ts';
 import type { GuardedToolOptions } from './options.ts';
 import { refusalMessage } from './refusal.ts';
 import { runPermitted } from './run.ts';
@@ -33,7 +33,7 @@ export function countersignMiddleware(guard: Guard, options: MiddlewareOptions =
     name: 'CountersignMiddleware',
     wrapToolCall: async (request, handler) => {
       if (isGuardedBy(request.tool, guard)) return handler(request);
-      return guardCall(request as ToolCallRequest, handler as Handler, guard, options, attempts);
+      return guardCall(request, handler, guard, options, attempts);
     },
   });
 }
@@ -100,8 +100,4 @@ function errorMessage(request: ToolCallRequest, content: string): ToolMessage {
 /** As LangChain words it for an agent without middleware. */
 function toolErrorText(error: unknown): string {
   return ToolInvocationError.isInstance(error) ? error.message : `${String(error)}\n Please fix your mistakes.`;
-}
-
-function record(value: unknown): Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
 }

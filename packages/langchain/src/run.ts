@@ -4,16 +4,20 @@ import { ToolMessage } from '@langchain/core/messages';
 import { isGraphBubbleUp, isParentCommand } from '@langchain/langgraph';
 
 /** Runs `run` in the scope of the call and settles; whatever it throws is thrown on, unchanged. */
-export async function runPermitted<T>(permit: Permit, run: () => T | Promise<T>, signal?: AbortSignal): Promise<T> {
-  let result: T;
+export async function runPermitted<T>(permit: Permit, run: () => T | Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  const result = await runUnsettled(permit, run, signal);
+  await settleReturned(permit, result);
+  return result;
+}
+
+/** The same, for a caller who settles what is returned. */
+export async function runUnsettled<T>(permit: Permit, run: () => T | Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   try {
-    result = await permit.within(run);
+    return await permit.within(run);
   } catch (error) {
     await settleThrown(permit, error, signal);
     throw error;
   }
-  await settleReturned(permit, result);
-  return result;
 }
 
 export async function settleReturned(permit: Permit, result: unknown): Promise<void> {
@@ -28,10 +32,49 @@ export async function settleReturned(permit: Permit, result: unknown): Promise<v
  * the call ends here as `cancelled` and the run after the resume is refused (`CALL_ALREADY_RUN`). Durable, because the
  * process usually ends with an interrupt.
  */
-export async function settleThrown(permit: Permit, error: unknown, signal?: AbortSignal): Promise<void> {
+async function settleThrown(permit: Permit, error: unknown, signal: AbortSignal | undefined): Promise<void> {
   if (isParentCommand(error)) return permit.settle({ status: 'success' });
   if (isGraphBubbleUp(error)) return permit.settle({ status: 'cancelled' }, { durable: true });
   // `undefined` can be thrown too; the outcome needs something to describe.
   const thrown = error ?? new Error(`the tool threw ${String(error)}`);
   await permit.settle({ status: signal?.aborted === true ? 'cancelled' : 'error', error: thrown });
+}
+
+export function isAsyncGenerator(value: unknown): value is AsyncGenerator<unknown, unknown> {
+  return typeof value === 'object' && value !== null && Symbol.asyncIterator in value && 'next' in value && 'return' in value;
+}
+
+/** A generator runs when it is read, so the scope of the call is entered for each step and the outcome comes with the last. */
+export async function* settleAtEnd(
+  permit: Permit,
+  events: AsyncGenerator<unknown, unknown>,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<unknown, unknown> {
+  let ended = false;
+  try {
+    for (;;) {
+      const step = await permit.within(() => events.next());
+      if (step.done === true) {
+        ended = true;
+        await settleReturned(permit, step.value);
+        return step.value;
+      }
+      yield step.value;
+    }
+  } catch (error) {
+    ended = true;
+    await settleThrown(permit, error, signal);
+    throw error;
+  } finally {
+    if (!ended) await abandon(permit, events);
+  }
+}
+
+/** The reader stopped before the end. */
+async function abandon(permit: Permit, events: AsyncGenerator<unknown, unknown>): Promise<void> {
+  try {
+    await permit.within(() => events.return(undefined));
+  } finally {
+    await permit.settle({ status: 'cancelled' });
+  }
 }

@@ -1,11 +1,15 @@
 /** A guarded tool: for tools that are called without an agent, and for agents that take no middleware. */
-import { CallRefusedError, CountersignError, type Guard, type Permit, type Refusal } from '@countersign/core';
-import type { StructuredToolInterface } from '@langchain/core/tools';
-import { toolCallOf } from './call.ts';
+import { CallRefusedError, CountersignError, type Guard, type Refusal } from '@countersign/core';
+import { record, toolCallOf } from './call.ts';
 import type { GuardedToolOptions } from './options.ts';
 import { refusalMessage } from './refusal.ts';
-import { runPermitted, settleReturned, settleThrown } from './run.ts';
+import { isAsyncGenerator, runUnsettled, settleAtEnd, settleReturned } from './run.ts';
 import { admit } from './suspend.ts';
+
+/** LangChain's tool classes differ in type parameters; that it is one of them is checked when it is guarded. */
+interface NamedTool {
+  readonly name: string;
+}
 
 /** `_call` is protected in LangChain's types; it receives what the schema made of the arguments. */
 type Call = (args: unknown, runManager: unknown, config: unknown) => unknown;
@@ -23,7 +27,7 @@ export function isGuardedBy(tool: unknown, guard: Guard): boolean {
  *
  * @throws {CountersignError} `OPTIONS_INVALID` for an object that is not a LangChain tool; when run: `CALL_REFUSED`.
  */
-export function guardTool<T extends StructuredToolInterface>(guard: Guard, tool: T, options: GuardedToolOptions = {}): T {
+export function guardTool<T extends NamedTool>(guard: Guard, tool: T, options: GuardedToolOptions = {}): T {
   const inner = callOf(tool);
   if (inner === undefined) {
     throw new CountersignError('OPTIONS_INVALID', 'guardTool takes a LangChain tool: made with tool(), or a subclass of StructuredTool');
@@ -72,65 +76,17 @@ function frameOf(config: unknown): Frame {
   };
 }
 
-function record(value: unknown): Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
-}
-
-function refuse(refusal: Refusal, tool: StructuredToolInterface, id: string | undefined): unknown {
+function refuse(refusal: Refusal, tool: NamedTool, id: string | undefined): unknown {
   if (id === undefined) throw new CallRefusedError(refusal);
   const message = refusalMessage(refusal, tool.name, id);
   // A tool of this format must return a pair.
   return responseFormat(tool) === 'content_and_artifact' ? [message, undefined] : message;
 }
 
-function isPair(tool: StructuredToolInterface, result: unknown): result is readonly [unknown, unknown] {
+function isPair(tool: NamedTool, result: unknown): result is readonly [unknown, unknown] {
   return responseFormat(tool) === 'content_and_artifact' && Array.isArray(result);
 }
 
 function responseFormat(tool: object): unknown {
   return Reflect.get(tool, 'responseFormat');
-}
-
-async function runUnsettled(permit: Permit, run: () => unknown, signal: AbortSignal | undefined): Promise<unknown> {
-  try {
-    return await permit.within(run);
-  } catch (error) {
-    await settleThrown(permit, error, signal);
-    throw error;
-  }
-}
-
-function isAsyncGenerator(value: unknown): value is AsyncGenerator<unknown, unknown> {
-  return typeof value === 'object' && value !== null && Symbol.asyncIterator in value && 'next' in value && 'return' in value;
-}
-
-/** A generator runs when it is read, so the scope of the call is entered for each step and the outcome comes with the last. */
-async function* settleAtEnd(
-  permit: Permit,
-  events: AsyncGenerator<unknown, unknown>,
-  signal: AbortSignal | undefined,
-): AsyncGenerator<unknown, unknown> {
-  let settled = false;
-  try {
-    for (;;) {
-      const step = await permit.within(() => events.next());
-      if (step.done === true) {
-        settled = true;
-        await settleReturned(permit, step.value);
-        return step.value;
-      }
-      yield step.value;
-    }
-  } catch (error) {
-    if (!settled) {
-      settled = true;
-      await settleThrown(permit, error, signal);
-    }
-    throw error;
-  } finally {
-    if (!settled) {
-      await permit.within(() => events.return(undefined));
-      await permit.settle({ status: 'cancelled' });
-    }
-  }
 }

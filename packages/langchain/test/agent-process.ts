@@ -68,7 +68,7 @@ async function main(job: Job): Promise<JobResult> {
     const { tasks } = await agent.graph.getState(config);
     return {
       waiting: tasks.flatMap((task) => task.interrupts.map(({ value }) => String((value as { approvalId: unknown }).approvalId))),
-      messages: toolMessages(run).map(({ content }) => String(content)),
+      messages: toolMessages(run).map(({ text }) => text),
     };
   }
 }

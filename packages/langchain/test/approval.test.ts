@@ -18,7 +18,12 @@ function shop(calls: Call[], options: MiddlewareOptions = {}) {
     .respond(asks(...calls))
     .respond(done());
   const build = () =>
-    createAgent({ model, tools: [notingTool('pay', ran), notingTool('read', ran)], middleware: [countersignMiddleware(guard, options)], checkpointer });
+    createAgent({
+      model,
+      tools: [notingTool('pay', ran), notingTool('read', ran)],
+      middleware: [countersignMiddleware(guard, options)],
+      checkpointer,
+    });
   return { guard, store, ran, build, agent: build() };
 }
 
@@ -51,7 +56,16 @@ describe('a call that needs approval', () => {
     expect(outcomes(store)).toEqual(['success']);
   });
 
-  for (const forged of [{ approved: true }, { decision: 'approve' }, true, 'approve', undefined, null, [], { kind: 'countersign.approval' }]) {
+  for (const forged of [
+    { approved: true },
+    { decision: 'approve' },
+    true,
+    'approve',
+    undefined,
+    null,
+    [],
+    { kind: 'countersign.approval' },
+  ]) {
     it(`stays suspended when the resume value claims ${JSON.stringify(forged)}`, async () => {
       const { ran, agent } = shop([pay('c1')]);
       const [first] = interrupts(await agent.invoke({ messages: 'go' }, thread));
@@ -101,7 +115,9 @@ describe('a call that needs approval', () => {
     const { guard, store, ran, agent } = shop([pay('c1')]);
     const [waiting] = interrupts(await agent.invoke({ messages: 'go' }, thread));
     await guard.approvals.resolve(waiting?.value.approvalId ?? '', { decision: 'approve' }, alice);
-    const model = fakeModel().respond(asks(pay('c1'))).respond(done());
+    const model = fakeModel()
+      .respond(asks(pay('c1')))
+      .respond(done());
     const middleware = [countersignMiddleware(guard)];
     const other = createAgent({ model, tools: [notingTool('pay', ran)], middleware, checkpointer: new MemorySaver() });
     const [elsewhere] = interrupts(await other.invoke({ messages: 'go' }, { configurable: { thread_id: 'thread-2' } }));
@@ -136,7 +152,9 @@ describe('a call that needs approval', () => {
   it('is refused clearly when the agent has no checkpointer', async () => {
     const { guard } = bench();
     const ran: unknown[] = [];
-    const model = fakeModel().respond(asks(pay('c1'))).respond(done());
+    const model = fakeModel()
+      .respond(asks(pay('c1')))
+      .respond(done());
     const agent = createAgent({ model, tools: [notingTool('pay', ran)], middleware: [countersignMiddleware(guard)] });
     const result = await agent.invoke({ messages: 'go' }, thread);
     expect(toolMessages(result)[0]).toMatchObject({ status: 'error' });
@@ -146,9 +164,15 @@ describe('a call that needs approval', () => {
 
   it('can wait in the run for a channel instead', async () => {
     const ran: unknown[] = [];
-    const channel = { name: 'test', ask: async (_: unknown, answer: (given: { decision: 'approve' }, who: typeof alice) => Promise<void>) => answer({ decision: 'approve' }, alice) };
+    const channel = {
+      name: 'test',
+      ask: async (_: unknown, answer: (given: { decision: 'approve' }, who: typeof alice) => Promise<void>) =>
+        answer({ decision: 'approve' }, alice),
+    };
     const { guard } = bench({ channels: [channel] });
-    const model = fakeModel().respond(asks(pay('c1'))).respond(done());
+    const model = fakeModel()
+      .respond(asks(pay('c1')))
+      .respond(done());
     const agent = createAgent({ model, tools: [notingTool('pay', ran)], middleware: [countersignMiddleware(guard, { approval: 'wait' })] });
     await agent.invoke({ messages: 'go' });
     expect(ran).toHaveLength(1);
@@ -169,7 +193,9 @@ describe('a tool that interrupts by itself', () => {
   it('is stopped there: its call ends as cancelled and the resumed run is refused', async () => {
     const { guard, store } = bench({ policy: allowAll() });
     const answers: unknown[] = [];
-    const model = fakeModel().respond(asks({ name: 'erase', args: {}, id: 'c1' })).respond(done());
+    const model = fakeModel()
+      .respond(asks({ name: 'erase', args: {}, id: 'c1' }))
+      .respond(done());
     const middleware = [countersignMiddleware(guard)];
     const agent = createAgent({ model, tools: [asking('erase', answers)], middleware, checkpointer: new MemorySaver() });
     expect(interrupts(await agent.invoke({ messages: 'go' }, thread))).toHaveLength(1);
@@ -182,7 +208,9 @@ describe('a tool that interrupts by itself', () => {
   it('never gets the wake-up of an approval as its answer', async () => {
     const { guard } = bench();
     const answers: unknown[] = [];
-    const model = fakeModel().respond(asks({ name: 'pay', args: {}, id: 'c1' })).respond(done());
+    const model = fakeModel()
+      .respond(asks({ name: 'pay', args: {}, id: 'c1' }))
+      .respond(done());
     const middleware = [countersignMiddleware(guard)];
     const agent = createAgent({ model, tools: [asking('pay', answers)], middleware, checkpointer: new MemorySaver() });
     const [waiting] = interrupts(await agent.invoke({ messages: 'go' }, thread));

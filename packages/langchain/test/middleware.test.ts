@@ -1,6 +1,8 @@
 import type { Guard } from '@countersign/core';
 import { allowAll } from '@countersign/core';
-import { AIMessage, createAgent, createMiddleware, fakeModel, tool, toolRetryMiddleware } from 'langchain';
+import { RunnableLambda } from '@langchain/core/runnables';
+import type { InteropZodType } from '@langchain/core/utils/types';
+import { type AgentMiddleware, type AIMessage, createAgent, createMiddleware, fakeModel, tool, toolRetryMiddleware } from 'langchain';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { countersignMiddleware, type MiddlewareOptions } from '../src/index.ts';
@@ -44,14 +46,65 @@ describe('a call the policy allows', () => {
     expect(ran).toEqual([{ n: 4 }]);
   });
 
+  it('runs with what was decided when its schema says something else the second time', async () => {
+    const { guard } = bench();
+    const ran: unknown[] = [];
+    let parses = 0;
+    const moody = tool((args) => (ran.push(args), 'ok'), {
+      name: 'read',
+      description: 'moody',
+      schema: z.object({ n: z.number().transform(() => ++parses) }),
+    });
+    await run(guard, [moody], [asks({ name: 'read', args: { n: 0 }, id: 'c1' }), done()]);
+    expect(ran).toEqual([{ n: 1 }]);
+    expect(parses).toBe(2);
+  });
+
+  it('runs again when a later message asks with the same call id', async () => {
+    const { guard } = bench();
+    const ran: unknown[] = [];
+    const call = { name: 'read', args: {}, id: 'call_0' };
+    await run(guard, [notingTool('read', ran)], [asks(call), asks(call), done()]);
+    expect(ran).toHaveLength(2);
+  });
+
   it('keeps what a tool of JSON schema gets', async () => {
     const { guard } = bench({ policy: allowAll() });
     const ran: unknown[] = [];
     const schema = { type: 'object', properties: { n: { type: 'number' } }, required: ['n'] } as const;
     const json = tool((args) => (ran.push(args), 'ok'), { name: 'json', description: 'json', schema });
-    const result = await run(guard, [json], [asks({ name: 'json', args: { n: 2 }, id: 'c1' }, { name: 'json', args: { n: 'x' }, id: 'c2' }), done()]);
+    const result = await run(
+      guard,
+      [json],
+      [asks({ name: 'json', args: { n: 2 }, id: 'c1' }, { name: 'json', args: { n: 'x' }, id: 'c2' }), done()],
+    );
     expect(ran).toEqual([{ n: 2 }]);
     expect(toolMessages(result).map(({ status }) => status)).toEqual(['success', 'error']);
+  });
+});
+
+describe('a runnable used as a tool, which parses what it is given once more', () => {
+  const runnable = (schema: InteropZodType, ran: unknown[]) =>
+    RunnableLambda.from((args: { n: number }) => {
+      ran.push(args);
+      return 'ok';
+    }).asTool({ name: 'read', schema });
+
+  it('runs when its schema leaves its own output alone', async () => {
+    const { guard } = bench();
+    const ran: unknown[] = [];
+    const tools = [runnable(z.object({ n: z.coerce.number() }), ran)];
+    await run(guard, tools, [asks({ name: 'read', args: { n: '2' }, id: 'c1' }), done()]);
+    expect(ran).toEqual([{ n: 2 }]);
+  });
+
+  it('is refused when it would run with something else than was decided', async () => {
+    const { guard } = bench();
+    const ran: unknown[] = [];
+    const tools = [runnable(z.object({ n: z.number().transform((n) => n * 2) }), ran)];
+    const result = await run(guard, tools, [asks({ name: 'read', args: { n: 2 }, id: 'c1' }), done()]);
+    expect(toolMessages(result)[0]?.content).toContain('ARGUMENTS_INVALID');
+    expect(ran).toEqual([]);
   });
 });
 
@@ -113,7 +166,9 @@ describe('a call that must not run', () => {
       name: 'renamer',
       wrapToolCall: (request, handler) => handler({ ...request, toolCall: { ...request.toolCall, name: 'read' } }),
     });
-    const model = fakeModel().respond(asks({ name: 'erase', args: {}, id: 'c1' })).respond(done());
+    const model = fakeModel()
+      .respond(asks({ name: 'erase', args: {}, id: 'c1' }))
+      .respond(done());
     const tools = [notingTool('erase', ran), notingTool('read', ran)];
     const agent = createAgent({ model, tools, middleware: [renamed, countersignMiddleware(guard)] });
     const result = await agent.invoke({ messages: 'go' });
@@ -124,7 +179,8 @@ describe('a call that must not run', () => {
   it('is refused when the same message is run again in the same thread', async () => {
     const { guard } = bench();
     const ran: unknown[] = [];
-    const message = new AIMessage({ ...asks({ name: 'read', args: {}, id: 'c1' }), id: 'message-1' });
+    const message = asks({ name: 'read', args: {}, id: 'c1' });
+    message.id = 'message-1';
     await run(guard, [notingTool('read', ran)], [message, done()]);
     const again = await run(guard, [notingTool('read', ran)], [message, done()]);
     expect(ran).toHaveLength(1);
@@ -176,8 +232,11 @@ describe('tools that fail', () => {
 
   it('are decided and charged anew when a retry middleware tries again', async () => {
     const { guard, store } = bench();
-    const model = fakeModel().respond(asks({ name: 'read', args: {}, id: 'c1' })).respond(done());
-    const retry = toolRetryMiddleware({ maxRetries: 3, initialDelayMs: 0, jitter: false });
+    const model = fakeModel()
+      .respond(asks({ name: 'read', args: {}, id: 'c1' }))
+      .respond(done());
+    // Its own type does not fit createAgent under exactOptionalPropertyTypes.
+    const retry = toolRetryMiddleware({ maxRetries: 3, initialDelayMs: 0, jitter: false }) as unknown as AgentMiddleware;
     const tools = [failing([new Error('one'), new Error('two')])];
     const agent = createAgent({ model, tools, middleware: [retry, countersignMiddleware(guard, { toolErrors: 'throw' })] });
     const result = await agent.invoke({ messages: 'go' });

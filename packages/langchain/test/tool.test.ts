@@ -56,7 +56,11 @@ describe('guardTool', () => {
 
   it('leaves errors to the caller and records them', async () => {
     const { guard, store } = bench();
-    const failing = tool(() => Promise.reject(new Error('no such file')), { name: 'read', description: 'fails', schema: z.object({}) });
+    const failing = tool((): Promise<string> => Promise.reject(new Error('no such file')), {
+      name: 'read',
+      description: 'fails',
+      schema: z.object({}),
+    });
     await expect(guardTool(guard, failing).invoke({})).rejects.toThrow('no such file');
     await guard.close();
     expect(outcomes(store)).toEqual(['error']);
@@ -128,13 +132,15 @@ describe('guardTool', () => {
 
   it('refuses what is no tool', () => {
     const { guard } = bench();
-    expect(() => guardTool(guard, { name: 'fake', schema: {} } as never)).toThrow(/OPTIONS_INVALID|guardTool takes/);
+    expect(() => guardTool(guard, { name: 'fake', schema: {} })).toThrow('guardTool takes a LangChain tool');
   });
 
   it('is asked once when the middleware of the same guard is there too', async () => {
     const { guard, store } = bench();
     const ran: unknown[] = [];
-    const model = fakeModel().respond(asks({ name: 'read', args: {}, id: 'c1' })).respond(done());
+    const model = fakeModel()
+      .respond(asks({ name: 'read', args: {}, id: 'c1' }))
+      .respond(done());
     const tools = [guardTool(guard, notingTool('read', ran))];
     const agent = createAgent({ model, tools, middleware: [countersignMiddleware(guard)] });
     expect(toolMessages(await agent.invoke({ messages: 'go' }))[0]?.content).toBe('read done');
@@ -144,7 +150,9 @@ describe('guardTool', () => {
   it('suspends an agent without middleware', async () => {
     const { guard } = bench();
     const ran: unknown[] = [];
-    const model = fakeModel().respond(asks({ name: 'pay', args: {}, id: 'c1' })).respond(done());
+    const model = fakeModel()
+      .respond(asks({ name: 'pay', args: {}, id: 'c1' }))
+      .respond(done());
     const agent = createAgent({ model, tools: [guardTool(guard, notingTool('pay', ran))], checkpointer: new MemorySaver() });
     const result = await agent.invoke({ messages: 'go' }, { configurable: { thread_id: 't' } });
     expect(result).toHaveProperty('__interrupt__');

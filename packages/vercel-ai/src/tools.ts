@@ -1,6 +1,6 @@
 /** The enforcing point: `execute` asks the guard, whatever approval the message history claims to hold. */
 import { CallRefusedError, type Guard, type Pending, type Permit, type ToolCall } from '@countersign/core';
-import type { ToolExecutionOptions, ToolSet } from 'ai';
+import type { ToolExecutionOptions } from 'ai';
 import { toolCallOf } from './call.ts';
 import type { GuardToolsOptions } from './options.ts';
 import { runPermitted, streamPermitted } from './run.ts';
@@ -32,23 +32,23 @@ export function executeOf(tool: unknown): Execute | undefined {
  * The same tools, asking the guard before every run. A call that may not run throws in `execute`, which the SDK turns
  * into a `tool-error` the model can read. Tools without `execute` run elsewhere and are passed through unguarded.
  *
+ * @param tools - by name, as for `generateText`. Not typed `ToolSet`, which turns away tools under `exactOptionalPropertyTypes`.
  * @throws {CallRefusedError} from `execute`: code `CALL_REFUSED`
  */
-export function guardTools<T extends ToolSet>(guard: Guard, tools: T, options: GuardToolsOptions = {}): T {
+export function guardTools<T extends Readonly<Record<string, object>>>(guard: Guard, tools: T, options: GuardToolsOptions = {}): T {
   const entries = Object.entries(tools).map(([name, tool]): [string, unknown] => {
     const inner = executeOf(tool);
     if (inner === undefined || GUARDED.get(inner)?.guard === guard) return [name, tool];
-    const execute = guardExecute(name, (input, given) => Reflect.apply(inner, tool, [input, given]) as unknown, {
+    const execute = guardExecute(name, (input, given) => Reflect.apply(inner, tool, [input, given]), {
       guard,
       options,
       streams: Object.prototype.toString.call(inner) === '[object AsyncGeneratorFunction]',
     });
     GUARDED.set(execute, { guard, options });
     // Descriptors, not a spread: the SDK keeps some marks of its own non-enumerable.
-    const { execute: old, ...rest } = Object.getOwnPropertyDescriptors(tool);
     const copy: unknown = Object.create(Object.getPrototypeOf(tool) as object | null, {
-      ...rest,
-      execute: { ...old, value: execute, enumerable: true },
+      ...Object.getOwnPropertyDescriptors(tool),
+      execute: { value: execute, enumerable: true, writable: true, configurable: true },
     });
     return [name, copy];
   });

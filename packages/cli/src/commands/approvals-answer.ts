@@ -37,7 +37,7 @@ export function approvalsAnswer(answer: Answer): Command {
       { name: 'message', kind: 'text', value: 'M', about: 'a sentence for the agent and the record' },
     ],
     notes: [
-      'Signs exactly this call: tool, arguments, agent, session, policy and expiry. Refused from inside a\nguarded process tree, and when the stored approval differs from the ledger.',
+      'Signs exactly this call: tool, arguments, agent, session, policy and expiry. Refused from inside a guarded process tree, and when the stored approval differs from the ledger.',
     ],
     example: `countersign approvals ${answer} 3f9a1c --key ~/keys/finance.key --as finance`,
     run: (invocation) => run(answer, invocation),

@@ -124,7 +124,7 @@ async function writeFile(path: string, chunks: Iterable<Chunk>, force: boolean):
     let entries = 0;
     for (const chunk of chunks) {
       entries = chunk.entries;
-      if (!stream.write(chunk.text)) await Promise.race([done, new Promise((resolved) => stream.once('drain', resolved))]);
+      if (!stream.write(chunk.text)) await Promise.race([done, new Promise<void>((resolved) => stream.once('drain', () => resolved()))]);
     }
     stream.end();
     await done;

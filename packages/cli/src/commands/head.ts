@@ -10,7 +10,7 @@ export const head: Command = {
   positionals: [{ name: 'ledger', required: false }],
   options: [],
   notes: [
-    'Prints the signed note as it is. Kept where the writer of the ledger cannot reach it, it shows\nlater that nothing was cut off or rewritten: countersign verify --against. It is copied, not checked.',
+    'Prints the signed note as it is. Kept where the writer of the ledger cannot reach it, it shows later that nothing was cut off or rewritten: countersign verify --against. It is copied, not checked.',
   ],
   example: 'countersign head > ../witness/head.note',
   async run(invocation) {

@@ -18,12 +18,12 @@ export const keygen: Command = {
       name: 'name',
       kind: 'text',
       value: 'NAME',
-      about: "name in the verifier line; default: FILE's name, or the ledger's origin for its key",
+      about: "in the verifier line; default FILE's name, for a ledger's key its origin",
     },
     { name: 'passphrase-file', kind: 'text', value: 'F', about: 'encrypts the key with the first line of F; asked for on a terminal' },
   ],
   notes: [
-    'Prints the verifier line. For an approver it belongs under `approvers` in countersign.yaml, and\nthe key should have a passphrase: whoever can read the file could answer otherwise. A key of the\nledger has none, since guards start without a person. Existing files are never overwritten.',
+    'Prints the verifier line. For an approver it belongs under `approvers` in countersign.yaml, and the key should have a passphrase: whoever can read the file could answer otherwise. A key of the ledger has none, since guards start without a person. Existing files are never overwritten.',
   ],
   example: 'countersign keygen --out ~/keys/finance.key --name finance',
   async run(invocation) {

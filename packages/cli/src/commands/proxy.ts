@@ -20,7 +20,7 @@ export const proxy: Command = {
     { name: 'agent', kind: 'text', value: 'NAME', about: 'instead of the agent in the configuration' },
   ],
   notes: [
-    'Standard output carries the protocol and nothing else. The ledger is opened at the first call. Calls\nthat need a person wait under `countersign approvals list`. Name the server in anything you keep: the\ndefault changes with the command.',
+    'Standard output carries the protocol and nothing else. The ledger is opened at the first call. Calls that need a person wait under `countersign approvals list`. Name the server in anything you keep: the default changes with the command.',
     "The exit code is the server's own.",
   ],
   example: 'countersign proxy --server files -- npx -y @modelcontextprotocol/server-filesystem .',

@@ -202,7 +202,8 @@ function argumentLines(request: ApprovalRequest, maxLines: number, maxChars: num
   const lines = JSON.stringify(request.args, undefined, 2).split('\n');
   const shown = lines.slice(0, maxLines).map((line) => {
     const safe = escapeForTerminal(line);
-    return `    ${clip(safe, maxChars)}${safe.length > maxChars ? ` (line cut, ${advice})` : ''}`;
+    const cut = clip(safe, maxChars);
+    return `    ${cut}${cut === safe ? '' : ` (line cut, ${advice})`}`;
   });
   const hidden = lines.length - shown.length;
   return hidden > 0 ? [...shown, `    … ${hidden} more lines not shown: ${advice}`] : shown;

@@ -32,6 +32,19 @@ export function parseEntry(text: string): Entry {
   return entry as Entry;
 }
 
+const TIME_BYTES = 6;
+
+/**
+ * An id of 128 bits, hex, that sorts by the millisecond it was made in: 48 bits of time, then 80 random ones.
+ *
+ * For rows that each commit inserts: random ids would spread them over a whole table, and each page a commit touches is
+ * written out before anybody may proceed.
+ */
+export function newOrderedId(atMs: number): string {
+  const time = Math.max(0, Math.floor(atMs)).toString(16).padStart(2 * TIME_BYTES, '0').slice(-2 * TIME_BYTES);
+  return time + newId().slice(2 * TIME_BYTES);
+}
+
 const POOL_IDS = 128;
 const ID_BYTES = 16;
 let pool = Buffer.alloc(0);

@@ -29,17 +29,23 @@ export class TileTree {
   /** Open end of each tile level; `open[l]` holds fewer than 256 hashes. */
   private readonly open: string[][];
   private range: CompactRange;
+  /** Leaves so far; known before the range is, while a stored log is being loaded. */
+  private leaves: number;
   private fresh: Tile[] = [];
   private readonly reader: TileReader;
 
-  private constructor(reader: TileReader, open: string[][], range: CompactRange) {
+  private constructor(reader: TileReader, open: string[][], size: number) {
     this.reader = reader;
     this.open = open;
-    this.range = range;
+    this.leaves = size;
+    this.range = new CompactRange(
+      size,
+      perfectSubtrees(size).map(({ level, index }) => this.subtree(level, index)),
+    );
   }
 
   static empty(reader: TileReader): TileTree {
-    return new TileTree(reader, [[]], new CompactRange());
+    return new TileTree(reader, [[]], 0);
   }
 
   /**
@@ -66,20 +72,16 @@ export class TileTree {
         `stored tiles and entries cover ${covered} leaves, the checkpoint says ${size}: run \`countersign verify\``,
       );
     }
-    const tree = new TileTree(reader, open, new CompactRange());
-    tree.range = new CompactRange(
-      size,
-      perfectSubtrees(size).map(({ level, index }) => tree.subtree(level, index)),
-    );
-    return tree;
+    return new TileTree(reader, open, size);
   }
 
   get size(): number {
-    return this.range.size;
+    return this.leaves;
   }
 
   push(leaf: string): void {
     this.range.push(leaf);
+    this.leaves++;
     let hash = leaf;
     for (let level = 0; ; level++) {
       const hashes = (this.open[level] ??= []);

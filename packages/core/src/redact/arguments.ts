@@ -3,6 +3,7 @@ import { types } from 'node:util';
 import { CountersignError } from '../errors.ts';
 import { ARRAY_BUFFER_BYTES, BINARY_CLASSES, copyBytes, TYPED_ARRAY_BYTES, URL_TEXT } from './host-types.ts';
 import { pointerText } from './pointer.ts';
+import { redactText } from './scan.ts';
 
 /** Containers inside one another. */
 export const MAX_ARGUMENT_DEPTH = 100;
@@ -82,7 +83,7 @@ class Capture {
   }
 
   failure(problem: string): CountersignError {
-    const pointer = pointerText(this.#path);
+    const pointer = pointerText(this.#path.map((step) => (typeof step === 'string' ? redactText(step) : step)));
     this.refusal = new CountersignError('ARGUMENTS_INVALID', `arguments${pointer === '' ? '' : ` at ${pointer}`}: value ${problem}`, {
       details: { pointer },
     });

@@ -15,6 +15,9 @@ export const MAX_REDACTION_OPTIONS = 200;
 /** Findings of one call; beyond it only kinds not seen before are added. */
 export const MAX_FINDINGS = 1000;
 
+/** Captured values are less deep; this is for callers who redact something else. */
+const MAX_SHOWN_DEPTH = 200;
+
 export interface RedactionOptions {
   /** More member names whose values are secret; matched by words, like the built-in ones: `iban` also means `customerIban`. */
   readonly keys?: readonly string[];
@@ -75,6 +78,7 @@ class View {
     if (typeof value === 'number') return this.#number(value);
     if (typeof value === 'boolean') return value;
     if (typeof value !== 'object' || value === null) return null;
+    if (this.#path.length >= MAX_SHOWN_DEPTH) return '[too deep]';
     if (Array.isArray(value)) return this.#array(value);
     const text = typedPlaceholder(value);
     return text === undefined ? this.#object(value) : this.#text(text);
@@ -103,7 +107,7 @@ class View {
   #object(value: object): Json {
     const entries = Object.entries(value);
     const names = this.#names(entries);
-    const pairName = secretPairName(entries, names, this.#rules.keys);
+    const pairName = names.includes('value') && this.#namesSecret(entries, names);
     const members = entries.map(([ownName, item], i): [string, Json] => {
       const name = names[i] ?? ownName;
       this.#path.push(name);
@@ -138,6 +142,15 @@ class View {
     });
   }
 
+  /** `{ name: 'X-Api-Key', value: '...' }`: header and environment lists name the secret in a member of its own. */
+  #namesSecret(entries: readonly (readonly [string, unknown])[], names: readonly string[]): boolean {
+    return entries.some(([, item], i) => {
+      if (names[i] !== 'name' && names[i] !== 'key') return false;
+      const named = asShown(item);
+      return typeof named === 'string' && isSecretName(redactText(named, this.#rules.values), this.#rules.keys);
+    });
+  }
+
   #hidden(): string {
     this.#note(KEY_NAME_KIND);
     return placeholder(KEY_NAME_KIND);
@@ -150,18 +163,6 @@ class View {
     const last = this.findings.at(-1);
     if (last?.kind !== kind || last.pointer !== pointer) this.findings.push({ kind, pointer });
   }
-}
-
-/** `{ name: 'X-Api-Key', value: '...' }`: header and environment lists name the secret in a member of its own. */
-function secretPairName(
-  entries: readonly (readonly [string, unknown])[],
-  names: readonly string[],
-  extra: readonly (readonly string[])[],
-): boolean {
-  if (!names.includes('value')) return false;
-  return entries.some(
-    ([, item], i) => (names[i] === 'name' || names[i] === 'key') && typeof item === 'string' && isSecretName(item, extra),
-  );
 }
 
 /** A date or a URL is judged as the text it is shown as: on a second pass it is that text. */

@@ -112,10 +112,15 @@ class Reader implements LedgerReader {
 
   *entries(from = 0): Generator<LedgerLine> {
     const rows = this.#readable(() => this.#statements.entries.iterate(from));
-    for (;;) {
-      const next = this.#readable(() => rows.next());
-      if (next.done === true) return;
-      yield ledgerLine(next.value);
+    try {
+      for (;;) {
+        const next = this.#readable(() => rows.next());
+        if (next.done === true) return;
+        yield ledgerLine(next.value);
+      }
+    } finally {
+      // A statement left half read would keep the file from being closed.
+      rows.return?.();
     }
   }
 

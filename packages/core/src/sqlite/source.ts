@@ -142,10 +142,16 @@ class SqliteSource implements LedgerSource {
     const differences = schemaDifferences(database);
     const unsafe = differences.find((difference) => difference.unsafe);
     if (unsafe !== undefined) {
-      throw new CountersignError('LEDGER_UNREADABLE', `the schema of this file is not a ledger's: ${unsafe.message}; nothing was read from it`);
+      throw new CountersignError(
+        'LEDGER_UNREADABLE',
+        `the schema of this file is not a ledger's: ${unsafe.message}; nothing was read from it`,
+      );
     }
     this.hasHints = differences.every((difference) => !difference.hints);
-    this.faults = [...differences.slice(0, MAX_SCHEMA_FAULTS).map(({ message }) => ({ code: 'SCHEMA_DIFFERS', message })), ...this.contentFaults()];
+    this.faults = [
+      ...differences.slice(0, MAX_SCHEMA_FAULTS).map(({ message }) => ({ code: 'SCHEMA_DIFFERS', message })),
+      ...this.contentFaults(),
+    ];
     this.origin = this.meta('origin');
     this.size = Number(database.prepare('SELECT coalesce(max(seq) + 1, 0) FROM entries').pluck().get());
   }
@@ -213,7 +219,9 @@ class SqliteSource implements LedgerSource {
   }
 
   strayOpenings(limit: number): readonly number[] {
-    const strays = this.database.prepare<[number, number], number>('SELECT seq FROM openings WHERE seq < 0 OR seq >= ? ORDER BY seq LIMIT ?');
+    const strays = this.database.prepare<[number, number], number>(
+      'SELECT seq FROM openings WHERE seq < 0 OR seq >= ? ORDER BY seq LIMIT ?',
+    );
     return strays.pluck().all(this.size, limit);
   }
 
@@ -262,7 +270,7 @@ function sourceRow([seq, body, bytes, leaf, opened, key, sections]: RawRow): Sou
     seq,
     body: text(body),
     bytes: typeof bytes === 'number' ? bytes : 0,
-    leaf: text(leaf),
+    leaf: isHash(leaf) ? leaf : undefined,
     opening: opened === null ? undefined : { key: text(key), sections: text(sections) },
   };
 }
@@ -298,7 +306,11 @@ function schemaDifferences(database: Database): readonly SchemaDifference[] {
     if (own !== undefined && own.sql === object.sql) continue;
     const isPassive = typeof object.sql === 'string' && PASSIVE.test(object.sql);
     const what = own === undefined ? `an unknown ${shown(object)} was added` : `${shown(object)} is not as Countersign makes it`;
-    differences.push({ message: what, unsafe: !isPassive || (own !== undefined && own.type === 'table' && EVIDENCE.has(own.name)), hints: own?.type === 'table' });
+    differences.push({
+      message: what,
+      unsafe: !isPassive || (own !== undefined && own.type === 'table' && EVIDENCE.has(own.name)),
+      hints: own?.type === 'table',
+    });
   }
   for (const object of wanted.values()) {
     const unsafe = object.type === 'table' && EVIDENCE.has(object.name);

@@ -2,9 +2,11 @@
  * Ask, answers, allow: that each approved call was asked for, answered by enough people in time, for exactly this call
  * under exactly this policy, and used once.
  */
-import { canonicalize } from '../ledger/canonical.ts';
+
 import { statementOf, verifyStatement } from '../approval/statement.ts';
 import type { Json } from '../call.ts';
+import { canonicalize } from '../ledger/canonical.ts';
+import type { VerifyCode } from './codes.ts';
 import { difference, type EntryOf, names, type Placed } from './placed.ts';
 import type { Findings } from './report.ts';
 import { printable } from './shapes.ts';
@@ -47,7 +49,11 @@ export class Approvals {
   ask(placed: Placed, entry: EntryOf<'decision'>, args: Json | undefined): void {
     const { id, expires_at: expiresAt, quorum } = entry.approval ?? {};
     if (id === undefined || expiresAt === undefined || quorum === undefined || entry.binds === undefined) {
-      return this.problem(placed, 'ASK_INCOMPLETE', 'the decision asks for an approval and does not say for which, until when, by how many, or what it binds');
+      return this.problem(
+        placed,
+        'ASK_INCOMPLETE',
+        'the decision asks for an approval and does not say for which, until when, by how many, or what it binds',
+      );
     }
     if (this.asks.has(id)) return this.problem(placed, 'APPROVAL_ID_REUSED', `approval ${id} was asked for before`);
     if (expiresAt <= entry.at) this.problem(placed, 'ASK_INCOMPLETE', 'the approval expires before it is asked for');
@@ -79,24 +85,40 @@ export class Approvals {
     if ('usedBy' in ask) return this.problem(placed, 'APPROVAL_REUSED', `approval ${id} was used by entry ${ask.usedBy} before`);
     this.asks.set(id, { usedBy: placed.number });
     const field =
-      difference(['call', 'session', 'agent', 'principal'], entry, ask.entry) ?? difference(['server', 'name', 'schema'], entry.tool, ask.entry.tool);
-    if (field !== undefined) this.problem(placed, 'APPROVAL_MISMATCH', `the call differs in ${field} from the one that was asked for in entry ${ask.placed.number}`);
+      difference(['call', 'session', 'agent', 'principal'], entry, ask.entry) ??
+      difference(['server', 'name', 'schema'], entry.tool, ask.entry.tool);
+    if (field !== undefined)
+      this.problem(
+        placed,
+        'APPROVAL_MISMATCH',
+        `the call differs in ${field} from the one that was asked for in entry ${ask.placed.number}`,
+      );
     else if (entry.binds !== ask.entry.binds)
       this.problem(placed, 'BINDING_MISMATCH', `the call is not bound to what was asked for in entry ${ask.placed.number}`);
     if (entry.policy.hash !== ask.entry.policy.hash)
       this.problem(placed, 'APPROVAL_POLICY_CHANGED', `the policy is another than when entry ${ask.placed.number} asked`);
-    if (entry.at >= ask.expiresAt) this.problem(placed, 'APPROVAL_EXPIRED', `the approval had expired ${entry.at - ask.expiresAt} ms before it was used`);
+    if (entry.at >= ask.expiresAt)
+      this.problem(placed, 'APPROVAL_EXPIRED', `the approval had expired ${entry.at - ask.expiresAt} ms before it was used`);
     if (ask.denied) this.problem(placed, 'APPROVAL_WAS_DENIED', 'an approver had denied this call');
-    this.countAnswers(placed, entry, ask);
+    // An answer that cannot be read is reported where it stands.
+    if (!gaps) this.countAnswers(placed, entry, ask);
     const shown = textOf(args);
     if (shown !== undefined && ask.shown !== undefined && shown !== ask.shown) {
-      this.findings.warn(placed.number, 'SHOWN_DIFFERS', `the arguments shown here are not those shown in entry ${ask.placed.number}: was redaction changed in between?`);
+      this.findings.warn(
+        placed.number,
+        'SHOWN_DIFFERS',
+        `the arguments shown here are not those shown in entry ${ask.placed.number}: was redaction changed in between?`,
+      );
     }
   }
 
   finish(): void {
     if (this.unchecked > 0)
-      this.findings.warn(0, 'APPROVER_UNCHECKED', `${this.unchecked} answers are signed by approver keys that were not given: their signatures were not checked`);
+      this.findings.warn(
+        0,
+        'APPROVER_UNCHECKED',
+        `${this.unchecked} answers are signed by approver keys that were not given: their signatures were not checked`,
+      );
     if (this.keyless > 0)
       this.findings.warn(0, 'APPROVER_METHOD', `${this.keyless} answers by approvers who have a key were given without it`);
   }
@@ -119,19 +141,23 @@ export class Approvals {
   }
 
   /** Reports what is wrong with an answer. One with a flaw counts for nothing. */
-  private flawOf(placed: Placed, entry: EntryOf<'approval'>, ask: Ask): string | undefined {
-    const flaws: [string, string][] = [];
+  private flawOf(placed: Placed, entry: EntryOf<'approval'>, ask: Ask): VerifyCode | undefined {
+    const flaws: [VerifyCode, string][] = [];
     if (entry.ask.of !== ask.placed.index || entry.ask.leaf !== ask.placed.leaf) {
       this.mismatch(placed, ask.placed.index, 'ask');
       return 'REFERENCE_MISMATCH';
     }
     const asked = ask.entry;
-    const field = difference(['call', 'session', 'agent', 'binds'], entry, asked) ?? (entry.expires_at === ask.expiresAt ? undefined : 'expires_at');
+    const field =
+      difference(['call', 'session', 'agent', 'binds'], entry, asked) ?? (entry.expires_at === ask.expiresAt ? undefined : 'expires_at');
     if (field !== undefined) flaws.push(['APPROVAL_MISMATCH', `the answer and its ask, entry ${ask.placed.number}, differ in ${field}`]);
-    if (entry.at >= ask.expiresAt) flaws.push(['APPROVAL_LATE', `the answer came ${entry.at - ask.expiresAt} ms after the approval had expired`]);
+    if (entry.at >= ask.expiresAt)
+      flaws.push(['APPROVAL_LATE', `the answer came ${entry.at - ask.expiresAt} ms after the approval had expired`]);
     const by = entry.approver.id;
-    if (asked.approval?.approvers?.includes(by) === false) flaws.push(['APPROVER_NOT_LISTED', `${printable(by)} is not among those who may answer`]);
-    if (ask.answers.some((given) => given.approver === by)) flaws.push(['APPROVER_TWICE', `${printable(by)} has answered this approval before`]);
+    if (asked.approval?.approvers?.includes(by) === false)
+      flaws.push(['APPROVER_NOT_LISTED', `${printable(by)} is not among those who may answer`]);
+    if (ask.answers.some((given) => given.approver === by))
+      flaws.push(['APPROVER_TWICE', `${printable(by)} has answered this approval before`]);
     const signature = this.signatureFlaw(entry);
     if (signature !== undefined) flaws.push(['APPROVAL_SIGNATURE', signature]);
     for (const [code, message] of flaws) this.problem(placed, code, message);
@@ -161,7 +187,7 @@ export class Approvals {
     this.suspect(of);
   }
 
-  private problem(placed: Placed, code: string, message: string): void {
+  private problem(placed: Placed, code: VerifyCode, message: string): void {
     this.findings.problem(placed.number, code, message);
   }
 }

@@ -27,10 +27,18 @@ export class Budgets {
       const isRight = charge.left <= known - spent.atLeast && charge.left >= known - spent.atMost;
       if (!isRight && !gaps) {
         const what = `budget ${printable(charge.id)} of ${printable(charge.key)}`;
-        this.findings.problem(placed.number, 'BUDGET_MISMATCH', `${what}: ${charge.left} micro-units are said to be left, ${known - spent.atLeast} are`);
+        this.findings.problem(
+          placed.number,
+          'BUDGET_MISMATCH',
+          `${what}: ${charge.left} micro-units are said to be left, ${known - spent.atLeast} are`,
+        );
       }
       if (charge.left < 0 && entry.mode !== 'audit')
-        this.findings.problem(placed.number, 'BUDGET_OVERSPENT', `the call was allowed although budget ${printable(charge.id)} did not suffice`);
+        this.findings.problem(
+          placed.number,
+          'BUDGET_OVERSPENT',
+          `the call was allowed although budget ${printable(charge.id)} did not suffice`,
+        );
     }
     for (const charge of charges) this.account(charge).charge(entry.at, charge.cost, charge.window_ms);
   }

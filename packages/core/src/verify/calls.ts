@@ -1,6 +1,8 @@
 /** Decisions and what became of them: every outcome belongs to one allow, and no allow has two. */
+
 import type { EntryRef } from '../call.ts';
 import { Bytes } from './bytes.ts';
+import type { VerifyCode } from './codes.ts';
 import { difference, type EntryOf, names, type Placed } from './placed.ts';
 import type { Findings } from './report.ts';
 
@@ -49,7 +51,7 @@ export class Calls {
 
   outcome(placed: Placed, entry: EntryOf<'outcome'>): void {
     const { of } = entry.decision;
-    const problem = (code: string, message: string): void => this.findings.problem(placed.number, code, message);
+    const problem = (code: VerifyCode, message: string): void => this.findings.problem(placed.number, code, message);
     const state = of < placed.index ? this.state.get(of) : 0;
     switch (state) {
       case OPEN: {

@@ -32,7 +32,11 @@ export class Context {
   policy(placed: Placed, entry: EntryOf<'policy'>): void {
     const { hash } = entry.policy;
     if (policyHash(entry.document) !== hash) {
-      this.findings.problem(placed.number, 'POLICY_HASH_MISMATCH', `the document of policy ${printable(entry.policy.id)} does not have the hash it is recorded under`);
+      this.findings.problem(
+        placed.number,
+        'POLICY_HASH_MISMATCH',
+        `the document of policy ${printable(entry.policy.id)} does not have the hash it is recorded under`,
+      );
       return;
     }
     this.policies.add(hash);
@@ -50,13 +54,25 @@ export class Context {
     if (session === undefined && !gaps)
       this.findings.problem(placed.number, 'SESSION_NOT_STARTED', `session ${printable(entry.session)} has no entry before this decision`);
     if (session?.halted === true && entry.effect === 'allow')
-      this.findings.problem(placed.number, 'ALLOW_WHILE_HALTED', `session ${printable(entry.session)} was halted when this call was allowed`);
+      this.findings.problem(
+        placed.number,
+        'ALLOW_WHILE_HALTED',
+        `session ${printable(entry.session)} was halted when this call was allowed`,
+      );
     if (!this.policies.has(entry.policy.hash) && !gaps)
-      this.findings.problem(placed.number, 'POLICY_UNRECORDED', `no entry before this decision holds the document of policy ${printable(entry.policy.id)}`);
+      this.findings.problem(
+        placed.number,
+        'POLICY_UNRECORDED',
+        `no entry before this decision holds the document of policy ${printable(entry.policy.id)}`,
+      );
     if (entry.effect !== 'allow' || entry.mode === 'audit' || entry.would === 'allow') return;
     // In confirm mode the default deny becomes a question, so an approved allow may say `would: deny` there.
     if (entry.approval === undefined || (entry.would === 'deny' && entry.mode === 'enforce'))
-      this.findings.problem(placed.number, 'ALLOW_WITHOUT_APPROVAL', `the call was allowed in mode ${entry.mode}, policy said ${entry.would}`);
+      this.findings.problem(
+        placed.number,
+        'ALLOW_WITHOUT_APPROVAL',
+        `the call was allowed in mode ${entry.mode}, policy said ${entry.would}`,
+      );
   }
 
   announce(placed: Placed, entry: EntryOf<'key'>): void {
@@ -68,7 +84,11 @@ export class Context {
       return;
     }
     if (entry.from > placed.index)
-      this.findings.problem(placed.number, 'KEY_ENTRY_INVALID', `the key is said to sign from size ${entry.from} on, before it is announced`);
+      this.findings.problem(
+        placed.number,
+        'KEY_ENTRY_INVALID',
+        `the key is said to sign from size ${entry.from} on, before it is announced`,
+      );
   }
 
   /** Who signs should be who was announced. A key found in here is never trusted for it: this only tells of a difference. */

@@ -49,6 +49,12 @@ export class History {
     this.calls.unread(index);
   }
 
+  /** A kind that claims nothing about calls. */
+  other(placed: Placed, stamp: Pick<Entry, 'at' | 'writer'>): void {
+    this.counts.others++;
+    this.context.time(placed, stamp.at, stamp.writer);
+  }
+
   /** @param shown - the clear values beside the entry, proven to match. */
   take(placed: Placed, entry: Entry, shown: Sections): void {
     const { counts } = this;

@@ -5,8 +5,9 @@
  * only help to name the place; if the hashes stored beside the bodies give the signed root, they are proven right, and
  * every body that does not fit its own is proven changed.
  */
-import type { Tile } from '../ledger/tiles.ts';
+
 import { leafHash } from '../ledger/merkle.ts';
+import type { Tile } from '../ledger/tiles.ts';
 import type { Findings } from './report.ts';
 import type { LedgerSource } from './source.ts';
 import { fullTiles, GrowingTree } from './tree.ts';
@@ -21,7 +22,6 @@ export interface Claim {
   readonly size: number;
   readonly root: string;
 }
-
 
 export class Integrity {
   private readonly source: LedgerSource;
@@ -72,6 +72,11 @@ export class Integrity {
     this.push(stored ?? NOTHING, stored ?? NOTHING);
   }
 
+  /** What follows will not be read. */
+  incomplete(): void {
+    this.hasGaps = true;
+  }
+
   /** To be asked right when the tree has that size. */
   keepRoot(): void {
     const { size } = this.tree;
@@ -107,7 +112,8 @@ export class Integrity {
     }
     if (verdict === 'stored') {
       for (const index of this.misfits) this.changed(index, 'does not give the leaf hash that the newest checkpoint covers');
-      if (this.misfitCount > this.misfits.length) this.findings.change(0, 'ENTRY_CHANGED', `${this.misfitCount - this.misfits.length} more entries were changed`);
+      if (this.misfitCount > this.misfits.length)
+        this.findings.change(0, 'ENTRY_CHANGED', `${this.misfitCount - this.misfits.length} more entries were changed`);
       return false;
     }
     this.nameSuspects();
@@ -124,7 +130,8 @@ export class Integrity {
       const body = this.source.body(of);
       if (body !== undefined && leafHash(body) !== leaf) this.suspects.add(of);
     }
-    for (const index of [...this.suspects].toSorted((a, b) => a - b)) this.changed(index, 'does not give the leaf hash that is remembered of it');
+    for (const index of [...this.suspects].toSorted((a, b) => a - b))
+      this.changed(index, 'does not give the leaf hash that is remembered of it');
   }
 
   private narrow(newest: Claim, broken: readonly Claim[]): string {
@@ -151,7 +158,8 @@ export class Integrity {
     if (stored !== undefined) this.tiles++;
     if (stored?.hashes === tile.hashes && stored.root === tile.root) return;
     const name = `tile ${tile.level}/${tile.index}`;
-    if (this.badTiles.length < MAX_SUSPECTS) this.badTiles.push(`${name} is ${stored === undefined ? 'missing' : 'not the one the entries give'}`);
+    if (this.badTiles.length < MAX_SUSPECTS)
+      this.badTiles.push(`${name} is ${stored === undefined ? 'missing' : 'not the one the entries give'}`);
     if (tile.level !== 0 || stored?.hashes.length !== tile.hashes.length) return;
     for (let i = 0; i * HASH_CHARS < tile.hashes.length; i++) {
       const hash = tile.hashes.slice(i * HASH_CHARS, (i + 1) * HASH_CHARS);

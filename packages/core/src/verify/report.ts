@@ -1,9 +1,11 @@
-/** What verification found, and the codes it exits with (DESIGN section 11). */
+/** What verification found, and what it exits with. */
+import type { VerifyCode } from './codes.ts';
 
 /** One finding. */
 export interface VerifyProblem {
   /** Number of the entry, from 1; 0 = the ledger as a whole. */
   readonly entry: number;
+  /** One of `VERIFY_CODES`; a later version may have more. */
   readonly code: string;
   readonly message: string;
 }
@@ -81,18 +83,22 @@ export class Findings {
     return this.problemCount;
   }
 
-  problem(entry: number, code: string, message: string): void {
+  get hasChanges(): boolean {
+    return this.changes.length > 0;
+  }
+
+  problem(entry: number, code: VerifyCode, message: string): void {
     this.problemCount++;
     if (this.rest.length < MAX_PROBLEMS) this.rest.push({ entry, code, message });
   }
 
   /** A problem of the bytes themselves: told before all others, since they may follow from it. */
-  change(entry: number, code: string, message: string): void {
+  change(entry: number, code: VerifyCode, message: string): void {
     this.problemCount++;
     if (this.changes.length < MAX_PROBLEMS) this.changes.push({ entry, code, message });
   }
 
-  warn(entry: number, code: string, message: string): void {
+  warn(entry: number, code: VerifyCode, message: string): void {
     this.warningCount++;
     if (this.said.length < MAX_PROBLEMS) this.said.push({ entry, code, message });
   }

@@ -11,7 +11,11 @@ export type ForgetEntry = { readonly kind: 'forget'; readonly entries: readonly 
 
 export type ShapeVerdict =
   | { readonly kind: 'known'; readonly entry: Entry; readonly unknownFields: string | undefined }
-  | { readonly kind: 'forget'; readonly entry: ForgetEntry & Pick<Entry, 'v' | 'id' | 'at' | 'writer'>; readonly unknownFields: string | undefined }
+  | {
+      readonly kind: 'forget';
+      readonly entry: ForgetEntry & Pick<Entry, 'v' | 'id' | 'at' | 'writer'>;
+      readonly unknownFields: string | undefined;
+    }
   /** The stamp is right, the kind is not one this version checks. */
   | { readonly kind: 'unchecked'; readonly name: string; readonly at: number; readonly writer: string }
   | { readonly kind: 'version'; readonly version: string }

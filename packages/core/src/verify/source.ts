@@ -1,5 +1,7 @@
 /** What the verifier reads, whatever container it lies in. All of it was written by somebody who may want to deceive. */
+
 import type { EntryRef } from '../call.ts';
+import type { VerifyCode } from './codes.ts';
 
 /** One entry with what lies beside it. `undefined` = missing, of another type, or larger than any writer of ours makes it. */
 export interface SourceRow {
@@ -13,7 +15,7 @@ export interface SourceRow {
 }
 
 export interface SourceFault {
-  readonly code: string;
+  readonly code: VerifyCode;
   readonly message: string;
 }
 

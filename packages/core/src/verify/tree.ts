@@ -1,6 +1,7 @@
 /** The tree of the entries as they are read: RFC 6962 roots at any size on the way, and the tiles that should be stored. */
-import { type Tile, TILE_WIDTH } from '../ledger/tiles.ts';
+
 import { EMPTY_ROOT, nodeHash } from '../ledger/merkle.ts';
+import { TILE_WIDTH, type Tile } from '../ledger/tiles.ts';
 
 export class GrowingTree {
   #size: number;

@@ -186,6 +186,7 @@ export const ORDINARY: readonly string[] = [
   'def sk_test_helper(): pass  # sklearn sk_live_plot',
   'npm_config_registry=http://localhost npm_package_version npm_lifecycle_event_name_is_long_here_now',
   'eyJ is how base64 of {" starts; eyJhbGciOiJIUzI1NiJ9 alone is a header. a.b.c eyJfoo.bar.baz',
+  `${base64url({ cursor: 12, after: 'bob' })}.${base64url({ page: 2 })}.next`,
   `import { eyJHelper } from './x.js'; obj.prop.method.call().then.catch`,
   'AKIA is a prefix; AKIAIOSFODNN7 is too short; MAKIAVELLI',
   'const AIzaPrefix = "AIza"; hf_model_name_or_path_for_the_tokenizer_x',

@@ -109,7 +109,7 @@ describe('showAnything', () => {
       { a: { b: 'y'.repeat(9000) } },
     ];
     for (const value of values) {
-      for (const limit of [MAX_EXCERPT_CHARS, 32, 33, 34, 35, 100, 1999]) {
+      for (const limit of [MAX_EXCERPT_CHARS, 1999, ...Array.from({ length: 80 }, (_, i) => 32 + i)]) {
         const shown = show(value, limit);
         expect(sizeOf(shown)).toBeLessThanOrEqual(limit);
         expect(shown).toMatch(/… \[cut\]$/);
@@ -149,7 +149,7 @@ describe('showAnything', () => {
   });
 
   it('drops what stands at a raw cut, even when redaction makes it come into sight', () => {
-    const bulk = `https://u:${'p'.repeat(60_000)}@h `;
+    const bulk = `https://u:${'p'.repeat(65_000)}@h `;
     fc.assert(
       fc.property(anySecret, fc.integer({ min: 0, max: 200 }), (found, back) => {
         const text = bulk + ' '.repeat(65_536 - bulk.length - back) + found.text + ' '.repeat(100_000);

@@ -31,6 +31,7 @@ describe('secrets in text', () => {
     ['GET https://a.example/?q=x&token=abc&r=y', 'GET https://a.example/?q=x&token=[redacted:parameter]&r=y'],
     ['curl -H "Authorization: Bearer abcDEF123456" x', 'curl -H "Authorization: Bearer [redacted:authorization]" x'],
     ['https://hooks.slack.com/services/T0/B0/abcdefghijklmnop', 'https://hooks.slack.com/services/[redacted:webhook-url]'],
+    ['amqp://app:p@ss1234@mq.example', 'amqp://app:[redacted:url-password]@mq.example'],
     ['redis://:s3cretpw@cache:6379', 'redis://:[redacted:url-password]@cache:6379'],
     ['https://a.example/cb#access_token=abc&state=1', 'https://a.example/cb#access_token=[redacted:parameter]&state=1'],
   ])('keeps what stands around: %s', (text, expected) => {
@@ -59,6 +60,17 @@ describe('secrets in text', () => {
         expect(shown).not.toContain(secret);
       }),
     );
+  });
+
+  it('keeps secrets apart that stand in, on or behind one another', () => {
+    const first = (kind: string): string => secrets.find((secret) => secret.kind === kind)?.secret ?? '';
+    const [github, key] = [first('github-token'), first('api-key')];
+    expect(redactor.text(`?token=abc.${github}!tail&a=1`)).toBe('?token=[redacted:parameter]&a=1');
+    expect(redactor.text(`https://${github}:x-oauth-basic@github.example`)).toBe(
+      'https://[redacted:github-token]:[redacted:url-password]@github.example',
+    );
+    // Only when the first is replaced does the second stand at the start of a word.
+    expect(redactor.text(`SG.${'aB3'.repeat(7)}.${'xY4z'.repeat(16)}${key}`)).toBe('[redacted:sendgrid-key][redacted:api-key]');
   });
 
   it('is not fooled by a dull run in front of the secret', () => {
@@ -235,6 +247,16 @@ describe('redacting twice equals redacting once', () => {
     );
   });
 
+  it('for a name in a list that is a secret itself', () => {
+    const secret = secretsOf('1').find(({ kind }) => kind === 'github-token')?.secret ?? '';
+    const once = redactor.redact([
+      { name: `password ${secret}`, value: 'plain' },
+      { name: new URL('https://a.example/#token'), value: 'plain' },
+    ]);
+    expect(redactor.redact(once.shown).shown).toEqual(once.shown);
+    expect(JSON.stringify(once.shown)).not.toContain('plain');
+  });
+
   it('even for a value that every replacement brings forth again', () => {
     const stubborn = createRedactor({ values: ['x[redacted:value]', '[redacted:value]y', 'xxxxxx'] });
     for (const input of ['x'.repeat(200), `${'x'.repeat(100)}[redacted:value]${'y'.repeat(100)}`]) {
@@ -372,11 +394,27 @@ describe('adversarial input finishes', () => {
     ],
     ...['a', 'aA', 'a1', '_', '\u0000', '😀', '"', '\\', ' '],
   ];
-  it.each([...new Set(pieces)])('on 4 MB of %j', (piece) => {
-    const text = piece.repeat(Math.floor(4_000_000 / piece.length));
+  it.each([...new Set(pieces)])('on %j', (piece) => {
+    const text = piece.repeat(Math.floor(1_000_000 / piece.length));
     const once = redactor.text(text);
     expect(once.length).toBeGreaterThan(0);
-    redactor.redact({ [text.slice(0, 500_000)]: text.slice(0, 500_000) });
+    redactor.redact({ [text.slice(0, 100_000)]: text.slice(0, 100_000) });
+  });
+
+  it.each(['sk-', 'eyJ', '-----BEGIN ', 'eyJ.', '-----BEGIN PRIVATE KEY-----', '://', '=', 'Bearer '])('on 4 MB of %j', (piece) => {
+    expect(redactor.text(piece.repeat(Math.floor(4_000_000 / piece.length))).length).toBeGreaterThan(0);
+  });
+
+  it('on many findings under a long name', () => {
+    const list = Array.from({ length: 5000 }, () => ({ password: 'hunter22' }));
+    const { findings } = redactor.redact({ ['k'.repeat(1_000_000)]: list });
+    for (const { pointer } of findings) expect(pointer.length).toBeLessThanOrEqual(256);
+  });
+
+  it('on a value deeper than any captured one', () => {
+    let deep: unknown = 1;
+    for (let i = 0; i < 100_000; i++) deep = [deep];
+    expect(JSON.stringify(redactor.redact(deep).shown)).toContain('[too deep]');
   });
 
   it('on a pair of triggers', () => {

@@ -2,7 +2,7 @@ import { fork } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it } from 'vitest';
 import { parseEntry } from '../../src/ledger/body.ts';
 import type { Entry } from '../../src/ledger/entry.ts';
 import { verifyLedger } from '../../src/sqlite/index.ts';
@@ -18,6 +18,11 @@ interface Worker {
   kill(): void;
 }
 
+const children: ReturnType<typeof fork>[] = [];
+afterEach(() => {
+  for (const child of children.splice(0)) child.kill('SIGKILL');
+});
+
 function startWorker(path: string, effects: string, session: string, calls?: number): Worker {
   const child = fork(
     WORKER,
@@ -27,6 +32,7 @@ function startWorker(path: string, effects: string, session: string, calls?: num
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     },
   );
+  children.push(child);
   const exited = new Promise<void>((done) => child.once('exit', () => done()));
   const ready = new Promise<void>((done, fail) => {
     child.once('message', () => done());

@@ -59,9 +59,9 @@ export const SECRET_PARAMETER: Detector = {
   kind: 'parameter',
   triggers: ['='],
   look(text, at): Sighting | undefined {
-    const name = nameBefore(text, at, '.[]');
+    const { name, before } = nameAndBefore(text, at);
     if (name === '') return undefined;
-    const place = placeOf(name, text.charAt(at - name.length - 1));
+    const place = placeOf(name, before);
     if (place === undefined || !(isSecretName(name) || (place === 'query' && SIGNATURES.has(name.toLowerCase())))) return undefined;
     const start = place === 'query' || !/["']/.test(text.charAt(at + 1)) ? at + 1 : at + 2;
     const end = runEnd(VALUE_STOP, text, placeholderEnd(text, start));
@@ -74,10 +74,17 @@ const VALUE_STOP = /[\s&#"'<>;,`()\]}\\|]/g;
 /** Presigned URLs: whoever has the signature has the object. */
 const SIGNATURES: ReadonlySet<string> = new Set(['sig', 'signature', 'x-amz-signature', 'x-goog-signature']);
 
+function nameAndBefore(text: string, at: number): { readonly name: string; readonly before: string } {
+  const name = nameBefore(text, at, '.[]');
+  const before = text.charAt(at - name.length - 1);
+  // A literal `\n` in escaped text: its letter is no part of the name.
+  return before === '\\' && /^[nrt]/.test(name) ? { name: name.slice(1), before: '\n' } : { name, before };
+}
+
 function placeOf(name: string, before: string): 'query' | 'assignment' | undefined {
   if (before === '?' || before === '&' || before === '#') return 'query';
   if (name.startsWith('--') || before === ';' || before === '') return 'assignment';
-  return /[\s"'`]/.test(before) && /^[A-Z][A-Z0-9_]*$/.test(name) ? 'assignment' : undefined;
+  return !/[$@:/]/.test(before) && /^[A-Z][A-Z0-9_]*$/.test(name) ? 'assignment' : undefined;
 }
 
 function isCode(value: string, next: string): boolean {

@@ -1,0 +1,143 @@
+import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { generateKey } from '@countersign/core';
+import Database from 'better-sqlite3';
+import { describe, expect, it } from 'vitest';
+import { calls, folder, json, project, run } from '../harness.ts';
+
+const LEDGER = '.countersign/ledger.db';
+const KEY = '.countersign/ledger.key.pub';
+
+async function filled(): Promise<string> {
+  const cwd = await project();
+  await calls(cwd, [{ tool: 'read_file' }, { tool: 'delete_file' }, {}]);
+  return cwd;
+}
+
+/** Changes the file as somebody who can write it would. */
+function tamper(cwd: string, sql: string): void {
+  const database = new Database(join(cwd, LEDGER));
+  database.exec(`DROP TRIGGER entries_no_update; DROP TRIGGER entries_no_delete; ${sql}`);
+  database.close();
+}
+
+describe('verify', () => {
+  it('says what is proven with a key and a checkpoint kept elsewhere', async () => {
+    const cwd = await filled();
+    const note = (await run(['head'], { cwd })).stdout;
+    writeFileSync(join(cwd, 'head.note'), note);
+    const ran = await run(['verify', LEDGER, '--public-key', KEY, '--against', 'head.note'], { cwd });
+    expect(ran.stdout).toContain('VALID');
+    expect(ran.stdout.match(/^ {2}PROVEN {6}/gm)).toHaveLength(3);
+    expect(ran.stdout).not.toContain('NOT PROVEN');
+    expect(ran.code).toBe(0);
+    expect(ran.stderr).toBe('');
+  });
+
+  it('says as loudly what is not proven, and how to prove it', async () => {
+    const cwd = await filled();
+    const ran = await run(['verify', LEDGER], { cwd });
+    expect(ran.code).toBe(0);
+    expect(ran.stdout).toContain('PROVEN      integrity');
+    expect(ran.stdout).toContain('NOT PROVEN  authorship: whoever could write the file could have made all of it; pass --public-key');
+    expect(ran.stdout).toContain('NOT PROVEN  end: entries may have been cut off at the end; pass --against a checkpoint kept elsewhere');
+    expect((await run(['verify', LEDGER, '--strict'], { cwd })).code).toBe(3);
+  });
+
+  it('has this JSON shape', async () => {
+    const cwd = await filled();
+    const report = json(await run(['verify', LEDGER, '--json'], { cwd }));
+    expect(report).toMatchObject({
+      status: 'valid',
+      format: 'countersign-1',
+      origin: 'countersign.local/bot',
+      integrity: 'intact',
+      authorship: 'unchecked',
+      end: 'unproven',
+      open_decisions: 0,
+      problems: [],
+      problem_count: 0,
+    });
+    for (const field of ['entries', 'root', 'counts', 'forgotten', 'warnings']) expect(report).toHaveProperty(field);
+  });
+
+  it('takes the configured ledger when none is named', async () => {
+    const cwd = await filled();
+    expect((await run(['verify'], { cwd })).stdout).toContain(join(cwd, LEDGER));
+  });
+
+  it('takes a verifier line as well as a file with one', async () => {
+    const cwd = await filled();
+    const vkey = readFileSync(join(cwd, KEY), 'utf8').trim();
+    expect(json(await run(['verify', LEDGER, '--public-key', vkey, '--json'], { cwd }))['authorship']).toBe('proven');
+  });
+
+  it('fails under another key', async () => {
+    const cwd = await filled();
+    const { vkey } = generateKey('countersign.local/bot');
+    const ran = await run(['verify', LEDGER, '--public-key', vkey], { cwd });
+    expect(ran.code).toBe(1);
+    expect(ran.stdout).toContain('INVALID');
+    expect(ran.stdout).toContain('FAILED      authorship');
+  });
+
+  it('finds a changed entry and a cut tail', async () => {
+    const cwd = await filled();
+    const note = (await run(['head'], { cwd })).stdout;
+    writeFileSync(join(cwd, 'head.note'), note);
+    copyFileSync(join(cwd, LEDGER), join(cwd, 'cut.db'));
+    tamper(cwd, `UPDATE entries SET body = replace(body, 'read_file', 'list_file') WHERE body LIKE '%read_file%'`);
+    const changed = await run(['verify', LEDGER], { cwd });
+    expect(changed.code).toBe(1);
+    expect(changed.stdout).toContain('FAILED      integrity');
+    expect(changed.stdout).toMatch(/problems: \d+\n {2}problem {2}/);
+  });
+
+  it('contradicts a checkpoint of another log', async () => {
+    const [cwd, other] = [await filled(), await filled()];
+    writeFileSync(join(cwd, 'other.note'), (await run(['head'], { cwd: other })).stdout);
+    const ran = await run(['verify', LEDGER, '--against', 'other.note', '--json'], { cwd });
+    expect(ran.code).toBe(1);
+    expect(json(ran)).toMatchObject({ status: 'invalid', end: 'contradicted' });
+  });
+
+  it('escapes what the ledger holds', async () => {
+    const cwd = await filled();
+    tamper(cwd, `UPDATE meta SET value = char(27) || '[2J' || char(8238) WHERE key = 'origin'`);
+    const ran = await run(['verify', LEDGER], { cwd, tty: true, env: { NO_COLOR: '1' } });
+    expect(ran.stdout.replaceAll('\n', '')).not.toMatch(/[\p{Cc}\p{Cf}]/u);
+  });
+
+  it('colours and moves a bar on a terminal only', async () => {
+    const cwd = await filled();
+    const shown = await run(['verify', LEDGER], { cwd, tty: true });
+    expect(shown.stdout).toContain('\u001b[32mVALID\u001b[0m');
+    const piped = await run(['verify', LEDGER], { cwd });
+    expect(piped.stdout + piped.stderr).not.toContain('\u001b');
+    const plain = await run(['verify', LEDGER], { cwd, tty: true, env: { NO_COLOR: '1' } });
+    expect(plain.stdout).not.toContain('\u001b');
+  });
+
+  it.each([
+    [['verify', 'nowhere.db'], 4],
+    [['verify', 'countersign.yaml'], 4],
+    [['verify', LEDGER, '--public-key', 'nonsense'], 2],
+    [['verify', LEDGER, '--public-key', 'countersign.yaml'], 2],
+    [['verify', LEDGER, '--against', 'nowhere'], 4],
+    [['verify', LEDGER, '--against', 'countersign.yaml'], 1],
+    [['verify', LEDGER, '--expect-size', '1e3'], 2],
+    [['verify', LEDGER, '--expect-size', '99999999999999999999'], 2],
+    [['verify', LEDGER, '--expect-head', 'xyz'], 2],
+    [['verify', LEDGER, '--config', 'nowhere.yaml'], 4],
+  ])('%j exits with %d', async (argv, code) => {
+    const cwd = await filled();
+    expect((await run(argv, { cwd })).code).toBe(code);
+  });
+
+  it('without ledger and configuration says what to do', async () => {
+    const ran = await run(['verify'], { cwd: folder() });
+    expect(ran.code).toBe(4);
+    expect(ran.stderr).toContain('[CONFIG_NOT_FOUND]');
+    expect(ran.stderr).toContain('countersign init');
+  });
+});

@@ -1,0 +1,153 @@
+import { readFileSync } from 'node:fs';
+import { Writable } from 'node:stream';
+import { describe, expect, it } from 'vitest';
+import { COMMANDS } from '../src/commands/index.ts';
+import { EXIT } from '../src/exit-codes.ts';
+import { folder, json, run } from './harness.ts';
+
+const VERSION: unknown = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version;
+
+describe('the surface', () => {
+  it('has these exit codes', () => {
+    expect(EXIT).toEqual({ OK: 0, FAILED: 1, USAGE: 2, NOT_PROVEN: 3, CANNOT_READ: 4 });
+  });
+
+  it('has these commands and options', () => {
+    const surface = COMMANDS.map(({ name, options, positionals }) => [
+      name,
+      ...positionals.map((word) => (word.required ? `<${word.name}>` : `[${word.name}]`)),
+      ...options.map((option) => `--${option.name}${option.kind === 'switch' ? '' : option.kind === 'texts' ? '=*' : '='}`),
+    ]);
+    expect(surface).toEqual([
+      ['init', '--agent=', '--force'],
+      ['doctor'],
+      ['proxy', '--server=', '--agent='],
+      ['approvals list', '--state='],
+      ['approvals show', '<id>'],
+      ['approvals approve', '<id>', '--key=', '--as=', '--passphrase-file=', '--message='],
+      ['approvals deny', '<id>', '--key=', '--as=', '--passphrase-file=', '--message='],
+      ['verify', '[ledger]', '--public-key=*', '--against=', '--expect-size=', '--expect-head=', '--strict'],
+      ['head', '[ledger]'],
+      ['export', '[ledger]', '--format=', '--output=', '--force', '--no-openings'],
+      ['keygen', '--out=', '--name=', '--passphrase-file='],
+    ]);
+  });
+});
+
+describe('help', () => {
+  it('lists everything', async () => {
+    const ran = await run(['--help']);
+    expect(ran.code).toBe(0);
+    await expect(ran.stdout).toMatchFileSnapshot('golden/help.txt');
+    expect(ran.stderr).toBe('');
+    expect((await run(['help'])).stdout).toBe(ran.stdout);
+    expect((await run(['-h'])).stdout).toBe(ran.stdout);
+  });
+
+  it.each(COMMANDS.map(({ name }) => name))('explains %s with an example, within 100 columns', async (name) => {
+    const ran = await run([...name.split(' '), '--help']);
+    expect(ran.code).toBe(0);
+    expect(ran.stdout).toContain('example:\n  countersign');
+    for (const option of ['--json', '--config FILE', '--help']) expect(ran.stdout).toContain(option);
+    await expect(ran.stdout).toMatchFileSnapshot(`golden/help-${name.replace(' ', '-')}.txt`);
+    expect((await run(['help', ...name.split(' ')])).stdout).toBe(ran.stdout);
+    expect(Math.max(...ran.stdout.split('\n').map((line) => line.length))).toBeLessThanOrEqual(100);
+  });
+
+  it('without any word shows the overview and is a usage error', async () => {
+    const ran = await run([]);
+    expect(ran.code).toBe(2);
+    expect(ran.stdout).toContain('commands:');
+  });
+});
+
+describe('--version', () => {
+  it('prints the version of the package', async () => {
+    expect(await run(['--version'])).toEqual({ code: 0, stdout: `${String(VERSION)}\n`, stderr: '' });
+    expect(json(await run(['--version', '--json']))).toEqual({ version: VERSION });
+  });
+});
+
+const WRONG: readonly (readonly [readonly string[], string])[] = [
+  [['verifi'], 'unknown command "verifi", did you mean "verify"?'],
+  [['constructor'], 'unknown command "constructor"'],
+  [['__proto__'], 'unknown command "__proto__"'],
+  [['approvals'], 'approvals needs a verb'],
+  [['approvals', 'lst'], 'unknown command "approvals lst", did you mean "list"?'],
+  [['--vresion'], 'unknown option "--vresion"'],
+  [['verify', '--pubic-key', 'k'], 'unknown option "--pubic-key", did you mean "--public-key"?'],
+  [['verify', '--__proto__', 'k'], 'unknown option "--__proto__"'],
+  [['verify', '-x'], 'unknown option "-x"'],
+  [['verify', 'a', 'b'], 'verify: unexpected argument "b"'],
+  [['verify', '--public-key'], '--public-key needs a value'],
+  [['verify', '--public-key='], '--public-key needs a value'],
+  [['verify', '--public-key', '--strict'], '--public-key needs a value'],
+  [['verify', '--strict=yes'], '--strict takes no value'],
+  [['verify', '--against', 'a', '--against', 'b'], '--against may be given once'],
+  [['approvals', 'show'], 'approvals show needs <id>'],
+  [['approvals', 'approve', '--as', 'x'], 'approvals approve needs <id>'],
+  [['proxy'], 'proxy needs a command after `--`'],
+  [['proxy', '--'], 'proxy needs a command after `--`'],
+  [['proxy', 'npx', 'server'], 'proxy: unexpected argument "npx"'],
+  [['--config'], 'no command'],
+  [['export', '--format', 'xml'], 'unknown format "xml"'],
+];
+
+describe('a wrong command line', () => {
+  it.each(WRONG)('%j is refused with exit 2 and advice', async (argv, message) => {
+    const ran = await run(argv);
+    expect(ran.code).toBe(2);
+    expect(ran.stdout).toBe('');
+    expect(ran.stderr).toContain(`countersign: ${message}`);
+    expect(ran.stderr).toContain(' [USAGE]\n  next: ');
+  });
+
+  it('is a JSON document with --json, and says the same to people', async () => {
+    const ran = await run(['verify', '--pubic-key', 'k', '--json']);
+    expect(ran.code).toBe(2);
+    expect(json(ran)).toEqual({ error: { code: 'USAGE', message: 'unknown option "--pubic-key", did you mean "--public-key"?' } });
+    expect(ran.stderr).toContain('did you mean');
+  });
+
+  it('never puts anything of ours where a protocol belongs', async () => {
+    const ran = await run(['--json', 'proxy', '--servr', 'x', '--', 'node']);
+    expect(ran.code).toBe(2);
+    expect(ran.stdout).toBe('');
+    expect(ran.stderr).toContain('did you mean "--server"?');
+  });
+
+  it('cannot act on the terminal', async () => {
+    const ran = await run(['\u001b[2J\u202e'], { tty: true });
+    expect(ran.code).toBe(2);
+    expect(ran.stderr.replaceAll('\n', '')).not.toMatch(/[\p{Cc}\p{Cf}]/u);
+  });
+});
+
+describe('options before the command', () => {
+  it('count as if they stood behind it', async () => {
+    const cwd = folder();
+    const ran = await run(['--json', '--config', 'other.yaml', 'doctor'], { cwd });
+    expect(ran.stdout).toContain('other.yaml');
+    expect(json(ran)['status']).toBe('fail');
+  });
+});
+
+describe('standard output that fails', () => {
+  const failing = (code: string): Writable =>
+    new Writable({
+      write(_chunk, _encoding, done) {
+        done(Object.assign(new Error(`write ${code}`), { code, syscall: 'write' }));
+      },
+    });
+
+  it('is quiet when the reader has left', async () => {
+    const ran = await run(['--help'], { stdout: failing('EPIPE') });
+    expect(ran).toEqual({ code: 0, stdout: '', stderr: '' });
+  });
+
+  it('is an error when the disk is full', async () => {
+    const ran = await run(['--help'], { stdout: failing('ENOSPC') });
+    expect(ran.code).toBe(4);
+    expect(ran.stderr).toContain('[ENOSPC]');
+  });
+});

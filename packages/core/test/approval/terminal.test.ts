@@ -1,0 +1,254 @@
+import { PassThrough, Writable } from 'node:stream';
+import { describe, expect, it } from 'vitest';
+import { MAX_DETAIL_LINES, MAX_PROMPT_LINES, terminalChannel } from '../../src/approval/terminal.ts';
+import { CountersignError } from '../../src/errors.ts';
+import type { ApprovalAnswer, ApprovalRequest, Approver } from '../../src/interfaces.ts';
+
+const REQUEST: ApprovalRequest = {
+  id: '3f9a1c00000000000000000000000000',
+  callId: 'c0ffee00000000000000000000000000',
+  agent: 'bot',
+  session: 's1',
+  tool: { server: 'shop', name: 'refund' },
+  args: { amount: 700 },
+  reason: 'over 500',
+  rule: 'big-refund',
+  expiresAtMs: Date.UTC(2100, 0, 1),
+};
+
+class Screen extends Writable {
+  text = '';
+  readonly isTTY: boolean;
+  readonly #waiting: { readonly wanted: string; readonly found: () => void }[] = [];
+
+  constructor(isTTY = true) {
+    super();
+    this.isTTY = isTTY;
+  }
+
+  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
+    this.text += chunk.toString();
+    for (const { wanted, found } of this.#waiting) if (this.text.includes(wanted)) found();
+    done();
+  }
+
+  /** Resolves when the text stands on the screen. */
+  shows(wanted: string): Promise<void> {
+    if (this.text.includes(wanted)) return Promise.resolve();
+    return new Promise((found) => this.#waiting.push({ wanted, found }));
+  }
+}
+
+function keyboard(isTTY = true): PassThrough {
+  return Object.assign(new PassThrough(), { isTTY });
+}
+
+interface Given {
+  readonly answer: ApprovalAnswer;
+  readonly approver: Approver;
+}
+
+function terminal(options: { readonly typeAheadMs?: number; readonly refuse?: Error } = {}) {
+  const input = keyboard();
+  const screen = new Screen();
+  const given: Given[] = [];
+  const channel = terminalChannel({ input, output: screen, approver: 'terminal:pat', typeAheadMs: options.typeAheadMs ?? 0 });
+  const ask = (request: Partial<ApprovalRequest> = {}, signal = new AbortController().signal): Promise<void> =>
+    channel.ask(
+      { ...REQUEST, ...request },
+      async (answer, approver) => {
+        given.push({ answer, approver });
+        if (options.refuse !== undefined) throw options.refuse;
+      },
+      signal,
+    );
+  return { input, screen, given, ask };
+}
+
+const PROMPT = '[d] details\n> ';
+
+describe('terminalChannel', () => {
+  it('shows who wants what, and takes a yes', async () => {
+    const { input, screen, given, ask } = terminal();
+    const done = ask();
+    await screen.shows(PROMPT);
+    input.write('y\n');
+    await done;
+    expect(given).toEqual([{ answer: { decision: 'approve' }, approver: { id: 'terminal:pat', method: 'terminal' } }]);
+    for (const text of [
+      'approval 3f9a1c00: may bot call shop/refund?',
+      'session  s1',
+      'rule     big-refund',
+      'reason   over 500',
+      '"amount": 700',
+      'at 2100-01-01T00:00:00.000Z',
+    ]) {
+      expect(screen.text).toContain(text);
+    }
+    expect(screen.text).toContain('approved\n');
+  });
+
+  it('takes a no, with words for the agent', async () => {
+    const { input, screen, given, ask } = terminal();
+    const done = ask();
+    await screen.shows(PROMPT);
+    input.write('n  too   expensive\n');
+    await done;
+    expect(given[0]?.answer).toEqual({ decision: 'deny', message: 'too expensive' });
+  });
+
+  it.each(['', 'yes please', 'Y maybe', 'ok', 'approve', 'true', '1', '\u001b[A'])(
+    'takes %j for no answer and asks again',
+    async (typed) => {
+      const { input, screen, given, ask } = terminal();
+      const done = ask();
+      await screen.shows(PROMPT);
+      input.write(`${typed}\n`);
+      await screen.shows(`${PROMPT}[y]`);
+      expect(given).toEqual([]);
+      input.write('n\n');
+      await done;
+      expect(given).toHaveLength(1);
+      expect(given[0]?.answer.decision).toBe('deny');
+    },
+  );
+
+  it('ignores what was typed before the question was shown', async () => {
+    const { input, screen, given, ask } = terminal({ typeAheadMs: 3_600_000 });
+    const stop = new AbortController();
+    const done = ask({}, stop.signal);
+    await screen.shows(PROMPT);
+    input.write('y\n');
+    await screen.shows('ignored: typed before the question was shown');
+    stop.abort();
+    await done;
+    expect(given).toEqual([]);
+  });
+
+  it('says how much of the arguments it did not show, and shows them on request', async () => {
+    const { input, screen, ask } = terminal();
+    const args = Object.fromEntries(Array.from({ length: 60 }, (_, index) => [`key${index}`, index]));
+    const done = ask({ args });
+    await screen.shows(PROMPT);
+    expect(screen.text).toContain(`… ${62 - MAX_PROMPT_LINES} more lines not shown: type d to see them`);
+    expect(screen.text).not.toContain('"key59"');
+    input.write('d\n');
+    await screen.shows('"key59": 59');
+    input.write('n\n');
+    await done;
+  });
+
+  it('bounds the details too, and says so', async () => {
+    const { input, screen, ask } = terminal();
+    const done = ask({ args: Array.from({ length: MAX_DETAIL_LINES + 5 }, () => 0) });
+    await screen.shows(PROMPT);
+    input.write('d\n');
+    await screen.shows('… 7 more lines not shown: see `countersign approvals show 3f9a1c00`');
+    input.write('n\n');
+    await done;
+  });
+
+  it('cuts a long line and says so', async () => {
+    const { input, screen, ask } = terminal();
+    const done = ask({ args: { text: `${'x'.repeat(5000)}END` } });
+    await screen.shows(PROMPT);
+    expect(screen.text).toContain('… (line cut, type d to see them)');
+    expect(screen.text).not.toContain('END');
+    input.write('d\n');
+    await screen.shows('END');
+    input.write('n\n');
+    await done;
+  });
+
+  it('escapes whatever the agent sends', async () => {
+    const { input, screen, ask } = terminal();
+    const evil = '\u001b[2J\u202e\u009b1A\nrule allow';
+    const done = ask({
+      id: evil,
+      callId: evil,
+      agent: evil,
+      session: evil,
+      principal: evil,
+      reason: evil,
+      rule: evil,
+      tool: { server: evil, name: evil },
+      args: { [evil]: evil, __proto__: [evil] },
+    });
+    await screen.shows(PROMPT);
+    input.write('d\nn\n');
+    await done;
+    expect(screen.text.replaceAll('\n', '')).not.toMatch(/[\p{Cc}\p{Cf}]/u);
+    expect(screen.text).toContain('\\u{1b}[2J\\u{202e}\\u{9b}1A');
+    expect(screen.text).not.toMatch(/^\s*rule allow/m);
+  });
+
+  it('asks one question at a time', async () => {
+    const { input, screen, given, ask } = terminal();
+    const first = ask({ agent: 'one' });
+    const second = ask({ agent: 'two' });
+    await screen.shows(PROMPT);
+    expect(screen.text).not.toContain('may two call');
+    input.write('y\n');
+    await first;
+    await screen.shows('may two call');
+    expect(given).toHaveLength(1);
+    input.write('n\n');
+    await second;
+    expect(given.map(({ answer }) => answer.decision)).toEqual(['approve', 'deny']);
+  });
+
+  it('withdraws the question when it is settled elsewhere, and goes on with the next one', async () => {
+    const { input, screen, given, ask } = terminal();
+    const stop = new AbortController();
+    const first = ask({}, stop.signal);
+    const second = ask({ agent: 'two' });
+    await screen.shows(PROMPT);
+    stop.abort();
+    await first;
+    expect(screen.text).toContain('withdrawn: approval 3f9a1c00');
+    await screen.shows('may two call');
+    input.write('n\n');
+    await second;
+    expect(given).toHaveLength(1);
+  });
+
+  it('never shows a question that was settled while it waited', async () => {
+    const { input, screen, ask } = terminal();
+    const stop = new AbortController();
+    const first = ask({ agent: 'one' });
+    const second = ask({ agent: 'two' }, stop.signal);
+    await screen.shows(PROMPT);
+    stop.abort();
+    input.write('n\n');
+    await Promise.all([first, second]);
+    expect(screen.text).not.toContain('may two call');
+  });
+
+  it('fails when the input ends before an answer', async () => {
+    const { input, screen, given, ask } = terminal();
+    const done = ask();
+    await screen.shows(PROMPT);
+    input.end();
+    await expect(done).rejects.toThrow(CountersignError);
+    expect(given).toEqual([]);
+  });
+
+  it.each([
+    ['input', keyboard(false), new Screen()],
+    ['output', keyboard(), new Screen(false)],
+  ])('fails when the %s is no terminal', async (_, input, output) => {
+    const channel = terminalChannel({ input, output });
+    await expect(channel.ask(REQUEST, async () => {}, new AbortController().signal)).rejects.toThrow('needs a terminal');
+    expect(output.text).toBe('');
+  });
+
+  it('says when the answer was not taken, and has not failed: others may still answer', async () => {
+    const { input, screen, ask } = terminal({ refuse: new CountersignError('APPROVER_REFUSED', 'not among the\u001b[2J approvers') });
+    const done = ask();
+    await screen.shows(PROMPT);
+    input.write('y\n');
+    await expect(done).resolves.toBeUndefined();
+    expect(screen.text).toContain('not answered: not among the\\u{1b}[2J approvers');
+    expect(screen.text).not.toContain('approved\n');
+  });
+});

@@ -1,0 +1,166 @@
+import { execFileSync } from 'node:child_process';
+import { chmodSync, copyFileSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import Sqlite from 'better-sqlite3';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { exitCodeOf, verifyLedger } from '../../src/sqlite/index.ts';
+import { LEDGER_VKEY, openLedger, tempDirectory } from '../fixtures/ledger.ts';
+import { edited, tampered } from './forge.ts';
+import { APPROVERS, call, guardOn, writeScenario } from './scenario.ts';
+
+const OPTIONS = { publicKeys: [LEDGER_VKEY], approvers: APPROVERS };
+
+let path: string;
+beforeAll(async () => {
+  path = (await writeScenario()).path;
+});
+
+describe('what is no ledger is unreadable', () => {
+  const made =
+    (write: (file: string) => void): (() => string) =>
+    () => {
+      const file = join(tempDirectory(), 'file.db');
+      write(file);
+      return file;
+    };
+  it.each<[string, () => string, string]>([
+    ['nothing', () => join(tempDirectory(), 'none.db'), 'LEDGER_NOT_FOUND'],
+    ['a directory', () => tempDirectory(), 'LEDGER_UNREADABLE'],
+    ['an empty file', made((file) => writeFileSync(file, '')), 'LEDGER_UNREADABLE'],
+    ['a text', made((file) => writeFileSync(file, '{"v":1}\n'.repeat(1000))), 'LEDGER_UNREADABLE'],
+    ['a link to nothing', made((file) => symlinkSync('/nonexistent/ledger', file)), 'LEDGER_NOT_FOUND'],
+    ['a named pipe', made((file) => execFileSync('mkfifo', [file])), 'LEDGER_UNREADABLE'],
+    [
+      'another database',
+      made((file) => new Sqlite(file).exec('CREATE TABLE entries (seq INTEGER PRIMARY KEY, body TEXT)').close()),
+      'LEDGER_UNREADABLE',
+    ],
+    ['half a ledger', made((file) => writeFileSync(file, readFileSync(path).subarray(0, 4096))), 'LEDGER_UNREADABLE'],
+    ['a later version', () => tampered(path, (database) => database.pragma('user_version = 2')), 'LEDGER_VERSION'],
+    ['a ledger without its entries', () => edited(path, 'DROP TABLE entries'), 'LEDGER_UNREADABLE'],
+  ])('%s', async (_name, file, code) => {
+    const report = await verifyLedger(file(), OPTIONS);
+    expect(report).toMatchObject({ status: 'unreadable', integrity: 'unknown', entries: 0, problems: [{ entry: 0, code }] });
+    expect(exitCodeOf(report)).toBe(4);
+  });
+});
+
+describe('a schema that is not ours', () => {
+  it.each<[string, string]>([
+    ['a view in place of the entries', 'ALTER TABLE entries RENAME TO real; CREATE VIEW entries AS SELECT * FROM real'],
+    [
+      'a view that never ends',
+      'DROP TABLE openings; CREATE VIEW openings AS WITH RECURSIVE n(seq) AS (SELECT 0 UNION ALL SELECT seq + 1 FROM n) SELECT seq, 1 AS key, 2 AS sections FROM n',
+    ],
+    ['an index that could answer for the entries', 'CREATE INDEX other ON entries (seq, leaf, body)'],
+    ['a column more', 'ALTER TABLE entries ADD COLUMN extra TEXT'],
+    ['loose types', 'DROP TABLE checkpoints; CREATE TABLE checkpoints (size, note, keep)'],
+  ])('is not read: %s', async (_name, sql) => {
+    expect(await verifyLedger(edited(path, sql), OPTIONS)).toMatchObject({
+      status: 'unreadable',
+      problems: [{ code: 'LEDGER_UNREADABLE' }],
+    });
+  });
+
+  it('does not get by with a lie about what an object belongs to', async () => {
+    const changed = tampered(path, (database) => {
+      database.exec('CREATE INDEX other ON entries (seq, leaf, body)');
+      database.unsafeMode();
+      database.pragma('writable_schema = 1');
+      database.exec(`UPDATE sqlite_schema SET type = 'view', tbl_name = 'nothing' WHERE name = 'other'`);
+    });
+    expect(await verifyLedger(changed, OPTIONS)).toMatchObject({ status: 'unreadable' });
+  });
+
+  it.each<[string, string]>([
+    ['a trigger', 'CREATE TRIGGER own AFTER INSERT ON entries BEGIN DELETE FROM openings; END'],
+    ['a view', 'CREATE VIEW own AS SELECT * FROM entries'],
+    ['a table', 'CREATE TABLE own (a)'],
+    ['a changed table of rows', 'ALTER TABLE calls ADD COLUMN extra TEXT'],
+    ['a missing table of rows', 'DROP TABLE marks'],
+    ['a missing index', 'DROP INDEX calls_open'],
+  ])('is told and not run: %s', async (_name, sql) => {
+    const report = await verifyLedger(edited(path, sql), OPTIONS);
+    expect(report).toMatchObject({ status: 'invalid', integrity: 'intact', authorship: 'proven', problems: [{ code: 'SCHEMA_DIFFERS' }] });
+  });
+
+  it('misses a guard against accidents', async () => {
+    expect(await verifyLedger(edited(path, 'DROP TRIGGER entries_no_update'), OPTIONS)).toMatchObject({
+      status: 'invalid',
+      problems: [{ code: 'SCHEMA_DIFFERS' }],
+    });
+  });
+
+  it('names another format', async () => {
+    const changed = tampered(path, (database) => database.exec(`UPDATE meta SET value = 'countersign-9' WHERE key = 'format'`));
+    expect(await verifyLedger(changed, OPTIONS)).toMatchObject({ status: 'invalid', problems: [{ code: 'FORMAT_UNKNOWN' }] });
+  });
+});
+
+it('no changed byte of the file makes verification throw or hang', async () => {
+  const bytes = readFileSync(path);
+  const file = join(tempDirectory(), 'flipped.db');
+  const seen = new Set<string>();
+  for (let at = 0; at < bytes.length; at += at < 200 ? 3 : 997) {
+    const flipped = Buffer.from(bytes);
+    flipped[at] = (flipped[at] as number) ^ 0xff;
+    writeFileSync(file, flipped);
+    seen.add((await verifyLedger(file, OPTIONS)).status);
+  }
+  expect([...seen].toSorted()).toEqual(['invalid', 'unreadable', 'valid']);
+});
+
+describe('where SQLite cannot write beside the file', () => {
+  const NOBODY = 65_534;
+  const index = fileURLToPath(new URL('../../src/sqlite/index.ts', import.meta.url));
+
+  /** Verifies in a process that may not write to the folder: root may write everywhere, so it becomes nobody. */
+  function verifyReadOnly(file: string): { status: string } {
+    const script = `import { verifyLedger } from ${JSON.stringify(index)}; console.log(JSON.stringify(await verifyLedger(process.argv[1])))`;
+    const isRoot = process.getuid?.() === 0;
+    chmodSync(dirname(dirname(file)), 0o755);
+    chmodSync(file, 0o644);
+    chmodSync(dirname(file), 0o555);
+    const args = ['--no-warnings', '--conditions=@countersign/source', '--input-type=module', '-e', script, file];
+    const output = execFileSync(process.execPath, args, { encoding: 'utf8', ...(isRoot && { uid: NOBODY, gid: NOBODY }) });
+    return JSON.parse(output) as { status: string };
+  }
+
+  it.skipIf(process.platform === 'win32')('a ledger is verified all the same, and nothing is written', () => {
+    const folder = join(tempDirectory(), 'read-only');
+    mkdirSync(folder);
+    const file = join(folder, 'ledger.db');
+    copyFileSync(path, file);
+    expect(verifyReadOnly(file)).toMatchObject({ status: 'valid', integrity: 'intact' });
+    expect(readdirSync(folder)).toEqual(['ledger.db']);
+  });
+
+  it.skipIf(process.platform === 'win32')('a write-ahead log is read along', async () => {
+    const live = join(tempDirectory(), 'live.db');
+    const store = openLedger(live);
+    await guardOn(store).run(call('read'), () => 'ok');
+    const folder = join(tempDirectory(), 'read-only');
+    mkdirSync(folder);
+    for (const end of ['', '-wal']) copyFileSync(`${live}${end}`, join(folder, `ledger.db${end}`));
+    await store.close();
+    chmodSync(join(folder, 'ledger.db-wal'), 0o644);
+    expect(verifyReadOnly(join(folder, 'ledger.db'))).toMatchObject({ status: 'valid', open_decisions: 1 });
+    expect(readdirSync(folder)).toEqual(['ledger.db', 'ledger.db-wal']);
+  });
+});
+
+it('a write-ahead log that was left behind is read, and stays as it is', async () => {
+  const live = join(tempDirectory(), 'live.db');
+  const store = openLedger(live);
+  const guard = guardOn(store);
+  await guard.run(call('read'), () => 'ok');
+  const crashed = join(tempDirectory(), 'crashed.db');
+  for (const end of ['', '-wal']) copyFileSync(`${live}${end}`, `${crashed}${end}`);
+  await guard.close();
+  await store.close();
+  const before = readFileSync(`${crashed}-wal`);
+  expect(await verifyLedger(crashed, OPTIONS)).toMatchObject({ status: 'valid', integrity: 'intact', open_decisions: 1 });
+  expect(readFileSync(`${crashed}-wal`).equals(before)).toBe(true);
+  expect(readdirSync(dirname(crashed))).toContain('crashed.db-wal');
+});

@@ -1,0 +1,37 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect, it } from 'vitest';
+
+/** Stands for the reader's own model. */
+const model = `import { modelAsking } from ${JSON.stringify(new URL('./chat.ts', import.meta.url).href)};
+export const model = modelAsking({ toolName: 'read', input: {} }, { toolName: 'erase', input: {} });
+`;
+
+it('runs the program of the README', () => {
+  const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
+  const program = /```ts\n(.*?)```/s.exec(readme)?.[1] ?? '';
+  expect(
+    program
+      .trim()
+      .split('\n')
+      .filter((line) => line !== '').length,
+  ).toBeLessThanOrEqual(15);
+  const directory = mkdtempSync(join(tmpdir(), 'countersign-readme-'));
+  try {
+    symlinkSync(fileURLToPath(new URL('../../../node_modules', import.meta.url)), join(directory, 'node_modules'));
+    writeFileSync(join(directory, 'package.json'), '{"type":"module"}');
+    writeFileSync(join(directory, 'program.ts'), program);
+    writeFileSync(join(directory, 'model.ts'), model);
+    const env = { ...process.env, COUNTERSIGN_STATE_DIR: join(directory, 'state') };
+    const command = ['--conditions=@countersign/source', 'program.ts'];
+    const output = execFileSync(process.execPath, command, { cwd: directory, env, encoding: 'utf8' });
+    expect(output).toContain('"value": "in stock"');
+    expect(output).toContain('"reason": "call refused');
+    expect(output).not.toContain('gone');
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+});
