@@ -1,7 +1,8 @@
 /** What is decided and recorded in the benches: one ordinary call, neither tiny nor large. */
-import type { DecisionBody, Opening } from '../packages/core/src/ledger/entry.ts';
+
 import { newOrderedId } from '../packages/core/src/ledger/body.ts';
 import { commitSection, newOpeningKey } from '../packages/core/src/ledger/commitment.ts';
+import type { DecisionBody, Opening } from '../packages/core/src/ledger/entry.ts';
 import type { DecideUnit } from '../packages/core/src/store.ts';
 
 export const AGENT = 'bench-agent';
@@ -36,5 +37,11 @@ export const DECISION: DecisionBody = {
 
 /** A decision nobody made before: entry, opening and call row, as `authorize` commits it. */
 export function decideUnit(): DecideUnit {
-  return { kind: 'decide', body: { ...DECISION, call: newOrderedId(Date.now()) }, opening, call: { match: 'd'.repeat(64) }, sessionVersion: 0 };
+  return {
+    kind: 'decide',
+    body: { ...DECISION, call: newOrderedId(Date.now()) },
+    opening,
+    call: { match: 'd'.repeat(64) },
+    sessionVersion: 0,
+  };
 }

@@ -41,7 +41,8 @@ export function rawTable(): RawTable {
   const database = new Sqlite(freshPath('raw.db'));
   database.pragma('journal_mode = WAL');
   database.pragma('synchronous = FULL');
-  if (database.pragma('synchronous', { simple: true }) !== 2) throw new Error('the raw table is not durable: nothing can be compared with it');
+  if (database.pragma('synchronous', { simple: true }) !== 2)
+    throw new Error('the raw table is not durable: nothing can be compared with it');
   database.exec('CREATE TABLE entries (seq INTEGER PRIMARY KEY, body TEXT NOT NULL) STRICT');
   const insert = database.prepare<[string]>('INSERT INTO entries (body) VALUES (?)');
   return { database, insert: (body) => void insert.run(body) };

@@ -37,7 +37,11 @@ export const guardClaims: readonly Claim[] = [
   { name: inMemory, measure: async () => atMost(inMemory, await guardedOverNeeded(), 2) },
 ];
 
-const POLICY = rulePolicy({ id: 'bench', version: '1', rules: [{ id: 'reports', tools: [`${TOOL.server}/${TOOL.name}`], effect: 'allow' }] });
+const POLICY = rulePolicy({
+  id: 'bench',
+  version: '1',
+  rules: [{ id: 'reports', tools: [`${TOOL.server}/${TOOL.name}`], effect: 'allow' }],
+});
 
 const BUDGETS = [
   budgetFrom({ id: 'calls', per: 'agent', limit: 1_000_000, window: '1h' }),
@@ -97,7 +101,16 @@ function neededWork(store: ReturnType<typeof memoryStore>): () => string {
     const { exact, value } = captureArguments(ARGS);
     const match = callMatch({ agent: AGENT, session: SESSION, principal: undefined, tool: TOOL, exact }, (text) => store.mac(text));
     const { shown, findings } = redactor.redact(value);
-    const input: PolicyInput = { tool: TOOL, args: shown, findings, agent: AGENT, session, mode: 'enforce', atMs: stamp.atMs, raw: () => value };
+    const input: PolicyInput = {
+      tool: TOOL,
+      args: shown,
+      findings,
+      agent: AGENT,
+      session,
+      mode: 'enforce',
+      atMs: stamp.atMs,
+      raw: () => value,
+    };
     const verdict = POLICY.evaluate(input);
     if (!('effect' in verdict) || verdict.effect !== 'allow') throw new Error('the bench rule does not allow the bench call');
 

@@ -15,7 +15,11 @@ for (const { name, prints } of EXAMPLES) {
   const folder = mkdtempSync(join(tmpdir(), `countersign-example-`));
   const file = fileURLToPath(new URL(`./${name}/run.ts`, import.meta.url));
   const env = { ...process.env, COUNTERSIGN_STATE_DIR: join(folder, 'state') };
-  const { status, stdout, stderr } = spawnSync(process.execPath, ['--conditions=@countersign/source', '--no-warnings', file], { cwd: folder, env, encoding: 'utf8' });
+  const { status, stdout, stderr } = spawnSync(process.execPath, ['--conditions=@countersign/source', '--no-warnings', file], {
+    cwd: folder,
+    env,
+    encoding: 'utf8',
+  });
   const ok = status === 0 && (prints === undefined || stdout.trimEnd() === prints.join('\n'));
   console.log(`${ok ? 'ok    ' : 'FAILED'} ${name}`);
   if (!ok) {

@@ -2,8 +2,8 @@
 // before the Node of this project (a devDependency) is there. `npm install` and not `npm ci`: a registry mirror that
 // lacks other platforms' binaries makes `npm ci` stop over optional packages nobody here needs.
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -25,7 +25,8 @@ if (!isInstalled()) {
   if (status !== 0) fail(`npm install failed${error ? `: ${error.message}` : ''}: run it by hand in ${root} to see why`);
   mkdirSync(dirname(marker), { recursive: true });
   writeFileSync(marker, wanted);
-  if (!existsSync(nodeBinary())) fail('the node package did not put its binary in place: are install scripts allowed for it (`allowScripts`)?');
+  if (!existsSync(nodeBinary()))
+    fail('the node package did not put its binary in place: are install scripts allowed for it (`allowScripts`)?');
 }
 
 function isInstalled() {

@@ -8,7 +8,7 @@ import { instant, span } from '../time.ts';
 
 export const approvalsShow: Command = {
   name: 'approvals show',
-  summary: 'show one approval: what would run, why it was asked, what an answer binds',
+  summary: 'show one approval: what would run, why, and what an answer binds',
   positionals: [{ name: 'id', required: true }],
   options: [],
   notes: ['The first 6 digits of the id are enough. Exit 1 when the stored approval differs from the ledger.'],

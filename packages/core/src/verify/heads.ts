@@ -39,7 +39,6 @@ function signatureOf(note: string, signatures: readonly NoteSignature[], vkeys: 
 
 /** A claim about the log that came from outside it. */
 export interface ExpectedHead {
-  readonly from: 'against' | 'expect';
   /** Absent: of all entries. */
   readonly size: number | undefined;
   readonly root: string | undefined;
@@ -51,7 +50,7 @@ export function expectedHead(size: number | undefined, root: string | undefined)
   if (size !== undefined && (!Number.isSafeInteger(size) || size < 0)) throw invalid('the expected size must be a whole number, 0 or more');
   const hex = root === undefined || isHash(root) ? root : decodeBase64(root)?.toString('hex');
   if (root !== undefined && !isHash(hex)) throw invalid('the expected head must be a tree root: 64 hex digits or its base64');
-  return { from: 'expect', size, root: hex };
+  return { size, root: hex };
 }
 
 function invalid(what: string): CountersignError {

@@ -5,6 +5,7 @@ import { Approvals } from './approvals.ts';
 import { Budgets } from './budgets.ts';
 import { Calls } from './calls.ts';
 import { Context } from './context.ts';
+import type { ReadCheckpoint } from './heads.ts';
 import type { Placed } from './placed.ts';
 import type { Findings, VerifyCounts } from './report.ts';
 
@@ -12,20 +13,9 @@ type Sections = { readonly [section: string]: Json };
 type Counts = { -readonly [Name in keyof VerifyCounts]: number };
 
 export class History {
-  readonly counts: Counts = {
-    decisions: 0,
-    allowed: 0,
-    refused: 0,
-    asked: 0,
-    approvals: 0,
-    outcomes: 0,
-    sessions: 0,
-    policies: 0,
-    recoveries: 0,
-    others: 0,
-  };
-  readonly approvals: Approvals;
-  readonly context: Context;
+  readonly counts: Counts = noCounts();
+  private readonly approvals: Approvals;
+  private readonly context: Context;
   private readonly calls: Calls;
   private readonly budgets: Budgets;
   /** Something before could not be read: what seems to be missing may be there. */
@@ -41,6 +31,11 @@ export class History {
 
   get openDecisions(): number {
     return this.calls.openDecisions;
+  }
+
+  /** Answers by key whose signature nobody could check. */
+  get uncheckedAnswers(): number {
+    return this.approvals.unchecked;
   }
 
   /** An entry that cannot be relied upon; it is reported elsewhere. */
@@ -85,6 +80,12 @@ export class History {
     }
   }
 
+  /** @param head - the newest checkpoint, when the entries are what it covers. */
+  finish(head: Pick<ReadCheckpoint, 'signatures'> | undefined): void {
+    this.approvals.finish();
+    this.context.finish(head?.signatures ?? []);
+  }
+
   private decision(placed: Placed, entry: Extract<Entry, { readonly kind: 'decision' }>, shown: Sections): void {
     const { counts, gaps } = this;
     counts.decisions++;
@@ -102,4 +103,19 @@ export class History {
         counts.refused++;
     }
   }
+}
+
+export function noCounts(): Counts {
+  return {
+    decisions: 0,
+    allowed: 0,
+    refused: 0,
+    asked: 0,
+    approvals: 0,
+    outcomes: 0,
+    sessions: 0,
+    policies: 0,
+    recoveries: 0,
+    others: 0,
+  };
 }

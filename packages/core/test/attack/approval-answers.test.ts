@@ -60,7 +60,9 @@ describe('approvals', () => {
     raw.exec('DROP TRIGGER entries_no_update');
     raw.prepare('UPDATE entries SET body = replace(body, ?, ?) WHERE seq = ?').run(approval, '0'.repeat(32), permit.entry.of);
     raw.exec(`UPDATE approvals SET state = 'approved'`);
-    raw.prepare(`UPDATE calls SET state = 'asked', outcome_of = NULL, outcome_leaf = NULL, status = NULL, bind_key = ?`).run(before.bind_key);
+    raw
+      .prepare(`UPDATE calls SET state = 'asked', outcome_of = NULL, outcome_leaf = NULL, status = NULL, bind_key = ?`)
+      .run(before.bind_key);
     raw.close();
     expect((await guard.authorize(CALL, { approval: 'suspend' })).kind).not.toBe('permit');
   });

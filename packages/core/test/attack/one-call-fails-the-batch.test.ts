@@ -1,7 +1,7 @@
 /** One caller must not fail the callers that share its commit, nor poison the writer for those after it. */
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { allowAll, type Authorization, budgetFrom, createGuard, policyHash, type ToolCall } from '../../src/index.ts';
+import { type Authorization, allowAll, budgetFrom, createGuard, policyHash, type ToolCall } from '../../src/index.ts';
 import type { SqliteStore } from '../../src/sqlite/index.ts';
 import { guardOn, openLedger, tempDirectory } from '../fixtures/ledger.ts';
 

@@ -69,6 +69,7 @@ describe('secrets in text', () => {
     expect(redactor.text(`https://${github}:x-oauth-basic@github.example`)).toBe(
       'https://[redacted:github-token]:[redacted:url-password]@github.example',
     );
+    expect(redactor.text(`Cookie: a=1; b=${github}; last=2\n.`)).toBe('Cookie: [redacted:cookie]\n.');
     // Only when the first is replaced does the second stand at the start of a word.
     expect(redactor.text(`SG.${'aB3'.repeat(7)}.${'xY4z'.repeat(16)}${key}`)).toBe('[redacted:sendgrid-key][redacted:api-key]');
   });

@@ -57,5 +57,5 @@ function isTokenHeader(part: string): boolean {
   if (part.length < MIN_HEADER_CHARS || part.length > MAX_HEADER_CHARS) return false;
   // Not parsed: a million exceptions for a text made to cause them take seconds, and this is as sure.
   const header = Buffer.from(part, 'base64url').toString('latin1').trim();
-  return header.startsWith('{"') && header.endsWith('}') && true;
+  return header.startsWith('{"') && header.endsWith('}') && header.includes('"alg"');
 }

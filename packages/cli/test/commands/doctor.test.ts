@@ -1,0 +1,124 @@
+import { chmodSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { calls, folder, json, project, type Ran, run } from '../harness.ts';
+
+const KEY = '.countersign/ledger.key';
+
+const checksSchema = z.array(
+  z.strictObject({ name: z.string(), status: z.enum(['ok', 'warn', 'fail']), message: z.string(), next: z.string().optional() }),
+);
+
+function checks(ran: Ran): ReadonlyMap<string, z.infer<typeof checksSchema>[number]> {
+  return new Map(checksSchema.parse(json(ran)['checks']).map((check) => [check.name, check]));
+}
+
+describe('doctor', () => {
+  it('looks at these things, in this order', async () => {
+    const cwd = await project();
+    const ran = await run(['doctor', '--json'], { cwd });
+    expect(ran.code).toBe(0);
+    expect(json(ran)['status']).toBe('ok');
+    expect([...checks(ran).keys()]).toEqual([
+      'node',
+      'sqlite',
+      'clock',
+      'config',
+      'key',
+      'ledger',
+      'filesystem',
+      'state',
+      'monitor',
+      'environment',
+    ]);
+    expect(checks(ran).get('sqlite')?.message).toMatch(/^SQLite 3\.\d+\.\d+, journal wal, synchronous 2 after reopening$/);
+    expect(checks(ran).get('monitor')?.message).toContain('coverage L0');
+  });
+
+  it('reads well for people', async () => {
+    const cwd = await project();
+    await calls(cwd, [{ tool: 'read_file' }]);
+    const ran = await run(['doctor'], { cwd });
+    expect(ran.stdout).toMatch(/^ok {4}node {9}Node \d/);
+    expect(ran.stdout).toContain('the newest checkpoint is signed by the configured key');
+    expect(ran.stdout.endsWith('\nReady.\n')).toBe(true);
+    expect(ran.stdout).not.toContain('\u001b');
+  });
+
+  it('warns of audit mode', async () => {
+    const cwd = folder();
+    await run(['init', '--agent', 'a'], { cwd });
+    const ran = await run(['doctor', '--json'], { cwd });
+    expect(ran.code).toBe(0);
+    expect(checks(ran).get('config')).toMatchObject({ status: 'warn', next: expect.stringContaining('mode: enforce') });
+  });
+
+  it.each([
+    ['no configuration', (cwd: string) => rmSync(join(cwd, 'countersign.yaml')), 'config', 'CONFIG_NOT_FOUND'],
+    ['a broken configuration', (cwd: string) => writeFileSync(join(cwd, 'countersign.yaml'), 'versoin: 1'), 'config', 'CONFIG_INVALID'],
+    ['no key', (cwd: string) => rmSync(join(cwd, KEY)), 'key', 'KEY_NOT_FOUND'],
+    ['a key others may read', (cwd: string) => chmodSync(join(cwd, KEY), 0o644), 'key', 'KEY_INVALID'],
+    [
+      'a ledger that is none',
+      (cwd: string) => writeFileSync(join(cwd, '.countersign/ledger.db'), 'x'.repeat(5000)),
+      'ledger',
+      'LEDGER_UNREADABLE',
+    ],
+  ])('fails with %s', async (_, harm, name, code) => {
+    const cwd = await project();
+    harm(cwd);
+    const ran = await run(['doctor', '--json'], { cwd });
+    expect(ran.code).toBe(1);
+    expect(json(ran)['status']).toBe('fail');
+    expect(checks(ran).get(name)).toMatchObject({ status: 'fail', message: expect.stringContaining(`[${code}]`) });
+    expect((await run(['doctor'], { cwd })).stdout).toContain('Something must be put right');
+  });
+
+  it('fails when the ledger was signed by another key', async () => {
+    const cwd = await project();
+    await calls(cwd, [{ tool: 'read_file' }]);
+    rmSync(join(cwd, KEY));
+    rmSync(join(cwd, `${KEY}.pub`));
+    await run(['keygen', '--out', KEY], { cwd });
+    const ran = await run(['doctor', '--json'], { cwd });
+    expect(checks(ran).get('ledger')).toMatchObject({ status: 'fail', message: expect.stringContaining('[CHECKPOINT_INVALID]') });
+  });
+
+  it('fails when the ledger belongs to another origin', async () => {
+    const cwd = await project();
+    await calls(cwd, [{ tool: 'read_file' }]);
+    await run(['init', '--agent', 'other', '--force'], { cwd });
+    const ran = await run(['doctor', '--json'], { cwd });
+    expect(checks(ran).get('ledger')).toMatchObject({
+      status: 'fail',
+      message: expect.stringContaining('belongs to countersign.local/bot'),
+    });
+  });
+
+  it('says which variables are in force, and shows no value it does not know', async () => {
+    const cwd = await project();
+    const env = { COUNTERSIGN_MODE: 'audit', COUNTERSIGN_TOKEN: 'hush-hush' };
+    const ran = await run(['doctor', '--json'], { cwd, env });
+    expect(checks(ran).get('environment')).toMatchObject({ status: 'warn', message: expect.stringContaining('COUNTERSIGN_MODE=audit') });
+    expect(ran.stdout).toContain('COUNTERSIGN_TOKEN');
+    expect(ran.stdout).not.toContain('hush-hush');
+    const auto = await run(['doctor', '--json'], { cwd, env: { COUNTERSIGN_AUTO_APPROVE: '1' } });
+    expect(checks(auto).get('environment')).toMatchObject({
+      status: 'warn',
+      next: expect.stringContaining('unset COUNTERSIGN_AUTO_APPROVE'),
+    });
+  });
+
+  it('fails when the state directory cannot be made', async () => {
+    const cwd = await project();
+    writeFileSync(join(cwd, 'file'), '');
+    const ran = await run(['doctor', '--json'], { cwd, env: { COUNTERSIGN_STATE_DIR: join(cwd, 'file/state') } });
+    expect(checks(ran).get('state')?.status).toBe('fail');
+  });
+
+  it('says that anchors are not published', async () => {
+    const cwd = await project('', (text) => `${text}  anchors: [{ file: ../head.note }]\n`);
+    expect(checks(await run(['doctor', '--json'], { cwd })).get('anchors')?.status).toBe('warn');
+  });
+});

@@ -1,0 +1,106 @@
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { folder, json, project, type Ran, run } from '../harness.ts';
+
+const SERVER = [process.execPath, fileURLToPath(new URL('../fixtures/echo-server.mjs', import.meta.url))];
+
+/** Sends messages, closes the input, and gives what came back by id. */
+async function proxied(
+  cwd: string,
+  argv: readonly string[],
+  messages: readonly object[],
+): Promise<Ran & { readonly answers: ReadonlyMap<unknown, unknown> }> {
+  const stdin = new PassThrough();
+  for (const message of messages) stdin.write(`${JSON.stringify({ jsonrpc: '2.0', ...message })}\n`);
+  stdin.end();
+  const ran = await run(['proxy', ...argv, '--', ...SERVER], { cwd, stdin });
+  const lines = ran.stdout.split('\n').filter((line) => line !== '');
+  // Every line is protocol: it would not parse otherwise.
+  const answers = new Map(lines.map((line) => JSON.parse(line)).map((message) => [message.id, message.result ?? message.error]));
+  return { ...ran, answers };
+}
+
+function call(id: number, name: string, args: object = {}): object {
+  return { id, method: 'tools/call', params: { name, arguments: args } };
+}
+
+describe('proxy', () => {
+  it('runs what the rules allow, refuses the rest, and writes both to the ledger', async () => {
+    const cwd = await project();
+    const { answers, code, stderr } = await proxied(
+      cwd,
+      ['--server', 'files'],
+      [call(1, 'read_file', { path: '/srv/a' }), call(2, 'delete_file')],
+    );
+    expect(code).toBe(0);
+    expect(answers.get(1)).toMatchObject({ content: [{ text: '{"name":"read_file","arguments":{"path":"/srv/a"}}' }] });
+    expect(JSON.stringify(answers.get(2))).toContain('POLICY_DENY_HIGH_RISK');
+    expect(stderr).toContain('guarding files as bot, mode enforce');
+    const report = json(await run(['verify', '--json'], { cwd }));
+    expect(report).toMatchObject({ status: 'valid', counts: { allowed: 1, refused: 1, outcomes: 1 }, open_decisions: 0 });
+  });
+
+  it('leaves what needs a person to `approvals`', async () => {
+    const cwd = await project();
+    const { answers } = await proxied(cwd, ['--server', 'files', '--agent', 'other'], [call(1, 'write_file', { path: '/srv/a' })]);
+    expect(JSON.stringify(answers.get(1))).not.toContain('content":[{"type":"text","text":"{\\"name');
+    const { approvals } = json(await run(['approvals', 'list', '--json'], { cwd }));
+    expect(approvals).toMatchObject([{ agent: 'other', tool: { server: 'files', name: 'write_file' } }]);
+  });
+
+  it('opens no ledger for a client that only looks, and tells the server that it is guarded', async () => {
+    const cwd = await project();
+    const { answers, stderr } = await proxied(cwd, ['--server', 'files'], [{ id: 1, method: 'initialize' }]);
+    expect(answers.get(1)).toEqual({ guarded: '1' });
+    expect(existsSync(join(cwd, '.countersign/ledger.db'))).toBe(false);
+    expect(stderr).toBe('');
+  });
+
+  it('takes the name of the script when no server is named', async () => {
+    const cwd = await project();
+    const { stderr } = await proxied(cwd, [], [call(1, 'read_file')]);
+    expect(stderr).toContain('guarding echo-server as bot');
+  });
+
+  it('refuses calls it cannot record', async () => {
+    const cwd = await project();
+    writeFileSync(join(cwd, '.countersign/ledger.db'), 'no database');
+    const { answers, stderr } = await proxied(cwd, ['--server', 'files'], [call(1, 'read_file')]);
+    expect(JSON.stringify(answers.get(1))).toContain('LEDGER_WRITE_FAILED_DECISION');
+    expect(stderr).toContain('the guard could not be opened');
+  });
+
+  it('ends with the exit code of the server, and 127 when there is none', async () => {
+    const cwd = await project();
+    expect((await run(['proxy', '--server', 'x', '--', process.execPath, '-e', 'process.exit(7)'], { cwd })).code).toBe(7);
+    expect((await run(['proxy', '--server', 'x', '--', join(cwd, 'no-such-server')], { cwd })).code).toBe(127);
+  });
+
+  it.each([
+    [[], '--config=nowhere.yaml', 4, 'CONFIG_NOT_FOUND'],
+    [[], '--server=a/b', 2, 'USAGE'],
+    [[], '--server=..', 2, 'USAGE'],
+    [[], '--server=\u001b[2J', 2, 'USAGE'],
+    [[], '--agent=a b', 1, 'CONFIG_INVALID'],
+  ])('does not start the server with %j %s', async (_, flag, code, name) => {
+    const cwd = await project();
+    const mark = join(cwd, 'started');
+    const ran = await run(
+      ['proxy', '--json', flag, '--', process.execPath, '-e', `require('fs').writeFileSync(${JSON.stringify(mark)}, '')`],
+      { cwd },
+    );
+    expect(ran).toMatchObject({ code, stdout: '' });
+    expect(ran.stderr).toContain(`[${name}]`);
+    expect(ran.stderr.replaceAll('\n', '')).not.toMatch(/[\p{Cc}\p{Cf}]/u);
+    expect(existsSync(mark)).toBe(false);
+  });
+
+  it('without a configuration points to `countersign init`', async () => {
+    const ran = await run(['proxy', '--', 'true'], { cwd: folder() });
+    expect(ran).toMatchObject({ code: 4, stdout: '' });
+    expect(ran.stderr).toContain('countersign init');
+  });
+});

@@ -1,0 +1,109 @@
+/** The checkpoints in a ledger: the newest covers all entries, kept ones agree with them, and somebody signed. */
+import { CountersignError } from '../errors.ts';
+import { type ReadCheckpoint, readCheckpoint } from './heads.ts';
+import type { Claim, Integrity } from './integrity.ts';
+import type { Findings, VerifyReport } from './report.ts';
+import type { LedgerSource, StoredCheckpoint } from './source.ts';
+
+/** Kept checkpoints that do not match and are listed; the newest alone decides. */
+const MAX_BROKEN = 100;
+
+export class Checkpoints {
+  /** Undefined when there is none, or it cannot be read. */
+  readonly newest: ReadCheckpoint | undefined;
+  /** Kept checkpoints that the entries contradict. */
+  readonly broken: Claim[] = [];
+  private readonly source: LedgerSource;
+  private readonly integrity: Integrity;
+  private readonly vkeys: readonly string[];
+  private readonly findings: Findings;
+  private next: StoredCheckpoint | undefined;
+
+  constructor(source: LedgerSource, integrity: Integrity, vkeys: readonly string[], findings: Findings) {
+    this.source = source;
+    this.integrity = integrity;
+    this.vkeys = vkeys;
+    this.findings = findings;
+    const stored = source.newestCheckpoint();
+    this.newest = stored === undefined ? undefined : this.read(stored, 'newest checkpoint');
+    this.next = source.checkpointAfter(-1);
+  }
+
+  /** The tree has grown to a size: compares the checkpoint kept at it, if there is one. */
+  reach(size: number): void {
+    while (this.next !== undefined && this.next.size <= size) {
+      if (this.next.size === size && size !== this.newest?.size) this.compareKept(this.next);
+      this.next = this.source.checkpointAfter(this.next.size);
+    }
+  }
+
+  private compareKept(kept: StoredCheckpoint): void {
+    const checkpoint = this.read(kept, 'kept checkpoint');
+    if (checkpoint === undefined) return;
+    this.integrity.keepRoot();
+    const verdict = this.integrity.compare(checkpoint);
+    if (verdict === 'same' || verdict === 'stored') this.integrity.matched(checkpoint.size);
+    else if (this.broken.length < MAX_BROKEN) this.broken.push(checkpoint);
+    const what = `the checkpoint kept at size ${kept.size}`;
+    if (checkpoint.origin !== this.newest?.origin) this.findings.problem(0, 'ORIGIN_MISMATCH', `${what} is of another log`);
+    if (checkpoint.signature === 'wrong') {
+      this.findings.problem(0, 'SIGNATURE_INVALID', `${what} has a signature that does not verify`);
+    } else if (this.vkeys.length > 0 && checkpoint.signature !== 'trusted') {
+      this.findings.warn(0, 'SIGNATURE_UNKNOWN', `${what} is not signed by a key that was given`);
+    }
+  }
+
+  private read(stored: StoredCheckpoint, what: string): ReadCheckpoint | undefined {
+    const problem = (message: string): undefined => {
+      this.findings.change(0, 'CHECKPOINT_INVALID', `the ${what} (size ${stored.size}) ${message}`);
+    };
+    if (stored.note === undefined) return problem('is not text, or too long');
+    try {
+      const checkpoint = readCheckpoint(stored.note, this.vkeys);
+      return checkpoint.size === stored.size ? checkpoint : problem(`says it has size ${checkpoint.size}`);
+    } catch (error) {
+      if (CountersignError.is(error)) return problem(`is malformed: ${error.message}`);
+      throw error;
+    }
+  }
+
+  /** Once all entries were read: does the newest one cover them all, and no more? */
+  checkCoverage(): void {
+    const { newest, integrity, findings, source } = this;
+    const { size } = integrity;
+    if (newest === undefined) {
+      if (size > 0 && source.newestCheckpoint() === undefined)
+        findings.change(0, 'CHECKPOINT_MISSING', `no checkpoint covers the ${size} entries`);
+      return;
+    }
+    if (source.origin !== undefined && source.origin !== newest.origin)
+      findings.problem(0, 'ORIGIN_MISMATCH', 'the ledger and its newest checkpoint name different origins');
+    const covers = `the newest checkpoint covers ${newest.size} entries`;
+    if (newest.size > size) findings.change(0, 'LEDGER_TRUNCATED', `${covers}: ${newest.size - size} are missing at the end`);
+    if (newest.size < size) findings.change(newest.size + 1, 'ENTRY_NOT_COVERED', `${covers}: ${size - newest.size} were added after it`);
+    // When the newest one does not match either, the changed entry is the news.
+    if (integrity.compare(newest) !== 'same') return;
+    for (const claim of this.broken)
+      findings.change(0, 'CHECKPOINT_FORKED', `the entries do not give the root of the checkpoint kept at size ${claim.size}`);
+  }
+
+  authorship(isIntact: boolean): VerifyReport['authorship'] {
+    const { newest, findings } = this;
+    if (this.vkeys.length === 0) return newest === undefined || newest.signature === 'none' ? 'unsigned' : 'unchecked';
+    if (newest === undefined) return this.integrity.size === 0 ? 'unsigned' : 'failed';
+    switch (newest.signature) {
+      case 'trusted':
+        // A good signature over other entries says nothing about who wrote these.
+        return isIntact ? 'proven' : 'failed';
+      case 'none':
+        findings.problem(0, 'UNSIGNED', 'the newest checkpoint is not signed at all');
+        return 'failed';
+      case 'unknown':
+        findings.problem(0, 'SIGNATURE_UNKNOWN', 'the newest checkpoint is not signed by a key that was given');
+        return 'failed';
+      case 'wrong':
+        findings.problem(0, 'SIGNATURE_INVALID', 'the newest checkpoint has a signature that does not verify');
+        return 'failed';
+    }
+  }
+}

@@ -1,0 +1,48 @@
+import { existsSync, mkdtempSync, realpathSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Client } from '@modelcontextprotocol/sdk/client/index.js';
+import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+
+const server = createRequire(import.meta.url).resolve('@modelcontextprotocol/server-filesystem/dist/index.js');
+const proxy = fileURLToPath(new URL('fixtures/proxy-process.ts', import.meta.url));
+const workspace = realpathSync(mkdtempSync(join(tmpdir(), 'countersign-real-')));
+const notes = join(workspace, 'notes.txt');
+const clients: Client[] = [];
+
+async function connect(args: readonly string[]): Promise<Client> {
+  const client = new Client({ name: 'test', version: '1.0.0' });
+  await client.connect(new StdioClientTransport({ command: process.execPath, args: [...args], stderr: 'ignore' }));
+  clients.push(client);
+  return client;
+}
+
+let direct: Client;
+let proxied: Client;
+beforeAll(async () => {
+  writeFileSync(notes, 'hello');
+  direct = await connect([server, workspace]);
+  proxied = await connect(['--conditions=@countersign/source', '--no-warnings', proxy, process.execPath, server, workspace]);
+});
+afterAll(async () => {
+  for (const client of clients) await client.close();
+});
+
+it('the real filesystem server looks the same through the proxy', async () => {
+  expect(proxied.getServerVersion()).toEqual(direct.getServerVersion());
+  expect(proxied.getServerCapabilities()).toEqual(direct.getServerCapabilities());
+  expect(await proxied.listTools()).toEqual(await direct.listTools());
+  const read = { name: 'read_text_file', arguments: { path: notes } };
+  expect(await proxied.callTool(read)).toEqual(await direct.callTool(read));
+  const missing = { name: 'read_text_file', arguments: { path: join(workspace, 'nothing') } };
+  expect(await proxied.callTool(missing)).toEqual(await direct.callTool(missing));
+});
+
+it('a denied call is a tool error for the SDK client, and nothing moves', async () => {
+  const result = await proxied.callTool({ name: 'move_file', arguments: { source: notes, destination: `${notes}.moved` } });
+  expect(result).toMatchObject({ isError: true, _meta: { 'countersign/reasonCode': 'POLICY_DENY_HIGH_RISK' } });
+  expect(existsSync(notes)).toBe(true);
+});
