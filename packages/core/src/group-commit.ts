@@ -37,6 +37,7 @@ const SPINS_BEFORE_TIMER = 64;
 
 interface Item {
   readonly unit: Unit;
+  readonly lazy: boolean;
   readonly deadline: number;
   readonly resolve: (committed: Committed) => void;
   readonly reject: (error: unknown) => void;
@@ -55,6 +56,7 @@ export class GroupCommit {
   private queue: Item[] = [];
   private scheduled = false;
   private lazyTimer: NodeJS.Timeout | undefined;
+  /** Units of the last batch that somebody waited for. */
   private lastBatch = 1;
   private busyTries = 0;
   private closed = false;
@@ -74,8 +76,9 @@ export class GroupCommit {
       );
     }
     return new Promise((resolve, reject) => {
-      this.queue.push({ unit, deadline: performance.now() + this.deadlineMs, resolve, reject });
-      if (options.lazy === true) this.lazyTimer ??= setTimeout(() => this.flush(), LAZY_MS);
+      const lazy = options.lazy === true;
+      this.queue.push({ unit, lazy, deadline: performance.now() + this.deadlineMs, resolve, reject });
+      if (lazy) this.lazyTimer ??= setTimeout(() => this.flush(), LAZY_MS);
       else this.schedule();
     });
   }
@@ -134,7 +137,8 @@ export class GroupCommit {
     if (results === 'busy') return this.retryLater(batch);
 
     this.busyTries = 0;
-    this.lastBatch = batch.length;
+    // Outcomes that ride along are no crowd: whoever calls alone would wait a turn of the loop for nothing.
+    this.lastBatch = batch.reduce((count, item) => (item.lazy ? count : count + 1), 0);
     for (const [i, item] of batch.entries()) item.resolve(results[i] as Committed);
     if (this.queue.length > 0) this.schedule();
   }

@@ -134,8 +134,20 @@ export function signNote(text: string, signers: readonly Signer[]): string {
   return note;
 }
 
+/** Parsed once per signer: it hashes the key, and a ledger signs each commit. */
+const keysOfSigners = new WeakMap<Signer, { readonly vkey: string; readonly key: VerifierKey }>();
+
+function keyOf(signer: Signer): VerifierKey {
+  const { vkey } = signer;
+  const known = keysOfSigners.get(signer);
+  if (known?.vkey === vkey) return known.key;
+  const key = parseVerifierKey(vkey);
+  keysOfSigners.set(signer, { vkey, key });
+  return key;
+}
+
 function signatureLine(signer: Signer, message: Uint8Array): string {
-  const key = parseVerifierKey(signer.vkey);
+  const key = keyOf(signer);
   if (key.type !== TYPE_ED25519) throw invalid('a signer is not of type Ed25519 (1)');
   const signature = signer.sign(message);
   if (signature.length !== ED25519_SIGNATURE_BYTES) throw invalid(`a signer gave ${signature.length} bytes instead of 64`);

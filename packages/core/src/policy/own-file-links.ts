@@ -53,14 +53,19 @@ function isSameFile(one: Stats, other: Stats | undefined): boolean {
 
 /** Real path of a file, or of its folder plus its name when only the folder exists. */
 export function realPath(path: string): string | undefined {
+  const own = existingPath(path);
+  if (own !== undefined) return own;
+  const folder = existingPath(dirname(path));
+  return folder === undefined ? undefined : join(folder, basename(path));
+}
+
+function existingPath(path: string): string | undefined {
+  // Arguments often name paths that do not exist here: asking first costs a fraction of the error it saves.
+  if (statsOf(path) === undefined) return undefined;
   try {
     return realpathSync.native(path);
   } catch {
-    try {
-      return join(realpathSync.native(dirname(path)), basename(path));
-    } catch {
-      return undefined;
-    }
+    return undefined;
   }
 }
 

@@ -1,5 +1,5 @@
 /** Opening the database file so that a commit means "on disk", and noticing when the file is no longer the one we opened. */
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, statSync } from 'node:fs';
+import { type BigIntStats, closeSync, existsSync, fsyncSync, mkdirSync, openSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import Sqlite, { type Database } from 'better-sqlite3';
 import { CountersignError } from '../errors.ts';
@@ -31,7 +31,7 @@ export function openForWriting(path: string, create: boolean): OpenedFile {
     database = new Sqlite(file, { timeout: 0, fileMustExist: true });
     makeDurable(database, file);
     const opened = identity(file);
-    if (before === undefined || opened !== before) throw replaced(file);
+    if (opened === undefined || !isSame(before, opened)) throw replaced(file);
     return { database, checkIdentity: identityCheck(file, opened) };
   } catch (cause) {
     database?.close();
@@ -116,21 +116,27 @@ export function isBusy(error: unknown): boolean {
   return typeof code === 'string' && (code.startsWith('SQLITE_BUSY') || code.startsWith('SQLITE_LOCKED'));
 }
 
-function identityCheck(file: string, opened: string): () => void {
+function identityCheck(file: string, opened: Identity): () => void {
   const wal = `${file}-wal`;
-  let walOpened: string | undefined;
+  let walOpened: Identity | undefined;
   return () => {
-    if (identity(file) !== opened) throw replaced(file);
+    if (!isSame(identity(file), opened)) throw replaced(file);
     const now = identity(wal);
     walOpened ??= now;
     // While a connection is open SQLite never removes the WAL: a missing or other one means somebody did.
-    if (now === undefined || now !== walOpened) throw replaced(wal);
+    if (!isSame(now, walOpened)) throw replaced(wal);
   };
 }
 
-function identity(file: string): string | undefined {
-  const stat = statSync(file, { bigint: true, throwIfNoEntry: false });
-  return stat === undefined ? undefined : `${stat.dev}:${stat.ino}`;
+/** BigInts: inode numbers of some file systems exceed 2^53. */
+type Identity = Pick<BigIntStats, 'dev' | 'ino'>;
+
+function identity(file: string): Identity | undefined {
+  return statSync(file, { bigint: true, throwIfNoEntry: false });
+}
+
+function isSame(one: Identity | undefined, other: Identity | undefined): boolean {
+  return one !== undefined && other !== undefined && one.ino === other.ino && one.dev === other.dev;
 }
 
 function replaced(file: string): CountersignError {

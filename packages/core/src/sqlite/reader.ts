@@ -1,4 +1,6 @@
 /** Reading a ledger without writing a byte: for export, head, the list of approvals, and other tools. */
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
 import type { Database } from 'better-sqlite3';
 import type { ApprovalRecord } from '../commit.ts';
 import { CountersignError } from '../errors.ts';
@@ -13,6 +15,7 @@ import { Leases, liveWriterPids } from './leases.ts';
 import { Log } from './log.ts';
 import { Rows } from './rows.ts';
 import { checkSchema, expectedSchema } from './schema.ts';
+import { removeReaderFiles } from './source.ts';
 
 export const MAX_APPROVALS_READ = 10_000;
 
@@ -51,17 +54,24 @@ export interface LedgerReader {
  * @throws {CountersignError} `LEDGER_NOT_FOUND`, `LEDGER_UNREADABLE`, `LEDGER_VERSION`; the same from the methods.
  */
 export function readLedger(path: string): LedgerReader {
-  const database = openForReading(path);
-  const readable = <T>(read: () => T): T => reading(path, read);
+  const file = resolve(path);
+  const wasClosed = !existsSync(`${file}-wal`) && !existsSync(`${file}-shm`);
+  const database = openForReading(file);
+  const readable = <T>(read: () => T): T => reading(file, read);
+  const close = (): void => {
+    database.close();
+    // A reader's empty files would keep a guard of another user from opening its own ledger.
+    if (wasClosed) removeReaderFiles(file);
+  };
   try {
     return readable(() => {
       database.exec('BEGIN');
       checkSchema(database);
       checkTables(database);
-      return new Reader(database, readable);
+      return new Reader(database, readable, close);
     });
   } catch (error) {
-    database.close();
+    close();
     throw error;
   }
 }
@@ -90,10 +100,12 @@ class Reader implements LedgerReader {
   readonly origin: string;
   readonly #database: Database;
   readonly #readable: <T>(read: () => T) => T;
+  readonly #close: () => void;
   readonly #statements: ReturnType<typeof prepare>;
   readonly #rows: Rows;
 
-  constructor(database: Database, readable: <T>(read: () => T) => T) {
+  constructor(database: Database, readable: <T>(read: () => T) => T, close: () => void) {
+    this.#close = close;
     this.#database = database;
     this.#readable = readable;
     this.#statements = prepare(database);
@@ -146,7 +158,7 @@ class Reader implements LedgerReader {
   }
 
   close(): void {
-    this.#database.close();
+    this.#close();
   }
 
   #view(row: ApprovalRecord): ApprovalView {

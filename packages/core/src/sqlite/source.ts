@@ -110,7 +110,7 @@ function beginSnapshot(database: Database): void {
  * A reader of a cleanly closed WAL database leaves an empty -wal and a -shm behind, owned by whoever verified: a guard of
  * another user could then not open its own ledger. The last connection that may write removes them, under SQLite's locks.
  */
-function removeReaderFiles(file: string): void {
+export function removeReaderFiles(file: string): void {
   // A journal would be rolled back into the file.
   if (existsSync(`${file}-journal`) || (statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ?? 1) > 0) return;
   try {

@@ -12,13 +12,14 @@ it('after one failed COMMIT the writer comes back', async () => {
   const { database } = store['open'];
   const exec = database.exec.bind(database);
   let failed = false;
-  vi.spyOn(database, 'exec').mockImplementation((sql: string) => {
+  const failingExec = (sql: string): unknown => {
     if (sql === 'COMMIT' && !failed) {
       failed = true;
       throw Object.assign(new Error('database or disk is full'), { code: 'SQLITE_FULL' });
     }
     return exec(sql);
-  });
+  };
+  Object.defineProperty(database, 'exec', { value: failingExec });
   expect((await attempt()).kind).toBe('refusal');
   expect(failed).toBe(true);
   // Long enough for every back-off; nothing else is wrong with the file.

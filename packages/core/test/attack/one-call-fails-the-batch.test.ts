@@ -49,15 +49,25 @@ describe('a hostile call in a batch', () => {
     const tool = {
       get name(): string {
         reads += 1;
+        return reads > 1 ? 'x'.repeat(2_000_000) : 'read';
+      },
+    };
+    const [hostile, innocent] = await Promise.all([guard.authorize({ tool, args: {} }), guard.authorize(call('read'))]);
+    expect(outcome(innocent)).toBe('permit');
+    expect(hostile.kind).toBeDefined();
+  });
+
+  it('a call that cannot be read is a refusal, not a throw', async () => {
+    const guard = guardOn(store);
+    let reads = 0;
+    const tool = {
+      get name(): string {
+        reads += 1;
         return reads > 1 ? '\ud800' : 'read';
       },
     };
-    const [hostile, innocent] = await Promise.all([
-      guard.authorize({ tool, args: {} }).catch((error: unknown) => error),
-      guard.authorize(call('read')),
-    ]);
-    expect(outcome(innocent)).toBe('permit');
-    expect(hostile).toBeDefined();
+    const decided = new Promise<Authorization>((resolve) => resolve(guard.authorize({ tool, args: {} })));
+    expect((await decided).kind).toBe('refusal');
   });
 
   it('a policy document that is too large once escaped is refused when the guard is made', () => {

@@ -45,11 +45,7 @@ const rich = fc.letrec((tie) => ({
     fc.uint8Array({ maxLength: 3 }).map((bytes) => Buffer.from(bytes)),
     fc.uint8Array({ maxLength: 3 }).map((bytes) => new Uint8Array(bytes).buffer),
     fc.array(tie('value'), { maxLength: 4 }),
-    fc.dictionary(
-      fc.oneof(awkward, fc.constantFrom('a', 'b')).filter((key) => key !== '__proto__'),
-      tie('value'),
-      { maxKeys: 4 },
-    ),
+    fc.dictionary(fc.oneof(awkward, fc.constantFrom('a', 'b')), tie('value'), { maxKeys: 4 }),
     fc.array(fc.tuple(tie('value'), tie('value')), { maxLength: 3 }).map((pairs) => new Map(pairs)),
     fc.array(tie('value'), { maxLength: 3 }).map((items) => new Set(items)),
   ),

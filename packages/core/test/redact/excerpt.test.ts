@@ -113,7 +113,7 @@ describe('showAnything', () => {
         const shown = show(value, limit);
         expect(sizeOf(shown)).toBeLessThanOrEqual(limit);
         expect(shown).toMatch(/… \[cut\]$/);
-        expect(String(shown).isWellFormed()).toBe(true);
+        expect(JSON.stringify(shown)).not.toContain('\\ud');
       }
     }
     expect(show('x'.repeat(MAX_EXCERPT_CHARS - 2))).toBe('x'.repeat(MAX_EXCERPT_CHARS - 2));
@@ -163,7 +163,8 @@ describe('showAnything', () => {
 
 describe('errorType', () => {
   class PaymentFailed extends Error {}
-  const secretName = `ghp_${'a1B2c3D4e5'.repeat(4)}`;
+  class SecretlyNamed extends Error {}
+  Object.defineProperty(SecretlyNamed, 'name', { value: `ghp_${'a1B2c3D4e5'.repeat(4)}` });
   it.each<[unknown, string]>([
     [new Error('x'), 'Error'],
     [new RangeError('x'), 'RangeError'],
@@ -171,7 +172,7 @@ describe('errorType', () => {
     [new CountersignError('OPTIONS_INVALID', 'x'), 'CountersignError'],
     [new DOMException('x', 'AbortError'), 'DOMException'],
     [new { 'a b': class extends Error {} }['a b'](), 'Error'],
-    [new { [secretName]: class extends Error {} }[secretName as 'x'](), 'Error'],
+    [new SecretlyNamed('x'), 'Error'],
     [new (class extends Error {})(), 'Error'],
     ['text', 'NonError'],
     [undefined, 'NonError'],

@@ -50,8 +50,8 @@ export function entriesOf(path: string): Loose[] {
 export interface Forgery {
   /** Keep references as they are; default: each is given the new place and hash of what it named. */
   readonly keepReferences?: boolean;
-  /** `none` leaves the ledger unsigned. */
-  readonly pem?: string | 'none';
+  /** The word `none` leaves the ledger unsigned. */
+  readonly pem?: string;
   readonly origin?: string;
   /** Texts in place of entries, by new position. */
   readonly texts?: ReadonlyMap<number, string>;

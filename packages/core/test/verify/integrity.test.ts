@@ -89,6 +89,7 @@ describe('rows', () => {
     ['added at the end', `INSERT INTO entries SELECT seq + 1, leaf, body FROM entries ORDER BY seq DESC LIMIT 1`, 0, 'ENTRY_NOT_COVERED'],
     ['with a body too large', `UPDATE entries SET body = printf('%.*c', 1048577, 'x') WHERE seq = 4`, 5, 'ENTRY_UNREADABLE'],
     ['far apart', 'UPDATE entries SET seq = 9007199254740990 WHERE seq = 58', 59, 'ENTRY_MISSING'],
+    ['too far apart', 'UPDATE entries SET seq = 9007199254740990 WHERE seq = 58', 0, 'READING_STOPPED'],
   ])('%s are noticed', async (_name, sql, entry, code) => {
     const changed = tampered(path, (database) => database.exec(sql));
     const report = await verifyLedger(changed, OPTIONS);
@@ -108,7 +109,8 @@ describe('rows', () => {
       database.prepare('UPDATE entries SET body = ? WHERE seq = 11').run(b);
       database.prepare('UPDATE entries SET body = ? WHERE seq = 23').run(a);
     });
-    await expectBroken(changed, { entry: 12, code: 'ENTRY_CHANGED' }, { entry: 24, code: 'ENTRY_CHANGED' });
+    const report = await expectBroken(changed, { entry: 12, code: 'ENTRY_CHANGED' }, { entry: 24, code: 'ENTRY_CHANGED' });
+    expect(report.problem_count).toBe(2);
   });
 
   it('changed by the hundred are listed up to a limit and counted', async () => {
@@ -174,7 +176,7 @@ describe('what only helps to find an entry', () => {
 });
 
 describe('checkpoints', () => {
-  const { root = '' } = { root: '1'.repeat(64) };
+  const root = '1'.repeat(64);
   const note = (at: number, options = {}): string => noteOf({ size: at, root }, options);
 
   it.each<[string, string, (string | number)[], string]>([
