@@ -74,7 +74,7 @@ export async function authorize(
     return refusal(prepared.callId, failure(error), engine);
   } finally {
     // A watch that reached no permit has nothing to tell.
-    watch?.end();
+    abandonWatch(watch, prepared.callId, engine);
   }
 }
 
@@ -185,6 +185,14 @@ async function commitAllow(
   const { body: recorded, entry, reason } = committed;
   if (recorded.effect === 'allow') return { kind: 'allowed', decision: { ...decision, would: recorded.would }, entry };
   return refusal(call.callId, denial(recorded.reason_code as BuiltInReasonCode, reason), engine, { entry });
+}
+
+function abandonWatch(watch: CallWatch | undefined, callId: string, engine: Engine): void {
+  try {
+    watch?.end();
+  } catch (error) {
+    engine.report(error, { callId, during: 'host monitor' });
+  }
 }
 
 class MonitorFailure extends Error {}

@@ -7,6 +7,7 @@
  * Rows are hints; authority comes from entries. Whoever can edit the file can edit rows, but not the tree without the
  * ledger's key, so asks, answers and earlier uses of an approval are read back from entries proven to be in the tree.
  */
+import { foldApprover } from './approval/approver-name.ts';
 import type { BuiltInReasonCode, EntryRef, OutcomeStatus } from './call.ts';
 import { commitSection, newOpeningKey } from './ledger/commitment.ts';
 import type { ApprovalBody, BudgetCharge, DecisionBody, Entry, EntryBody, Opening } from './ledger/entry.ts';
@@ -51,11 +52,14 @@ export interface Tx {
   append(body: EntryBody, opening?: Opening): EntryRef;
   /** The entry at `ref`, if it is proven to be in the tree (entries of this transaction included). */
   entry(ref: EntryRef): Entry | undefined;
-  /** True when an `allow` decision naming this approval stands after `of`. Reads entries, not rows. */
-  approvalUsedSince(of: number, approval: string): boolean;
+  /**
+   * Entries after `of` that name this approval, from entries proven to be the tree's, not from rows.
+   * @throws {CountersignError} `LEDGER_CORRUPT` when what is stored since then is not what the tree holds.
+   */
+  entriesAbout(of: number, approval: string): readonly Entry[];
   session(id: string): SessionRecord | undefined;
   putSession(row: SessionRecord): void;
-  callById(id: string): CallRecord | undefined;
+  callById(id: string): (CallRecord & CallRow) | undefined;
   callByKey(key: string): CallRow | undefined;
   putCall(row: CallRecord): void;
   approval(id: string): ApprovalRecord | undefined;
@@ -85,8 +89,12 @@ export function applyUnit(unit: Unit, tx: Tx): Committed {
 function decide(unit: DecideUnit, tx: Tx): Committed {
   const { body } = unit;
   const known = unit.call.key === undefined ? undefined : tx.callByKey(unit.call.key);
-  if (known !== undefined && body.effect !== 'deny' && (known.id !== body.call || known.state !== 'asked'))
-    return { kind: 'repeat', call: known };
+  if (body.effect !== 'deny') {
+    if (known !== undefined && (known.id !== body.call || known.state !== 'asked')) return { kind: 'repeat', call: known };
+    // Two callers may have taken over one suspended call: the second finds it decided.
+    const own = tx.callById(body.call);
+    if (own !== undefined && own.state !== 'asked') return { kind: 'repeat', call: own };
+  }
 
   const session = tx.session(body.session);
   if (unit.sessionVersion !== undefined && (session?.version ?? 0) !== unit.sessionVersion) return { kind: 'stale' };
@@ -157,8 +165,10 @@ function refuse(unit: DecideUnit, tx: Tx, refused: Refused, options: { readonly 
   const entry = tx.append(refused.body, refused.opening);
   const row = tx.callById(refused.body.call);
   if (options.keepAsked !== true && (row === undefined || row.state === 'asked')) {
-    const { bindKey: _gone, ...call } = callRecord(unit, refused.body, entry, 'denied', tx);
-    tx.putCall(call);
+    const { bindKey: _gone, key, ...call } = callRecord(unit, refused.body, entry, 'denied', tx);
+    // The key may belong to a twin that was allowed meanwhile: its row is what keeps the call from running again.
+    const owner = key === undefined ? undefined : tx.callByKey(key);
+    tx.putCall(key === undefined || (owner !== undefined && owner.id !== call.id) ? call : { ...call, key });
   }
   const reason = refused.opening?.sections['reason'];
   return { kind: 'decided', entry, atMs: tx.atMs, body: refused.body, ...(typeof reason === 'string' && { reason }) };
@@ -195,7 +205,10 @@ function objectionToApproval(unit: DecideUnit, use: NonNullable<DecideUnit['use'
   ) {
     return 'APPROVAL_BINDING_MISMATCH';
   }
-  if (tx.approvalUsedSince(row.ask.of, use.approval)) return 'APPROVAL_ALREADY_USED';
+  for (const about of tx.entriesAbout(row.ask.of, use.approval)) {
+    if (about.kind === 'decision' && about.effect === 'allow' && about.approval?.id === use.approval) return 'APPROVAL_ALREADY_USED';
+    if (about.kind === 'approval' && about.answer === 'deny' && about.approval === use.approval) return 'APPROVAL_DENIED';
+  }
   const { expires_at: expiresAt, quorum, approvers } = asked.approval;
   if (expiresAt === undefined || tx.atMs >= expiresAt) return 'APPROVAL_EXPIRED';
   if (asked.binds !== body.binds || asked.policy.hash !== body.policy.hash) return 'APPROVAL_BINDING_MISMATCH';
@@ -208,7 +221,7 @@ function objectionToApproval(unit: DecideUnit, use: NonNullable<DecideUnit['use'
     if (given.at >= expiresAt) return 'APPROVAL_EXPIRED';
     if (given.answer !== 'approve') return 'APPROVAL_DENIED';
     if (approvers !== undefined && !approvers.includes(given.approver.id)) return 'APPROVAL_BINDING_MISMATCH';
-    approvedBy.add(given.approver.id);
+    approvedBy.add(foldApprover(given.approver.id));
   }
   return approvedBy.size >= (quorum ?? 1) ? undefined : 'APPROVAL_BINDING_MISMATCH';
 }
@@ -261,7 +274,7 @@ function answer(unit: AnswerUnit, tx: Tx): Committed {
   if (row.state !== 'pending') return { kind: 'not-answerable', why: 'not-pending', state: row.state };
   if (tx.atMs >= row.expiresAtMs) return { kind: 'not-answerable', why: 'expired', state: 'expired' };
   if (row.approvers !== undefined && !row.approvers.includes(unit.approver.id)) return { kind: 'not-answerable', why: 'approver' };
-  if (row.answers.some((given) => given.approver === unit.approver.id))
+  if (row.answers.some((given) => foldApprover(given.approver) === foldApprover(unit.approver.id)))
     return { kind: 'not-answerable', why: 'not-pending', state: row.state };
 
   const opening = unit.message === undefined ? undefined : { key: newOpeningKey(), sections: { message: unit.message } };

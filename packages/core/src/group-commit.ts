@@ -8,13 +8,15 @@ import { CountersignError } from './errors.ts';
 import type { Committed, Unit } from './store.ts';
 
 /** The part of a store that owns the connection. */
+export type BatchResult = Committed | { readonly kind: 'rejected'; readonly error: unknown };
+
 export interface BatchWriter {
   /**
    * Applies the units in one transaction and makes it durable before returning. `busy`: another process holds the lock
-   * and nothing was done.
+   * and nothing was done. `rejected`: that unit alone cannot be written.
    * @throws anything: no unit of this batch may be relied upon.
    */
-  commitBatch(units: readonly Unit[]): readonly Committed[] | 'busy';
+  commitBatch(units: readonly Unit[]): readonly BatchResult[] | 'busy';
   /** Closes what is broken and opens anew with all checks of a first open. Throws when it cannot. */
   recover(): void;
 }
@@ -124,7 +126,7 @@ export class GroupCommit {
     if (this.broken !== undefined && !this.reopened(this.broken)) return;
 
     const batch = this.queue.splice(0, MAX_BATCH);
-    let results: readonly Committed[] | 'busy';
+    let results: readonly BatchResult[] | 'busy';
     try {
       results = this.writer.commitBatch(batch.map((item) => item.unit));
     } catch (cause) {
@@ -139,7 +141,11 @@ export class GroupCommit {
     this.busyTries = 0;
     // Outcomes that ride along are no crowd: whoever calls alone would wait a turn of the loop for nothing.
     this.lastBatch = batch.reduce((count, item) => (item.lazy ? count : count + 1), 0);
-    for (const [i, item] of batch.entries()) item.resolve(results[i] as Committed);
+    for (const [i, item] of batch.entries()) {
+      const result = results[i] as BatchResult;
+      if (result.kind === 'rejected') item.reject(result.error);
+      else item.resolve(result);
+    }
     if (this.queue.length > 0) this.schedule();
   }
 

@@ -23,9 +23,10 @@ import type { ApprovalAnswer, Approver } from './interfaces.ts';
 import { judge } from './judge.ts';
 import { newId, newOrderedId } from './ledger/body.ts';
 import { composePolicies } from './policy/compose.ts';
+import { policyHash } from './policy/hash.ts';
 import { ownFilesPolicy } from './policy/own-files.ts';
 import type { Policy } from './policy/policy.ts';
-import { isName, isUnusable, prepareCall, toolRef } from './prepare.ts';
+import { isName, isRecordable, isUnusable, prepareCall, toolRef } from './prepare.ts';
 import { createRedactor } from './redact/redact.ts';
 import { denial, failure, refusal, refuse, repeatDecision } from './refusal.ts';
 import { RunResults } from './run-results.ts';
@@ -49,8 +50,9 @@ export function createGuard(options: GuardOptions): Guard {
     call: ToolCall,
     fn: (args: unknown, scope: RunScope) => T | Promise<T>,
     options: AuthorizeOptions,
+    costOf?: (args: unknown) => number,
   ): Promise<T> {
-    const prepared = prepareCall(call, engine);
+    const prepared = prepareCall(call, engine, costOf);
     const key = isUnusable(prepared) ? undefined : prepared.key;
     const running = key === undefined ? undefined : results.get(key);
     // The same key is the same call with the same arguments: its one result serves every re-run.
@@ -81,7 +83,7 @@ export function createGuard(options: GuardOptions): Guard {
     get counters() {
       return { ...engine.counts };
     },
-    authorize: (call, options = {}) => authorize(prepareCall(call, engine), options, rules, engine),
+    authorize: async (call, options = {}) => authorize(prepareCall(call, engine), options, rules, engine),
     run: (call, fn, options = {}) => runUnder(rules, call, fn, options),
     tool: (name, fn, options = {}) => guardedTool(name, fn, options, rules, runUnder, engine),
     preview: (call, options = {}) => preview(call, options, rules, engine),
@@ -100,6 +102,7 @@ type RunUnder = <T>(
   call: ToolCall,
   fn: (args: unknown, scope: RunScope) => T | Promise<T>,
   options: AuthorizeOptions,
+  costOf?: (args: unknown) => number,
 ) => Promise<T>;
 
 function guardedTool<Args, Result>(
@@ -111,18 +114,20 @@ function guardedTool<Args, Result>(
   engine: Engine,
 ): (args: Args, call?: Omit<ToolCall, 'tool' | 'args'>) => Promise<Result> {
   const { policy, cost, ttlMs, schema, server } = options;
+  if (ttlMs !== undefined && !(Number.isSafeInteger(ttlMs) && ttlMs > 0)) {
+    throw new CountersignError('OPTIONS_INVALID', `tool ${name}: ttlMs must be whole milliseconds above 0`);
+  }
   const own: Rules = {
     policy: policy === undefined ? rules.policy : checkPolicy(composePolicies([rules.policy, policy])),
     ...(ttlMs !== undefined && { ttlMs }),
   };
   const tool = { name, ...(server !== undefined && { server }) };
   return async (input, call = {}) => {
-    let parsed: { readonly args: Args; readonly cost?: number };
+    let args: Args;
     try {
-      const args = schema === undefined ? input : schema.parse(input);
-      parsed = { args, ...(cost !== undefined && { cost: cost(args) }) };
+      args = schema === undefined ? input : schema.parse(input);
     } catch (error) {
-      const reason = `the arguments do not fit the tool: ${error instanceof Error ? error.message : 'unknown error'}`;
+      const reason = `the arguments do not fit the tool${schemaIssues(error)}`;
       throw new CallRefusedError(
         await recordRefusal(
           { tool, reasonCode: 'ARGUMENTS_INVALID', reason, ...(call.session !== undefined && { session: call.session }) },
@@ -131,8 +136,23 @@ function guardedTool<Args, Result>(
         ),
       );
     }
-    return runUnder(own, { ...call, tool, ...parsed }, (args, scope) => fn(args as Args, scope), {});
+    // The cost is worked out from the copy that will run, not from what the caller still holds.
+    const costOf = cost === undefined ? undefined : (copied: unknown) => cost(copied as Args);
+    return runUnder(own, { ...call, tool, args }, (decided, scope) => fn(decided as Args, scope), {}, costOf);
   };
+}
+
+const MAX_ISSUES_TOLD = 5;
+
+/** Where a schema's own words would quote the value, its codes and paths do not. */
+function schemaIssues(error: unknown): string {
+  const issues: unknown = typeof error === 'object' && error !== null && 'issues' in error ? error.issues : undefined;
+  if (!Array.isArray(issues)) return '';
+  const told = issues.slice(0, MAX_ISSUES_TOLD).flatMap((issue: { readonly path?: unknown; readonly code?: unknown }) => {
+    if (typeof issue?.code !== 'string' || !Array.isArray(issue.path)) return [];
+    return [`${issue.path.map((part) => `/${String(part)}`).join('')} ${issue.code}`];
+  });
+  return told.length === 0 ? '' : `: ${told.join(', ')}`;
 }
 
 /** Grants nothing. Opening the approval early lets a framework show it before it asks to run. */
@@ -159,13 +179,13 @@ async function preview(call: ToolCall, options: { readonly openApproval?: boolea
 }
 
 async function recordRefusal(refused: Parameters<Guard['recordRefusal']>[0], rules: Rules, engine: Engine): Promise<Refusal> {
-  const { tool, session, reasonCode, reason } = refused;
-  const usable =
-    isName(tool.name) && (tool.server === undefined || isName(tool.server)) && (tool.schema === undefined || isName(tool.schema));
+  const { session, reasonCode, reason } = refused;
+  const tool = toolRef(refused.tool);
+  const usable = [tool.name, tool.server, tool.schema].every((name) => name === undefined || isRecordable(name, engine.redactor));
   const call = {
     callId: newOrderedId(engine.store.nowMs()),
-    tool: usable ? toolRef(tool) : { name: '[invalid]' },
-    session: isName(session) ? session : engine.session,
+    tool: usable ? tool : { name: '[invalid]' },
+    session: session !== undefined && isRecordable(session, engine.redactor) ? session : engine.session,
   };
   const decision = {
     effect: 'deny',
@@ -307,7 +327,10 @@ function checkPolicy(policy: Policy): Policy {
   }
   if (policy.version !== undefined && !isName(policy.version))
     throw new CountersignError('OPTIONS_INVALID', `policy ${policy.id}: the version is not a usable name`);
-  if (!policy.document.isWellFormed() || Buffer.byteLength(policy.document) > MAX_POLICY_DOCUMENT_BYTES) {
+  if (policy.hash !== policyHash(policy.document)) {
+    throw new CountersignError('OPTIONS_INVALID', `policy ${policy.id}: the hash is not that of its document (policyHash)`);
+  }
+  if (!policy.document.isWellFormed() || Buffer.byteLength(JSON.stringify(policy.document)) > MAX_POLICY_DOCUMENT_BYTES) {
     throw new CountersignError(
       'OPTIONS_INVALID',
       `policy ${policy.id}: the document exceeds ${MAX_POLICY_DOCUMENT_BYTES} bytes; split the policy`,

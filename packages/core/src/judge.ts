@@ -1,5 +1,5 @@
 /** Steps 2 and 3: what policy says about a call in a session, and what the mode makes of it. Writes nothing. */
-import { type ApprovalTerms, type Decision, type Effect, MAX_REASON_CHARS, type Mode } from './call.ts';
+import { type ApprovalTerms, type Decision, type Effect, type Json, MAX_REASON_CHARS, type Mode } from './call.ts';
 import { evaluatePolicy } from './policy/compose.ts';
 import type { Policy, PolicyInput, PolicyVerdict, SessionFacts } from './policy/policy.ts';
 import type { PreparedCall } from './prepare.ts';
@@ -27,7 +27,8 @@ export async function judge(call: PreparedCall, session: SessionFacts, policy: P
     const reason = 'the session is halted until an operator resumes it';
     return { decision: { effect: 'deny', would: 'deny', reasonCode: 'SESSION_HALTED', reason }, labels: [], terms: {}, input };
   }
-  const own = await evaluatePolicy(deps.ownFiles, input);
+  // Over the private copy, not the shown view: a path must not hide behind a placeholder.
+  const own = await evaluatePolicy(deps.ownFiles, { ...input, args: call.args as Json });
   const verdict = own.effect === 'abstain' ? await evaluatePolicy(policy, input) : own;
   const would: PolicyVerdict = verdict.effect === 'abstain' ? defaultVerdict(policy.default ?? 'deny', verdict) : verdict;
   const effect = enforced(would, verdict.effect === 'abstain', deps.mode);

@@ -31,7 +31,10 @@ export function createPermit(granted: Granted, deps: PermitDeps): Permit {
     decision,
     entry,
     args,
-    within: (fn) => withinCall({ callId, agent: deps.agent, session }, fn),
+    within(fn) {
+      if (settled) throw new CountersignError('PERMIT_ALREADY_SETTLED', `call ${callId} was settled before: a permit runs one call`);
+      return withinCall({ callId, agent: deps.agent, session }, fn);
+    },
     async settle(outcome, options = {}) {
       if (settled) throw new CountersignError('PERMIT_ALREADY_SETTLED', `call ${callId} was settled before: a permit settles once`);
       settled = true;
@@ -76,10 +79,21 @@ function openingOf(outcome: Outcome, redactor: Redactor): Opening | undefined {
 
 function endWatch(watch: CallWatch | undefined, callId: string, deps: PermitDeps): ResourceFigures | undefined {
   try {
-    return watch?.end();
+    return checkedFigures(watch?.end());
   } catch (error) {
     // The call already ran: figures are lost, its outcome is not.
     deps.lost(error, callId);
     return undefined;
   }
+}
+
+/** A monitor is somebody's code too: figures that are no figures must not cost the outcome. */
+function checkedFigures(figures: ResourceFigures | undefined): ResourceFigures | undefined {
+  if (figures === undefined) return undefined;
+  const { cpu_ms, rss_bytes, samples, scope } = figures;
+  const whole = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;
+  if (![cpu_ms ?? 0, rss_bytes ?? 0, samples].every(whole) || (scope !== 'process' && scope !== 'tree')) {
+    throw new CountersignError('ENTRY_INVALID', 'the host monitor gave resource figures that are not whole numbers');
+  }
+  return { ...(cpu_ms !== undefined && { cpu_ms }), ...(rss_bytes !== undefined && { rss_bytes }), samples, scope };
 }

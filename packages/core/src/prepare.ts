@@ -8,6 +8,10 @@ import type { Redactor } from './redact/redact.ts';
 import type { Store } from './store.ts';
 
 export const MAX_NAME_CHARS = 256;
+/** Longest shown view, as JSON. */
+export const MAX_SHOWN_CHARS = 8_388_608;
+/** The redactor makes nothing more than eight times longer. */
+const LARGE_ARGUMENTS_CHARS = MAX_SHOWN_CHARS / 8;
 
 export interface PreparedCall extends KeyedCall {
   readonly callId: string;
@@ -39,42 +43,55 @@ export interface PrepareDeps {
   readonly redactor: Redactor;
 }
 
-export function prepareCall(call: ToolCall, deps: PrepareDeps): PreparedCall | UnusableCall {
+/** @param costOf - works out the cost from the copied arguments, for wrapped tools that declare one. */
+export function prepareCall(call: ToolCall, deps: PrepareDeps, costOf?: (args: unknown) => number): PreparedCall | UnusableCall {
   const callId = newOrderedId(deps.store.nowMs());
-  const session = isName(call.session) ? call.session : deps.session;
-  const unusable = (reasonCode: UnusableCall['reasonCode'], reason: string, tool: ToolRef = { name: '[invalid]' }): UnusableCall => ({
-    callId,
-    tool,
-    session,
-    reasonCode,
-    reason: reason.slice(0, MAX_REASON_CHARS),
-  });
-
-  const bad = badName(call);
-  if (bad !== undefined)
-    return unusable('ARGUMENTS_INVALID', `${bad} must be a string of 1 to ${MAX_NAME_CHARS} characters without control characters`);
-  const tool = toolRef(call.tool);
-  const attempt = call.attempt ?? 1;
-  if (!Number.isSafeInteger(attempt) || attempt < 1) return unusable('ARGUMENTS_INVALID', 'attempt must be a whole number from 1 on', tool);
-  if (call.cost !== undefined && (!Number.isSafeInteger(call.cost) || call.cost < 0)) {
-    return unusable('ARGUMENTS_INVALID', 'cost must be a whole number of micro-units, 0 or more', tool);
+  let names: CallNames | string;
+  let given: unknown;
+  try {
+    // Everything is read once: what was checked is what is used.
+    names = readNames(call, deps);
+    given = call.args;
+  } catch {
+    names = 'the call could not be read';
   }
+  const unusable = (reasonCode: UnusableCall['reasonCode'], reason: string): UnusableCall => {
+    const { tool, session } = typeof names === 'string' ? { tool: { name: '[invalid]' }, session: deps.session } : names;
+    return {
+      callId,
+      tool,
+      session,
+      reasonCode,
+      reason: deps.redactor.text(reason.toWellFormed()).slice(0, MAX_REASON_CHARS).toWellFormed(),
+    };
+  };
+  if (typeof names === 'string') return unusable('ARGUMENTS_INVALID', names);
 
   let captured: ReturnType<typeof captureArguments>;
+  let cost: number | undefined;
   try {
-    captured = captureArguments(call.args);
+    captured = captureArguments(given);
+    cost = costOf === undefined ? names.cost : costOf(captured.value);
   } catch (error) {
-    return unusable('ARGUMENTS_INVALID', CountersignError.is(error) ? error.message : 'the arguments could not be read', tool);
+    return unusable('ARGUMENTS_INVALID', CountersignError.is(error) ? error.message : 'the arguments could not be read');
+  }
+  if (cost !== undefined && !(Number.isSafeInteger(cost) && cost >= 0)) {
+    return unusable('ARGUMENTS_INVALID', 'cost must be a whole number of micro-units, 0 or more');
   }
   let redacted: ReturnType<Redactor['redact']>;
   try {
     redacted = deps.redactor.redact(captured.value);
   } catch {
     // The error may quote what it could not redact.
-    return unusable('REDACTION_FAILED', 'the arguments could not be redacted', tool);
+    return unusable('REDACTION_FAILED', 'the arguments could not be redacted');
+  }
+  // Placeholders may be longer than what they replace. Only large arguments can grow past what an opening holds.
+  if (captured.exact.length > LARGE_ARGUMENTS_CHARS && JSON.stringify(redacted.shown).length > MAX_SHOWN_CHARS) {
+    return unusable('ARGUMENTS_INVALID', `the arguments exceed ${MAX_SHOWN_CHARS} characters once secrets are replaced`);
   }
 
-  const keyed: KeyedCall = { agent: deps.agent, session, principal: call.principal, tool, exact: captured.exact };
+  const { tool, session, principal, id, turn, attempt } = names;
+  const keyed: KeyedCall = { agent: deps.agent, session, principal, tool, exact: captured.exact };
   const mac = (text: string): string => deps.store.mac(text);
   return {
     ...keyed,
@@ -83,10 +100,43 @@ export function prepareCall(call: ToolCall, deps: PrepareDeps): PreparedCall | U
     shown: redacted.shown,
     findings: redacted.findings,
     attempt,
-    cost: call.cost,
-    key: call.id === undefined ? undefined : callKey(keyed, { id: call.id, turn: call.turn, attempt }, mac),
+    cost,
+    key: id === undefined ? undefined : callKey(keyed, { id, turn, attempt }, mac),
     match: callMatch(keyed, mac),
   };
+}
+
+interface CallNames {
+  readonly tool: ToolRef;
+  readonly session: string;
+  readonly principal: string | undefined;
+  readonly id: string | undefined;
+  readonly turn: string | undefined;
+  readonly attempt: number;
+  readonly cost: number | undefined;
+}
+
+/** A copy of everything but the arguments, or what is wrong with it. Names go into every entry, so the ledger must be able to hold them. */
+function readNames(call: ToolCall, deps: PrepareDeps): CallNames | string {
+  const { session = deps.session, principal, id, turn, attempt = 1, cost } = call;
+  const tool = toolRef(call.tool);
+  const named: readonly (readonly [string, unknown])[] = [
+    ['tool name', tool.name],
+    ['server name', tool.server],
+    ['schema digest', tool.schema],
+    ['session', session],
+    ['principal', principal],
+  ];
+  for (const [what, value] of named) {
+    if (value === undefined && what !== 'tool name') continue;
+    if (!isName(value)) return `the ${what} must be a string of 1 to ${MAX_NAME_CHARS} characters without control characters`;
+    // A name stands in the entry itself, where nothing can erase it.
+    if (deps.redactor.text(value) !== value) return `the ${what} looks like a secret`;
+  }
+  if (id !== undefined && !isText(id)) return `the framework id must be a string of 1 to ${MAX_NAME_CHARS} characters`;
+  if (turn !== undefined && !isText(turn)) return `the turn must be a string of 1 to ${MAX_NAME_CHARS} characters`;
+  if (!Number.isSafeInteger(attempt) || attempt < 1) return 'attempt must be a whole number from 1 on';
+  return { tool, session, principal, id, turn, attempt, cost };
 }
 
 export function isUnusable(call: PreparedCall | UnusableCall): call is UnusableCall {
@@ -104,16 +154,9 @@ export function toolRef(tool: ToolRef): ToolRef {
   };
 }
 
-/** Names go into every entry, so they must be strings the ledger can hold: one bad name must not fail a whole batch. */
-function badName(call: ToolCall): string | undefined {
-  if (typeof call.tool !== 'object' || call.tool === null || !isName(call.tool.name)) return 'the tool name';
-  if (call.tool.server !== undefined && !isName(call.tool.server)) return 'the server name';
-  if (call.tool.schema !== undefined && !isName(call.tool.schema)) return 'the schema digest';
-  if (call.session !== undefined && !isName(call.session)) return 'the session';
-  if (call.principal !== undefined && !isName(call.principal)) return 'the principal';
-  if (call.id !== undefined && !isText(call.id)) return 'the framework id';
-  if (call.turn !== undefined && !isText(call.turn)) return 'the turn';
-  return undefined;
+/** A name that may stand in an entry, where nothing can erase it. */
+export function isRecordable(name: unknown, redactor: Pick<Redactor, 'text'>): name is string {
+  return isName(name) && redactor.text(name) === name;
 }
 
 export function isName(value: unknown): value is string {

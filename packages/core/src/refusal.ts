@@ -56,9 +56,11 @@ export function repeatDecision(row: CallRow): Decision {
 /** The decision for an error on the way: closed, and named for what failed. */
 export function failure(error: unknown): Decision {
   if (!CountersignError.is(error)) return denial('INTERNAL_ERROR', 'the guard failed; the call was not run');
-  if (error.code === 'LEDGER_QUEUE_FULL') return denial('LEDGER_QUEUE_FULL', error.message);
-  if (error.code.startsWith('LEDGER_')) return denial('LEDGER_WRITE_FAILED_DECISION', error.message);
-  return denial('INTERNAL_ERROR', error.message);
+  // The agent reads refusals: where the ledger lies and how it failed goes to `onError` instead.
+  if (error.code === 'LEDGER_QUEUE_FULL') return denial('LEDGER_QUEUE_FULL', 'too many calls wait to be recorded: slow down and retry');
+  if (error.code.startsWith('LEDGER_'))
+    return denial('LEDGER_WRITE_FAILED_DECISION', `the decision could not be recorded (${error.code}); the call was not run`);
+  return denial('INTERNAL_ERROR', `the guard failed (${error.code}); the call was not run`);
 }
 
 /** What the store keeps to recognise the call again. */

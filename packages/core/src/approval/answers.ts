@@ -5,6 +5,7 @@ import { parseEntry } from '../ledger/body.ts';
 import type { ApproverIdentity, ApproverMethod } from '../ledger/entry.ts';
 import { isName } from '../prepare.ts';
 import type { ApprovalRow, Store } from '../store.ts';
+import { foldApprover } from './approver-name.ts';
 import { statementOf, verifyStatement } from './statement.ts';
 
 /** Approver names to verifier lines. */
@@ -33,6 +34,9 @@ export function identifyApprover(
   if (!isName(approver.id)) return { refused: 'the approver has no usable name' };
   if (!Object.hasOwn(ASSURANCE, approver.method)) return { refused: `unknown approval method for ${approver.id}` };
   const vkey = keys.get(approver.id);
+  const imitated = vkey === undefined && [...keys.keys()].find((name) => foldApprover(name) === foldApprover(approver.id));
+  if (imitated !== undefined && imitated !== false)
+    return { refused: `this name could be taken for the approver ${imitated}: write it exactly so` };
   if (vkey !== undefined && approver.method !== 'key') return { refused: `${approver.id} answers with a key only` };
   if (approver.method === 'key') {
     if (vkey === undefined) return { refused: `no key is configured for approver ${approver.id}: add it under \`approvers\`` };

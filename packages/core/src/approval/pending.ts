@@ -20,6 +20,7 @@ export interface Asked {
 }
 
 const MAX_QUORUM = 32;
+const MAX_TIMER_MS = 2_147_483_647;
 
 /** Makes the ask durable, then tells the channels. `again`: the session changed, decide anew. */
 export async function openAsk(call: PreparedCall, judgement: Judgement, rules: Rules, engine: Engine): Promise<Asked | Refusal | 'again'> {
@@ -51,7 +52,11 @@ function termsOf(terms: Partial<ApprovalTerms>, rules: Rules, engine: Engine): A
   if (!Number.isSafeInteger(quorum) || quorum < 1 || quorum > MAX_QUORUM) {
     throw new CountersignError('OPTIONS_INVALID', `an approval needs a quorum from 1 to ${MAX_QUORUM}`);
   }
-  return { ttlMs: Math.max(1, Math.min(wanted, engine.maxTtlMs)), quorum, ...(terms.approvers && { approvers: terms.approvers }) };
+  return {
+    ttlMs: Math.max(1, Math.floor(Math.min(wanted, engine.maxTtlMs))),
+    quorum,
+    ...(terms.approvers && { approvers: terms.approvers }),
+  };
 }
 
 /** Prompts are withdrawn when the approval is settled or expires, whoever answered. */
@@ -104,7 +109,12 @@ function hasGivenUp(signal: AbortSignal | undefined): boolean {
 /** @returns true when time ran out. */
 async function untilSettled(id: string, expiresAtMs: number, stop: AbortSignal | undefined, engine: Engine): Promise<boolean> {
   const timeUp = new AbortController();
-  const timer = setTimeout(() => timeUp.abort(), Math.max(0, expiresAtMs - engine.store.nowMs()));
+  let timer: NodeJS.Timeout | undefined;
+  const arm = (leftMs: number): void => {
+    // A timer holds at most about 24.8 days; longer waits take several.
+    timer = setTimeout(() => (leftMs > MAX_TIMER_MS ? arm(leftMs - MAX_TIMER_MS) : timeUp.abort()), Math.min(leftMs, MAX_TIMER_MS));
+  };
+  arm(Math.max(0, expiresAtMs - engine.store.nowMs()));
   try {
     await engine.store.approvalSettled(id, stop === undefined ? timeUp.signal : AbortSignal.any([timeUp.signal, stop]));
     return timeUp.signal.aborted;

@@ -107,11 +107,16 @@ export class TileTree {
 
   /** Root this log had when it held `size` leaves. */
   rootAt(size: number): string {
+    return this.rangeAt(size).root();
+  }
+
+  /** This log as it was when it held `size` leaves, to be grown on. */
+  rangeAt(size: number): CompactRange {
     if (size > this.size) throw new RangeError(`the tree has ${this.size} leaves, not ${size}`);
     return new CompactRange(
       size,
       perfectSubtrees(size).map(({ level, index }) => this.subtree(level, index)),
-    ).root();
+    );
   }
 
   /** Hash of the perfect subtree of 2^level leaves starting at leaf index * 2^level. */

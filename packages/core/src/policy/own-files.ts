@@ -107,6 +107,12 @@ function namesOwnFile(args: unknown, files: readonly OwnFile[]): boolean {
     if (typeof value === 'string') return names(value);
     if (typeof value !== 'object' || value === null) return false;
     if (Array.isArray(value)) return value.some((item) => walk(item, depth + 1));
+    if (value instanceof Map) return [...value].some(([key, item]) => walk(key, depth + 1) || walk(item, depth + 1));
+    if (value instanceof Set) return [...value].some((item) => walk(item, depth + 1));
+    if (value instanceof URL) return names(value.href);
+    // Some tools take a path as bytes.
+    if (value instanceof ArrayBuffer) return names(Buffer.from(value).toString('utf8'));
+    if (ArrayBuffer.isView(value)) return names(Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('utf8'));
     return Object.entries(value).some(([key, item]) => names(key) || walk(item, depth + 1));
   };
   const names = (text: string): boolean => {

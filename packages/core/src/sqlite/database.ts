@@ -111,6 +111,16 @@ export function retryBusy<T>(action: () => T): T {
   }
 }
 
+const CONTENT_CODES = ['SQLITE_CONSTRAINT', 'SQLITE_MISMATCH', 'SQLITE_TOOBIG', 'SQLITE_RANGE', 'SQLITE_ERROR'];
+
+/** True when a batch failed because of what was to be written, not because of disk, lock or file. */
+export function isContentFault(error: unknown): boolean {
+  if (CountersignError.is(error)) return !error.code.startsWith('LEDGER_') && !error.code.startsWith('KEY_');
+  const code = (error as { code?: unknown } | null)?.code;
+  if (typeof code !== 'string' || !code.startsWith('SQLITE_')) return true;
+  return CONTENT_CODES.some((prefix) => code.startsWith(prefix));
+}
+
 export function isBusy(error: unknown): boolean {
   const code = (error as { code?: unknown } | null)?.code;
   return typeof code === 'string' && (code.startsWith('SQLITE_BUSY') || code.startsWith('SQLITE_LOCKED'));

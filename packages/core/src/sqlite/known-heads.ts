@@ -54,6 +54,9 @@ export class KnownHeads {
 
   /** Remembers a head. Best effort: the ledger itself is durable without it. */
   write(head: Omit<KnownHead, 'path'>): void {
+    // A writer that was idle while others wrote must not turn the head back.
+    const known = this.read();
+    if (known?.ledger === head.ledger && known.size >= head.size) return;
     try {
       mkdirSync(this.directory, { recursive: true, mode: 0o700 });
       const temporary = `${this.file}.${process.pid}`;

@@ -28,14 +28,11 @@ export class Leases {
     this.writer = writer;
   }
 
+  /** Takes or renews the lease; a writer that slept too long and was taken for dead gets it back. */
   take(): void {
     this.database
       .prepare('INSERT OR REPLACE INTO leases (writer, pid, start_time, host, heartbeat_at) VALUES (?, ?, ?, ?, ?)')
       .run(this.writer, process.pid, processStart(process.pid) ?? '', hostIdentity(), Date.now());
-  }
-
-  heartbeat(): void {
-    this.database.prepare('UPDATE leases SET heartbeat_at = ? WHERE writer = ?').run(Date.now(), this.writer);
   }
 
   release(): void {

@@ -23,14 +23,17 @@ export class Log {
   private readonly statements: ReturnType<typeof prepare>;
   private tree: TileTree;
   private lastAtMs = 0;
-  private headNote = '';
-  private headSize = 0;
+  /** The head that is known to be durable. */
+  private durable: Checkpoint;
+  /** Written, but COMMIT has not returned. */
+  private sealed: Checkpoint | undefined;
 
   constructor(database: Database, identity: LogIdentity, clock: Clock) {
     this.identity = identity;
     this.clock = clock;
     this.statements = prepare(database);
     this.tree = TileTree.empty(this);
+    this.durable = { origin: identity.origin, size: 0, root: this.tree.root(), note: '' };
   }
 
   get size(): number {
@@ -38,7 +41,7 @@ export class Log {
   }
 
   head(): Checkpoint {
-    return { origin: this.identity.origin, size: this.headSize, root: this.tree.rootAt(this.headSize), note: this.headNote };
+    return this.durable;
   }
 
   rootAt(size: number): string {
@@ -75,9 +78,10 @@ export class Log {
   /** Takes in what other writers committed since we last looked. Runs under the write lock. */
   catchUp(): void {
     const newest = this.statements.newest.get();
-    if (newest === undefined || (newest.size === this.headSize && newest.note === this.headNote)) return;
-    if (newest.size < this.headSize)
-      throw corrupt(`the newest checkpoint covers ${newest.size} entries, ${this.headSize} were there before`);
+    if (newest === undefined || (newest.size === this.durable.size && newest.note === this.durable.note)) return;
+    if (newest.size < this.durable.size) {
+      throw corrupt(`the newest checkpoint covers ${newest.size} entries, ${this.durable.size} were there before`);
+    }
     for (const body of this.statements.bodies.all(this.tree.size, newest.size)) this.tree.push(leafHash(body));
     this.tree.takeFullTiles();
     this.acceptHead(newest);
@@ -96,15 +100,20 @@ export class Log {
   seal(): void {
     for (const tile of this.tree.takeFullTiles()) this.statements.insertTile.run(tile.level, tile.index, tile.hashes, tile.root);
     const size = this.tree.size;
-    if (size === this.headSize) return;
+    if (size === this.durable.size) return;
     const { origin, signer } = this.identity;
-    const checkpoint = { origin, size, root: this.tree.root() };
-    const note = signer === undefined ? formatCheckpoint(checkpoint) : signCheckpoint(checkpoint, signer);
-    const keep = Math.floor(size / KEEP_EVERY) > Math.floor(this.headSize / KEEP_EVERY) ? 'interval' : null;
-    this.statements.dropNewest.run(this.headSize);
+    const root = this.tree.root();
+    const note = signer === undefined ? formatCheckpoint({ origin, size, root }) : signCheckpoint({ origin, size, root }, signer);
+    const keep = Math.floor(size / KEEP_EVERY) > Math.floor(this.durable.size / KEEP_EVERY) ? 'interval' : null;
+    this.statements.dropNewest.run(this.durable.size);
     this.statements.insertCheckpoint.run(size, note, keep);
-    this.headSize = size;
-    this.headNote = note;
+    this.sealed = { origin, size, root, note };
+  }
+
+  /** COMMIT has returned: what was sealed is durable. Until then the head is the one before. */
+  confirm(): void {
+    this.durable = this.sealed ?? this.durable;
+    this.sealed = undefined;
   }
 
   /** Text of the entry at `ref`, proven against the root we stand on; undefined when it is not there. */
@@ -117,9 +126,20 @@ export class Log {
     return verifyInclusion({ index: ref.of, size, leaf: ref.leaf, root: this.tree.root(), proof }) ? text : undefined;
   }
 
-  /** Texts of entries after `of` that contain `needle`. */
-  *textsSince(of: number, needle: string): Generator<string> {
-    for (const row of this.statements.since.iterate(of, needle)) yield row;
+  /**
+   * Texts after position `of` that are `wanted`, once all of them are proven to be the tree's: somebody who edits the
+   * file must not be able to hide one.
+   */
+  provenSince(of: number, wanted: (text: string) => boolean): readonly string[] {
+    const range = this.tree.rangeAt(of + 1);
+    const found: string[] = [];
+    for (const text of this.statements.since.iterate(of)) {
+      range.push(leafHash(text));
+      if (wanted(text)) found.push(text);
+    }
+    if (range.size !== this.tree.size || range.root() !== this.tree.root())
+      throw corrupt('the newest entries are not those that were committed');
+    return found;
   }
 
   /** Implements TileReader for the tree. */
@@ -134,8 +154,8 @@ export class Log {
     if (checkpoint.size !== newest.size || checkpoint.size !== this.tree.size || checkpoint.root !== this.tree.root()) {
       throw corrupt('the stored entries do not give the root of the newest checkpoint');
     }
-    this.headSize = newest.size;
-    this.headNote = newest.note;
+    this.durable = { origin, size: newest.size, root: checkpoint.root, note: newest.note };
+    this.sealed = undefined;
     this.lastAtMs = newest.size === 0 ? 0 : atOf(this.statements.body.get(newest.size - 1));
   }
 }
@@ -151,7 +171,7 @@ function prepare(database: Database) {
     newest: database.prepare<[], HeadRow>('SELECT size, note FROM checkpoints ORDER BY size DESC LIMIT 1'),
     bodies: database.prepare<[number, number], string>('SELECT body FROM entries WHERE seq >= ? AND seq < ? ORDER BY seq').pluck(),
     body: database.prepare<[number], string>('SELECT body FROM entries WHERE seq = ?').pluck(),
-    since: database.prepare<[number, string], string>('SELECT body FROM entries WHERE seq > ? AND instr(body, ?) > 0').pluck(),
+    since: database.prepare<[number], string>('SELECT body FROM entries WHERE seq > ? ORDER BY seq').pluck(),
     insert: database.prepare<[number, string, string]>('INSERT INTO entries (seq, leaf, body) VALUES (?, ?, ?)'),
     roots: database.prepare<[number, number], string>('SELECT root FROM tiles WHERE level = ? AND idx >= ? ORDER BY idx').pluck(),
     tile: database.prepare<[number, number], string>('SELECT hashes FROM tiles WHERE level = ? AND idx = ?').pluck(),

@@ -88,12 +88,8 @@ export class Rows implements Tx {
     return text === undefined ? undefined : parseEntry(text);
   }
 
-  approvalUsedSince(of: number, approval: string): boolean {
-    for (const text of this.log.textsSince(of, approval)) {
-      const entry = parseEntry(text);
-      if (entry.kind === 'decision' && entry.effect === 'allow' && entry.approval?.id === approval) return true;
-    }
-    return false;
+  entriesAbout(of: number, approval: string): readonly Entry[] {
+    return this.log.provenSince(of, (text) => text.includes(approval)).map(parseEntry);
   }
 
   session(id: string): SessionRecord | undefined {
@@ -113,8 +109,8 @@ export class Rows implements Tx {
     this.statements.putSession.run(row.id, row.agent, JSON.stringify(row.labels), row.version, row.halted ? 1 : 0, row.startedAtMs);
   }
 
-  callById(id: string): CallRecord | undefined {
-    return callRecord(this.statements.callById.get(id));
+  callById(id: string): (CallRecord & CallRow) | undefined {
+    return this.withLiveness(callRecord(this.statements.callById.get(id)));
   }
 
   callByKey(key: string): CallRow | undefined {
@@ -126,7 +122,7 @@ export class Rows implements Tx {
     return this.withLiveness(callRecord(latest));
   }
 
-  withLiveness(record: CallRecord | undefined): CallRow | undefined {
+  private withLiveness(record: CallRecord | undefined): (CallRecord & CallRow) | undefined {
     return record === undefined ? undefined : { ...record, writerAlive: this.leases.isAlive(record.writer) };
   }
 
@@ -219,6 +215,7 @@ const APPROVAL_COLUMNS =
 
 function prepare(database: Database) {
   const marks = (columns: string): string => columns.replaceAll(/\w+/g, '?');
+  const updates = (columns: string): string => columns.replaceAll(/(\w+)/g, '$1 = excluded.$1');
   return {
     insertOpening: database.prepare('INSERT INTO openings (seq, key, sections) VALUES (?, ?, ?)'),
     opening: database.prepare<[number], { key: string; sections: string }>('SELECT key, sections FROM openings WHERE seq = ?'),
@@ -233,7 +230,10 @@ function prepare(database: Database) {
     openCalls: database.prepare<[string], CallSql>(
       `SELECT ${CALL_COLUMNS} FROM calls WHERE writer = ? AND state = 'allowed' ORDER BY decision_of`,
     ),
-    putCall: database.prepare(`INSERT OR REPLACE INTO calls (${CALL_COLUMNS}) VALUES (${marks(CALL_COLUMNS)})`),
+    putCall: database.prepare(
+      // Not OR REPLACE: a second row with the same key must fail, not delete the first.
+      `INSERT INTO calls (${CALL_COLUMNS}) VALUES (${marks(CALL_COLUMNS)}) ON CONFLICT (id) DO UPDATE SET ${updates(CALL_COLUMNS)}`,
+    ),
     approval: database.prepare<[string], ApprovalSql>(`SELECT ${APPROVAL_COLUMNS} FROM approvals WHERE id = ?`),
     approvals: database.prepare<[number], ApprovalSql>(`SELECT ${APPROVAL_COLUMNS} FROM approvals ORDER BY created_at DESC LIMIT ?`),
     approvalsByState: database.prepare<[string, number], ApprovalSql>(
@@ -241,7 +241,7 @@ function prepare(database: Database) {
     ),
     putApproval: database.prepare(`INSERT OR REPLACE INTO approvals (${APPROVAL_COLUMNS}) VALUES (${marks(APPROVAL_COLUMNS)})`),
     spent: database
-      .prepare<[string, string, number], number>('SELECT coalesce(sum(cost), 0) FROM charges WHERE budget = ? AND key = ? AND at >= ?')
+      .prepare<[string, string, number], number>('SELECT total(cost) FROM charges WHERE budget = ? AND key = ? AND at >= ?')
       .pluck(),
     charge: database.prepare('INSERT INTO charges (budget, key, at, cost, call) VALUES (?, ?, ?, ?, ?)'),
     mark: database.prepare<[string], { seq: number; leaf: string }>('SELECT seq, leaf FROM marks WHERE name = ?'),

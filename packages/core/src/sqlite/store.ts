@@ -6,12 +6,12 @@ import type { Database, Statement } from 'better-sqlite3';
 import type { EntryRef } from '../call.ts';
 import { type ApprovalRecord, applyUnit } from '../commit.ts';
 import { CountersignError } from '../errors.ts';
-import { type BatchWriter, GroupCommit, type GroupCommitOptions } from '../group-commit.ts';
+import { type BatchResult, type BatchWriter, GroupCommit, type GroupCommitOptions } from '../group-commit.ts';
 import type { Clock, Signer } from '../interfaces.ts';
 import { newId } from '../ledger/body.ts';
 import type { SessionFacts } from '../policy/policy.ts';
 import type { ApprovalRow, ApprovalState, CallRow, Checkpoint, Committed, Store, Unit } from '../store.ts';
-import { isBusy, type OpenedFile, openForWriting, retryBusy } from './database.ts';
+import { isBusy, isContentFault, type OpenedFile, openForWriting, retryBusy } from './database.ts';
 import { KnownHeads } from './known-heads.ts';
 import { HEARTBEAT_MS, Leases } from './leases.ts';
 import { Log } from './log.ts';
@@ -65,6 +65,9 @@ export class SqliteStore implements Store, BatchWriter {
   private poll: NodeJS.Timeout | undefined;
   private heartbeat: NodeJS.Timeout | undefined;
   private rememberedAt = 0;
+  /** Calls that were refused because their commit failed, though it may be durable. */
+  private doubtful: readonly string[] = [];
+  private closed = false;
   private dataVersion = 0;
 
   constructor(options: SqliteStoreOptions) {
@@ -83,8 +86,33 @@ export class SqliteStore implements Store, BatchWriter {
     return this.queue.commit(unit, options);
   }
 
-  /** Implements BatchWriter: one transaction for the whole batch, durable and still in the right file when it returns. */
-  commitBatch(units: readonly Unit[]): readonly Committed[] | 'busy' {
+  /**
+   * Implements BatchWriter: one transaction for the whole batch, durable and still in the right file when it returns. A
+   * unit that cannot be written costs the others nothing but a transaction of their own.
+   */
+  commitBatch(units: readonly Unit[]): readonly BatchResult[] | 'busy' {
+    try {
+      return this.transact(units);
+    } catch (error) {
+      if (isContentFault(error)) return units.map((unit) => this.transactAlone(unit));
+      // COMMIT may have reported an error and be durable all the same: what it allowed was refused, and never runs.
+      this.doubtful = units.flatMap((unit) => (unit.kind === 'decide' && unit.body.effect === 'allow' ? [unit.body.call] : []));
+      throw error;
+    }
+  }
+
+  private transactAlone(unit: Unit): BatchResult {
+    try {
+      const results = this.transact([unit]);
+      if (results !== 'busy') return results[0] as Committed;
+      return { kind: 'rejected', error: new CountersignError('LEDGER_BUSY', 'the ledger is locked by another process: try again') };
+    } catch (error) {
+      if (!isContentFault(error)) throw error;
+      return { kind: 'rejected', error };
+    }
+  }
+
+  private transact(units: readonly Unit[]): readonly Committed[] | 'busy' {
     const { database, log, rows, file, transaction } = this.open;
     try {
       transaction.begin.run();
@@ -99,9 +127,12 @@ export class SqliteStore implements Store, BatchWriter {
       results = units.map((unit) => applyUnit(unit, rows));
       log.seal();
       transaction.commit.run();
+      log.confirm();
     } catch (error) {
       // Give the lock back at once: other processes may be able to write where this one could not.
       if (database.inTransaction) rollBack(database);
+      // The tree in memory has leaves that were rolled back; a broken connection is opened anew instead.
+      if (isContentFault(error)) database.transaction(() => log.load())();
       throw error;
     }
     file.checkIdentity();
@@ -117,6 +148,7 @@ export class SqliteStore implements Store, BatchWriter {
     const { ledger } = this.open;
     closeQuietly(this.open.database);
     this.open = this.openAll(false, { path: '', ledger, size, root });
+    this.doubtful = [];
   }
 
   async session(id: string): Promise<SessionFacts> {
@@ -130,7 +162,7 @@ export class SqliteStore implements Store, BatchWriter {
   }
 
   async callById(id: string): Promise<CallRow | undefined> {
-    return this.read(({ rows }) => rows.withLiveness(rows.callById(id)));
+    return this.read(({ rows }) => rows.callById(id));
   }
 
   async askedCall(match: string): Promise<CallRow | undefined> {
@@ -170,7 +202,7 @@ export class SqliteStore implements Store, BatchWriter {
       };
       const check = (): void => {
         try {
-          if (this.open.rows.approval(id)?.state !== 'pending') finish();
+          if (this.closed || this.open.rows.approval(id)?.state !== 'pending') finish();
         } catch {
           // Broken: whoever waits finds out when it reads the approval.
           finish();
@@ -203,6 +235,9 @@ export class SqliteStore implements Store, BatchWriter {
 
   async close(): Promise<void> {
     await this.queue.close();
+    this.closed = true;
+    // Who still waits for an answer finds the store closed, and is refused.
+    for (const id of [...this.waiters.keys()]) this.wake(id);
     this.stopPolling();
     clearInterval(this.heartbeat);
     this.heartbeat = undefined;
@@ -217,6 +252,7 @@ export class SqliteStore implements Store, BatchWriter {
 
   /** What cannot be read cannot be decided on: callers refuse. A broken connection is brought back here too. */
   private read<T>(action: (open: Open) => T): T {
+    if (this.closed) throw new CountersignError('LEDGER_CLOSED', 'the ledger was closed: open the store again');
     this.queue.revive();
     try {
       return action(this.open);
@@ -260,6 +296,7 @@ export class SqliteStore implements Store, BatchWriter {
       leases.reapDead();
       log.seal();
       database.exec('COMMIT');
+      log.confirm();
       file.checkIdentity();
       // As a KeyObject a MAC costs a fraction of what it costs from raw bytes.
       const secret = createSecretKey(Buffer.from(meta.get('secret') ?? '', 'hex'));
@@ -300,7 +337,8 @@ export class SqliteStore implements Store, BatchWriter {
 
   /** Decisions of writers that died before their outcome: the tool may or may not have run, and nobody may repeat it blindly. */
   private markAbandoned(rows: Rows, leases: Leases): void {
-    const abandoned = rows.openCallsOf((writer) => leases.isAlive(writer));
+    const doubtful = this.doubtful.flatMap((id) => rows.callById(id) ?? []).filter((call) => call.state === 'allowed');
+    const abandoned = [...rows.openCallsOf((writer) => leases.isAlive(writer)), ...doubtful];
     const byWriter = Map.groupBy(abandoned, (call) => call.writer);
     for (const [writer, calls] of byWriter) {
       for (let i = 0; i < calls.length; i += MAX_RECOVERED_PER_ENTRY) {
@@ -346,7 +384,7 @@ export class SqliteStore implements Store, BatchWriter {
 
   private beat(): void {
     try {
-      this.open.leases.heartbeat();
+      this.open.leases.take();
     } catch {
       // Locked or broken: the next beat or commit will tell.
     }

@@ -72,7 +72,7 @@ class Memory implements MemoryStore {
   }
 
   async callById(id: string): Promise<CallRow | undefined> {
-    return alive(this.rows.callById(id));
+    return this.rows.callById(id);
   }
 
   async askedCall(match: string): Promise<CallRow | undefined> {
@@ -182,11 +182,11 @@ class MemoryRows implements Tx {
     return text === undefined ? undefined : parseEntry(text);
   }
 
-  approvalUsedSince(of: number, approval: string): boolean {
-    return this.texts.slice(of + 1).some((text) => {
-      const entry = parseEntry(text);
-      return entry.kind === 'decision' && entry.effect === 'allow' && entry.approval?.id === approval;
-    });
+  entriesAbout(of: number, approval: string): readonly Entry[] {
+    return this.texts
+      .slice(of + 1)
+      .filter((text) => text.includes(approval))
+      .map(parseEntry);
   }
 
   session(id: string): SessionRecord | undefined {
@@ -197,8 +197,8 @@ class MemoryRows implements Tx {
     this.sessions.set(row.id, row);
   }
 
-  callById(id: string): CallRecord | undefined {
-    return this.calls.get(id);
+  callById(id: string): (CallRecord & CallRow) | undefined {
+    return alive(this.calls.get(id));
   }
 
   callByKey(key: string): CallRow | undefined {
@@ -238,6 +238,6 @@ class MemoryRows implements Tx {
 }
 
 /** The one process that has this store is the one asking. */
-function alive(row: CallRecord | undefined): CallRow | undefined {
+function alive(row: CallRecord | undefined): (CallRecord & CallRow) | undefined {
   return row === undefined ? undefined : { ...row, writerAlive: true };
 }

@@ -3,6 +3,7 @@
  * under exactly this policy, and used once.
  */
 
+import { foldApprover } from '../approval/approver-name.ts';
 import { statementOf, verifyStatement } from '../approval/statement.ts';
 import type { Json } from '../call.ts';
 import { canonicalize } from '../ledger/canonical.ts';
@@ -132,7 +133,7 @@ export class Approvals {
       } else if (!names(ref, answer.placed)) {
         this.mismatch(placed, ref.of, 'answer');
       } else if (answer.counts) {
-        approvedBy.add(answer.approver);
+        approvedBy.add(foldApprover(answer.approver));
       }
     }
     const quorum = ask.entry.approval?.quorum ?? 1;
@@ -156,7 +157,7 @@ export class Approvals {
     const by = entry.approver.id;
     if (asked.approval?.approvers?.includes(by) === false)
       flaws.push(['APPROVER_NOT_LISTED', `${printable(by)} is not among those who may answer`]);
-    if (ask.answers.some((given) => given.approver === by))
+    if (ask.answers.some((given) => foldApprover(given.approver) === foldApprover(by)))
       flaws.push(['APPROVER_TWICE', `${printable(by)} has answered this approval before`]);
     const signature = this.signatureFlaw(entry);
     if (signature !== undefined) flaws.push(['APPROVAL_SIGNATURE', signature]);

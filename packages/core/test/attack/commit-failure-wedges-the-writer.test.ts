@@ -9,17 +9,14 @@ it('after one failed COMMIT the writer comes back', async () => {
   const attempt = (): Promise<{ readonly kind: string }> => guard.authorize({ tool: { name: 'read' }, args: {} });
   expect((await attempt()).kind).toBe('permit');
 
-  const { database } = store['open'];
-  const exec = database.exec.bind(database);
+  const { commit } = store['open'].transaction;
   let failed = false;
-  const failingExec = (sql: string): unknown => {
-    if (sql === 'COMMIT' && !failed) {
+  Object.defineProperty(commit, 'run', {
+    value: () => {
       failed = true;
       throw Object.assign(new Error('database or disk is full'), { code: 'SQLITE_FULL' });
-    }
-    return exec(sql);
-  };
-  Object.defineProperty(database, 'exec', { value: failingExec });
+    },
+  });
   expect((await attempt()).kind).toBe('refusal');
   expect(failed).toBe(true);
   // Long enough for every back-off; nothing else is wrong with the file.

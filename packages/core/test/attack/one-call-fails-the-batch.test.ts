@@ -57,17 +57,16 @@ describe('a hostile call in a batch', () => {
     expect(hostile.kind).toBeDefined();
   });
 
-  it('a call that cannot be read is a refusal, not a throw', async () => {
+  it.each(['tool', 'args', 'session', 'id'])('a call whose %s cannot be read is a refusal, not a throw', async (member) => {
     const guard = guardOn(store);
-    let reads = 0;
-    const tool = {
-      get name(): string {
-        reads += 1;
-        return reads > 1 ? '\ud800' : 'read';
+    const hostile = Object.defineProperty(call('read'), member, {
+      get: () => {
+        throw new Error('no');
       },
-    };
-    const decided = new Promise<Authorization>((resolve) => resolve(guard.authorize({ tool, args: {} })));
-    expect((await decided).kind).toBe('refusal');
+    });
+    const decided = new Promise<Authorization>((resolve) => resolve(guard.authorize(hostile)));
+    expect(outcome(await decided)).toBe('refusal ARGUMENTS_INVALID');
+    await expect(guard.run(hostile, () => 1)).rejects.toMatchObject({ code: 'CALL_REFUSED' });
   });
 
   it('a policy document that is too large once escaped is refused when the guard is made', () => {

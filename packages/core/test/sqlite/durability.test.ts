@@ -263,7 +263,7 @@ describe('a ledger edited behind our back', () => {
   it('an edited, added or removed entry stops the writer', async () => {
     const spoils: [string, string[]][] = [
       ['an edited body', ['DROP TRIGGER entries_no_update', `UPDATE entries SET body = replace(body, '"allow"', '"deny"') WHERE seq = 3`]],
-      ['an added entry', [`INSERT INTO entries (seq, body) SELECT max(seq) + 1, body FROM entries`]],
+      ['an added entry', [`INSERT INTO entries (seq, leaf, body) SELECT max(seq) + 1, leaf, body FROM entries`]],
       ['a removed entry', ['DROP TRIGGER entries_no_delete', 'DELETE FROM entries WHERE seq = (SELECT max(seq) FROM entries)']],
       ['a checkpoint of another size', ['UPDATE checkpoints SET size = size + 1']],
     ];
@@ -353,7 +353,7 @@ describe('a ledger edited behind our back', () => {
       at: Date.now(),
       writer: 'x',
     };
-    raw.prepare('INSERT INTO entries (seq, body) SELECT max(seq) + 1, ? FROM entries').run(JSON.stringify(forged));
+    raw.prepare('INSERT INTO entries (seq, leaf, body) SELECT max(seq) + 1, leaf, ? FROM entries').run(JSON.stringify(forged));
     raw.exec(`UPDATE approvals SET state = 'approved'`);
     raw.close();
     tool.mockClear();

@@ -244,6 +244,11 @@ const FORGERIES: readonly [VerifyCode, string, Change, Forgery?][] = [
   ],
   ['APPROVER_NOT_LISTED', 'an answer by somebody else', edit(approval, (entry) => void (member(entry['approver'])['id'] = 'mallory'), 3)],
   ['APPROVER_TWICE', 'two answers by one', edit(approval, (entry) => void (member(entry['approver'])['id'] = 'alice'), 4)],
+  [
+    'APPROVER_TWICE',
+    'two answers by one, written differently',
+    edit(approval, (entry) => void (member(entry['approver'])['id'] = 'Alice '), 4),
+  ],
   ['APPROVAL_SIGNATURE', 'a signature over something else', edit(approval, { signature: Buffer.alloc(64, 1).toString('base64') }, 1)],
   ['APPROVAL_SIGNATURE', 'a signature that is none', edit(approval, { signature: 'x' }, 1)],
   ['APPROVAL_SIGNATURE', 'no signature', edit(approval, (entry) => void delete entry['signature'], 1)],
