@@ -196,22 +196,15 @@ function objectionToApproval(unit: DecideUnit, use: NonNullable<DecideUnit['use'
   const { body } = unit;
   const row = tx.approval(use.approval);
   if (row === undefined || row.call !== body.call || body.binds === undefined) return 'APPROVAL_BINDING_MISMATCH';
-  const asked = tx.entry(row.ask);
-  if (
-    asked?.kind !== 'decision' ||
-    asked.effect !== 'require_approval' ||
-    asked.approval?.id !== use.approval ||
-    asked.call !== body.call
-  ) {
-    return 'APPROVAL_BINDING_MISMATCH';
-  }
+  const asked = askOf(row, tx);
+  if (asked === undefined) return 'APPROVAL_BINDING_MISMATCH';
   for (const about of tx.entriesAbout(row.ask.of, use.approval)) {
     if (about.kind === 'decision' && about.effect === 'allow' && about.approval?.id === use.approval) return 'APPROVAL_ALREADY_USED';
     if (about.kind === 'approval' && about.answer === 'deny' && about.approval === use.approval) return 'APPROVAL_DENIED';
   }
   const { expires_at: expiresAt, quorum, approvers } = asked.approval;
-  if (expiresAt === undefined || tx.atMs >= expiresAt) return 'APPROVAL_EXPIRED';
-  if (asked.binds !== body.binds || asked.policy.hash !== body.policy.hash) return 'APPROVAL_BINDING_MISMATCH';
+  if (tx.atMs >= expiresAt) return 'APPROVAL_EXPIRED';
+  if (asked.binds !== body.binds || asked.policyHash !== body.policy.hash) return 'APPROVAL_BINDING_MISMATCH';
 
   const approvedBy = new Set<string>();
   for (const ref of use.answers) {
@@ -223,7 +216,7 @@ function objectionToApproval(unit: DecideUnit, use: NonNullable<DecideUnit['use'
     if (approvers !== undefined && !approvers.includes(given.approver.id)) return 'APPROVAL_BINDING_MISMATCH';
     approvedBy.add(foldApprover(given.approver.id));
   }
-  return approvedBy.size >= (quorum ?? 1) ? undefined : 'APPROVAL_BINDING_MISMATCH';
+  return approvedBy.size >= quorum ? undefined : 'APPROVAL_BINDING_MISMATCH';
 }
 
 interface Charged {
@@ -271,34 +264,58 @@ function exceededText(charge: Charge, left: number): string {
 function answer(unit: AnswerUnit, tx: Tx): Committed {
   const row = tx.approval(unit.approval);
   if (row === undefined) return { kind: 'not-answerable', why: 'not-found' };
+  // What an answer binds comes from the ask in the tree: a row that was edited must not get a signature under it.
+  const asked = askOf(row, tx);
+  if (asked === undefined) return { kind: 'not-answerable', why: 'altered' };
+  const { expires_at: expiresAt, quorum, approvers } = asked.approval;
   if (row.state !== 'pending') return { kind: 'not-answerable', why: 'not-pending', state: row.state };
-  if (tx.atMs >= row.expiresAtMs) return { kind: 'not-answerable', why: 'expired', state: 'expired' };
-  if (row.approvers !== undefined && !row.approvers.includes(unit.approver.id)) return { kind: 'not-answerable', why: 'approver' };
-  if (row.answers.some((given) => foldApprover(given.approver) === foldApprover(unit.approver.id)))
+  if (tx.atMs >= expiresAt) return { kind: 'not-answerable', why: 'expired', state: 'expired' };
+  if (approvers !== undefined && !approvers.includes(unit.approver.id)) return { kind: 'not-answerable', why: 'approver' };
+  if (row.answers.some((given) => foldApprover(given.approver) === foldApprover(unit.approver.id))) {
     return { kind: 'not-answerable', why: 'not-pending', state: row.state };
+  }
 
   const opening = unit.message === undefined ? undefined : { key: newOpeningKey(), sections: { message: unit.message } };
   const body: ApprovalBody = {
     kind: 'approval',
-    agent: row.agent,
-    session: row.session,
-    call: row.call,
+    agent: asked.agent,
+    session: asked.session,
+    call: asked.call,
     approval: row.id,
     ask: row.ask,
     answer: unit.answer,
     approver: unit.approver,
-    binds: row.binds,
-    expires_at: row.expiresAtMs,
+    binds: asked.binds,
+    expires_at: expiresAt,
     ...(opening && { message_commit: commitSection(opening.key, 'message', opening.sections.message) }),
     ...(unit.signature !== undefined && { signature: unit.signature }),
   };
   const entry = tx.append(body, opening);
   const answers = [...row.answers, { ...entry, approver: unit.approver.id, answer: unit.answer }];
-  const approved = answers.filter((given) => given.answer === 'approve').length >= row.quorum;
+  const approved = answers.filter((given) => given.answer === 'approve').length >= quorum;
   const state: ApprovalState = unit.answer === 'deny' ? 'denied' : approved ? 'approved' : 'pending';
   const updated = { ...row, answers, state };
   tx.putApproval(updated);
   return { kind: 'answered', entry, atMs: tx.atMs, approval: { ...updated, ...(unit.message !== undefined && { message: unit.message }) } };
+}
+
+interface Ask {
+  readonly agent: string;
+  readonly session: string;
+  readonly call: string;
+  readonly binds: string;
+  readonly policyHash: string;
+  readonly approval: { readonly expires_at: number; readonly quorum: number; readonly approvers?: readonly string[] };
+}
+
+/** The ask an approval's row points to, if the tree has it and it is this approval's. */
+function askOf(row: ApprovalRecord, tx: Tx): Ask | undefined {
+  const entry = tx.entry(row.ask);
+  if (entry?.kind !== 'decision' || entry.effect !== 'require_approval' || entry.call !== row.call) return undefined;
+  const { approval, binds, agent, session, call, policy } = entry;
+  if (approval?.id !== row.id || approval.expires_at === undefined || binds === undefined) return undefined;
+  const { expires_at, quorum = 1, approvers } = approval;
+  return { agent, session, call, binds, policyHash: policy.hash, approval: { expires_at, quorum, ...(approvers && { approvers }) } };
 }
 
 function lapse(id: string, state: 'failed' | 'expired', tx: Tx): Committed {
@@ -322,8 +339,8 @@ function settle(unit: OutcomeUnit, tx: Tx): Committed {
 }
 
 function record(unit: RecordUnit, tx: Tx): Committed {
-  if (unit.once !== undefined && tx.mark(unit.once) !== undefined) return { kind: 'recorded' };
   const { body } = unit;
+  if (unit.once !== undefined && isRecorded(tx.mark(unit.once), body, tx)) return { kind: 'recorded' };
   const session = body.kind === 'session' ? tx.session(body.session) : undefined;
   // The first call of a session writes its start; ending or halting one that never started says nothing.
   if (body.kind === 'session' && session === undefined && body.event !== 'start' && body.event !== 'halted') return { kind: 'recorded' };
@@ -336,6 +353,13 @@ function record(unit: RecordUnit, tx: Tx): Committed {
     tx.putSession({ ...row, halted, labels, version: row.version + 1 });
   }
   return { kind: 'recorded', entry };
+}
+
+/** A mark says where to look; what stands there decides. */
+function isRecorded(mark: EntryRef | undefined, body: RecordUnit['body'], tx: Tx): boolean {
+  const entry = mark === undefined ? undefined : tx.entry(mark);
+  if (entry === undefined || entry.kind !== body.kind) return false;
+  return entry.kind !== 'policy' || body.kind !== 'policy' || entry.policy.hash === body.policy.hash;
 }
 
 function startSession(unit: DecideUnit, tx: Tx): void {

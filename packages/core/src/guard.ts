@@ -293,6 +293,9 @@ async function resolveApproval(id: string, answer: ApprovalAnswer, approver: App
   if (committed.kind === 'not-answerable' && committed.why === 'approver') {
     throw new CountersignError('APPROVER_REFUSED', `${who.identity.id} is not among the approvers of this approval`);
   }
+  if (committed.kind === 'not-answerable' && committed.why === 'altered') {
+    throw new CountersignError('APPROVAL_NOT_FOUND', `approval ${id} has a row, but the ledger has no such ask: the row was altered`);
+  }
   const state = committed.kind === 'not-answerable' ? (committed.state ?? 'gone') : committed.kind;
   throw new CountersignError('APPROVAL_NOT_PENDING', `approval ${id} is ${state}: it takes no more answers from ${who.identity.id}`);
 }

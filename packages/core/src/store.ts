@@ -136,7 +136,11 @@ export type Committed =
   /** Another call with this key was committed first. Nothing was written. */
   | { readonly kind: 'repeat'; readonly call: CallRow }
   | { readonly kind: 'answered'; readonly entry: EntryRef; readonly atMs: number; readonly approval: ApprovalRow }
-  | { readonly kind: 'not-answerable'; readonly why: 'not-found' | 'not-pending' | 'expired' | 'approver'; readonly state?: ApprovalState }
+  | {
+      readonly kind: 'not-answerable';
+      readonly why: 'not-found' | 'altered' | 'not-pending' | 'expired' | 'approver';
+      readonly state?: ApprovalState;
+    }
   | { readonly kind: 'lapsed' }
   | { readonly kind: 'settled'; readonly entry: EntryRef }
   | { readonly kind: 'recorded'; readonly entry?: EntryRef };

@@ -4,7 +4,7 @@ import { CountersignError, ERROR_CODES, REASON_CODES } from '../src/index.ts';
 
 const doc = readFileSync(new URL('../../../docs/errors.md', import.meta.url), 'utf8');
 const [reasons = '', errors = ''] = doc.split('## Error codes');
-const rows = (text: string): readonly string[] => [...text.matchAll(/^\| `([A-Z_]+)` \|/gm)].map((match) => match[1] ?? '');
+const rows = (text: string): readonly string[] => [...text.matchAll(/^\| `([A-Z_]+)` +\|/gm)].map((match) => match[1] ?? '');
 
 describe('codes', () => {
   it('are the ones the documentation lists, no more and no fewer', () => {

@@ -164,13 +164,29 @@ export interface RecoveryBody {
   readonly reason_code?: string;
 }
 
+/** Says whose openings were erased. */
+export interface ForgetBody {
+  readonly kind: 'forget';
+  readonly entries: readonly EntryRef[];
+  readonly reason_code?: string;
+}
+
 export interface NoteBody {
   readonly kind: 'note';
   readonly topic: string;
   readonly data: Json;
 }
 
-export type EntryBody = DecisionBody | ApprovalBody | OutcomeBody | SessionBody | PolicyBody | KeyBody | RecoveryBody | NoteBody;
+export type EntryBody =
+  | DecisionBody
+  | ApprovalBody
+  | OutcomeBody
+  | SessionBody
+  | PolicyBody
+  | KeyBody
+  | RecoveryBody
+  | ForgetBody
+  | NoteBody;
 
 export type Entry = EntryStamp & EntryBody;
 

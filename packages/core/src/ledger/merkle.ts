@@ -82,13 +82,22 @@ export class CompactRange {
     return this.#size;
   }
 
-  /** Appends one leaf hash. */
-  push(leaf: string): void {
+  /**
+   * Appends one leaf hash.
+   *
+   * @param formed - told the root of every perfect subtree of 2^level leaves that this leaf completes, smallest first,
+   *   from level 1 on.
+   */
+  push(leaf: string, formed?: (level: number, root: string) => void): void {
     if (!isHash(leaf)) throw new CountersignError('OPTIONS_INVALID', 'merkle: a leaf hash must be 64 lower-case hex digits');
     if (this.#size >= Number.MAX_SAFE_INTEGER)
       throw new CountersignError('OPTIONS_INVALID', 'merkle: the tree holds 2^53 - 1 leaves and is full');
     let node = leaf;
-    for (let rest = this.#size; rest % 2 === 1; rest = (rest - 1) / 2) node = join(this.#hashes.pop() as string, node);
+    let level = 0;
+    for (let rest = this.#size; rest % 2 === 1; rest = (rest - 1) / 2) {
+      node = join(this.#hashes.pop() as string, node);
+      formed?.(++level, node);
+    }
     this.#hashes.push(node);
     this.#size += 1;
   }

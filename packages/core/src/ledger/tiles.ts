@@ -80,18 +80,32 @@ export class TileTree {
   }
 
   push(leaf: string): void {
-    this.range.push(leaf);
-    this.leaves++;
-    let hash = leaf;
-    for (let level = 0; ; level++) {
-      const hashes = (this.open[level] ??= []);
-      hashes.push(hash);
-      if (hashes.length < TILE_WIDTH) return;
-      const index = Math.floor(this.size / TILE_WIDTH ** (level + 1)) - 1;
-      hash = foldPerfect(hashes);
-      this.fresh.push({ level, index, hashes: hashes.join(''), root: hash });
-      this.open[level] = [];
+    const size = this.leaves + 1;
+    if (size % TILE_WIDTH !== 0) {
+      this.range.push(leaf);
+      this.leaves = size;
+      this.openAt(0).push(leaf);
+      return;
     }
+    // A tile of each level is full when its subtree is, and the range has just worked out that subtree's root.
+    const roots: string[] = [];
+    this.range.push(leaf, (level, root) => {
+      if (level % TILE_HEIGHT === 0) roots.push(root);
+    });
+    this.leaves = size;
+    let hash = leaf;
+    for (const [level, root] of roots.entries()) {
+      const hashes = [...this.openAt(level), hash];
+      const index = Math.floor(size / TILE_WIDTH ** (level + 1)) - 1;
+      this.fresh.push({ level, index, hashes: hashes.join(''), root });
+      this.open[level] = [];
+      hash = root;
+    }
+    this.openAt(roots.length).push(hash);
+  }
+
+  private openAt(level: number): string[] {
+    return (this.open[level] ??= []);
   }
 
   root(): string {

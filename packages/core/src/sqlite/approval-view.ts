@@ -1,4 +1,5 @@
 /** An approval as people see it, and what of it does not agree with the ledger entry that opened it. */
+import { approvalRow } from '../approval/row.ts';
 import type { ApprovalRecord } from '../commit.ts';
 import { parseEntry } from '../ledger/body.ts';
 import { checkOpening } from '../ledger/commitment.ts';
@@ -19,24 +20,12 @@ export interface ApprovalParts {
   /** Text of the entry at `row.ask.of`. */
   readonly ask: string | undefined;
   readonly opening: Opening | undefined;
-  /** The last approver's words. */
-  readonly message: unknown;
+  /** Beside the newest answer. */
+  readonly answer: Opening | undefined;
 }
 
 export function approvalView(row: ApprovalRecord, parts: ApprovalParts, nowMs: number): ApprovalView {
-  const { args, reason } = sectionsOf(parts.opening);
-  return {
-    ...row,
-    state: row.state === 'pending' && nowMs >= row.expiresAtMs ? 'expired' : row.state,
-    ...(args !== undefined && { shown: args }),
-    ...(typeof reason === 'string' && { reason }),
-    ...(typeof parts.message === 'string' && { message: parts.message }),
-    mismatches: mismatchesOf(row, parts),
-  };
-}
-
-function sectionsOf(opening: Opening | undefined): Opening['sections'] {
-  return opening?.sections ?? {};
+  return { ...approvalRow(row, { ask: parts.opening, answer: parts.answer }, nowMs), mismatches: mismatchesOf(row, parts) };
 }
 
 function mismatchesOf(row: ApprovalRecord, { ask, opening }: ApprovalParts): readonly string[] {

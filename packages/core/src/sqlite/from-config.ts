@@ -1,4 +1,6 @@
 /** From `countersign.yaml` to a store and a guard: what every entry point (adapter, proxy, command line) composes alike. */
+import { readFileSync } from 'node:fs';
+import { terminalChannel } from '../approval/terminal.ts';
 import type { Config } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
 import { CountersignError } from '../errors.ts';
@@ -20,9 +22,25 @@ export function storeFromConfig(
 ): SqliteStore {
   const { path, key, origin, sign } = config.ledger;
   if (sign === 'interval') throw new CountersignError('OPTIONS_INVALID', 'ledger.sign: interval is not supported yet: use commit or none');
-  const { passphrase, ...storeOptions } = options;
+  const { passphrase = passphraseFromEnvironment(), ...storeOptions } = options;
   const signer = sign === 'none' || key === undefined ? 'none' : readSigner(key, origin, passphrase);
-  return openStore({ ...storeOptions, path, origin, signer, files: key === undefined ? [] : [key] });
+  return openStore({ ...storeOptions, path, origin, signer, files: [key, passphraseFile()].flatMap((file) => file ?? []) });
+}
+
+/** `COUNTERSIGN_PASSPHRASE_FILE`: a file whose first line opens the ledger key. The passphrase itself is never in the environment. */
+function passphraseFile(): string | undefined {
+  const file = process.env['COUNTERSIGN_PASSPHRASE_FILE'];
+  return file === undefined || file === '' ? undefined : file;
+}
+
+function passphraseFromEnvironment(): string | undefined {
+  const file = passphraseFile();
+  if (file === undefined) return undefined;
+  try {
+    return readFileSync(file, 'utf8').split(/\r?\n/, 1)[0];
+  } catch (cause) {
+    throw new CountersignError('KEY_INVALID', 'COUNTERSIGN_PASSPHRASE_FILE names a file that cannot be read', { cause });
+  }
 }
 
 /** A guard as the configuration describes it, on a store that is already open. `more` adds what YAML cannot say. */
@@ -34,6 +52,7 @@ export function guardFromConfig(config: Config, store: GuardOptions['store'], mo
     budgets: config.budgets,
     redactor: createRedactor(config.redaction),
     approvals: { ttlMs: config.approvals.ttlMs, maxTtlMs: config.approvals.maxTtlMs, approvers: config.approvers },
+    channels: canPrompt(config) ? [terminalChannel()] : [],
     ...more,
     store,
     protectedPaths: [...(config.path === undefined ? [] : [config.path]), ...(more.protectedPaths ?? [])],
@@ -48,4 +67,9 @@ export function openGuard(
   const config = loadConfig(configPath, { env: process.env });
   const store = storeFromConfig(config);
   return { guard: guardFromConfig(config, store, more), store, config };
+}
+
+/** A prompt needs a person at this process' own terminal. Without one, approvals wait for an approver elsewhere. */
+function canPrompt(config: Config): boolean {
+  return config.approvals.channels.includes('terminal') && process.stdin.isTTY === true && process.stderr.isTTY === true;
 }

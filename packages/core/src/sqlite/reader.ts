@@ -166,7 +166,7 @@ class Reader implements LedgerReader {
     const parts = {
       ask: this.#statements.body.get(row.ask.of),
       opening: this.#rows.opening(row.ask.of),
-      message: answered === undefined ? undefined : this.#rows.opening(answered.of)?.sections['message'],
+      answer: answered === undefined ? undefined : this.#rows.opening(answered.of),
     };
     return approvalView(row, parts, Date.now());
   }

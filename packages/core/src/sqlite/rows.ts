@@ -245,7 +245,7 @@ function prepare(database: Database) {
       .pluck(),
     charge: database.prepare('INSERT INTO charges (budget, key, at, cost, call) VALUES (?, ?, ?, ?, ?)'),
     mark: database.prepare<[string], { seq: number; leaf: string }>('SELECT seq, leaf FROM marks WHERE name = ?'),
-    putMark: database.prepare('INSERT INTO marks (name, seq, leaf) VALUES (?, ?, ?)'),
+    putMark: database.prepare('INSERT OR REPLACE INTO marks (name, seq, leaf) VALUES (?, ?, ?)'),
   };
 }
 

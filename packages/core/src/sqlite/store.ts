@@ -3,8 +3,9 @@ import { createHmac, createSecretKey, type KeyObject, randomBytes } from 'node:c
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Database, Statement } from 'better-sqlite3';
+import { approvalRow } from '../approval/row.ts';
 import type { EntryRef } from '../call.ts';
-import { type ApprovalRecord, applyUnit } from '../commit.ts';
+import { type ApprovalRecord, applyUnit, type CallRecord } from '../commit.ts';
 import { CountersignError } from '../errors.ts';
 import { type BatchResult, type BatchWriter, GroupCommit, type GroupCommitOptions } from '../group-commit.ts';
 import type { Clock, Signer } from '../interfaces.ts';
@@ -342,24 +343,18 @@ export class SqliteStore implements Store, BatchWriter {
     const byWriter = Map.groupBy(abandoned, (call) => call.writer);
     for (const [writer, calls] of byWriter) {
       for (let i = 0; i < calls.length; i += MAX_RECOVERED_PER_ENTRY) {
-        const open = calls.slice(i, i + MAX_RECOVERED_PER_ENTRY).map((call) => call.decision);
-        rows.append({ kind: 'recovery', event: 'open-decisions', of_writer: writer, open });
+        const open = calls.slice(i, i + MAX_RECOVERED_PER_ENTRY).flatMap((call) => (isAllowed(call, rows) ? [call.decision] : []));
+        if (open.length > 0) rows.append({ kind: 'recovery', event: 'open-decisions', of_writer: writer, open });
       }
       for (const call of calls) rows.putCall({ ...call, state: 'unknown' });
     }
   }
 
   private approvalRow(row: ApprovalRecord): ApprovalRow {
-    const opening = this.open.rows.opening(row.ask.of)?.sections;
     const answered = row.answers.at(-1);
-    const message = answered === undefined ? undefined : this.open.rows.opening(answered.of)?.sections['message'];
-    return {
-      ...row,
-      state: row.state === 'pending' && this.nowMs() >= row.expiresAtMs ? 'expired' : row.state,
-      ...(opening?.['args'] !== undefined && { shown: opening['args'] }),
-      ...(typeof opening?.['reason'] === 'string' && { reason: opening['reason'] }),
-      ...(typeof message === 'string' && { message }),
-    };
+    const { rows } = this.open;
+    const openings = { ask: rows.opening(row.ask.of), answer: answered === undefined ? undefined : rows.opening(answered.of) };
+    return approvalRow(row, openings, this.nowMs());
   }
 
   private wake(id: string): void {
@@ -397,6 +392,12 @@ export class SqliteStore implements Store, BatchWriter {
     const { size, root } = this.open.log.head();
     this.known.write({ ledger: this.open.ledger, size, root });
   }
+}
+
+/** A row says where to look: only a decision that is in the tree is named in an entry. */
+function isAllowed(call: CallRecord, rows: Rows): boolean {
+  const entry = rows.entry(call.decision);
+  return entry?.kind === 'decision' && entry.effect === 'allow' && entry.call === call.id;
 }
 
 /** Everything that belongs to one open connection. */

@@ -1,5 +1,6 @@
 /** The Store in memory: for tests and benches only. It keeps nothing, so a guard on it keeps no promise about records. */
 import { createHmac, createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
+import { approvalRow } from '../approval/row.ts';
 import type { EntryRef } from '../call.ts';
 import { type ApprovalRecord, applyUnit, type CallRecord, type SessionRecord, type Tx } from '../commit.ts';
 import { CountersignError } from '../errors.ts';
@@ -130,16 +131,9 @@ class Memory implements MemoryStore {
   }
 
   private approvalRow(row: ApprovalRecord): ApprovalRow {
-    const opening = this.rows.openings.get(row.ask.of)?.sections;
     const answered = row.answers.at(-1);
-    const message = answered === undefined ? undefined : this.rows.openings.get(answered.of)?.sections['message'];
-    return {
-      ...row,
-      state: row.state === 'pending' && this.nowMs() >= row.expiresAtMs ? 'expired' : row.state,
-      ...(opening?.['args'] !== undefined && { shown: opening['args'] }),
-      ...(typeof opening?.['reason'] === 'string' && { reason: opening['reason'] }),
-      ...(typeof message === 'string' && { message }),
-    };
+    const { openings } = this.rows;
+    return approvalRow(row, { ask: openings.get(row.ask.of), answer: answered && openings.get(answered.of) }, this.nowMs());
   }
 
   private wake(id: string): void {

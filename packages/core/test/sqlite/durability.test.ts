@@ -6,8 +6,8 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import { allowAll, type Guard } from '../../src/index.ts';
 import { generateKey, signerFromPem } from '../../src/ledger/keys.ts';
 import { openForWriting } from '../../src/sqlite/database.ts';
-import type { SqliteStore } from '../../src/sqlite/index.ts';
-import { guardOn, LEDGER_PEM, ORIGIN, openLedger, tempDirectory } from '../fixtures/ledger.ts';
+import { type SqliteStore, verifyLedger } from '../../src/sqlite/index.ts';
+import { guardOn, LEDGER_PEM, ORIGIN, openLedger, tempDirectory, testPolicy } from '../fixtures/ledger.ts';
 
 const hasStrace = spawnSync('strace', ['-V']).status === 0;
 if (!hasStrace)
@@ -359,5 +359,45 @@ describe('a ledger edited behind our back', () => {
     tool.mockClear();
     await expect(guard.run(call, tool)).rejects.toMatchObject({ code: 'CALL_REFUSED' });
     expect(tool).not.toHaveBeenCalled();
+  });
+});
+
+describe('rows that were edited are not signed into the ledger', () => {
+  it('an answer binds what the ask in the tree says, and a row that points elsewhere takes none', async () => {
+    const path = join(tempDirectory(), 'ledger.db');
+    const store = ledger(path);
+    const guard = guardOn(store);
+    const call = { tool: { name: 'ask' }, args: { amount: 1 }, id: 'c1' };
+    await guard.authorize(call, { approval: 'suspend' });
+    const [row] = await guard.approvals.list();
+    const raw = new Sqlite(path);
+    raw.exec(`UPDATE approvals SET binds = 'ff', expires_at = expires_at + 999, quorum = 0`);
+    await guard.approvals.resolve(row?.id ?? '', { decision: 'approve' }, { id: 'alice', method: 'host' });
+    expect((await guard.authorize(call, { approval: 'suspend' })).kind).toBe('permit');
+
+    await guard.authorize({ ...call, id: 'c2' }, { approval: 'suspend' });
+    raw.exec(`UPDATE approvals SET ask_of = ask_of - 1 WHERE state = 'pending'`);
+    raw.close();
+    const [second] = await guard.approvals.list({ state: 'pending' });
+    await expect(guard.approvals.resolve(second?.id ?? '', { decision: 'approve' }, { id: 'alice', method: 'host' })).rejects.toMatchObject(
+      {
+        code: 'APPROVAL_NOT_FOUND',
+      },
+    );
+    await store.close();
+    expect(await verifyLedger(path)).toMatchObject({ status: 'valid', problems: [] });
+  });
+
+  it('a forged mark does not keep a policy out, and a forged row is named by no recovery', async () => {
+    const path = join(tempDirectory(), 'ledger.db');
+    const store = ledger(path);
+    const raw = new Sqlite(path);
+    raw.prepare('INSERT INTO marks (name, seq, leaf) VALUES (?, 0, ?)').run(`policy:${testPolicy.hash}`, 'a'.repeat(64));
+    await guardOn(store).authorize({ tool: { name: 'read' }, args: {} });
+    raw.exec(`UPDATE calls SET writer = 'gone', decision_leaf = 'bb'`);
+    raw.close();
+    await store.close();
+    await ledger(path).close();
+    expect(await verifyLedger(path)).toMatchObject({ status: 'valid', problems: [] });
   });
 });

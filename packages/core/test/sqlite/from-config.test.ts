@@ -1,0 +1,62 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, expect, it, vi } from 'vitest';
+import { generateKey, parseConfig, writeKeyFile } from '../../src/index.ts';
+import { guardFromConfig, openGuard, storeFromConfig } from '../../src/sqlite/index.ts';
+import { tempDirectory } from '../fixtures/ledger.ts';
+
+const POLICY = 'policy: { id: p, default: deny, rules: [{ id: read, tools: [read], effect: allow }] }\n';
+
+afterEach(() => {
+  vi.unstubAllEnvs();
+});
+
+it('a configuration file becomes a guard that keeps its own files to itself', async () => {
+  const directory = tempDirectory();
+  const path = join(directory, 'countersign.yaml');
+  writeFileSync(path, `version: 1\nagent: a\n${POLICY}ledger: { sign: none }\n`);
+  const { guard, store, config } = openGuard(path);
+  expect(config.ledger.path).toBe(join(directory, '.countersign', 'ledger.db'));
+  expect(await guard.run({ tool: { name: 'read' }, args: { path: '/srv/x' } }, () => 'ran')).toBe('ran');
+  for (const own of [path, config.ledger.path, join(directory, '.countersign')]) {
+    await expect(guard.run({ tool: { name: 'read' }, args: { path: own } }, () => 1)).rejects.toMatchObject({
+      refusal: { decision: { reasonCode: 'POLICY_DENY_OWN_FILES' } },
+    });
+  }
+  await guard.close();
+  await store.close();
+});
+
+it('no key: refused, unless the ledger is said to be unsigned', () => {
+  const directory = tempDirectory();
+  const config = parseConfig(`version: 1\nagent: a\n${POLICY}`, { path: join(directory, 'countersign.yaml') });
+  expect(() => storeFromConfig(config)).toThrow(expect.objectContaining({ code: 'KEY_NOT_FOUND' }));
+});
+
+it('interval signing is refused until it exists', () => {
+  const config = parseConfig(`version: 1\nagent: a\n${POLICY}ledger: { sign: interval }\n`, { path: join(tempDirectory(), 'c.yaml') });
+  expect(() => storeFromConfig(config)).toThrow(expect.objectContaining({ code: 'OPTIONS_INVALID' }));
+});
+
+it('a key under a passphrase opens by the file the environment names, and by nothing else', async () => {
+  const directory = tempDirectory();
+  const config = parseConfig(`version: 1\nagent: a\n${POLICY}ledger: { origin: x.example/log, key: l.key }\n`, {
+    path: join(directory, 'c.yaml'),
+  });
+  const { privatePem, vkey } = generateKey('x.example/log', 'correct horse');
+  writeKeyFile(config.ledger.key ?? '', privatePem, vkey);
+  expect(() => storeFromConfig(config)).toThrow(expect.objectContaining({ code: 'KEY_INVALID' }));
+  const file = join(directory, 'passphrase');
+  vi.stubEnv('COUNTERSIGN_PASSPHRASE_FILE', file);
+  expect(() => storeFromConfig(config)).toThrow(expect.objectContaining({ code: 'KEY_INVALID' }));
+  writeFileSync(file, 'wrong horse\n');
+  expect(() => storeFromConfig(config)).toThrow(expect.objectContaining({ code: 'KEY_INVALID' }));
+  writeFileSync(file, 'correct horse\nand more\n');
+  const store = storeFromConfig(config);
+  const guard = guardFromConfig(config, store);
+  expect(await guard.authorize({ tool: { name: 'read' }, args: { path: file } })).toMatchObject({
+    decision: { reasonCode: 'POLICY_DENY_OWN_FILES' },
+  });
+  await guard.close();
+  await store.close();
+});
