@@ -199,7 +199,16 @@ async function checkAfterwards(olderCopy: string): Promise<void> {
   writeFileSync(headFile, head.stdout);
 
   const verify = async (path: string, ...more: readonly string[]): Promise<{ readonly code: number; readonly report: Report }> => {
-    const { code, stdout } = await stage.countersign('verify', path, '--public-key', publicKey, '--json', ...more);
+    const { code, stdout } = await stage.countersign(
+      'verify',
+      path,
+      '--public-key',
+      publicKey,
+      '--config',
+      stage.config,
+      '--json',
+      ...more,
+    );
     return { code, report: JSON.parse(stdout) as Report };
   };
   const intact = await verify(stage.ledger, '--against', headFile);
@@ -233,7 +242,7 @@ async function checkAfterwards(olderCopy: string): Promise<void> {
     `by itself the shorter copy is ${older.report.status}; against the head: ${cut.report.problems[0]?.message ?? ''}`,
   );
 
-  const text = await stage.countersign('verify', stage.ledger, '--public-key', publicKey, '--against', headFile);
+  const text = await stage.countersign('verify', stage.ledger, '--public-key', publicKey, '--config', stage.config, '--against', headFile);
   story.chapter('What an auditor reads');
   for (const line of text.stdout.trimEnd().split('\n')) story.say(line);
 }

@@ -8,6 +8,8 @@ import { UsageError } from '../failure.ts';
 import { type Output, safe } from '../output.ts';
 
 const MAX_PROBLEMS_SHOWN = 20;
+/** What is wrong with a key, a checkpoint or a number that was given, not with the ledger. */
+const ABOUT_OPTIONS: ReadonlySet<string> = new Set(['OPTIONS_INVALID', 'KEY_INVALID', 'NOTE_INVALID', 'CHECKPOINT_INVALID']);
 
 export const verify: Command = {
   name: 'verify',
@@ -40,8 +42,7 @@ async function verified(path: string, options: VerifyOptions): Promise<VerifyRep
     return await verifyLedger(path, options);
   } catch (error) {
     // Not about the ledger, which was not even opened.
-    if (CountersignError.is(error) && error.code === 'OPTIONS_INVALID')
-      throw new UsageError(error.message, 'run `countersign verify --help`');
+    if (CountersignError.is(error) && ABOUT_OPTIONS.has(error.code)) throw new UsageError(error.message, 'run `countersign verify --help`');
     throw error;
   }
 }
@@ -125,7 +126,7 @@ function integrityLine({ integrity }: VerifyReport, yes: string, no: string, bad
   }
 }
 
-function authorshipLine({ authorship }: VerifyReport, yes: string, no: string, bad: string): string {
+function authorshipLine({ authorship, integrity }: VerifyReport, yes: string, no: string, bad: string): string {
   switch (authorship) {
     case 'proven':
       return `  ${yes}  authorship: signed by the key you gave`;
@@ -134,7 +135,9 @@ function authorshipLine({ authorship }: VerifyReport, yes: string, no: string, b
     case 'unsigned':
       return `  ${no}  authorship: this ledger is not signed, so nobody can prove who wrote it`;
     case 'failed':
-      return `  ${bad}  authorship: the signature is not by the key you gave`;
+      return integrity === 'broken'
+        ? `  ${bad}  authorship: these entries are not the ones that were signed`
+        : `  ${bad}  authorship: the signature is not by the key you gave`;
   }
 }
 

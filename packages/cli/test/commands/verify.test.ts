@@ -124,7 +124,7 @@ describe('verify', () => {
     [['verify', LEDGER, '--public-key', 'nonsense'], 2],
     [['verify', LEDGER, '--public-key', 'countersign.yaml'], 2],
     [['verify', LEDGER, '--against', 'nowhere'], 4],
-    [['verify', LEDGER, '--against', 'countersign.yaml'], 1],
+    [['verify', LEDGER, '--against', 'countersign.yaml'], 2],
     [['verify', LEDGER, '--expect-size', '1e3'], 2],
     [['verify', LEDGER, '--expect-size', '99999999999999999999'], 2],
     [['verify', LEDGER, '--expect-head', 'xyz'], 2],

@@ -299,8 +299,7 @@ function subtreeHash(begin: number, end: number, read: SubtreeReader): string {
  * at every step would slow each append down for nothing.
  */
 function join(left: string, right: string): string {
-  nodeBuffer.write(left, 1, 'hex');
-  nodeBuffer.write(right, 33, 'hex');
+  nodeBuffer.write(left + right, 1, 'hex');
   return hash('sha256', nodeBuffer, 'hex');
 }
 
