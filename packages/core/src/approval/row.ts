@@ -1,6 +1,6 @@
-import type { ApprovalRecord } from '../commit.ts';
 import type { Opening } from '../ledger/entry.ts';
 import type { ApprovalRow } from '../store.ts';
+import type { ApprovalRecord } from '../transaction/tx.ts';
 
 /** An approval as callers see it: late ones expired, and with the clear text that still lies in the openings. */
 export function approvalRow(

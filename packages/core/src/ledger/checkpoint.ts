@@ -19,6 +19,9 @@ export const MAX_ORIGIN_CHARS = 255;
 /** Longest text of a checkpoint that is read, extension lines included. */
 export const MAX_CHECKPOINT_CHARS = 65_536;
 
+const BAD_ORIGIN = `the origin is not 1 to ${MAX_ORIGIN_CHARS} characters without controls`;
+const BAD_SIZE = 'the size is not a plain decimal number up to 2^53 - 1';
+const BAD_EMPTY_ROOT = 'the size is 0, but the root is not that of the empty tree';
 const SIZE_PATTERN = /^(?:0|[1-9][0-9]{0,15})$/;
 const CONTROL_CHARACTER = /\p{Cc}/u;
 
@@ -49,11 +52,12 @@ export interface VerifiedCheckpoint {
  * @throws {CountersignError} `CHECKPOINT_INVALID` when the parser would refuse it.
  */
 export function formatCheckpoint(head: TreeHead): string {
-  if (!isHash(head.root)) throw invalid('the root is not 64 lower-case hex digits');
-  const text = `${head.origin}\n${head.size}\n${Buffer.from(head.root, 'hex').toString('base64')}\n`;
-  // Also catches an origin with a newline: it would move the lines.
-  if (parseCheckpoint(text).extensions.length > 0) throw invalid('the origin holds a newline');
-  return text;
+  const { origin, size, root } = head;
+  if (!isOrigin(origin)) throw invalid(BAD_ORIGIN);
+  if (!Number.isSafeInteger(size) || size < 0) throw invalid(BAD_SIZE);
+  if (!isHash(root)) throw invalid('the root is not 64 lower-case hex digits');
+  if (size === 0 && root !== EMPTY_ROOT) throw invalid(BAD_EMPTY_ROOT);
+  return `${origin}\n${size}\n${Buffer.from(root, 'hex').toString('base64')}\n`;
 }
 
 /**
@@ -66,12 +70,12 @@ export function parseCheckpoint(text: string): ParsedCheckpoint {
   if (!text.endsWith('\n')) throw invalid('the last line does not end in a newline');
   const [origin, sizeText, rootText, ...extensions] = text.slice(0, -1).split('\n');
   if (origin === undefined || sizeText === undefined || rootText === undefined) throw invalid('it has fewer than three lines');
-  if (!isOrigin(origin)) throw invalid(`the origin is not 1 to ${MAX_ORIGIN_CHARS} characters without controls`);
+  if (!isOrigin(origin)) throw invalid(BAD_ORIGIN);
   const size = Number(sizeText);
-  if (!SIZE_PATTERN.test(sizeText) || !Number.isSafeInteger(size)) throw invalid('the size is not a plain decimal number up to 2^53 - 1');
+  if (!SIZE_PATTERN.test(sizeText) || !Number.isSafeInteger(size)) throw invalid(BAD_SIZE);
   const root = decodeBase64(rootText)?.toString('hex');
   if (!isHash(root)) throw invalid('the root is not the strict base64 of 32 bytes');
-  if (size === 0 && root !== EMPTY_ROOT) throw invalid('the size is 0, but the root is not that of the empty tree');
+  if (size === 0 && root !== EMPTY_ROOT) throw invalid(BAD_EMPTY_ROOT);
   for (const line of extensions) if (!isLine(line)) throw invalid('an extension line is empty or holds a control character');
   return { origin, size, root, extensions };
 }

@@ -1,11 +1,11 @@
 /** An approval as people see it, and what of it does not agree with the ledger entry that opened it. */
 import { approvalRow } from '../approval/row.ts';
-import type { ApprovalRecord } from '../commit.ts';
 import { parseEntry } from '../ledger/body.ts';
 import { checkOpening } from '../ledger/commitment.ts';
 import type { Opening } from '../ledger/entry.ts';
 import { leafHash } from '../ledger/merkle.ts';
 import type { ApprovalRow } from '../store.ts';
+import type { ApprovalRecord } from '../transaction/tx.ts';
 
 export interface ApprovalView extends ApprovalRow {
   /**

@@ -105,8 +105,8 @@ export class Log {
     const root = this.tree.root();
     const note = signer === undefined ? formatCheckpoint({ origin, size, root }) : signCheckpoint({ origin, size, root }, signer);
     const keep = Math.floor(size / KEEP_EVERY) > Math.floor(this.durable.size / KEEP_EVERY) ? 'interval' : null;
-    this.statements.dropNewest.run(this.durable.size);
-    this.statements.insertCheckpoint.run(size, note, keep);
+    const { changes } = this.statements.replaceNewest.run(size, note, keep, this.durable.size);
+    if (changes === 0) this.statements.insertCheckpoint.run(size, note, keep);
     this.sealed = { origin, size, root, note };
   }
 
@@ -177,7 +177,9 @@ function prepare(database: Database) {
     tile: database.prepare<[number, number], string>('SELECT hashes FROM tiles WHERE level = ? AND idx = ?').pluck(),
     insertTile: database.prepare<[number, number, string, string]>('INSERT INTO tiles (level, idx, hashes, root) VALUES (?, ?, ?, ?)'),
     insertCheckpoint: database.prepare<[number, string, string | null]>('INSERT INTO checkpoints (size, note, keep) VALUES (?, ?, ?)'),
-    dropNewest: database.prepare<[number]>('DELETE FROM checkpoints WHERE size = ? AND keep IS NULL'),
+    replaceNewest: database.prepare<[number, string, string | null, number]>(
+      'UPDATE checkpoints SET size = ?, note = ?, keep = ? WHERE size = ? AND keep IS NULL',
+    ),
   };
 }
 

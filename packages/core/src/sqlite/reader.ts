@@ -2,13 +2,13 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Database } from 'better-sqlite3';
-import type { ApprovalRecord } from '../commit.ts';
 import { CountersignError } from '../errors.ts';
 import { type ParsedCheckpoint, parseCheckpoint } from '../ledger/checkpoint.ts';
 import type { Opening } from '../ledger/entry.ts';
 import { leafHash } from '../ledger/merkle.ts';
 import { parseNote } from '../ledger/note.ts';
 import type { ApprovalState, Checkpoint } from '../store.ts';
+import type { ApprovalRecord } from '../transaction/tx.ts';
 import { type ApprovalView, approvalView } from './approval-view.ts';
 import { openForReading } from './database.ts';
 import { Leases, liveWriterPids } from './leases.ts';

@@ -1,11 +1,11 @@
 /** `Tx` over the tables of a SQLite ledger, and the row shapes behind it. */
 import type { Database } from 'better-sqlite3';
 import type { EntryRef, OutcomeStatus } from '../call.ts';
-import type { ApprovalRecord, CallRecord, SessionRecord, Tx } from '../commit.ts';
 import { entryText, parseEntry } from '../ledger/body.ts';
 import { canonicalize } from '../ledger/canonical.ts';
 import type { Entry, EntryBody, Opening } from '../ledger/entry.ts';
 import type { ApprovalState, CallRow, CallState } from '../store.ts';
+import type { ApprovalRecord, CallRecord, SessionRecord, Tx } from '../transaction/tx.ts';
 import type { Leases } from './leases.ts';
 import type { Log } from './log.ts';
 

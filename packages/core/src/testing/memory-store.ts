@@ -2,7 +2,7 @@
 import { createHmac, createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
 import { approvalRow } from '../approval/row.ts';
 import type { EntryRef } from '../call.ts';
-import { type ApprovalRecord, applyUnit, type CallRecord, type SessionRecord, type Tx } from '../commit.ts';
+import { applyUnit } from '../commit.ts';
 import { CountersignError } from '../errors.ts';
 import type { Clock } from '../interfaces.ts';
 import { entryText, newId, parseEntry } from '../ledger/body.ts';
@@ -11,6 +11,7 @@ import type { Entry, EntryBody, Opening } from '../ledger/entry.ts';
 import { CompactRange, leafHash } from '../ledger/merkle.ts';
 import type { SessionFacts } from '../policy/policy.ts';
 import type { ApprovalRow, ApprovalState, CallRow, Checkpoint, Committed, Store, Unit } from '../store.ts';
+import type { ApprovalRecord, CallRecord, SessionRecord, Tx } from '../transaction/tx.ts';
 
 export interface MemoryStore extends Store {
   /** Everything appended so far, parsed. */

@@ -75,6 +75,7 @@ export class History {
       case 'key':
         counts.others++;
         return this.context.announce(placed, entry);
+      case 'forget':
       case 'note':
         counts.others++;
     }

@@ -1,0 +1,50 @@
+/** Rows inside one open transaction, as every store brings them. */
+import type { EntryRef } from '../call.ts';
+import type { Entry, EntryBody, Opening } from '../ledger/entry.ts';
+import type { ApprovalRow, CallRow } from '../store.ts';
+
+/** A session as kept. */
+export interface SessionRecord {
+  readonly id: string;
+  readonly agent: string;
+  readonly labels: readonly string[];
+  readonly version: number;
+  readonly halted: boolean;
+  readonly startedAtMs: number;
+}
+
+/** A call as kept; `writerAlive` is worked out when it is read. */
+export interface CallRecord extends Omit<CallRow, 'writerAlive'> {
+  readonly outcome?: EntryRef;
+}
+
+/** An approval as kept; the clear text lies in the openings. */
+export type ApprovalRecord = Omit<ApprovalRow, 'shown' | 'reason' | 'message'>;
+
+/** Rows inside one open transaction. */
+export interface Tx {
+  /** Store time of this transaction: max(newest entry, wall clock). */
+  readonly atMs: number;
+  readonly writer: string;
+  /** Stamps, serialises, hashes and inserts; the entry joins the tree with the commit. */
+  append(body: EntryBody, opening?: Opening): EntryRef;
+  /** The entry at `ref`, if it is proven to be in the tree (entries of this transaction included). */
+  entry(ref: EntryRef): Entry | undefined;
+  /**
+   * Entries after `of` that name this approval, from entries proven to be the tree's, not from rows.
+   * @throws {CountersignError} `LEDGER_CORRUPT` when what is stored since then is not what the tree holds.
+   */
+  entriesAbout(of: number, approval: string): readonly Entry[];
+  session(id: string): SessionRecord | undefined;
+  putSession(row: SessionRecord): void;
+  callById(id: string): (CallRecord & CallRow) | undefined;
+  callByKey(key: string): CallRow | undefined;
+  putCall(row: CallRecord): void;
+  approval(id: string): ApprovalRecord | undefined;
+  putApproval(row: ApprovalRecord): void;
+  /** Sum of charges to (budget, key) at or after `sinceMs`; undefined = for life. */
+  spent(budget: string, key: string, sinceMs: number | undefined): number;
+  charge(charge: { readonly budget: string; readonly key: string; readonly cost: number; readonly call: string }): void;
+  mark(name: string): EntryRef | undefined;
+  putMark(name: string, ref: EntryRef): void;
+}
