@@ -13,7 +13,7 @@ import { lookalike } from './lookalike.ts';
 /** Deepest nesting of objects and arrays that is read. */
 export const MAX_DEPTH = 200;
 
-/** Where in a JSON-RPC message: members of the message, members of its `params`, below those, below other members. */
+/** Where in a JSON-RPC message: members of the message or of one in a batch, members of its `params`, below those, below other members. */
 export type Zone = 'top' | 'params' | 'inside-params' | 'elsewhere';
 export type FlawKind = 'duplicate-key' | 'proto-key' | 'lookalike-key' | 'lossy-number' | 'lone-surrogate';
 
@@ -38,10 +38,14 @@ export type JsonScan =
 /** Keys that decide what a message is, and so must be spelt in one way only. */
 const DECIDING_KEYS: ReadonlySet<string> = new Set(['jsonrpc', 'id', 'method', 'params', 'name', 'arguments']);
 
-/** Scans one JSON text (RFC 8259, no byte order mark). Accepts what `JSON.parse` accepts, up to `MAX_DEPTH`. */
-export function scanJson(bytes: Buffer): JsonScan {
+/**
+ * Scans one JSON text (RFC 8259, no byte order mark). Accepts what `JSON.parse` accepts, up to `MAX_DEPTH`.
+ *
+ * @param decidingKeys - no other key of the message or its `params` may look like one of these; default for a client's message.
+ */
+export function scanJson(bytes: Buffer, decidingKeys: ReadonlySet<string> = DECIDING_KEYS): JsonScan {
   if (!isUtf8(bytes)) return { ok: false, fault: 'not-utf8', offset: 0 };
-  return new Scanner(bytes).scan();
+  return new Scanner(bytes, decidingKeys).scan();
 }
 
 class Fault extends Error {
@@ -54,12 +58,14 @@ class Fault extends Error {
 
 class Scanner {
   readonly #bytes: Buffer;
+  readonly #decidingKeys: ReadonlySet<string>;
   #at = 0;
   readonly #flaws = new Map<string, Flaw>();
   #id: { readonly start: number; readonly end: number } | undefined;
 
-  constructor(bytes: Buffer) {
+  constructor(bytes: Buffer, decidingKeys: ReadonlySet<string>) {
     this.#bytes = bytes;
+    this.#decidingKeys = decidingKeys;
   }
 
   scan(): JsonScan {
@@ -119,7 +125,7 @@ class Scanner {
     if (this.#skip(0x5d)) return;
     do {
       this.#space();
-      this.#value(zone === 'top' ? 'elsewhere' : zone === 'params' ? 'inside-params' : zone, depth);
+      this.#value(elementZone(zone, depth), depth);
       this.#space();
     } while (this.#skip(0x2c));
     this.#expect(0x5d);
@@ -129,7 +135,7 @@ class Scanner {
     if (seen.has(key)) this.#flaw('duplicate-key', zone, offset);
     if (key === '__proto__') this.#flaw('proto-key', zone, offset);
     const deciding = zone === 'top' || zone === 'params';
-    if (deciding && lookalike(key, DECIDING_KEYS) !== undefined) this.#flaw('lookalike-key', zone, offset);
+    if (deciding && lookalike(key, this.#decidingKeys) !== undefined) this.#flaw('lookalike-key', zone, offset);
   }
 
   /** Reads a key and gives it with escapes decoded: `"na\u006de"` is the key `name`. */
@@ -225,6 +231,12 @@ class Scanner {
     const name = `${kind} ${zone}`;
     if (!this.#flaws.has(name)) this.#flaws.set(name, { kind, zone, offset });
   }
+}
+
+/** The zone of an element. Those of a batch are messages themselves. */
+function elementZone(zone: Zone, depth: number): Zone {
+  if (zone === 'params') return 'inside-params';
+  return zone === 'top' && depth > 1 ? 'elsewhere' : zone;
 }
 
 /** The zone of the value of `key`. An object's members share the zone of the object itself, except at these two steps. */

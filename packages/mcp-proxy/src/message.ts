@@ -11,6 +11,7 @@ export const RPC_ERRORS = {
   UPSTREAM_GONE: -32000,
   CALL_REFUSED: -32050,
   LIMIT: -32051,
+  RESPONSE_UNCLEAR: -32052,
 } as const;
 
 export type JsonObject = { readonly [key: string]: unknown };
@@ -34,34 +35,17 @@ export function idKey(id: unknown): string | undefined {
   return typeof id === 'string' && id.length <= MAX_ID_CHARS ? `s:${id}` : undefined;
 }
 
-/** What a server's message says about a request of the client. */
-export interface ServerResponse {
-  readonly key: string;
-  readonly result?: unknown;
-  readonly error?: unknown;
-}
-
-/** The responses in a line from the server: none, one, or several of a batch. Never throws. */
-export function readResponses(content: Buffer): readonly ServerResponse[] {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(content.toString('utf8'));
-  } catch {
-    return [];
-  }
-  return (Array.isArray(parsed) ? parsed : [parsed]).flatMap((message: unknown) => {
-    if (!isObject(message)) return [];
-    const key = idKey(member(message, 'id'));
-    const answers = Object.hasOwn(message, 'result') || Object.hasOwn(message, 'error');
-    if (key === undefined || !answers) return [];
-    return [{ key, result: member(message, 'result'), error: member(message, 'error') }];
-  });
-}
-
-const HEAD_ID = /^\s*\{\s*"jsonrpc"\s*:\s*"2\.0"\s*,\s*"id"\s*:\s*(0|[1-9]\d{0,15}|"[^"\\\p{Cc}]{0,200}")\s*,/u;
+const HEAD_ID = /^\s*\{\s*"jsonrpc"\s*:\s*"2\.0"\s*,\s*"id"\s*:\s*(0|[1-9]\d{0,15}|"[^"\\\p{Cc}]{0,200}")\s*,\s*"(?:result|error)"/u;
+const HEAD_ANSWER = /^\s*\{\s*(?:"jsonrpc"\s*:\s*"2\.0"\s*,\s*)?"(?:result|error)"/;
 const TAIL_ID = /,\s*"id"\s*:\s*(0|[1-9]\d{0,15}|"[^"\\\p{Cc}]{0,200}")\s*\}\s*$/u;
 
-/** The id of a response too long to be parsed, if it stands where the known servers put it; as JSON. */
+/**
+ * The id of a response that cannot be parsed, if it stands where the known servers put it; as JSON. Not that of a
+ * request: the server numbers its own, and they say nothing about the client's.
+ */
 export function excerptId(head: Buffer, tail: Buffer): string | undefined {
-  return HEAD_ID.exec(head.toString('utf8'))?.[1] ?? TAIL_ID.exec(tail.toString('utf8'))?.[1];
+  const start = head.toString('utf8');
+  const inHead = HEAD_ID.exec(start)?.[1];
+  if (inHead !== undefined || !HEAD_ANSWER.test(start)) return inHead;
+  return TAIL_ID.exec(tail.toString('utf8'))?.[1];
 }

@@ -7,10 +7,12 @@
 import { randomUUID } from 'node:crypto';
 import type { Outcome, Permit } from '@countersign/core';
 import { callAnswer, errorAnswer, invalidAnswer } from './answer.ts';
+import { objectionTo } from './answer-check.ts';
 import { type CallMessage, type InvalidMessage, readClientMessage, unreadable } from './client-message.ts';
 import { GuardSource, type ProxyGuard } from './guard-source.ts';
 import { InFlight, type Request } from './in-flight.ts';
-import { excerptId, idKey, RPC_ERRORS, readResponses, type ServerResponse } from './message.ts';
+import { excerptId, idKey, RPC_ERRORS } from './message.ts';
+import { readServerMessage, type ServerResponse } from './server-message.ts';
 import { ToolDirectory } from './tool-directory.ts';
 import { type Line, MAX_MESSAGE_BYTES, type MessageLine, type OversizeLine } from './wire.ts';
 
@@ -76,14 +78,13 @@ export class Interposer {
 
   fromServer(line: Line): void {
     if (line.kind === 'oversize') return this.#dropResponse(line);
-    // Reading costs; a line can only matter here while something waits for an answer.
-    const responses = this.#inFlight.size === 0 ? [] : readResponses(line.content);
-    if (responses.some(({ key }) => this.#inFlight.get(key)?.state === 'deciding')) {
-      // Ids are easy to guess. An answer to a call the server never got would let it speak in place of the refusal.
-      return this.#options.log('dropped an answer of the server to a call it was not sent');
-    }
+    const message = readServerMessage(line.content);
+    if (message.kind === 'other') return this.#options.toClient(line.bytes);
+    const problem =
+      message.kind === 'unclear' ? `a line that could be an answer: ${message.problem}` : objectionTo(message, this.#inFlight);
+    if (problem !== undefined) return this.#discard(problem, message.responses);
     this.#options.toClient(line.bytes);
-    for (const response of responses) this.#answered(response);
+    for (const response of message.responses) this.#answered(response);
   }
 
   /** Resolves when no call is being decided: what the client sent has been forwarded or refused. */
@@ -183,7 +184,7 @@ export class Interposer {
   }
 
   #answered(response: ServerResponse): void {
-    const request = this.#inFlight.take(response.key);
+    const request = response.key === undefined ? undefined : this.#inFlight.take(response.key);
     if (request === undefined || request.state === 'deciding') return;
     if (request.state === 'forwarded') {
       if (request.method === 'tools/list') this.#tools.learn(response.result);
@@ -206,12 +207,25 @@ export class Interposer {
   #dropResponse({ sizeBytes, head, tail }: OversizeLine): void {
     this.#options.log(`dropped a message of the server of ${sizeBytes} bytes, limit ${MAX_MESSAGE_BYTES}`);
     const idJson = excerptId(head, tail);
-    const key = idJson === undefined ? undefined : idKey(JSON.parse(idJson));
+    const id: unknown = idJson === undefined ? undefined : JSON.parse(idJson);
+    const text = `the response has ${sizeBytes} bytes, more than the limit of ${MAX_MESSAGE_BYTES}; the server did handle the request`;
+    this.#answerFor(idKey(id), RPC_ERRORS.LIMIT, text);
+  }
+
+  /** The client sees nothing of the line; requests it certainly was about must not wait for ever. */
+  #discard(problem: string, responses: readonly ServerResponse[]): void {
+    this.#options.log(`dropped ${problem}`);
+    const text = `the proxy dropped ${problem}; the server did handle the request`;
+    for (const { key } of responses) this.#answerFor(key, RPC_ERRORS.RESPONSE_UNCLEAR, text);
+  }
+
+  /** Answers a request the server has in its place. */
+  #answerFor(key: string | undefined, code: number, message: string): void {
     const request = key === undefined ? undefined : this.#inFlight.get(key);
-    if (key === undefined || idJson === undefined || request === undefined || request.state === 'deciding') return;
-    const message = `the response has ${sizeBytes} bytes, more than the limit of ${MAX_MESSAGE_BYTES}; the server did handle the request`;
-    if (request.state !== 'cancelled') this.#options.toClient(errorAnswer(idJson, RPC_ERRORS.LIMIT, message));
-    this.#answered({ key, error: { code: RPC_ERRORS.LIMIT, message } });
+    if (key === undefined || request?.state === 'deciding') return;
+    if (request !== undefined && request.state !== 'cancelled') this.#options.toClient(errorAnswer(request.idJson, code, message));
+    // Also when no request is open: a late answer frees the id of a cancelled one.
+    this.#answered({ id: undefined, key, error: { code, message } });
   }
 
   #refuse(message: InvalidMessage): void {

@@ -185,23 +185,29 @@ describe('the outcome', () => {
       '{"jsonrpc":"2.0","id":1,"error":{"code":1,"message":"m"}}\n',
       { status: 'error', error: { code: 1, message: 'm' } },
     ],
-    ['a result in a batch', `[${result('9').trim()},${result('1').trim()}]\n`, { status: 'success' }],
-  ])('is recorded from %s, once', async (_name, line, outcome) => {
+    ['a result in a batch', `[{"jsonrpc":"2.0","method":"note"},${result('1').trim()}]\n`, { status: 'success' }],
+    ['a result beside a null error', '{"jsonrpc":"2.0","id":1,"result":{},"error":null}\n', { status: 'success' }],
+    ['an error beside a null result', '{"jsonrpc":"2.0","id":1,"result":null,"error":{"code":1}}\n', { status: 'error' }],
+    ['a result before two carriage returns', `${result('1').trim()}\r\r\n`, { status: 'success' }],
+    ['a result with escaped keys', '{"jsonrpc":"2.0","\\u0069d":1,"re\\u0073ult":{}}\n', { status: 'success' }],
+  ])('is recorded from %s, once, and only that one reaches the client', async (_name, line, outcome) => {
     clientSends(call('1', 'a'));
     await proxy.decided();
     serverSends(line, line);
     await proxy.idle();
-    expect(toClient).toEqual([line, line]);
+    expect(toClient).toEqual([line]);
     expect(guard.outcomes).toMatchObject([{ callId: 'call-0', outcome }]);
   });
 
   it.each([
-    ['another id', result('2')],
-    ['the same id as a string', result('"1"')],
     ["a request of the server's own", '{"jsonrpc":"2.0","id":1,"method":"roots/list"}\n'],
     ['a notification', '{"jsonrpc":"2.0","method":"notifications/progress","params":{"id":1}}\n'],
     ['noise', 'listening on 1\n'],
-    ['a cut message', '{"jsonrpc":"2.0","id":1,"result":\n'],
+    ['noise in brackets', '[info] 50%\rdone\n'],
+    ['a blank line', ' \r\n'],
+    ['a request with result in its params', '{"jsonrpc":"2.0","id":1,"method":"x","params":{"result":1,"error":"\\u0069d"}}\n'],
+    ['an error about no request', '{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"m"}}\n'],
+    ['an id no call has', result('1.5')],
     ['no id', '{"jsonrpc":"2.0","result":{}}\n'],
   ])('is not taken from %s, which passes unchanged', async (_name, line) => {
     clientSends(call('1', 'a'));
@@ -209,6 +215,67 @@ describe('the outcome', () => {
     serverSends(line);
     expect(toClient).toEqual([line]);
     expect(guard.outcomes).toEqual([]);
+  });
+
+  it.each([
+    ['a cut message', '{"jsonrpc":"2.0","id":1,"result":\n'],
+    ['invalid UTF-8', Buffer.from('{"jsonrpc":"2.0","id":1,"result":"\xff"}\n', 'latin1')],
+    ['a carriage return', '{"jsonrpc":"2.0","id":1,"result":{}\r}\n'],
+    ['a result that is also an error', '{"jsonrpc":"2.0","id":1,"result":{},"error":{}}\n'],
+    ['a result that is also a request', '{"jsonrpc":"2.0","id":1,"method":"x","result":{}}\n'],
+    ['neither result nor error', '{"jsonrpc":"2.0","id":1}\n'],
+    ['a repeated result', '{"jsonrpc":"2.0","id":1,"result":1,"result":2}\n'],
+    ['a lookalike result', '{"jsonrpc":"2.0","id":1,"result":1,"Result":2}\n'],
+    ['a repeated key in the result', result('1', '{"content":[],"content":[{"type":"text","text":"x"}]}')],
+    ['too deep a result', result('1', `${'['.repeat(300)}${']'.repeat(300)}`)],
+    ['two in a batch', `[${result('1').trim()},${result('1').trim()}]\n`],
+    ['one in a batch with a stray one', `[${result('1').trim()},${result('9').trim()}]\n`],
+    ['one in a batch with a repeated id', '[{"jsonrpc":"2.0","result":{},"id":2,"id":1}]\n'],
+  ])('is an error the client gets instead of %s', async (_name, line) => {
+    clientSends(call('1', 'a'));
+    await proxy.decided();
+    for (const read of new LineReader().push(Buffer.from(line))) proxy.fromServer(read);
+    serverSends(result('1'));
+    await proxy.idle();
+    expect(answers()).toMatchObject([{ id: 1, error: { code: -32052 } }]);
+    expect(guard.outcomes).toMatchObject([{ outcome: { status: 'error' } }]);
+  });
+
+  it.each([
+    ['another id', result('2')],
+    ['the id as a string', result('"1"')],
+    ['the id as a string of another script', result('"\u0661"')],
+    ['the id in a list', result('[1]')],
+    ['a long string that is a number', result(`"${' '.repeat(300)}1"`)],
+    ['a long string that is an integer to Python', result(`"${' '.repeat(300)}0_1"`)],
+    ['an object as id', result('{"toString":1,"valueOf":1}')],
+    ['true', result('true')],
+    ['null', result('null')],
+    ['an id in another case', '{"jsonrpc":"2.0","Id":1,"result":{}}\n'],
+    ['a method in another case', '{"jsonrpc":"2.0","id":2,"method":"x","METHOD":""}\n'],
+    ['a message behind noise', `info: ${result('1')}`],
+    ['the first part of a message', '{"result":{},\n'],
+    ['the last part of a message', '"id":1}\n'],
+    ['the very end of a message', '}\n'],
+    ['the very end of a batch', ',1]\n'],
+  ])('is not taken from %s, which the client never sees', async (_name, line) => {
+    serverSends(line);
+    clientSends(call('1', 'a'));
+    await proxy.decided();
+    serverSends(line);
+    expect(toClient).toEqual([]);
+    expect(guard.outcomes).toEqual([]);
+    expect(logged.length).toBe(2);
+  });
+
+  it('is the first answer, though the client may refuse it and take the second', async () => {
+    clientSends(call('1', 'a'));
+    await proxy.decided();
+    // Without `jsonrpc` the TypeScript SDK takes it for nothing.
+    serverSends('{"id":1,"result":{"first":1}}\n', result('1', '{"second":1}'));
+    await proxy.idle();
+    expect(toClient.join('')).not.toContain('second');
+    expect(guard.outcomes).toMatchObject([{ outcome: { status: 'success', result: { first: 1 } } }]);
   });
 
   it('is an error when the server ends, and the client learns it', async () => {
@@ -349,7 +416,8 @@ describe('everything else', () => {
 
   it('passes from server to client byte for byte and in order', () => {
     const lines = [
-      ...PASSED,
+      // Responses go to whoever asked: nobody did.
+      ...PASSED.filter((line) => !/"(result|error)":/.test(line)),
       'server starting...\n',
       '[1,2]\n',
       '{"a":1,"a":2}\n',
@@ -363,7 +431,7 @@ describe('everything else', () => {
   it('does not open the guard', () => {
     start({ guard: () => Promise.reject(new Error('opened')) });
     clientSends(...PASSED);
-    serverSends(...PASSED);
+    serverSends(...PASSED.filter((line) => !/"(result|error)":/.test(line)));
     expect(logged).toEqual([]);
   });
 });
@@ -474,6 +542,38 @@ describe('limits', () => {
 });
 
 describe('the server', () => {
+  it('answers other requests as they were asked, byte for byte', () => {
+    const asked = ['1', '"2"', '12345678901234567890', '1.5', `"${'x'.repeat(300)}"`, '0'];
+    clientSends(...asked.map((id) => `{"jsonrpc":"2.0","id":${id},"method":"resources/read"}\n`));
+    const lines = asked.map((id) => result(id, '{"a":[1.0,12345678901234567890,"\\u0041"],"b":{"c":1,"c":2},"Id":3}'));
+    serverSends(...lines);
+    expect(toClient).toEqual(lines);
+    expect(logged).toEqual([]);
+  });
+
+  it('cannot answer a request nobody made yet, not even before its client wins the race', async () => {
+    serverSends(result('1'));
+    clientSends(call('1', 'denied'));
+    await proxy.decided();
+    expect(answers()).toMatchObject([{ id: 1, result: { isError: true } }]);
+  });
+
+  it('frees the id of a cancelled request by its late answer, which the client does not see', () => {
+    const ping = '{"jsonrpc":"2.0","id":1,"method":"ping"}\n';
+    clientSends(ping, cancel('1'));
+    serverSends(result('1'));
+    clientSends(ping);
+    expect(toServer.length).toBe(3);
+    expect(toClient).toEqual([]);
+  });
+
+  it('does not end a request of the client by one of its own that is too long', () => {
+    clientSends('{"jsonrpc":"2.0","id":1,"method":"ping"}\n');
+    const head = Buffer.from('{"jsonrpc":"2.0","id":1,"method":"sampling/createMessage","params":{"x":"');
+    proxy.fromServer({ kind: 'oversize', sizeBytes: MAX_MESSAGE_BYTES + 1, head, tail: Buffer.from('"},"id":1}\n') });
+    expect(toClient).toEqual([]);
+  });
+
   it('cannot answer a call it was not sent', async () => {
     const answer = decideLater();
     clientSends(call('1', 'denied'));

@@ -40,14 +40,17 @@ function send(to: 'fromClient' | 'fromServer', text: string): void {
 
 describe.each(forgeries)('%s', (_what, forged) => {
   it('does not answer a call that is still being decided', async () => {
+    // Made before the call: the guard is asked only after it was opened, and then gets the same promise.
     let decide: (verdict: 'deny') => void = () => {};
-    guard.decide = () => new Promise((resolve) => (decide = resolve));
+    const verdict = new Promise<'deny'>((resolve) => (decide = resolve));
+    guard.decide = () => verdict;
     send('fromClient', CALL);
     send('fromServer', forged);
     expect(toClient.join('')).not.toContain('forged');
     decide('deny');
     await proxy.decided();
     await proxy.serverEnded('test over');
+    expect(toClient.join('')).not.toContain('forged');
   });
 
   it('does not reach the client beside another answer that the ledger gets', async () => {

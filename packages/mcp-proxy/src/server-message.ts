@@ -1,0 +1,127 @@
+/**
+ * Reads one line of the server. Everything in it is the server's, and it may be written to be read differently by the
+ * client and by the ledger: what could be a response to two readers, but not the same one, is told apart here.
+ *
+ * Whether a line can be a response is asked of its decoded keys, never of its bytes: `"\u0069d"` is the key `id`.
+ */
+import { isUtf8 } from 'node:buffer';
+import { scanJson } from './json-scan.ts';
+import { lookalike } from './lookalike.ts';
+import { excerptId, idKey, isObject, type JsonObject, member } from './message.ts';
+import { EXCERPT_BYTES } from './wire.ts';
+
+/** What a server's message says about a request of the client. */
+export interface ServerResponse {
+  /** `undefined` if there is none. */
+  readonly id: unknown;
+  /** Absent for ids the proxy does not follow. */
+  readonly key?: string;
+  readonly result?: unknown;
+  readonly error?: unknown;
+}
+
+export type ServerMessage =
+  /** Requests, notifications, blank lines, noise: passed on unseen. */
+  | { readonly kind: 'other' }
+  /** One response, or a batch with at least one. */
+  | {
+      readonly kind: 'responses';
+      readonly responses: readonly ServerResponse[];
+      /** A key below the top is repeated: readers differ in which value counts. */
+      readonly repeatsKeys: boolean;
+    }
+  /** Could be a response, or a part of one, but two readers could read it differently. */
+  | {
+      readonly kind: 'unclear';
+      /** Names the problem, never the content. */
+      readonly problem: string;
+      /** Those that could be told. */
+      readonly responses: readonly ServerResponse[];
+    };
+
+/** Keys that decide what a message of the server is, and so must be spelt in one way only. */
+const SERVER_KEYS: ReadonlySet<string> = new Set(['jsonrpc', 'id', 'method', 'result', 'error']);
+const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf]);
+const CR = 0x0d;
+
+/** @param line - a line without its terminator. Never throws. */
+export function readServerMessage(line: Buffer): ServerMessage {
+  const content = trim(line);
+  const text = content.toString('utf8');
+  if (!isUtf8(content)) return unreadable(content, text, 'not valid UTF-8');
+  // Python's text streams and Node's readline end a line at a carriage return.
+  if (content.includes(CR)) return unreadable(content, text, 'more than one line to some readers');
+  const parsed = parse(text);
+  if (parsed === undefined) return unreadable(content, text, 'not valid JSON');
+  const messages = (Array.isArray(parsed.value) ? parsed.value : [parsed.value]).filter(isObject);
+  return messages.some(canBeResponse) ? readAnswers(messages, content) : { kind: 'other' };
+}
+
+/** Without what hides nothing: a byte order mark before the message, carriage returns after it. */
+function trim(line: Buffer): Buffer {
+  let end = line.length;
+  while (end > 0 && line[end - 1] === CR) end -= 1;
+  return line.subarray(line.subarray(0, 3).equals(BYTE_ORDER_MARK) ? 3 : 0, end);
+}
+
+function parse(text: string): { readonly value: unknown } | undefined {
+  try {
+    return { value: JSON.parse(text) };
+  } catch {
+    return undefined;
+  }
+}
+
+/** True unless every reader takes the message for something else, whatever case it reads keys in. */
+function canBeResponse(message: JsonObject): boolean {
+  const keys = Object.keys(message);
+  const names = new Set(keys.map((key) => lookalike(key, SERVER_KEYS) ?? key));
+  if (names.has('result') || names.has('error')) return true;
+  // Go's readers know a response by its missing or empty method, and take one without a result for an empty result.
+  const method = member(message, 'method');
+  const hasMethod = typeof method === 'string' && method !== '' && !keys.some((key) => lookalike(key, SERVER_KEYS) === 'method');
+  return names.has('id') && !hasMethod;
+}
+
+function readAnswers(messages: readonly JsonObject[], content: Buffer): ServerMessage {
+  const responses = messages.filter(canBeResponse).map(readResponse);
+  const unclear = (problem: string): ServerMessage => ({ kind: 'unclear', problem, responses });
+  const scan = scanJson(content, SERVER_KEYS);
+  if (!scan.ok) return unclear(scan.fault === 'too-deep' ? 'nested too deeply' : 'not valid JSON');
+  if (scan.flaws.some(({ zone }) => zone === 'top')) return unclear('a key is repeated or looks like a reserved one');
+  if (messages.some((message) => canBeResponse(message) && !isClear(message))) {
+    return unclear('neither clearly a result nor clearly an error');
+  }
+  return { kind: 'responses', responses, repeatsKeys: scan.flaws.some(({ kind }) => kind === 'duplicate-key') };
+}
+
+/** Some servers send both members, one of them null: then the other one counts to every reader. */
+function isClear(message: JsonObject): boolean {
+  const members = ['result', 'error'].filter((name) => Object.hasOwn(message, name));
+  const full = members.filter((name) => message[name] !== null);
+  return !Object.hasOwn(message, 'method') && (members.length === 1 || full.length === 1);
+}
+
+function readResponse(message: JsonObject): ServerResponse {
+  const id = member(message, 'id');
+  const key = idKey(id);
+  const [result, error] = [member(message, 'result'), member(message, 'error')];
+  const failed = Object.hasOwn(message, 'error') && (error !== null || !Object.hasOwn(message, 'result'));
+  return { id, ...(key === undefined ? {} : { key }), ...(failed ? { error } : { result }) };
+}
+
+const STRUCTURE = /["{}]/;
+/** A character that stands in no JSON text outside a string. */
+const PROSE = /[^\s\d[\],:.+Etruefalsn-]/;
+
+/**
+ * A reader that takes JSON values from a stream sees no lines: several unreadable ones may be one message to it. Only
+ * what no such reader gets past, or what says nothing, is noise.
+ */
+function unreadable(content: Buffer, text: string, problem: string): ServerMessage {
+  if (!STRUCTURE.test(text) && (PROSE.test(text) || text.trim() === '')) return { kind: 'other' };
+  const idJson = excerptId(content.subarray(0, EXCERPT_BYTES), content.subarray(-EXCERPT_BYTES));
+  const id: unknown = idJson === undefined ? undefined : JSON.parse(idJson);
+  const key = idKey(id);
+  return { kind: 'unclear', problem, responses: key === undefined ? [] : [{ id, key }] };
+}
