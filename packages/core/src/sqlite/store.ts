@@ -1,8 +1,7 @@
 /** The Store on SQLite. Start reading at `openStore`. */
-import { createHmac, createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
-import { existsSync } from 'node:fs';
+import { createHmac } from 'node:crypto';
 import { resolve } from 'node:path';
-import type { Database, Statement } from 'better-sqlite3';
+import type { Database } from 'better-sqlite3';
 import { approvalRow } from '../approval/row.ts';
 import type { EntryRef } from '../call.ts';
 import { applyUnit } from '../commit.ts';
@@ -12,13 +11,11 @@ import type { Clock, Signer } from '../interfaces.ts';
 import { newId } from '../ledger/body.ts';
 import type { SessionFacts } from '../policy/policy.ts';
 import type { ApprovalRow, ApprovalState, CallRow, Checkpoint, Committed, Store, Unit } from '../store.ts';
-import type { ApprovalRecord, CallRecord } from '../transaction/tx.ts';
-import { isBusy, isContentFault, type OpenedFile, openForWriting, retryBusy } from './database.ts';
+import type { ApprovalRecord } from '../transaction/tx.ts';
+import { isBusy, isContentFault, retryBusy } from './database.ts';
 import { KnownHeads } from './known-heads.ts';
-import { HEARTBEAT_MS, Leases } from './leases.ts';
-import { Log } from './log.ts';
-import { Rows } from './rows.ts';
-import { checkSchema, createSchema, isFresh, upgradeSchema } from './schema.ts';
+import { HEARTBEAT_MS } from './leases.ts';
+import { closeQuietly, type OpenLedger, openLedger } from './open-ledger.ts';
 
 export interface SqliteStoreOptions {
   /** The ledger file. */
@@ -41,7 +38,6 @@ const MAX_APPROVALS_LISTED = 10_000;
 const POLL_MS = 100;
 /** The last known head is written at most this often. */
 const REMEMBER_MS = 1000;
-const MAX_RECOVERED_PER_ENTRY = 200;
 
 /**
  * Opens or creates a ledger and checks that it is durable, unbroken, signed by our key and not older than last seen.
@@ -63,7 +59,7 @@ export class SqliteStore implements Store, BatchWriter {
   private readonly known: KnownHeads;
   private readonly queue: GroupCommit;
   private readonly waiters = new Map<string, Set<() => void>>();
-  private open: Open;
+  private open: OpenLedger;
   private poll: NodeJS.Timeout | undefined;
   private heartbeat: NodeJS.Timeout | undefined;
   private rememberedAt = 0;
@@ -79,7 +75,7 @@ export class SqliteStore implements Store, BatchWriter {
     this.files = [path, `${path}-wal`, `${path}-shm`, `${path}-journal`, ...(options.files ?? []).map((file) => resolve(file))];
     this.known = new KnownHeads(path, options.stateDirectory);
     this.queue = new GroupCommit(this, options.queue);
-    this.open = this.openAll(options.create ?? true, this.known.read());
+    this.open = this.openLedger(options.create ?? true, this.known.read());
     this.heartbeat = setInterval(() => this.beat(), HEARTBEAT_MS);
     this.heartbeat.unref();
   }
@@ -149,7 +145,7 @@ export class SqliteStore implements Store, BatchWriter {
     const { size, root } = this.open.log.head();
     const { ledger } = this.open;
     closeQuietly(this.open.database);
-    this.open = this.openAll(false, { path: '', ledger, size, root });
+    this.open = this.openLedger(false, { ledger, size, root });
     this.doubtful = [];
   }
 
@@ -253,7 +249,7 @@ export class SqliteStore implements Store, BatchWriter {
   }
 
   /** What cannot be read cannot be decided on: callers refuse. A broken connection is brought back here too. */
-  private read<T>(action: (open: Open) => T): T {
+  private read<T>(action: (open: OpenLedger) => T): T {
     if (this.closed) throw new CountersignError('LEDGER_CLOSED', 'the ledger was closed: open the store again');
     this.queue.revive();
     try {
@@ -267,88 +263,13 @@ export class SqliteStore implements Store, BatchWriter {
     }
   }
 
-  private openAll(
+  private openLedger(
     create: boolean,
-    known: { readonly ledger: string; readonly size: number; readonly root: string; readonly path: string } | undefined,
-  ): Open {
-    if (known !== undefined && !existsSync(this.options.path)) throw this.rolledBack(`it is gone, ${known.size} entries were there before`);
-    const file = openForWriting(this.options.path, create);
-    const { database } = file;
-    try {
-      const clock = this.options.clock ?? { nowMs: Date.now };
-      retryBusy(() => database.exec('BEGIN IMMEDIATE'));
-      const fresh = isFresh(database);
-      if (fresh) this.initialise(database, known);
-      else {
-        upgradeSchema(database);
-        checkSchema(database);
-      }
-      const meta = new Map(database.prepare<[], [string, string]>('SELECT key, value FROM meta').raw().all());
-      const log = new Log(database, { origin: this.options.origin, signer: this.signer }, clock);
-      const leases = new Leases(database, this.writer);
-      const rows = new Rows(database, log, leases, this.writer);
-      log.load();
-      const ledger = meta.get('ledger') ?? '';
-      if (known !== undefined) this.checkKnown(log, ledger, known);
-
-      rows.begin();
-      leases.take();
-      if (fresh && this.signer !== undefined) rows.append({ kind: 'key', event: 'first', vkey: this.signer.vkey, from: 0 });
-      this.markAbandoned(rows, leases);
-      leases.reapDead();
-      log.seal();
-      database.exec('COMMIT');
-      log.confirm();
-      file.checkIdentity();
-      // As a KeyObject a MAC costs a fraction of what it costs from raw bytes.
-      const secret = createSecretKey(Buffer.from(meta.get('secret') ?? '', 'hex'));
-      const transaction = { begin: database.prepare('BEGIN IMMEDIATE'), commit: database.prepare('COMMIT') };
-      const opened: Open = { file, database, transaction, log, rows, leases, ledger, secret };
-      this.known.write({ ledger, size: log.size, root: log.head().root });
-      return opened;
-    } catch (cause) {
-      closeQuietly(database);
-      if (CountersignError.is(cause)) throw cause;
-      const detail = cause instanceof Error ? cause.message : String(cause);
-      throw new CountersignError('LEDGER_UNREADABLE', `cannot open the ledger ${this.options.path}: ${detail}`, { cause });
-    }
-  }
-
-  private initialise(database: Database, known: { readonly size: number } | undefined): void {
-    if (known !== undefined) throw this.rolledBack(`it is empty, ${known.size} entries were there before`);
-    createSchema(database);
-    const put = database.prepare('INSERT INTO meta (key, value) VALUES (?, ?)');
-    put.run('format', 'countersign-1');
-    put.run('ledger', newId());
-    put.run('origin', this.options.origin);
-    put.run('secret', randomBytes(32).toString('hex'));
-  }
-
-  private checkKnown(log: Log, ledger: string, known: { readonly ledger: string; readonly size: number; readonly root: string }): void {
-    if (known.ledger !== ledger) throw this.rolledBack('it is another ledger than the one last seen at this path');
-    if (log.size < known.size) throw this.rolledBack(`it has ${log.size} entries, ${known.size} were there before`);
-    if (log.rootAt(known.size) !== known.root) throw this.rolledBack(`its first ${known.size} entries are not those seen before`);
-  }
-
-  private rolledBack(what: string): CountersignError {
-    return new CountersignError(
-      'LEDGER_ROLLED_BACK',
-      `${this.options.path}: ${what}. Put the newest copy back; if this ledger was replaced on purpose, delete ${this.known.location}`,
-    );
-  }
-
-  /** Decisions of writers that died before their outcome: the tool may or may not have run, and nobody may repeat it blindly. */
-  private markAbandoned(rows: Rows, leases: Leases): void {
-    const doubtful = this.doubtful.flatMap((id) => rows.callById(id) ?? []).filter((call) => call.state === 'allowed');
-    const abandoned = [...rows.openCallsOf((writer) => leases.isAlive(writer)), ...doubtful];
-    const byWriter = Map.groupBy(abandoned, (call) => call.writer);
-    for (const [writer, calls] of byWriter) {
-      for (let i = 0; i < calls.length; i += MAX_RECOVERED_PER_ENTRY) {
-        const open = calls.slice(i, i + MAX_RECOVERED_PER_ENTRY).flatMap((call) => (isAllowed(call, rows) ? [call.decision] : []));
-        if (open.length > 0) rows.append({ kind: 'recovery', event: 'open-decisions', of_writer: writer, open });
-      }
-      for (const call of calls) rows.putCall({ ...call, state: 'unknown' });
-    }
+    known: { readonly ledger: string; readonly size: number; readonly root: string } | undefined,
+  ): OpenLedger {
+    const { path, origin, clock = { nowMs: Date.now } } = this.options;
+    const { signer, writer, doubtful } = this;
+    return openLedger({ path, origin, signer, clock, writer, create, heads: this.known, known, doubtful });
   }
 
   private approvalRow(row: ApprovalRecord): ApprovalRow {
@@ -395,37 +316,10 @@ export class SqliteStore implements Store, BatchWriter {
   }
 }
 
-/** A row says where to look: only a decision that is in the tree is named in an entry. */
-function isAllowed(call: CallRecord, rows: Rows): boolean {
-  const entry = rows.entry(call.decision);
-  return entry?.kind === 'decision' && entry.effect === 'allow' && entry.call === call.id;
-}
-
-/** Everything that belongs to one open connection. */
-interface Open {
-  readonly file: OpenedFile;
-  readonly database: Database;
-  /** Prepared once: parsing two words costs as much as inserting a row. */
-  readonly transaction: { readonly begin: Statement<[]>; readonly commit: Statement<[]> };
-  readonly log: Log;
-  readonly rows: Rows;
-  readonly leases: Leases;
-  readonly ledger: string;
-  readonly secret: KeyObject;
-}
-
 function rollBack(database: Database): void {
   try {
     database.exec('ROLLBACK');
   } catch {
     closeQuietly(database);
-  }
-}
-
-function closeQuietly(database: Database): void {
-  try {
-    database.close();
-  } catch {
-    // Nothing is lost: what was acknowledged is committed, what was not is refused.
   }
 }

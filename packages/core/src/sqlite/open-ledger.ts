@@ -1,0 +1,143 @@
+/** Opening a ledger with every check, and what belongs to one open connection. */
+import { createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import type { Database, Statement } from 'better-sqlite3';
+import { CountersignError } from '../errors.ts';
+import type { Clock, Signer } from '../interfaces.ts';
+import { newId } from '../ledger/body.ts';
+import type { CallRecord } from '../transaction/tx.ts';
+import { type OpenedFile, openForWriting, retryBusy } from './database.ts';
+import type { KnownHeads } from './known-heads.ts';
+import { Leases } from './leases.ts';
+import { Log } from './log.ts';
+import { Rows } from './rows.ts';
+import { checkSchema, createSchema, isFresh, upgradeSchema } from './schema.ts';
+
+const MAX_RECOVERED_PER_ENTRY = 200;
+
+/** Everything that belongs to one open connection. */
+export interface OpenLedger {
+  readonly file: OpenedFile;
+  readonly database: Database;
+  /** Prepared once: parsing two words costs as much as inserting a row. */
+  readonly transaction: { readonly begin: Statement<[]>; readonly commit: Statement<[]> };
+  readonly log: Log;
+  readonly rows: Rows;
+  readonly leases: Leases;
+  readonly ledger: string;
+  readonly secret: KeyObject;
+}
+
+export interface OpenOptions {
+  readonly path: string;
+  readonly origin: string;
+  readonly signer: Signer | undefined;
+  readonly clock: Clock;
+  /** Name of this open of the store. */
+  readonly writer: string;
+  readonly create: boolean;
+  /** Where last known heads are kept. */
+  readonly heads: KnownHeads;
+  /** The head this ledger must still hold. */
+  readonly known: Head | undefined;
+  /** Calls that were refused because their commit failed, though it may be durable. */
+  readonly doubtful: readonly string[];
+}
+
+interface Head {
+  readonly ledger: string;
+  readonly size: number;
+  readonly root: string;
+}
+
+/** @throws {CountersignError} `LEDGER_*`, `KEY_MISMATCH` */
+export function openLedger(options: OpenOptions): OpenLedger {
+  const { path, origin, signer, known, heads, writer } = options;
+  if (known !== undefined && !existsSync(path)) throw rolledBack(options, `it is gone, ${known.size} entries were there before`);
+  const file = openForWriting(path, options.create);
+  const { database } = file;
+  try {
+    retryBusy(() => database.exec('BEGIN IMMEDIATE'));
+    const fresh = isFresh(database);
+    if (fresh) initialise(database, options);
+    upgradeSchema(database);
+    checkSchema(database);
+    const meta = new Map(database.prepare<[], [string, string]>('SELECT key, value FROM meta').raw().all());
+    const ledger = meta.get('ledger') ?? '';
+    const log = new Log(database, { origin, signer }, options.clock);
+    log.load();
+    if (known !== undefined) checkKnown(log, ledger, known, options);
+
+    const leases = new Leases(database, writer);
+    const rows = new Rows(database, log, leases, writer);
+    rows.begin();
+    leases.take();
+    if (fresh && signer !== undefined) rows.append({ kind: 'key', event: 'first', vkey: signer.vkey, from: 0 });
+    markAbandoned(rows, leases, options.doubtful);
+    leases.reapDead();
+    log.seal();
+    database.exec('COMMIT');
+    log.confirm();
+    file.checkIdentity();
+    heads.write({ ledger, size: log.size, root: log.head().root });
+    // As a KeyObject a MAC costs a fraction of what it costs from raw bytes.
+    const secret = createSecretKey(Buffer.from(meta.get('secret') ?? '', 'hex'));
+    const transaction = { begin: database.prepare<[]>('BEGIN IMMEDIATE'), commit: database.prepare<[]>('COMMIT') };
+    return { file, database, transaction, log, rows, leases, ledger, secret };
+  } catch (cause) {
+    closeQuietly(database);
+    if (CountersignError.is(cause)) throw cause;
+    const detail = cause instanceof Error ? cause.message : String(cause);
+    throw new CountersignError('LEDGER_UNREADABLE', `cannot open the ledger ${path}: ${detail}`, { cause });
+  }
+}
+
+export function closeQuietly(database: Database): void {
+  try {
+    database.close();
+  } catch {
+    // Nothing is lost: what was acknowledged is committed, what was not is refused.
+  }
+}
+
+function initialise(database: Database, options: OpenOptions): void {
+  if (options.known !== undefined) throw rolledBack(options, `it is empty, ${options.known.size} entries were there before`);
+  createSchema(database);
+  const put = database.prepare('INSERT INTO meta (key, value) VALUES (?, ?)');
+  put.run('format', 'countersign-1');
+  put.run('ledger', newId());
+  put.run('origin', options.origin);
+  put.run('secret', randomBytes(32).toString('hex'));
+}
+
+function checkKnown(log: Log, ledger: string, known: Head, options: OpenOptions): void {
+  if (known.ledger !== ledger) throw rolledBack(options, 'it is another ledger than the one last seen at this path');
+  if (log.size < known.size) throw rolledBack(options, `it has ${log.size} entries, ${known.size} were there before`);
+  if (log.rootAt(known.size) !== known.root) throw rolledBack(options, `its first ${known.size} entries are not those seen before`);
+}
+
+function rolledBack({ path, heads }: OpenOptions, what: string): CountersignError {
+  return new CountersignError(
+    'LEDGER_ROLLED_BACK',
+    `${path}: ${what}. Put the newest copy back; if this ledger was replaced on purpose, delete ${heads.location}`,
+  );
+}
+
+/** Decisions of writers that died before their outcome: the tool may or may not have run, and nobody may repeat it blindly. */
+function markAbandoned(rows: Rows, leases: Leases, doubtful: readonly string[]): void {
+  const ours = doubtful.flatMap((id) => rows.callById(id) ?? []).filter((call) => call.state === 'allowed');
+  const abandoned = [...rows.openCallsOf((writer) => leases.isAlive(writer)), ...ours];
+  for (const [writer, calls] of Map.groupBy(abandoned, (call) => call.writer)) {
+    for (let i = 0; i < calls.length; i += MAX_RECOVERED_PER_ENTRY) {
+      const open = calls.slice(i, i + MAX_RECOVERED_PER_ENTRY).flatMap((call) => (isAllowed(call, rows) ? [call.decision] : []));
+      if (open.length > 0) rows.append({ kind: 'recovery', event: 'open-decisions', of_writer: writer, open });
+    }
+    for (const call of calls) rows.putCall({ ...call, state: 'unknown' });
+  }
+}
+
+/** A row says where to look: only a decision that is in the tree is named in an entry. */
+function isAllowed(call: CallRecord, rows: Rows): boolean {
+  const entry = rows.entry(call.decision);
+  return entry?.kind === 'decision' && entry.effect === 'allow' && entry.call === call.id;
+}
