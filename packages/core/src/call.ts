@@ -35,7 +35,7 @@ export interface ToolCall {
   readonly principal?: string;
   /** The framework's id of this call. Without it repeats cannot be recognised. */
   readonly id?: string;
-  /** What tells a new turn from a re-run of the same one (LangChain: id of the AI message; AI SDK: message count). */
+  /** What tells a new turn from a re-run of the same one (LangChain: id of the AI message). Absent where ids never repeat. */
   readonly turn?: string;
   /** What this call costs, in units of 1/1,000,000; budgets see it as `cost`. */
   readonly cost?: number;
