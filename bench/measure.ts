@@ -2,8 +2,8 @@
  * Comparing two pieces of work on a machine that is never quiet.
  *
  * Absolute times here swing by a factor of two between runs, so only ratios taken side by side mean anything. A round
- * alternates short slices of subject and baseline, changing which goes first, so that a neighbour who wakes up slows
- * both; its ratio is time over time. The answer is the median over the rounds, after rounds that only warm up.
+ * alternates short slices of subject and baseline, so that a neighbour who wakes up slows both; its ratio is time over
+ * time. The answer is the median over the rounds, after rounds that only warm up.
  */
 
 /** Does the work `count` times, one after the other. */
@@ -18,6 +18,12 @@ export interface RoundOptions {
   /** Repetitions in a slice. */
   readonly count: number;
 }
+
+/**
+ * For work that waits for the disk: one call, one raw commit, one call ... What a commit costs depends on what the disk
+ * and the processor's caches did just before, and no application commits in a tight loop.
+ */
+export const ONE_BY_ONE: RoundOptions = { slices: 200, count: 1 };
 
 const MIN_ROUNDS = 5;
 
@@ -38,13 +44,8 @@ async function oneRound(subject: Work, baseline: Work, slices: number, count: nu
   let subjectMs = 0;
   let baselineMs = 0;
   for (let slice = 0; slice < slices; slice++) {
-    if (slice % 2 === 0) {
-      subjectMs += await timed(subject, count);
-      baselineMs += await timed(baseline, count);
-    } else {
-      baselineMs += await timed(baseline, count);
-      subjectMs += await timed(subject, count);
-    }
+    subjectMs += await timed(subject, count);
+    baselineMs += await timed(baseline, count);
   }
   return subjectMs / baselineMs;
 }

@@ -42,7 +42,7 @@ function decisionOverConditions(): Promise<number> {
 
   return timeRatio(
     (count) => {
-      for (let i = 0; i < count; i++) policy.evaluate(input);
+      for (let i = 0; i < count; i++) void policy.evaluate(input);
     },
     (count) => {
       for (let i = 0; i < count; i++) for (const condition of conditions) condition(context);
