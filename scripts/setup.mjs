@@ -9,10 +9,6 @@ import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const marker = join(root, 'node_modules', '.countersign-setup');
-const wanted = createHash('sha256')
-  .update(readFileSync(join(root, 'package.json')))
-  .update(existsSync(join(root, 'package-lock.json')) ? readFileSync(join(root, 'package-lock.json')) : '')
-  .digest('hex');
 
 if (Number(process.versions.node.split('.')[0]) < 20) fail(`Node 20 or newer is needed to install, this is ${process.versions.node}`);
 
@@ -24,13 +20,22 @@ if (!isInstalled()) {
   const { status, error } = spawnSync(command, args, { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] });
   if (status !== 0) fail(`npm install failed${error ? `: ${error.message}` : ''}: run it by hand in ${root} to see why`);
   mkdirSync(dirname(marker), { recursive: true });
-  writeFileSync(marker, wanted);
+  // Taken after the install: npm may have completed the lock file.
+  writeFileSync(marker, wanted());
   if (!existsSync(nodeBinary()))
     fail('the node package did not put its binary in place: are install scripts allowed for it (`allowScripts`)?');
 }
 
 function isInstalled() {
-  return existsSync(marker) && readFileSync(marker, 'utf8') === wanted && existsSync(nodeBinary());
+  return existsSync(marker) && readFileSync(marker, 'utf8') === wanted() && existsSync(nodeBinary());
+}
+
+function wanted() {
+  const lock = join(root, 'package-lock.json');
+  return createHash('sha256')
+    .update(readFileSync(join(root, 'package.json')))
+    .update(existsSync(lock) ? readFileSync(lock) : '')
+    .digest('hex');
 }
 
 function nodeBinary() {
