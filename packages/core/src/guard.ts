@@ -22,11 +22,12 @@ import {
 import type { ApprovalAnswer, Approver } from './interfaces.ts';
 import { judge } from './judge.ts';
 import { newId, newOrderedId } from './ledger/body.ts';
+import { isName, isRecordable } from './names.ts';
 import { composePolicies } from './policy/compose.ts';
 import { policyHash } from './policy/hash.ts';
 import { ownFilesPolicy } from './policy/own-files.ts';
 import type { Policy } from './policy/policy.ts';
-import { isName, isRecordable, isUnusable, prepareCall, toolRef } from './prepare.ts';
+import { isUnusable, prepareCall, toolRef } from './prepare.ts';
 import { createRedactor } from './redact/redact.ts';
 import { denial, failure, refusal, refuse, repeatDecision } from './refusal.ts';
 import { RunResults } from './run-results.ts';

@@ -3,11 +3,11 @@ import { type Json, MAX_REASON_CHARS, type RedactionFinding, type ToolCall, type
 import { callKey, callMatch, type KeyedCall } from './call-key.ts';
 import { CountersignError } from './errors.ts';
 import { newOrderedId } from './ledger/body.ts';
+import { isName, isText, MAX_NAME_CHARS } from './names.ts';
 import { captureArguments } from './redact/arguments.ts';
 import type { Redactor } from './redact/redact.ts';
 import type { Store } from './store.ts';
 
-export const MAX_NAME_CHARS = 256;
 /** Longest shown view, as JSON. */
 export const MAX_SHOWN_CHARS = 8_388_608;
 /** The redactor makes nothing more than eight times longer. */
@@ -152,17 +152,4 @@ export function toolRef(tool: ToolRef): ToolRef {
     ...(schema !== undefined && { schema }),
     ...(annotations !== undefined && { annotations: { ...annotations } }),
   };
-}
-
-/** A name that may stand in an entry, where nothing can erase it. */
-export function isRecordable(name: unknown, redactor: Pick<Redactor, 'text'>): name is string {
-  return isName(name) && redactor.text(name) === name;
-}
-
-export function isName(value: unknown): value is string {
-  return isText(value) && !/[\u0000-\u001f\u007f]/.test(value);
-}
-
-function isText(value: unknown): value is string {
-  return typeof value === 'string' && value.length > 0 && value.length <= MAX_NAME_CHARS && value.isWellFormed();
 }

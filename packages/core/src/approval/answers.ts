@@ -3,7 +3,7 @@ import type { EntryRef } from '../call.ts';
 import type { Approver } from '../interfaces.ts';
 import { parseEntry } from '../ledger/body.ts';
 import type { ApproverIdentity, ApproverMethod } from '../ledger/entry.ts';
-import { isName } from '../prepare.ts';
+import { isName } from '../names.ts';
 import type { ApprovalRow, Store } from '../store.ts';
 import { foldApprover } from './approver-name.ts';
 import { statementOf, verifyStatement } from './statement.ts';

@@ -152,29 +152,29 @@ describe('links', () => {
   beforeAll(() => {
     folder = mkdtempSync(join(tmpdir(), 'countersign-own-'));
     mkdirSync(join(folder, '.countersign'));
-    mkdirSync(join(folder, 'work'));
+    mkdirSync(join(folder, 'room'));
     ledger = join(folder, '.countersign', 'ledger.db');
     writeFileSync(ledger, 'x');
-    writeFileSync(join(folder, 'work', 'plain.txt'), 'x');
-    symlinkSync(ledger, join(folder, 'work', 'soft'));
-    symlinkSync(join(folder, '.countersign'), join(folder, 'work', 'softdir'));
-    linkSync(ledger, join(folder, 'work', 'hard'));
+    writeFileSync(join(folder, 'room', 'plain.txt'), 'x');
+    symlinkSync(ledger, join(folder, 'room', 'soft'));
+    symlinkSync(join(folder, '.countersign'), join(folder, 'room', 'softdir'));
+    linkSync(ledger, join(folder, 'room', 'hard'));
   });
   afterAll(() => rmSync(folder, { recursive: true }));
 
-  it.each(['soft', 'hard', 'softdir', 'softdir/ledger.db', 'softdir/new-file', './soft', '../work/soft'])('%s is denied', (name) => {
-    expect(effectOf([ledger], { path: `${folder}/work/${name}` })).toBe('deny');
-    expect(effectOf([ledger], { path: `file://${folder}/work/${name}` })).toBe('deny');
-    expect(effectOf([ledger], { path: relative(process.cwd(), `${folder}/work/${name}`) })).toBe('deny');
+  it.each(['soft', 'hard', 'softdir', 'softdir/ledger.db', 'softdir/new-file', './soft', '../room/soft'])('%s is denied', (name) => {
+    expect(effectOf([ledger], { path: `${folder}/room/${name}` })).toBe('deny');
+    expect(effectOf([ledger], { path: `file://${folder}/room/${name}` })).toBe('deny');
+    expect(effectOf([ledger], { path: relative(process.cwd(), `${folder}/room/${name}`) })).toBe('deny');
   });
 
   it.each(['plain.txt', 'missing', 'missing/deeper'])('%s is not', (name) => {
-    expect(effectOf([ledger], { path: `${folder}/work/${name}` })).toBe('abstain');
+    expect(effectOf([ledger], { path: `${folder}/room/${name}` })).toBe('abstain');
   });
 
   it('is found behind ordinary text with slashes in it', () => {
     const noise = Array.from({ length: 100 }, (_, index) => `text/${index} and/or more`);
-    expect(effectOf([ledger], [...noise, `${folder}/work/soft`])).toBe('deny');
+    expect(effectOf([ledger], [...noise, `${folder}/room/soft`])).toBe('deny');
   });
 });
 
