@@ -38,7 +38,8 @@ export const proxy: Command = {
         args,
         server,
         // Tells whatever the server starts that it may not answer approvals.
-        env: { ...io.env, COUNTERSIGN_GUARDED: '1' },
+        // The server has no business with the ledger key.
+        env: { ...io.env, COUNTERSIGN_GUARDED: '1', COUNTERSIGN_PASSPHRASE_FILE: undefined },
         cwd: io.cwd,
         stdin: io.stdin,
         stdout: io.stdout,

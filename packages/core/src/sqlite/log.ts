@@ -75,16 +75,17 @@ export class Log {
     this.acceptHead(newest);
   }
 
-  /** Takes in what other writers committed since we last looked. Runs under the write lock. */
-  catchUp(): void {
+  /** Takes in what other writers committed since we last looked. @returns whether there was anything. */
+  catchUp(): boolean {
     const newest = this.statements.newest.get();
-    if (newest === undefined || (newest.size === this.durable.size && newest.note === this.durable.note)) return;
+    if (newest === undefined || (newest.size === this.durable.size && newest.note === this.durable.note)) return false;
     if (newest.size < this.durable.size) {
       throw corrupt(`the newest checkpoint covers ${newest.size} entries, ${this.durable.size} were there before`);
     }
     for (const body of this.statements.bodies.all(this.tree.size, newest.size)) this.tree.push(leafHash(body));
     this.tree.takeFullTiles();
     this.acceptHead(newest);
+    return true;
   }
 
   append(text: string, atMs: number): EntryRef {

@@ -8,6 +8,7 @@ import type { ApprovalState, CallRow, CallState } from '../store.ts';
 import type { ApprovalRecord, CallRecord, SessionRecord, Tx } from '../transaction/tx.ts';
 import type { Leases } from './leases.ts';
 import type { Log } from './log.ts';
+import { SpentSums } from './spent.ts';
 
 interface CallSql {
   readonly id: string;
@@ -63,6 +64,7 @@ export class Rows implements Tx {
   private readonly log: Log;
   private readonly leases: Leases;
   private readonly statements: ReturnType<typeof prepare>;
+  private readonly sums: SpentSums;
   atMs = 0;
 
   constructor(database: Database, log: Log, leases: Leases, writer: string) {
@@ -70,11 +72,17 @@ export class Rows implements Tx {
     this.log = log;
     this.leases = leases;
     this.statements = prepare(database);
+    this.sums = new SpentSums(database);
   }
 
   /** Fixes store time for the transaction that was just opened. */
   begin(): void {
     this.atMs = this.log.nowMs();
+  }
+
+  /** Charges were made that these rows did not see, or were rolled back. */
+  forgetSums(): void {
+    this.sums.clear();
   }
 
   append(body: EntryBody, opening?: Opening): EntryRef {
@@ -180,11 +188,12 @@ export class Rows implements Tx {
   }
 
   spent(budget: string, key: string, sinceMs: number | undefined): number {
-    return this.statements.spent.get(budget, key, sinceMs ?? 0) ?? 0;
+    return this.sums.spent(budget, key, sinceMs, this.atMs);
   }
 
   charge(charge: { readonly budget: string; readonly key: string; readonly cost: number; readonly call: string }): void {
     this.statements.charge.run(charge.budget, charge.key, this.atMs, charge.cost, charge.call);
+    this.sums.add(charge.budget, charge.key, charge.cost);
   }
 
   mark(name: string): EntryRef | undefined {
@@ -240,9 +249,6 @@ function prepare(database: Database) {
       `SELECT ${APPROVAL_COLUMNS} FROM approvals WHERE state = ? ORDER BY created_at LIMIT ?`,
     ),
     putApproval: database.prepare(`INSERT OR REPLACE INTO approvals (${APPROVAL_COLUMNS}) VALUES (${marks(APPROVAL_COLUMNS)})`),
-    spent: database
-      .prepare<[string, string, number], number>('SELECT total(cost) FROM charges WHERE budget = ? AND key = ? AND at >= ?')
-      .pluck(),
     charge: database.prepare('INSERT INTO charges (budget, key, at, cost, call) VALUES (?, ?, ?, ?, ?)'),
     mark: database.prepare<[string], { seq: number; leaf: string }>('SELECT seq, leaf FROM marks WHERE name = ?'),
     putMark: database.prepare('INSERT OR REPLACE INTO marks (name, seq, leaf) VALUES (?, ?, ?)'),

@@ -120,7 +120,7 @@ export class SqliteStore implements Store, BatchWriter {
     }
     let results: readonly Committed[];
     try {
-      log.catchUp();
+      if (log.catchUp()) rows.forgetSums();
       rows.begin();
       results = units.map((unit) => applyUnit(unit, rows));
       log.seal();
@@ -129,6 +129,7 @@ export class SqliteStore implements Store, BatchWriter {
     } catch (error) {
       // Give the lock back at once: other processes may be able to write where this one could not.
       if (database.inTransaction) rollBack(database);
+      rows.forgetSums();
       // The tree in memory has leaves that were rolled back; a broken connection is opened anew instead.
       if (isContentFault(error)) database.transaction(() => log.load())();
       throw error;
@@ -168,8 +169,8 @@ export class SqliteStore implements Store, BatchWriter {
   }
 
   async entry(ref: EntryRef): Promise<string | undefined> {
-    return this.read(({ database, log }) => {
-      database.transaction(() => log.catchUp())();
+    return this.read(({ database, log, rows }) => {
+      if (database.transaction(() => log.catchUp())()) rows.forgetSums();
       return log.proven(ref);
     });
   }
@@ -225,8 +226,8 @@ export class SqliteStore implements Store, BatchWriter {
   }
 
   async head(): Promise<Checkpoint> {
-    return this.read(({ database, log }) => {
-      database.transaction(() => log.catchUp())();
+    return this.read(({ database, log, rows }) => {
+      if (database.transaction(() => log.catchUp())()) rows.forgetSums();
       return log.head();
     });
   }
