@@ -5,9 +5,9 @@
  *   authorize.ts  decides, asks, commits: a permit exists only after the decision is durable
  *   permit.ts     runs once, settles once
  */
-import { identifyApprover } from './approval/answers.ts';
 import { authorize, earlierCall } from './authorize.ts';
 import { MAX_REASON_CHARS, type Refusal, type ToolCall } from './call.ts';
+import { checkPolicy, createEngine } from './create-engine.ts';
 import type { Engine, Rules } from './engine.ts';
 import { CountersignError } from './errors.ts';
 import {
@@ -19,24 +19,13 @@ import {
   type RunScope,
   type ToolOptions,
 } from './guard-types.ts';
-import type { ApprovalAnswer, Approver } from './interfaces.ts';
 import { judge } from './judge.ts';
-import { newId, newOrderedId } from './ledger/body.ts';
-import { isName, isRecordable } from './names.ts';
+import { newOrderedId } from './ledger/body.ts';
+import { isRecordable } from './names.ts';
 import { composePolicies } from './policy/compose.ts';
-import { policyHash } from './policy/hash.ts';
-import { ownFilesPolicy } from './policy/own-files.ts';
-import type { Policy } from './policy/policy.ts';
 import { isUnusable, prepareCall, toolRef } from './prepare.ts';
-import { createRedactor } from './redact/redact.ts';
 import { denial, failure, refusal, refuse, repeatDecision } from './refusal.ts';
 import { RunResults } from './run-results.ts';
-import { currentCall } from './scope.ts';
-import type { ApprovalRow } from './store.ts';
-
-export const DEFAULT_APPROVAL_TTL_MS: number = 5 * 60_000;
-export const MAX_APPROVAL_TTL_MS: number = 60 * 60_000;
-const MAX_POLICY_DOCUMENT_BYTES = 900_000;
 
 /**
  * @throws {CountersignError} `OPTIONS_INVALID` when the agent id, the policy or the store is missing or malformed.
@@ -201,144 +190,4 @@ async function recordRefusal(refused: Parameters<Guard['recordRefusal']>[0], rul
     engine.report(error, { callId: call.callId, during: 'recording a refusal' });
     return refusal(call.callId, decision, engine);
   }
-}
-
-function createEngine(options: GuardOptions): Engine & { close(): Promise<void> } {
-  checkOptions(options);
-  const { store } = options;
-  const recorded = new Map<string, Promise<unknown>>();
-  const writes = new Set<Promise<unknown>>();
-  const report: Engine['report'] = (error, context) => {
-    try {
-      options.onError?.(error, context);
-    } catch {
-      // A hook that throws must change no decision and mask no result.
-    }
-  };
-  const engine = {
-    agent: options.agent,
-    mode: options.mode ?? 'enforce',
-    session: options.session ?? newId(),
-    store,
-    redactor: options.redactor ?? createRedactor(),
-    budgets: options.budgets ?? [],
-    channels: options.channels ?? [],
-    keys: options.approvals?.approvers ?? new Map<string, string>(),
-    ttlMs: options.approvals?.ttlMs ?? DEFAULT_APPROVAL_TTL_MS,
-    maxTtlMs: options.approvals?.maxTtlMs ?? MAX_APPROVAL_TTL_MS,
-    monitor: options.monitor,
-    ownFiles: ownFilesPolicy([...store.files, ...(options.protectedPaths ?? [])]),
-    counts: { allowed: 0, refused: 0, pending: 0, lostOutcomes: 0 },
-    prompts: new Map<string, AbortController>(),
-    report,
-    async recordPolicy(policy: Policy): Promise<void> {
-      const known = recorded.get(policy.hash);
-      if (known !== undefined) return void (await known);
-      const { id, version, hash, document } = policy;
-      const body = { kind: 'policy', policy: { id, ...(version !== undefined && { version }), hash }, document } as const;
-      const write = store.commit({ kind: 'record', body, once: `policy:${hash}` });
-      recorded.set(hash, write);
-      try {
-        await write;
-      } catch (error) {
-        recorded.delete(hash);
-        throw error;
-      }
-    },
-    resolve: (id: string, answer: ApprovalAnswer, approver: Approver) => resolveApproval(id, answer, approver, engine),
-    track(write: Promise<unknown>): void {
-      writes.add(write);
-      void write.finally(() => writes.delete(write));
-    },
-    lost(error: unknown, callId: string): void {
-      engine.counts.lostOutcomes++;
-      report(error, { callId, during: 'recording the outcome' });
-    },
-    async close(): Promise<void> {
-      for (const prompt of engine.prompts.values()) prompt.abort();
-      await Promise.all(writes);
-      try {
-        await store.commit({ kind: 'record', body: { kind: 'session', agent: engine.agent, session: engine.session, event: 'end' } });
-      } catch (error) {
-        report(error, { during: 'recording the end of the session' });
-      }
-    },
-  };
-  return engine;
-}
-
-/** @throws {CountersignError} `APPROVAL_NOT_FOUND`, `APPROVAL_NOT_PENDING`, `APPROVER_REFUSED`, `LEDGER_*` */
-async function resolveApproval(id: string, answer: ApprovalAnswer, approver: Approver, engine: Engine): Promise<ApprovalRow> {
-  // A tool that reaches the guard object must not answer for the human it is waiting for.
-  if (currentCall() !== undefined)
-    throw new CountersignError('APPROVER_REFUSED', 'an approval cannot be answered from inside a guarded call');
-  if (answer.decision !== 'approve' && answer.decision !== 'deny')
-    throw new CountersignError('OPTIONS_INVALID', 'an answer is `approve` or `deny`');
-  const row = await engine.store.approval(id);
-  if (row === undefined) throw new CountersignError('APPROVAL_NOT_FOUND', `no approval has the id ${isName(id) ? id : '(malformed)'}`);
-  const who = identifyApprover(approver, row, answer.decision, engine.keys);
-  if ('refused' in who) throw new CountersignError('APPROVER_REFUSED', who.refused);
-  const message =
-    answer.message === undefined
-      ? undefined
-      : engine.redactor.text(answer.message.toWellFormed()).slice(0, MAX_REASON_CHARS).toWellFormed();
-  const committed = await engine.store.commit({
-    kind: 'answer',
-    approval: id,
-    answer: answer.decision,
-    approver: who.identity,
-    ...(approver.method === 'key' && approver.signature !== undefined && { signature: approver.signature }),
-    ...(message !== undefined && { message }),
-  });
-  if (committed.kind === 'answered') return committed.approval;
-  if (committed.kind === 'not-answerable' && committed.why === 'approver') {
-    throw new CountersignError('APPROVER_REFUSED', `${who.identity.id} is not among the approvers of this approval`);
-  }
-  if (committed.kind === 'not-answerable' && committed.why === 'altered') {
-    throw new CountersignError('APPROVAL_NOT_FOUND', `approval ${id} has a row, but the ledger has no such ask: the row was altered`);
-  }
-  const state = committed.kind === 'not-answerable' ? (committed.state ?? 'gone') : committed.kind;
-  throw new CountersignError('APPROVAL_NOT_PENDING', `approval ${id} is ${state}: it takes no more answers from ${who.identity.id}`);
-}
-
-function checkOptions(options: GuardOptions): void {
-  const fail = (what: string): never => {
-    throw new CountersignError('OPTIONS_INVALID', what);
-  };
-  if (typeof options !== 'object' || options === null) fail('createGuard needs options: { agent, policy, store }');
-  if (!isName(options.agent)) fail('agent is required: a name of 1 to 256 characters without control characters');
-  if (typeof options.policy !== 'object' || options.policy === null)
-    fail('policy is required: pass one, or ask for allowAll() or denyAll() by name');
-  if (Array.isArray(options.policy) && options.policy.length === 0)
-    fail('policy is an empty list: pass one, or ask for allowAll() or denyAll() by name');
-  if (typeof options.store?.commit !== 'function')
-    fail('store is required: openStore({ path, origin, signer }) from @countersign/core/sqlite');
-  if (options.session !== undefined && !isName(options.session))
-    fail('session must be a name of 1 to 256 characters without control characters');
-  if (options.mode !== undefined && !['audit', 'confirm', 'enforce'].includes(options.mode)) fail('mode must be audit, confirm or enforce');
-  const { ttlMs, maxTtlMs } = options.approvals ?? {};
-  for (const ms of [ttlMs, maxTtlMs])
-    if (ms !== undefined && !(Number.isSafeInteger(ms) && ms > 0)) fail('approval times must be whole milliseconds above 0');
-}
-
-/** Its document goes into one entry, so its size is checked before anything depends on it. */
-function checkPolicy(policy: Policy): Policy {
-  if (typeof policy.evaluate !== 'function' || !isName(policy.id) || typeof policy.document !== 'string') {
-    throw new CountersignError(
-      'OPTIONS_INVALID',
-      'a policy needs id, hash, document and evaluate(): use rulePolicy, definePolicy, allowAll or denyAll',
-    );
-  }
-  if (policy.version !== undefined && !isName(policy.version))
-    throw new CountersignError('OPTIONS_INVALID', `policy ${policy.id}: the version is not a usable name`);
-  if (policy.hash !== policyHash(policy.document)) {
-    throw new CountersignError('OPTIONS_INVALID', `policy ${policy.id}: the hash is not that of its document (policyHash)`);
-  }
-  if (!policy.document.isWellFormed() || Buffer.byteLength(JSON.stringify(policy.document)) > MAX_POLICY_DOCUMENT_BYTES) {
-    throw new CountersignError(
-      'OPTIONS_INVALID',
-      `policy ${policy.id}: the document exceeds ${MAX_POLICY_DOCUMENT_BYTES} bytes; split the policy`,
-    );
-  }
-  return policy;
 }

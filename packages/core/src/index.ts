@@ -27,8 +27,9 @@ export {
 export type { Config, LedgerConfig } from './config/config.ts';
 export { DEFAULT_CONFIG_NAME, loadConfig, parseConfig } from './config/load.ts';
 export { didYouMean, nearest } from './config/nearest.ts';
+export { DEFAULT_APPROVAL_TTL_MS, MAX_APPROVAL_TTL_MS } from './create-engine.ts';
 export { CountersignError, ERROR_CODES, type ErrorCode } from './errors.ts';
-export { createGuard, DEFAULT_APPROVAL_TTL_MS, MAX_APPROVAL_TTL_MS } from './guard.ts';
+export { createGuard } from './guard.ts';
 export {
   type AuthorizeOptions,
   CallRefusedError,

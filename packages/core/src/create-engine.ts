@@ -1,0 +1,122 @@
+/** From the options of a guard to its engine; everything wrong with them is said here. */
+import { resolveApproval } from './approval/resolve.ts';
+import type { Engine } from './engine.ts';
+import { CountersignError } from './errors.ts';
+import type { GuardOptions } from './guard-types.ts';
+import type { ApprovalAnswer, Approver } from './interfaces.ts';
+import { newId } from './ledger/body.ts';
+import { isName } from './names.ts';
+import { policyHash } from './policy/hash.ts';
+import { ownFilesPolicy } from './policy/own-files.ts';
+import type { Policy } from './policy/policy.ts';
+import { createRedactor } from './redact/redact.ts';
+
+export const DEFAULT_APPROVAL_TTL_MS: number = 5 * 60_000;
+export const MAX_APPROVAL_TTL_MS: number = 60 * 60_000;
+const MAX_POLICY_DOCUMENT_BYTES = 900_000;
+
+export function createEngine(options: GuardOptions): Engine & { close(): Promise<void> } {
+  checkOptions(options);
+  const { store } = options;
+  const recorded = new Map<string, Promise<unknown>>();
+  const writes = new Set<Promise<unknown>>();
+  const report: Engine['report'] = (error, context) => {
+    try {
+      options.onError?.(error, context);
+    } catch {
+      // A hook that throws must change no decision and mask no result.
+    }
+  };
+  const engine = {
+    agent: options.agent,
+    mode: options.mode ?? 'enforce',
+    session: options.session ?? newId(),
+    store,
+    redactor: options.redactor ?? createRedactor(),
+    budgets: options.budgets ?? [],
+    channels: options.channels ?? [],
+    keys: options.approvals?.approvers ?? new Map<string, string>(),
+    ttlMs: options.approvals?.ttlMs ?? DEFAULT_APPROVAL_TTL_MS,
+    maxTtlMs: options.approvals?.maxTtlMs ?? MAX_APPROVAL_TTL_MS,
+    monitor: options.monitor,
+    ownFiles: ownFilesPolicy([...store.files, ...(options.protectedPaths ?? [])]),
+    counts: { allowed: 0, refused: 0, pending: 0, lostOutcomes: 0 },
+    prompts: new Map<string, AbortController>(),
+    report,
+    async recordPolicy(policy: Policy): Promise<void> {
+      const known = recorded.get(policy.hash);
+      if (known !== undefined) return void (await known);
+      const { id, version, hash, document } = policy;
+      const body = { kind: 'policy', policy: { id, ...(version !== undefined && { version }), hash }, document } as const;
+      const write = store.commit({ kind: 'record', body, once: `policy:${hash}` });
+      recorded.set(hash, write);
+      try {
+        await write;
+      } catch (error) {
+        recorded.delete(hash);
+        throw error;
+      }
+    },
+    resolve: (id: string, answer: ApprovalAnswer, approver: Approver) => resolveApproval(id, answer, approver, engine),
+    track(write: Promise<unknown>): void {
+      writes.add(write);
+      void write.finally(() => writes.delete(write));
+    },
+    lost(error: unknown, callId: string): void {
+      engine.counts.lostOutcomes++;
+      report(error, { callId, during: 'recording the outcome' });
+    },
+    async close(): Promise<void> {
+      for (const prompt of engine.prompts.values()) prompt.abort();
+      await Promise.all(writes);
+      try {
+        await store.commit({ kind: 'record', body: { kind: 'session', agent: engine.agent, session: engine.session, event: 'end' } });
+      } catch (error) {
+        report(error, { during: 'recording the end of the session' });
+      }
+    },
+  };
+  return engine;
+}
+
+function checkOptions(options: GuardOptions): void {
+  const fail = (what: string): never => {
+    throw new CountersignError('OPTIONS_INVALID', what);
+  };
+  if (typeof options !== 'object' || options === null) fail('createGuard needs options: { agent, policy, store }');
+  if (!isName(options.agent)) fail('agent is required: a name of 1 to 256 characters without control characters');
+  if (typeof options.policy !== 'object' || options.policy === null)
+    fail('policy is required: pass one, or ask for allowAll() or denyAll() by name');
+  if (Array.isArray(options.policy) && options.policy.length === 0)
+    fail('policy is an empty list: pass one, or ask for allowAll() or denyAll() by name');
+  if (typeof options.store?.commit !== 'function')
+    fail('store is required: openStore({ path, origin, signer }) from @countersign/core/sqlite');
+  if (options.session !== undefined && !isName(options.session))
+    fail('session must be a name of 1 to 256 characters without control characters');
+  if (options.mode !== undefined && !['audit', 'confirm', 'enforce'].includes(options.mode)) fail('mode must be audit, confirm or enforce');
+  const { ttlMs, maxTtlMs } = options.approvals ?? {};
+  for (const ms of [ttlMs, maxTtlMs])
+    if (ms !== undefined && !(Number.isSafeInteger(ms) && ms > 0)) fail('approval times must be whole milliseconds above 0');
+}
+
+/** Its document goes into one entry, so its size is checked before anything depends on it. */
+export function checkPolicy(policy: Policy): Policy {
+  if (typeof policy.evaluate !== 'function' || !isName(policy.id) || typeof policy.document !== 'string') {
+    throw new CountersignError(
+      'OPTIONS_INVALID',
+      'a policy needs id, hash, document and evaluate(): use rulePolicy, definePolicy, allowAll or denyAll',
+    );
+  }
+  if (policy.version !== undefined && !isName(policy.version))
+    throw new CountersignError('OPTIONS_INVALID', `policy ${policy.id}: the version is not a usable name`);
+  if (policy.hash !== policyHash(policy.document)) {
+    throw new CountersignError('OPTIONS_INVALID', `policy ${policy.id}: the hash is not that of its document (policyHash)`);
+  }
+  if (!policy.document.isWellFormed() || Buffer.byteLength(JSON.stringify(policy.document)) > MAX_POLICY_DOCUMENT_BYTES) {
+    throw new CountersignError(
+      'OPTIONS_INVALID',
+      `policy ${policy.id}: the document exceeds ${MAX_POLICY_DOCUMENT_BYTES} bytes; split the policy`,
+    );
+  }
+  return policy;
+}
