@@ -25,6 +25,7 @@ export {
   type ToolRef,
 } from './call.ts';
 export type { Config, LedgerConfig } from './config/config.ts';
+export { configJsonSchema } from './config/json-schema.ts';
 export { DEFAULT_CONFIG_NAME, loadConfig, parseConfig } from './config/load.ts';
 export { didYouMean, nearest } from './config/nearest.ts';
 export { DEFAULT_APPROVAL_TTL_MS, MAX_APPROVAL_TTL_MS } from './create-engine.ts';

@@ -1,0 +1,27 @@
+import { readFileSync } from 'node:fs';
+import { expect, it } from 'vitest';
+import * as core from '../src/index.ts';
+import * as sqlite from '../src/sqlite/index.ts';
+import * as testing from '../src/testing/index.ts';
+
+// The public surface, frozen as literals. A red line here asks: did you mean it? Then change pin, changeset and docs together.
+it.each([
+  [
+    '@countersign/core',
+    core,
+    'CallRefusedError CountersignError DEFAULT_APPROVAL_TTL_MS DEFAULT_CONFIG_NAME ERROR_CODES MAX_APPROVAL_TTL_MS REASON_CODES allowAll approvalStatement budgetFrom canonicalize clip composePolicies configJsonSchema createGuard createRedactor currentCall definePolicy denyAll didYouMean escapeForTerminal escapeJson escapeLines generateKey loadConfig microUnits nearest parseConfig parseNote parseVerifierKey policyHash readSigner refusalText rulePolicy signerFromPem statementOf terminalChannel verifyCheckpoint writeKeyFile',
+  ],
+  [
+    '@countersign/core/sqlite',
+    sqlite,
+    'KnownHeads SqliteStore VERIFY_CODES checkDurability exitCodeOf guardFromConfig openGuard openStore readLedger stateDirectory storeFromConfig verifyLedger',
+  ],
+  ['@countersign/core/testing', testing, 'fixedClock memoryStore'],
+])('%s exports exactly this', (_name, module, names) => {
+  expect(Object.keys(module).toSorted().join(' ')).toBe(names);
+});
+
+it('the published JSON Schema is the one the configuration is checked with', () => {
+  const published: unknown = JSON.parse(readFileSync(new URL('../../../docs/config.schema.json', import.meta.url), 'utf8'));
+  expect(published).toEqual(core.configJsonSchema());
+});
