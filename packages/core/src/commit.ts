@@ -11,7 +11,7 @@ import type { BuiltInReasonCode, EntryRef, OutcomeStatus } from './call.ts';
 import { commitSection, newOpeningKey } from './ledger/commitment.ts';
 import type { DecisionBody, Opening } from './ledger/entry.ts';
 import type { CallState, Committed, DecideUnit, OutcomeUnit, Unit } from './store.ts';
-import { answer, lapse, objectionToApproval } from './transaction/approvals.ts';
+import { answer, lapse, objectionFromHistory, objectionToApproval } from './transaction/approvals.ts';
 import { type Charged, chargeBudgets } from './transaction/budgets.ts';
 import { addLabels, record, startSession } from './transaction/sessions.ts';
 import type { CallRecord, Tx } from './transaction/tx.ts';
@@ -56,6 +56,8 @@ function decide(unit: DecideUnit, tx: Tx): Committed {
     // The approval stays unconsumed and the call re-enterable: a window may move on.
     return refuse(unit, tx, denied(unit, budgets.exceeded.code, budgets.exceeded.reason), { keepAsked: unit.use !== undefined });
   }
+  const history = unit.use === undefined ? undefined : objectionFromHistory(unit.use, tx);
+  if (history !== undefined) return refuse(unit, tx, denied(unit, history));
   return allow(unit, budgets, tx);
 }
 

@@ -1,4 +1,5 @@
 /** From the options of a guard to its engine; everything wrong with them is said here. */
+import { foldApprover } from './approval/approver-name.ts';
 import { resolveApproval } from './approval/resolve.ts';
 import type { Engine } from './engine.ts';
 import { CountersignError } from './errors.ts';
@@ -94,6 +95,8 @@ function checkOptions(options: GuardOptions): void {
   if (options.session !== undefined && !isName(options.session))
     fail('session must be a name of 1 to 256 characters without control characters');
   if (options.mode !== undefined && !['audit', 'confirm', 'enforce'].includes(options.mode)) fail('mode must be audit, confirm or enforce');
+  const names = [...(options.approvals?.approvers?.keys() ?? [])];
+  if (new Set(names.map(foldApprover)).size < names.length) fail('two approvers have names that could be taken for each other: rename one');
   const { ttlMs, maxTtlMs } = options.approvals ?? {};
   for (const ms of [ttlMs, maxTtlMs])
     if (ms !== undefined && !(Number.isSafeInteger(ms) && ms > 0)) fail('approval times must be whole milliseconds above 0');

@@ -196,7 +196,8 @@ export class GroupCommit {
   }
 }
 
-function writeFailed(cause: unknown): CountersignError {
+/** An error that tells callers to refuse. */
+export function writeFailed(cause: unknown): CountersignError {
   if (CountersignError.is(cause)) return cause;
   const detail = cause instanceof Error ? cause.message : String(cause);
   return new CountersignError('LEDGER_WRITE_FAILED', `the ledger could not be written (${detail}): calls are refused until it can`, {

@@ -141,8 +141,13 @@ function identityCheck(file: string, opened: Identity): () => void {
 /** BigInts: inode numbers of some file systems exceed 2^53. */
 type Identity = Pick<BigIntStats, 'dev' | 'ino'>;
 
+/** Undefined also when the path cannot be followed any more: for what was opened that is as good as gone. */
 function identity(file: string): Identity | undefined {
-  return statSync(file, { bigint: true, throwIfNoEntry: false });
+  try {
+    return statSync(file, { bigint: true, throwIfNoEntry: false });
+  } catch {
+    return undefined;
+  }
 }
 
 function isSame(one: Identity | undefined, other: Identity | undefined): boolean {

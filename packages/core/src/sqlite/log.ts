@@ -62,6 +62,11 @@ export class Log {
     const newest = this.statements.newest.get();
     if (newest === undefined) {
       if (entries > 0) throw corrupt(`${entries} entries and no checkpoint`);
+      // What was rolled back may still be in memory.
+      this.tree = TileTree.empty(this);
+      this.durable = { origin: this.identity.origin, size: 0, root: this.tree.root(), note: '' };
+      this.sealed = undefined;
+      this.lastAtMs = 0;
       return;
     }
     const { statements } = this;

@@ -5,7 +5,6 @@ import type { Database, Statement } from 'better-sqlite3';
 import { CountersignError } from '../errors.ts';
 import type { Clock, Signer } from '../interfaces.ts';
 import { newId } from '../ledger/body.ts';
-import type { CallRecord } from '../transaction/tx.ts';
 import { type OpenedFile, openForWriting, retryBusy } from './database.ts';
 import type { KnownHeads } from './known-heads.ts';
 import { Leases } from './leases.ts';
@@ -123,21 +122,29 @@ function rolledBack({ path, heads }: OpenOptions, what: string): CountersignErro
   );
 }
 
-/** Decisions of writers that died before their outcome: the tool may or may not have run, and nobody may repeat it blindly. */
+/**
+ * Decisions of writers that died before their outcome: the tool may or may not have run, and nobody may repeat it blindly.
+ *
+ * Rows say where to look. Who wrote a decision, and whether it has an outcome, is read from the tree: an entry signed on
+ * the strength of an edited row would make the ledger invalid for good.
+ */
 function markAbandoned(rows: Rows, leases: Leases, doubtful: readonly string[]): void {
   const ours = doubtful.flatMap((id) => rows.callById(id) ?? []).filter((call) => call.state === 'allowed');
-  const abandoned = [...rows.openCallsOf((writer) => leases.isAlive(writer)), ...ours];
-  for (const [writer, calls] of Map.groupBy(abandoned, (call) => call.writer)) {
-    for (let i = 0; i < calls.length; i += MAX_RECOVERED_PER_ENTRY) {
-      const open = calls.slice(i, i + MAX_RECOVERED_PER_ENTRY).flatMap((call) => (isAllowed(call, rows) ? [call.decision] : []));
-      if (open.length > 0) rows.append({ kind: 'recovery', event: 'open-decisions', of_writer: writer, open });
+  const candidates = [...rows.openCallsOf((writer) => leases.isAlive(writer)), ...ours];
+  const allowed = candidates.flatMap((call) => {
+    const entry = rows.entry(call.decision);
+    const isAllow = entry?.kind === 'decision' && entry.effect === 'allow' && entry.call === call.id;
+    if (!isAllow || (leases.isAlive(entry.writer) && !doubtful.includes(call.id))) return [];
+    return [{ call, writer: entry.writer }];
+  });
+  if (allowed.length === 0) return;
+  const settled = rows.settledSince(Math.min(...allowed.map(({ call }) => call.decision.of)));
+  const abandoned = allowed.filter(({ call }) => !settled.has(call.decision.of));
+  for (const [writer, group] of Map.groupBy(abandoned, (each) => each.writer)) {
+    for (let i = 0; i < group.length; i += MAX_RECOVERED_PER_ENTRY) {
+      const open = group.slice(i, i + MAX_RECOVERED_PER_ENTRY).map(({ call }) => call.decision);
+      rows.append({ kind: 'recovery', event: 'open-decisions', of_writer: writer, open });
     }
-    for (const call of calls) rows.putCall({ ...call, state: 'unknown' });
+    for (const { call } of group) rows.putCall({ ...call, state: 'unknown' });
   }
-}
-
-/** A row says where to look: only a decision that is in the tree is named in an entry. */
-function isAllowed(call: CallRecord, rows: Rows): boolean {
-  const entry = rows.entry(call.decision);
-  return entry?.kind === 'decision' && entry.effect === 'allow' && entry.call === call.id;
 }

@@ -100,6 +100,12 @@ export class Rows implements Tx {
     return this.log.provenSince(of, (text) => text.includes(approval)).map(parseEntry);
   }
 
+  /** Positions of decisions whose outcome stands after position `of`. */
+  settledSince(of: number): ReadonlySet<number> {
+    const outcomes = this.log.provenSince(of, (text) => text.includes('"kind":"outcome"')).map(parseEntry);
+    return new Set(outcomes.flatMap((entry) => (entry.kind === 'outcome' ? [entry.decision.of] : [])));
+  }
+
   session(id: string): SessionRecord | undefined {
     const row = this.statements.session.get(id);
     if (row === undefined) return undefined;

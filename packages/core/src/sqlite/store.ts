@@ -6,7 +6,7 @@ import { approvalRow } from '../approval/row.ts';
 import type { EntryRef } from '../call.ts';
 import { applyUnit } from '../commit.ts';
 import { CountersignError } from '../errors.ts';
-import { type BatchResult, type BatchWriter, GroupCommit, type GroupCommitOptions } from '../group-commit.ts';
+import { type BatchResult, type BatchWriter, GroupCommit, type GroupCommitOptions, writeFailed } from '../group-commit.ts';
 import type { Clock, Signer } from '../interfaces.ts';
 import { newId } from '../ledger/body.ts';
 import type { SessionFacts } from '../policy/policy.ts';
@@ -92,11 +92,19 @@ export class SqliteStore implements Store, BatchWriter {
     try {
       return this.transact(units);
     } catch (error) {
-      if (isContentFault(error)) return units.map((unit) => this.transactAlone(unit));
-      // COMMIT may have reported an error and be durable all the same: what it allowed was refused, and never runs.
-      this.doubtful = units.flatMap((unit) => (unit.kind === 'decide' && unit.body.effect === 'allow' ? [unit.body.call] : []));
-      throw error;
+      if (!isContentFault(error)) throw this.doubt(units, error);
     }
+    try {
+      return units.map((unit) => this.transactAlone(unit));
+    } catch (error) {
+      throw this.doubt(units, error);
+    }
+  }
+
+  /** What a failed batch allowed may be durable all the same. It was refused and never runs: recovery says so. */
+  private doubt(units: readonly Unit[], error: unknown): unknown {
+    this.doubtful = units.flatMap((unit) => (unit.kind === 'decide' && unit.body.effect === 'allow' ? [unit.body.call] : []));
+    return error;
   }
 
   private transactAlone(unit: Unit): BatchResult {
@@ -119,22 +127,26 @@ export class SqliteStore implements Store, BatchWriter {
       throw error;
     }
     let results: readonly Committed[];
+    let isCommitting = false;
     try {
       if (log.catchUp()) rows.forgetSums();
       rows.begin();
       results = units.map((unit) => applyUnit(unit, rows));
       log.seal();
+      isCommitting = true;
       transaction.commit.run();
       log.confirm();
+      file.checkIdentity();
     } catch (error) {
       // Give the lock back at once: other processes may be able to write where this one could not.
       if (database.inTransaction) rollBack(database);
       rows.forgetSums();
+      // From here on it may be durable: nothing is written a second time, whatever went wrong.
+      if (isCommitting) throw CountersignError.is(error) ? error : writeFailed(error);
       // The tree in memory has leaves that were rolled back; a broken connection is opened anew instead.
       if (isContentFault(error)) database.transaction(() => log.load())();
       throw error;
     }
-    file.checkIdentity();
     this.remember();
     for (const result of results) if (result.kind === 'answered') this.wake(result.approval.id);
     for (const unit of units) if (unit.kind === 'lapse') this.wake(unit.approval);

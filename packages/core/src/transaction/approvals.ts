@@ -16,10 +16,6 @@ export function objectionToApproval(unit: DecideUnit, use: NonNullable<DecideUni
   if (row === undefined || row.call !== body.call || body.binds === undefined) return 'APPROVAL_BINDING_MISMATCH';
   const asked = askOf(row, tx);
   if (asked === undefined) return 'APPROVAL_BINDING_MISMATCH';
-  for (const about of tx.entriesAbout(row.ask.of, use.approval)) {
-    if (about.kind === 'decision' && about.effect === 'allow' && about.approval?.id === use.approval) return 'APPROVAL_ALREADY_USED';
-    if (about.kind === 'approval' && about.answer === 'deny' && about.approval === use.approval) return 'APPROVAL_DENIED';
-  }
   const { expires_at: expiresAt, quorum, approvers } = asked.approval;
   if (tx.atMs >= expiresAt) return 'APPROVAL_EXPIRED';
   if (asked.binds !== body.binds || asked.policyHash !== body.policy.hash) return 'APPROVAL_BINDING_MISMATCH';
@@ -36,6 +32,19 @@ export function objectionToApproval(unit: DecideUnit, use: NonNullable<DecideUni
   }
   return approvedBy.size >= quorum ? undefined : 'APPROVAL_BINDING_MISMATCH';
 }
+/**
+ * Why entries since the ask forbid this use. Reads all of them, so it comes last, after everything that is cheap to check.
+ */
+export function objectionFromHistory(use: NonNullable<DecideUnit['use']>, tx: Tx): BuiltInReasonCode | undefined {
+  const row = tx.approval(use.approval);
+  if (row === undefined) return 'APPROVAL_BINDING_MISMATCH';
+  for (const about of tx.entriesAbout(row.ask.of, use.approval)) {
+    if (about.kind === 'decision' && about.effect === 'allow' && about.approval?.id === use.approval) return 'APPROVAL_ALREADY_USED';
+    if (about.kind === 'approval' && about.answer === 'deny' && about.approval === use.approval) return 'APPROVAL_DENIED';
+  }
+  return undefined;
+}
+
 export function answer(unit: AnswerUnit, tx: Tx): Committed {
   const row = tx.approval(unit.approval);
   if (row === undefined) return { kind: 'not-answerable', why: 'not-found' };

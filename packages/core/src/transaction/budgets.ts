@@ -22,7 +22,12 @@ export function chargeBudgets(
     const before = charges
       .filter((other) => other.id === charge.id && other.key === charge.key)
       .reduce((sum, other) => sum + other.cost, 0);
-    const left = charge.limit - tx.spent(charge.id, charge.key, since) - before - charge.cost;
+    const used = tx.spent(charge.id, charge.key, since) + before + charge.cost;
+    const left = charge.limit - used;
+    // Past what a double counts exactly nothing can be charged, in audit mode either: the sum could not be checked.
+    if (!Number.isSafeInteger(used) || !Number.isSafeInteger(left)) {
+      return { exceeded: { code: EXCEEDED[charge.per], reason: `budget ${charge.id}: the amounts are too large to be counted` } };
+    }
     if (left < 0) {
       const code = EXCEEDED[charge.per];
       if (unit.auditBudgets !== true) return { exceeded: { code, reason: exceededText(charge, left) } };

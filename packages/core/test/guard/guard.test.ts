@@ -186,6 +186,17 @@ describe.each([
         { agent: 'a', policy: allowAll() },
         { agent: 'a\n', policy: allowAll(), store },
         { agent: 'a', policy: [], store },
+        {
+          agent: 'a',
+          policy: allowAll(),
+          store,
+          approvals: {
+            approvers: new Map([
+              ['ann', 'x'],
+              ['Ann', 'y'],
+            ]),
+          },
+        },
       ]) {
         expect(() => createGuard(options as never)).toThrow(expect.objectContaining({ code: 'OPTIONS_INVALID' }));
       }
