@@ -5,10 +5,13 @@ import { UsageError } from './failure.ts';
 
 export const MIN_PREFIX_CHARS = 6;
 const ID_CHARS = 32;
+/** As many rows as a reader gives. */
+const MAX_SEARCHED = 10_000;
 const PREFIX_SHAPE = /^[0-9a-f]{6,32}$/;
 
 /**
- * The approval with this id, or the only one whose id starts so.
+ * The approval with this id, or the only one whose id starts so. A ledger with more approvals than are searched takes
+ * whole ids only: among the rest there may be another that starts so, and whoever floods the ledger chooses which.
  *
  * @throws {UsageError}; {CountersignError} `APPROVAL_NOT_FOUND`
  */
@@ -21,7 +24,14 @@ export function findApproval(reader: LedgerReader, given: string): ApprovalView 
   }
   const exact = reader.approval(given);
   if (exact !== undefined) return exact;
-  const [found, another] = reader.approvals().filter(({ id }) => id.startsWith(given));
+  const searched = reader.approvals({ limit: MAX_SEARCHED });
+  if (searched.length >= MAX_SEARCHED) {
+    throw new UsageError(
+      `this ledger holds ${MAX_SEARCHED} approvals or more: the first digits of an id could mean more than one`,
+      `give all ${ID_CHARS} digits of the id; \`countersign approvals list --json\` shows them`,
+    );
+  }
+  const [found, another] = searched.filter(({ id }) => id.startsWith(given));
   if (another !== undefined) throw new UsageError(`more than one approval has an id that starts with ${given}`, 'give more digits of it');
   if (found === undefined) throw new CountersignError('APPROVAL_NOT_FOUND', `no approval has the id ${given}`);
   return found;

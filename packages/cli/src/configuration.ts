@@ -1,9 +1,9 @@
 /** Which configuration and which ledger a command means. */
-import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { type Config, DEFAULT_CONFIG_NAME, loadConfig, parseVerifierKey } from '@countersign/core';
 import type { Invocation } from './command.ts';
 import { UsageError } from './failure.ts';
+import { readSmallFile } from './read-small-file.ts';
 
 /** A verifier line has at most 512 characters; a file with more is not one. */
 const MAX_PUBLIC_KEY_FILE_CHARS = 4096;
@@ -36,8 +36,9 @@ export function publicKey(given: string, cwd: string): string {
   if (isVerifierKey(given)) return given;
   let text: string;
   try {
-    text = readFileSync(resolve(cwd, given), 'utf8');
+    text = readSmallFile(given, cwd, '--public-key');
   } catch (cause) {
+    if (cause instanceof UsageError) throw cause;
     const code = cause instanceof Error && 'code' in cause ? ` (${String(cause.code)})` : '';
     throw new UsageError(`--public-key ${given} is neither a verifier line nor a file that can be read${code}`, KEY_HINT);
   }

@@ -2,16 +2,22 @@
  * Whether this process was started, directly or not, by something that is itself guarded: an agent must not answer the
  * approval it waits for by running our own command.
  *
- * Two signs: a variable that guards set for what they start, which a hostile child can remove; and an ancestor that
- * writes to the ledger right now, which it cannot. Not seen: a process that detached itself so far that its ancestors
+ * Two signs: a variable, which a hostile child can remove; and an ancestor that writes to the ledger right now, which it
+ * cannot. Of the variables `proxy` sets COUNTERSIGN_GUARDED for the server it starts. COUNTERSIGN_CALL is set by nobody
+ * here: it is a marker that hosts may set, to the id of the call, for what a tool starts. Not seen: a process that detached itself so far that its ancestors
  * are gone, and agents whose guard runs in another branch of the tree. That is what approver keys with a passphrase,
  * or another user, are for.
  */
-import { readFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
 import { CountersignError } from '@countersign/core';
 
 /** How far up is looked. Real trees are far less deep. */
 export const MAX_ANCESTORS = 64;
+/** By its full path: whoever started us chose PATH. */
+const PS = '/bin/ps';
+const PS_TIMEOUT_MS = 2000;
+const MAX_PS_BYTES = 1024;
 const MARKS = ['COUNTERSIGN_CALL', 'COUNTERSIGN_GUARDED'];
 
 /**
@@ -27,7 +33,7 @@ export function refuseInsideGuard(env: NodeJS.ProcessEnv, writers: readonly numb
   if (guard !== undefined) throw refused(`process ${guard}, which started this command, is a guard of this ledger`);
 }
 
-/** Parents of a process, nearest first. Where there is no /proc only the direct parent is known. */
+/** Parents of a process, nearest first. From /proc, else from `ps`; where there is neither only the direct parent is known. */
 export function ancestors(pid: number): readonly number[] {
   const found: number[] = [];
   let parent = pid === process.pid ? process.ppid : parentOf(pid);
@@ -43,11 +49,30 @@ function parentOf(pid: number): number | undefined {
   try {
     stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
   } catch {
-    return undefined;
+    // With a /proc, as on Linux, the process is gone. Without, as on macOS, somebody else has to be asked.
+    return existsSync('/proc/self/stat') ? undefined : parentFromPs(pid);
   }
   // A process chooses its own name, which may hold spaces and parentheses: fields count from the last one.
   const parent = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
   return Number.isSafeInteger(parent) ? parent : undefined;
+}
+
+/** Undefined when the process is gone, or there is no `ps` that answers in time. */
+export function parentFromPs(pid: number): number | undefined {
+  let text: string;
+  try {
+    text = execFileSync(PS, ['-o', 'ppid=', '-p', String(pid)], {
+      encoding: 'utf8',
+      env: {},
+      stdio: ['ignore', 'pipe', 'ignore'],
+      timeout: PS_TIMEOUT_MS,
+      killSignal: 'SIGKILL',
+      maxBuffer: MAX_PS_BYTES,
+    });
+  } catch {
+    return undefined;
+  }
+  return /^\s*[0-9]{1,10}\s*$/.test(text) ? Number(text) : undefined;
 }
 
 function refused(why: string): CountersignError {

@@ -1,15 +1,14 @@
 /** Passphrases: from a file, or typed on a terminal without showing. Never from an argument or the environment. */
-import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
 import type { Readable } from 'node:stream';
 import { UsageError } from './failure.ts';
 import type { Io } from './io.ts';
+import { readSmallFile } from './read-small-file.ts';
 
 export const MAX_PASSPHRASE_CHARS = 1024;
 
-/** The first line of a file. */
+/** The first line of a file. @throws {UsageError}; a system error when it cannot be opened. */
 export function passphraseFromFile(path: string, cwd: string): string {
-  const [line = ''] = readFileSync(resolve(cwd, path), 'utf8').split(/\r?\n/, 1);
+  const [line = ''] = readSmallFile(path, cwd, '--passphrase-file').split(/\r?\n/, 1);
   if (line === '') throw new UsageError('the first line of the passphrase file is empty', 'write the passphrase on its first line');
   if (line.length > MAX_PASSPHRASE_CHARS) {
     throw new UsageError(`the passphrase is longer than ${MAX_PASSPHRASE_CHARS} characters`, 'choose a shorter one');

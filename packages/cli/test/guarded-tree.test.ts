@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFileSync } from 'node:fs';
+import { appendFileSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { CountersignError } from '@countersign/core';
 import { describe, expect, it } from 'vitest';
-import { ancestors, refuseInsideGuard } from '../src/guarded-tree.ts';
+import { ancestors, parentFromPs, refuseInsideGuard } from '../src/guarded-tree.ts';
 import { calls, json, project, run } from './harness.ts';
 
 const GUARD = new URL('./fixtures/guard-that-spawns.ts', import.meta.url).pathname;
@@ -16,6 +16,17 @@ describe('ancestors', () => {
 
   it('are empty for a process that is not there', () => {
     expect(ancestors(2 ** 30)).toEqual([]);
+  });
+});
+
+// Some containers have no ps; macOS, where it is needed, does.
+describe.runIf(existsSync('/bin/ps'))('parentFromPs', () => {
+  it('knows the parent, whatever PATH leads to', () => {
+    expect(parentFromPs(process.pid)).toBe(process.ppid);
+  });
+
+  it.each([2 ** 30, -1, Number.NaN])('knows none of %d', (pid) => {
+    expect(parentFromPs(pid)).toBe(undefined);
   });
 });
 

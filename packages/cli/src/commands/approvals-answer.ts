@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import {
   type ApprovalRow,
@@ -19,6 +18,7 @@ import { UsageError } from '../failure.ts';
 import { refuseInsideGuard } from '../guarded-tree.ts';
 import { safe } from '../output.ts';
 import { askPassphrase, canAsk, passphraseFromFile } from '../passphrase.ts';
+import { readSmallFile } from '../read-small-file.ts';
 
 const ENCRYPTED_KEY = '-----BEGIN ENCRYPTED PRIVATE KEY-----';
 
@@ -109,12 +109,12 @@ async function approverKey(config: Config, name: string, invocation: Invocation)
 async function passphraseOf(path: string, { io, flags }: Invocation): Promise<string | undefined> {
   const file = flags.text('passphrase-file');
   if (file !== undefined) return passphraseFromFile(file, io.cwd);
-  return canAsk(io) && isEncrypted(path) ? askPassphrase(`passphrase of ${safe(path)}: `, io) : undefined;
+  return canAsk(io) && isEncrypted(path, io.cwd) ? askPassphrase(`passphrase of ${safe(path)}: `, io) : undefined;
 }
 
-function isEncrypted(path: string): boolean {
+function isEncrypted(path: string, cwd: string): boolean {
   try {
-    return readFileSync(path, 'latin1').startsWith(ENCRYPTED_KEY);
+    return readSmallFile(path, cwd, '--key').startsWith(ENCRYPTED_KEY);
   } catch {
     // Reading it as a key says what is wrong with it.
     return false;

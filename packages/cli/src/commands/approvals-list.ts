@@ -68,7 +68,7 @@ function listLines(rows: readonly ApprovalView[], columns: number | undefined): 
   const shown = rows.slice(0, MAX_LISTED);
   const cells = shown.map((row) => [
     safe(row.id).slice(0, ID_CHARS),
-    row.mismatches.length > 0 ? `${row.state}!` : row.state,
+    row.mismatches.length > 0 ? `${safe(row.state)}!` : safe(row.state),
     span(nowMs - row.createdAtMs),
     row.state === 'pending' ? `in ${span(row.expiresAtMs - nowMs)}` : '-',
     safe(row.agent),

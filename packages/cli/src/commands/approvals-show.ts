@@ -45,20 +45,26 @@ function approvalLines(row: ApprovalView, output: Output): readonly string[] {
     ['policy', row.policyHash],
     ['binds', row.binds],
     ['answers', `${given} of ${row.quorum} approvals given`],
-    ['by', row.approvers?.join(', ')],
+    ['by', approversText(row.approvers)],
     ['message', row.message],
   ];
   return [
     output.style('bold', `approval ${safe(row.id)}`),
     ...facts.flatMap(([name, value]) => (value === undefined ? [] : [`  ${name.padEnd(8)} ${safe(value)}`])),
     ...row.answers.map(
-      ({ approver, answer, of }) => `  ${answer === 'approve' ? 'approved' : 'denied'.padEnd(8)} by ${safe(approver)}, entry ${of + 1}`,
+      ({ approver, answer, of }) =>
+        `  ${answer === 'approve' ? 'approved' : 'denied'.padEnd(8)} by ${safe(String(approver))}, entry ${safe(String(of + 1))}`,
     ),
     '  arguments, as the policy saw them',
     ...(row.shown === undefined ? ['    (their clear text is not in the ledger)'] : safeJsonLines(row.shown).map((line) => `    ${line}`)),
     ...mismatchLines(row, output),
     ...(row.state === 'pending' ? ['', `answer: countersign approvals approve|deny ${safe(row.id).slice(0, 8)} --key FILE --as NAME`] : []),
   ];
+}
+
+/** Rows are JSON that somebody may have edited: a list only if it is one. */
+function approversText(approvers: unknown): string | undefined {
+  return approvers === undefined ? undefined : Array.isArray(approvers) ? approvers.join(', ') : JSON.stringify(approvers);
 }
 
 function mismatchLines({ mismatches }: ApprovalView, output: Output): readonly string[] {

@@ -1,11 +1,10 @@
-import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
 import { CountersignError } from '@countersign/core';
 import { exitCodeOf, type VerifyOptions, type VerifyReport, verifyLedger } from '@countersign/core/sqlite';
 import type { Command, Invocation } from '../command.ts';
 import { configOf, ledgerPath, publicKey } from '../configuration.ts';
 import { UsageError } from '../failure.ts';
 import { type Output, safe } from '../output.ts';
+import { readSmallFile } from '../read-small-file.ts';
 
 const MAX_PROBLEMS_SHOWN = 20;
 /** What is wrong with a key, a checkpoint or a number that was given, not with the ledger. */
@@ -56,7 +55,7 @@ function optionsOf({ io, flags, positionals }: Invocation): VerifyOptions {
   const isConfigured = flags.on('config') || positionals.length === 0;
   return {
     ...(keys.length > 0 && { publicKeys: keys }),
-    ...(against !== undefined && { against: readFileSync(resolve(io.cwd, against), 'utf8') }),
+    ...(against !== undefined && { against: readSmallFile(against, io.cwd, '--against') }),
     ...(size !== undefined && { expectSize: wholeNumber(size) }),
     ...(head !== undefined && { expectHead: head }),
     ...(flags.on('strict') && { strict: true }),
