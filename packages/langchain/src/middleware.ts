@@ -9,7 +9,8 @@ import type { GuardedToolOptions } from './options.ts';
 import { refusalMessage } from './refusal.ts';
 import { runPermitted } from './run.ts';
 import { admit } from './suspend.ts';
-import { callOf, isGuardedBy, withCall } from './tool.ts';
+import { isGuardedBy } from './tool.ts';
+import { type Wrappable, wrappable } from './wrappable.ts';
 
 export interface MiddlewareOptions extends GuardedToolOptions {
   /**
@@ -47,7 +48,9 @@ async function guardCall(
 ): Promise<ToolMessage | Command> {
   const { toolCall, tool, runtime } = request;
   const name = typeof tool?.name === 'string' ? tool.name : toolCall.name;
-  const parsed = await parseArguments(record(tool)['schema'], toolCall.args, callOf(tool) === undefined);
+  // Looked at once: what the tool turns into while an approval is awaited must not change how its arguments were decided.
+  const parts = wrappable(tool);
+  const parsed = await parseArguments(record(tool)['schema'], toolCall.args, parts === undefined);
   const framework: FrameworkCall = {
     tool: name,
     args: parsed.kind === 'parsed' ? parsed.args : undefined,
@@ -69,7 +72,7 @@ async function guardCall(
   const admitted = await admit(guard, call, options, runtime.signal);
   if (admitted.kind === 'refusal') return refusalMessage(admitted, name, toolCall.id);
   try {
-    return await runPermitted(admitted, () => handler(permitted(request, admitted)), runtime.signal);
+    return await runPermitted(admitted, () => handler(permitted(request, admitted, parts)), runtime.signal);
   } catch (error) {
     if (isGraphBubbleUp(error) || runtime.signal?.aborted === true) throw error;
     if (options.toolErrors === 'throw') {
@@ -83,14 +86,14 @@ async function guardCall(
 /**
  * The request that runs exactly what was decided. A tool parses its arguments itself; it gets the model's text again,
  * so that a schema which is not idempotent does not fail, and what it makes of it is replaced by the permit's copy.
+ * A tool that cannot be wrapped never sees the model's text: it gets the permit's copy, which its schema leaves alone.
  */
-function permitted(request: ToolCallRequest, permit: Permit): ToolCallRequest {
-  const { tool } = request;
-  const inner = callOf(tool);
-  if (tool === undefined || inner === undefined) {
+function permitted(request: ToolCallRequest, permit: Permit, parts: Wrappable<ToolCallRequest['tool']> | undefined): ToolCallRequest {
+  if (parts === undefined) {
     return { ...request, toolCall: { ...request.toolCall, args: permit.args as Record<string, unknown> } };
   }
-  return { ...request, tool: withCall(tool, (_parsedAgain, runManager, config) => inner(permit.args, runManager, config)) };
+  const { inner, wrap } = parts;
+  return { ...request, tool: wrap((_parsedAgain, runManager, config) => inner(permit.args, runManager, config)) };
 }
 
 function errorMessage(request: ToolCallRequest, content: string): ToolMessage {

@@ -5,14 +5,12 @@ import type { GuardedToolOptions } from './options.ts';
 import { refusalMessage } from './refusal.ts';
 import { isAsyncGenerator, runUnsettled, settleAtEnd, settleReturned } from './run.ts';
 import { admit } from './suspend.ts';
+import { wrappable } from './wrappable.ts';
 
 /** LangChain's tool classes differ in type parameters; that it is one of them is checked when it is guarded. */
 interface NamedTool {
   readonly name: string;
 }
-
-/** `_call` is protected in LangChain's types; it receives what the schema made of the arguments. */
-type Call = (args: unknown, runManager: unknown, config: unknown) => unknown;
 
 const GUARDED = new WeakMap<object, Guard>();
 
@@ -25,14 +23,14 @@ export function isGuardedBy(tool: unknown, guard: Guard): boolean {
  * The same tool, asking the guard before every run. It stays an instance of its class with the same name and schema.
  * A refusal is a tool message with status `error`; a direct `invoke(args)` has no tool call to answer and throws.
  *
- * @throws {CountersignError} `OPTIONS_INVALID` for an object that is not a LangChain tool; when run: `CALL_REFUSED`.
+ * @throws {CountersignError} `OPTIONS_INVALID` for an object that is not a LangChain tool, or one with an `invoke` or `call`
+ *   of its own; when run: `CALL_REFUSED`.
  */
 export function guardTool<T extends NamedTool>(guard: Guard, tool: T, options: GuardedToolOptions = {}): T {
-  const inner = callOf(tool);
-  if (inner === undefined) {
-    throw new CountersignError('OPTIONS_INVALID', 'guardTool takes a LangChain tool: made with tool(), or a subclass of StructuredTool');
-  }
-  const guarded = withCall(tool, async (args, runManager, config) => {
+  const parts = wrappable(tool);
+  if (parts === undefined) throw new CountersignError('OPTIONS_INVALID', whyNot(tool));
+  const { inner, wrap } = parts;
+  const guarded = wrap(async (args, runManager, config) => {
     const { id, signal, ...call } = frameOf(config);
     const admitted = await admit(guard, toolCallOf({ tool: tool.name, args, id, ...call }, options), options, signal);
     if (admitted.kind === 'refusal') return refuse(admitted, tool, id);
@@ -45,16 +43,11 @@ export function guardTool<T extends NamedTool>(guard: Guard, tool: T, options: G
   return guarded;
 }
 
-/** `tool` with another `_call`, by delegation: identity, private fields and everything else stay the inner tool's. */
-export function withCall<T extends object>(tool: T, call: Call): T {
-  // Object.create is typed `any`; what it returns is `tool` but for `_call`.
-  return Object.create(tool, { _call: { value: call } }) as T;
-}
-
-export function callOf(tool: unknown): Call | undefined {
-  if (typeof tool !== 'object' || tool === null) return undefined;
-  const call: unknown = Reflect.get(tool, '_call');
-  return typeof call === 'function' ? (...args) => Reflect.apply(call, tool, args) as unknown : undefined;
+function whyNot(tool: unknown): string {
+  return typeof record(tool)['_call'] === 'function'
+    ? 'guardTool cannot guard this tool: its invoke or call is not the one of the installed @langchain/core and could run without being ' +
+        'asked; wrap the function that does the work with guard.tool, and make a tool of the result with tool()'
+    : 'guardTool takes a LangChain tool: made with tool(), or a subclass of StructuredTool';
 }
 
 interface Frame {

@@ -108,6 +108,46 @@ describe('a runnable used as a tool, which parses what it is given once more', (
   });
 });
 
+describe('a tool that does not run through `_call` alone', () => {
+  /** Works in `call`, on whatever it is given there. */
+  const own = (name: string, schema: z.ZodType<{ n: number }>, ran: unknown[]) =>
+    Object.defineProperty(
+      tool(() => 'never used', { name, description: name, schema }),
+      'call',
+      {
+        value: (args: unknown) => Promise.resolve((ran.push(args), 'ok')),
+      },
+    );
+
+  it('gets what was decided instead of the text of the model', async () => {
+    const { guard } = bench();
+    const ran: unknown[] = [];
+    await run(
+      guard,
+      [own('read', z.object({ n: z.coerce.number() }), ran)],
+      [asks({ name: 'read', args: { n: '2', m: 1 }, id: 'c1' }), done()],
+    );
+    expect(ran).toEqual([{ n: 2 }]);
+  });
+
+  it('is refused when it could run with something else than was decided', async () => {
+    const { guard } = bench();
+    const ran: unknown[] = [];
+    const tools = [own('read', z.object({ n: z.number().transform((n) => n * 2) }), ran)];
+    const result = await run(guard, tools, [asks({ name: 'read', args: { n: 2 }, id: 'c1' }), done()]);
+    expect(toolMessages(result)[0]?.content).toContain('ARGUMENTS_INVALID');
+    expect(ran).toEqual([]);
+  });
+
+  it('does not run when the policy denies it', async () => {
+    const { guard, store } = bench();
+    const ran: unknown[] = [];
+    await run(guard, [own('erase', z.object({ n: z.number() }), ran)], [asks({ name: 'erase', args: { n: 2 }, id: 'c1' }), done()]);
+    expect(ran).toEqual([]);
+    expect(decisions(store)).toEqual(['erase deny POLICY_DENY_HIGH_RISK']);
+  });
+});
+
 describe('a call that must not run', () => {
   it('is told to the model with its reason and code, and the loop goes on', async () => {
     const { guard, store } = bench();

@@ -135,6 +135,34 @@ describe('guardTool', () => {
     expect(() => guardTool(guard, { name: 'fake', schema: {} })).toThrow('guardTool takes a LangChain tool');
   });
 
+  it.each(['invoke', 'call'])('refuses a tool with its own `%s`, which could run without being asked', (method) => {
+    const { guard } = bench({ policy: allowAll() });
+    const own = Object.defineProperty(notingTool('read', []), method, { value: () => Promise.resolve('ran') });
+    const inherited = notingTool('read', []);
+    Object.setPrototypeOf(
+      inherited,
+      Object.create(Object.getPrototypeOf(inherited) as object, { [method]: { value: () => 'ran' } }) as object,
+    );
+    for (const inner of [own, inherited]) {
+      expect(() => guardTool(guard, inner)).toThrow(expect.objectContaining({ code: 'OPTIONS_INVALID' }));
+      expect(() => guardTool(guard, inner)).toThrow('wrap the function that does the work with guard.tool');
+    }
+  });
+
+  it('is not led around by an `invoke` put on the inner tool later, nor on itself', async () => {
+    const { guard } = bench();
+    const ran: unknown[] = [];
+    const inner = notingTool('erase', ran);
+    const guarded = guardTool(guard, inner);
+    const around = { value: (input: unknown) => void ran.push(input) };
+    for (const method of ['invoke', 'call']) {
+      Object.defineProperty(inner, method, around);
+      expect(() => Object.defineProperty(guarded, method, around)).toThrow(TypeError);
+    }
+    await expect(guarded.invoke({})).rejects.toBeInstanceOf(CallRefusedError);
+    expect(ran).toEqual([]);
+  });
+
   it('is asked once when the middleware of the same guard is there too', async () => {
     const { guard, store } = bench();
     const ran: unknown[] = [];

@@ -78,7 +78,8 @@ export async function approvalOf(guard: Guard, toolCall: FrameworkCall, options:
   return approvalId === undefined ? undefined : guard.approvals.get(approvalId);
 }
 
-/** The name comes from a model. */
+/** The name comes from a model. As the SDK looks it up: an own property, also of a function. */
 function ownProperty(holder: unknown, name: string): unknown {
-  return typeof holder === 'object' && holder !== null && Object.hasOwn(holder, name) ? Reflect.get(holder, name) : undefined;
+  if ((typeof holder !== 'object' && typeof holder !== 'function') || holder === null) return undefined;
+  return Object.hasOwn(holder, name) ? Reflect.get(holder, name) : undefined;
 }

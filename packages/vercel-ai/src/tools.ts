@@ -1,5 +1,5 @@
 /** The enforcing point: `execute` asks the guard, whatever approval the message history claims to hold. */
-import { CallRefusedError, type Guard, type Pending, type Permit, type ToolCall } from '@countersign/core';
+import { CallRefusedError, CountersignError, type Guard, type Pending, type Permit, type ToolCall } from '@countersign/core';
 import type { ToolExecutionOptions } from 'ai';
 import { toolCallOf } from './call.ts';
 import type { GuardToolsOptions } from './options.ts';
@@ -22,17 +22,31 @@ export function guardedOptions(tool: unknown, guard: Guard): GuardToolsOptions |
   return mark?.guard === guard ? mark.options : undefined;
 }
 
+/**
+ * Undefined for a tool that runs elsewhere. A tool may be a function with properties: the SDK looks at nothing but `execute`.
+ *
+ * @throws {CountersignError} `OPTIONS_INVALID` for an `execute` that is neither undefined nor a function
+ */
 export function executeOf(tool: unknown): Execute | undefined {
-  if (typeof tool !== 'object' || tool === null) return undefined;
+  if ((typeof tool !== 'object' && typeof tool !== 'function') || tool === null) return undefined;
   const execute: unknown = Reflect.get(tool, 'execute');
-  return typeof execute === 'function' ? (execute as Execute) : undefined;
+  if (execute === undefined) return undefined;
+  if (typeof execute !== 'function') {
+    throw new CountersignError(
+      'OPTIONS_INVALID',
+      'execute of a tool is neither undefined nor a function; give it a function, or leave it out',
+    );
+  }
+  return execute as Execute;
 }
 
 /**
  * The same tools, asking the guard before every run. A call that may not run throws in `execute`, which the SDK turns
  * into a `tool-error` the model can read. Tools without `execute` run elsewhere and are passed through unguarded.
+ * Of a tool that is a function with an `execute`, the guarded one is no longer callable: nothing would ask the guard there.
  *
  * @param tools - by name, as for `generateText`. Not typed `ToolSet`, which turns away tools under `exactOptionalPropertyTypes`.
+ * @throws {CountersignError} `OPTIONS_INVALID` for a tool whose `execute` is neither undefined nor a function
  * @throws {CallRefusedError} from `execute`: code `CALL_REFUSED`
  */
 export function guardTools<T extends Readonly<Record<string, object>>>(guard: Guard, tools: T, options: GuardToolsOptions = {}): T {

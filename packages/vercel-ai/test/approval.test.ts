@@ -160,6 +160,23 @@ describe('approvalFor', () => {
     expect(denied).toMatchObject({ type: 'denied', reason: expect.stringContaining('INTERNAL_ERROR') });
   });
 
+  it('denies a tool that would run unguarded, whatever its shape', async () => {
+    const { guard } = bench();
+    const execute = () => 1;
+    for (const read of [{ execute }, Object.assign(() => {}, { execute }), { execute: {} }, { execute: null }]) {
+      expect(await approvalFor(guard)(request('read', { read }))).toMatchObject({ type: 'denied' });
+      // The SDK looks at the own properties of a function as well.
+      expect(
+        await approvalFor(guard)(
+          request(
+            'read',
+            Object.assign(() => {}, { read }),
+          ),
+        ),
+      ).toMatchObject({ type: 'denied' });
+    }
+  });
+
   it('decides tools without execute with its own options, by names that are no properties', async () => {
     const { guard } = bench();
     const approval = approvalFor(guard, options);

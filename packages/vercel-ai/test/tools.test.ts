@@ -243,6 +243,29 @@ describe('guardTools', () => {
     expect(guardTools(guard, guarded).read).toBe(guarded.read);
   });
 
+  it.each([null, {}, 'run', 1, false])('refuses a tool whose execute is %j', (execute) => {
+    const { guard } = bench({ policy: allowAll() });
+    for (const odd of [{ execute }, Object.assign(() => {}, { execute })]) {
+      expect(() => guardTools(guard, { odd })).toThrow(expect.objectContaining({ code: 'OPTIONS_INVALID' }));
+    }
+  });
+
+  it('takes a function with an execute for a tool like any other, which nobody can call around it', async () => {
+    const { guard } = bench();
+    const ran: unknown[] = [];
+    const callable = Object.assign(() => ran.push('called'), {
+      inputSchema: z.object({}),
+      execute: (input: unknown, _given: unknown) => ran.push(input),
+    });
+    const { read, erase, client } = guardTools(guard, { read: callable, erase: callable, client: () => {} });
+    await expect(Promise.resolve(erase.execute({}, given))).rejects.toBeInstanceOf(CallRefusedError);
+    expect(() => erase()).toThrow(TypeError);
+    expect(ran).toEqual([]);
+    await Promise.resolve(read.execute({}, given));
+    expect([ran, read.inputSchema, typeof client]).toEqual([[{}], callable.inputSchema, 'function']);
+    expect(guardTools(guard, { read }).read).toBe(read);
+  });
+
   it('leaves errors to the SDK and records them', async () => {
     const { guard, store } = bench();
     const read = tool({ inputSchema: z.object({}), execute: (): Promise<string> => Promise.reject(new Error('no such file')) });
