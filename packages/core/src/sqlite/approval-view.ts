@@ -1,8 +1,9 @@
 /** An approval as people see it, and what of it does not agree with the ledger entry that opened it. */
 import { approvalRow } from '../approval/row.ts';
+import type { EntryRef } from '../call.ts';
 import { parseEntry } from '../ledger/body.ts';
 import { checkOpening } from '../ledger/commitment.ts';
-import type { Opening } from '../ledger/entry.ts';
+import type { Entry, Opening } from '../ledger/entry.ts';
 import { leafHash } from '../ledger/merkle.ts';
 import type { ApprovalRow } from '../store.ts';
 import type { ApprovalRecord } from '../transaction/tx.ts';
@@ -17,26 +18,24 @@ export interface ApprovalView extends ApprovalRow {
 
 /** What stands at the positions a row names. */
 export interface ApprovalParts {
-  /** Text of the entry at `row.ask.of`. */
-  readonly ask: string | undefined;
+  /** Text of the entry at a 0-based position. */
+  text(of: number): string | undefined;
+  /** Beside the ask. */
   readonly opening: Opening | undefined;
   /** Beside the newest answer. */
   readonly answer: Opening | undefined;
 }
 
+/** More than any quorum; a row that claims more is not ours, and its entries are not looked up. */
+const MAX_ANSWERS = 256;
+
 export function approvalView(row: ApprovalRecord, parts: ApprovalParts, nowMs: number): ApprovalView {
   return { ...approvalRow(row, { ask: parts.opening, answer: parts.answer }, nowMs), mismatches: mismatchesOf(row, parts) };
 }
 
-function mismatchesOf(row: ApprovalRecord, { ask, opening }: ApprovalParts): readonly string[] {
-  if (ask === undefined || leafHash(ask) !== row.ask.leaf) return ['entry'];
-  let entry: ReturnType<typeof parseEntry>;
-  try {
-    entry = parseEntry(ask);
-  } catch {
-    return ['entry'];
-  }
-  if (entry.kind !== 'decision' || entry.effect !== 'require_approval' || entry.approval?.id !== row.id) return ['entry'];
+function mismatchesOf(row: ApprovalRecord, parts: ApprovalParts): readonly string[] {
+  const entry = entryAt(row.ask, parts);
+  if (entry?.kind !== 'decision' || entry.effect !== 'require_approval' || entry.approval?.id !== row.id) return ['entry'];
   const claims: readonly (readonly [string, unknown, unknown])[] = [
     ['call', row.call, entry.call],
     ['agent', row.agent, entry.agent],
@@ -44,6 +43,7 @@ function mismatchesOf(row: ApprovalRecord, { ask, opening }: ApprovalParts): rea
     ['principal', row.principal, entry.principal],
     ['tool', toolText(row.tool), toolText(entry.tool)],
     ['rule', row.rule, entry.rule],
+    ['reason_code', row.reasonCode, entry.reason_code],
     ['binds', row.binds, entry.binds],
     ['policy', row.policyHash, entry.policy.hash],
     ['expiry', row.expiresAtMs, entry.approval.expires_at],
@@ -55,7 +55,53 @@ function mismatchesOf(row: ApprovalRecord, { ask, opening }: ApprovalParts): rea
     ...(entry.args_commit !== undefined && { args: entry.args_commit }),
     ...(entry.reason_commit !== undefined && { reason: entry.reason_commit }),
   };
-  return [...differing, ...(opening === undefined ? [] : checkOpening(commits, opening))];
+  return [
+    ...differing,
+    ...(parts.opening === undefined ? [] : checkOpening(commits, parts.opening)),
+    ...(areRecorded(row, parts) ? messageMismatch(row, parts) : ['answers']),
+  ];
+}
+
+/** True when each answer is another entry, and that entry gives this answer by this approver to this ask. */
+function areRecorded(row: ApprovalRecord, parts: ApprovalParts): boolean {
+  // Parsed from the row's JSON and nothing more: whoever can write the file chose its shape.
+  const answers: unknown = row.answers;
+  if (!Array.isArray(answers) || answers.length > MAX_ANSWERS) return false;
+  // One entry named twice would look like two approvals.
+  const positions = new Set(row.answers.map((given) => given?.of));
+  return positions.size === answers.length && row.answers.every((given) => isRecorded(given, row, parts));
+}
+
+function isRecorded(given: ApprovalRecord['answers'][number], row: ApprovalRecord, parts: ApprovalParts): boolean {
+  const entry = entryAt(given, parts);
+  return (
+    entry?.kind === 'approval' &&
+    entry.approval === row.id &&
+    entry.ask?.of === row.ask.of &&
+    entry.ask.leaf === row.ask.leaf &&
+    entry.binds === row.binds &&
+    entry.approver?.id === given.approver &&
+    entry.answer === given.answer
+  );
+}
+
+function messageMismatch(row: ApprovalRecord, parts: ApprovalParts): readonly string[] {
+  const newest = row.answers.at(-1);
+  if (newest === undefined || parts.answer === undefined) return [];
+  const entry = entryAt(newest, parts);
+  const commits = entry?.kind === 'approval' && entry.message_commit !== undefined ? { message: entry.message_commit } : {};
+  return checkOpening(commits, parts.answer);
+}
+
+/** Undefined when nothing, something else or no entry stands there. */
+function entryAt(ref: EntryRef | null, parts: ApprovalParts): Entry | undefined {
+  if (ref === null || !Number.isSafeInteger(ref.of) || ref.of < 0) return undefined;
+  const text = parts.text(ref.of);
+  try {
+    return text !== undefined && leafHash(text) === ref.leaf ? parseEntry(text) : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function toolText(tool: { readonly server?: string; readonly name: string }): string {

@@ -44,14 +44,21 @@ export function openForWriting(path: string, create: boolean): OpenedFile {
 /** Opens for reading only: changes no byte, not even the WAL's. */
 export function openForReading(path: string): Database {
   const file = resolve(path);
-  if (!existsSync(file)) throw new CountersignError('LEDGER_NOT_FOUND', `there is no ledger at ${file}`);
   try {
+    if (statSync(file, { throwIfNoEntry: false }) === undefined)
+      throw new CountersignError('LEDGER_NOT_FOUND', `there is no ledger at ${file}`);
+    // SQLite also opens what lies beside the file, and opening a pipe waits for whoever laid it there.
+    for (const path of [file, `${file}-wal`, `${file}-shm`, `${file}-journal`]) {
+      if (statSync(path, { throwIfNoEntry: false })?.isFile() === false)
+        throw new CountersignError('LEDGER_UNREADABLE', `cannot open the ledger ${file}: ${path} is not a regular file`);
+    }
     const database = new Sqlite(file, { readonly: true, fileMustExist: true, timeout: 2000 });
     database.pragma('query_only = 1');
     // A hostile file may bring views and triggers along; nothing in it may run code of its schema with side effects.
     database.pragma('trusted_schema = 0');
     return database;
   } catch (cause) {
+    if (CountersignError.is(cause)) throw cause;
     const detail = cause instanceof Error ? cause.message : String(cause);
     throw new CountersignError('LEDGER_UNREADABLE', `cannot open the ledger ${file}: ${detail}`, { cause });
   }

@@ -1,5 +1,5 @@
 /** From `countersign.yaml` to a store and a guard: what every entry point (adapter, proxy, command line) composes alike. */
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { terminalChannel } from '../approval/terminal.ts';
 import type { Config } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
@@ -27,6 +27,8 @@ export function storeFromConfig(
   return openStore({ ...storeOptions, path, origin, signer, files: [key, passphraseFile()].flatMap((file) => file ?? []) });
 }
 
+const MAX_PASSPHRASE_FILE_BYTES = 65_536;
+
 /** `COUNTERSIGN_PASSPHRASE_FILE`: a file whose first line opens the ledger key. The passphrase itself is never in the environment. */
 function passphraseFile(): string | undefined {
   const file = process.env['COUNTERSIGN_PASSPHRASE_FILE'];
@@ -37,6 +39,7 @@ function passphraseFromEnvironment(): string | undefined {
   const file = passphraseFile();
   if (file === undefined) return undefined;
   try {
+    if (statSync(file).size > MAX_PASSPHRASE_FILE_BYTES) throw new RangeError('larger than a passphrase file may be');
     return readFileSync(file, 'utf8').split(/\r?\n/, 1)[0];
   } catch (cause) {
     throw new CountersignError('KEY_INVALID', 'COUNTERSIGN_PASSPHRASE_FILE names a file that cannot be read', { cause });

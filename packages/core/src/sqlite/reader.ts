@@ -164,7 +164,7 @@ class Reader implements LedgerReader {
   #view(row: ApprovalRecord): ApprovalView {
     const answered = row.answers.at(-1);
     const parts = {
-      ask: this.#statements.body.get(row.ask.of),
+      text: (of: number) => this.#statements.body.get(of),
       opening: this.#rows.opening(row.ask.of),
       answer: answered === undefined ? undefined : this.#rows.opening(answered.of),
     };

@@ -27,6 +27,8 @@ const MAX_STATEMENT_CHARS = 65_536;
 const MAX_SCHEMA_FAULTS = 20;
 const MAX_NAME_SHOWN = 60;
 const FORMAT = 'countersign-1';
+/** Beyond it numbers run together: a row there has no position. */
+const LAST_SEQ = Number.MAX_SAFE_INTEGER;
 /** Evidence: read only when they are exactly ours. */
 const EVIDENCE = new Set(['meta', 'entries', 'openings', 'tiles', 'checkpoints']);
 
@@ -37,12 +39,12 @@ const EVIDENCE = new Set(['meta', 'entries', 'openings', 'tiles', 'checkpoints']
  */
 export function openSource(path: string): LedgerSource {
   const file = resolve(path);
-  const stat = statSync(file, { throwIfNoEntry: false });
-  if (stat === undefined) throw new CountersignError('LEDGER_NOT_FOUND', `there is no ledger at ${file}`);
-  // Opening a pipe would wait for whoever laid it there.
-  if (!stat.isFile()) throw unreadable(file, 'it is not a regular file');
-  if (stat.size === 0) throw unreadable(file, 'the file is empty');
   try {
+    const stat = statSync(file, { throwIfNoEntry: false });
+    if (stat === undefined) throw new CountersignError('LEDGER_NOT_FOUND', `there is no ledger at ${file}`);
+    // Opening a pipe would wait for whoever laid it there.
+    if (!stat.isFile()) throw unreadable(file, 'it is not a regular file');
+    if (stat.size === 0) throw unreadable(file, 'the file is empty');
     return openInPlace(file) ?? openCopy(file);
   } catch (cause) {
     if (CountersignError.is(cause)) throw cause;
@@ -153,7 +155,7 @@ class SqliteSource implements LedgerSource {
       ...this.contentFaults(),
     ];
     this.origin = this.meta('origin');
-    this.size = Number(database.prepare('SELECT coalesce(max(seq) + 1, 0) FROM entries').pluck().get());
+    this.size = Number(database.prepare(`SELECT coalesce(max(seq) + 1, 0) FROM entries WHERE seq BETWEEN 0 AND ${LAST_SEQ}`).pluck().get());
   }
 
   *chunks(): Generator<readonly SourceRow[]> {
@@ -169,6 +171,8 @@ class SqliteSource implements LedgerSource {
         continue;
       }
       yield read.all(next, last).map(sourceRow);
+      // INVARIANT: grows each time round, so that reading ends whatever the positions are.
+      if (last < next || last >= LAST_SEQ) return;
       next = last + 1;
       limit = Math.min(CHUNK_ROWS, limit * 2);
     }
@@ -237,6 +241,8 @@ class SqliteSource implements LedgerSource {
     if (format !== FORMAT) faults.push({ code: 'FORMAT_UNKNOWN', message: `the ledger does not name its format ${FORMAT}` });
     const before = Number(this.database.prepare('SELECT count(*) FROM entries WHERE seq < 0').pluck().get());
     if (before > 0) faults.push({ code: 'ENTRY_MISPLACED', message: `${before} rows stand before the first position` });
+    const beyond = Number(this.database.prepare(`SELECT count(*) FROM entries WHERE seq > ${LAST_SEQ}`).pluck().get());
+    if (beyond > 0) faults.push({ code: 'ENTRY_MISPLACED', message: `${beyond} rows stand beyond position 2^53 - 1` });
     return faults;
   }
 
@@ -247,7 +253,7 @@ class SqliteSource implements LedgerSource {
 }
 
 const CHECKPOINT = `SELECT size, CASE WHEN octet_length(note) <= ${MAX_NOTE_BYTES} THEN note END AS note FROM checkpoints`;
-const FROM_ROWS = 'FROM entries e LEFT JOIN openings o ON o.seq = e.seq WHERE e.seq >= ?';
+const FROM_ROWS = `FROM entries e LEFT JOIN openings o ON o.seq = e.seq WHERE e.seq <= ${LAST_SEQ} AND e.seq >= ?`;
 // Sizes first: they come from the row headers, so a huge text is never loaded.
 const MEASURE = `SELECT max(seq), coalesce(sum(bytes), 0) FROM
   (SELECT e.seq AS seq, octet_length(e.body) + coalesce(octet_length(o.sections), 0) AS bytes ${FROM_ROWS} ORDER BY e.seq LIMIT ?)`;

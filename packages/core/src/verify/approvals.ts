@@ -3,6 +3,7 @@
  * under exactly this policy, and used once.
  */
 
+import { hash } from 'node:crypto';
 import { foldApprover } from '../approval/approver-name.ts';
 import { statementOf, verifyStatement } from '../approval/statement.ts';
 import type { Json } from '../call.ts';
@@ -23,7 +24,7 @@ interface Ask {
   readonly placed: Placed;
   readonly entry: EntryOf<'decision'>;
   readonly expiresAt: number;
-  /** Canonical text of the shown arguments, when they are there. */
+  /** Hash of the shown arguments, when they are there: the arguments of asks that nobody answers would fill the memory. */
   readonly shown: string | undefined;
   readonly answers: Answer[];
   denied: boolean;
@@ -36,15 +37,19 @@ export class Approvals {
   private readonly findings: Findings;
   private readonly suspect: (index: number) => void;
   private readonly approvers: ReadonlyMap<string, string> | undefined;
+  /** Folded names of the approvers who have a key. */
+  private readonly folded: ReadonlySet<string>;
   private readonly asks = new Map<string, Ask | Used>();
   /** Answers by key whose signature could not be checked, for want of the approver's key. */
   unchecked = 0;
-  private keyless = 0;
+  /** Answers that a guard with these keys would refuse: without the key of their name, or under an imitation of the name. */
+  keyless = 0;
 
   constructor(findings: Findings, suspect: (index: number) => void, approvers: ReadonlyMap<string, string> | undefined) {
     this.findings = findings;
     this.suspect = suspect;
     this.approvers = approvers;
+    this.folded = new Set([...(approvers?.keys() ?? [])].map(foldApprover));
   }
 
   ask(placed: Placed, entry: EntryOf<'decision'>, args: Json | undefined): void {
@@ -58,7 +63,7 @@ export class Approvals {
     }
     if (this.asks.has(id)) return this.problem(placed, 'APPROVAL_ID_REUSED', `approval ${id} was asked for before`);
     if (expiresAt <= entry.at) this.problem(placed, 'ASK_INCOMPLETE', 'the approval expires before it is asked for');
-    this.asks.set(id, { placed, entry, expiresAt, shown: textOf(args), answers: [], denied: false });
+    this.asks.set(id, { placed, entry, expiresAt, shown: digestOf(args), answers: [], denied: false });
   }
 
   answer(placed: Placed, entry: EntryOf<'approval'>, gaps: boolean): void {
@@ -103,7 +108,7 @@ export class Approvals {
     if (ask.denied) this.problem(placed, 'APPROVAL_WAS_DENIED', 'an approver had denied this call');
     // An answer that cannot be read is reported where it stands.
     if (!gaps) this.countAnswers(placed, entry, ask);
-    const shown = textOf(args);
+    const shown = digestOf(args);
     if (shown !== undefined && ask.shown !== undefined && shown !== ask.shown) {
       this.findings.warn(
         placed.number,
@@ -121,7 +126,11 @@ export class Approvals {
         `${this.unchecked} answers are signed by approver keys that were not given: their signatures were not checked`,
       );
     if (this.keyless > 0)
-      this.findings.warn(0, 'APPROVER_METHOD', `${this.keyless} answers by approvers who have a key were given without it`);
+      this.findings.warn(
+        0,
+        'APPROVER_METHOD',
+        `${this.keyless} answers by approvers who have a key, or under names that imitate theirs, were given without it`,
+      );
   }
 
   private countAnswers(placed: Placed, entry: EntryOf<'decision'>, ask: Ask): void {
@@ -168,11 +177,9 @@ export class Approvals {
   private signatureFlaw(entry: EntryOf<'approval'>): string | undefined {
     const { id: by, method } = entry.approver;
     const vkey = this.approvers?.get(by);
-    if (method !== 'key') {
-      // The key may have been configured only later: worth telling, no contradiction.
-      if (vkey !== undefined) this.keyless++;
-      return undefined;
-    }
+    // The key may have been configured only later: worth telling, no contradiction.
+    if (vkey === undefined ? this.folded.has(foldApprover(by)) : method !== 'key') this.keyless++;
+    if (method !== 'key') return undefined;
     if (entry.signature === undefined) return `${printable(by)} answers by key and did not sign`;
     if (vkey === undefined) {
       this.unchecked++;
@@ -193,6 +200,6 @@ export class Approvals {
   }
 }
 
-function textOf(args: Json | undefined): string | undefined {
-  return args === undefined ? undefined : canonicalize(args);
+function digestOf(args: Json | undefined): string | undefined {
+  return args === undefined ? undefined : hash('sha256', canonicalize(args));
 }

@@ -21,9 +21,9 @@ export class Budgets {
     for (const [i, charge] of charges.entries()) {
       const account = this.account(charge);
       // Charges of one entry to the same account count one after the other.
-      const before = charges.slice(0, i).reduce((sum, other) => (isSame(other, charge) ? sum + other.cost : sum), 0);
+      const before = charges.slice(0, i).reduce((sum, other) => (isSame(other, charge) ? sum + BigInt(other.cost) : sum), 0n);
       const spent = account.spent(entry.at, charge.window_ms);
-      const known = charge.limit - before - charge.cost;
+      const known = BigInt(charge.limit) - before - BigInt(charge.cost);
       const isRight = charge.left <= known - spent.atLeast && charge.left >= known - spent.atMost;
       if (!isRight && !gaps) {
         const what = `budget ${printable(charge.id)} of ${printable(charge.key)}`;
@@ -57,20 +57,20 @@ function isSame(a: BudgetCharge, b: BudgetCharge): boolean {
   return a.id === b.id && a.key === b.key;
 }
 
-/** The charges to one budget and key: those in the longest window seen, and the sum of all. */
+/** The charges to one budget and key: those in the longest window seen, and the sum of all. Sums exceed what doubles count. */
 class Account {
-  private total = 0;
+  private total = 0n;
   private times: number[] = [];
   private costs: number[] = [];
   /** Position of `times[0]` among all charges: what is older was dropped. */
   private dropped = 0;
-  private droppedSum = 0;
+  private droppedSum = 0n;
   private longest = 0;
   /** Per window: the first charge inside it, counted from the beginning, and the sum from there on. */
-  private readonly windows = new Map<number, { from: number; sum: number }>();
+  private readonly windows = new Map<number, { from: number; sum: bigint }>();
 
   /** What was charged in the window. The two figures differ when a longer window than ever before asks for what was dropped. */
-  spent(at: number, window: number | undefined): { readonly atLeast: number; readonly atMost: number } {
+  spent(at: number, window: number | undefined): { readonly atLeast: bigint; readonly atMost: bigint } {
     if (window === undefined) return { atLeast: this.total, atMost: this.total };
     const { from, sum } = this.moveTo(at, window);
     const reachesDropped = from <= this.dropped && window > this.longest && this.dropped > 0;
@@ -78,24 +78,24 @@ class Account {
   }
 
   charge(at: number, cost: number, window: number | undefined): void {
-    this.total += cost;
+    this.total += BigInt(cost);
     this.times.push(at);
     this.costs.push(cost);
-    for (const followed of this.windows.values()) followed.sum += cost;
+    for (const followed of this.windows.values()) followed.sum += BigInt(cost);
     if (window !== undefined) this.longest = Math.max(this.longest, window);
     this.drop(at);
   }
 
-  private moveTo(at: number, window: number): { from: number; sum: number } {
+  private moveTo(at: number, window: number): { from: number; sum: bigint } {
     let followed = this.windows.get(window);
     if (followed === undefined) {
       if (this.windows.size >= MAX_WINDOWS) this.windows.delete(this.windows.keys().next().value as number);
-      followed = { from: this.dropped, sum: this.costs.reduce((sum, cost) => sum + cost, 0) };
+      followed = { from: this.dropped, sum: this.costs.reduce((sum, cost) => sum + BigInt(cost), 0n) };
       this.windows.set(window, followed);
     }
     // A charge exactly one window ago has left it.
     while (followed.from - this.dropped < this.times.length && (this.times[followed.from - this.dropped] as number) <= at - window) {
-      followed.sum -= this.costs[followed.from - this.dropped] as number;
+      followed.sum -= BigInt(this.costs[followed.from - this.dropped] as number);
       followed.from++;
     }
     return followed;
@@ -108,9 +108,10 @@ class Account {
     while (count < this.times.length && (this.times[count] as number) <= at - this.longest) count++;
     for (const followed of this.windows.values()) {
       // A window that was not asked for lately still counts what has long left it.
-      for (; followed.from < this.dropped + count; followed.from++) followed.sum -= this.costs[followed.from - this.dropped] as number;
+      for (; followed.from < this.dropped + count; followed.from++)
+        followed.sum -= BigInt(this.costs[followed.from - this.dropped] as number);
     }
-    for (const cost of this.costs.slice(0, count)) this.droppedSum += cost;
+    for (const cost of this.costs.slice(0, count)) this.droppedSum += BigInt(cost);
     this.times = this.times.slice(count);
     this.costs = this.costs.slice(count);
     this.dropped += count;

@@ -1,4 +1,4 @@
-/** Decisions and what became of them: every outcome belongs to one allow, and no allow has two. */
+/** Decisions and what became of them: no call is allowed twice, every outcome belongs to one allow, and no allow has two. */
 
 import type { EntryRef } from '../call.ts';
 import { Bytes } from './bytes.ts';
@@ -13,6 +13,9 @@ const OPEN = 3;
 const SETTLED = 4;
 /** Could not be read: it is reported where it stands, and nothing that leans on it is reported again. */
 const UNREAD = 5;
+
+/** Calls last allowed that are compared for repeats: about 100 MB, and only in ledgers that large. */
+const MAX_CALLS_COMPARED = 1_000_000;
 
 interface OpenDecision {
   readonly placed: Placed;
@@ -29,10 +32,15 @@ export class Calls {
   private readonly state = new Bytes();
   /** Only while they are open, so that memory does not grow with the ledger. */
   private readonly open = new Map<number, OpenDecision>();
+  /** Ids of allowed calls, oldest first. */
+  private readonly allowed = new Set<string>();
+  private readonly maxCompared: number;
+  private dropped = 0;
 
-  constructor(findings: Findings, suspect: (index: number) => void) {
+  constructor(findings: Findings, suspect: (index: number) => void, maxCompared: number = MAX_CALLS_COMPARED) {
     this.findings = findings;
     this.suspect = suspect;
+    this.maxCompared = maxCompared;
   }
 
   get openDecisions(): number {
@@ -45,7 +53,10 @@ export class Calls {
 
   decision(placed: Placed, entry: EntryOf<'decision'>): void {
     const { call, session, agent, writer } = entry;
-    if (entry.effect === 'allow') this.open.set(placed.index, { placed, call, session, agent, writer });
+    if (entry.effect === 'allow') {
+      this.allow(placed, call);
+      this.open.set(placed.index, { placed, call, session, agent, writer });
+    }
     this.state.set(placed.index, entry.effect === 'allow' ? OPEN : entry.effect === 'deny' ? REFUSED : ASKED);
   }
 
@@ -75,8 +86,24 @@ export class Calls {
     }
   }
 
+  finish(): void {
+    if (this.dropped === 0) return;
+    const message = `a call allowed again after ${this.maxCompared} others were allowed would not have been noticed`;
+    this.findings.warn(0, 'REPEATS_UNCHECKED', message);
+  }
+
   recovery(placed: Placed, entry: EntryOf<'recovery'>): void {
     for (const ref of entry.open ?? []) this.recovered(placed, ref, entry.of_writer);
+  }
+
+  /** Also after its outcome: a retry is another call. */
+  private allow(placed: Placed, call: string): void {
+    if (this.allowed.has(call))
+      return this.findings.problem(placed.number, 'CALL_ALLOWED_TWICE', `call ${call} was allowed before: it could run twice`);
+    this.allowed.add(call);
+    if (this.allowed.size <= this.maxCompared) return;
+    this.allowed.delete(this.allowed.values().next().value as string);
+    this.dropped++;
   }
 
   private recovered(placed: Placed, ref: EntryRef, writer: string | undefined): void {

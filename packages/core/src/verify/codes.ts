@@ -11,7 +11,7 @@ export const VERIFY_CODES = {
   // The bytes
   ENTRY_CHANGED: 'The body of this entry is not the one that was recorded.',
   ENTRY_MISSING: 'Entries are missing between others.',
-  ENTRY_MISPLACED: 'Rows stand before the first position.',
+  ENTRY_MISPLACED: 'Rows stand before the first position, or beyond the last one there can be.',
   ENTRY_UNREADABLE: 'The body is not text, or larger than any entry may be.',
   ENTRY_NOT_COVERED: 'Entries were added after the newest checkpoint.',
   ROOT_MISMATCH: 'The entries do not give the root of the newest checkpoint.',
@@ -50,6 +50,8 @@ export const VERIFY_CODES = {
   BUDGET_MISMATCH: 'What is said to be left of a budget does not follow from the charges before.',
   BUDGET_OVERSPENT: 'A call was allowed although a budget did not suffice.',
   // Calls
+  CALL_ALLOWED_TWICE: 'One call was allowed more than once.',
+  REPEATS_UNCHECKED: 'So many calls were allowed that only near ones were compared for repeats.',
   OUTCOME_WITHOUT_DECISION: 'The entry an outcome names is no decision before it.',
   OUTCOME_AFTER_DENY: 'A call ran that was not allowed.',
   OUTCOME_TWICE: 'A decision has two outcomes.',
@@ -77,7 +79,7 @@ export const VERIFY_CODES = {
   APPROVER_TWICE: 'Somebody answered twice.',
   APPROVAL_SIGNATURE: 'An answer by key is not signed, or its signature does not verify.',
   APPROVER_UNCHECKED: 'Answers by key could not be checked, for want of the approvers’ keys.',
-  APPROVER_METHOD: 'An approver who has a key answered without it.',
+  APPROVER_METHOD: 'An approver who has a key answered without it, or somebody under a name that imitates theirs.',
   SHOWN_DIFFERS: 'Ask and allow show different arguments.',
   // Openings
   OPENING_MISSING: 'Clear text is withheld, or was erased without a record.',

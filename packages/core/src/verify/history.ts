@@ -38,6 +38,11 @@ export class History {
     return this.approvals.unchecked;
   }
 
+  /** Answers under the name of an approver who has a key, or an imitation of it, that the key did not give. */
+  get keylessAnswers(): number {
+    return this.approvals.keyless;
+  }
+
   /** An entry that cannot be relied upon; it is reported elsewhere. */
   unread(index: number): void {
     this.gaps = true;
@@ -84,6 +89,7 @@ export class History {
   /** @param head - the newest checkpoint, when the entries are what it covers. */
   finish(head: Pick<ReadCheckpoint, 'signatures'> | undefined): void {
     this.approvals.finish();
+    this.calls.finish();
     this.context.finish(head?.signatures ?? []);
   }
 

@@ -17,7 +17,8 @@ export class Openings {
   private readonly findings: Findings;
   /** Entries that commit to something nobody shows. */
   private readonly state = new Bytes();
-  private missing = 0;
+  /** How many of them no `forget` entry names. */
+  missing = 0;
   forgotten = 0;
 
   constructor(findings: Findings) {

@@ -9,8 +9,9 @@
  *     openings     clear text beside an entry is what the entry commits to
  *     end          what the caller knows from elsewhere about where the ledger ends
  *
- * Memory stays flat: per entry a few bytes; per session, policy, open call, unused approval and budget one record.
- * Ids of entries and calls are not checked for repeats: nothing refers to an entry by its id.
+ * Memory stays flat: per entry a few bytes; per session, policy, open call, unused approval and budget one record; the ids of
+ * at most the last million calls.
+ * Ids of entries are not checked for repeats: nothing refers to an entry by its id.
  */
 import { CountersignError } from '../errors.ts';
 import { parseVerifierKey } from '../ledger/verifier-key.ts';
@@ -117,7 +118,8 @@ async function verifySource(source: LedgerSource, options: VerifyOptions, asked:
     reading.entries === 0 ||
     (authorship !== 'proven' && (strict || vkeys.length > 0)) ||
     (end !== 'proven' && (strict || against !== undefined || expected !== undefined)) ||
-    (strict && history.uncheckedAnswers > 0);
+    // Whoever can write to the file erases clear text without a key: only a `forget` entry says that it was meant to go.
+    (strict && (openings.missing > 0 || history.uncheckedAnswers > 0 || history.keylessAnswers > 0));
   const { root } = integrity;
   return {
     status: findings.count > 0 ? 'invalid' : isShort ? 'unproven' : 'valid',

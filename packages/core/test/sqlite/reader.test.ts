@@ -1,4 +1,5 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
@@ -134,6 +135,29 @@ describe('readLedger', () => {
     const other = join(directory, 'other.db');
     new Database(other).exec('CREATE TABLE entries (seq, body)').close();
     expect(codeOf(() => readLedger(other))).toBe('LEDGER_UNREADABLE');
+  });
+
+  it.each([
+    ['a pipe', '', (path: string) => execFileSync('mkfifo', [path])],
+    ['a folder', '', (path: string) => mkdirSync(path)],
+    ['a link to itself', '', (path: string) => symlinkSync(path, path)],
+    ['a pipe as its WAL', '-wal', (path: string) => execFileSync('mkfifo', [path])],
+    ['a pipe as its journal', '-journal', (path: string) => execFileSync('mkfifo', [path])],
+  ])('does not wait for %s', async (_, suffix, make) => {
+    const path = join(folder(), 'l.db');
+    if (suffix !== '') await openStore({ path, origin: 'example.com/log', signer: 'none' }).close();
+    make(`${path}${suffix}`);
+    expect(codeOf(() => readLedger(path))).toBe('LEDGER_UNREADABLE');
+  });
+
+  it('follows a link to a ledger', async () => {
+    const directory = folder();
+    const path = join(directory, 'l.db');
+    await openStore({ path, origin: 'example.com/log', signer: 'none' }).close();
+    symlinkSync(path, join(directory, 'link.db'));
+    const reader = readLedger(join(directory, 'link.db'));
+    expect(reader.origin).toBe('example.com/log');
+    reader.close();
   });
 
   it.each([

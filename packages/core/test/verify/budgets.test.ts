@@ -78,3 +78,20 @@ it('counts two charges of one call to one budget one after the other', () => {
   new Budgets(findings).allow(PLACED, entry as unknown as EntryOf<'decision'>, false);
   expect(findings.count).toBe(0);
 });
+
+it('follows amounts beyond what doubles count, and what is left below zero', () => {
+  const findings = new Findings();
+  const budgets = new Budgets(findings);
+  const cost = Number.MAX_SAFE_INTEGER;
+  const allow = (at: number, left: number, charged: number): void => {
+    const charge = { id: 'x', per: 'agent', key: 'a', cost: charged, limit: 0, left, window_ms: 10 };
+    budgets.allow(PLACED, { at, mode: 'audit', budgets: [charge] } as unknown as EntryOf<'decision'>, false);
+  };
+  // Each in a window of its own; together they are far more than any number holds exactly.
+  for (let i = 1; i <= 2000; i++) allow(i * 10, -cost, cost);
+  allow(20_010, -1, 1);
+  allow(20_011, -4, 3);
+  expect(findings.problems()).toEqual([]);
+  allow(20_012, -cost, cost - 3);
+  expect(findings.count).toBe(1);
+});

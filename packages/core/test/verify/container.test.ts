@@ -30,6 +30,15 @@ describe('what is no ledger is unreadable', () => {
     ['an empty file', made((file) => writeFileSync(file, '')), 'LEDGER_UNREADABLE'],
     ['a text', made((file) => writeFileSync(file, '{"v":1}\n'.repeat(1000))), 'LEDGER_UNREADABLE'],
     ['a link to nothing', made((file) => symlinkSync('/nonexistent/ledger', file)), 'LEDGER_NOT_FOUND'],
+    ['a link to itself', made((file) => symlinkSync(file, file)), 'LEDGER_UNREADABLE'],
+    ...['-wal', '-shm', '-journal'].map((suffix): [string, () => string, string] => [
+      `a ledger with a pipe as its ${suffix}`,
+      made((file) => {
+        copyFileSync(path, file);
+        execFileSync('mkfifo', [`${file}${suffix}`]);
+      }),
+      'LEDGER_UNREADABLE',
+    ]),
     ['a named pipe', made((file) => execFileSync('mkfifo', [file])), 'LEDGER_UNREADABLE'],
     [
       'another database',
@@ -43,6 +52,24 @@ describe('what is no ledger is unreadable', () => {
     const report = await verifyLedger(file(), OPTIONS);
     expect(report).toMatchObject({ status: 'unreadable', integrity: 'unknown', entries: 0, problems: [{ entry: 0, code }] });
     expect(exitCodeOf(report)).toBe(4);
+  });
+});
+
+describe('rows where no entry can stand', () => {
+  it.each(['-1', '9007199254740992', '9007199254740993', '9223372036854775807'])('are told, and end: position %s', async (seq) => {
+    const changed = tampered(path, (database) => {
+      database.exec(`INSERT INTO entries (seq, leaf, body) SELECT ${seq}, leaf, body FROM entries WHERE seq = 0`);
+    });
+    const report = await verifyLedger(changed, OPTIONS);
+    expect(report).toMatchObject({ status: 'invalid', integrity: 'intact', problems: [{ entry: 0, code: 'ENTRY_MISPLACED' }] });
+  });
+
+  it('the last position there can be is too far off to be read', async () => {
+    const changed = tampered(path, (database) => {
+      database.exec(`INSERT INTO entries (seq, leaf, body) SELECT 9007199254740991, leaf, body FROM entries WHERE seq = 0`);
+    });
+    const report = await verifyLedger(changed, OPTIONS);
+    expect(report.problems.map(({ code }) => code)).toContain('READING_STOPPED');
   });
 });
 

@@ -89,6 +89,20 @@ const FORGERIES: readonly [VerifyCode, string, Change, Forgery?][] = [
     edit(outcome, (entry, all) => void (entry['decision'] = refTo(all, find(all, deny, 1))), 12),
   ],
   ['OUTCOME_AFTER_DENY', 'an outcome of an ask', edit(outcome, (entry, all) => void (entry['decision'] = refTo(all, find(all, ask))), 12)],
+  ['CALL_ALLOWED_TWICE', 'a call allowed again after its outcome', repeat(allow, (copy) => void (copy['id'] = 'f'.repeat(32)))],
+  [
+    'CALL_ALLOWED_TWICE',
+    'a call allowed again while it runs',
+    (entries) => {
+      const at = entries.findIndex(allow);
+      return entries.toSpliced(at + 1, 0, { ...(entries[at] as Loose), id: 'f'.repeat(32) });
+    },
+  ],
+  [
+    'CALL_ALLOWED_TWICE',
+    'a call allowed under the id of another one',
+    edit(allow, (entry, all) => void (entry['call'] = find(all, allow)['call'] ?? null), 1),
+  ],
   ['OUTCOME_AFTER_DENY', 'a refusal made of an allow', edit(allow, { effect: 'deny' })],
   [
     'OUTCOME_WITHOUT_DECISION',
@@ -337,6 +351,16 @@ describe('what a later version may write', () => {
   });
 });
 
+it('a writer whose COMMIT failed and was durable recovers its own decisions', async () => {
+  const own = forged(path, (entries) => {
+    const recovery = find(entries, is('recovery'));
+    recovery['writer'] = recovery['of_writer'] ?? '';
+    // Whatever it wrote before and after is by the same writer then.
+    for (const entry of entries) entry['writer'] = recovery['writer'];
+  });
+  expect(await verifyLedger(own, OPTIONS)).toMatchObject({ status: 'valid', warnings: [], problem_count: 0 });
+});
+
 describe('two writers', () => {
   it('may disagree about the time, which is told', async () => {
     const changed = forged(path, edit(is('session', { session: 's3', event: 'start' }), { at: 1_700_000_000_000, writer: 'f'.repeat(32) }));
@@ -382,6 +406,10 @@ describe('openings', () => {
       database.exec(`UPDATE openings SET sections = '{}' WHERE seq = (SELECT min(seq) FROM openings)`),
     );
     expect((await verifyLedger(one, OPTIONS)).warnings[0]?.message).toMatch(/^1 entries/);
+    const head = { expectHead: (await verifyLedger(path, OPTIONS)).root ?? '' };
+    expect(await verifyLedger(path, { ...OPTIONS, ...head, strict: true })).toMatchObject({ status: 'valid' });
+    for (const changed of [bare, one])
+      expect(await verifyLedger(changed, { ...OPTIONS, ...head, strict: true })).toMatchObject({ status: 'unproven', problems: [] });
   });
 
   it('that were erased on record are counted as forgotten', async () => {
@@ -395,7 +423,9 @@ describe('openings', () => {
     );
     expect(await verifyLedger(erased, OPTIONS)).toMatchObject({ status: 'valid', forgotten: 0 });
     const gone = tampered(erased, (database) => database.exec('DELETE FROM openings WHERE seq = (SELECT min(seq) FROM openings)'));
-    expect(await verifyLedger(gone, OPTIONS)).toMatchObject({ status: 'valid', forgotten: 1, warnings: [] });
+    const report = await verifyLedger(gone, OPTIONS);
+    expect(report).toMatchObject({ status: 'valid', forgotten: 1, warnings: [] });
+    expect(await verifyLedger(gone, { ...OPTIONS, expectHead: report.root ?? '', strict: true })).toMatchObject({ status: 'valid' });
   });
 
   it('that show different arguments in ask and allow are told', async () => {

@@ -67,8 +67,13 @@ describe('an honest ledger', () => {
   });
 
   it('tells when an approver with a key answered without it', async () => {
-    const report = await verifyLedger(path, { approvers: new Map([...APPROVERS, ['alice', LEDGER_VKEY]]) });
-    expect(report).toMatchObject({ status: 'valid', warnings: [{ code: 'APPROVER_METHOD' }] });
+    for (const name of ['alice', 'Alice', 'ALI\u200bCE ']) {
+      const options = { publicKeys: [LEDGER_VKEY], approvers: new Map([...APPROVERS, [name, LEDGER_VKEY]]) };
+      const report = await verifyLedger(path, options);
+      expect(report).toMatchObject({ status: 'valid', warnings: [{ code: 'APPROVER_METHOD' }] });
+      const strict = await verifyLedger(path, { ...options, expectHead: report.root ?? '', strict: true });
+      expect(strict).toMatchObject({ status: 'unproven', end: 'proven', authorship: 'proven', problems: [] });
+    }
   });
 
   it('of several full tiles is valid too, while another process writes to it', async () => {
