@@ -72,7 +72,7 @@ async function crowd(unit: () => Unit, prepareLoop: (database: Database) => (sta
       };
       await Promise.all(Array.from({ length: CALLERS }, caller));
     },
-    { count: 10 },
+    { count: 10, rounds: 15 },
   );
   database.close();
   await store.close();

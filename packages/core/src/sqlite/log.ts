@@ -104,7 +104,9 @@ export class Log {
 
   /** Writes full tiles and the new checkpoint; the last step before COMMIT. */
   seal(): void {
-    for (const tile of this.tree.takeFullTiles()) this.statements.insertTile.run(tile.level, tile.index, tile.hashes, tile.root);
+    for (const tile of this.tree.takeFullTiles()) {
+      this.statements.insertTile.run(tile.level, tile.index, Buffer.from(tile.hashes, 'hex'), tile.root);
+    }
     const size = this.tree.size;
     if (size === this.durable.size) return;
     const { origin, signer } = this.identity;
@@ -150,7 +152,7 @@ export class Log {
 
   /** Implements TileReader for the tree. */
   tile(level: number, index: number): string | undefined {
-    return this.statements.tile.get(level, index);
+    return this.statements.tile.get(level, index)?.toString('hex');
   }
 
   private acceptHead(newest: HeadRow): void {
@@ -180,8 +182,8 @@ function prepare(database: Database) {
     since: database.prepare<[number], string>('SELECT body FROM entries WHERE seq > ? ORDER BY seq').pluck(),
     insert: database.prepare<[number, string, string]>('INSERT INTO entries (seq, leaf, body) VALUES (?, ?, ?)'),
     roots: database.prepare<[number, number], string>('SELECT root FROM tiles WHERE level = ? AND idx >= ? ORDER BY idx').pluck(),
-    tile: database.prepare<[number, number], string>('SELECT hashes FROM tiles WHERE level = ? AND idx = ?').pluck(),
-    insertTile: database.prepare<[number, number, string, string]>('INSERT INTO tiles (level, idx, hashes, root) VALUES (?, ?, ?, ?)'),
+    tile: database.prepare<[number, number], Buffer>('SELECT hashes FROM tiles WHERE level = ? AND idx = ?').pluck(),
+    insertTile: database.prepare<[number, number, Buffer, string]>('INSERT INTO tiles (level, idx, hashes, root) VALUES (?, ?, ?, ?)'),
     insertCheckpoint: database.prepare<[number, string, string | null]>('INSERT INTO checkpoints (size, note, keep) VALUES (?, ?, ?)'),
     replaceNewest: database.prepare<[number, string, string | null, number]>(
       'UPDATE checkpoints SET size = ?, note = ?, keep = ? WHERE size = ? AND keep IS NULL',

@@ -194,7 +194,7 @@ class SqliteSource implements LedgerSource {
   tile(level: number, index: number): StoredTile | undefined {
     const row = this.database
       .prepare<[number, number], { hashes: unknown; root: unknown }>(
-        'SELECT substr(hashes, 1, 16385) AS hashes, substr(root, 1, 65) AS root FROM tiles WHERE level = ? AND idx = ?',
+        'SELECT lower(hex(substr(hashes, 1, 8193))) AS hashes, substr(root, 1, 65) AS root FROM tiles WHERE level = ? AND idx = ?',
       )
       .get(level, index);
     return typeof row?.hashes === 'string' && typeof row.root === 'string' ? { hashes: row.hashes, root: row.root } : undefined;

@@ -150,8 +150,8 @@ describe('what only helps to find an entry', () => {
     });
 
     it.each([
-      ['changed', `UPDATE tiles SET hashes = replace(hashes, substr(hashes, 1, 64), substr(hashes, 65, 64))`],
-      ['with a changed root', `UPDATE tiles SET root = substr(hashes, 1, 64)`],
+      ['changed', `UPDATE tiles SET hashes = zeroblob(8192)`],
+      ['with a changed root', `UPDATE tiles SET root = lower(hex(substr(hashes, 1, 32)))`],
       ['removed', 'DELETE FROM tiles'],
       ['added', 'INSERT INTO tiles SELECT 1, 0, hashes, root FROM tiles'],
     ])('%s are told', async (_name, sql) => {
