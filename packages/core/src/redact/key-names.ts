@@ -54,7 +54,6 @@ const PLACEHOLDERS = /\[redacted:[a-z0-9-]{1,40}\]/g;
 
 /** Something of this is in every built-in name; most names have nothing of it and need no splitting. */
 const HINT = /pass|pwd|secret|token|key|cred|auth|cookie|jwt|otp|cvv|cvc|bearer|mnemonic|code|phrase|sess/i;
-// oxlint-disable-next-line no-control-regex
 const ASCII = /^[\x00-\x7f]*$/;
 
 /** @param extra - more names that mean a secret, each as its words (see `nameWords`). */

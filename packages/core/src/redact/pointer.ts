@@ -2,7 +2,6 @@
 export const MAX_POINTER_CHARS = 256;
 
 // Control, line-breaking and direction-changing characters: whoever chose a key must not steer a terminal or a log with it.
-// oxlint-disable-next-line no-control-regex
 const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g;
 
 /**
