@@ -66,6 +66,7 @@ function inTurn(input: Readable, work: () => Promise<void>): Promise<void> {
   const turn = (queues.get(input) ?? Promise.resolve()).then(work);
   queues.set(
     input,
+    // The asker gets the failure through `turn`; who comes next only waits for the end.
     turn.catch(() => {}),
   );
   return turn;
