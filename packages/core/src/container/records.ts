@@ -1,0 +1,23 @@
+/** Reading the entries of any container we know, for export, filter, search and show. Nothing here is verified. */
+import type { Opening } from '../ledger/entry.ts';
+import type { ContainerFormat } from './format.ts';
+
+/** One entry as stored. */
+export interface LedgerRecord {
+  /** 0-based position. People count from 1. */
+  readonly index: number;
+  /** The stored text of the entry; canonical JSON in a ledger nobody tampered with, otherwise anything. */
+  readonly text: string;
+  readonly opening?: Opening;
+}
+
+export interface RecordReader {
+  readonly container: ContainerFormat;
+  /** As the container names it; undefined where the format has none (sudoagent). */
+  readonly origin: string | undefined;
+  /** Entries there should be according to the newest checkpoint; undefined where there is none. */
+  readonly size: number | undefined;
+  /** In order, from a position on, with a bound on the text held at once. One iteration at a time. */
+  records(from?: number): Iterable<LedgerRecord>;
+  close(): void;
+}
