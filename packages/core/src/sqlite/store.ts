@@ -1,21 +1,19 @@
 /** The Store on SQLite. Start reading at `openStore`. */
 import { createHmac } from 'node:crypto';
 import { resolve } from 'node:path';
-import type { Database } from 'better-sqlite3';
 import { approvalRow } from '../approval/row.ts';
 import type { EntryRef } from '../call.ts';
-import { applyUnit } from '../commit.ts';
 import { CountersignError } from '../errors.ts';
-import { type BatchResult, type BatchWriter, GroupCommit, type GroupCommitOptions, writeFailed } from '../group-commit.ts';
+import { type BatchResult, type BatchWriter, GroupCommit, type GroupCommitOptions } from '../group-commit.ts';
 import type { Clock, Signer } from '../interfaces.ts';
 import { newId } from '../ledger/body.ts';
 import type { SessionFacts } from '../policy/policy.ts';
 import type { ApprovalRow, ApprovalState, CallRow, Checkpoint, Committed, Store, Unit } from '../store.ts';
 import type { ApprovalRecord } from '../transaction/tx.ts';
-import { isBusy, isContentFault, retryBusy } from './database.ts';
 import { KnownHeads } from './known-heads.ts';
 import { HEARTBEAT_MS } from './leases.ts';
-import { closeQuietly, type OpenLedger, openLedger } from './open-ledger.ts';
+import type { OpenLedger } from './open-ledger.ts';
+import { LedgerWriter } from './writer.ts';
 
 export interface SqliteStoreOptions {
   /** The ledger file. */
@@ -36,8 +34,6 @@ export interface SqliteStoreOptions {
 
 const MAX_APPROVALS_LISTED = 10_000;
 const POLL_MS = 100;
-/** The last known head is written at most this often. */
-const REMEMBER_MS = 1000;
 
 /**
  * Opens or creates a ledger and checks that it is durable, unbroken, signed by our key and not older than last seen.
@@ -54,28 +50,22 @@ export function openStore(options: SqliteStoreOptions): SqliteStore {
 export class SqliteStore implements Store, BatchWriter {
   readonly writer: string = newId();
   readonly files: readonly string[];
-  private readonly options: SqliteStoreOptions;
-  private readonly signer: Signer | undefined;
-  private readonly known: KnownHeads;
+  private readonly ledger: LedgerWriter;
   private readonly queue: GroupCommit;
   private readonly waiters = new Map<string, Set<() => void>>();
-  private open: OpenLedger;
   private poll: NodeJS.Timeout | undefined;
   private heartbeat: NodeJS.Timeout | undefined;
-  private rememberedAt = 0;
-  /** Calls that were refused because their commit failed, though it may be durable. */
-  private doubtful: readonly string[] = [];
   private closed = false;
   private dataVersion = 0;
 
   constructor(options: SqliteStoreOptions) {
+    const { origin, clock = { nowMs: Date.now }, create = true } = options;
     const path = resolve(options.path);
-    this.options = options;
-    this.signer = options.signer === 'none' ? undefined : options.signer;
     this.files = [path, `${path}-wal`, `${path}-shm`, `${path}-journal`, ...(options.files ?? []).map((file) => resolve(file))];
-    this.known = new KnownHeads(path, options.stateDirectory);
+    const signer = options.signer === 'none' ? undefined : options.signer;
+    const heads = new KnownHeads(path, options.stateDirectory);
+    this.ledger = new LedgerWriter({ path, origin, signer, clock, writer: this.writer, create, heads });
     this.queue = new GroupCommit(this, options.queue);
-    this.open = this.openLedger(options.create ?? true, this.known.read());
     this.heartbeat = setInterval(() => this.beat(), HEARTBEAT_MS);
     this.heartbeat.unref();
   }
@@ -84,82 +74,18 @@ export class SqliteStore implements Store, BatchWriter {
     return this.queue.commit(unit, options);
   }
 
-  /**
-   * Implements BatchWriter: one transaction for the whole batch, durable and still in the right file when it returns. A
-   * unit that cannot be written costs the others nothing but a transaction of their own.
-   */
+  /** Implements BatchWriter. */
   commitBatch(units: readonly Unit[]): readonly BatchResult[] | 'busy' {
-    try {
-      return this.transact(units);
-    } catch (error) {
-      if (!isContentFault(error)) throw this.doubt(units, error);
-    }
-    try {
-      return units.map((unit) => this.transactAlone(unit));
-    } catch (error) {
-      throw this.doubt(units, error);
-    }
-  }
-
-  /** What a failed batch allowed may be durable all the same. It was refused and never runs: recovery says so. */
-  private doubt(units: readonly Unit[], error: unknown): unknown {
-    this.doubtful = units.flatMap((unit) => (unit.kind === 'decide' && unit.body.effect === 'allow' ? [unit.body.call] : []));
-    return error;
-  }
-
-  private transactAlone(unit: Unit): BatchResult {
-    try {
-      const results = this.transact([unit]);
-      if (results !== 'busy') return results[0] as Committed;
-      return { kind: 'rejected', error: new CountersignError('LEDGER_BUSY', 'the ledger is locked by another process: try again') };
-    } catch (error) {
-      if (!isContentFault(error)) throw error;
-      return { kind: 'rejected', error };
-    }
-  }
-
-  private transact(units: readonly Unit[]): readonly Committed[] | 'busy' {
-    const { database, log, rows, file, transaction } = this.open;
-    try {
-      transaction.begin.run();
-    } catch (error) {
-      if (isBusy(error)) return 'busy';
-      throw error;
-    }
-    let results: readonly Committed[];
-    let isCommitting = false;
-    try {
-      if (log.catchUp()) rows.forgetSums();
-      rows.begin();
-      results = units.map((unit) => applyUnit(unit, rows));
-      log.seal();
-      isCommitting = true;
-      transaction.commit.run();
-      log.confirm();
-      file.checkIdentity();
-    } catch (error) {
-      // Give the lock back at once: other processes may be able to write where this one could not.
-      if (database.inTransaction) rollBack(database);
-      rows.forgetSums();
-      // From here on it may be durable: nothing is written a second time, whatever went wrong.
-      if (isCommitting) throw CountersignError.is(error) ? error : writeFailed(error);
-      // The tree in memory has leaves that were rolled back; a broken connection is opened anew instead.
-      if (isContentFault(error)) database.transaction(() => log.load())();
-      throw error;
-    }
-    this.remember();
+    const results = this.ledger.commitBatch(units);
+    if (results === 'busy') return results;
     for (const result of results) if (result.kind === 'answered') this.wake(result.approval.id);
     for (const unit of units) if (unit.kind === 'lapse') this.wake(unit.approval);
     return results;
   }
 
-  /** Implements BatchWriter: the same ledger again, with every check of a first open. */
+  /** Implements BatchWriter. */
   recover(): void {
-    const { size, root } = this.open.log.head();
-    const { ledger } = this.open;
-    closeQuietly(this.open.database);
-    this.open = this.openLedger(false, { ledger, size, root });
-    this.doubtful = [];
+    this.ledger.recover();
   }
 
   async session(id: string): Promise<SessionFacts> {
@@ -238,10 +164,7 @@ export class SqliteStore implements Store, BatchWriter {
   }
 
   async head(): Promise<Checkpoint> {
-    return this.read(({ database, log, rows }) => {
-      if (database.transaction(() => log.catchUp())()) rows.forgetSums();
-      return log.head();
-    });
+    return this.read(() => this.ledger.head());
   }
 
   async close(): Promise<void> {
@@ -252,13 +175,11 @@ export class SqliteStore implements Store, BatchWriter {
     this.stopPolling();
     clearInterval(this.heartbeat);
     this.heartbeat = undefined;
-    this.remember(true);
-    try {
-      retryBusy(() => this.open.leases.release());
-    } catch {
-      // The row of a closed writer is only noise: its process will be gone, and recovery knows that.
-    }
-    closeQuietly(this.open.database);
+    this.ledger.close();
+  }
+
+  private get open(): OpenLedger {
+    return this.ledger.open;
   }
 
   /** What cannot be read cannot be decided on: callers refuse. A broken connection is brought back here too. */
@@ -274,15 +195,6 @@ export class SqliteStore implements Store, BatchWriter {
         cause,
       });
     }
-  }
-
-  private openLedger(
-    create: boolean,
-    known: { readonly ledger: string; readonly size: number; readonly root: string } | undefined,
-  ): OpenLedger {
-    const { path, origin, clock = { nowMs: Date.now } } = this.options;
-    const { signer, writer, doubtful } = this;
-    return openLedger({ path, origin, signer, clock, writer, create, heads: this.known, known, doubtful });
   }
 
   private approvalRow(row: ApprovalRecord): ApprovalRow {
@@ -313,26 +225,6 @@ export class SqliteStore implements Store, BatchWriter {
   }
 
   private beat(): void {
-    try {
-      this.open.leases.take();
-    } catch {
-      // Locked or broken: the next beat or commit will tell.
-    }
-  }
-
-  private remember(now = false): void {
-    const at = performance.now();
-    if (!now && at - this.rememberedAt < REMEMBER_MS) return;
-    this.rememberedAt = at;
-    const { size, root } = this.open.log.head();
-    this.known.write({ ledger: this.open.ledger, size, root });
-  }
-}
-
-function rollBack(database: Database): void {
-  try {
-    database.exec('ROLLBACK');
-  } catch {
-    closeQuietly(database);
+    this.ledger.beat();
   }
 }

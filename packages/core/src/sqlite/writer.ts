@@ -1,0 +1,168 @@
+/**
+ * The one connection of a store that writes: transactions, what a failed one leaves behind, and opening anew.
+ *
+ * Whatever changes the ledger is done here. It runs on the thread that owns the connection, so what comes in and goes out
+ * is plain data; reading for the rest of the process is the store's (`store.ts`).
+ */
+import type { Database } from 'better-sqlite3';
+import { applyUnit } from '../commit.ts';
+import { CountersignError } from '../errors.ts';
+import { type BatchResult, type BatchWriter, writeFailed } from '../group-commit.ts';
+import type { Clock, Signer } from '../interfaces.ts';
+import type { Checkpoint, Committed, Unit } from '../store.ts';
+import { isBusy, isContentFault, retryBusy } from './database.ts';
+import type { KnownHeads } from './known-heads.ts';
+import { closeQuietly, type OpenLedger, openLedger } from './open-ledger.ts';
+
+/** The last known head is written at most this often. */
+const REMEMBER_MS = 1000;
+
+export interface WriterOptions {
+  readonly path: string;
+  readonly origin: string;
+  /** Absent = the ledger is unsigned. */
+  readonly signer: Signer | undefined;
+  readonly clock: Clock;
+  /** Name of this open of the store. */
+  readonly writer: string;
+  /** Create the ledger when it is missing. */
+  readonly create: boolean;
+  readonly heads: KnownHeads;
+}
+
+export class LedgerWriter implements BatchWriter {
+  private readonly options: WriterOptions;
+  private current: OpenLedger;
+  private rememberedAt = 0;
+  /** Calls that were refused because their commit failed, though it may be durable. */
+  private doubtful: readonly string[] = [];
+
+  /** @throws {CountersignError} `LEDGER_*`, `KEY_MISMATCH` */
+  constructor(options: WriterOptions) {
+    this.options = options;
+    this.current = openLedger({ ...options, known: options.heads.read(), doubtful: [] });
+  }
+
+  /** The connection and what belongs to it. Another one after `recover`. */
+  get open(): OpenLedger {
+    return this.current;
+  }
+
+  /**
+   * Implements BatchWriter: one transaction for the whole batch, durable and still in the right file when it returns. A
+   * unit that cannot be written costs the others nothing but a transaction of their own.
+   */
+  commitBatch(units: readonly Unit[]): readonly BatchResult[] | 'busy' {
+    try {
+      return this.transact(units);
+    } catch (error) {
+      if (!isContentFault(error)) throw this.doubt(units, error);
+    }
+    try {
+      return units.map((unit) => this.transactAlone(unit));
+    } catch (error) {
+      throw this.doubt(units, error);
+    }
+  }
+
+  /** Implements BatchWriter: the same ledger again, with every check of a first open. */
+  recover(): void {
+    const { size, root } = this.current.log.head();
+    const { ledger } = this.current;
+    closeQuietly(this.current.database);
+    this.current = openLedger({ ...this.options, create: false, known: { ledger, size, root }, doubtful: this.doubtful });
+    this.doubtful = [];
+  }
+
+  /** The head as it stands in the file now. */
+  head(): Checkpoint {
+    const { database, log, rows } = this.current;
+    if (database.transaction(() => log.catchUp())()) rows.forgetSums();
+    return log.head();
+  }
+
+  /** Renews the lease. */
+  beat(): void {
+    try {
+      this.current.leases.take();
+    } catch {
+      // Locked or broken: the next beat or commit will tell.
+    }
+  }
+
+  close(): void {
+    this.remember(true);
+    try {
+      retryBusy(() => this.current.leases.release());
+    } catch {
+      // The row of a closed writer is only noise: its process will be gone, and recovery knows that.
+    }
+    closeQuietly(this.current.database);
+  }
+
+  /** What a failed batch allowed may be durable all the same. It was refused and never runs: recovery says so. */
+  private doubt(units: readonly Unit[], error: unknown): unknown {
+    this.doubtful = units.flatMap((unit) => (unit.kind === 'decide' && unit.body.effect === 'allow' ? [unit.body.call] : []));
+    return error;
+  }
+
+  private transactAlone(unit: Unit): BatchResult {
+    try {
+      const results = this.transact([unit]);
+      if (results !== 'busy') return results[0] as Committed;
+      return { kind: 'rejected', error: new CountersignError('LEDGER_BUSY', 'the ledger is locked by another process: try again') };
+    } catch (error) {
+      if (!isContentFault(error)) throw error;
+      return { kind: 'rejected', error };
+    }
+  }
+
+  private transact(units: readonly Unit[]): readonly Committed[] | 'busy' {
+    const { database, log, rows, file, transaction } = this.current;
+    try {
+      transaction.begin.run();
+    } catch (error) {
+      if (isBusy(error)) return 'busy';
+      throw error;
+    }
+    let results: readonly Committed[];
+    let isCommitting = false;
+    try {
+      if (log.catchUp()) rows.forgetSums();
+      rows.begin();
+      results = units.map((unit) => applyUnit(unit, rows));
+      log.seal();
+      isCommitting = true;
+      transaction.commit.run();
+      log.confirm();
+      file.checkIdentity();
+    } catch (error) {
+      // Give the lock back at once: other processes may be able to write where this one could not.
+      if (database.inTransaction) rollBack(database);
+      rows.forgetSums();
+      // From here on it may be durable: nothing is written a second time, whatever went wrong.
+      if (isCommitting) throw CountersignError.is(error) ? error : writeFailed(error);
+      // The tree in memory has leaves that were rolled back; a broken connection is opened anew instead.
+      if (isContentFault(error)) database.transaction(() => log.load())();
+      throw error;
+    }
+    this.remember();
+    return results;
+  }
+
+  private remember(now = false): void {
+    const at = performance.now();
+    if (!now && at - this.rememberedAt < REMEMBER_MS) return;
+    this.rememberedAt = at;
+    const { size, root } = this.current.log.head();
+    this.options.heads.write({ ledger: this.current.ledger, size, root });
+  }
+}
+
+function rollBack(database: Database): void {
+  try {
+    database.exec('ROLLBACK');
+  } catch {
+    closeQuietly(database);
+  }
+}
