@@ -45,7 +45,16 @@ export {
 export type { Anchor, ApprovalAnswer, ApprovalRequest, Approver, CallWatch, Channel, Clock, HostMonitor, Signer } from './interfaces.ts';
 export { canonicalize } from './ledger/canonical.ts';
 export { verifyCheckpoint } from './ledger/checkpoint.ts';
-export type { ApproverIdentity, ApproverMethod, Entry, EntryBody, EntryKind, Opening, ResourceFigures } from './ledger/entry.ts';
+export {
+  type ApproverIdentity,
+  type ApproverMethod,
+  ENTRY_KINDS,
+  type Entry,
+  type EntryBody,
+  type EntryKind,
+  type Opening,
+  type ResourceFigures,
+} from './ledger/entry.ts';
 export { type GeneratedKey, generateKey, readSigner, signerFromPem, writeKeyFile } from './ledger/keys.ts';
 export { type ParsedNote, parseNote } from './ledger/note.ts';
 export { parseVerifierKey, type VerifierKey } from './ledger/verifier-key.ts';

@@ -9,12 +9,12 @@ it.each([
   [
     '@countersign/core',
     core,
-    'CallRefusedError CountersignError DEFAULT_APPROVAL_TTL_MS DEFAULT_CONFIG_NAME ERROR_CODES MAX_APPROVAL_TTL_MS REASON_CODES allowAll approvalStatement budgetFrom canonicalize clip composePolicies configJsonSchema createGuard createRedactor currentCall definePolicy denyAll didYouMean escapeForTerminal escapeJson escapeLines generateKey loadConfig microUnits nearest parseConfig parseNote parseVerifierKey policyHash readSigner refusalText rulePolicy signerFromPem statementOf terminalChannel verifyCheckpoint writeKeyFile',
+    'CallRefusedError CountersignError DEFAULT_APPROVAL_TTL_MS DEFAULT_CONFIG_NAME ENTRY_KINDS ERROR_CODES MAX_APPROVAL_TTL_MS REASON_CODES allowAll approvalStatement budgetFrom canonicalize clip composePolicies configJsonSchema createGuard createRedactor currentCall definePolicy denyAll didYouMean escapeForTerminal escapeJson escapeLines generateKey loadConfig microUnits nearest parseConfig parseNote parseVerifierKey policyHash readSigner refusalText rulePolicy signerFromPem statementOf terminalChannel verifyCheckpoint writeKeyFile',
   ],
   [
     '@countersign/core/sqlite',
     sqlite,
-    'KnownHeads SqliteStore VERIFY_CODES checkDurability exitCodeOf guardFromConfig openGuard openStore readLedger stateDirectory storeFromConfig verifyLedger',
+    'EXPORT_VERSION KnownHeads SqliteStore VERIFY_CODES checkDurability exitCodeOf exportHeader factsOf guardFromConfig openGuard openRecords openStore readLedger recordLine selection stateDirectory storeFromConfig verifyLedger',
   ],
   ['@countersign/core/testing', testing, 'fixedClock memoryStore'],
 ])('%s exports exactly this', (_name, module, names) => {

@@ -9,6 +9,8 @@ export interface LedgerRecord {
   /** The stored text of the entry; canonical JSON in a ledger nobody tampered with, otherwise anything. */
   readonly text: string;
   readonly opening?: Opening;
+  /** Why `text` is empty: what is stored is no text, or larger than any entry. */
+  readonly unreadable?: string;
 }
 
 export interface RecordReader {
@@ -17,6 +19,8 @@ export interface RecordReader {
   readonly origin: string | undefined;
   /** Entries there should be according to the newest checkpoint; undefined where there is none. */
   readonly size: number | undefined;
+  /** The newest checkpoint as it is stored: form and signature are not checked. */
+  readonly checkpoint?: string;
   /** In order, from a position on, with a bound on the text held at once. One iteration at a time. */
   records(from?: number): Iterable<LedgerRecord>;
   close(): void;

@@ -1,3 +1,10 @@
+export { factsOf } from '../container/facts.ts';
+export type { ContainerFormat } from '../container/format.ts';
+export { openRecords } from '../container/open-records.ts';
+export type { RecordFacts } from '../container/record-facts.ts';
+export type { LedgerRecord, RecordReader } from '../container/records.ts';
+export { type Criteria, selection } from '../container/selection.ts';
+export { EXPORT_VERSION, exportHeader, recordLine } from '../export/ndjson.ts';
 export { VERIFY_CODES, type VerifyCode } from '../verify/codes.ts';
 export {
   exitCodeOf,

@@ -158,10 +158,10 @@ class SqliteSource implements LedgerSource {
     this.size = Number(database.prepare(`SELECT coalesce(max(seq) + 1, 0) FROM entries WHERE seq BETWEEN 0 AND ${LAST_SEQ}`).pluck().get());
   }
 
-  *chunks(): Generator<readonly SourceRow[]> {
+  *chunks(from = 0): Generator<readonly SourceRow[]> {
     const measure = this.database.prepare<[number, number], [number | null, number]>(MEASURE).raw();
     const read = this.database.prepare<[number, number], RawRow>(READ).raw();
-    let next = 0;
+    let next = from;
     let limit = CHUNK_ROWS;
     for (;;) {
       const [last, bytes] = measure.get(next, limit) ?? [null, 0];

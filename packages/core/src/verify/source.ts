@@ -40,8 +40,8 @@ export interface LedgerSource {
   readonly faults: readonly SourceFault[];
   /** One more than the highest position. */
   readonly size: number;
-  /** In order of position, with a bound on the text held at once. */
-  chunks(): Iterable<readonly SourceRow[]>;
+  /** In order of position, from one on, with a bound on the text held at once. */
+  chunks(from?: number): Iterable<readonly SourceRow[]>;
   /** One body again, for comparing it with a hint. */
   body(seq: number): string | undefined;
   /** The exact bytes of a body, for texts whose decoding may have hidden something. */

@@ -1,0 +1,22 @@
+/** One way into the entries of a ledger, whatever container it lies in. */
+import { CountersignError } from '../errors.ts';
+import { readSqliteRecords } from '../sqlite/records.ts';
+import { containerFormat } from './format.ts';
+import type { RecordReader } from './records.ts';
+
+/**
+ * Opens a ledger for reading: one snapshot, nothing written, nothing verified. Close it.
+ *
+ * @throws {CountersignError} `LEDGER_NOT_FOUND`, `LEDGER_UNREADABLE`, `LEDGER_VERSION`; reading may throw the same.
+ */
+export function openRecords(path: string): RecordReader {
+  const container = containerFormat(path);
+  switch (container) {
+    case 'sqlite':
+      return readSqliteRecords(path);
+    case 'jsonl':
+    case 'sudoagent-sqlite':
+    case 'sudoagent-jsonl':
+      throw new CountersignError('LEDGER_UNREADABLE', `cannot read the entries of a ${container} ledger yet: use its SQLite original`);
+  }
+}

@@ -1,0 +1,59 @@
+/**
+ * What one record says, in the same words for every container: what filter, search, show and the exporters work on.
+ * Claims, not evidence: nothing is verified, and what does not have the expected type is left out.
+ */
+import type { Json } from '../call.ts';
+import type { Members } from './stored-json.ts';
+
+/** The kind of a record whose text is no entry. */
+export const UNREADABLE = 'unreadable';
+
+export interface RecordFacts {
+  /** 0-based position. */
+  readonly index: number;
+  /** What names the record: its leaf hash; in the predecessor's ledgers the `entry_hash` it claims. */
+  readonly leaf: string;
+  /** As the record says, or `unreadable`. */
+  readonly kind: string;
+  /** UTC milliseconds. */
+  readonly atMs?: number;
+  /** ISO 8601, as exact as the container has it. */
+  readonly time?: string;
+  readonly agent?: string;
+  readonly session?: string;
+  readonly principal?: string;
+  /** Call id; in the predecessor's ledgers the request id. */
+  readonly call?: string;
+  /** Of a decision. */
+  readonly tool?: { readonly server?: string; readonly name: string };
+  readonly mode?: string;
+  readonly effect?: string;
+  readonly would?: string;
+  readonly reasonCode?: string;
+  readonly rule?: string;
+  readonly policy?: { readonly id?: string; readonly version?: string; readonly hash?: string };
+  /** Id of the approval an ask opens, an answer answers, an allow uses. */
+  readonly approval?: string;
+  readonly answer?: string;
+  readonly approver?: string;
+  /** 0-based position of the decision it belongs to: of an outcome its allow, of an answer its ask. */
+  readonly decision?: number;
+  readonly status?: string;
+  readonly errorType?: string;
+  readonly durationMs?: number;
+  /** Of session, key and recovery entries. */
+  readonly event?: string;
+  /** Clear text by section: `args`, `reason`, `message`, `result`, `error`. */
+  readonly shown: ReadonlyMap<string, Json>;
+  /** The parsed record; undefined when it is unreadable. */
+  readonly body?: Members;
+}
+
+type Present<T> = { [K in keyof T as undefined extends T[K] ? never : K]: T[K] } & {
+  [K in keyof T as undefined extends T[K] ? K : never]?: Exclude<T[K], undefined>;
+};
+
+/** Optional and "may be undefined" are different. */
+export function withoutAbsent<T extends object>(facts: T): Present<T> {
+  return Object.fromEntries(Object.entries(facts).filter(([, value]) => value !== undefined)) as Present<T>;
+}
