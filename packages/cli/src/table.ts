@@ -44,7 +44,8 @@ function shrink(widths: number[], columns: readonly Column[], maxWidth: number):
   }
 }
 
-function fit(text: string, columns: number): string {
+/** At most so many columns, the last one `…` when something was left out. */
+export function fit(text: string, columns: number): string {
   if (width(text) <= columns) return text;
   let kept = '';
   let used = 0;

@@ -5,6 +5,7 @@ import { approvalsList } from './approvals-list.ts';
 import { approvalsShow } from './approvals-show.ts';
 import { doctor } from './doctor.ts';
 import { exportLedger } from './export.ts';
+import { filter } from './filter.ts';
 import { head } from './head.ts';
 import { init } from './init.ts';
 import { keygen } from './keygen.ts';
@@ -22,5 +23,6 @@ export const COMMANDS: readonly Command[] = [
   verify,
   head,
   exportLedger,
+  filter,
   keygen,
 ];

@@ -1,0 +1,49 @@
+/** A file that is there whole, or not at all. */
+import { randomBytes } from 'node:crypto';
+import { createWriteStream, existsSync, linkSync, renameSync, rmSync } from 'node:fs';
+import { finished } from 'node:stream/promises';
+import { FileExistsError } from './failure.ts';
+
+/** The file may hold secrets of other people than its reader's. */
+const FILE_MODE = 0o600;
+
+/**
+ * Writes under another name first: what stands at the path is always the whole text, durable.
+ *
+ * @param force - replaces a file that is there.
+ * @throws {FileExistsError}; whatever the file system says.
+ */
+export async function writeWhole(path: string, texts: Iterable<string>, force: boolean): Promise<void> {
+  if (!force && existsSync(path)) throw exists(path);
+  const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`;
+  const stream = createWriteStream(temporary, { flags: 'wx', mode: FILE_MODE, flush: true });
+  const done = finished(stream);
+  // Looked at below, once everything was handed over.
+  done.catch(() => {});
+  try {
+    for (const text of texts) {
+      if (!stream.write(text)) await Promise.race([done, new Promise<void>((resolved) => stream.once('drain', () => resolved()))]);
+    }
+    stream.end();
+    await done;
+    if (force) renameSync(temporary, path);
+    else linkNew(temporary, path);
+  } finally {
+    stream.destroy();
+    rmSync(temporary, { force: true });
+  }
+}
+
+/** Fails when something appeared at the path meanwhile, which a rename would replace. */
+function linkNew(temporary: string, path: string): void {
+  try {
+    linkSync(temporary, path);
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') throw exists(path);
+    throw error;
+  }
+}
+
+function exists(path: string): FileExistsError {
+  return new FileExistsError(path, 'choose another --output, or replace it with --force');
+}
