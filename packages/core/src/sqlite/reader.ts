@@ -13,9 +13,9 @@ import { type ApprovalView, approvalView } from './approval-view.ts';
 import { openForReading } from './database.ts';
 import { Leases, liveWriterPids } from './leases.ts';
 import { Log } from './log.ts';
+import { removeReaderFiles } from './read-only.ts';
 import { Rows } from './rows.ts';
 import { checkSchema, expectedSchema } from './schema.ts';
-import { removeReaderFiles } from './source.ts';
 
 export const MAX_APPROVALS_READ = 10_000;
 

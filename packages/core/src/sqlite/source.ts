@@ -4,10 +4,7 @@
  * The file may be anybody's. A view named `entries` could run forever and an index of another's making could answer for
  * the table, so nothing is read from evidence tables until the schema was compared word for word.
  */
-import { constants, copyFileSync, existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { basename, join, resolve } from 'node:path';
-import Sqlite, { type Database } from 'better-sqlite3';
+import type { Database } from 'better-sqlite3';
 import type { EntryRef } from '../call.ts';
 import { CountersignError } from '../errors.ts';
 import { MAX_CANONICAL_CHARS } from '../ledger/canonical.ts';
@@ -15,7 +12,7 @@ import { MAX_ENTRY_BYTES } from '../ledger/entry.ts';
 import { isHash } from '../ledger/merkle.ts';
 import { MAX_NOTE_BYTES } from '../ledger/note.ts';
 import type { LedgerSource, SourceFault, SourceRow, StoredCheckpoint, StoredTile } from '../verify/source.ts';
-import { openForReading } from './database.ts';
+import { openReadOnly } from './read-only.ts';
 import { checkSchema, expectedSchema, type SchemaObject } from './schema.ts';
 
 const CHUNK_ROWS = 2000;
@@ -38,94 +35,7 @@ const EVIDENCE = new Set(['meta', 'entries', 'openings', 'tiles', 'checkpoints']
  * @throws {CountersignError} `LEDGER_NOT_FOUND`, `LEDGER_UNREADABLE`, `LEDGER_VERSION`
  */
 export function openSource(path: string): LedgerSource {
-  const file = resolve(path);
-  try {
-    const stat = statSync(file, { throwIfNoEntry: false });
-    if (stat === undefined) throw new CountersignError('LEDGER_NOT_FOUND', `there is no ledger at ${file}`);
-    // Opening a pipe would wait for whoever laid it there.
-    if (!stat.isFile()) throw unreadable(file, 'it is not a regular file');
-    if (stat.size === 0) throw unreadable(file, 'the file is empty');
-    return openInPlace(file) ?? openCopy(file);
-  } catch (cause) {
-    if (CountersignError.is(cause)) throw cause;
-    throw unreadable(file, cause instanceof Error ? cause.message : String(cause), cause);
-  }
-}
-
-/** Undefined when SQLite cannot read the file where it lies: a WAL database needs a writable folder or its -shm file. */
-function openInPlace(file: string): LedgerSource | undefined {
-  const wasClosed = !existsSync(`${file}-wal`) && !existsSync(`${file}-shm`);
-  let database: Database;
-  try {
-    database = openForReading(file);
-  } catch (error) {
-    if (CountersignError.is(error) && isCannotOpen(error.cause)) return undefined;
-    throw error;
-  }
-  try {
-    beginSnapshot(database);
-    return new SqliteSource(database, () => {
-      database.close();
-      if (wasClosed) removeReaderFiles(file);
-    });
-  } catch (error) {
-    database.close();
-    if (wasClosed) removeReaderFiles(file);
-    if (isCannotOpen(error)) return undefined;
-    throw error;
-  }
-}
-
-/** For read-only media: the same bytes in a private folder, removed afterwards. */
-function openCopy(file: string): LedgerSource {
-  const folder = mkdtempSync(join(tmpdir(), 'countersign-verify-'));
-  const remove = (): void => rmSync(folder, { recursive: true, force: true });
-  try {
-    const copy = join(folder, basename(file));
-    copyFileSync(file, copy, constants.COPYFILE_FICLONE);
-    if (existsSync(`${file}-wal`)) copyFileSync(`${file}-wal`, `${copy}-wal`, constants.COPYFILE_FICLONE);
-    const database = openForReading(copy);
-    const close = (): void => {
-      database.close();
-      remove();
-    };
-    try {
-      beginSnapshot(database);
-      return new SqliteSource(database, close);
-    } catch (error) {
-      close();
-      throw error;
-    }
-  } catch (error) {
-    remove();
-    throw error;
-  }
-}
-
-function beginSnapshot(database: Database): void {
-  // Without the first read no snapshot is taken.
-  database.exec('BEGIN');
-  database.prepare('SELECT count(*) FROM sqlite_schema').get();
-}
-
-/**
- * A reader of a cleanly closed WAL database leaves an empty -wal and a -shm behind, owned by whoever verified: a guard of
- * another user could then not open its own ledger. The last connection that may write removes them, under SQLite's locks.
- */
-export function removeReaderFiles(file: string): void {
-  // A journal would be rolled back into the file.
-  if (existsSync(`${file}-journal`) || (statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ?? 1) > 0) return;
-  try {
-    const database = new Sqlite(file, { fileMustExist: true, timeout: 0 });
-    try {
-      database.pragma('query_only = 1');
-      database.prepare('SELECT count(*) FROM sqlite_schema').get();
-    } finally {
-      database.close();
-    }
-  } catch {
-    // Not ours to write: what is left behind is empty.
-  }
+  return openReadOnly(path, (database, close) => new SqliteSource(database, close));
 }
 
 class SqliteSource implements LedgerSource {
@@ -334,13 +244,4 @@ function keyOf({ type, name, table }: SchemaObject): string {
 
 function shown({ type, name }: SchemaObject): string {
   return `${type} ${JSON.stringify(name.slice(0, MAX_NAME_SHOWN))}`;
-}
-
-function isCannotOpen(error: unknown): boolean {
-  const code = (error as { code?: unknown } | null | undefined)?.code;
-  return typeof code === 'string' && (code.startsWith('SQLITE_CANTOPEN') || code.startsWith('SQLITE_READONLY'));
-}
-
-function unreadable(file: string, why: string, cause?: unknown): CountersignError {
-  return new CountersignError('LEDGER_UNREADABLE', `cannot read the ledger ${file}: ${why}`, cause === undefined ? {} : { cause });
 }
