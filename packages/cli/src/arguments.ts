@@ -111,7 +111,8 @@ function suggestion(given: string, options: readonly Option[]): string {
 function checkCount(positionals: readonly string[], rest: readonly string[], command: Command): void {
   const see = `run \`countersign ${command.name} --help\``;
   const wanted = command.positionals;
-  const missing = wanted.find(({ required }, index) => required && index >= positionals.length);
+  // One that may be left out can stand before one that may not: `show [ledger] <entry>`.
+  const missing = wanted.filter(({ required }) => required)[positionals.length];
   if (missing !== undefined) throw new UsageError(`${command.name} needs <${missing.name}>`, see);
   const extra = positionals[wanted.length];
   if (extra !== undefined) {

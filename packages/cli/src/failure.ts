@@ -60,6 +60,7 @@ const NEXT_STEPS: ReadonlyMap<ErrorCode, string> = new Map<ErrorCode, string>([
   ['LEDGER_UNREADABLE', 'check the path and the permissions of the file'],
   ['LEDGER_BUSY', 'another process holds the ledger: try again'],
   ['LEDGER_CORRUPT', 'run `countersign verify` on it, and keep the file as evidence'],
+  ['ENTRY_NOT_FOUND', 'run `countersign filter` to see the entries'],
   ['APPROVAL_NOT_FOUND', 'run `countersign approvals list` to see what waits'],
   ['APPROVAL_NOT_PENDING', 'run `countersign approvals list` to see what still waits'],
   ['KEY_INVALID', 'check the key file; `countersign keygen` makes a new one'],

@@ -1,6 +1,6 @@
 /** Which entries a command is about: the options of `filter`, which `search` and `export` share. */
 import { didYouMean, ENTRY_KINDS } from '@countersign/core';
-import { type Criteria, factsOf, type LedgerRecord, type RecordFacts, type RecordReader, selection } from '@countersign/core/sqlite';
+import type { Criteria } from '@countersign/core/sqlite';
 import type { Flags, Option } from './command.ts';
 import { UsageError } from './failure.ts';
 import { parseTime } from './time.ts';
@@ -63,42 +63,6 @@ export function limitOf(flags: Flags): number {
   if (!/^[0-9]{1,15}$/.test(given) || limit < 1)
     throw new UsageError('--limit must be a whole number from 1 on', 'for example: --limit 100');
   return limit;
-}
-
-export interface Found {
-  readonly record: LedgerRecord;
-  readonly facts: RecordFacts;
-}
-
-/** Told every so many records. */
-const PROGRESS_RECORDS = 10_000;
-
-/** The records that are meant, in order. @throws {UsageError} for a malformed pattern. */
-export function selected(reader: RecordReader, criteria: Criteria, onProgress: (done: number, total: number) => void): Iterable<Found> {
-  // Made now, so that what is wrong is said before anything is written.
-  const isMeant = selectionOf(criteria);
-  return pick(reader, isMeant, onProgress);
-}
-
-function* pick(
-  reader: RecordReader,
-  isMeant: (facts: RecordFacts) => boolean,
-  onProgress: (done: number, total: number) => void,
-): Generator<Found> {
-  let read = 0;
-  for (const record of reader.records()) {
-    const facts = factsOf(record, reader.container);
-    if (++read % PROGRESS_RECORDS === 0) onProgress(read, reader.size ?? 0);
-    if (isMeant(facts)) yield { record, facts };
-  }
-}
-
-function selectionOf(criteria: Criteria): (facts: RecordFacts) => boolean {
-  try {
-    return selection(criteria);
-  } catch (error) {
-    throw new UsageError(`--${error instanceof Error ? error.message : String(error)}`, 'for example: --tool "files/read_*"');
-  }
 }
 
 function timeOf(flags: Flags, name: string, nowMs: number): number | undefined {

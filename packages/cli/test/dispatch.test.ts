@@ -47,6 +47,8 @@ describe('the surface', () => {
         '--output=',
         '--force',
       ],
+      ['search', '[ledger]', '--query=', '--in=', '--since=', '--until=', '--limit='],
+      ['show', '[ledger]', '<entry>'],
       ['keygen', '--out=', '--name=', '--passphrase-file='],
     ]);
   });

@@ -6,7 +6,8 @@ import { ledgerPath } from '../configuration.ts';
 import { EXIT } from '../exit-codes.ts';
 import { safe } from '../output.ts';
 import { recordRow } from '../record-text.ts';
-import { criteriaOf, type Found, LIMIT_OPTION, limitOf, SELECTION_NOTE, SELECTION_OPTIONS, selected } from '../selection-options.ts';
+import { type Found, mapped, selected, Taken } from '../selected.ts';
+import { criteriaOf, LIMIT_OPTION, limitOf, SELECTION_NOTE, SELECTION_OPTIONS } from '../selection-options.ts';
 import { writeWhole } from '../write-whole.ts';
 
 export const filter: Command = {
@@ -42,31 +43,7 @@ export const filter: Command = {
   },
 };
 
-/** The first so many, and whether there would have been more. */
-class Taken implements Iterable<Found> {
-  count = 0;
-  wasCut = false;
-  readonly #found: Iterable<Found>;
-  readonly #limit: number;
-
-  constructor(found: Iterable<Found>, limit: number) {
-    this.#found = found;
-    this.#limit = limit;
-  }
-
-  *[Symbol.iterator](): Generator<Found> {
-    for (const each of this.#found) {
-      if (this.count === this.#limit) {
-        this.wasCut = true;
-        return;
-      }
-      this.count++;
-      yield each;
-    }
-  }
-}
-
-async function write(taken: Taken, reader: RecordReader, { io, output, flags }: Invocation): Promise<void> {
+async function write(taken: Taken<Found>, reader: RecordReader, { io, output, flags }: Invocation): Promise<void> {
   const withOpenings = !flags.on('no-openings');
   const lineOf = ({ record, facts }: Found): string => recordLine(record, facts.leaf, withOpenings);
   const target = flags.text('output');
@@ -98,8 +75,4 @@ async function write(taken: Taken, reader: RecordReader, { io, output, flags }: 
     output.raw();
     for (const found of taken) if (!(await output.data(`${lineOf(found)}\n`))) return;
   }
-}
-
-function* mapped<T, R>(items: Iterable<T>, map: (item: T) => R): Generator<R> {
-  for (const item of items) yield map(item);
 }

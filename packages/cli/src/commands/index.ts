@@ -10,6 +10,8 @@ import { head } from './head.ts';
 import { init } from './init.ts';
 import { keygen } from './keygen.ts';
 import { proxy } from './proxy.ts';
+import { search } from './search.ts';
+import { show } from './show.ts';
 import { verify } from './verify.ts';
 
 export const COMMANDS: readonly Command[] = [
@@ -24,5 +26,7 @@ export const COMMANDS: readonly Command[] = [
   head,
   exportLedger,
   filter,
+  search,
+  show,
   keygen,
 ];

@@ -4,7 +4,9 @@ import { sudoagentFacts } from './facts-sudoagent.ts';
 import type { ContainerFormat } from './format.ts';
 import { type RecordFacts, UNREADABLE, withoutAbsent } from './record-facts.ts';
 import type { LedgerRecord } from './records.ts';
-import { countOf, type Members, membersOf, parseMembers, textOf } from './stored-json.ts';
+import { countOf, isShallow, type Members, membersOf, parseMembers, textOf } from './stored-json.ts';
+
+const TOO_DEEP = { malformed: 'nested too deep' };
 
 /** Never throws, whatever the record holds. */
 export function factsOf(record: LedgerRecord, container: ContainerFormat): RecordFacts {
@@ -20,7 +22,7 @@ export function factsOf(record: LedgerRecord, container: ContainerFormat): Recor
 
 function entryFacts({ index, text, opening }: LedgerRecord): RecordFacts {
   const leaf = leafHash(text);
-  const shown = new Map(Object.entries(opening?.sections ?? {}));
+  const shown = new Map(Object.entries(isShallow(opening?.sections) ? (opening?.sections ?? {}) : TOO_DEEP));
   const body = parseMembers(text);
   if (body === undefined) return { index, leaf, kind: UNREADABLE, shown };
   const atMs = countOf(body, 'at');

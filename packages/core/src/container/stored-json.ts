@@ -16,7 +16,7 @@ export function parseMembers(text: string, exactNumbers = false): Members | unde
   } catch {
     return undefined;
   }
-  return isShallow(value, 0) ? members(value) : undefined;
+  return isShallow(value) ? members(value) : undefined;
 }
 
 export function members(value: unknown): Members | undefined {
@@ -48,7 +48,8 @@ function keepExact(this: unknown, _key: string, value: unknown, context?: { read
   return typeof value === 'number' && source !== undefined && String(value) !== source ? source : value;
 }
 
-function isShallow(value: unknown, depth: number): boolean {
+/** No deeper than an entry may be: whoever walks it needs no bound of its own. */
+export function isShallow(value: unknown, depth = 0): boolean {
   if (typeof value !== 'object' || value === null) return true;
   if (depth >= MAX_CANONICAL_DEPTH) return false;
   for (const item of Array.isArray(value) ? value : Object.values(value)) if (!isShallow(item, depth + 1)) return false;

@@ -4,6 +4,7 @@ export { openRecords } from '../container/open-records.ts';
 export type { RecordFacts } from '../container/record-facts.ts';
 export type { LedgerRecord, RecordReader } from '../container/records.ts';
 export { type Criteria, selection } from '../container/selection.ts';
+export { SEARCH_SECTIONS, type SearchSection, type TextHit, textSearch } from '../container/text-search.ts';
 export { EXPORT_VERSION, exportHeader, recordLine } from '../export/ndjson.ts';
 export { VERIFY_CODES, type VerifyCode } from '../verify/codes.ts';
 export {

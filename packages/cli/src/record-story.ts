@@ -1,0 +1,166 @@
+/** Entries told to people: a sentence, the facts, and the clear text beside it. Everything from the ledger is escaped. */
+import { factsOf, type RecordFacts, type RecordReader } from '@countersign/core/sqlite';
+import { type Output, safe } from './output.ts';
+import { effectStyle, toolText } from './record-text.ts';
+import type { Found } from './selected.ts';
+import { fit } from './table.ts';
+
+const LABEL_CHARS = 9;
+const MIN_COLUMNS = 24;
+/** Longest value told here; `--json` has all of it. */
+const MAX_VALUE_CHARS = 2000;
+const MAX_JSON_LINES = 60;
+
+const SECTIONS: readonly (readonly [string, string])[] = [
+  ['args', 'arguments, as the policy saw them'],
+  ['reason', 'reason'],
+  ['message', 'what the approver said'],
+  ['result', 'result, as an excerpt'],
+  ['error', 'error, as an excerpt'],
+  ['malformed', 'what lies beside the entry is no opening'],
+];
+
+export function storyLines(found: readonly Found[], reader: RecordReader, output: Output): readonly string[] {
+  const width = output.isTerminal ? Math.max(MIN_COLUMNS, output.columns) : Number.POSITIVE_INFINITY;
+  const [first] = found;
+  const isCall = found.length > 1;
+  return [
+    ...(isCall && first?.facts.call !== undefined ? [output.style('bold', `call ${safe(first.facts.call)}`), ''] : []),
+    ...found.flatMap((each) => [...entryLines(each, reader, output, width), '']),
+    ...(!isCall && first?.facts.call !== undefined
+      ? wrapped(`all of this call: countersign show ${safe(first.facts.call)}`, width, '')
+      : []),
+    ...wrapped(NOT_VERIFIED, width, ''),
+  ];
+}
+
+const NOT_VERIFIED =
+  'Nothing here is verified. `countersign verify` checks the ledger, `countersign receipt make` gives one entry with its proof.';
+
+function entryLines({ record, facts }: Found, reader: RecordReader, output: Output, width: number): readonly string[] {
+  return [
+    `${output.style('bold', `entry ${facts.index + 1}`)}  ${safe(facts.kind)}`,
+    ...sentence(facts, output, width),
+    ...factRows(facts, reader).flatMap(([label, value]) =>
+      wrapped(`  ${label.padEnd(LABEL_CHARS)} ${value}`, width, ' '.repeat(LABEL_CHARS + 3)),
+    ),
+    ...(record.unreadable === undefined ? [] : wrapped(`  unreadable: ${safe(record.unreadable)}`, width, '    ')),
+    ...(facts.kind === 'unreadable' ? wrapped(`  stored    ${safe(cut(record.text))}`, width, '    ') : []),
+    ...SECTIONS.flatMap(([section, title]) => sectionLines(facts, section, title, width)),
+    ...missingLines(facts, width),
+  ];
+}
+
+function sentence(facts: RecordFacts, output: Output, width: number): readonly string[] {
+  const [word, style, rest] = told(facts);
+  const text = wrapped(`  ${word}${rest === '' ? '' : ` ${rest}`}`, width, '  ');
+  const [head = '', ...more] = text;
+  return [
+    head.startsWith(`  ${word}`) && style !== undefined ? `  ${output.style(style, word)}${head.slice(word.length + 2)}` : head,
+    ...more,
+  ];
+}
+
+function told(facts: RecordFacts): readonly [string, Parameters<Output['style']>[0] | undefined, string] {
+  const who = safe(facts.agent ?? 'somebody');
+  switch (facts.kind) {
+    case 'decision': {
+      const what = `${who}: ${safe(toolText(facts))}`;
+      if (facts.effect === 'allow') return ['ALLOWED', 'good', what];
+      if (facts.effect === 'require_approval') return ['A PERSON WAS ASKED', 'warn', what];
+      return ['DENIED', effectStyle(facts.effect), what];
+    }
+    case 'approval':
+      return facts.answer === 'approve'
+        ? ['APPROVED', 'good', `by ${safe(facts.approver ?? 'somebody')}`]
+        : ['DENIED', 'bad', `by ${safe(facts.approver ?? 'somebody')}`];
+    case 'outcome': {
+      const duration = facts.durationMs === undefined ? '' : ` after ${facts.durationMs} ms`;
+      if (facts.status === 'success') return ['SUCCEEDED', 'good', `the call ended${duration}`];
+      if (facts.status === 'cancelled') return ['CANCELLED', 'warn', `the call did not run to its end${duration}`];
+      return [
+        'FAILED',
+        'bad',
+        `the call ended with an error${facts.errorType === undefined ? '' : ` (${safe(facts.errorType)})`}${duration}`,
+      ];
+    }
+    case 'session':
+      return ['session', undefined, `${safe(facts.session ?? '?')} of ${who}: ${safe(facts.event ?? '?')}`];
+    case 'policy':
+      return ['policy', undefined, `${safe(facts.policy?.id ?? '?')} as it was when decisions began to use it`];
+    case 'unreadable':
+      return ['THIS IS NO ENTRY', 'bad', 'the stored text is not an object a ledger can hold'];
+    default:
+      return [safe(facts.event ?? facts.kind), undefined, ''];
+  }
+}
+
+function factRows(facts: RecordFacts, reader: RecordReader): readonly (readonly [string, string])[] {
+  const { policy } = facts;
+  const tool = facts.tool ?? toolOfDecision(facts, reader);
+  const rows: readonly (readonly [string, string | undefined])[] = [
+    ['at', facts.time],
+    ['agent', facts.agent],
+    ['for', facts.principal],
+    ['session', facts.session],
+    ['call', facts.call],
+    ['tool', tool === undefined ? undefined : toolText({ tool })],
+    ['code', facts.reasonCode],
+    ['rule', facts.rule],
+    ['policy', policy?.id === undefined ? undefined : [policy.id, policy.version].filter((part) => part !== undefined).join(' ')],
+    ['mode', facts.mode === undefined || facts.mode === 'enforce' ? undefined : `${facts.mode}; policy said ${facts.would ?? '?'}`],
+    ['approval', facts.approval],
+    ['decision', facts.decision === undefined ? undefined : `entry ${facts.decision + 1}`],
+    ['leaf', facts.leaf],
+  ];
+  return rows.flatMap(([label, value]) => (value === undefined ? [] : [[label, safe(cut(value))] as const]));
+}
+
+/** Outcomes and answers do not repeat the tool: it stands in the entry they name. */
+function toolOfDecision({ decision, index }: RecordFacts, reader: RecordReader): RecordFacts['tool'] {
+  if (decision === undefined || decision >= index) return undefined;
+  for (const record of reader.records(decision)) return record.index === decision ? factsOf(record, reader.container).tool : undefined;
+  return undefined;
+}
+
+function sectionLines({ shown }: RecordFacts, section: string, title: string, width: number): readonly string[] {
+  const value = shown.get(section);
+  if (value === undefined) return [];
+  const lines = JSON.stringify(value, undefined, 2).split('\n');
+  const told = lines.slice(0, MAX_JSON_LINES).flatMap((line) => wrapped(`    ${safe(cut(line))}`, width, '      '));
+  return [
+    ...wrapped(`  ${title}`, width, '    '),
+    ...told,
+    ...(lines.length > MAX_JSON_LINES ? [`    … ${lines.length - MAX_JSON_LINES} more lines; --json has them`] : []),
+  ];
+}
+
+/** Said aloud: that there is nothing to see is a fact as well. */
+function missingLines({ body, shown }: RecordFacts, width: number): readonly string[] {
+  const missing = Object.keys(body ?? {}).flatMap((name) =>
+    name.endsWith('_commit') && !shown.has(name.slice(0, -'_commit'.length)) ? [name.slice(0, -'_commit'.length)] : [],
+  );
+  return missing.length === 0
+    ? []
+    : wrapped(`  not here: ${safe(cut(missing.join(', ')))} (committed to, withheld or erased)`, width, '    ');
+}
+
+function cut(text: string): string {
+  return text.length <= MAX_VALUE_CHARS
+    ? text
+    : `${text.slice(0, MAX_VALUE_CHARS).toWellFormed()}… (${text.length} characters; --json has all)`;
+}
+
+/** Lines no wider than the terminal; a word that is wider is broken. */
+function wrapped(text: string, width: number, indent: string): readonly string[] {
+  const lines: string[] = [];
+  let rest = text;
+  while (fit(rest, width) !== rest) {
+    const head = fit(rest, width).slice(0, -1);
+    const space = head.trimEnd().lastIndexOf(' ');
+    const end = space > indent.length && head.slice(0, space).trim() !== '' ? space : Math.max(head.length, indent.length + 1);
+    lines.push(rest.slice(0, end).trimEnd());
+    rest = indent + rest.slice(end).trimStart();
+  }
+  return [...lines, rest];
+}
