@@ -22,7 +22,7 @@ export const verify: Command = {
     { name: 'strict', kind: 'switch', about: 'exit 3 when anything is left unproven' },
   ],
   notes: [
-    'Reads one snapshot and changes no byte. Without a ledger the configured one is checked.',
+    'Reads one snapshot and changes no byte. Without a ledger the configured one is checked. JSON lines (a mirror, or an export as ndjson) are ledgers too.',
     'Exit 0: what was asked is proven. 1: invalid. 3: readable, but something asked for (with --strict: anything) is not proven, or the ledger is empty. 4: cannot read.',
   ],
   example: 'countersign verify .countersign/ledger.db --public-key .countersign/ledger.key.pub',
@@ -114,7 +114,11 @@ function proofLines(report: VerifyReport, output: Output): readonly string[] {
   return [integrityLine(report, yes, no, bad), authorshipLine(report, yes, no, bad), endLine(report, yes, no, bad)];
 }
 
-function integrityLine({ integrity }: VerifyReport, yes: string, no: string, bad: string): string {
+function integrityLine({ integrity, entries, not_covered: open }: VerifyReport, yes: string, no: string, bad: string): string {
+  if (open !== undefined && integrity === 'unknown') {
+    const covered = open < entries ? `the first ${entries - open} entries give the root of the checkpoint; ` : '';
+    return `  ${no}  integrity: ${covered}no checkpoint covers the last ${open}, so nothing shows who added them`;
+  }
   switch (integrity) {
     case 'intact':
       return `  ${yes}  integrity: every entry gives the root of the newest checkpoint`;
@@ -125,7 +129,9 @@ function integrityLine({ integrity }: VerifyReport, yes: string, no: string, bad
   }
 }
 
-function authorshipLine({ authorship, integrity }: VerifyReport, yes: string, no: string, bad: string): string {
+function authorshipLine({ authorship, integrity, not_covered: open }: VerifyReport, yes: string, no: string, bad: string): string {
+  if (open !== undefined && authorship === 'unchecked')
+    return `  ${no}  authorship: the last ${open} entries are under no signature; verify again once the mirror's checkpoint has caught up`;
   switch (authorship) {
     case 'proven':
       return `  ${yes}  authorship: signed by the key you gave`;

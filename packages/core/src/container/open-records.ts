@@ -1,5 +1,6 @@
 /** One way into the entries of a ledger, whatever container it lies in. */
 import { CountersignError } from '../errors.ts';
+import { readJsonlRecords } from '../jsonl/records.ts';
 import { readSqliteRecords } from '../sqlite/records.ts';
 import { containerFormat } from './format.ts';
 import type { RecordReader } from './records.ts';
@@ -15,6 +16,7 @@ export function openRecords(path: string): RecordReader {
     case 'sqlite':
       return readSqliteRecords(path);
     case 'jsonl':
+      return readJsonlRecords(path);
     case 'sudoagent-sqlite':
     case 'sudoagent-jsonl':
       throw new CountersignError('LEDGER_UNREADABLE', `cannot read the entries of a ${container} ledger yet: use its SQLite original`);

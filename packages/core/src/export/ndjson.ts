@@ -8,6 +8,7 @@
  * Entries that were picked out of a ledger are no ledger: their header says `"countersign":"selection"`.
  */
 import type { LedgerRecord, RecordReader } from '../container/records.ts';
+import { canonicalize } from '../ledger/canonical.ts';
 
 export const EXPORT_VERSION = 1;
 
@@ -32,12 +33,12 @@ export function recordLine({ index, text, opening, unreadable }: LedgerRecord, l
   return `{"index":${index},"leaf":${JSON.stringify(leaf)},${stored}${why}${clear}}`;
 }
 
-/** Nested deeper than JSON.stringify can follow, it was not written by us. */
+/** Canonical, as docs/formats/jsonl.md promises. What has no such form was not written by us. */
 function openingText(opening: NonNullable<LedgerRecord['opening']>): string {
   try {
-    return JSON.stringify(opening);
+    return canonicalize(opening);
   } catch {
-    return JSON.stringify({ key: opening.key, sections: { malformed: 'nested too deep' } });
+    return canonicalize({ key: opening.key.toWellFormed(), sections: { malformed: 'nested too deep, or no text' } });
   }
 }
 

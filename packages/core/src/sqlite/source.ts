@@ -40,6 +40,8 @@ export function openSource(path: string): LedgerSource {
 
 class SqliteSource implements LedgerSource {
   readonly format = FORMAT;
+  readonly stores = { leaves: true, tiles: true };
+  readonly mayLag = false;
   readonly origin: string | undefined;
   readonly faults: readonly SourceFault[];
   readonly size: number;

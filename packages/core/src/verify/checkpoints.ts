@@ -18,6 +18,8 @@ export class Checkpoints {
   private readonly vkeys: readonly string[];
   private readonly findings: Findings;
   private next: StoredCheckpoint | undefined;
+  /** Entries at the end that no checkpoint covers, where that is not wrong. */
+  uncovered = 0;
 
   constructor(source: LedgerSource, integrity: Integrity, vkeys: readonly string[], findings: Findings) {
     this.source = source;
@@ -72,29 +74,41 @@ export class Checkpoints {
     const { newest, integrity, findings, source } = this;
     const { size } = integrity;
     if (newest === undefined) {
-      if (size > 0 && source.newestCheckpoint() === undefined)
-        findings.change(0, 'CHECKPOINT_MISSING', `no checkpoint covers the ${size} entries`);
+      if (size === 0 || source.newestCheckpoint() !== undefined) return;
+      const uncovered = `no checkpoint covers the ${size} entries`;
+      if (source.mayLag) {
+        this.uncovered = size;
+        findings.warn(0, 'CHECKPOINT_MISSING', `${uncovered}: whoever could write the file could have made all of them`);
+      } else findings.change(0, 'CHECKPOINT_MISSING', uncovered);
       return;
     }
     if (source.origin !== undefined && source.origin !== newest.origin)
       findings.problem(0, 'ORIGIN_MISMATCH', 'the ledger and its newest checkpoint name different origins');
     const covers = `the newest checkpoint covers ${newest.size} entries`;
     if (newest.size > size) findings.change(0, 'LEDGER_TRUNCATED', `${covers}: ${newest.size - size} are missing at the end`);
-    if (newest.size < size) findings.change(newest.size + 1, 'ENTRY_NOT_COVERED', `${covers}: ${size - newest.size} were added after it`);
+    if (newest.size < size) this.tellUncovered(newest.size, size, covers);
     // When the newest one does not match either, the changed entry is the news.
     if (integrity.compare(newest) !== 'same') return;
     for (const claim of this.broken)
       findings.change(0, 'CHECKPOINT_FORKED', `the entries do not give the root of the checkpoint kept at size ${claim.size}`);
   }
 
+  /** A crash of the writer leaves such a tail, and so does whoever adds lines: it is not wrong, and never proven. */
+  private tellUncovered(from: number, to: number, covers: string): void {
+    const what = `${covers}: ${to - from} were added after it`;
+    if (!this.source.mayLag) return this.findings.change(from + 1, 'ENTRY_NOT_COVERED', what);
+    this.uncovered = to - from;
+    this.findings.warn(from + 1, 'ENTRY_NOT_COVERED', `${what}, by its writer or by somebody else; nothing shows which`);
+  }
+
   authorship(isIntact: boolean): VerifyReport['authorship'] {
     const { newest, findings } = this;
     if (this.vkeys.length === 0) return newest === undefined || newest.signature === 'none' ? 'unsigned' : 'unchecked';
-    if (newest === undefined) return this.integrity.size === 0 ? 'unsigned' : 'failed';
+    if (newest === undefined) return this.integrity.size === 0 ? 'unsigned' : this.uncovered > 0 ? 'unchecked' : 'failed';
     switch (newest.signature) {
       case 'trusted':
         // A good signature over other entries says nothing about who wrote these.
-        return isIntact ? 'proven' : 'failed';
+        return !isIntact ? 'failed' : this.uncovered > 0 ? 'unchecked' : 'proven';
       case 'none':
         findings.problem(0, 'UNSIGNED', 'the newest checkpoint is not signed at all');
         return 'failed';

@@ -55,14 +55,15 @@ export class Integrity {
 
   /** @returns false when the body does not fit the hash stored beside it. */
   push(leaf: string, stored: string | undefined): boolean {
-    const fits = leaf === stored;
+    const fits = leaf === stored || !this.source.stores.leaves;
     if (!fits) {
       this.stored ??= this.tree.clone();
       this.misfitCount++;
       if (this.misfits.length < MAX_SUSPECTS) this.misfits.push(this.tree.size);
     }
     this.stored?.push(stored ?? NOTHING);
-    for (const tile of this.tree.push(leaf)) this.compareTile(tile);
+    const tiles = this.tree.push(leaf);
+    if (this.source.stores.tiles) for (const tile of tiles) this.compareTile(tile);
     return fits;
   }
 
@@ -145,6 +146,7 @@ export class Integrity {
   private reportStaleIndexes(): void {
     for (const index of this.misfits)
       this.findings.problem(index + 1, 'LEAF_MISMATCH', 'the entry is intact, but the leaf hash stored beside it is another');
+    if (!this.source.stores.tiles) return;
     for (const message of this.badTiles) this.findings.problem(0, 'TILE_MISMATCH', message);
     const extra = this.source.tileCount() - this.tiles;
     if (extra !== 0 && this.badTiles.length === 0) {

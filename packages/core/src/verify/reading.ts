@@ -106,6 +106,7 @@ export class Reading {
     };
     if (body === undefined) {
       const tooLarge = `the body has ${row.bytes} bytes, ${MAX_ENTRY_BYTES} are the most`;
+      if (row.unreadable !== undefined) return unread('ENTRY_UNREADABLE', row.unreadable);
       return unread('ENTRY_UNREADABLE', row.bytes > MAX_ENTRY_BYTES ? tooLarge : 'the body is not text');
     }
     // Two different byte sequences read as the same text, and would have the same hash.

@@ -44,6 +44,8 @@ export interface VerifyReport {
   /** Allowed calls without an outcome: running, or their process died. */
   readonly open_decisions: number;
   readonly counts: VerifyCounts;
+  /** Entries at the end of a mirror that no checkpoint covers yet: nothing shows who wrote them. Absent = none. */
+  readonly not_covered?: number;
   /** Entries whose clear text was erased, on record. */
   readonly forgotten: number;
   readonly warnings: readonly VerifyProblem[];

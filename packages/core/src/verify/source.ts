@@ -12,11 +12,20 @@ export interface SourceRow {
   readonly leaf: string | undefined;
   readonly bytes: number;
   readonly opening: { readonly key: string | undefined; readonly sections: string | undefined } | undefined;
+  /** Why there is no body, in words. */
+  readonly unreadable?: string;
 }
 
 export interface SourceFault {
   readonly code: VerifyCode;
   readonly message: string;
+  /** Number of the entry it concerns, from 1; absent = the container. */
+  readonly entry?: number;
+  /**
+   * `problem` when absent. `change`: bytes are missing or others. `unproven`: nothing contradicts, but the ledger cannot
+   * be called valid. `warning`: only worth telling.
+   */
+  readonly weight?: 'change' | 'problem' | 'unproven' | 'warning';
 }
 
 export interface StoredCheckpoint {
@@ -36,8 +45,12 @@ export interface LedgerSource {
   readonly format: string;
   /** The origin the container names; checkpoints decide. */
   readonly origin: string | undefined;
-  /** What is wrong with the container itself. */
+  /** What is wrong with the container itself; all of it once the chunks were read. */
   readonly faults: readonly SourceFault[];
+  /** What lies beside the bodies and must agree with them. */
+  readonly stores: { readonly leaves: boolean; readonly tiles: boolean };
+  /** Its writer appends entries before a checkpoint covers them: a tail that none covers is unproven, not wrong. */
+  readonly mayLag: boolean;
   /** One more than the highest position. */
   readonly size: number;
   /** In order of position, from one on, with a bound on the text held at once. */

@@ -13,9 +13,10 @@
  * at most the last million calls.
  * Ids of entries are not checked for repeats: nothing refers to an entry by its id.
  */
+
+import { openContainer } from '../container/open-source.ts';
 import { CountersignError } from '../errors.ts';
 import { parseVerifierKey } from '../ledger/verifier-key.ts';
-import { openSource } from '../sqlite/source.ts';
 import { Checkpoints } from './checkpoints.ts';
 import { checkEnd } from './end.ts';
 import { type ExpectedHead, expectedHead, type ReadCheckpoint, readCheckpoint } from './heads.ts';
@@ -54,7 +55,7 @@ export async function verifyLedger(path: string, options: VerifyOptions = {}): P
   const asked = readOptions(options);
   let source: LedgerSource;
   try {
-    source = openSource(path);
+    source = openContainer(path);
   } catch (error) {
     if (CountersignError.is(error)) return unreadable(error.code, error.message);
     throw error;
@@ -101,8 +102,8 @@ async function verifySource(source: LedgerSource, options: VerifyOptions, asked:
   const onProgress = (done: number, total: number): void => options.onProgress?.(done, total);
   const reading = new Reading({ source, integrity, history, openings, findings, strict, onSize, onProgress });
 
-  for (const { code, message } of source.faults) findings.problem(0, code, message);
   await reading.readAll();
+  const isDoubtful = tellFaults(source, findings);
   integrity.keepRoot();
   checkpoints.checkCoverage();
   const isIntact = integrity.finish(checkpoints.newest, checkpoints.broken) && !findings.hasChanges;
@@ -116,6 +117,8 @@ async function verifySource(source: LedgerSource, options: VerifyOptions, asked:
   const end = checkEnd({ against, expected, origin, mustBeSigned: vkeys.length > 0 }, integrity, findings);
   const isShort =
     reading.entries === 0 ||
+    isDoubtful ||
+    checkpoints.uncovered > 0 ||
     (authorship !== 'proven' && (strict || vkeys.length > 0)) ||
     (end !== 'proven' && (strict || against !== undefined || expected !== undefined)) ||
     // Whoever can write to the file erases clear text without a key: only a `forget` entry says that it was meant to go.
@@ -127,11 +130,12 @@ async function verifySource(source: LedgerSource, options: VerifyOptions, asked:
     ...(origin !== undefined && { origin }),
     entries: reading.entries,
     ...(root !== undefined && { root }),
-    integrity: findings.hasChanges ? 'broken' : isIntact ? 'intact' : 'unknown',
+    integrity: findings.hasChanges ? 'broken' : isIntact && checkpoints.uncovered === 0 ? 'intact' : 'unknown',
     authorship,
     end,
     open_decisions: history.openDecisions,
     counts: history.counts,
+    ...(checkpoints.uncovered > 0 && { not_covered: checkpoints.uncovered }),
     forgotten: openings.forgotten,
     warnings: findings.warnings(),
     problems: findings.problems(),
@@ -139,6 +143,16 @@ async function verifySource(source: LedgerSource, options: VerifyOptions, asked:
     ...(reading.from !== undefined && { from: isoTime(reading.from) }),
     ...(reading.to !== undefined && { to: isoTime(reading.to) }),
   };
+}
+
+/** @returns true when something keeps the ledger from being called valid, though it is not wrong. */
+function tellFaults({ faults }: LedgerSource, findings: Findings): boolean {
+  for (const { code, message, entry = 0, weight = 'problem' } of faults) {
+    if (weight === 'change') findings.change(entry, code, message);
+    else if (weight === 'problem') findings.problem(entry, code, message);
+    else findings.warn(entry, code, message);
+  }
+  return faults.some(({ weight }) => weight === 'unproven');
 }
 
 /** Times come from the file: those no calendar has stay numbers. */

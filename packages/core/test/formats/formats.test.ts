@@ -1,11 +1,16 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { describe, expect, it } from 'vitest';
+import { exportHeader, recordLine } from '../../src/export/ndjson.ts';
+import { MAX_HEADER_BYTES } from '../../src/jsonl/export-header.ts';
+import { MAX_SKIPPED_BYTES } from '../../src/jsonl/lines.ts';
+import { MAX_EXPORT_LINE_BYTES } from '../../src/jsonl/shape.ts';
 import { canonicalize, parseCanonical } from '../../src/ledger/canonical.ts';
-import { ENTRY_KINDS } from '../../src/ledger/entry.ts';
+import { ENTRY_KINDS, MAX_ENTRY_BYTES } from '../../src/ledger/entry.ts';
 import { leafHash } from '../../src/ledger/merkle.ts';
-import { verifyLedger } from '../../src/sqlite/index.ts';
+import { MAX_NOTE_BYTES } from '../../src/ledger/note.ts';
+import { VERIFY_CODES, verifyLedger } from '../../src/sqlite/index.ts';
 import { createSchema, expectedSchema } from '../../src/sqlite/schema.ts';
 import { tempDirectory } from '../fixtures/ledger.ts';
 import { CHECKPOINT, finance, GOLDEN, ORIGIN, signer, statement } from './ledger.ts';
@@ -55,6 +60,51 @@ it('docs/formats/checkpoint.md shows the checkpoint of the examples', () => {
   const text = page('checkpoint.md');
   expect(text).toContain(`\`\`\`\n${CHECKPOINT}\`\`\``);
   expect(text).toContain(signer.vkey);
+});
+
+describe('docs/formats/jsonl.md', () => {
+  const text = page('jsonl.md');
+  const blocks = [...text.matchAll(/```\n([\s\S]+?)```/g)].map(([, block = '']) => block);
+
+  it('shows a mirror and its checkpoint, byte for byte, and they verify', async () => {
+    const [lines = '', checkpoint = ''] = blocks;
+    expect(lines).toBe(
+      GOLDEN.slice(0, 2)
+        .map((entry) => `${entry.text}\n`)
+        .join(''),
+    );
+    const mirror = join(tempDirectory(), 'mirror.jsonl');
+    writeFileSync(mirror, lines);
+    writeFileSync(`${mirror}.checkpoint`, checkpoint);
+    expect(await verifyLedger(mirror, { publicKeys: [signer.vkey], against: checkpoint, strict: true })).toMatchObject({
+      status: 'valid',
+      authorship: 'proven',
+      end: 'proven',
+    });
+  });
+
+  it('shows lines of the export of all examples, byte for byte, and it verifies', async () => {
+    const header = exportHeader({ origin: ORIGIN, size: GOLDEN.length, checkpoint: CHECKPOINT }, true);
+    const lines = GOLDEN.map(({ text: body, leaf, opening }, index) => {
+      return recordLine({ index, text: body, ...(opening !== undefined && { opening }) }, leaf, true);
+    });
+    expect(blocks[2]).toBe(`${[header, lines[0], lines[3]].join('\n')}\n`);
+    const file = join(tempDirectory(), 'export.ndjson');
+    writeFileSync(file, `${[header, ...lines].join('\n')}\n`);
+    const approvers = new Map([['finance', finance.vkey]]);
+    expect(await verifyLedger(file, { publicKeys: [signer.vkey], approvers, against: CHECKPOINT, strict: true })).toMatchObject({
+      status: 'valid',
+      problems: [],
+      warnings: [],
+    });
+  });
+
+  it('names the bounds and the codes', () => {
+    for (const bound of [MAX_ENTRY_BYTES, MAX_EXPORT_LINE_BYTES, MAX_HEADER_BYTES, MAX_NOTE_BYTES, MAX_SKIPPED_BYTES])
+      expect(text).toContain(bound.toLocaleString('en'));
+    for (const code of ['LEDGER_TRUNCATED', 'ENTRY_NOT_COVERED', 'CHECKPOINT_MISSING', 'LINE_TORN', 'FILE_DAMAGED'])
+      expect(VERIFY_CODES).toHaveProperty(code);
+  });
 });
 
 it('docs/formats/sqlite.md lists the schema word for word', () => {

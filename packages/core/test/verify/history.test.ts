@@ -456,9 +456,9 @@ it('findings are bounded: warnings too', async () => {
   expect(report.warnings.at(-1)).toMatchObject({ code: 'WARNINGS_OMITTED', message: '50 more warnings are not listed' });
 });
 
-it('every code is tried by a test of this folder', () => {
-  const folder = new URL('.', import.meta.url);
-  const tests = readdirSync(folder).map((name) => readFileSync(new URL(name, folder), 'utf8'));
+it('every code is tried by a test of the folders for verification', () => {
+  const folders = ['.', '../jsonl/'].map((name) => new URL(name, import.meta.url));
+  const tests = folders.flatMap((folder) => readdirSync(folder).map((name) => readFileSync(new URL(name, folder), 'utf8')));
   // A database that breaks half-way cannot be made to order.
   const untried = Object.keys(VERIFY_CODES).filter(
     (code) => code !== 'DATABASE_DAMAGED' && !tests.some((text) => text.includes(`'${code}'`)),
