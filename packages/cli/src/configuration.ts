@@ -1,12 +1,17 @@
 /** Which configuration and which ledger a command means. */
 import { resolve } from 'node:path';
-import { type Config, DEFAULT_CONFIG_NAME, loadConfig, parseVerifierKey } from '@countersign/core';
+import {
+  type Config,
+  CountersignError,
+  DEFAULT_CONFIG_NAME,
+  loadConfig,
+  parseTrustedKeys,
+  parseVerifierKey,
+  type TrustedKey,
+} from '@countersign/core';
 import type { Invocation } from './command.ts';
 import { UsageError } from './failure.ts';
 import { readSmallFile } from './read-small-file.ts';
-
-/** A verifier line has at most 512 characters; a file with more is not one. */
-const MAX_PUBLIC_KEY_FILE_CHARS = 4096;
 
 type Asked = Pick<Invocation, 'io' | 'flags'>;
 
@@ -28,12 +33,16 @@ export function ledgerPath({ io, flags, positionals }: Invocation): string {
 }
 
 /**
- * A verifier line, given as such or as a file that holds one.
+ * The keys one `--public-key` names: a verifier line, or a file with one per line, each with its limits if it has any
+ * (`from=N until=N revoked-from=N`).
  *
  * @throws {UsageError}
  */
-export function publicKey(given: string, cwd: string): string {
-  if (isVerifierKey(given)) return given;
+export function publicKeys(given: string, cwd: string): readonly TrustedKey[] {
+  const direct = trusted(given);
+  if (Array.isArray(direct) && direct.length === 1) return direct;
+  // Limits after a line that is one: what is wrong is the limits.
+  if (direct instanceof CountersignError && isVerifierKey(given.split(' ', 1)[0] ?? '')) throw badKeys('--public-key', direct);
   let text: string;
   try {
     text = readSmallFile(given, cwd, '--public-key');
@@ -42,12 +51,26 @@ export function publicKey(given: string, cwd: string): string {
     const code = cause instanceof Error && 'code' in cause ? ` (${String(cause.code)})` : '';
     throw new UsageError(`--public-key ${given} is neither a verifier line nor a file that can be read${code}`, KEY_HINT);
   }
-  const line = text.slice(0, MAX_PUBLIC_KEY_FILE_CHARS).trim();
-  if (!isVerifierKey(line)) throw new UsageError(`--public-key: the file ${given} does not hold one verifier line`, KEY_HINT);
-  return line;
+  const keys = trusted(text);
+  if (keys instanceof CountersignError) throw badKeys(`--public-key: the file ${given} does not hold verifier lines`, keys);
+  if (keys.length === 0) throw new UsageError(`--public-key: the file ${given} holds no verifier line`, KEY_HINT);
+  return keys;
 }
 
 const KEY_HINT = 'a verifier line is name+keyid+base64; `countersign keygen` writes it beside the key, in a file that ends in .pub';
+
+function badKeys(what: string, cause: CountersignError): UsageError {
+  return new UsageError(`${what}: ${cause.message}`, KEY_HINT);
+}
+
+function trusted(text: string): readonly TrustedKey[] | CountersignError {
+  try {
+    return parseTrustedKeys(text);
+  } catch (error) {
+    if (CountersignError.is(error)) return error;
+    throw error;
+  }
+}
 
 function isVerifierKey(text: string): boolean {
   try {

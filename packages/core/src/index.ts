@@ -55,6 +55,7 @@ export {
   type Opening,
   type ResourceFigures,
 } from './ledger/entry.ts';
+export { parseTrustedKeys, type TrustedKey } from './ledger/key-rules.ts';
 export { type GeneratedKey, generateKey, readSigner, signerFromPem, writeKeyFile } from './ledger/keys.ts';
 export { type ParsedNote, parseNote } from './ledger/note.ts';
 export { parseVerifierKey, type VerifierKey } from './ledger/verifier-key.ts';

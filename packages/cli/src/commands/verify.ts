@@ -1,7 +1,7 @@
 import { CountersignError } from '@countersign/core';
 import { exitCodeOf, type VerifyOptions, type VerifyReport, verifyLedger } from '@countersign/core/sqlite';
 import type { Command, Invocation } from '../command.ts';
-import { configOf, ledgerPath, publicKey } from '../configuration.ts';
+import { configOf, ledgerPath, publicKeys } from '../configuration.ts';
 import { UsageError } from '../failure.ts';
 import { type Output, safe } from '../output.ts';
 import { readSmallFile } from '../read-small-file.ts';
@@ -15,13 +15,14 @@ export const verify: Command = {
   summary: 'check a ledger and say what is proven, and what is not',
   positionals: [{ name: 'ledger', required: false }],
   options: [
-    { name: 'public-key', kind: 'texts', value: 'K', about: 'verifier line, or a file that holds one; may be repeated' },
+    { name: 'public-key', kind: 'texts', value: 'K', about: 'verifier line, or a file with one per line; may be repeated' },
     { name: 'against', kind: 'text', value: 'FILE', about: 'a checkpoint that was kept elsewhere' },
     { name: 'expect-size', kind: 'text', value: 'N', about: 'number of entries there were at some time' },
     { name: 'expect-head', kind: 'text', value: 'H', about: 'root there was then, hex or base64; without N of all entries' },
     { name: 'strict', kind: 'switch', about: 'exit 3 when anything is left unproven' },
   ],
   notes: [
+    'A key may be limited to sizes of the log, behind the line: from=N until=N revoked-from=N. Keys of witnesses (type 4) tell who saw this log, never who wrote it.',
     'Reads one snapshot and changes no byte. Without a ledger the configured one is checked. JSON lines (a mirror, or an export as ndjson) are ledgers too.',
     'Exit 0: what was asked is proven. 1: invalid. 3: readable, but something asked for (with --strict: anything) is not proven, or the ledger is empty. 4: cannot read.',
   ],
@@ -50,7 +51,7 @@ function optionsOf({ io, flags, positionals }: Invocation): VerifyOptions {
   const against = flags.text('against');
   const size = flags.text('expect-size');
   const head = flags.text('expect-head');
-  const keys = flags.texts('public-key').map((key) => publicKey(key, io.cwd));
+  const keys = flags.texts('public-key').flatMap((key) => publicKeys(key, io.cwd));
   // Without a configuration, signatures of approvers are left unchecked and the report says so.
   const isConfigured = flags.on('config') || positionals.length === 0;
   return {
@@ -111,7 +112,10 @@ function proofLines(report: VerifyReport, output: Output): readonly string[] {
   const yes = output.style('good', 'PROVEN    ');
   const no = output.style('warn', 'NOT PROVEN');
   const bad = output.style('bad', 'FAILED    ');
-  return [integrityLine(report, yes, no, bad), authorshipLine(report, yes, no, bad), endLine(report, yes, no, bad)];
+  const seen = (report.witnesses ?? []).map(
+    ({ name, size, at }) => `  ${yes}  witness: ${safe(name)} saw the first ${size} entries, it says at ${safe(at)}`,
+  );
+  return [integrityLine(report, yes, no, bad), authorshipLine(report, yes, no, bad), endLine(report, yes, no, bad), ...seen];
 }
 
 function integrityLine({ integrity, entries, not_covered: open }: VerifyReport, yes: string, no: string, bad: string): string {

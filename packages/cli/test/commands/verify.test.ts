@@ -66,6 +66,29 @@ describe('verify', () => {
     expect((await run(['verify'], { cwd })).stdout).toContain(join(cwd, LEDGER));
   });
 
+  it('takes keys with limits, on the command line or several in a file', async () => {
+    const cwd = await filled();
+    const vkey = readFileSync(join(cwd, KEY), 'utf8').trim();
+    const verified = (...keys: string[]) => run(['verify', LEDGER, ...keys.flatMap((key) => ['--public-key', key])], { cwd });
+    expect((await verified(`${vkey} from=0 until=1000`)).code).toBe(0);
+    const revoked = await verified(`${vkey} revoked-from=1`);
+    expect(revoked.code).toBe(1);
+    expect(revoked.stdout).toContain('[KEY_REVOKED]');
+    writeFileSync(join(cwd, 'keys'), `# an older key\n${generateKey('countersign.local/bot').vkey} until=3\n\n${vkey} from=1\n`);
+    expect((await verified('keys')).code).toBe(0);
+  });
+
+  it.each([
+    ['limits that are none', (vkey: string) => `${vkey} until=soon`],
+    ['limits of an unknown name', (vkey: string) => `${vkey} before=3`],
+    ['a range without a size', (vkey: string) => `${vkey} from=5 until=4`],
+    ['an empty file', () => '/dev/null'],
+  ])('refuses %s', async (_name, key) => {
+    const cwd = await filled();
+    const ran = await run(['verify', LEDGER, '--public-key', key(readFileSync(join(cwd, KEY), 'utf8').trim())], { cwd });
+    expect(ran.code).toBe(2);
+  });
+
   it('takes a verifier line as well as a file with one', async () => {
     const cwd = await filled();
     const vkey = readFileSync(join(cwd, KEY), 'utf8').trim();

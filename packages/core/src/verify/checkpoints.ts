@@ -1,6 +1,7 @@
 /** The checkpoints in a ledger: the newest covers all entries, kept ones agree with them, and somebody signed. */
 import { CountersignError } from '../errors.ts';
-import { type ReadCheckpoint, readCheckpoint } from './heads.ts';
+import { type Cosignature, isLogKey, type KeyRule } from '../ledger/key-rules.ts';
+import { badSignature, type ReadCheckpoint, readCheckpoint } from './heads.ts';
 import type { Claim, Integrity } from './integrity.ts';
 import type { Findings, VerifyReport } from './report.ts';
 import type { LedgerSource, StoredCheckpoint } from './source.ts';
@@ -13,18 +14,20 @@ export class Checkpoints {
   readonly newest: ReadCheckpoint | undefined;
   /** Kept checkpoints that the entries contradict. */
   readonly broken: Claim[] = [];
+  /** Of kept checkpoints that the entries confirm: the newest of each witness. */
+  readonly cosigned: Cosignatures = new Cosignatures();
   private readonly source: LedgerSource;
   private readonly integrity: Integrity;
-  private readonly vkeys: readonly string[];
+  private readonly keys: readonly KeyRule[];
   private readonly findings: Findings;
   private next: StoredCheckpoint | undefined;
   /** Entries at the end that no checkpoint covers, where that is not wrong. */
   uncovered = 0;
 
-  constructor(source: LedgerSource, integrity: Integrity, vkeys: readonly string[], findings: Findings) {
+  constructor(source: LedgerSource, integrity: Integrity, keys: readonly KeyRule[], findings: Findings) {
     this.source = source;
     this.integrity = integrity;
-    this.vkeys = vkeys;
+    this.keys = keys;
     this.findings = findings;
     const stored = source.newestCheckpoint();
     this.newest = stored === undefined ? undefined : this.read(stored, 'newest checkpoint');
@@ -44,13 +47,16 @@ export class Checkpoints {
     if (checkpoint === undefined) return;
     this.integrity.keepRoot();
     const verdict = this.integrity.compare(checkpoint);
-    if (verdict === 'same' || verdict === 'stored') this.integrity.matched(checkpoint.size);
+    const isMatch = verdict === 'same' || verdict === 'stored';
+    if (isMatch) this.cosigned.add(checkpoint.cosignatures);
+    if (isMatch) this.integrity.matched(checkpoint.size);
     else if (this.broken.length < MAX_BROKEN) this.broken.push(checkpoint);
     const what = `the checkpoint kept at size ${kept.size}`;
     if (checkpoint.origin !== this.newest?.origin) this.findings.problem(0, 'ORIGIN_MISMATCH', `${what} is of another log`);
-    if (checkpoint.signature === 'wrong') {
-      this.findings.problem(0, 'SIGNATURE_INVALID', `${what} has a signature that does not verify`);
-    } else if (this.vkeys.length > 0 && checkpoint.signature !== 'trusted') {
+    const bad = badSignature(checkpoint.signature);
+    if (bad !== undefined) {
+      this.findings.problem(0, bad.code, `${what} ${bad.message}`);
+    } else if (this.keys.some(isLogKey) && checkpoint.signature !== 'trusted') {
       this.findings.warn(0, 'SIGNATURE_UNKNOWN', `${what} is not signed by a key that was given`);
     }
   }
@@ -61,7 +67,7 @@ export class Checkpoints {
     };
     if (stored.note === undefined) return problem('is not text, or too long');
     try {
-      const checkpoint = readCheckpoint(stored.note, this.vkeys);
+      const checkpoint = readCheckpoint(stored.note, this.keys);
       return checkpoint.size === stored.size ? checkpoint : problem(`says it has size ${checkpoint.size}`);
     } catch (error) {
       if (CountersignError.is(error)) return problem(`is malformed: ${error.message}`);
@@ -103,7 +109,10 @@ export class Checkpoints {
 
   authorship(isIntact: boolean): VerifyReport['authorship'] {
     const { newest, findings } = this;
-    if (this.vkeys.length === 0) return newest === undefined || newest.signature === 'none' ? 'unsigned' : 'unchecked';
+    const bad = newest === undefined ? undefined : badSignature(newest.signature);
+    if (bad !== undefined) findings.problem(0, bad.code, `the newest checkpoint ${bad.message}`);
+    if (isIntact && newest !== undefined) this.cosigned.add(newest.cosignatures);
+    if (!this.keys.some(isLogKey)) return newest === undefined || newest.signature === 'none' ? 'unsigned' : 'unchecked';
     if (newest === undefined) return this.integrity.size === 0 ? 'unsigned' : this.uncovered > 0 ? 'unchecked' : 'failed';
     switch (newest.signature) {
       case 'trusted':
@@ -116,8 +125,25 @@ export class Checkpoints {
         findings.problem(0, 'SIGNATURE_UNKNOWN', 'the newest checkpoint is not signed by a key that was given');
         return 'failed';
       case 'wrong':
-        findings.problem(0, 'SIGNATURE_INVALID', 'the newest checkpoint has a signature that does not verify');
+      case 'revoked':
+      case 'out-of-range':
         return 'failed';
     }
+  }
+}
+
+/** The newest cosignature of each witness. */
+export class Cosignatures {
+  private readonly newest = new Map<string, Cosignature>();
+
+  add(cosignatures: readonly Cosignature[]): void {
+    for (const each of cosignatures) {
+      const known = this.newest.get(each.vkey);
+      if (known === undefined || known.size <= each.size) this.newest.set(each.vkey, each);
+    }
+  }
+
+  list(): readonly Cosignature[] {
+    return [...this.newest.values()];
   }
 }

@@ -30,6 +30,9 @@ export const VERIFY_CODES = {
   UNSIGNED: 'Keys were given, and the newest checkpoint has no signature.',
   SIGNATURE_UNKNOWN: 'A checkpoint is signed, by none of the keys given.',
   SIGNATURE_INVALID: 'A signature names a key that was given and is not by it.',
+  KEY_OUT_OF_RANGE: 'A checkpoint is signed only by a key that was given for other sizes.',
+  KEY_REVOKED: 'A checkpoint is signed only by a key that was revoked before it.',
+  COSIGNATURE_MISSING: 'A witness whose key was given has cosigned no checkpoint here.',
   KEY_ENTRY_INVALID: 'A key entry holds no verifier line, or announces a key too late.',
   KEY_NOT_ANNOUNCED: 'Who signs is not who the last key entry announces.',
   // What the caller knows

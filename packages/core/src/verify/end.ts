@@ -1,5 +1,5 @@
 /** Whether the ledger ends where somebody outside knows it to end. Nothing inside a ledger can show that. */
-import type { ExpectedHead, ReadCheckpoint } from './heads.ts';
+import { badSignature, type ExpectedHead, type ReadCheckpoint } from './heads.ts';
 import type { Integrity } from './integrity.ts';
 import type { Findings, VerifyReport } from './report.ts';
 
@@ -42,6 +42,11 @@ export function checkEnd(question: EndQuestion, integrity: Integrity, findings: 
 function isUsable(against: ReadCheckpoint, question: EndQuestion, findings: Findings): boolean {
   if (against.origin !== question.origin) {
     findings.problem(0, 'AGAINST_ORIGIN', `the checkpoint given is of the log ${against.origin}, not of this one`);
+    return false;
+  }
+  const bad = badSignature(against.signature);
+  if (bad !== undefined) {
+    findings.problem(0, 'AGAINST_SIGNATURE', `the checkpoint given ${bad.message}`);
     return false;
   }
   if (question.mustBeSigned && against.signature !== 'trusted') {

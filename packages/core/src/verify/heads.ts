@@ -1,14 +1,15 @@
 /** Checkpoints and what the caller knows from elsewhere: who signed, and which root was claimed at which size. */
 import { CountersignError } from '../errors.ts';
 import { decodeBase64 } from '../ledger/base64.ts';
-import { type ParsedCheckpoint, parseCheckpoint, verifyCheckpoint } from '../ledger/checkpoint.ts';
+import { type ParsedCheckpoint, parseCheckpoint } from '../ledger/checkpoint.ts';
+import { judgeSignatures, type KeyRule, type SignatureVerdict } from '../ledger/key-rules.ts';
 import { isHash } from '../ledger/merkle.ts';
 import { type NoteSignature, parseNote } from '../ledger/note.ts';
-import { parseVerifierKey, TYPE_ED25519 } from '../ledger/verifier-key.ts';
+import type { VerifyCode } from './codes.ts';
 
 export interface ReadCheckpoint extends ParsedCheckpoint {
-  /** `trusted`: by one of the given keys. `wrong`: a line claims to be by one of them and does not verify. */
-  readonly signature: 'none' | 'unknown' | 'trusted' | 'wrong';
+  readonly signature: 'none' | SignatureVerdict['signature'];
+  readonly cosignatures: SignatureVerdict['cosignatures'];
   readonly signatures: readonly NoteSignature[];
 }
 
@@ -17,23 +18,27 @@ export interface ReadCheckpoint extends ParsedCheckpoint {
  *
  * @throws {CountersignError} `NOTE_INVALID`, `CHECKPOINT_INVALID`
  */
-export function readCheckpoint(note: string, vkeys: readonly string[]): ReadCheckpoint {
+export function readCheckpoint(note: string, keys: readonly KeyRule[]): ReadCheckpoint {
   // The text of a checkpoint holds no empty line: where there is one, signatures follow.
-  if (!note.includes('\n\n')) return { ...parseCheckpoint(note), signature: 'none', signatures: [] };
+  if (!note.includes('\n\n')) return { ...parseCheckpoint(note), signature: 'none', cosignatures: [], signatures: [] };
   const { text, signatures } = parseNote(note);
-  return { ...parseCheckpoint(text), signature: signatureOf(note, signatures, vkeys), signatures };
+  const checkpoint = parseCheckpoint(text);
+  return { ...checkpoint, ...judgeSignatures(note, checkpoint.size, keys), signatures };
 }
 
-function signatureOf(note: string, signatures: readonly NoteSignature[], vkeys: readonly string[]): ReadCheckpoint['signature'] {
-  const keys = vkeys.map((vkey) => parseVerifierKey(vkey)).filter((key) => key.type === TYPE_ED25519);
-  const isClaimed = signatures.some((line) => keys.some((key) => key.name === line.name && key.keyId === line.keyId));
-  if (!isClaimed) return 'unknown';
-  try {
-    verifyCheckpoint(note, vkeys);
-    return 'trusted';
-  } catch (error) {
-    if (CountersignError.is(error)) return 'wrong';
-    throw error;
+/** What is wrong with a signature that claims to be by a key that was given; undefined when nothing is, or nobody claims that. */
+export function badSignature(signature: ReadCheckpoint['signature']): { readonly code: VerifyCode; readonly message: string } | undefined {
+  switch (signature) {
+    case 'wrong':
+      return { code: 'SIGNATURE_INVALID', message: 'has a signature that does not verify' };
+    case 'revoked':
+      return { code: 'KEY_REVOKED', message: 'is signed only by a key that was revoked before it' };
+    case 'out-of-range':
+      return { code: 'KEY_OUT_OF_RANGE', message: 'is signed only by a key that does not count at its size' };
+    case 'none':
+    case 'unknown':
+    case 'trusted':
+      return undefined;
   }
 }
 

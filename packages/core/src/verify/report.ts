@@ -41,6 +41,15 @@ export interface VerifyReport {
   readonly authorship: 'proven' | 'unchecked' | 'unsigned' | 'failed';
   /** Whether nothing was cut off, which only a head from elsewhere can show. */
   readonly end: 'proven' | 'unproven' | 'contradicted';
+  /** Witnesses, of those whose keys were given, that cosigned a head of this log: the newest of each. */
+  readonly witnesses?: readonly {
+    readonly name: string;
+    readonly vkey: string;
+    /** Entries the head covers. */
+    readonly size: number;
+    /** When, as the witness says; ISO 8601 UTC. */
+    readonly at: string;
+  }[];
   /** Allowed calls without an outcome: running, or their process died. */
   readonly open_decisions: number;
   readonly counts: VerifyCounts;

@@ -16,7 +16,8 @@
 
 import { openContainer } from '../container/open-source.ts';
 import { CountersignError } from '../errors.ts';
-import { parseVerifierKey } from '../ledger/verifier-key.ts';
+import { type Cosignature, isLogKey, type KeyRule, keyRules, type TrustedKey } from '../ledger/key-rules.ts';
+import { parseVerifierKey, TYPE_COSIGNATURE } from '../ledger/verifier-key.ts';
 import { Checkpoints } from './checkpoints.ts';
 import { checkEnd } from './end.ts';
 import { type ExpectedHead, expectedHead, type ReadCheckpoint, readCheckpoint } from './heads.ts';
@@ -25,11 +26,15 @@ import { Integrity } from './integrity.ts';
 import { Openings } from './openings.ts';
 import { isDatabaseError, Reading } from './reading.ts';
 import { Findings, type VerifyReport } from './report.ts';
+import { printable } from './shapes.ts';
 import type { LedgerSource } from './source.ts';
 
 export interface VerifyOptions {
-  /** Verifier lines whose signature counts. Without any, authorship stays `unchecked`. */
-  readonly publicKeys?: readonly string[];
+  /**
+   * Keys whose signature counts, each at the sizes it is limited to. Without one of a log, authorship stays `unchecked`;
+   * those of witnesses tell who saw this log, never who wrote it.
+   */
+  readonly publicKeys?: readonly (string | TrustedKey)[];
   /** A checkpoint of this log that was kept elsewhere, as text. */
   readonly against?: string;
   /** How many entries there were at some time, known from elsewhere. */
@@ -71,27 +76,28 @@ export async function verifyLedger(path: string, options: VerifyOptions = {}): P
 }
 
 interface Asked {
-  readonly vkeys: readonly string[];
+  readonly keys: readonly KeyRule[];
   readonly against: ReadCheckpoint | undefined;
   readonly expected: ExpectedHead | undefined;
 }
 
 function readOptions(options: VerifyOptions): Asked {
-  const vkeys = options.publicKeys ?? [];
-  for (const vkey of [...vkeys, ...(options.approvers?.values() ?? [])]) parseVerifierKey(vkey);
+  const keys = keyRules(options.publicKeys ?? []);
+  for (const vkey of options.approvers?.values() ?? []) parseVerifierKey(vkey);
   return {
-    vkeys,
-    against: options.against === undefined ? undefined : readCheckpoint(options.against, vkeys),
+    keys,
+    against: options.against === undefined ? undefined : readCheckpoint(options.against, keys),
     expected: expectedHead(options.expectSize, options.expectHead),
   };
 }
 
 async function verifySource(source: LedgerSource, options: VerifyOptions, asked: Asked): Promise<VerifyReport> {
-  const { vkeys, against, expected } = asked;
+  const { keys, against, expected } = asked;
+  const mustBeSigned = keys.some(isLogKey);
   const strict = options.strict === true;
   const findings = new Findings();
   const integrity = new Integrity(source, findings);
-  const checkpoints = new Checkpoints(source, integrity, vkeys, findings);
+  const checkpoints = new Checkpoints(source, integrity, keys, findings);
   const history = new History(findings, integrity.suspect, options.approvers);
   const openings = new Openings(findings);
   const sizes = new Set([checkpoints.newest?.size, against?.size, expected?.size]);
@@ -114,12 +120,18 @@ async function verifySource(source: LedgerSource, options: VerifyOptions, asked:
 
   const origin = checkpoints.newest?.origin ?? source.origin;
   const authorship = checkpoints.authorship(isIntact);
-  const end = checkEnd({ against, expected, origin, mustBeSigned: vkeys.length > 0 }, integrity, findings);
+  const end = checkEnd({ against, expected, origin, mustBeSigned }, integrity, findings);
+  if (end === 'proven' && against !== undefined) checkpoints.cosigned.add(against.cosignatures);
+  const cosigned = checkpoints.cosigned.list();
+  const unseen = keys.filter(({ key, vkey }) => key.type === TYPE_COSIGNATURE && !cosigned.some((each) => each.vkey === vkey));
+  for (const { key } of unseen)
+    findings.warn(0, 'COSIGNATURE_MISSING', `no checkpoint here is cosigned by the witness ${printable(key.name)}`);
   const isShort =
     reading.entries === 0 ||
     isDoubtful ||
     checkpoints.uncovered > 0 ||
-    (authorship !== 'proven' && (strict || vkeys.length > 0)) ||
+    (authorship !== 'proven' && (strict || mustBeSigned)) ||
+    unseen.length > 0 ||
     (end !== 'proven' && (strict || against !== undefined || expected !== undefined)) ||
     // Whoever can write to the file erases clear text without a key: only a `forget` entry says that it was meant to go.
     (strict && (openings.missing > 0 || history.uncheckedAnswers > 0 || history.keylessAnswers > 0));
@@ -137,6 +149,7 @@ async function verifySource(source: LedgerSource, options: VerifyOptions, asked:
     counts: history.counts,
     ...(checkpoints.uncovered > 0 && { not_covered: checkpoints.uncovered }),
     forgotten: openings.forgotten,
+    ...(cosigned.length > 0 && { witnesses: cosigned.map(witnessOf) }),
     warnings: findings.warnings(),
     problems: findings.problems(),
     problem_count: findings.count,
@@ -153,6 +166,10 @@ function tellFaults({ faults }: LedgerSource, findings: Findings): boolean {
     else findings.warn(entry, code, message);
   }
   return faults.some(({ weight }) => weight === 'unproven');
+}
+
+function witnessOf({ name, vkey, size, atSec }: Cosignature): NonNullable<VerifyReport['witnesses']>[number] {
+  return { name, vkey, size, at: isoTime(atSec * 1000) };
 }
 
 /** Times come from the file: those no calendar has stay numbers. */
