@@ -54,6 +54,14 @@ export interface SchemaObject {
 
 /** What `sqlite_schema` holds for a ledger of this version, in the words SQLite keeps. A reader compares, and runs nothing else. */
 export function expectedSchema(): readonly SchemaObject[] {
+  expected ??= readExpected();
+  return expected;
+}
+
+/** Made once per process: it takes as long as verifying a small ledger. */
+let expected: readonly SchemaObject[] | undefined;
+
+function readExpected(): readonly SchemaObject[] {
   const database = new Sqlite(':memory:');
   try {
     database.exec(SCHEMA);
