@@ -12,7 +12,7 @@ import type { CallWatch } from './interfaces.ts';
 import { type Judgement, judge } from './judge.ts';
 import { createPermit } from './permit.ts';
 import { isUnusable, type PreparedCall, type UnusableCall } from './prepare.ts';
-import { coverage, denial, failure, refusal, refuse, refuseRepeat, rowFacts } from './refusal.ts';
+import { coverage, denial, failure, refusal, refuse, refuseRepeat, refuseUnlogged, rowFacts } from './refusal.ts';
 import type { CallRow, Charge, DecideUnit } from './store.ts';
 
 /** How often a call is decided again because its session changed meanwhile. */
@@ -167,7 +167,7 @@ async function commitAllow(
     use === undefined || asked === undefined
       ? {}
       : { approval: { id: use.approval, answers: use.answers }, binds: callBinding(call, rules.policy.hash, asked.bindKey) };
-  const committed = await engine.store.commit({
+  const unit: DecideUnit = {
     kind: 'decide',
     body: { ...body, ...binding },
     opening,
@@ -177,12 +177,16 @@ async function commitAllow(
     charges,
     auditBudgets: engine.mode === 'audit',
     ...(use !== undefined && { use }),
-  });
+  };
+  const committed = await engine.store.commit(unit);
+  // The ledger first: what the audit log tells is so. Then the permit, if every log that is required has the line.
+  const isLogged = await engine.audit.after(unit, committed);
   if (committed.kind === 'stale') return 'again';
   if (committed.kind === 'repeat') return refuseRepeat(call, committed.call, rules, engine);
   if (committed.kind !== 'decided')
     throw new CountersignError('LEDGER_WRITE_FAILED', `the store answered a decision with ${committed.kind}`);
   const { body: recorded, entry, reason } = committed;
+  if (recorded.effect === 'allow' && !isLogged) return refuseUnlogged(call, entry, rules, engine);
   if (recorded.effect === 'allow') return { kind: 'allowed', decision: { ...decision, would: recorded.would }, entry };
   return refusal(call.callId, denial(recorded.reason_code as BuiltInReasonCode, reason), engine, { entry });
 }

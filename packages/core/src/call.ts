@@ -78,6 +78,7 @@ export const REASON_CODES = [
   'CALL_OUTCOME_UNKNOWN',
   'LEDGER_WRITE_FAILED_DECISION',
   'LEDGER_QUEUE_FULL',
+  'AUDIT_LOG_FAILED',
   'INTERNAL_ERROR',
 ] as const;
 export type BuiltInReasonCode = (typeof REASON_CODES)[number];

@@ -43,8 +43,15 @@ function decide(unit: DecideUnit, tx: Tx): Committed {
 
   const session = tx.session(body.session);
   if (unit.sessionVersion !== undefined && (session?.version ?? 0) !== unit.sessionVersion) return { kind: 'stale' };
-  if (session === undefined) startSession(unit, tx);
+  if (session !== undefined) return decideIn(unit, tx);
+  startSession(unit, tx);
+  const committed = decideIn(unit, tx);
+  return committed.kind === 'decided' ? { ...committed, startedSession: true } : committed;
+}
 
+/** In a session that has an entry. */
+function decideIn(unit: DecideUnit, tx: Tx): Committed {
+  const { body } = unit;
   if (body.effect === 'deny') return refuse(unit, tx, { body, opening: unit.opening });
   if (unit.ask !== undefined) return ask(unit, unit.ask, tx);
 

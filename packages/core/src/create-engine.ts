@@ -1,6 +1,7 @@
 /** From the options of a guard to its engine; everything wrong with them is said here. */
 import { foldApprover } from './approval/approver-name.ts';
 import { resolveApproval } from './approval/resolve.ts';
+import { AuditTrail } from './audit-log/trail.ts';
 import type { Engine } from './engine.ts';
 import { CountersignError } from './errors.ts';
 import type { GuardOptions } from './guard-types.ts';
@@ -11,6 +12,7 @@ import { policyHash } from './policy/hash.ts';
 import { ownFilesPolicy } from './policy/own-files.ts';
 import type { Policy } from './policy/policy.ts';
 import { createRedactor } from './redact/redact.ts';
+import type { Store } from './store.ts';
 
 export const DEFAULT_APPROVAL_TTL_MS: number = 5 * 60_000;
 export const MAX_APPROVAL_TTL_MS: number = 60 * 60_000;
@@ -28,11 +30,23 @@ export function createEngine(options: GuardOptions): Engine & { close(): Promise
       // A hook that throws must change no decision and mask no result.
     }
   };
+  const audit = new AuditTrail(options.audit ?? [], { nowMs: () => store.nowMs(), report });
+  const track = (write: Promise<unknown>): void => {
+    writes.add(write);
+    void write.finally(() => writes.delete(write));
+  };
+  const commit: Store['commit'] = async (unit, how) => {
+    const committed = await store.commit(unit, how);
+    track(audit.after(unit, committed));
+    return committed;
+  };
   const engine = {
     agent: options.agent,
     mode: options.mode ?? 'enforce',
     session: options.session ?? newId(),
     store,
+    audit,
+    commit,
     redactor: options.redactor ?? createRedactor(),
     budgets: options.budgets ?? [],
     channels: options.channels ?? [],
@@ -40,7 +54,11 @@ export function createEngine(options: GuardOptions): Engine & { close(): Promise
     ttlMs: options.approvals?.ttlMs ?? DEFAULT_APPROVAL_TTL_MS,
     maxTtlMs: options.approvals?.maxTtlMs ?? MAX_APPROVAL_TTL_MS,
     monitor: options.monitor,
-    ownFiles: ownFilesPolicy([...store.files, ...(options.protectedPaths ?? [])]),
+    ownFiles: ownFilesPolicy([
+      ...store.files,
+      ...(options.protectedPaths ?? []),
+      ...(options.audit ?? []).flatMap(({ files = [] }) => files),
+    ]),
     counts: { allowed: 0, refused: 0, pending: 0, lostOutcomes: 0 },
     prompts: new Map<string, AbortController>(),
     report,
@@ -49,7 +67,7 @@ export function createEngine(options: GuardOptions): Engine & { close(): Promise
       if (known !== undefined) return void (await known);
       const { id, version, hash, document } = policy;
       const body = { kind: 'policy', policy: { id, ...(version !== undefined && { version }), hash }, document } as const;
-      const write = store.commit({ kind: 'record', body, once: `policy:${hash}` });
+      const write = commit({ kind: 'record', body, once: `policy:${hash}` });
       recorded.set(hash, write);
       try {
         await write;
@@ -59,10 +77,7 @@ export function createEngine(options: GuardOptions): Engine & { close(): Promise
       }
     },
     resolve: (id: string, answer: ApprovalAnswer, approver: Approver) => resolveApproval(id, answer, approver, engine),
-    track(write: Promise<unknown>): void {
-      writes.add(write);
-      void write.finally(() => writes.delete(write));
-    },
+    track,
     lost(error: unknown, callId: string): void {
       engine.counts.lostOutcomes++;
       report(error, { callId, during: 'recording the outcome' });
@@ -71,10 +86,12 @@ export function createEngine(options: GuardOptions): Engine & { close(): Promise
       for (const prompt of engine.prompts.values()) prompt.abort();
       await Promise.all(writes);
       try {
-        await store.commit({ kind: 'record', body: { kind: 'session', agent: engine.agent, session: engine.session, event: 'end' } });
+        await commit({ kind: 'record', body: { kind: 'session', agent: engine.agent, session: engine.session, event: 'end' } });
       } catch (error) {
         report(error, { during: 'recording the end of the session' });
       }
+      await Promise.all(writes);
+      await audit.close();
     },
   };
   return engine;
@@ -97,6 +114,8 @@ function checkOptions(options: GuardOptions): void {
   if (options.mode !== undefined && !['audit', 'confirm', 'enforce'].includes(options.mode)) fail('mode must be audit, confirm or enforce');
   const names = [...(options.approvals?.approvers?.keys() ?? [])];
   if (new Set(names.map(foldApprover)).size < names.length) fail('two approvers have names that could be taken for each other: rename one');
+  for (const sink of options.audit ?? [])
+    if (typeof sink?.write !== 'function' || typeof sink.close !== 'function') fail('audit takes sinks: objects with write() and close()');
   const { ttlMs, maxTtlMs } = options.approvals ?? {};
   for (const ms of [ttlMs, maxTtlMs])
     if (ms !== undefined && !(Number.isSafeInteger(ms) && ms > 0)) fail('approval times must be whole milliseconds above 0');

@@ -1,5 +1,6 @@
 /** What the steps of a call share: the guard's parts, and the few things that outlive a call. */
 import type { ApproverKeys } from './approval/answers.ts';
+import type { AuditTrail } from './audit-log/trail.ts';
 import type { Budget } from './budget/budget.ts';
 import type { Mode } from './call.ts';
 import type { ApprovalAnswer, Approver, Channel, HostMonitor } from './interfaces.ts';
@@ -13,6 +14,7 @@ export interface Engine {
   /** Session of calls that name none. */
   readonly session: string;
   readonly store: Store;
+  readonly audit: AuditTrail;
   readonly redactor: Redactor;
   readonly budgets: readonly Budget[];
   readonly channels: readonly Channel[];
@@ -25,6 +27,8 @@ export interface Engine {
   readonly counts: { allowed: number; refused: number; pending: number; lostOutcomes: number };
   /** Open prompts by approval, so that they can be withdrawn. */
   readonly prompts: Map<string, AbortController>;
+  /** `store.commit`, told to the audit log afterwards without waiting for it. */
+  readonly commit: Store['commit'];
   /** Records a policy's document once per ledger. */
   recordPolicy(policy: Policy): Promise<void>;
   resolve(id: string, answer: ApprovalAnswer, approver: Approver): Promise<ApprovalRow>;

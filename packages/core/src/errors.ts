@@ -23,6 +23,7 @@ export const ERROR_CODES = {
   LEDGER_WRITE_FAILED: 'The ledger could not be written. Every call is refused until it can.',
   LEDGER_BUSY: 'The ledger stayed locked past the deadline.',
   LEDGER_QUEUE_FULL: 'Too many calls wait for the ledger.',
+  AUDIT_LOG_FAILED: 'The operational audit log could not be written or scrubbed. The ledger is not concerned.',
   LEDGER_CLOSED: 'The store was closed.',
   KEY_NOT_FOUND: 'A key file is not there. Run `countersign keygen`, or set `sign: none`.',
   KEY_INVALID: 'A key file or verifier line does not parse, or has the wrong type or passphrase.',

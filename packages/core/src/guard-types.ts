@@ -3,7 +3,7 @@
 import type { Budget } from './budget/budget.ts';
 import type { Authorization, Decision, Mode, ReasonCode, Refusal, ToolCall, ToolRef } from './call.ts';
 import { CountersignError } from './errors.ts';
-import type { ApprovalAnswer, Approver, Channel, Clock, HostMonitor } from './interfaces.ts';
+import type { ApprovalAnswer, Approver, AuditSink, Channel, Clock, HostMonitor } from './interfaces.ts';
 import type { Policy } from './policy/policy.ts';
 import type { Redactor } from './redact/redact.ts';
 import type { ApprovalRow, ApprovalState, Store } from './store.ts';
@@ -30,6 +30,8 @@ export interface GuardOptions {
     readonly approvers?: ReadonlyMap<string, string>;
   };
   readonly redactor?: Redactor;
+  /** Where decisions, outcomes, answers and sessions are told to operators, after the ledger has them. Closed with the guard. */
+  readonly audit?: readonly AuditSink[];
   readonly monitor?: HostMonitor;
   /** More absolute paths that tool arguments may never name; the store's own files always count. */
   readonly protectedPaths?: readonly string[];
@@ -69,6 +71,8 @@ export interface GuardCounters {
   readonly pending: number;
   /** Outcomes that could not be recorded. The calls had run; their decisions stand open in the ledger. */
   readonly lostOutcomes: number;
+  /** Records that an audit sink did not take. The ledger has what they tell. */
+  readonly lostAuditRecords: number;
 }
 
 export interface ToolOptions<Args> {

@@ -71,7 +71,7 @@ export function createGuard(options: GuardOptions): Guard {
     agent: engine.agent,
     mode: engine.mode,
     get counters() {
-      return { ...engine.counts };
+      return { ...engine.counts, lostAuditRecords: engine.audit.lost };
     },
     authorize: async (call, options = {}) => authorize(prepareCall(call, engine), options, rules, engine),
     run: (call, fn, options = {}) => runUnder(rules, call, fn, options),

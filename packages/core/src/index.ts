@@ -1,6 +1,10 @@
 export { type ApprovalStatement, approvalStatement, statementOf } from './approval/statement.ts';
 export { type TerminalChannelOptions, terminalChannel } from './approval/terminal.ts';
 export { clip, escapeForTerminal, escapeJson, escapeLines } from './approval/terminal-text.ts';
+export { type FileAuditOptions, fileAuditSink } from './audit-log/file-sink.ts';
+export { type OpenTelemetryLogger, openTelemetryAuditSink } from './audit-log/open-telemetry.ts';
+export type { AuditInclude, AuditRecord } from './audit-log/record.ts';
+export { type Scrubbed, scrubAuditLog } from './audit-log/scrub.ts';
 export { type Budget, budgetFrom } from './budget/budget.ts';
 export { microUnits } from './budget/micro.ts';
 export {
@@ -42,7 +46,18 @@ export {
   refusalText,
   type ToolOptions,
 } from './guard-types.ts';
-export type { Anchor, ApprovalAnswer, ApprovalRequest, Approver, CallWatch, Channel, Clock, HostMonitor, Signer } from './interfaces.ts';
+export type {
+  Anchor,
+  ApprovalAnswer,
+  ApprovalRequest,
+  Approver,
+  AuditSink,
+  CallWatch,
+  Channel,
+  Clock,
+  HostMonitor,
+  Signer,
+} from './interfaces.ts';
 export { canonicalize } from './ledger/canonical.ts';
 export { verifyCheckpoint } from './ledger/checkpoint.ts';
 export {

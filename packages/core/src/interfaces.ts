@@ -1,4 +1,5 @@
 /** What others implement and the application injects. Each is two or three methods. */
+import type { AuditInclude, AuditRecord } from './audit-log/record.ts';
 import type { Json, ToolRef } from './call.ts';
 import type { ApproverMethod, ResourceFigures } from './ledger/entry.ts';
 
@@ -71,4 +72,20 @@ export interface Anchor {
 /** Wall clock, UTC milliseconds. */
 export interface Clock {
   nowMs(): number;
+}
+
+/**
+ * Takes the records of the operational audit log: one per decision, outcome, answer and session change, after the ledger
+ * has it. Not evidence. A guard closes its sinks; one that is used again afterwards opens again.
+ */
+export interface AuditSink {
+  /** Clear text it wants, as the policy saw it; default none. */
+  readonly include?: readonly AuditInclude[];
+  /** Refuse calls whose decision it could not take (`AUDIT_LOG_FAILED`); default false: its loss is counted and told. */
+  readonly required?: boolean;
+  /** Files it writes: tool arguments may not name them. */
+  readonly files?: readonly string[];
+  /** Throwing or rejecting means that the record is lost. */
+  write(record: AuditRecord): void | Promise<void>;
+  close(): void | Promise<void>;
 }

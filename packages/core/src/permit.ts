@@ -10,7 +10,7 @@ import type { Redactor } from './redact/redact.ts';
 import { withinCall } from './scope.ts';
 import type { Committed } from './store.ts';
 
-type PermitDeps = Pick<Engine, 'agent' | 'store' | 'redactor' | 'lost' | 'track'>;
+type PermitDeps = Pick<Engine, 'agent' | 'commit' | 'redactor' | 'lost' | 'track'>;
 
 export interface Granted {
   readonly callId: string;
@@ -65,7 +65,7 @@ async function writeOutcome(granted: Granted, outcome: Outcome, durationMs: numb
     ...(opening !== undefined && error !== undefined && { error_commit: commitSection(opening.key, 'error', error) }),
     ...(resources !== undefined && { resources }),
   };
-  return deps.store.commit({ kind: 'outcome', body, ...(opening && { opening }) }, { lazy });
+  return deps.commit({ kind: 'outcome', body, ...(opening && { opening }) }, { lazy });
 }
 
 /** Excerpts, redacted before they are cut; the body holds only commitments to them. */

@@ -23,7 +23,7 @@ export function refusal(
 /** Records a decision not to run. Throws when the ledger cannot be written: the caller refuses all the same. */
 export async function refuse(call: PreparedCall | RecordedCall, decision: Decision, rules: Rules, engine: Engine): Promise<Refusal> {
   const { body, opening } = draftDecision(call, decision, [], rules.policy, engine);
-  const committed = await engine.store.commit({ kind: 'decide', body, opening, call: rowFacts(call), ...coverage(engine) });
+  const committed = await engine.commit({ kind: 'decide', body, opening, call: rowFacts(call), ...coverage(engine) });
   return refusal(call.callId, decision, engine, committed.kind === 'decided' ? { entry: committed.entry } : {});
 }
 
@@ -35,6 +35,21 @@ export async function refuseRepeat(call: PreparedCall, row: CallRow, rules: Rule
   const { entry } = await refuse({ ...call, callId: row.id }, decision, rules, engine);
   engine.counts.refused--;
   return refusal(row.id, decision, engine, { ...(entry && { entry }), ...(row.status !== undefined && { earlier: row.status }) });
+}
+
+/** Allowed in the ledger, but a required audit log lacks the line: nothing ran, and the ledger says both. */
+export async function refuseUnlogged(call: PreparedCall, allowed: EntryRef, rules: Rules, engine: Engine): Promise<Refusal> {
+  const decision = denial('AUDIT_LOG_FAILED', 'the audit log is required and could not be written; the call was not run');
+  const { callId, session } = call;
+  const outcome = { agent: engine.agent, session, call: callId, decision: allowed, status: 'cancelled', duration_ms: 0 } as const;
+  try {
+    await engine.commit({ kind: 'outcome', body: { kind: 'outcome', ...outcome } });
+    return await refuse(call, decision, rules, engine);
+  } catch (error) {
+    // Left open, or without its reason: the ledger fails as well.
+    engine.lost(error, callId);
+    return refusal(callId, decision, engine);
+  }
 }
 
 export function repeatDecision(row: CallRow): Decision {

@@ -130,7 +130,15 @@ export type Unit = DecideUnit | AnswerUnit | LapseUnit | OutcomeUnit | RecordUni
 
 export type Committed =
   /** Durable. `body` is the decision as recorded: for a business refusal its effect and reason code differ from the unit's. */
-  | { readonly kind: 'decided'; readonly entry: EntryRef; readonly atMs: number; readonly body: DecisionBody; readonly reason?: string }
+  | {
+      readonly kind: 'decided';
+      readonly entry: EntryRef;
+      readonly atMs: number;
+      readonly body: DecisionBody;
+      readonly reason?: string;
+      /** The session's first entry was written with it. */
+      readonly startedSession?: true;
+    }
   /** The session changed since the decision was made: decide again. Nothing was written. */
   | { readonly kind: 'stale' }
   /** Another call with this key was committed first. Nothing was written. */

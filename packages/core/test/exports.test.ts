@@ -9,7 +9,7 @@ it.each([
   [
     '@countersign/core',
     core,
-    'CallRefusedError CountersignError DEFAULT_APPROVAL_TTL_MS DEFAULT_CONFIG_NAME ENTRY_KINDS ERROR_CODES MAX_APPROVAL_TTL_MS REASON_CODES allowAll approvalStatement budgetFrom canonicalize clip composePolicies configJsonSchema createGuard createRedactor currentCall definePolicy denyAll didYouMean escapeForTerminal escapeJson escapeLines generateKey loadConfig microUnits nearest parseConfig parseNote parseTrustedKeys parseVerifierKey policyHash readSigner refusalText rulePolicy signerFromPem statementOf terminalChannel verifyCheckpoint writeKeyFile',
+    'CallRefusedError CountersignError DEFAULT_APPROVAL_TTL_MS DEFAULT_CONFIG_NAME ENTRY_KINDS ERROR_CODES MAX_APPROVAL_TTL_MS REASON_CODES allowAll approvalStatement budgetFrom canonicalize clip composePolicies configJsonSchema createGuard createRedactor currentCall definePolicy denyAll didYouMean escapeForTerminal escapeJson escapeLines fileAuditSink generateKey loadConfig microUnits nearest openTelemetryAuditSink parseConfig parseNote parseTrustedKeys parseVerifierKey policyHash readSigner refusalText rulePolicy scrubAuditLog signerFromPem statementOf terminalChannel verifyCheckpoint writeKeyFile',
   ],
   [
     '@countersign/core/sqlite',

@@ -28,7 +28,7 @@ export async function openAsk(call: PreparedCall, judgement: Judgement, rules: R
   const approvalId = newId();
   const { decision, input } = judgement;
   const { body, opening } = draftDecision(call, decision, [], rules.policy, engine);
-  const committed = await engine.store.commit({
+  const committed = await engine.commit({
     kind: 'decide',
     body: { ...body, binds: callBinding(call, rules.policy.hash, bindKey) },
     opening,

@@ -23,7 +23,7 @@ export async function resolveApproval(id: string, answer: ApprovalAnswer, approv
     answer.message === undefined
       ? undefined
       : engine.redactor.text(answer.message.toWellFormed()).slice(0, MAX_REASON_CHARS).toWellFormed();
-  const committed = await engine.store.commit({
+  const committed = await engine.commit({
     kind: 'answer',
     approval: id,
     answer: answer.decision,

@@ -1,4 +1,5 @@
 /** A configuration, worked out: defaults filled in, paths absolute, rules compiled. */
+import type { FileAuditOptions } from '../audit-log/file-sink.ts';
 import type { Budget } from '../budget/budget.ts';
 import type { Mode } from '../call.ts';
 import type { Policy } from '../policy/policy.ts';
@@ -31,6 +32,7 @@ export interface LedgerConfig {
   readonly origin: string;
   readonly sign: 'commit' | 'none' | 'interval';
   readonly anchors: readonly { readonly file: string }[];
+  readonly auditLog?: FileAuditOptions;
 }
 
 /** The environment: `process.env`, or what a test makes of it. */

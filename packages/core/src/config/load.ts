@@ -1,7 +1,9 @@
 /** Loading `countersign.yaml`. Every problem of a file is reported at once, each with its place. */
+
 import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, resolve } from 'node:path';
+import type { FileAuditOptions } from '../audit-log/file-sink.ts';
 import { type BudgetDefinition, budgetFaults, budgetFrom } from '../budget/budget.ts';
 import { CountersignError } from '../errors.ts';
 import { compileCondition, compileCost } from '../policy/conditions.ts';
@@ -12,7 +14,7 @@ import { MAX_CONFIG_CHARS, type Path, type Problem, readYaml, type YamlText } fr
 import { DURATION_HINT, parseDuration } from './duration.ts';
 import { type Overrides, readOverrides } from './environment.ts';
 import { configError, schemaProblems } from './problems.ts';
-import { budgetsSchema, type ConfigDocument, configSchema, ORIGIN_SHAPE, policySchema } from './schema.ts';
+import { type AuditLogDocument, budgetsSchema, type ConfigDocument, configSchema, ORIGIN_SHAPE, policySchema } from './schema.ts';
 
 export const DEFAULT_CONFIG_NAME = 'countersign.yaml';
 export const DEFAULT_APPROVAL_TTL = '5m';
@@ -213,6 +215,20 @@ function workOutLedger(document: ConfigDocument, overrides: Overrides, agent: st
     origin,
     sign,
     anchors: anchors.map((anchor) => ({ file: place(anchor.file) })),
+    ...(document.ledger?.audit_log !== undefined && { auditLog: auditLogOptions(document.ledger.audit_log, place) }),
+  };
+}
+
+function auditLogOptions(
+  { path, max_bytes, keep, include, required }: AuditLogDocument,
+  place: (name: string) => string,
+): FileAuditOptions {
+  return {
+    path: place(path),
+    ...(max_bytes !== undefined && { maxBytes: max_bytes }),
+    ...(keep !== undefined && { keep }),
+    ...(include !== undefined && { include }),
+    ...(required !== undefined && { required }),
   };
 }
 

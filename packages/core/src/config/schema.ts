@@ -1,5 +1,8 @@
 /** The shape of `countersign.yaml`. Strict everywhere: a key we do not know is an error, never ignored. */
 import * as z from 'zod';
+import { MIN_AUDIT_BYTES } from '../audit-log/file-sink.ts';
+import { AUDIT_INCLUDES, type AuditInclude } from '../audit-log/record.ts';
+import { MAX_KEEP } from '../audit-log/segments.ts';
 import { BUDGET_SCOPES, type BudgetDefinition, MAX_BUDGETS } from '../budget/budget.ts';
 import type { Mode } from '../call.ts';
 import { EFFECTS, MAX_RULES, type RuleSet } from '../policy/rule-definition.ts';
@@ -27,9 +30,19 @@ export interface ConfigDocument {
         readonly origin?: string | undefined;
         readonly sign?: (typeof SIGNINGS)[number] | undefined;
         readonly anchors?: readonly { readonly file: string }[] | undefined;
+        readonly audit_log?: AuditLogDocument | undefined;
       }
     | undefined;
   readonly scope?: ScopeDocument | undefined;
+}
+
+/** The `ledger.audit_log:` block as written. */
+export interface AuditLogDocument {
+  readonly path: string;
+  readonly max_bytes?: number | undefined;
+  readonly keep?: number | undefined;
+  readonly include?: readonly AuditInclude[] | undefined;
+  readonly required?: boolean | undefined;
 }
 
 /** The `scope:` block as written. */
@@ -162,6 +175,16 @@ export const configSchema: z.ZodType<ConfigDocument> = z.strictObject({
         .array(z.strictObject({ file: text }))
         .max(16)
         .optional(),
+      audit_log: z
+        .strictObject({
+          path: text,
+          max_bytes: z.int().min(MIN_AUDIT_BYTES).optional().describe('a file that would grow past it is rotated; 16777216 when absent'),
+          keep: z.int().min(0).max(MAX_KEEP).optional().describe('older files that are kept; 5 when absent'),
+          include: z.array(z.enum(AUDIT_INCLUDES)).max(2).optional().describe('clear text, as the policy saw it; none when absent'),
+          required: z.boolean().optional().describe('refuse calls whose decision it did not take'),
+        })
+        .optional()
+        .describe('JSON lines for grep and log shippers; not evidence'),
     })
     .optional(),
   scope: scope.optional(),

@@ -1,6 +1,7 @@
 /** From `countersign.yaml` to a store and a guard: what every entry point (adapter, proxy, command line) composes alike. */
 import { readFileSync, statSync } from 'node:fs';
 import { terminalChannel } from '../approval/terminal.ts';
+import { fileAuditSink } from '../audit-log/file-sink.ts';
 import type { Config } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
 import { CountersignError } from '../errors.ts';
@@ -57,6 +58,7 @@ export function guardFromConfig(config: Config, store: GuardOptions['store'], mo
     approvals: { ttlMs: config.approvals.ttlMs, maxTtlMs: config.approvals.maxTtlMs, approvers: config.approvers },
     channels: canPrompt(config) ? [terminalChannel()] : [],
     ...more,
+    audit: [...(config.ledger.auditLog === undefined ? [] : [fileAuditSink(config.ledger.auditLog)]), ...(more.audit ?? [])],
     store,
     protectedPaths: [...(config.path === undefined ? [] : [config.path]), ...(more.protectedPaths ?? [])],
   });

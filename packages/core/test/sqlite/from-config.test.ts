@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, it, vi } from 'vitest';
 import { generateKey, parseConfig, writeKeyFile } from '../../src/index.ts';
@@ -59,4 +59,44 @@ it('a key under a passphrase opens by the file the environment names, and by not
   });
   await guard.close();
   await store.close();
+});
+
+it('an audit log as the configuration describes it, out of reach of tools', async () => {
+  const directory = tempDirectory();
+  const path = join(directory, 'countersign.yaml');
+  const log = join(directory, 'logs', 'audit.jsonl');
+  writeFileSync(
+    path,
+    `version: 1\nagent: a\n${POLICY}ledger: { sign: none, audit_log: { path: logs/audit.jsonl, max_bytes: 65536, keep: 2, include: [args], required: true } }\n`,
+  );
+  const { guard, store, config } = openGuard(path);
+  expect(config.ledger.auditLog).toEqual({ path: log, maxBytes: 65_536, keep: 2, include: ['args'], required: true });
+  expect(await guard.run({ tool: { name: 'read' }, args: { path: '/srv/x' } }, () => 'ran')).toBe('ran');
+  for (const own of [log, `${log}.1`, `${log}.2`]) {
+    expect(await guard.authorize({ tool: { name: 'read' }, args: { path: own } })).toMatchObject({
+      decision: { reasonCode: 'POLICY_DENY_OWN_FILES' },
+    });
+  }
+  await guard.close();
+  await store.close();
+  const lines = readFileSync(log, 'utf8')
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  expect(lines.map(({ event }) => String(event)).toSorted()).toEqual([...Array(4).fill('decision'), 'outcome', 'session', 'session']);
+  expect(lines.find(({ event }) => event === 'decision')).toMatchObject({ args: { path: '/srv/x' } });
+});
+
+it.each([
+  ['{}', 'ledger.audit_log'],
+  ['{ path: a, max_bytes: 1000 }', 'max_bytes'],
+  ['{ path: a, keep: 101 }', 'keep'],
+  ['{ path: a, include: [results] }', 'include'],
+  ['{ path: a, required: yes please }', 'required'],
+  ['{ path: a, rotate: daily }', 'rotate'],
+])('an audit log of %s is refused', (block, named) => {
+  const text = `version: 1\nagent: a\n${POLICY}ledger: { sign: none, audit_log: ${block} }\n`;
+  expect(() => parseConfig(text, { path: join(tempDirectory(), 'c.yaml') })).toThrow(
+    expect.objectContaining({ code: 'CONFIG_INVALID', message: expect.stringContaining(named) }),
+  );
 });

@@ -1,0 +1,146 @@
+/**
+ * What the operational audit log says of a committed unit: one flat record per line, for grep and log shippers. It is
+ * no evidence: nothing signs it, anybody who can write the file can change it, and it may lack lines. The ledger stands
+ * beside it, and `entry` tells where.
+ *
+ * Clear text (arguments, reasons) is in a record only for a sink that asked for it, and then as the policy saw it.
+ */
+import type { EntryRef, Json } from '../call.ts';
+import type { Committed, DecideUnit, OutcomeUnit, Unit } from '../store.ts';
+
+export const AUDIT_VERSION = 1;
+export const AUDIT_INCLUDES = ['args', 'reason'] as const;
+export type AuditInclude = (typeof AUDIT_INCLUDES)[number];
+
+interface Common {
+  readonly v: typeof AUDIT_VERSION;
+  /** ISO 8601, UTC, milliseconds. */
+  readonly at: string;
+  readonly pid: number;
+}
+
+interface OfCall extends Common {
+  readonly agent: string;
+  readonly session: string;
+  /** Equal in the decision, approval and outcome lines of one call. */
+  readonly call: string;
+}
+
+export type AuditRecord =
+  | (OfCall & {
+      readonly event: 'decision';
+      readonly principal?: string;
+      readonly tool: { readonly server?: string; readonly name: string };
+      readonly attempt?: number;
+      readonly mode: string;
+      readonly effect: string;
+      readonly would: string;
+      readonly reason_code: string;
+      readonly rule?: string;
+      readonly policy: { readonly id: string; readonly version?: string; readonly hash: string };
+      readonly approval?: string;
+      readonly redacted?: readonly string[];
+      readonly labels?: readonly string[];
+      readonly entry: EntryRef;
+      readonly args?: Json;
+      readonly reason?: string;
+      /** Clear text that was asked for and made the line too long. */
+      readonly omitted?: readonly string[];
+    })
+  | (OfCall & {
+      readonly event: 'outcome';
+      readonly status: string;
+      readonly error_type?: string;
+      readonly duration_ms: number;
+      readonly decision: EntryRef;
+      readonly entry: EntryRef;
+    })
+  | (OfCall & {
+      readonly event: 'approval';
+      readonly approval: string;
+      readonly tool: { readonly server?: string; readonly name: string };
+      readonly answer: string;
+      readonly approver: string;
+      readonly method: string;
+      readonly state: string;
+      readonly entry: EntryRef;
+    })
+  | (Common & {
+      readonly event: 'session';
+      readonly agent: string;
+      readonly session: string;
+      readonly what: string;
+      readonly labels?: readonly string[];
+      readonly coverage?: string;
+      readonly reason_code?: string;
+    })
+  /** Lines that could not be written since the line before. */
+  | (Common & { readonly event: 'dropped'; readonly count: number });
+
+/** @returns in the order they happened; empty for what the log does not tell: policies, notes, and whatever wrote nothing. */
+export function auditRecords(unit: Unit, committed: Committed, atMs: number, include: readonly AuditInclude[]): readonly AuditRecord[] {
+  const at = new Date(committed.kind === 'decided' || committed.kind === 'answered' ? committed.atMs : atMs).toISOString();
+  const common: Common = { v: AUDIT_VERSION, at, pid: process.pid };
+  if (unit.kind === 'decide' && committed.kind === 'decided') return decisionRecords(unit, committed, common, include);
+  if (unit.kind === 'outcome' && committed.kind === 'settled') return [outcomeRecord(unit, committed.entry, common)];
+  if (unit.kind === 'answer' && committed.kind === 'answered') {
+    const { approval: row, entry } = committed;
+    const { id: approval, agent, session, call, tool, state } = row;
+    const { answer, approver } = unit;
+    const who = { answer, approver: approver.id, method: approver.method, state };
+    return [{ ...common, event: 'approval', agent, session, call, approval, tool, ...who, entry }];
+  }
+  if (unit.kind === 'record' && committed.kind === 'recorded' && unit.body.kind === 'session') {
+    const { kind: _kind, event: what, ...body } = unit.body;
+    return [{ ...common, event: 'session', what, ...body }];
+  }
+  return [];
+}
+
+export function droppedRecord(count: number, atMs: number): AuditRecord {
+  return { v: AUDIT_VERSION, at: new Date(atMs).toISOString(), pid: process.pid, event: 'dropped', count };
+}
+
+function decisionRecords(
+  unit: DecideUnit,
+  committed: Committed & { readonly kind: 'decided' },
+  common: Common,
+  include: readonly AuditInclude[],
+): readonly AuditRecord[] {
+  const { agent, session, call, principal, tool, attempt, mode, effect, would, reason_code, rule, policy, approval, redacted, labels } =
+    committed.body;
+  const { args } = unit.opening?.sections ?? {};
+  // The transaction may have refused for a reason of its own.
+  const reason = committed.reason ?? (effect === unit.body.effect ? unit.opening?.sections['reason'] : undefined);
+  const decision: AuditRecord = {
+    ...common,
+    event: 'decision',
+    agent,
+    session,
+    call,
+    ...(principal !== undefined && { principal }),
+    tool: { ...(tool.server !== undefined && { server: tool.server }), name: tool.name },
+    ...(attempt !== undefined && { attempt }),
+    mode,
+    effect,
+    would,
+    reason_code,
+    ...(rule !== undefined && { rule }),
+    policy,
+    ...(approval !== undefined && { approval: approval.id }),
+    ...(redacted !== undefined && { redacted }),
+    ...(labels !== undefined && { labels }),
+    entry: committed.entry,
+    ...(include.includes('args') && args !== undefined && { args }),
+    ...(include.includes('reason') && typeof reason === 'string' && { reason }),
+  };
+  if (committed.startedSession !== true) return [decision];
+  const coverage = unit.coverage === undefined ? {} : { coverage: unit.coverage };
+  return [{ ...common, event: 'session', agent, session, what: 'start', ...coverage }, decision];
+}
+
+function outcomeRecord({ body }: OutcomeUnit, entry: EntryRef, common: Common): AuditRecord {
+  const { agent, session, call, status, error_type, duration_ms, decision } = body;
+  const failed = error_type === undefined ? {} : { error_type };
+  return { ...common, event: 'outcome', agent, session, call, status, ...failed, duration_ms, decision, entry };
+}
