@@ -38,7 +38,7 @@ export function ledgerPath({ io, flags, positionals }: Invocation): string {
  *
  * @throws {UsageError}
  */
-export function publicKeys(given: string, cwd: string): readonly TrustedKey[] {
+export function publicKeys(given: string, cwd: string): readonly (string | TrustedKey)[] {
   const direct = trusted(given);
   if (Array.isArray(direct) && direct.length === 1) return direct;
   // Limits after a line that is one: what is wrong is the limits.
@@ -51,6 +51,8 @@ export function publicKeys(given: string, cwd: string): readonly TrustedKey[] {
     const code = cause instanceof Error && 'code' in cause ? ` (${String(cause.code)})` : '';
     throw new UsageError(`--public-key ${given} is neither a verifier line nor a file that can be read${code}`, KEY_HINT);
   }
+  // Ledgers of SudoAgent are checked with the PEM it writes; for others verify says that it is no verifier line.
+  if (text.trimStart().startsWith('-----BEGIN PUBLIC KEY-----')) return [text];
   const keys = trusted(text);
   if (keys instanceof CountersignError) throw badKeys(`--public-key: the file ${given} does not hold verifier lines`, keys);
   if (keys.length === 0) throw new UsageError(`--public-key: the file ${given} holds no verifier line`, KEY_HINT);

@@ -79,6 +79,7 @@ function reportLines(path: string, report: VerifyReport, output: Output): readon
     ...(origin === undefined ? [] : [`  log        ${safe(origin)}`]),
     `  entries    ${entries}${countsText(report)}`,
     ...(rootHash === undefined ? [] : [`  root       ${safe(rootHash)}`]),
+    ...(report.head === undefined ? [] : [`  head       ${safe(report.head)}`]),
     ...(open > 0 ? [`  open       ${open} allowed calls without an outcome: running, or their process died`] : []),
     ...(forgotten > 0 ? [`  forgotten  clear text of ${forgotten} entries was erased on purpose`] : []),
     '',
@@ -118,14 +119,22 @@ function proofLines(report: VerifyReport, output: Output): readonly string[] {
   return [integrityLine(report, yes, no, bad), authorshipLine(report, yes, no, bad), endLine(report, yes, no, bad), ...seen];
 }
 
-function integrityLine({ integrity, entries, not_covered: open }: VerifyReport, yes: string, no: string, bad: string): string {
+/** The predecessor's ledgers have a hash chain, no tree and no checkpoint, and a signature in each entry. */
+function isChained({ format }: VerifyReport): boolean {
+  return format === 'sudoagent-v2';
+}
+
+function integrityLine(report: VerifyReport, yes: string, no: string, bad: string): string {
+  const { integrity, entries, not_covered: open } = report;
   if (open !== undefined && integrity === 'unknown') {
     const covered = open < entries ? `the first ${entries - open} entries give the root of the checkpoint; ` : '';
     return `  ${no}  integrity: ${covered}no checkpoint covers the last ${open}, so nothing shows who added them`;
   }
-  switch (integrity) {
+  switch (report.integrity) {
     case 'intact':
-      return `  ${yes}  integrity: every entry gives the root of the newest checkpoint`;
+      return isChained(report)
+        ? `  ${yes}  integrity: every entry gives its hash, and the hash chain is whole`
+        : `  ${yes}  integrity: every entry gives the root of the newest checkpoint`;
     case 'broken':
       return `  ${bad}  integrity: entries were changed, removed or added`;
     case 'unknown':
@@ -133,28 +142,32 @@ function integrityLine({ integrity, entries, not_covered: open }: VerifyReport, 
   }
 }
 
-function authorshipLine({ authorship, integrity, not_covered: open }: VerifyReport, yes: string, no: string, bad: string): string {
+function authorshipLine(report: VerifyReport, yes: string, no: string, bad: string): string {
+  const { authorship, integrity, not_covered: open } = report;
   if (open !== undefined && authorship === 'unchecked')
     return `  ${no}  authorship: the last ${open} entries are under no signature; verify again once the mirror's checkpoint has caught up`;
   switch (authorship) {
     case 'proven':
       return `  ${yes}  authorship: signed by the key you gave`;
     case 'unchecked':
+      if (isChained(report)) return `  ${no}  authorship: signatures are present and were not checked; pass --public-key`;
       return `  ${no}  authorship: whoever could write the file could have made all of it; pass --public-key`;
     case 'unsigned':
       return `  ${no}  authorship: this ledger is not signed, so nobody can prove who wrote it`;
     case 'failed':
       return integrity === 'broken'
         ? `  ${bad}  authorship: these entries are not the ones that were signed`
-        : `  ${bad}  authorship: the signature is not by the key you gave`;
+        : `  ${bad}  authorship: ${isChained(report) ? 'not every entry is signed' : 'the signature is not'} by the key you gave`;
   }
 }
 
-function endLine({ end }: VerifyReport, yes: string, no: string, bad: string): string {
-  switch (end) {
+function endLine(report: VerifyReport, yes: string, no: string, bad: string): string {
+  switch (report.end) {
     case 'proven':
       return `  ${yes}  end: nothing is missing up to the checkpoint or size you gave`;
     case 'unproven':
+      if (isChained(report))
+        return `  ${no}  end: entries may have been cut off at the end, which this format cannot show; pass --expect-size and --expect-head`;
       return `  ${no}  end: entries may have been cut off at the end; pass --against a checkpoint kept elsewhere`;
     case 'contradicted':
       return `  ${bad}  end: it contradicts the checkpoint or size you gave`;

@@ -13,10 +13,11 @@ const cachedKeys = new Map<string, KeyObject>();
 /** True when the signature is by this key over this message. A key or signature of another length is false. */
 export function verifyEd25519(publicKeyRaw: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
   if (publicKeyRaw.length !== ED25519_PUBLIC_KEY_BYTES || signature.length !== ED25519_SIGNATURE_BYTES) return false;
-  return verify(null, message, keyObject(publicKeyRaw), signature);
+  return verify(null, message, ed25519Key(publicKeyRaw), signature);
 }
 
-function keyObject(publicKeyRaw: Uint8Array): KeyObject {
+/** The key of 32 raw bytes. */
+export function ed25519Key(publicKeyRaw: Uint8Array): KeyObject {
   const id = Buffer.from(publicKeyRaw).toString('latin1');
   const cached = cachedKeys.get(id);
   if (cached !== undefined) return cached;

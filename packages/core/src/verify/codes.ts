@@ -22,6 +22,13 @@ export const VERIFY_CODES = {
   LEDGER_TRUNCATED: 'The newest checkpoint covers more entries than there are.',
   LEAF_MISMATCH: 'The hash stored beside an intact entry is another.',
   TILE_MISMATCH: 'A stored tile is not the one the entries give.',
+  ROWS_REMOVED: 'The row ids show that rows were removed, whatever the hashes say.',
+  // A chain of hashes (SudoAgent)
+  ENTRY_HASH_MISMATCH: 'The hash in an entry is not the hash of the entry.',
+  CHAIN_BROKEN: 'An entry does not name the hash of the one before it.',
+  COLUMN_MISMATCH: 'A hash stored beside an entry is not the one in it.',
+  ENTRY_UNSIGNED: 'A key was given, or others are signed, and this entry is not.',
+  ENTRY_SIGNATURE_INVALID: 'A key was given, and the signature of an entry is not by it.',
   // Checkpoints and keys
   CHECKPOINT_MISSING: 'No checkpoint covers the entries.',
   CHECKPOINT_INVALID: 'A stored checkpoint is malformed.',
@@ -44,7 +51,7 @@ export const VERIFY_CODES = {
   EXPECT_FORKED: 'The ledger has another root than expected.',
   END_BEYOND_HEAD: 'Entries follow the head that was given; nothing shows where they end.',
   // What an entry says
-  ENTRY_NOT_CANONICAL: 'The body is not RFC 8785 JSON.',
+  ENTRY_NOT_CANONICAL: 'The body is not canonical: RFC 8785 JSON, in ledgers of SudoAgent its own form.',
   ENTRY_SHAPE: 'The entry does not have the shape of its kind.',
   ENTRY_VERSION: 'The entry has a version this verifier does not know.',
   UNKNOWN_KIND: 'The entry is of a kind that this version does not check.',
@@ -65,6 +72,9 @@ export const VERIFY_CODES = {
   OUTCOME_MISMATCH: 'An outcome and its decision are of different calls.',
   RECOVERY_MISMATCH: 'A recovery names an entry that is no open decision of the writer that died.',
   REFERENCE_MISMATCH: 'An entry names another with a hash that is not its hash.',
+  OUTCOME_UNCOMPARED: 'So many decisions are open that an outcome was not compared with its own.',
+  DECISION_REPEATED: 'Two decisions have one decision hash.',
+  DECISION_HASH_MISMATCH: 'A decision hash is not that of the call it stands for.',
   // Approvals
   ALLOW_WITHOUT_APPROVAL: 'A call was allowed against its policy, without an approval.',
   ALLOW_WITHOUT_ASK: 'The approval that allowed a call was never asked for.',
@@ -87,6 +97,7 @@ export const VERIFY_CODES = {
   APPROVAL_SIGNATURE: 'An answer by key is not signed, or its signature does not verify.',
   APPROVER_UNCHECKED: 'Answers by key could not be checked, for want of the approvers’ keys.',
   APPROVER_METHOD: 'An approver who has a key answered without it, or somebody under a name that imitates theirs.',
+  APPROVAL_TIMES_UNCHECKED: 'The times of an approval cannot be read.',
   SHOWN_DIFFERS: 'Ask and allow show different arguments.',
   // Openings
   OPENING_MISSING: 'Clear text is withheld, or was erased without a record.',

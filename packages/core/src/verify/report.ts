@@ -35,6 +35,8 @@ export interface VerifyReport {
   readonly entries: number;
   /** Root recomputed over all entries, 64 hex digits; absent when not all could be read. */
   readonly root?: string;
+  /** Hash of the last entry, 64 hex digits, of a ledger chained by hashes: keep it elsewhere and give it as `expectHead`. */
+  readonly head?: string;
   /** Whether the entries are those the newest checkpoint covers. */
   readonly integrity: 'intact' | 'broken' | 'unknown';
   /** Whether a key given by the caller signed these entries. */

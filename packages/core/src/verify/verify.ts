@@ -14,10 +14,13 @@
  * Ids of entries are not checked for repeats: nothing refers to an entry by its id.
  */
 
+import { type ContainerFormat, containerFormat } from '../container/format.ts';
 import { openContainer } from '../container/open-source.ts';
 import { CountersignError } from '../errors.ts';
 import { type Cosignature, isLogKey, type KeyRule, keyRules, type TrustedKey } from '../ledger/key-rules.ts';
 import { parseVerifierKey, TYPE_COSIGNATURE } from '../ledger/verifier-key.ts';
+import { isPublicKeyPem } from '../sudoagent/keys.ts';
+import { verifySudoLedger } from '../sudoagent/verify.ts';
 import { Checkpoints } from './checkpoints.ts';
 import { checkEnd } from './end.ts';
 import { type ExpectedHead, expectedHead, type ReadCheckpoint, readCheckpoint } from './heads.ts';
@@ -39,7 +42,7 @@ export interface VerifyOptions {
   readonly against?: string;
   /** How many entries there were at some time, known from elsewhere. */
   readonly expectSize?: number;
-  /** The root there was, of `expectSize` entries or of all: 64 hex digits or base64. */
+  /** The root there was, of `expectSize` entries or of all: 64 hex digits or base64. Of SudoAgent: the last `entry_hash`. */
   readonly expectHead?: string;
   /** What is not shown is not proven, and what this version does not know is a problem. */
   readonly strict?: boolean;
@@ -57,6 +60,13 @@ const MAX_STRAYS = 20;
  *   (`against` is no checkpoint).
  */
 export async function verifyLedger(path: string, options: VerifyOptions = {}): Promise<VerifyReport> {
+  const format = formatOf(path);
+  if (format === 'sudoagent-jsonl' || format === 'sudoagent-sqlite') return await verifySudoLedger(path, format, options);
+  if (CountersignError.is(format)) {
+    // Nobody knows which keys it would have needed; those that are verifier lines must be some.
+    readOptions({ ...options, publicKeys: (options.publicKeys ?? []).filter((key) => typeof key !== 'string' || !isPublicKeyPem(key)) });
+    return unreadable(format.code, format.message);
+  }
   const asked = readOptions(options);
   let source: LedgerSource;
   try {
@@ -72,6 +82,15 @@ export async function verifyLedger(path: string, options: VerifyOptions = {}): P
     return unreadable('LEDGER_UNREADABLE', `the database is damaged (${error.code})`);
   } finally {
     source.close();
+  }
+}
+
+function formatOf(path: string): ContainerFormat | CountersignError {
+  try {
+    return containerFormat(path);
+  } catch (error) {
+    if (CountersignError.is(error)) return error;
+    throw error;
   }
 }
 
