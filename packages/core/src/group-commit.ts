@@ -2,23 +2,27 @@
  * Group commit: callers queue, one transaction serves all, each proceeds only after it is durable.
  *
  * A caller alone is served at once; under load a batch is whatever queued while the last one was being written.
- * A failed batch fails every caller in it and closes the writer; it reopens with back-off, after a full recovery check.
+ * One batch is written at a time. A failed batch fails every caller in it and closes the writer; it reopens with back-off,
+ * after a full recovery check.
  */
 import { CountersignError } from './errors.ts';
 import type { Committed, Unit } from './store.ts';
 
-/** The part of a store that owns the connection. */
-export type BatchResult = Committed | { readonly kind: 'rejected'; readonly error: unknown };
+/** `rejected`: that unit alone cannot be written. `busy`: that unit was to be written alone, and the lock was taken. */
+export type BatchResult = Committed | { readonly kind: 'rejected'; readonly error: unknown } | { readonly kind: 'busy' };
 
+/** One result per unit, or `busy`: another process holds the lock and nothing was done. */
+export type BatchOutcome = readonly BatchResult[] | 'busy';
+
+/** The part of a store that owns the connection. On a thread of its own it answers with promises. */
 export interface BatchWriter {
   /**
-   * Applies the units in one transaction and makes it durable before returning. `busy`: another process holds the lock
-   * and nothing was done. `rejected`: that unit alone cannot be written.
+   * Applies the units in one transaction and makes it durable before answering. Called again only after it answered.
    * @throws anything: no unit of this batch may be relied upon.
    */
-  commitBatch(units: readonly Unit[]): readonly BatchResult[] | 'busy';
+  commitBatch(units: readonly Unit[]): BatchOutcome | Promise<BatchOutcome>;
   /** Closes what is broken and opens anew with all checks of a first open. Throws when it cannot. */
-  recover(): void;
+  recover(): void | Promise<void>;
 }
 
 export interface GroupCommitOptions {
@@ -29,7 +33,8 @@ export interface GroupCommitOptions {
 
 const MAX_BATCH = 256;
 const MAX_QUEUE = 4096;
-const DEADLINE_MS = 5000;
+/** How long a caller may wait for the lock, unless the options say otherwise. */
+export const DEADLINE_MS = 5000;
 /** How long a unit that is in no hurry waits for company. */
 const LAZY_MS = 20;
 const BACK_OFF_FIRST_MS = 100;
@@ -63,6 +68,9 @@ export class GroupCommit {
   private busyTries = 0;
   private closed = false;
   private broken: Broken | undefined;
+  /** A batch or a reopening that a writer on its own thread has not answered yet. Never rejects. */
+  private flight: Promise<void> | undefined;
+  private reopening: Promise<void> | undefined;
 
   constructor(writer: BatchWriter, options: GroupCommitOptions = {}) {
     this.writer = writer;
@@ -80,15 +88,20 @@ export class GroupCommit {
     return new Promise((resolve, reject) => {
       const lazy = options.lazy === true;
       this.queue.push({ unit, lazy, deadline: performance.now() + this.deadlineMs, resolve, reject });
-      if (lazy) this.lazyTimer ??= setTimeout(() => this.flush(), LAZY_MS);
+      if (lazy) this.armLazyTimer();
       else this.schedule();
     });
   }
 
   /** Writes everything queued and refuses whatever comes after. */
   async close(): Promise<void> {
-    while (this.queue.length > 0) {
-      const last = this.queue.at(-1) as Item;
+    for (;;) {
+      if (this.flight !== undefined) {
+        await this.flight;
+        continue;
+      }
+      const last = this.queue.at(-1);
+      if (last === undefined) break;
       this.schedule();
       await new Promise<void>((done) => {
         const { resolve, reject } = last;
@@ -106,8 +119,12 @@ export class GroupCommit {
    * For readers of a writer that may be broken: brings it back if it is time to.
    * @throws {CountersignError} `LEDGER_*` while it is broken.
    */
-  revive(): void {
-    if (this.broken !== undefined) this.tryToReopen(this.broken);
+  revive(): Promise<void> | undefined {
+    return this.broken === undefined ? undefined : this.tryToReopen(this.broken);
+  }
+
+  private armLazyTimer(): void {
+    this.lazyTimer ??= setTimeout(() => this.flush(), LAZY_MS);
   }
 
   private schedule(): void {
@@ -122,31 +139,66 @@ export class GroupCommit {
     this.scheduled = false;
     clearTimeout(this.lazyTimer);
     this.lazyTimer = undefined;
-    if (this.queue.length === 0) return;
-    if (this.broken !== undefined && !this.reopened(this.broken)) return;
+    // Whoever queues while a batch is being written goes with the next one.
+    if (this.queue.length === 0 || this.flight !== undefined) return;
+    if (this.broken !== undefined) {
+      const reopened = this.reopened(this.broken);
+      if (reopened === false) return;
+      if (reopened !== true) return this.await(reopened);
+    }
 
     const batch = this.queue.splice(0, MAX_BATCH);
-    let results: readonly BatchResult[] | 'busy';
+    let outcome: BatchOutcome | Promise<BatchOutcome>;
     try {
-      results = this.writer.commitBatch(batch.map((item) => item.unit));
+      outcome = this.writer.commitBatch(batch.map((item) => item.unit));
     } catch (cause) {
-      this.broken = { cause, retryAt: performance.now() + BACK_OFF_FIRST_MS, backOffMs: BACK_OFF_FIRST_MS };
-      const error = writeFailed(cause);
-      for (const item of batch) item.reject(error);
-      if (this.queue.length > 0) this.schedule();
+      this.fail(batch, cause);
       return;
     }
-    if (results === 'busy') return this.retryLater(batch);
+    if (!(outcome instanceof Promise)) return this.settle(batch, outcome);
+    this.await(
+      outcome.then(
+        (answer) => () => this.settle(batch, answer),
+        (cause: unknown) => () => this.fail(batch, cause),
+      ),
+    );
+  }
 
+  /** Holds the queue back until a promise that does not reject is there, then does what it says and goes on. */
+  private await(answer: Promise<() => void>): void {
+    this.flight = answer.then((proceed) => {
+      this.flight = undefined;
+      proceed();
+    });
+  }
+
+  private fail(batch: readonly Item[], cause: unknown): void {
+    this.broken = { cause, retryAt: performance.now() + BACK_OFF_FIRST_MS, backOffMs: BACK_OFF_FIRST_MS };
+    const error = writeFailed(cause);
+    for (const item of batch) item.reject(error);
+    this.proceed();
+  }
+
+  private settle(batch: readonly Item[], outcome: BatchOutcome): void {
+    if (outcome === 'busy') return this.retryLater(batch);
     this.busyTries = 0;
     // Outcomes that ride along are no crowd: whoever calls alone would wait a turn of the loop for nothing.
     this.lastBatch = batch.reduce((count, item) => (item.lazy ? count : count + 1), 0);
+    const locked: Item[] = [];
     for (const [i, item] of batch.entries()) {
-      const result = results[i] as BatchResult;
+      const result = outcome[i] as BatchResult;
       if (result.kind === 'rejected') item.reject(result.error);
+      else if (result.kind === 'busy') locked.push(item);
       else item.resolve(result);
     }
-    if (this.queue.length > 0) this.schedule();
+    if (locked.length > 0) this.retryLater(locked);
+    else this.proceed();
+  }
+
+  /** Units that are in no hurry go on waiting for company. */
+  private proceed(): void {
+    if (this.queue.some((item) => !item.lazy)) this.schedule();
+    else if (this.queue.length > 0) this.armLazyTimer();
   }
 
   /** SQLite's own busy handler starves waiters; short random waits do not. Expired callers leave the queue. */
@@ -173,27 +225,57 @@ export class GroupCommit {
   }
 
   /** Refuses everybody queued while the writer cannot be brought back. */
-  private reopened(broken: Broken): boolean {
-    try {
-      this.tryToReopen(broken);
-      return true;
-    } catch (error) {
+  private reopened(broken: Broken): boolean | Promise<() => void> {
+    const refuse = (error: unknown): void => {
       for (const item of this.queue.splice(0)) item.reject(error);
+    };
+    try {
+      const reopening = this.tryToReopen(broken);
+      if (reopening === undefined) return true;
+      return reopening.then(
+        () => () => this.proceed(),
+        (error: unknown) => () => refuse(error),
+      );
+    } catch (error) {
+      refuse(error);
       return false;
     }
   }
 
-  private tryToReopen(broken: Broken): void {
+  private tryToReopen(broken: Broken): undefined | Promise<void> {
+    if (this.reopening !== undefined) return this.reopening;
     if (performance.now() < broken.retryAt) throw writeFailed(broken.cause);
+    let recovering: void | Promise<void>;
     try {
-      this.writer.recover();
+      recovering = this.writer.recover();
     } catch (cause) {
-      broken.backOffMs = Math.min(broken.backOffMs * 2, BACK_OFF_MAX_MS);
-      broken.retryAt = performance.now() + broken.backOffMs;
-      throw writeFailed(cause);
+      throw stillBroken(broken, cause);
     }
-    this.broken = undefined;
+    if (recovering === undefined) {
+      this.broken = undefined;
+      return undefined;
+    }
+    this.reopening = recovering
+      .then(
+        () => {
+          this.broken = undefined;
+        },
+        (cause: unknown) => {
+          throw stillBroken(broken, cause);
+        },
+      )
+      .finally(() => {
+        this.reopening = undefined;
+      });
+    return this.reopening;
   }
+}
+
+/** Doubles the time until the next try. */
+function stillBroken(broken: Broken, cause: unknown): CountersignError {
+  broken.backOffMs = Math.min(broken.backOffMs * 2, BACK_OFF_MAX_MS);
+  broken.retryAt = performance.now() + broken.backOffMs;
+  return writeFailed(cause);
 }
 
 /** An error that tells callers to refuse. */

@@ -153,6 +153,10 @@ export type Committed =
   | { readonly kind: 'settled'; readonly entry: EntryRef }
   | { readonly kind: 'recorded'; readonly entry?: EntryRef };
 
+/** Where a store on a file commits: on the thread it was opened on, on a thread of its own, or first here, then there. */
+export const WRITERS = ['inline', 'worker', 'auto'] as const;
+export type WriterChoice = (typeof WRITERS)[number];
+
 export interface Checkpoint {
   readonly origin: string;
   readonly size: number;

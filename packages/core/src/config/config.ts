@@ -4,6 +4,7 @@ import type { Budget } from '../budget/budget.ts';
 import type { Mode } from '../call.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { RuleSet } from '../policy/rule-definition.ts';
+import type { WriterChoice } from '../store.ts';
 import type { ScopeDocument } from './schema.ts';
 
 export interface Config {
@@ -31,6 +32,7 @@ export interface LedgerConfig {
   readonly key?: string;
   readonly origin: string;
   readonly sign: 'commit' | 'none' | 'interval';
+  readonly writer: WriterChoice;
   readonly anchors: readonly { readonly file: string }[];
   readonly auditLog?: FileAuditOptions;
 }

@@ -204,6 +204,7 @@ function workOutLedger(document: ConfigDocument, overrides: Overrides, agent: st
     path = DEFAULT_LEDGER,
     key = DEFAULT_KEY,
     sign = 'commit',
+    writer = 'inline',
     anchors = [],
     origin = `countersign.local/${agent}`,
   } = document.ledger ?? {};
@@ -214,6 +215,7 @@ function workOutLedger(document: ConfigDocument, overrides: Overrides, agent: st
     ...(sign === 'none' ? {} : { key: place(key) }),
     origin,
     sign,
+    writer,
     anchors: anchors.map((anchor) => ({ file: place(anchor.file) })),
     ...(document.ledger?.audit_log !== undefined && { auditLog: auditLogOptions(document.ledger.audit_log, place) }),
   };

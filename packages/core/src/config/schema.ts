@@ -6,6 +6,7 @@ import { MAX_KEEP } from '../audit-log/segments.ts';
 import { BUDGET_SCOPES, type BudgetDefinition, MAX_BUDGETS } from '../budget/budget.ts';
 import type { Mode } from '../call.ts';
 import { EFFECTS, MAX_RULES, type RuleSet } from '../policy/rule-definition.ts';
+import { WRITERS } from '../store.ts';
 
 /** What the YAML text says, before defaults and names are worked out. */
 export interface ConfigDocument {
@@ -29,6 +30,7 @@ export interface ConfigDocument {
         readonly key?: string | undefined;
         readonly origin?: string | undefined;
         readonly sign?: (typeof SIGNINGS)[number] | undefined;
+        readonly writer?: (typeof WRITERS)[number] | undefined;
         readonly anchors?: readonly { readonly file: string }[] | undefined;
         readonly audit_log?: AuditLogDocument | undefined;
       }
@@ -171,6 +173,10 @@ export const configSchema: z.ZodType<ConfigDocument> = z.strictObject({
       key: text.optional(),
       origin: z.string().regex(ORIGIN_SHAPE, 'an origin has no spaces and no plus, such as example.com/billing').optional(),
       sign: z.enum(SIGNINGS).optional(),
+      writer: z
+        .enum(WRITERS)
+        .optional()
+        .describe('where commits are made: on the main thread, on a thread of its own, or first here, then there'),
       anchors: z
         .array(z.strictObject({ file: text }))
         .max(16)

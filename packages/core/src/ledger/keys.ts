@@ -50,7 +50,22 @@ export function generateKey(name: string, passphrase?: string): GeneratedKey {
  */
 export function signerFromPem(pem: string, name: string, passphrase?: string): Signer {
   const key = parsePrivateKey(pem, passphrase);
-  return { vkey: vkeyOf(name, createPublicKey(key)), sign: (message) => sign(null, message, key) };
+  return signerFromKey(key, vkeyOf(name, createPublicKey(key)));
+}
+
+/** Handles of the keys behind our own signers: a thread can be given one, and the signer itself shows nothing. */
+const keysBehind = new WeakMap<Signer, KeyObject>();
+
+/** @param vkey - the verifier line of exactly this key. */
+export function signerFromKey(key: KeyObject, vkey: string): Signer {
+  const signer: Signer = { vkey, sign: (message) => sign(null, message, key) };
+  keysBehind.set(signer, key);
+  return signer;
+}
+
+/** The handle of a signer's key; undefined for a signer that was not made here. Stays inside this package. */
+export function keyBehind(signer: Signer): KeyObject | undefined {
+  return keysBehind.get(signer);
 }
 
 /**

@@ -1,5 +1,5 @@
 /** Opening a ledger with every check, and what belongs to one open connection. */
-import { createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import type { Database, Statement } from 'better-sqlite3';
 import { CountersignError } from '../errors.ts';
@@ -11,20 +11,15 @@ import { Leases } from './leases.ts';
 import { Log } from './log.ts';
 import { Rows } from './rows.ts';
 import { checkSchema, createSchema, isFresh, upgradeSchema } from './schema.ts';
+import { closeQuietly, type LedgerView, metaOf, secretOf } from './view.ts';
 
 const MAX_RECOVERED_PER_ENTRY = 200;
 
-/** Everything that belongs to one open connection. */
-export interface OpenLedger {
+/** Everything that belongs to one open connection that writes. */
+export interface OpenLedger extends LedgerView {
   readonly file: OpenedFile;
-  readonly database: Database;
   /** Prepared once: parsing two words costs as much as inserting a row. */
   readonly transaction: { readonly begin: Statement<[]>; readonly commit: Statement<[]> };
-  readonly log: Log;
-  readonly rows: Rows;
-  readonly leases: Leases;
-  readonly ledger: string;
-  readonly secret: KeyObject;
 }
 
 export interface OpenOptions {
@@ -43,7 +38,8 @@ export interface OpenOptions {
   readonly doubtful: readonly string[];
 }
 
-interface Head {
+/** What a ledger held at some time. */
+export interface Head {
   readonly ledger: string;
   readonly size: number;
   readonly root: string;
@@ -61,7 +57,7 @@ export function openLedger(options: OpenOptions): OpenLedger {
     if (fresh) initialise(database, options);
     upgradeSchema(database);
     checkSchema(database);
-    const meta = new Map(database.prepare<[], [string, string]>('SELECT key, value FROM meta').raw().all());
+    const meta = metaOf(database);
     const ledger = meta.get('ledger') ?? '';
     const log = new Log(database, { origin, signer }, options.clock);
     log.load();
@@ -79,8 +75,7 @@ export function openLedger(options: OpenOptions): OpenLedger {
     log.confirm();
     file.checkIdentity();
     heads.write({ ledger, size: log.size, root: log.head().root });
-    // As a KeyObject a MAC costs a fraction of what it costs from raw bytes.
-    const secret = createSecretKey(Buffer.from(meta.get('secret') ?? '', 'hex'));
+    const secret = secretOf(meta);
     const transaction = { begin: database.prepare<[]>('BEGIN IMMEDIATE'), commit: database.prepare<[]>('COMMIT') };
     return { file, database, transaction, log, rows, leases, ledger, secret };
   } catch (cause) {
@@ -88,14 +83,6 @@ export function openLedger(options: OpenOptions): OpenLedger {
     if (CountersignError.is(cause)) throw cause;
     const detail = cause instanceof Error ? cause.message : String(cause);
     throw new CountersignError('LEDGER_UNREADABLE', `cannot open the ledger ${path}: ${detail}`, { cause });
-  }
-}
-
-export function closeQuietly(database: Database): void {
-  try {
-    database.close();
-  } catch {
-    // Nothing is lost: what was acknowledged is committed, what was not is refused.
   }
 }
 

@@ -7,12 +7,13 @@
 import type { Database } from 'better-sqlite3';
 import { applyUnit } from '../commit.ts';
 import { CountersignError } from '../errors.ts';
-import { type BatchResult, type BatchWriter, writeFailed } from '../group-commit.ts';
+import { type BatchOutcome, type BatchResult, type BatchWriter, writeFailed } from '../group-commit.ts';
 import type { Clock, Signer } from '../interfaces.ts';
-import type { Checkpoint, Committed, Unit } from '../store.ts';
+import type { Committed, Unit } from '../store.ts';
 import { isBusy, isContentFault, retryBusy } from './database.ts';
 import type { KnownHeads } from './known-heads.ts';
-import { closeQuietly, type OpenLedger, openLedger } from './open-ledger.ts';
+import { type Head, type OpenLedger, openLedger } from './open-ledger.ts';
+import { closeQuietly } from './view.ts';
 
 /** The last known head is written at most this often. */
 const REMEMBER_MS = 1000;
@@ -28,6 +29,10 @@ export interface WriterOptions {
   /** Create the ledger when it is missing. */
   readonly create: boolean;
   readonly heads: KnownHeads;
+  /** The head this ledger must still hold; default: what `heads` says. */
+  readonly known?: Head;
+  /** Calls that were refused because their commit failed, though it may be durable. */
+  readonly doubtful?: readonly string[];
 }
 
 export class LedgerWriter implements BatchWriter {
@@ -40,7 +45,8 @@ export class LedgerWriter implements BatchWriter {
   /** @throws {CountersignError} `LEDGER_*`, `KEY_MISMATCH` */
   constructor(options: WriterOptions) {
     this.options = options;
-    this.current = openLedger({ ...options, known: options.heads.read(), doubtful: [] });
+    const { known = options.heads.read(), doubtful = [] } = options;
+    this.current = openLedger({ ...options, known, doubtful });
   }
 
   /** The connection and what belongs to it. Another one after `recover`. */
@@ -52,7 +58,7 @@ export class LedgerWriter implements BatchWriter {
    * Implements BatchWriter: one transaction for the whole batch, durable and still in the right file when it returns. A
    * unit that cannot be written costs the others nothing but a transaction of their own.
    */
-  commitBatch(units: readonly Unit[]): readonly BatchResult[] | 'busy' {
+  commitBatch(units: readonly Unit[]): BatchOutcome {
     try {
       return this.transact(units);
     } catch (error) {
@@ -67,18 +73,16 @@ export class LedgerWriter implements BatchWriter {
 
   /** Implements BatchWriter: the same ledger again, with every check of a first open. */
   recover(): void {
-    const { size, root } = this.current.log.head();
-    const { ledger } = this.current;
+    const known = this.head();
     closeQuietly(this.current.database);
-    this.current = openLedger({ ...this.options, create: false, known: { ledger, size, root }, doubtful: this.doubtful });
+    this.current = openLedger({ ...this.options, create: false, known, doubtful: this.doubtful });
     this.doubtful = [];
   }
 
-  /** The head as it stands in the file now. */
-  head(): Checkpoint {
-    const { database, log, rows } = this.current;
-    if (database.transaction(() => log.catchUp())()) rows.forgetSums();
-    return log.head();
+  /** What this writer knows to be durable. */
+  head(): Head {
+    const { size, root } = this.current.log.head();
+    return { ledger: this.current.ledger, size, root };
   }
 
   /** Renews the lease. */
@@ -88,6 +92,17 @@ export class LedgerWriter implements BatchWriter {
     } catch {
       // Locked or broken: the next beat or commit will tell.
     }
+  }
+
+  /** Closes the connection for another one in this process that goes on under the same name: the lease stays. */
+  handOver(): void {
+    this.remember(true);
+    closeQuietly(this.current.database);
+  }
+
+  /** Closes a connection that failed: its locks are free, what it left is for recovery. */
+  abandon(): void {
+    closeQuietly(this.current.database);
   }
 
   close(): void {
@@ -100,17 +115,15 @@ export class LedgerWriter implements BatchWriter {
     closeQuietly(this.current.database);
   }
 
-  /** What a failed batch allowed may be durable all the same. It was refused and never runs: recovery says so. */
   private doubt(units: readonly Unit[], error: unknown): unknown {
-    this.doubtful = units.flatMap((unit) => (unit.kind === 'decide' && unit.body.effect === 'allow' ? [unit.body.call] : []));
+    this.doubtful = doubtfulCalls(units);
     return error;
   }
 
   private transactAlone(unit: Unit): BatchResult {
     try {
       const results = this.transact([unit]);
-      if (results !== 'busy') return results[0] as Committed;
-      return { kind: 'rejected', error: new CountersignError('LEDGER_BUSY', 'the ledger is locked by another process: try again') };
+      return results === 'busy' ? { kind: 'busy' } : (results[0] as Committed);
     } catch (error) {
       if (!isContentFault(error)) throw error;
       return { kind: 'rejected', error };
@@ -154,9 +167,13 @@ export class LedgerWriter implements BatchWriter {
     const at = performance.now();
     if (!now && at - this.rememberedAt < REMEMBER_MS) return;
     this.rememberedAt = at;
-    const { size, root } = this.current.log.head();
-    this.options.heads.write({ ledger: this.current.ledger, size, root });
+    this.options.heads.write(this.head());
   }
+}
+
+/** What a failed batch allowed may be durable all the same. It was refused and never runs: recovery says so. */
+export function doubtfulCalls(units: readonly Unit[]): readonly string[] {
+  return units.flatMap((unit) => (unit.kind === 'decide' && unit.body.effect === 'allow' ? [unit.body.call] : []));
 }
 
 function rollBack(database: Database): void {

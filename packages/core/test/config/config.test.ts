@@ -53,6 +53,7 @@ describe('the example of docs/config.md', () => {
       key: '/etc/c/.countersign/ledger.key',
       origin: 'example.com/billing',
       sign: 'commit',
+      writer: 'auto',
       anchors: [{ file: '/etc/witness/head.note' }],
     });
     expect(config.scope?.network?.allowed_ports).toEqual([443]);
@@ -94,6 +95,7 @@ describe('defaults', () => {
       key: resolve('.countersign/ledger.key'),
       origin: 'countersign.local/bot',
       sign: 'commit',
+      writer: 'inline',
       anchors: [],
     });
     expect(config.redaction).toEqual({ keys: [], values: [] });

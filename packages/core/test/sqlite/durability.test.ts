@@ -7,7 +7,16 @@ import { allowAll, type Guard } from '../../src/index.ts';
 import { generateKey, signerFromPem } from '../../src/ledger/keys.ts';
 import { openForWriting } from '../../src/sqlite/database.ts';
 import { type SqliteStore, verifyLedger } from '../../src/sqlite/index.ts';
-import { guardOn, LEDGER_PEM, ORIGIN, openLedger, tempDirectory, testPolicy } from '../fixtures/ledger.ts';
+import {
+  guardOn,
+  inlineConnection,
+  LEDGER_PEM,
+  ORIGIN,
+  openLedger,
+  tempDirectory,
+  testPolicy,
+  writesOnThread,
+} from '../fixtures/ledger.ts';
 
 const hasStrace = spawnSync('strace', ['-V']).status === 0;
 if (!hasStrace)
@@ -172,12 +181,13 @@ describe('a ledger that cannot be written: the tool never runs', () => {
     expect(tool).not.toHaveBeenCalled();
   });
 
-  it('full: refused while there is no room, and working again once there is', async () => {
+  // On a thread: `worker-writer.test.ts`.
+  it.skipIf(writesOnThread())('full: refused while there is no room, and working again once there is', async () => {
     const path = join(tempDirectory(), 'ledger.db');
     const store = ledger(path);
     const guard = guardOn(store);
     expect(await attempt(guard)).toBe('ran');
-    const { database } = (store as unknown as { open: { database: Sqlite.Database } }).open;
+    const { database } = inlineConnection(store);
     database.pragma(`max_page_count = ${Number(database.pragma('page_count', { simple: true }))}`);
     tool.mockClear();
     const answers: unknown[] = [];

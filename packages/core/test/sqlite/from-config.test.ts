@@ -33,6 +33,16 @@ it('no key: refused, unless the ledger is said to be unsigned', () => {
   expect(() => storeFromConfig(config)).toThrow(expect.objectContaining({ code: 'KEY_NOT_FOUND' }));
 });
 
+it('the writer a configuration names is the one that is used', async () => {
+  const at = { path: join(tempDirectory(), 'c.yaml') };
+  const store = storeFromConfig(parseConfig(`version: 1\nagent: a\n${POLICY}ledger: { sign: none, writer: worker }\n`, at));
+  expect(store['ledger']['inline']).toBeUndefined();
+  await store.close();
+  expect(() => parseConfig(`version: 1\nagent: a\n${POLICY}ledger: { sign: none, writer: thread }\n`, at)).toThrow(
+    expect.objectContaining({ code: 'CONFIG_INVALID' }),
+  );
+});
+
 it('interval signing is refused until it exists', () => {
   const config = parseConfig(`version: 1\nagent: a\n${POLICY}ledger: { sign: interval }\n`, { path: join(tempDirectory(), 'c.yaml') });
   expect(() => storeFromConfig(config)).toThrow(expect.objectContaining({ code: 'OPTIONS_INVALID' }));

@@ -1,0 +1,78 @@
+/** What a process reads through: tables, and the tree that says which entries are proven. */
+import { createSecretKey, type KeyObject } from 'node:crypto';
+import type { Database } from 'better-sqlite3';
+import { CountersignError } from '../errors.ts';
+import type { Clock, Signer } from '../interfaces.ts';
+import type { Checkpoint } from '../store.ts';
+import { openForReading } from './database.ts';
+import { Leases } from './leases.ts';
+import { Log } from './log.ts';
+import { Rows } from './rows.ts';
+import { checkSchema } from './schema.ts';
+
+export interface LedgerView {
+  readonly database: Database;
+  readonly log: Log;
+  readonly rows: Rows;
+  readonly leases: Leases;
+  /** Its random identity. */
+  readonly ledger: string;
+  readonly secret: KeyObject;
+}
+
+export interface ViewOptions {
+  readonly path: string;
+  readonly origin: string;
+  readonly signer: Signer | undefined;
+  readonly clock: Clock;
+  /** Name of this open of the store. */
+  readonly writer: string;
+}
+
+/**
+ * A connection that reads, beside the one that writes. What was committed is seen by the next read.
+ *
+ * @throws {CountersignError} `LEDGER_*`, `KEY_MISMATCH`
+ */
+export function openView({ path, origin, signer, clock, writer }: ViewOptions): LedgerView {
+  const database = openForReading(path);
+  try {
+    return database.transaction(() => {
+      checkSchema(database);
+      const meta = metaOf(database);
+      const log = new Log(database, { origin, signer }, clock);
+      log.load();
+      const leases = new Leases(database, writer);
+      const rows = new Rows(database, log, leases, writer);
+      return { database, log, rows, leases, ledger: meta.get('ledger') ?? '', secret: secretOf(meta) };
+    })();
+  } catch (cause) {
+    closeQuietly(database);
+    if (CountersignError.is(cause)) throw cause;
+    const detail = cause instanceof Error ? cause.message : String(cause);
+    throw new CountersignError('LEDGER_UNREADABLE', `cannot open the ledger ${path}: ${detail}`, { cause });
+  }
+}
+
+/** Takes in what was committed since. @returns the newest head, checked. */
+export function newestHead({ database, log, rows }: LedgerView): Checkpoint {
+  if (database.transaction(() => log.catchUp())()) rows.forgetSums();
+  return log.head();
+}
+
+export function metaOf(database: Database): ReadonlyMap<string, string> {
+  return new Map(database.prepare<[], [string, string]>('SELECT key, value FROM meta').raw().all());
+}
+
+/** As a KeyObject a MAC costs a fraction of what it costs from raw bytes. */
+export function secretOf(meta: ReadonlyMap<string, string>): KeyObject {
+  return createSecretKey(Buffer.from(meta.get('secret') ?? '', 'hex'));
+}
+
+export function closeQuietly(database: Database): void {
+  try {
+    database.close();
+  } catch {
+    // Nothing is lost: what was acknowledged is committed, what was not is refused.
+  }
+}
