@@ -7,25 +7,19 @@
 import type { Database } from 'better-sqlite3';
 import type { EntryRef } from '../call.ts';
 import { CountersignError } from '../errors.ts';
-import { MAX_CANONICAL_CHARS } from '../ledger/canonical.ts';
 import { MAX_ENTRY_BYTES } from '../ledger/entry.ts';
 import { isHash } from '../ledger/merkle.ts';
 import { MAX_NOTE_BYTES } from '../ledger/note.ts';
 import type { LedgerSource, SourceFault, SourceRow, StoredCheckpoint, StoredTile } from '../verify/source.ts';
 import { openReadOnly } from './read-only.ts';
 import { checkSchema, expectedSchema, type SchemaObject } from './schema.ts';
+import { LAST_SEQ, SourceRows } from './source-rows.ts';
 
-const CHUNK_ROWS = 2000;
-/** Text held at once; a single entry may exceed it together with its opening. */
-const CHUNK_BYTES = 33_554_432;
-const MAX_OPENING_BYTES = 3 * MAX_CANONICAL_CHARS;
 const MAX_STATEMENT_CHARS = 65_536;
 /** Objects listed in a schema fault; a hostile schema may hold thousands. */
 const MAX_SCHEMA_FAULTS = 20;
 const MAX_NAME_SHOWN = 60;
 const FORMAT = 'countersign-1';
-/** Beyond it numbers run together: a row there has no position. */
-const LAST_SEQ = Number.MAX_SAFE_INTEGER;
 /** Evidence: read only when they are exactly ours. */
 const EVIDENCE = new Set(['meta', 'entries', 'openings', 'tiles', 'checkpoints']);
 
@@ -47,6 +41,7 @@ class SqliteSource implements LedgerSource {
   readonly size: number;
   private readonly database: Database;
   private readonly closeAll: () => void;
+  private readonly rows: SourceRows;
   private readonly hasHints: boolean;
 
   constructor(database: Database, closeAll: () => void) {
@@ -66,28 +61,13 @@ class SqliteSource implements LedgerSource {
       ...differences.slice(0, MAX_SCHEMA_FAULTS).map(({ message }) => ({ code: 'SCHEMA_DIFFERS' as const, message })),
       ...this.contentFaults(),
     ];
+    this.rows = new SourceRows(database);
     this.origin = this.meta('origin');
     this.size = Number(database.prepare(`SELECT coalesce(max(seq) + 1, 0) FROM entries WHERE seq BETWEEN 0 AND ${LAST_SEQ}`).pluck().get());
   }
 
-  *chunks(from = 0): Generator<readonly SourceRow[]> {
-    const measure = this.database.prepare<[number, number], [number | null, number]>(MEASURE).raw();
-    const read = this.database.prepare<[number, number], RawRow>(READ).raw();
-    let next = from;
-    let limit = CHUNK_ROWS;
-    for (;;) {
-      const [last, bytes] = measure.get(next, limit) ?? [null, 0];
-      if (last === null) return;
-      if (bytes > CHUNK_BYTES && limit > 1) {
-        limit = Math.max(1, Math.floor(limit / 4));
-        continue;
-      }
-      yield read.all(next, last).map(sourceRow);
-      // INVARIANT: grows each time round, so that reading ends whatever the positions are.
-      if (last < next || last >= LAST_SEQ) return;
-      next = last + 1;
-      limit = Math.min(CHUNK_ROWS, limit * 2);
-    }
+  chunks(from = 0, to = this.size): Iterable<readonly SourceRow[]> {
+    return this.rows.chunks(from, to);
   }
 
   body(seq: number): string | undefined {
@@ -165,13 +145,6 @@ class SqliteSource implements LedgerSource {
 }
 
 const CHECKPOINT = `SELECT size, CASE WHEN octet_length(note) <= ${MAX_NOTE_BYTES} THEN note END AS note FROM checkpoints`;
-const FROM_ROWS = `FROM entries e LEFT JOIN openings o ON o.seq = e.seq WHERE e.seq <= ${LAST_SEQ} AND e.seq >= ?`;
-// Sizes first: they come from the row headers, so a huge text is never loaded.
-const MEASURE = `SELECT max(seq), coalesce(sum(bytes), 0) FROM
-  (SELECT e.seq AS seq, octet_length(e.body) + coalesce(octet_length(o.sections), 0) AS bytes ${FROM_ROWS} ORDER BY e.seq LIMIT ?)`;
-const READ = `SELECT e.seq, CASE WHEN octet_length(e.body) <= ${MAX_ENTRY_BYTES} THEN e.body END, octet_length(e.body),
-  CASE WHEN octet_length(e.leaf) = 64 THEN e.leaf END, o.seq, CASE WHEN octet_length(o.key) = 64 THEN o.key END,
-  CASE WHEN octet_length(o.sections) <= ${MAX_OPENING_BYTES} THEN o.sections END ${FROM_ROWS} AND e.seq <= ? ORDER BY e.seq`;
 
 const HINTS: readonly { readonly table: string; readonly of: string; readonly leaf: string }[] = [
   { table: 'calls', of: 'decision_of', leaf: 'decision_leaf' },
@@ -179,19 +152,6 @@ const HINTS: readonly { readonly table: string; readonly of: string; readonly le
   { table: 'approvals', of: 'ask_of', leaf: 'ask_leaf' },
   { table: 'marks', of: 'seq', leaf: 'leaf' },
 ];
-
-type RawRow = readonly [number, unknown, unknown, unknown, unknown, unknown, unknown];
-
-function sourceRow([seq, body, bytes, leaf, opened, key, sections]: RawRow): SourceRow {
-  const text = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);
-  return {
-    seq,
-    body: text(body),
-    bytes: typeof bytes === 'number' ? bytes : 0,
-    leaf: isHash(leaf) ? leaf : undefined,
-    opening: opened === null ? undefined : { key: text(key), sections: text(sections) },
-  };
-}
 
 function storedCheckpoint(row: unknown): StoredCheckpoint | undefined {
   if (typeof row !== 'object' || row === null || !('size' in row) || !('note' in row)) return undefined;

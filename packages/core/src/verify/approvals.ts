@@ -3,11 +3,8 @@
  * under exactly this policy, and used once.
  */
 
-import { hash } from 'node:crypto';
 import { foldApprover } from '../approval/approver-name.ts';
 import { statementOf, verifyStatement } from '../approval/statement.ts';
-import type { Json } from '../call.ts';
-import { canonicalize } from '../ledger/canonical.ts';
 import type { VerifyCode } from './codes.ts';
 import { difference, type EntryOf, names, type Placed } from './placed.ts';
 import type { Findings } from './report.ts';
@@ -24,7 +21,7 @@ interface Ask {
   readonly placed: Placed;
   readonly entry: EntryOf<'decision'>;
   readonly expiresAt: number;
-  /** Hash of the shown arguments, when they are there: the arguments of asks that nobody answers would fill the memory. */
+  /** Hash of the shown arguments, when they are there. */
   readonly shown: string | undefined;
   readonly answers: Answer[];
   denied: boolean;
@@ -52,7 +49,7 @@ export class Approvals {
     this.folded = new Set([...(approvers?.keys() ?? [])].map(foldApprover));
   }
 
-  ask(placed: Placed, entry: EntryOf<'decision'>, args: Json | undefined): void {
+  ask(placed: Placed, entry: EntryOf<'decision'>, shown: string | undefined): void {
     const { id, expires_at: expiresAt, quorum } = entry.approval ?? {};
     if (id === undefined || expiresAt === undefined || quorum === undefined || entry.binds === undefined) {
       return this.problem(
@@ -63,7 +60,7 @@ export class Approvals {
     }
     if (this.asks.has(id)) return this.problem(placed, 'APPROVAL_ID_REUSED', `approval ${id} was asked for before`);
     if (expiresAt <= entry.at) this.problem(placed, 'ASK_INCOMPLETE', 'the approval expires before it is asked for');
-    this.asks.set(id, { placed, entry, expiresAt, shown: digestOf(args), answers: [], denied: false });
+    this.asks.set(id, { placed, entry, expiresAt, shown, answers: [], denied: false });
   }
 
   answer(placed: Placed, entry: EntryOf<'approval'>, gaps: boolean): void {
@@ -81,7 +78,7 @@ export class Approvals {
   }
 
   /** An allow that names an approval. */
-  use(placed: Placed, entry: EntryOf<'decision'>, args: Json | undefined, gaps: boolean): void {
+  use(placed: Placed, entry: EntryOf<'decision'>, shown: string | undefined, gaps: boolean): void {
     const id = entry.approval?.id ?? '';
     const ask = this.asks.get(id);
     if (ask === undefined) {
@@ -108,7 +105,6 @@ export class Approvals {
     if (ask.denied) this.problem(placed, 'APPROVAL_WAS_DENIED', 'an approver had denied this call');
     // An answer that cannot be read is reported where it stands.
     if (!gaps) this.countAnswers(placed, entry, ask);
-    const shown = digestOf(args);
     if (shown !== undefined && ask.shown !== undefined && shown !== ask.shown) {
       this.findings.warn(
         placed.number,
@@ -198,8 +194,4 @@ export class Approvals {
   private problem(placed: Placed, code: VerifyCode, message: string): void {
     this.findings.problem(placed.number, code, message);
   }
-}
-
-function digestOf(args: Json | undefined): string | undefined {
-  return args === undefined ? undefined : hash('sha256', canonicalize(args));
 }

@@ -1,6 +1,7 @@
 /** Budgets add up: what each allow says is left follows from its limit and the charges before it in its window. */
 import type { BudgetCharge } from '../ledger/entry.ts';
-import type { EntryOf, Placed } from './placed.ts';
+import type { Told } from './judged.ts';
+import type { Placed } from './placed.ts';
 import type { Findings } from './report.ts';
 import { printable } from './shapes.ts';
 
@@ -16,7 +17,7 @@ export class Budgets {
     this.findings = findings;
   }
 
-  allow(placed: Placed, entry: EntryOf<'decision'>, gaps: boolean): void {
+  allow(placed: Placed, entry: Pick<Extract<Told, { readonly kind: 'decision' }>, 'at' | 'mode' | 'budgets'>, gaps: boolean): void {
     const charges = entry.budgets ?? [];
     for (const [i, charge] of charges.entries()) {
       const account = this.account(charge);

@@ -3,6 +3,7 @@
 import type { EntryRef } from '../call.ts';
 import { Bytes } from './bytes.ts';
 import type { VerifyCode } from './codes.ts';
+import type { PlainOutcome, Told } from './judged.ts';
 import { difference, type EntryOf, names, type Placed } from './placed.ts';
 import type { Findings } from './report.ts';
 
@@ -51,7 +52,7 @@ export class Calls {
     this.state.set(index, UNREAD);
   }
 
-  decision(placed: Placed, entry: EntryOf<'decision'>): void {
+  decision(placed: Placed, entry: Extract<Told, { readonly kind: 'decision' }>): void {
     const { call, session, agent, writer } = entry;
     if (entry.effect === 'allow') {
       this.allow(placed, call);
@@ -60,7 +61,7 @@ export class Calls {
     this.state.set(placed.index, entry.effect === 'allow' ? OPEN : entry.effect === 'deny' ? REFUSED : ASKED);
   }
 
-  outcome(placed: Placed, entry: EntryOf<'outcome'>): void {
+  outcome(placed: Placed, entry: PlainOutcome): void {
     const { of } = entry.decision;
     const problem = (code: VerifyCode, message: string): void => this.findings.problem(placed.number, code, message);
     const state = of < placed.index ? this.state.get(of) : 0;

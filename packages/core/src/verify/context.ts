@@ -2,6 +2,7 @@
 import { CountersignError } from '../errors.ts';
 import { parseVerifierKey, type VerifierKey } from '../ledger/verifier-key.ts';
 import { policyHash } from '../policy/hash.ts';
+import type { Told } from './judged.ts';
 import type { EntryOf, Placed } from './placed.ts';
 import type { Findings } from './report.ts';
 import { printable } from './shapes.ts';
@@ -49,7 +50,7 @@ export class Context {
     this.sessions.set(entry.session, session);
   }
 
-  decision(placed: Placed, entry: EntryOf<'decision'>, gaps: boolean): void {
+  decision(placed: Placed, entry: Extract<Told, { readonly kind: 'decision' }>, gaps: boolean): void {
     const session = this.sessions.get(entry.session);
     if (session === undefined && !gaps)
       this.findings.problem(placed.number, 'SESSION_NOT_STARTED', `session ${printable(entry.session)} has no entry before this decision`);

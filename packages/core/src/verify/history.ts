@@ -1,15 +1,14 @@
 /** Reads the entries as a story: what each one claims must follow from those before it. */
-import type { Json } from '../call.ts';
 import type { Entry } from '../ledger/entry.ts';
 import { Approvals } from './approvals.ts';
 import { Budgets } from './budgets.ts';
 import { Calls } from './calls.ts';
 import { Context } from './context.ts';
 import type { ReadCheckpoint } from './heads.ts';
+import type { Told } from './judged.ts';
 import type { Placed } from './placed.ts';
 import type { Findings, VerifyCounts } from './report.ts';
 
-type Sections = { readonly [section: string]: Json };
 type Counts = { -readonly [Name in keyof VerifyCounts]: number };
 
 export class History {
@@ -55,8 +54,8 @@ export class History {
     this.context.time(placed, stamp.at, stamp.writer);
   }
 
-  /** @param shown - the clear values beside the entry, proven to match. */
-  take(placed: Placed, entry: Entry, shown: Sections): void {
+  /** @param shown - hash of the arguments shown beside an ask or the allow that uses it, proven to match. */
+  take(placed: Placed, entry: Told, shown: string | undefined): void {
     const { counts } = this;
     this.context.time(placed, entry.at, entry.writer);
     switch (entry.kind) {
@@ -93,7 +92,7 @@ export class History {
     this.context.finish(head?.signatures ?? []);
   }
 
-  private decision(placed: Placed, entry: Extract<Entry, { readonly kind: 'decision' }>, shown: Sections): void {
+  private decision(placed: Placed, entry: Extract<Told, { readonly kind: 'decision' }>, shown: string | undefined): void {
     const { counts, gaps } = this;
     counts.decisions++;
     this.calls.decision(placed, entry);
@@ -101,11 +100,11 @@ export class History {
     switch (entry.effect) {
       case 'allow':
         counts.allowed++;
-        if (entry.approval !== undefined) this.approvals.use(placed, entry, shown['args'], gaps);
+        if (entry.approval !== undefined) this.approvals.use(placed, entry, shown, gaps);
         return this.budgets.allow(placed, entry, gaps);
       case 'require_approval':
         counts.asked++;
-        return this.approvals.ask(placed, entry, shown['args']);
+        return this.approvals.ask(placed, entry, shown);
       case 'deny':
         counts.refused++;
     }

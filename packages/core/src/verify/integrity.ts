@@ -6,15 +6,14 @@
  * every body that does not fit its own is proven changed.
  */
 
-import { leafHash } from '../ledger/merkle.ts';
-import type { Tile } from '../ledger/tiles.ts';
+import { fromHex, leafHash, toHex } from '../ledger/merkle.ts';
 import type { Findings } from './report.ts';
 import type { LedgerSource } from './source.ts';
-import { fullTiles, GrowingTree } from './tree.ts';
+import { type DigestTile, fullTiles, GrowingTree } from './tree.ts';
 
 const MAX_SUSPECTS = 100;
 /** Stands in the tree for an entry that is not there: no text has this leaf hash that anybody knows. */
-const NOTHING = '0'.repeat(64);
+const NOTHING = '\0'.repeat(32);
 const HASH_CHARS = 64;
 
 /** A root claimed for a size, from a checkpoint or from the caller. */
@@ -53,24 +52,25 @@ export class Integrity {
     return this.hasGaps ? undefined : this.tree.root();
   }
 
-  /** @returns false when the body does not fit the hash stored beside it. */
-  push(leaf: string, stored: string | undefined): boolean {
-    const fits = leaf === stored || !this.source.stores.leaves;
+  /**
+   * @param leaf - digest of the body.
+   * @param stored - hash stored beside it, hex; `fits`: the two are the same.
+   */
+  push(leaf: string, stored: string | undefined, fits: boolean): void {
     if (!fits) {
       this.stored ??= this.tree.clone();
       this.misfitCount++;
       if (this.misfits.length < MAX_SUSPECTS) this.misfits.push(this.tree.size);
     }
-    this.stored?.push(stored ?? NOTHING);
+    this.stored?.push(fits ? leaf : stored === undefined ? NOTHING : fromHex(stored));
     const tiles = this.tree.push(leaf);
     if (this.source.stores.tiles) for (const tile of tiles) this.compareTile(tile);
-    return fits;
   }
 
   /** An entry whose body cannot be hashed: it counts as what is stored beside it, and the tree as incomplete. */
   skip(stored: string | undefined): void {
     this.hasGaps = true;
-    this.push(stored ?? NOTHING, stored ?? NOTHING);
+    this.push(stored === undefined ? NOTHING : fromHex(stored), stored, true);
   }
 
   /** What follows will not be read. */
@@ -155,17 +155,18 @@ export class Integrity {
     }
   }
 
-  private compareTile(tile: Tile): void {
+  private compareTile(tile: DigestTile): void {
     const stored = this.source.tile(tile.level, tile.index);
+    const hashes = toHex(tile.hashes);
     if (stored !== undefined) this.tiles++;
-    if (stored?.hashes === tile.hashes && stored.root === tile.root) return;
+    if (stored?.hashes === hashes && stored.root === toHex(tile.root)) return;
     const name = `tile ${tile.level}/${tile.index}`;
     if (this.badTiles.length < MAX_SUSPECTS)
       this.badTiles.push(`${name} is ${stored === undefined ? 'missing' : 'not the one the entries give'}`);
-    if (tile.level !== 0 || stored?.hashes.length !== tile.hashes.length) return;
-    for (let i = 0; i * HASH_CHARS < tile.hashes.length; i++) {
-      const hash = tile.hashes.slice(i * HASH_CHARS, (i + 1) * HASH_CHARS);
-      if (!stored.hashes.startsWith(hash, i * HASH_CHARS)) this.suspect(tile.index * (tile.hashes.length / HASH_CHARS) + i);
+    if (tile.level !== 0 || stored?.hashes.length !== hashes.length) return;
+    for (let i = 0; i * HASH_CHARS < hashes.length; i++) {
+      const hash = hashes.slice(i * HASH_CHARS, (i + 1) * HASH_CHARS);
+      if (!stored.hashes.startsWith(hash, i * HASH_CHARS)) this.suspect(tile.index * (hashes.length / HASH_CHARS) + i);
     }
   }
 

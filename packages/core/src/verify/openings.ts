@@ -4,7 +4,9 @@ import { CountersignError } from '../errors.ts';
 import { parseCanonical } from '../ledger/canonical.ts';
 import { checkOpening } from '../ledger/commitment.ts';
 import { Bytes } from './bytes.ts';
-import type { Findings } from './report.ts';
+import { type Found, NOTHING_FOUND } from './judged.ts';
+import type { Commits } from './plain.ts';
+import { type Findings, MAX_PROBLEMS } from './report.ts';
 import { printable } from './shapes.ts';
 import type { SourceRow } from './source.ts';
 
@@ -13,9 +15,53 @@ const MISSING = 1;
 
 type Sections = { readonly [section: string]: Json };
 
+export interface JudgedOpening {
+  readonly found: readonly Found[];
+  /** Problems beyond those listed. */
+  readonly more: number;
+  /** The entry commits to something that is not shown. */
+  readonly withheld: boolean;
+  /** The clear values that were shown, when all of them match. */
+  readonly sections: Sections;
+}
+
+const NO_SECTIONS: Sections = {};
+const NOTHING_SHOWN: JudgedOpening = { found: NOTHING_FOUND, more: 0, withheld: true, sections: NO_SECTIONS };
+const NOTHING_TO_SHOW: JudgedOpening = { ...NOTHING_SHOWN, withheld: false };
+
+export function judgeOpening({ opening }: Pick<SourceRow, 'opening'>, commits: Commits): JudgedOpening {
+  if (opening === undefined) return commits.length > 0 ? NOTHING_SHOWN : NOTHING_TO_SHOW;
+  const sections = readSections(opening.sections);
+  const { key } = opening;
+  if (sections === undefined || key === undefined) {
+    const message = 'what lies beside the entry is not an opening: a key and canonical JSON by section';
+    return { ...NOTHING_TO_SHOW, found: [{ sort: 'problem', code: 'OPENING_INVALID', message }] };
+  }
+  const committed = Object.fromEntries(commits);
+  const wrong = checkOpening(committed, { key, sections });
+  const found = wrong.slice(0, MAX_PROBLEMS).map((section): Found => {
+    const why = Object.hasOwn(committed, section) ? 'does not match its commitment' : 'is not committed to';
+    return { sort: 'problem', code: 'OPENING_MISMATCH', message: `the ${printable(section)} shown beside the entry ${why}` };
+  });
+  return {
+    found,
+    more: wrong.length - found.length,
+    withheld: commits.some(([name]) => !Object.hasOwn(sections, name)),
+    sections: wrong.length === 0 ? sections : NO_SECTIONS,
+  };
+}
+
+export function commitsOf(body: Sections): Commits {
+  const commits: [string, string][] = [];
+  for (const [name, value] of Object.entries(body)) {
+    if (name.endsWith(COMMIT) && typeof value === 'string') commits.push([name.slice(0, -COMMIT.length), value]);
+  }
+  return commits;
+}
+
+/** Which entries commit to something that nobody shows, and why. */
 export class Openings {
   private readonly findings: Findings;
-  /** Entries that commit to something nobody shows. */
   private readonly state = new Bytes();
   /** How many of them no `forget` entry names. */
   missing = 0;
@@ -25,28 +71,9 @@ export class Openings {
     this.findings = findings;
   }
 
-  /** @returns the clear values that were shown and match, for whoever compares them further. */
-  take(row: SourceRow, body: Sections): Sections {
-    const commits = commitsOf(body);
-    const names = Object.keys(commits);
-    if (row.opening === undefined) {
-      if (names.length > 0) this.withhold(row.seq);
-      return {};
-    }
-    const sections = readSections(row.opening.sections);
-    const { key } = row.opening;
-    const entry = row.seq + 1;
-    if (sections === undefined || key === undefined) {
-      this.findings.problem(entry, 'OPENING_INVALID', 'what lies beside the entry is not an opening: a key and canonical JSON by section');
-      return {};
-    }
-    const wrong = checkOpening(commits, { key, sections });
-    for (const section of wrong) {
-      const why = Object.hasOwn(commits, section) ? 'does not match its commitment' : 'is not committed to';
-      this.findings.problem(entry, 'OPENING_MISMATCH', `the ${printable(section)} shown beside the entry ${why}`);
-    }
-    if (names.some((name) => !Object.hasOwn(sections, name))) this.withhold(row.seq);
-    return wrong.length === 0 ? sections : {};
+  withhold(seq: number): void {
+    this.state.set(seq, MISSING);
+    this.missing++;
   }
 
   /** A `forget` entry says why an opening is gone. */
@@ -64,19 +91,6 @@ export class Openings {
     const what = `${this.missing} entries commit to clear text that is not here and that no forget entry names`;
     this.findings.warn(first + 1, 'OPENING_MISSING', `${what}, the first is entry ${first + 1}: withheld or erased`);
   }
-
-  private withhold(seq: number): void {
-    this.state.set(seq, MISSING);
-    this.missing++;
-  }
-}
-
-function commitsOf(body: Sections): { readonly [section: string]: string | undefined } {
-  const commits: [string, string][] = [];
-  for (const [name, value] of Object.entries(body)) {
-    if (name.endsWith(COMMIT) && typeof value === 'string') commits.push([name.slice(0, -COMMIT.length), value]);
-  }
-  return Object.fromEntries(commits);
 }
 
 /** Canonical, so that no duplicate key shows one value to us and another to somebody else. */

@@ -1,28 +1,21 @@
-/** Entry by entry: hash the body, parse it, see that it has the shape of its kind, and hand it on. */
+/** Entry by entry, in order: what each row was judged to be is joined to the tree, the history and the openings on record. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { Json } from '../call.ts';
-import { CountersignError } from '../errors.ts';
-import { parseCanonical } from '../ledger/canonical.ts';
-import { MAX_ENTRY_BYTES } from '../ledger/entry.ts';
-import { leafHash } from '../ledger/merkle.ts';
-import type { VerifyCode } from './codes.ts';
 import type { History } from './history.ts';
 import type { Integrity } from './integrity.ts';
+import type { Found, Judged } from './judged.ts';
 import type { Openings } from './openings.ts';
 import type { Placed } from './placed.ts';
 import type { Findings } from './report.ts';
-import { type ForgetEntry, readShape } from './shapes.ts';
-import type { LedgerSource, SourceRow } from './source.ts';
+import type { ForgetEntry } from './shapes.ts';
 
 /** Missing entries that are stepped over in all; a ledger with more is given up. */
 const MAX_MISSING = 65_536;
-/** What invalid UTF-8 is read as. */
-const REPLACEMENT = '\ufffd';
-
-type Body = { readonly [key: string]: Json };
 
 export interface ReadingParts {
-  readonly source: LedgerSource;
+  /** All rows in order of position, in parts of bounded size. */
+  readonly parts: AsyncIterable<readonly Judged[]>;
+  /** One more than the highest position. */
+  readonly total: number;
   readonly integrity: Integrity;
   readonly history: History;
   readonly openings: Openings;
@@ -48,16 +41,16 @@ export class Reading {
   }
 
   async readAll(): Promise<void> {
-    const { source, integrity, findings, onSize, onProgress } = this.parts;
-    onSize(0);
+    const { parts, total, integrity, findings, onSize, onProgress } = this.parts;
+    onSize(integrity.size);
     try {
-      for (const chunk of source.chunks()) {
-        for (const row of chunk) {
+      for await (const part of parts) {
+        for (const row of part) {
           if (!this.stepOver(row.seq)) return;
           this.takeRow(row);
           onSize(integrity.size);
         }
-        onProgress(this.entries, source.size);
+        onProgress(this.entries, total);
         await nextTurn();
       }
     } catch (error) {
@@ -88,71 +81,34 @@ export class Reading {
     return true;
   }
 
-  private takeRow(row: SourceRow): void {
+  private takeRow(row: Judged): void {
+    const { integrity, findings, openings } = this.parts;
+    const number = row.seq + 1;
     this.entries++;
-    const placed = this.place(row);
-    const body = placed === undefined ? undefined : this.parse(placed, row.body as string);
-    if (placed === undefined || body === undefined) this.parts.history.unread(row.seq);
-    else this.takeEntry(placed, body, row);
+    if (row.leaf === undefined) integrity.skip(row.stored);
+    else integrity.push(row.leaf, row.stored, row.fits);
+    for (const found of row.found) this.report(number, found);
+    if (row.more > 0) findings.uncounted(row.more);
+    if (row.withheld) openings.withhold(row.seq);
+    this.takeContent({ index: row.seq, number, leaf: row.stored ?? '' }, row);
   }
 
-  /** Hashes the body. Undefined when it is not what was written: `integrity` tells which, and nothing is read from it. */
-  private place(row: SourceRow): Placed | undefined {
-    const { source, integrity, findings } = this.parts;
-    const { seq, body } = row;
-    const unread = (code: VerifyCode, message: string): undefined => {
-      findings.change(seq + 1, code, message);
-      integrity.skip(row.leaf);
-    };
-    if (body === undefined) {
-      const tooLarge = `the body has ${row.bytes} bytes, ${MAX_ENTRY_BYTES} are the most`;
-      if (row.unreadable !== undefined) return unread('ENTRY_UNREADABLE', row.unreadable);
-      return unread('ENTRY_UNREADABLE', row.bytes > MAX_ENTRY_BYTES ? tooLarge : 'the body is not text');
-    }
-    // Two different byte sequences read as the same text, and would have the same hash.
-    if (body.includes(REPLACEMENT) && !Buffer.from(body).equals(source.bytes(seq) ?? new Uint8Array()))
-      return unread('ENTRY_CHANGED', 'the body was changed: it is not valid UTF-8');
-    const leaf = leafHash(body);
-    return integrity.push(leaf, row.leaf) ? { index: seq, number: seq + 1, leaf } : undefined;
-  }
-
-  private parse(placed: Placed, text: string): Body | undefined {
-    try {
-      const value = parseCanonical(text);
-      if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Body;
-      this.parts.findings.problem(placed.number, 'ENTRY_SHAPE', 'the body is not an object');
-    } catch (error) {
-      if (!CountersignError.is(error)) throw error;
-      this.parts.findings.problem(placed.number, 'ENTRY_NOT_CANONICAL', `the body is not canonical: ${error.message}`);
-    }
-    return undefined;
-  }
-
-  private takeEntry(placed: Placed, body: Body, row: SourceRow): void {
-    const { history, openings, findings } = this.parts;
-    const { number, index } = placed;
-    const shape = readShape(body);
-    switch (shape.kind) {
-      case 'malformed':
-        findings.problem(number, 'ENTRY_SHAPE', `the entry does not have the shape of its kind: ${shape.why}`);
-        return history.unread(index);
-      case 'version':
-        findings.problem(number, 'ENTRY_VERSION', `the entry has version ${shape.version}, which this verifier does not know`);
-        return history.unread(index);
-      case 'unchecked':
-        this.notice(number, 'UNKNOWN_KIND', `entries of kind ${shape.name} are not checked by this version`);
-        openings.take(row, body);
-        this.span(shape.at);
-        return history.other(placed, shape);
+  /** Only what fits the hash beside it is read: that one is its hash. */
+  private takeContent(placed: Placed, { content }: Judged): void {
+    const { history } = this.parts;
+    switch (content.is) {
+      case 'unread':
+        return history.unread(placed.index);
+      case 'told':
+        this.span(content.entry.at);
+        return history.take(placed, content.entry, content.shown);
       case 'forget':
-      case 'known': {
-        if (shape.unknownFields !== undefined) this.notice(number, 'UNKNOWN_FIELD', `not checked by this version: ${shape.unknownFields}`);
-        const shown = openings.take(row, body);
-        this.span(shape.entry.at);
-        if (shape.kind === 'known') return history.take(placed, shape.entry, shown);
-        this.forget(placed, shape.entry);
-        return history.other(placed, shape.entry);
-      }
+        this.span(content.entry.at);
+        this.forget(placed, content.entry);
+        return history.other(placed, content.entry);
+      case 'other':
+        this.span(content.at);
+        return history.other(placed, content);
     }
   }
 
@@ -163,9 +119,11 @@ export class Reading {
     }
   }
 
-  private notice(entry: number, code: VerifyCode, message: string): void {
-    if (this.parts.strict) this.parts.findings.problem(entry, code, message);
-    else this.parts.findings.warn(entry, code, message);
+  private report(entry: number, { sort, code, message }: Found): void {
+    const { findings, strict } = this.parts;
+    if (sort === 'change') findings.change(entry, code, message);
+    else if (sort === 'problem' || strict) findings.problem(entry, code, message);
+    else findings.warn(entry, code, message);
   }
 
   private span(at: number): void {

@@ -111,6 +111,11 @@ export class Findings {
     if (this.changes.length < MAX_PROBLEMS) this.changes.push({ entry, code, message });
   }
 
+  /** Problems like one that was just told, too many to list. */
+  uncounted(problems: number): void {
+    this.problemCount += problems;
+  }
+
   warn(entry: number, code: VerifyCode, message: string): void {
     this.warningCount++;
     if (this.said.length < MAX_PROBLEMS) this.said.push({ entry, code, message });

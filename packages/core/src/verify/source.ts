@@ -10,6 +10,7 @@ export interface SourceRow {
   readonly body: string | undefined;
   /** Leaf hash as stored beside the body: a hint which entry was changed, never evidence. */
   readonly leaf: string | undefined;
+  /** Of a body that was not read, because it is too large. */
   readonly bytes: number;
   readonly opening: { readonly key: string | undefined; readonly sections: string | undefined } | undefined;
   /** Why there is no body, in words. */
@@ -53,8 +54,8 @@ export interface LedgerSource {
   readonly mayLag: boolean;
   /** One more than the highest position. */
   readonly size: number;
-  /** In order of position, from one on, with a bound on the text held at once. */
-  chunks(from?: number): Iterable<readonly SourceRow[]>;
+  /** In order of position, from one on and below another, with a bound on the text held at once. */
+  chunks(from?: number, to?: number): Iterable<readonly SourceRow[]>;
   /** One body again, for comparing it with a hint. */
   body(seq: number): string | undefined;
   /** The exact bytes of a body, for texts whose decoding may have hidden something. */

@@ -1,15 +1,33 @@
-/** The tree of the entries as they are read: RFC 6962 roots at any size on the way, and the tiles that should be stored. */
+/**
+ * The tree of the entries as they are read: RFC 6962 roots at any size on the way, and the tiles that should be stored.
+ *
+ * Inside, hashes are digests: 32 bytes as latin1 strings (see `leafDigest`).
+ */
+import { EMPTY_ROOT, nodeDigest, toHex } from '../ledger/merkle.ts';
+import { TILE_WIDTH } from '../ledger/tiles.ts';
 
-import { EMPTY_ROOT, nodeHash } from '../ledger/merkle.ts';
-import { TILE_WIDTH, type Tile } from '../ledger/tiles.ts';
+const TILE_HEIGHT = 8;
+
+/** A full tile: 256 digests, one after the other, and the digest over all of them. */
+export interface DigestTile {
+  readonly level: number;
+  readonly index: number;
+  readonly hashes: string;
+  readonly root: string;
+}
+
+const NONE: readonly DigestTile[] = [];
 
 export class GrowingTree {
   #size: number;
-  /** `#open[l]` holds the hashes of level l that do not fill a tile yet. */
+  /** INVARIANT: the roots of the perfect subtrees, one for each bit of #size, from the highest to the lowest. */
+  readonly #peaks: string[];
+  /** `#open[l]` holds the digests of level l that do not fill a tile yet. */
   readonly #open: string[][];
 
-  constructor(size = 0, open: readonly (readonly string[])[] = [[]]) {
+  constructor(size = 0, peaks: readonly string[] = [], open: readonly (readonly string[])[] = [[]]) {
     this.#size = size;
+    this.#peaks = [...peaks];
     this.#open = open.map((hashes) => [...hashes]);
   }
 
@@ -18,38 +36,81 @@ export class GrowingTree {
   }
 
   /** @returns the tiles this leaf completed, lowest level first. */
-  push(leaf: string): readonly Tile[] {
+  push(leaf: string): readonly DigestTile[] {
+    const roots = this.#carry(leaf, this.#size, 0);
     this.#size++;
-    let hash = leaf;
-    let full: Tile[] | undefined;
-    for (let level = 0; ; level++) {
-      const hashes = (this.#open[level] ??= []);
-      hashes.push(hash);
-      if (hashes.length < TILE_WIDTH) return full ?? [];
-      hash = fold(hashes);
-      this.#open[level] = [];
-      full ??= [];
-      full.push({ level, index: this.#size / TILE_WIDTH ** (level + 1) - 1, hashes: hashes.join(''), root: hash });
-    }
+    (this.#open[0] as string[]).push(leaf);
+    return roots.length === 0 ? NONE : this.#complete(0, roots);
+  }
+
+  /**
+   * Pushes 256 leaves at once, whose subtree somebody else has worked out. Only where a tile begins.
+   *
+   * @param hashes - the 256 leaves, one after the other.
+   * @param root - the digest over them.
+   */
+  pushTile(hashes: string, root: string): readonly DigestTile[] {
+    const index = this.#size / TILE_WIDTH;
+    const roots = this.#carry(root, index, TILE_HEIGHT);
+    this.#size += TILE_WIDTH;
+    const above = (this.#open[1] ??= []);
+    above.push(root);
+    return [{ level: 0, index, hashes, root }, ...this.#complete(1, roots)];
   }
 
   root(): string {
-    // From right to left: the smaller subtrees end up deeper, as RFC 6962 splits at the largest power of two.
-    let root: string | undefined;
-    for (const hashes of this.#open) {
-      for (let end = hashes.length; end > 0; ) {
-        const width = lowestBit(end);
-        const subtree = fold(hashes.slice(end - width, end));
-        root = root === undefined ? subtree : nodeHash(subtree, root);
-        end -= width;
-      }
-    }
-    return root ?? EMPTY_ROOT;
+    let root = this.#peaks.at(-1);
+    if (root === undefined) return EMPTY_ROOT;
+    for (let i = this.#peaks.length - 2; i >= 0; i--) root = nodeDigest(this.#peaks[i] as string, root);
+    return toHex(root);
   }
 
   clone(): GrowingTree {
-    return new GrowingTree(this.#size, this.#open);
+    return new GrowingTree(this.#size, this.#peaks, this.#open);
   }
+
+  /**
+   * Joins a new subtree with those before it.
+   *
+   * @param count - how many subtrees of its level there were.
+   * @returns the roots that now stand for a full tile, lowest first.
+   */
+  #carry(subtree: string, count: number, from: number): readonly string[] {
+    let node = subtree;
+    let level = from;
+    let roots: string[] | undefined;
+    for (let rest = count; rest % 2 === 1; rest = (rest - 1) / 2) {
+      node = nodeDigest(this.#peaks.pop() as string, node);
+      level++;
+      if (level % TILE_HEIGHT === 0) (roots ??= []).push(node);
+    }
+    this.#peaks.push(node);
+    return roots ?? NO_ROOTS;
+  }
+
+  /** Takes full tiles off from a level on; each of their roots belongs to the level above. */
+  #complete(from: number, roots: readonly string[]): readonly DigestTile[] {
+    return roots.map((root, i) => {
+      const level = from + i;
+      const hashes = (this.#open[level] as string[]).join('');
+      this.#open[level] = [];
+      (this.#open[level + 1] ??= []).push(root);
+      return { level, index: this.#size / TILE_WIDTH ** (level + 1) - 1, hashes, root };
+    });
+  }
+}
+
+const NO_ROOTS: readonly string[] = [];
+
+/** The digest over 256 leaves. */
+export function tileRoot(leaves: readonly string[]): string {
+  let level = leaves;
+  while (level.length > 1) {
+    const above: string[] = [];
+    for (let i = 0; i < level.length; i += 2) above.push(nodeDigest(level[i] as string, level[i + 1] as string));
+    level = above;
+  }
+  return level[0] as string;
 }
 
 /** Number of full tiles of a log of `size` leaves, all levels. */
@@ -57,19 +118,4 @@ export function fullTiles(size: number): number {
   let count = 0;
   for (let width = TILE_WIDTH; width <= size; width *= TILE_WIDTH) count += Math.floor(size / width);
   return count;
-}
-
-function fold(hashes: readonly string[]): string {
-  let level = hashes;
-  while (level.length > 1) {
-    const above: string[] = [];
-    for (let i = 0; i < level.length; i += 2) above.push(nodeHash(level[i] as string, level[i + 1] as string));
-    level = above;
-  }
-  return level[0] as string;
-}
-
-/** Of 1 to 255: well within what shifts see. */
-function lowestBit(value: number): number {
-  return value & -value;
 }

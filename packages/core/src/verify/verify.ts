@@ -26,6 +26,8 @@ import { checkEnd } from './end.ts';
 import { type ExpectedHead, expectedHead, type ReadCheckpoint, readCheckpoint } from './heads.ts';
 import { History, noCounts } from './history.ts';
 import { Integrity } from './integrity.ts';
+import { judgeRows } from './judge.ts';
+import type { Judged } from './judged.ts';
 import { Openings } from './openings.ts';
 import { isDatabaseError, Reading } from './reading.ts';
 import { Findings, type VerifyReport } from './report.ts';
@@ -125,7 +127,8 @@ async function verifySource(source: LedgerSource, options: VerifyOptions, asked:
     checkpoints.reach(size);
   };
   const onProgress = (done: number, total: number): void => options.onProgress?.(done, total);
-  const reading = new Reading({ source, integrity, history, openings, findings, strict, onSize, onProgress });
+  const parts = judgedParts(source);
+  const reading = new Reading({ parts, total: source.size, integrity, history, openings, findings, strict, onSize, onProgress });
 
   await reading.readAll();
   const isDoubtful = tellFaults(source, findings);
@@ -189,6 +192,10 @@ function tellFaults({ faults }: LedgerSource, findings: Findings): boolean {
 
 function witnessOf({ name, vkey, size, atSec }: Cosignature): NonNullable<VerifyReport['witnesses']>[number] {
   return { name, vkey, size, at: isoTime(atSec * 1000) };
+}
+
+async function* judgedParts(source: LedgerSource): AsyncGenerator<readonly Judged[]> {
+  for (const chunk of source.chunks()) yield judgeRows(chunk, source);
 }
 
 /** Times come from the file: those no calendar has stay numbers. */

@@ -1,9 +1,18 @@
 import { describe, expect, it } from 'vitest';
-import { CompactRange, leafHash } from '../../src/ledger/merkle.ts';
-import { TileTree } from '../../src/ledger/tiles.ts';
-import { fullTiles, GrowingTree } from '../../src/verify/tree.ts';
+import { CompactRange, fromHex, leafDigest, leafHash, nodeDigest, nodeHash, toHex } from '../../src/ledger/merkle.ts';
+import { type Tile, TileTree } from '../../src/ledger/tiles.ts';
+import { type DigestTile, fullTiles, GrowingTree, tileRoot } from '../../src/verify/tree.ts';
 
 const leaves = Array.from({ length: 1100 }, (_, i) => leafHash(String(i)));
+
+const inHex = ({ level, index, hashes, root }: DigestTile): Tile => ({ level, index, hashes: toHex(hashes), root: toHex(root) });
+
+it('digests are the hashes in another writing', () => {
+  expect(toHex(leafDigest('a\u00e9\u{1f600}'))).toBe(leafHash('a\u00e9\u{1f600}'));
+  const [a = '', b = ''] = leaves;
+  expect(toHex(nodeDigest(fromHex(a), fromHex(b)))).toBe(nodeHash(a, b));
+  expect(() => leafDigest('\ud800')).toThrow(expect.objectContaining({ code: 'CANONICAL_INVALID' }));
+});
 
 describe('the verifier’s own tree', () => {
   it('gives the roots of the writer’s at every size', () => {
@@ -11,7 +20,7 @@ describe('the verifier’s own tree', () => {
     const range = new CompactRange();
     expect(tree.root()).toBe(range.root());
     for (const leaf of leaves) {
-      tree.push(leaf);
+      tree.push(fromHex(leaf));
       range.push(leaf);
       expect(tree.root()).toBe(range.root());
     }
@@ -24,7 +33,7 @@ describe('the verifier’s own tree', () => {
     const writer = TileTree.empty({ tile: () => undefined });
     const tiles = Array.from({ length: 66_000 }, (_, i) => leaves[i % leaves.length] as string).flatMap((leaf) => {
       writer.push(leaf);
-      return tree.push(leaf);
+      return tree.push(fromHex(leaf)).map(inHex);
     });
     expect(tiles).toEqual(writer.takeFullTiles());
     expect(tiles).toHaveLength(fullTiles(66_000));
@@ -33,12 +42,28 @@ describe('the verifier’s own tree', () => {
     expect(tree.root()).toBe(writer.root());
   });
 
+  it('takes whole tiles as it takes their leaves', () => {
+    const one = new GrowingTree();
+    const other = new GrowingTree();
+    const many = Array.from({ length: 66_000 }, (_, i) => fromHex(leaves[i % leaves.length] as string));
+    const tiles = many.flatMap((leaf) => one.push(leaf));
+    const taken: DigestTile[] = [];
+    for (let at = 0; at < many.length; at += 256) {
+      const part = many.slice(at, at + 256);
+      if (part.length === 256 && at % 512 === 0) taken.push(...other.pushTile(part.join(''), tileRoot(part)));
+      else for (const leaf of part) taken.push(...other.push(leaf));
+    }
+    expect(taken).toEqual(tiles);
+    expect(other.root()).toBe(one.root());
+    expect(other.size).toBe(one.size);
+  });
+
   it('goes its own way after it was cloned', () => {
     const tree = new GrowingTree();
-    for (const leaf of leaves.slice(0, 300)) tree.push(leaf);
+    for (const leaf of leaves.slice(0, 300)) tree.push(fromHex(leaf));
     const root = tree.root();
     const clone = tree.clone();
-    clone.push(leaves[0] as string);
+    clone.push(fromHex(leaves[0] as string));
     expect(tree.root()).toBe(root);
     expect(clone.root()).not.toBe(root);
     expect(clone.size).toBe(301);

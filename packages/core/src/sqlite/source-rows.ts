@@ -1,0 +1,113 @@
+/**
+ * Entries and what lies beside them, in chunks of bounded text.
+ *
+ * The file may be anybody's: a body may be a gigabyte, and ten thousand of them may follow each other. Ordinary rows are
+ * read at once, with a small limit on each; only where one exceeds it are the sizes asked for first. They come from the
+ * row headers, so a huge text is never loaded.
+ */
+import type { Database, Statement } from 'better-sqlite3';
+import { MAX_CANONICAL_CHARS } from '../ledger/canonical.ts';
+import { MAX_ENTRY_BYTES } from '../ledger/entry.ts';
+import { isHash } from '../ledger/merkle.ts';
+import type { SourceRow } from '../verify/source.ts';
+
+/** A whole number of tiles. */
+export const CHUNK_ROWS = 2048;
+/** Largest text of a row that is read without asking for its size: twice 16 MB a chunk. */
+const SMALL_BYTES = 8192;
+/** Text held at once otherwise; a single entry may exceed it together with its opening. */
+const CHUNK_BYTES = 33_554_432;
+const MAX_OPENING_BYTES = 3 * MAX_CANONICAL_CHARS;
+/** Beyond it numbers run together: a row there has no position. */
+export const LAST_SEQ: number = Number.MAX_SAFE_INTEGER;
+
+type EntryRow = readonly [seq: number, body: unknown, leaf: unknown, bytes: unknown];
+type OpeningRow = readonly [seq: number, key: unknown, sections: unknown];
+
+export class SourceRows {
+  private readonly small: Statement<[number, number, number], EntryRow>;
+  private readonly smallOpenings: Statement<[number, number], OpeningRow>;
+  private readonly measure: Statement<[number, number, number], [number | null, number]>;
+  private readonly read: Statement<[number, number], EntryRow>;
+  private readonly readOpenings: Statement<[number, number], OpeningRow>;
+
+  constructor(database: Database) {
+    this.small = database.prepare<[number, number, number], EntryRow>(`${entries(SMALL_BYTES)} LIMIT ?`).raw();
+    this.smallOpenings = database.prepare<[number, number], OpeningRow>(openings(SMALL_BYTES)).raw();
+    this.measure = database.prepare<[number, number, number], [number | null, number]>(MEASURE).raw();
+    this.read = database.prepare<[number, number], EntryRow>(entries(MAX_ENTRY_BYTES)).raw();
+    this.readOpenings = database.prepare<[number, number], OpeningRow>(openings(MAX_OPENING_BYTES)).raw();
+  }
+
+  /** Rows of positions from `from` on and below `to`, in order. */
+  *chunks(from: number, to: number): Generator<readonly SourceRow[]> {
+    // Positions below end are numbers that do not run together.
+    const end = Math.min(to - 1, LAST_SEQ);
+    let next = from;
+    while (next <= end) {
+      const rows = this.small.all(next, end, CHUNK_ROWS);
+      const last = rows.at(-1)?.[0];
+      // INVARIANT: grows each time round, so that reading ends whatever the positions are.
+      if (last === undefined || last < next) return;
+      const beside = this.smallOpenings.all(next, last);
+      if (rows.every(isWhole) && beside.every(isWhole)) yield joined(rows, beside);
+      else yield* this.measured(next, last);
+      next = last + 1;
+    }
+  }
+
+  private *measured(from: number, end: number): Generator<readonly SourceRow[]> {
+    let next = from;
+    let limit = CHUNK_ROWS;
+    while (next <= end) {
+      const [last, bytes] = this.measure.get(next, end, limit) ?? [null, 0];
+      if (last === null || last < next) return;
+      if (bytes > CHUNK_BYTES && limit > 1) {
+        limit = Math.max(1, Math.floor(limit / 4));
+        continue;
+      }
+      yield joined(this.read.all(next, last), this.readOpenings.all(next, last));
+      next = last + 1;
+      limit = Math.min(CHUNK_ROWS, limit * 2);
+    }
+  }
+}
+
+/** The size is given only where the text is not: asking for both makes SQLite load the text twice. */
+function entries(limit: number): string {
+  return `SELECT seq, CASE WHEN octet_length(body) <= ${limit} THEN body END, CASE WHEN octet_length(leaf) = 64 THEN leaf END,
+    CASE WHEN octet_length(body) > ${limit} THEN octet_length(body) END FROM entries WHERE seq >= ? AND seq <= ? ORDER BY seq`;
+}
+
+function openings(limit: number): string {
+  return `SELECT seq, CASE WHEN octet_length(key) = 64 THEN key END, CASE WHEN octet_length(sections) <= ${limit} THEN sections END
+    FROM openings WHERE seq >= ? AND seq <= ? ORDER BY seq`;
+}
+
+const MEASURE = `SELECT max(seq), coalesce(sum(bytes), 0) FROM
+  (SELECT e.seq AS seq, octet_length(e.body) + coalesce(octet_length(o.sections), 0) AS bytes
+   FROM entries e LEFT JOIN openings o ON o.seq = e.seq WHERE e.seq >= ? AND e.seq <= ? ORDER BY e.seq LIMIT ?)`;
+
+/** Whether the text of a row was within the limit. */
+function isWhole(row: EntryRow | OpeningRow): boolean {
+  return typeof row[1] === 'string' && (row.length === 4 || typeof row[2] === 'string');
+}
+
+function joined(rows: readonly EntryRow[], beside: readonly OpeningRow[]): readonly SourceRow[] {
+  let at = 0;
+  return rows.map(([seq, body, leaf, bytes]) => {
+    while ((beside[at]?.[0] ?? LAST_SEQ) < seq) at++;
+    const opening = beside[at]?.[0] === seq ? (beside[at] as OpeningRow) : undefined;
+    return {
+      seq,
+      body: text(body),
+      bytes: typeof bytes === 'number' ? bytes : 0,
+      leaf: isHash(leaf) ? leaf : undefined,
+      opening: opening === undefined ? undefined : { key: text(opening[1]), sections: text(opening[2]) },
+    };
+  });
+}
+
+function text(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined;
+}

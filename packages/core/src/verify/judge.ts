@@ -1,0 +1,140 @@
+/** Row by row: hash the body, parse it, see that it has the shape of its kind, and compare what lies beside it. */
+import { hash } from 'node:crypto';
+import type { Json } from '../call.ts';
+import { CountersignError } from '../errors.ts';
+import { canonicalize, parseCanonical } from '../ledger/canonical.ts';
+import { MAX_ENTRY_BYTES } from '../ledger/entry.ts';
+import { fromHex, leafDigest, toHex } from '../ledger/merkle.ts';
+import type { VerifyCode } from './codes.ts';
+import { type Content, type Found, type Judged, NOTHING_FOUND, UNREAD } from './judged.ts';
+import { commitsOf, type JudgedOpening, judgeOpening } from './openings.ts';
+import { readPlain } from './plain.ts';
+import { readShape } from './shapes.ts';
+import type { LedgerSource, SourceRow } from './source.ts';
+
+/** What invalid UTF-8 is read as. */
+const REPLACEMENT = '\ufffd';
+const NO_HASH = '0'.repeat(64);
+
+type Body = { readonly [key: string]: Json };
+
+export type RowSource = Pick<LedgerSource, 'bytes' | 'stores'>;
+
+/** @param rows - in order of position. Reads nothing but these rows, and bytes of them again where decoding may have hidden something. */
+export function judgeRows(rows: readonly SourceRow[], source: RowSource): readonly Judged[] {
+  const leaves = rows.map((row) => leafOf(row, source));
+  // Nothing lies beside the bodies that could differ from them.
+  if (!source.stores.leaves) return rows.map((row, i) => judgeAlone(row, leaves[i]));
+  const allFit = leaves.join('') === storedLeaves(rows);
+  return rows.map((row, i) => {
+    const leaf = leaves[i];
+    if (leaf === undefined) return unreadable(row);
+    if (allFit || leaf === fromHex(row.leaf ?? '')) return judgeBody(row, leaf);
+    // Not what was recorded: nothing is read from it.
+    return { ...stub(row), leaf };
+  });
+}
+
+function judgeAlone(row: SourceRow, leaf: string | undefined): Judged {
+  return leaf === undefined ? unreadable(row) : judgeBody({ ...row, leaf: toHex(leaf) }, leaf);
+}
+
+/** Undefined when there is nothing to hash, or two texts would have one hash. */
+function leafOf({ body, seq }: SourceRow, source: RowSource): string | undefined {
+  if (body === undefined) return undefined;
+  // Two different byte sequences read as the same text.
+  if (body.includes(REPLACEMENT) && !Buffer.from(body).equals(source.bytes(seq) ?? new Uint8Array())) return undefined;
+  return leafDigest(body);
+}
+
+/** One comparison for all: a hash in hex is decoded several times faster among many. */
+function storedLeaves(rows: readonly SourceRow[]): string {
+  let hex = '';
+  for (const row of rows) hex += row.leaf ?? NO_HASH;
+  return fromHex(hex);
+}
+
+function stub({ seq, leaf }: SourceRow): Judged {
+  return { seq, leaf: undefined, stored: leaf, fits: false, found: NOTHING_FOUND, more: 0, content: UNREAD, withheld: false };
+}
+
+function unreadable(row: SourceRow): Judged {
+  const of = (code: VerifyCode, message: string): Judged => ({ ...stub(row), found: [{ sort: 'change', code, message }] });
+  if (row.body !== undefined) return of('ENTRY_CHANGED', 'the body was changed: it is not valid UTF-8');
+  const tooLarge = `the body has ${row.bytes} bytes, ${MAX_ENTRY_BYTES} are the most`;
+  if (row.unreadable !== undefined) return of('ENTRY_UNREADABLE', row.unreadable);
+  return of('ENTRY_UNREADABLE', row.bytes > MAX_ENTRY_BYTES ? tooLarge : 'the body is not text');
+}
+
+function judgeBody(row: SourceRow, leaf: string): Judged {
+  const text = row.body as string;
+  const plain = readPlain(text);
+  if (plain !== undefined) {
+    const { found, more, withheld } = judgeOpening(row, plain.commits);
+    const content: Content = { is: 'told', entry: plain.entry, shown: undefined };
+    return { seq: row.seq, leaf, stored: row.leaf, fits: true, found, more, content, withheld };
+  }
+  const body = parseBody(text);
+  if ('code' in body) return { ...stub(row), leaf, fits: true, found: [body] };
+  return { ...judgeShape(row, body.value), seq: row.seq, leaf, stored: row.leaf, fits: true };
+}
+
+type Shaped = Pick<Judged, 'found' | 'more' | 'content' | 'withheld'>;
+
+function judgeShape(row: SourceRow, body: Body): Shaped {
+  const shape = readShape(body);
+  switch (shape.kind) {
+    case 'malformed':
+      return flawed('ENTRY_SHAPE', `the entry does not have the shape of its kind: ${shape.why}`);
+    case 'version':
+      return flawed('ENTRY_VERSION', `the entry has version ${shape.version}, which this verifier does not know`);
+    case 'unchecked': {
+      const { at, writer, name } = shape;
+      const notice = noticed('UNKNOWN_KIND', `entries of kind ${name} are not checked by this version`);
+      return withOpening([notice], judgeOpening(row, commitsOf(body)), { is: 'other', at, writer });
+    }
+    case 'forget':
+    case 'known': {
+      const { unknownFields } = shape;
+      const notices = unknownFields === undefined ? [] : [noticed('UNKNOWN_FIELD', `not checked by this version: ${unknownFields}`)];
+      const opening = judgeOpening(row, commitsOf(body));
+      if (shape.kind === 'forget') return withOpening(notices, opening, { is: 'forget', entry: shape.entry });
+      const { entry } = shape;
+      const takesPart = entry.kind === 'decision' && (entry.effect === 'require_approval' || entry.approval !== undefined);
+      const shown = takesPart ? digestOf(opening.sections['args']) : undefined;
+      return withOpening(notices, opening, { is: 'told', entry, shown });
+    }
+  }
+}
+
+function withOpening(notices: readonly Found[], { found, more, withheld }: JudgedOpening, content: Content): Shaped {
+  return { found: [...notices, ...found], more, content, withheld };
+}
+
+function flawed(code: VerifyCode, message: string): Shaped {
+  return { found: [problem(code, message)], more: 0, content: UNREAD, withheld: false };
+}
+
+function problem(code: VerifyCode, message: string): Found {
+  return { sort: 'problem', code, message };
+}
+
+function noticed(code: VerifyCode, message: string): Found {
+  return { sort: 'notice', code, message };
+}
+
+function parseBody(text: string): { readonly value: Body } | Found {
+  try {
+    const value = parseCanonical(text);
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { value: value as Body };
+    return problem('ENTRY_SHAPE', 'the body is not an object');
+  } catch (error) {
+    if (!CountersignError.is(error)) throw error;
+    return problem('ENTRY_NOT_CANONICAL', `the body is not canonical: ${error.message}`);
+  }
+}
+
+/** A hash: the arguments of asks that nobody answers would fill the memory. */
+function digestOf(args: Json | undefined): string | undefined {
+  return args === undefined ? undefined : hash('sha256', canonicalize(args));
+}

@@ -1,0 +1,121 @@
+/** The short way must never accept what the long way does not, nor understand it differently. */
+import { beforeAll, describe, expect, it } from 'vitest';
+import type { Json } from '../../src/index.ts';
+import { parseCanonical } from '../../src/ledger/canonical.ts';
+import { commitsOf } from '../../src/verify/openings.ts';
+import { readPlain } from '../../src/verify/plain.ts';
+import { readShape } from '../../src/verify/shapes.ts';
+import { entriesOf } from './forge.ts';
+import { writeScenario } from './scenario.ts';
+
+let texts: readonly string[];
+beforeAll(async () => {
+  texts = entriesOf((await writeScenario()).path).map((entry) => JSON.stringify(entry));
+});
+
+/** What the short way says about a text it accepts, checked against the long way. @returns whether it accepted. */
+function compared(text: string): boolean {
+  const plain = readPlain(text);
+  if (plain === undefined) return false;
+  const value = parseCanonical(text) as { readonly [key: string]: Json };
+  expect(readShape(value)).toMatchObject({ kind: 'known', unknownFields: undefined });
+  expect(value).toMatchObject(JSON.parse(JSON.stringify(plain.entry)) as object);
+  expect(value['kind'] === 'decision' ? value['approval'] : undefined).toBeUndefined();
+  expect(value['budgets']).toEqual(plain.entry.kind === 'decision' ? plain.entry.budgets : undefined);
+  expect(Object.fromEntries(plain.commits)).toEqual(Object.fromEntries(commitsOf(value)));
+  return true;
+}
+
+const text = (more: { readonly [key: string]: unknown }, base: number): string => {
+  const entry: { readonly [key: string]: unknown } = { ...(JSON.parse(texts[base] as string) as object), ...more };
+  return JSON.stringify(Object.fromEntries(Object.entries(entry).toSorted(([a], [b]) => (a < b ? -1 : 1))));
+};
+const at = (test: RegExp): number => texts.findIndex((each) => test.test(each));
+const decision = (): number => at(/"budgets".*"effect":"allow".*"would":"allow"/);
+const outcome = (): number => at(/"kind":"outcome"/);
+
+describe('the short way of reading an entry', () => {
+  it('takes ordinary decisions and outcomes, and no other kind', () => {
+    for (const each of texts) {
+      const { kind, approval } = JSON.parse(each) as { readonly kind: string; readonly approval?: unknown };
+      expect(compared(each), each).toBe(kind === 'outcome' || (kind === 'decision' && approval === undefined));
+    }
+  });
+
+  it('takes every optional field', () => {
+    const charge = { cost: 0, id: 'a', key: 'b', left: -5, limit: 7, per: 'principal', window_ms: 60_000 };
+    const { window_ms: _window, ...forLife } = charge;
+    const all = {
+      args_commit: 'a'.repeat(64),
+      reason_commit: 'b'.repeat(64),
+      attempt: 2,
+      labels: ['x', 'y\u00e9'],
+      principal: '\u{1f600}',
+      redacted: ['iban'],
+      rule: 'r',
+      tool: { name: 'n', schema: 's', server: 't' },
+      policy: { hash: 'c'.repeat(64), id: 'p', version: '' },
+      budgets: [charge, forLife, charge],
+    };
+    expect(compared(text(all, decision()))).toBe(true);
+    expect(compared(text({ error_commit: 'd'.repeat(64), error_type: '', labels: ['x'] }, outcome()))).toBe(true);
+    for (const cpu of [0, 7, 12.5, 0.001]) {
+      const resources = { cpu_ms: cpu, rss_bytes: 1, samples: 1, scope: 'tree' };
+      expect(compared(text({ resources }, outcome()))).toBe(true);
+    }
+  });
+
+  it.each<[string, (base: string) => string]>([
+    ['a space', (base) => base.replace(':', ': ')],
+    ['a trailing newline', (base) => `${base}\n`],
+    ['an escape', (base) => base.replace('"writer":"', '"writer":"\\u0061')],
+    ['an unneeded escape in a name', (base) => base.replace('"session":"', '"session":"\\u0061')],
+    ['a control character', (base) => base.replace('"session":"', '"session":"\u0001')],
+    ['an empty name', (base) => base.replace(/"session":"[^"]*"/, '"session":""')],
+    ['a leading zero', (base) => base.replace('"at":', '"at":0')],
+    ['a fraction', (base) => base.replace(/"at":(\d+)/, '"at":$1.0')],
+    ['an exponent', (base) => base.replace(/"at":(\d+)/, '"at":1e3')],
+    ['a negative time', (base) => base.replace('"at":', '"at":-')],
+    ['a time beyond 2^53', (base) => base.replace(/"at":(\d+)/, '"at":9007199254740993')],
+    ['a key twice', (base) => base.replace(/("session":"[^"]*",)/, '$1$1')],
+    ['a field nobody knows', (base) => base.replace('"kind"', '"kin":1,"kind"')],
+    ['an upper-case id', (base) => base.replace(/"id":"([0-9a-f]{32})"/, (_all, id: string) => `"id":"${'A'.repeat(id.length)}"`)],
+    ['another version', (base) => base.replace('"v":1', '"v":2')],
+    ['another kind', (base) => base.replace(/"kind":"[a-z]+"/, '"kind":"note"')],
+    ['text behind it', (base) => `${base}{}`],
+    ['a long body', (base) => base.replace('"session":"', `"session":"${'x'.repeat(9000)}`)],
+  ])('leaves %s to the long way', (_name, change) => {
+    for (const base of [decision(), outcome()]) {
+      const changed = change(texts[base] as string);
+      expect(changed).not.toBe(texts[base]);
+      expect(readPlain(changed)).toBeUndefined();
+    }
+  });
+
+  it.each(['1.50', '01', '1.0', '0.10', '1e3', '12345678901234567890123', '0.1000000000000000055', '-1'])(
+    'leaves a figure written as %s to the long way',
+    (figure) => {
+      const base = text({ resources: { cpu_ms: 42.25, samples: 1, scope: 'process' } }, outcome());
+      expect(readPlain(base)).toBeDefined();
+      expect(readPlain(base.replace('42.25', figure))).toBeUndefined();
+    },
+  );
+
+  it('agrees with the long way on every text that differs in one character', () => {
+    let accepted = 0;
+    for (const base of [decision(), outcome()]) {
+      const whole = texts[base] as string;
+      for (let i = 0; i < whole.length; i++)
+        for (const char of ['', '0', '1', '-', '.', 'a', 'Z', '"', '\\', ',', ']', '}', '\u00e9'])
+          if (compared(whole.slice(0, i) + char + whole.slice(i + 1))) accepted++;
+    }
+    expect(accepted).toBeGreaterThan(1000);
+  });
+
+  it('reads long lists of names and gives up on them quickly', () => {
+    const names = Array.from({ length: 1500 }, () => 'a');
+    const long = text({ labels: names }, decision());
+    expect(compared(long)).toBe(true);
+    expect(readPlain(`${long.slice(0, -2)}x"}`)).toBeUndefined();
+  });
+});
