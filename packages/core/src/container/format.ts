@@ -25,6 +25,8 @@ const SUDOAGENT_COLUMNS = ['entry_json', 'entry_hash', 'prev_entry_hash'];
 /** A text tells by these what it is, even when a line of it was changed or cut; in a string they would be escaped. */
 const SUDOAGENT_MARKS = ['"schema_version":"2.0"', '"ledger_version":"2.0"', '"prev_entry_hash":', '"entry_hash":', '"event":"'];
 const ENOUGH_MARKS = 3;
+/** How its lines begin: enough for one that was cut off. */
+const SUDOAGENT_LINE = /^\{"action":"(?:[^"\\]|\\.){0,1000}","agent_id":"/;
 /** How our own lines begin: an export, or the first member of an entry. */
 const OWN_LINE = /^\{"(?:countersign|index|agent|at)":/;
 const LINES_SNIFFED = 20;
@@ -46,7 +48,7 @@ function textFormat(start: string): ContainerFormat {
   for (const line of start.split('\n', LINES_SNIFFED)) {
     if (OWN_LINE.test(line)) return 'jsonl';
     const marks = SUDOAGENT_MARKS.filter((mark) => line.includes(mark));
-    if (marks.length >= ENOUGH_MARKS) return 'sudoagent-jsonl';
+    if (marks.length >= ENOUGH_MARKS || SUDOAGENT_LINE.test(line)) return 'sudoagent-jsonl';
   }
   return 'jsonl';
 }

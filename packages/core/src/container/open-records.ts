@@ -1,7 +1,7 @@
 /** One way into the entries of a ledger, whatever container it lies in. */
-import { CountersignError } from '../errors.ts';
 import { readJsonlRecords } from '../jsonl/records.ts';
 import { readSqliteRecords } from '../sqlite/records.ts';
+import { readSudoRecords } from '../sudoagent/records.ts';
 import { containerFormat } from './format.ts';
 import type { RecordReader } from './records.ts';
 
@@ -19,6 +19,6 @@ export function openRecords(path: string): RecordReader {
       return readJsonlRecords(path);
     case 'sudoagent-sqlite':
     case 'sudoagent-jsonl':
-      throw new CountersignError('LEDGER_UNREADABLE', `cannot read the entries of a ${container} ledger yet: use its SQLite original`);
+      return readSudoRecords(path, container);
   }
 }

@@ -51,6 +51,9 @@ class Lines implements SudoSource {
   }
 
   *chunks(): Generator<readonly SudoRow[]> {
+    this.done = 0;
+    this.held = 0;
+    this.skipped = 0;
     while (this.read()) {
       const rows = this.takeLines();
       if (rows.length > 0) yield rows;

@@ -60,6 +60,7 @@ class Rows implements SudoSource {
   *chunks(): Generator<readonly SudoRow[]> {
     const measure = this.database.prepare<[bigint, number], [bigint | null, number]>(MEASURE).raw().safeIntegers();
     const read = this.database.prepare<[bigint, bigint], RawRow>(READ).raw().safeIntegers();
+    this.done = 0;
     let count = CHUNK_ROWS;
     let next = FIRST_ID;
     let expected: bigint | undefined;

@@ -31,7 +31,7 @@ export interface SudoSource {
   readonly total: number;
   /** How far reading has come. */
   readonly done: number;
-  /** In order, with a bound on the text held at once. Once. */
+  /** In order, with a bound on the text held at once. One iteration at a time. */
   chunks(): Iterable<readonly SudoRow[]>;
   close(): void;
 }

@@ -17,8 +17,7 @@ import { Chain } from './chain.ts';
 import { type ExpectedEnd, endOf, expectedEnd } from './end.ts';
 import { SudoHistory } from './history.ts';
 import { readSudoKeys } from './keys.ts';
-import { openLines } from './lines.ts';
-import { openRows } from './rows.ts';
+import { openSudoSource } from './open.ts';
 import { Signatures } from './signatures.ts';
 import type { SudoContainer, SudoSource } from './source.ts';
 
@@ -39,7 +38,7 @@ export async function verifySudoLedger(path: string, container: SudoContainer, o
   const expected = expectedEnd(options.expectSize, options.expectHead);
   let source: SudoSource | undefined;
   try {
-    source = container === 'sudoagent-jsonl' ? openLines(path) : openRows(path);
+    source = openSudoSource(path, container);
     return await verifySource(source, new Signatures(keys), expected, options);
   } catch (error) {
     if (isDatabaseError(error)) return unreadable('LEDGER_UNREADABLE', `the database is damaged (${error.code})`);

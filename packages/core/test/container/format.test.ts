@@ -1,9 +1,11 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { copyFileSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import Sqlite from 'better-sqlite3';
 import { describe, expect, it } from 'vitest';
 import { containerFormat } from '../../src/container/format.ts';
 import { openLedger, tempDirectory } from '../fixtures/ledger.ts';
+import { canonical, chained, decision, SCHEMA, writeLines, writeSqlite } from '../sudoagent/writer.ts';
 import { hasVectors, vectorPath } from '../vectors.ts';
 
 function file(content: string | Uint8Array): string {
@@ -33,6 +35,38 @@ describe('containerFormat', () => {
     ['a database header and nothing else', 'SQLite format 3\0', 'sqlite'],
   ])('takes %s for what its reader can explain', (_what, content, format) => {
     expect(containerFormat(file(content))).toBe(format);
+  });
+
+  it('knows a ledger of the predecessor by any of its first lines, and one that has only been begun', () => {
+    const [whole] = chained([decision()]).map((entry) => canonical(entry));
+    for (const text of [`${whole}\n`, `garbage\n\n${whole}\n`, `${whole?.slice(0, 200)}`, `\ufeff${whole}\r\n`, ` ${whole}`])
+      expect(containerFormat(file(text))).toBe('sudoagent-jsonl');
+    expect(containerFormat(writeLines(''))).toBe('sudoagent-jsonl');
+    const mirror = writeLines('');
+    writeFileSync(`${mirror}.checkpoint`, 'log\n0\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n');
+    expect(containerFormat(mirror)).toBe('jsonl');
+  });
+
+  it('knows an entry of ours whose clear text looks like one of theirs', () => {
+    const [whole = ''] = chained([decision()]).map((entry) => canonical(entry));
+    expect(containerFormat(file(`{"agent":"a","args":${whole},"v":1}\n`))).toBe('jsonl');
+    expect(containerFormat(file(`{"at":1,"text":${JSON.stringify(whole)},"v":1}\n`))).toBe('jsonl');
+    expect(containerFormat(file(`{"countersign":"export","version":1}\n${whole}\n`))).toBe('jsonl');
+  });
+
+  it('knows a database of the predecessor whose schema has not left the WAL', () => {
+    const path = writeSqlite([]);
+    const database = new Sqlite(join(tempDirectory(), 'live.sqlite'));
+    database.pragma('journal_mode = WAL');
+    database.exec(SCHEMA);
+    // A copy, as after a crash: closing would move the pages.
+    const crashed = join(tempDirectory(), 'crashed.sqlite');
+    copyFileSync(database.name, crashed);
+    copyFileSync(`${database.name}-wal`, `${crashed}-wal`);
+    database.close();
+    expect(containerFormat(crashed)).toBe('sudoagent-sqlite');
+    expect(containerFormat(path)).toBe('sudoagent-sqlite');
+    expect(readdirSync(dirname(crashed)).toSorted()).toEqual(['crashed.sqlite', 'crashed.sqlite-wal']);
   });
 
   it('refuses what is not there, a folder and a pipe, and waits for nobody', () => {
