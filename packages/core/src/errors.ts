@@ -25,6 +25,8 @@ export const ERROR_CODES = {
   LEDGER_QUEUE_FULL: 'Too many calls wait for the ledger.',
   AUDIT_LOG_FAILED: 'The operational audit log could not be written or scrubbed. The ledger is not concerned.',
   LEDGER_CLOSED: 'The store was closed.',
+  MIRROR_FAILED: 'The mirror of the ledger could not be written. Calls go on; it is tried again.',
+  MIRROR_DIVERGED: 'The mirror holds something else than the ledger. Nothing is written to it. Verify both, then move the mirror away.',
   KEY_NOT_FOUND: 'A key file is not there. Run `countersign keygen`, or set `sign: none`.',
   KEY_INVALID: 'A key file or verifier line does not parse, or has the wrong type or passphrase.',
   KEY_MISMATCH: 'The key is not the one that signed this ledger.',

@@ -13,6 +13,7 @@ import type {
   Opening,
   OutcomeBody,
   PolicyBody,
+  RecoveryBody,
   SessionBody,
 } from './ledger/entry.ts';
 import type { SessionFacts } from './policy/policy.ts';
@@ -121,7 +122,7 @@ export interface OutcomeUnit {
 /** Appends an entry that changes no other state than the session's, if it is one. */
 export interface RecordUnit {
   readonly kind: 'record';
-  readonly body: PolicyBody | NoteBody | SessionBody;
+  readonly body: PolicyBody | NoteBody | SessionBody | RecoveryBody;
   /** Append only if no entry was recorded under this name before (`policy:<hash>`). */
   readonly once?: string;
 }

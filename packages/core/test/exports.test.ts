@@ -14,7 +14,7 @@ it.each([
   [
     '@countersign/core/sqlite',
     sqlite,
-    'EXPORT_VERSION KnownHeads SEARCH_SECTIONS SqliteStore VERIFY_CODES checkDurability exitCodeOf exportHeader factsOf guardFromConfig openGuard openRecords openStore readLedger recordLine selection stateDirectory storeFromConfig textSearch verifyLedger',
+    'EXPORT_VERSION KnownHeads SEARCH_SECTIONS SqliteStore VERIFY_CODES checkDurability exitCodeOf exportHeader factsOf guardFromConfig mirrorStatus openGuard openRecords openStore readLedger recordLine selection stateDirectory storeFromConfig textSearch verifyLedger',
   ],
   ['@countersign/core/testing', testing, 'fixedClock memoryStore'],
 ])('%s exports exactly this', (_name, module, names) => {

@@ -3,7 +3,7 @@ import { accessSync, constants, existsSync, mkdirSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os';
 import { dirname } from 'node:path';
 import { type Config, readSigner, verifyCheckpoint } from '@countersign/core';
-import { checkDurability, readLedger, stateDirectory } from '@countersign/core/sqlite';
+import { checkDurability, mirrorStatus, readLedger, stateDirectory } from '@countersign/core/sqlite';
 import { hostMonitor } from '@countersign/monitor';
 import type { Invocation } from '../command.ts';
 import { configOf } from '../configuration.ts';
@@ -46,6 +46,7 @@ export async function runChecks(asked: Asked): Promise<readonly Finding[]> {
       await check('key', () => keyFile(ledger)),
       await check('ledger', () => ledgerFile(ledger)),
       await check('filesystem', () => ledgerFileSystem(ledger)),
+      ...(ledger.mirror === undefined ? [] : [await check('mirror', () => mirrorFile(ledger.path, ledger.mirror as string))]),
       ...(ledger.anchors.length > 0 ? [anchors()] : []),
     );
   }
@@ -140,6 +141,21 @@ function ledgerFile({ path, key, origin }: Config['ledger']): Verdict {
   } finally {
     reader.close();
   }
+}
+
+async function mirrorFile(ledger: string, mirror: string): Promise<Verdict> {
+  if (!existsSync(ledger)) return { status: 'ok', message: `${mirror} will follow the ledger once there is one` };
+  const status = await mirrorStatus(ledger, mirror);
+  const next = 'it catches up while a guard runs; if it does not, see what the guard warned of';
+  if (status === undefined) return { status: 'warn', message: `there is no mirror at ${mirror} yet`, next };
+  const { entries, mirrored, covered, tornBytes } = status;
+  const torn = tornBytes > 0 ? `, and ${tornBytes} bytes of a half written line` : '';
+  const all = `${mirror} has all ${entries} entries of the ledger`;
+  if (covered === entries && tornBytes === 0) return { status: 'ok', message: all };
+  // With interval signing the newest entries wait for a signature.
+  if (mirrored === entries && tornBytes === 0) return { status: 'ok', message: `${all}; its checkpoint covers ${covered}` };
+  const lag = `${mirror} has ${mirrored} of ${entries} entries (its checkpoint covers ${covered})${torn}`;
+  return { status: 'warn', message: lag, next };
 }
 
 function timeOf(text: string): number {

@@ -1,4 +1,4 @@
-import { chmodSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
@@ -44,6 +44,47 @@ describe('doctor', () => {
     expect(ran.stdout).toContain('the newest checkpoint is signed by the configured key');
     expect(ran.stdout.endsWith('\nReady.\n')).toBe(true);
     expect(ran.stdout).not.toContain('\u001b');
+  });
+
+  describe('a mirror', () => {
+    const MIRROR = '.countersign/ledger.jsonl';
+    const mirrored = async (): Promise<string> => {
+      const cwd = await project('', (text) => text.replace(/^ledger:.*$/m, (line) => `${line}\n  mirror: ${MIRROR}`));
+      await calls(cwd, [{ tool: 'read_file' }]);
+      return cwd;
+    };
+    const finding = async (cwd: string): Promise<{ code: number; check: unknown }> => {
+      const ran = await run(['doctor', '--json'], { cwd });
+      return { code: ran.code, check: checks(ran).get('mirror') };
+    };
+
+    it('that has everything', async () => {
+      const cwd = await mirrored();
+      expect(await finding(cwd)).toMatchObject({ code: 0, check: { status: 'ok', message: expect.stringMatching(/has all \d+ entries/) } });
+      expect((await run(['verify', MIRROR, '--public-key', `${KEY}.pub`], { cwd })).code).toBe(0);
+    });
+
+    it('that lags, is torn, or is missing', async () => {
+      const cwd = await mirrored();
+      const file = join(cwd, MIRROR);
+      const lines = readFileSync(file, 'utf8').split('\n');
+      rmSync(`${file}.checkpoint`);
+      writeFileSync(file, `${lines.slice(0, 2).join('\n')}\n{"at":`);
+      const check = { status: 'warn', message: expect.stringMatching(/has 2 of \d+ entries .*6 bytes of a half written line/) };
+      expect(await finding(cwd)).toMatchObject({ code: 0, check });
+      rmSync(file);
+      expect(await finding(cwd)).toMatchObject({ code: 0, check: { status: 'warn', message: expect.stringContaining('no mirror') } });
+    });
+
+    it('that is another', async () => {
+      const cwd = await mirrored();
+      writeFileSync(join(cwd, MIRROR), 'hello\n');
+      expect(await finding(cwd)).toMatchObject({ code: 1, check: { status: 'fail', message: expect.stringContaining('MIRROR_DIVERGED') } });
+      rmSync(join(cwd, MIRROR));
+      expect(await finding(cwd)).toMatchObject({ code: 1, check: { status: 'fail', message: expect.stringContaining('MIRROR_DIVERGED') } });
+      mkdirSync(join(cwd, MIRROR));
+      expect(await finding(cwd)).toMatchObject({ code: 1, check: { status: 'fail', message: expect.stringContaining('MIRROR_FAILED') } });
+    });
   });
 
   it('warns of audit mode', async () => {

@@ -35,6 +35,8 @@ export interface LedgerConfig {
   readonly writer: WriterChoice;
   readonly anchors: readonly { readonly file: string }[];
   readonly auditLog?: FileAuditOptions;
+  /** A file that follows the ledger as JSON lines. */
+  readonly mirror?: string;
 }
 
 /** The environment: `process.env`, or what a test makes of it. */

@@ -206,6 +206,7 @@ function workOutLedger(document: ConfigDocument, overrides: Overrides, agent: st
     sign = 'commit',
     writer = 'inline',
     anchors = [],
+    mirror,
     origin = `countersign.local/${agent}`,
   } = document.ledger ?? {};
   if (!ORIGIN_SHAPE.test(origin)) throw new CountersignError('CONFIG_INVALID', 'ledger.origin: an origin has no spaces and no plus');
@@ -217,6 +218,7 @@ function workOutLedger(document: ConfigDocument, overrides: Overrides, agent: st
     sign,
     writer,
     anchors: anchors.map((anchor) => ({ file: place(anchor.file) })),
+    ...(mirror !== undefined && { mirror: place(mirror) }),
     ...(document.ledger?.audit_log !== undefined && { auditLog: auditLogOptions(document.ledger.audit_log, place) }),
   };
 }

@@ -33,6 +33,7 @@ export interface ConfigDocument {
         readonly writer?: (typeof WRITERS)[number] | undefined;
         readonly anchors?: readonly { readonly file: string }[] | undefined;
         readonly audit_log?: AuditLogDocument | undefined;
+        readonly mirror?: string | undefined;
       }
     | undefined;
   readonly scope?: ScopeDocument | undefined;
@@ -191,6 +192,7 @@ export const configSchema: z.ZodType<ConfigDocument> = z.strictObject({
         })
         .optional()
         .describe('JSON lines for grep and log shippers; not evidence'),
+      mirror: text.optional().describe('a file that follows the ledger as JSON lines; its checkpoint lies beside it'),
     })
     .optional(),
   scope: scope.optional(),

@@ -157,10 +157,13 @@ export interface KeyBody {
 
 export interface RecoveryBody {
   readonly kind: 'recovery';
-  readonly event: 'open-decisions' | 'reopened';
+  readonly event: 'open-decisions' | 'reopened' | 'mirror-tail-cut';
   /** The writer whose decisions were left open. */
   readonly of_writer?: string;
   readonly open?: readonly EntryRef[];
+  /** Of `mirror-tail-cut`: whole lines the mirror kept, and bytes of a half written one that were cut off. */
+  readonly kept_entries?: number;
+  readonly cut_bytes?: number;
   readonly reason_code?: string;
 }
 

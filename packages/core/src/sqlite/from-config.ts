@@ -21,11 +21,19 @@ export function storeFromConfig(
   config: Config,
   options: { readonly passphrase?: string } & Pick<SqliteStoreOptions, 'create' | 'stateDirectory' | 'queue'> = {},
 ): SqliteStore {
-  const { path, key, origin, sign, writer } = config.ledger;
+  const { path, key, origin, sign, mirror, writer } = config.ledger;
   if (sign === 'interval') throw new CountersignError('OPTIONS_INVALID', 'ledger.sign: interval is not supported yet: use commit or none');
   const { passphrase = passphraseFromEnvironment(), ...storeOptions } = options;
   const signer = sign === 'none' || key === undefined ? 'none' : readSigner(key, origin, passphrase);
-  return openStore({ ...storeOptions, path, origin, signer, writer, files: [key, passphraseFile()].flatMap((file) => file ?? []) });
+  return openStore({
+    ...storeOptions,
+    ...(mirror !== undefined && { mirror: { path: mirror } }),
+    path,
+    origin,
+    signer,
+    writer,
+    files: [key, passphraseFile()].flatMap((file) => file ?? []),
+  });
 }
 
 const MAX_PASSPHRASE_FILE_BYTES = 65_536;

@@ -6,6 +6,8 @@ export type { LedgerRecord, RecordReader } from '../container/records.ts';
 export { type Criteria, selection } from '../container/selection.ts';
 export { SEARCH_SECTIONS, type SearchSection, type TextHit, textSearch } from '../container/text-search.ts';
 export { EXPORT_VERSION, exportHeader, recordLine } from '../export/ndjson.ts';
+export type { MirrorOptions } from '../jsonl/mirror.ts';
+export { type MirrorStatus, mirrorStatus } from '../jsonl/mirror-status.ts';
 export type { WriterChoice } from '../store.ts';
 export { VERIFY_CODES, type VerifyCode } from '../verify/codes.ts';
 export {

@@ -88,7 +88,7 @@ function reading<T>(path: string, read: () => T): T {
 }
 
 /** A view in place of a table could run for ever, or give other types than ours. */
-function checkTables(database: Database): void {
+export function checkTables(database: Database): void {
   const found = new Map(database.prepare<[], [string, string]>(`SELECT name, sql FROM sqlite_schema WHERE type = 'table'`).raw().all());
   const differs = expectedSchema().find(({ type, name, sql }) => type === 'table' && found.get(name) !== sql);
   if (differs !== undefined) {

@@ -6,7 +6,10 @@ import type { EntryRef } from '../call.ts';
 import { CountersignError } from '../errors.ts';
 import { type BatchOutcome, type BatchWriter, DEADLINE_MS, GroupCommit, type GroupCommitOptions } from '../group-commit.ts';
 import type { Clock, Signer } from '../interfaces.ts';
+import { Mirror, type MirrorOptions } from '../jsonl/mirror.ts';
+import { mirrorFiles } from '../jsonl/mirror-file.ts';
 import { newId } from '../ledger/body.ts';
+import type { RecoveryBody } from '../ledger/entry.ts';
 import type { SessionFacts } from '../policy/policy.ts';
 import {
   type ApprovalRow,
@@ -38,6 +41,8 @@ export interface SqliteStoreOptions {
   readonly files?: readonly string[];
   /** Where last known heads are kept; see `KnownHeads`. */
   readonly stateDirectory?: string;
+  /** A file that follows the ledger as JSON lines; see docs/formats/jsonl.md. Calls never wait for it. */
+  readonly mirror?: MirrorOptions;
   readonly clock?: Clock;
   readonly queue?: GroupCommitOptions;
   /**
@@ -71,6 +76,7 @@ export class SqliteStore implements Store, BatchWriter {
   readonly files: readonly string[];
   private readonly ledger: ChosenWriter;
   private readonly queue: GroupCommit;
+  private readonly mirror: Mirror | undefined;
   private readonly waiters = new Map<string, Set<() => void>>();
   private poll: NodeJS.Timeout | undefined;
   private heartbeat: NodeJS.Timeout | undefined;
@@ -80,7 +86,11 @@ export class SqliteStore implements Store, BatchWriter {
   constructor(options: SqliteStoreOptions) {
     const { origin, clock = { nowMs: Date.now }, create = true } = options;
     const path = resolve(options.path);
-    this.files = [path, `${path}-wal`, `${path}-shm`, `${path}-journal`, ...(options.files ?? []).map((file) => resolve(file))];
+    const own = [path, `${path}-wal`, `${path}-shm`, `${path}-journal`, ...(options.files ?? []).map((file) => resolve(file))];
+    const mirror = options.mirror === undefined ? [] : mirrorFiles(resolve(options.mirror.path));
+    if (mirror.some((file) => own.includes(file)))
+      throw new CountersignError('OPTIONS_INVALID', 'mirror: it must be a file of its own, neither the ledger nor the key');
+    this.files = [...own, ...mirror];
     const signer = options.signer === 'none' ? undefined : options.signer;
     const { stateDirectory, writer: choice = 'inline' } = options;
     const heads = new KnownHeads(path, stateDirectory);
@@ -98,6 +108,8 @@ export class SqliteStore implements Store, BatchWriter {
       deadlineMs,
     });
     this.queue = new GroupCommit(this, options.queue);
+    const record = (body: RecoveryBody): Promise<Committed> => this.commit({ kind: 'record', body });
+    this.mirror = options.mirror && new Mirror(options.mirror, { ledger: path, record });
     this.heartbeat = setInterval(() => this.beat(), HEARTBEAT_MS);
     this.heartbeat.unref();
   }
@@ -199,7 +211,10 @@ export class SqliteStore implements Store, BatchWriter {
   }
 
   async close(): Promise<void> {
+    await this.mirror?.settle();
     await this.queue.close();
+    // Before the connection that writes: the last one to be closed must be able to tidy up.
+    await this.mirror?.close();
     this.closed = true;
     // Who still waits for an answer finds the store closed, and is refused.
     for (const id of [...this.waiters.keys()]) this.wake(id);
@@ -243,6 +258,7 @@ export class SqliteStore implements Store, BatchWriter {
     if (outcome === 'busy') return outcome;
     for (const result of outcome) if (result.kind === 'answered') this.wake(result.approval.id);
     for (const unit of units) if (unit.kind === 'lapse') this.wake(unit.approval);
+    this.mirror?.follow();
     return outcome;
   }
 

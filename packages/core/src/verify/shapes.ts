@@ -136,9 +136,11 @@ const SHAPES = new Map<string, z.ZodType>(
     recovery: z.strictObject({
       ...stamp,
       kind: z.literal('recovery'),
-      event: z.enum(['open-decisions', 'reopened']),
+      event: z.enum(['open-decisions', 'reopened', 'mirror-tail-cut']),
       of_writer: id.optional(),
       open: z.array(ref).optional(),
+      kept_entries: count.optional(),
+      cut_bytes: count.optional(),
       reason_code: text.optional(),
     }),
     forget: z.strictObject({ ...stamp, kind: z.literal('forget'), entries: z.array(ref), reason_code: text.optional() }),
