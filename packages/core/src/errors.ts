@@ -13,6 +13,7 @@ export const ERROR_CODES = {
   ENTRY_TOO_LARGE: 'A ledger entry would exceed the limit. Shorten what goes into it.',
   ENTRY_INVALID: 'A ledger entry does not have the shape of its kind.',
   ENTRY_NOT_FOUND: 'No entry of the ledger has that number, call or leaf hash.',
+  ENTRY_AMBIGUOUS: 'More than one entry of the ledger has that request id or hash; the message names them.',
   LEDGER_NOT_FOUND: 'There is no ledger at that path.',
   LEDGER_UNREADABLE: 'The ledger file cannot be opened or is not a Countersign ledger.',
   LEDGER_VERSION: 'The ledger was written by another format version. Use a newer Countersign, or open an older ledger once for writing.',

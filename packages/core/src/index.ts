@@ -82,3 +82,12 @@ export { rulePolicy } from './policy/rules.ts';
 export { createRedactor, type RedactionOptions, type Redactor } from './redact/redact.ts';
 export { type CallScope, currentCall } from './scope.ts';
 export type { ApprovalRow, ApprovalState, Charge, Checkpoint, Committed, Store, Unit } from './store.ts';
+export {
+  type CheckSudoReceiptOptions,
+  checkSudoReceipt,
+  isSudoReceipt,
+  MAX_SUDO_RECEIPT_BYTES,
+  type SudoReceiptEntry,
+  type SudoReceiptFinding,
+  type SudoReceiptReport,
+} from './sudoagent/receipt-check.ts';

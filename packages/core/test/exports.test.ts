@@ -9,12 +9,12 @@ it.each([
   [
     '@countersign/core',
     core,
-    'CallRefusedError CountersignError DEFAULT_APPROVAL_TTL_MS DEFAULT_CONFIG_NAME ENTRY_KINDS ERROR_CODES MAX_APPROVAL_TTL_MS REASON_CODES allowAll approvalStatement budgetFrom canonicalize clip composePolicies configJsonSchema createGuard createRedactor currentCall definePolicy denyAll didYouMean escapeForTerminal escapeJson escapeLines fileAuditSink generateKey loadConfig microUnits nearest openTelemetryAuditSink parseConfig parseNote parseTrustedKeys parseVerifierKey policyHash readSigner refusalText rulePolicy scrubAuditLog signerFromPem statementOf terminalChannel verifyCheckpoint writeKeyFile',
+    'CallRefusedError CountersignError DEFAULT_APPROVAL_TTL_MS DEFAULT_CONFIG_NAME ENTRY_KINDS ERROR_CODES MAX_APPROVAL_TTL_MS MAX_SUDO_RECEIPT_BYTES REASON_CODES allowAll approvalStatement budgetFrom canonicalize checkSudoReceipt clip composePolicies configJsonSchema createGuard createRedactor currentCall definePolicy denyAll didYouMean escapeForTerminal escapeJson escapeLines fileAuditSink generateKey isSudoReceipt loadConfig microUnits nearest openTelemetryAuditSink parseConfig parseNote parseTrustedKeys parseVerifierKey policyHash readSigner refusalText rulePolicy scrubAuditLog signerFromPem statementOf terminalChannel verifyCheckpoint writeKeyFile',
   ],
   [
     '@countersign/core/sqlite',
     sqlite,
-    'EXPORT_VERSION KnownHeads SEARCH_SECTIONS SqliteStore VERIFY_CODES checkDurability exitCodeOf exportHeader factsOf guardFromConfig mirrorStatus openGuard openRecords openStore readLedger recordLine selection stateDirectory storeFromConfig textSearch verifyLedger',
+    'EXPORT_VERSION KnownHeads SEARCH_SECTIONS SqliteStore VERIFY_CODES checkDurability exitCodeOf exportHeader factsOf guardFromConfig makeSudoReceipt mirrorStatus openGuard openRecords openStore readLedger recordLine selection stateDirectory storeFromConfig textSearch verifyLedger',
   ],
   ['@countersign/core/testing', testing, 'fixedClock memoryStore'],
 ])('%s exports exactly this', (_name, module, names) => {

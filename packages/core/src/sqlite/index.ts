@@ -9,6 +9,7 @@ export { EXPORT_VERSION, exportHeader, recordLine } from '../export/ndjson.ts';
 export type { MirrorOptions } from '../jsonl/mirror.ts';
 export { type MirrorStatus, mirrorStatus } from '../jsonl/mirror-status.ts';
 export type { WriterChoice } from '../store.ts';
+export { type MadeSudoReceipt, makeSudoReceipt, type SudoReceiptTarget } from '../sudoagent/receipt.ts';
 export { VERIFY_CODES, type VerifyCode } from '../verify/codes.ts';
 export {
   exitCodeOf,

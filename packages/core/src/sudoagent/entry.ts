@@ -66,6 +66,7 @@ export interface SudoDecision extends SudoCall {
 
 export interface SudoOutcome extends SudoCall {
   readonly event: 'outcome';
+  readonly status: 'success' | 'error';
 }
 
 export interface SudoApproval {
@@ -125,7 +126,7 @@ export function readSudoShape(parsed: SudoEntry): SudoShape {
 function outcomeShape({ members }: SudoEntry, call: Omit<SudoCall, 'event'>): SudoShape {
   const status = textOf(membersOf(members.get('outcome'))?.get('status'));
   if (status !== 'success' && status !== 'error') return malformed('outcome.status is neither success nor error');
-  return { kind: 'outcome', entry: { ...call, event: 'outcome' } };
+  return { kind: 'outcome', entry: { ...call, event: 'outcome', status } };
 }
 
 function decisionShape(parsed: SudoEntry, call: Omit<SudoCall, 'event'> & { readonly policyHash: string }): SudoShape {

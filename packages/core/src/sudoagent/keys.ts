@@ -61,6 +61,12 @@ export async function isSignedBy(keys: readonly SudoKey[], entry: number, entryH
   return false;
 }
 
+/** The same at once, for keys that count for every entry. */
+export function isSignedNow(keys: readonly SudoKey[], entryHash: string, signature: string): boolean {
+  const bytes = decodeBase64(signature);
+  return bytes?.length === ED25519_SIGNATURE_BYTES && keys.some(({ key }) => verify(null, Buffer.from(entryHash), key, bytes));
+}
+
 async function verified(key: KeyObject, message: Buffer, signature: Buffer): Promise<boolean> {
   return await new Promise((resolve, reject) => {
     verify(null, message, key, signature, (error, isValid) => {
