@@ -30,7 +30,8 @@ function* pick(
   }
 }
 
-function selectionOf(criteria: Criteria): (facts: RecordFacts) => boolean {
+/** @throws {UsageError} for a malformed pattern. */
+export function selectionOf(criteria: Criteria): (facts: RecordFacts) => boolean {
   try {
     return selection(criteria);
   } catch (error) {

@@ -14,7 +14,7 @@ it.each([
   [
     '@countersign/core/sqlite',
     sqlite,
-    'EXPORT_VERSION KnownHeads SEARCH_SECTIONS SqliteStore VERIFY_CODES checkDurability exitCodeOf exportHeader factsOf guardFromConfig makeSudoReceipt mirrorStatus openGuard openRecords openStore readLedger recordLine selection stateDirectory storeFromConfig textSearch verifyLedger',
+    'EXPORT_FORMATS Export KnownHeads SEARCH_SECTIONS SqliteStore VERIFY_CODES checkDurability exitCodeOf factsOf guardFromConfig makeSudoReceipt mirrorStatus openDsse openGuard openRecords openStore readLedger recordLine selection stateDirectory storeFromConfig textSearch verifyActaReceipt verifyLedger',
   ],
   ['@countersign/core/testing', testing, 'fixedClock memoryStore'],
 ])('%s exports exactly this', (_name, module, names) => {

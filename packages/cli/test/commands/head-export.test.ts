@@ -1,7 +1,8 @@
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
-import { canonicalize, verifyCheckpoint } from '@countersign/core';
+import { canonicalize, parseVerifierKey, verifyCheckpoint } from '@countersign/core';
+import { type DsseEnvelope, openDsse, verifyActaReceipt } from '@countersign/core/sqlite';
 import Database from 'better-sqlite3';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
@@ -181,5 +182,84 @@ describe('export', () => {
       },
     });
     expect(await run(['export'], { cwd, stdout })).toEqual({ code: 0, stdout: '', stderr: '' });
+  });
+
+  it.each(['csv', 'ocsf', 'acta'])('as %s is piped and written alike', async (format) => {
+    const cwd = await filled();
+    const piped = await run(['export', '--format', format], { cwd });
+    expect(piped.code, piped.stderr).toBe(0);
+    expect(piped.stdout.split('\n').length).toBeGreaterThan(1);
+    const ran = await run(['export', '--format', format, '--output', 'out', '--json'], { cwd });
+    expect(json(ran)).toMatchObject({ format });
+    expect(readFileSync(join(cwd, 'out'), 'utf8')).toBe(piped.stdout);
+    const shown = await run(['export', '--format', format], { cwd, tty: true });
+    expect(shown.stdout.replaceAll('\n', '')).not.toMatch(/[\p{Cc}\p{Cf}]/u);
+  });
+
+  it('signs receipts and envelopes with a key that is given, under the name of the ledger', async () => {
+    const cwd = await filled();
+    const key = '.countersign/ledger.key';
+    const vkey = readFileSync(join(cwd, `${key}.pub`), 'utf8').trim();
+    const envelopes = await run(['export', '--format', 'dsse', '--sign-key', key, '--kind', 'decision'], { cwd });
+    expect(envelopes.code, envelopes.stderr).toBe(0);
+    const { publicKey } = parseVerifierKey(vkey);
+    for (const line of envelopes.stdout.trimEnd().split('\n')) {
+      const envelope = JSON.parse(line) as DsseEnvelope;
+      expect(envelope.signatures[0]?.keyid).toBe(vkey);
+      expect(openDsse(envelope, publicKey)).toBeDefined();
+    }
+    const receipts = await run(['export', '--format', 'acta', '--sign-key', key], { cwd });
+    const parsed = receipts.stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(parsed.length).toBeGreaterThan(0);
+    for (const receipt of parsed) expect(verifyActaReceipt(receipt, publicKey)).toBe(true);
+    const unsigned = await run(['export', '--format', 'acta'], { cwd });
+    expect(unsigned.stderr).toContain('not signed, so no receipts yet');
+    expect(unsigned.stdout).not.toContain('"signature"');
+  });
+
+  it('takes the filters of filter, and its header then says that it is no ledger', async () => {
+    const cwd = await filled();
+    const ran = await run(['export', '--kind', 'decision', '--tool', 'read_file'], { cwd });
+    const [header = '', ...lines] = ran.stdout.trimEnd().split('\n');
+    expect(JSON.parse(header)).toMatchObject({ countersign: 'selection' });
+    expect(lines).toEqual((await run(['filter', '--kind', 'decision', '--tool', 'read_file'], { cwd })).stdout.trimEnd().split('\n'));
+    const limited = await run(['export', '--limit', '1'], { cwd });
+    expect(limited.stdout.trimEnd().split('\n')).toHaveLength(2);
+    expect(limited.stderr).toContain('stopped after 1 entries');
+  });
+
+  it('can be verified when it is whole, and is refused when it is not', async () => {
+    const cwd = await filled();
+    await run(['export', '--output', 'whole.ndjson'], { cwd });
+    await run(['export', '--limit', '2', '--output', 'part.ndjson'], { cwd });
+    expect(json(await run(['verify', 'whole.ndjson', '--json'], { cwd }))).toMatchObject({ status: 'valid' });
+    expect(json(await run(['verify', 'part.ndjson', '--json'], { cwd }))['status']).not.toBe('valid');
+  });
+
+  it.each([
+    [['--format', 'xml'], 'unknown format "xml"'],
+    [['--format', 'cvs'], 'did you mean "csv"?'],
+    [['--format', 'dsse'], '--format dsse needs --sign-key FILE'],
+    [['--format', 'csv', '--sign-key', 'k'], '--sign-key: csv is not signed'],
+    [['--passphrase-file', 'p'], '--passphrase-file opens a --sign-key'],
+    [['--since', 'x'], 'is no time'],
+    [['--limit', '0'], '--limit'],
+    [['--call', 'a', '--request-id', 'b'], 'mean the same'],
+  ])('refuses %j', async (argv, message) => {
+    const cwd = await filled();
+    const ran = await run(['export', ...argv], { cwd });
+    expect(ran).toMatchObject({ code: 2, stdout: '' });
+    expect(ran.stderr).toContain(message);
+  });
+
+  it("says when the key is not there or not its owner's alone", async () => {
+    const cwd = await filled();
+    expect((await run(['export', '--format', 'dsse', '--sign-key', 'gone.key'], { cwd })).stderr).toContain('[KEY_NOT_FOUND]');
+    const open = await run(['export', '--format', 'dsse', '--sign-key', 'countersign.yaml'], { cwd });
+    expect(open).toMatchObject({ code: 1, stdout: '' });
+    expect(open.stderr).toContain('[KEY_INVALID]');
   });
 });

@@ -43,7 +43,7 @@ function openingText(opening: NonNullable<LedgerRecord['opening']>): string {
 }
 
 /** A tampered ledger may hold any text; it must not end our line or our document. */
-function isOneLineOfJson(text: string): boolean {
+export function isOneLineOfJson(text: string): boolean {
   if (/[\r\n]/.test(text)) return false;
   try {
     JSON.parse(text);
