@@ -2,6 +2,19 @@
 import { type Criteria, factsOf, type LedgerRecord, type RecordFacts, type RecordReader, selection } from '@countersign/core/sqlite';
 import { UsageError } from './failure.ts';
 
+/**
+ * Entries of SudoAgent hold their clear text themselves: it cannot be left out of what copies whole entries.
+ *
+ * @throws {UsageError}
+ */
+export function checkOpeningsCanGo({ container }: RecordReader): void {
+  if (!container.startsWith('sudoagent')) return;
+  throw new UsageError(
+    '--no-openings: entries of a SudoAgent ledger hold their clear text themselves',
+    'use --format csv, ocsf or acta, which leave it out',
+  );
+}
+
 export interface Found {
   readonly record: LedgerRecord;
   readonly facts: RecordFacts;

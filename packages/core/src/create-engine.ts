@@ -37,7 +37,7 @@ export function createEngine(options: GuardOptions): Engine & { close(): Promise
   };
   const commit: Store['commit'] = async (unit, how) => {
     const committed = await store.commit(unit, how);
-    track(audit.after(unit, committed));
+    if (audit.isUsed) track(audit.after(unit, committed));
     return committed;
   };
   const engine = {

@@ -7,11 +7,13 @@ import { EXIT } from '../exit-codes.ts';
 import { UsageError } from '../failure.ts';
 import { safe } from '../output.ts';
 import { passphraseFromFile } from '../passphrase.ts';
-import { selectionOf } from '../selected.ts';
+import { checkOpeningsCanGo, selectionOf } from '../selected.ts';
 import { criteriaOf, LIMIT_OPTION, limitOf, SELECTION_NOTE, SELECTION_OPTIONS } from '../selection-options.ts';
 import { writeWhole } from '../write-whole.ts';
 
 const SIGNED: ReadonlySet<ExportFormat> = new Set<ExportFormat>(['acta', 'dsse']);
+/** They copy entries as they are stored. */
+const WHOLE: ReadonlySet<ExportFormat> = new Set<ExportFormat>(['ndjson', 'json', 'dsse']);
 /** Where a ledger has no name that a key could carry. */
 const SIGNER_NAME = 'countersign-export';
 
@@ -41,6 +43,7 @@ export const exportLedger: Command = {
     const target = flags.text('output');
     const reader = openRecords(ledgerPath(invocation));
     try {
+      if (flags.on('no-openings') && WHOLE.has(format)) checkOpeningsCanGo(reader);
       const signer = signerOf(invocation, format, reader);
       const withOpenings = !flags.on('no-openings');
       const text = new Export(reader, format, { withOpenings, ...selection, ...(signer !== undefined && { signer }) });

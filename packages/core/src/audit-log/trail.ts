@@ -39,6 +39,10 @@ export class AuditTrail {
     this.deps = deps;
   }
 
+  get isUsed(): boolean {
+    return this.sinks.length > 0;
+  }
+
   /** @returns true when every required sink has the records. Never throws, never takes longer than the deadline. */
   async after(unit: Unit, committed: Committed): Promise<boolean> {
     if (this.sinks.length === 0) return true;

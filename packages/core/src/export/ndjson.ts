@@ -19,8 +19,8 @@ export function exportHeader(reader: Pick<RecordReader, 'origin' | 'size' | 'che
     countersign: isWhole ? 'export' : 'selection',
     version: EXPORT_VERSION,
     origin,
-    // A ledger without entries has no checkpoint; of a malformed one nobody knows the size.
-    size: checkpoint === null ? 0 : (size ?? null),
+    // A ledger without entries has no checkpoint; of a malformed one, or a ledger that has none ever, nobody knows the size.
+    size: size ?? (isWhole && checkpoint === null ? 0 : null),
     checkpoint,
   });
 }

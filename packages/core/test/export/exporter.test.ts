@@ -24,6 +24,8 @@ describe('an export', () => {
     }
     const predecessor = new Export(readerOf([], { container: 'sudoagent-jsonl' }), 'ndjson', { withOpenings: true });
     expect(header([...predecessor].join(''))).toMatchObject({ countersign: 'selection' });
+    const unsized = new Export({ ...readerOf([], { container: 'sudoagent-jsonl' }), size: undefined }, 'ndjson', { withOpenings: true });
+    expect(header([...unsized].join(''))).toMatchObject({ size: null });
   });
 
   it('does not make up a size for a checkpoint that is malformed, nor for a ledger without one', () => {
