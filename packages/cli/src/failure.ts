@@ -61,6 +61,8 @@ const NEXT_STEPS: ReadonlyMap<ErrorCode, string> = new Map<ErrorCode, string>([
   ['LEDGER_BUSY', 'another process holds the ledger: try again'],
   ['LEDGER_CORRUPT', 'run `countersign verify` on it, and keep the file as evidence'],
   ['ENTRY_NOT_FOUND', 'run `countersign filter` to see the entries'],
+  ['OPENING_NOT_FOUND', 'run `countersign show` to see what is in the clear'],
+  ['RECEIPT_TOO_LARGE', 'pass --no-opening, or --only with the fields that matter'],
   ['APPROVAL_NOT_FOUND', 'run `countersign approvals list` to see what waits'],
   ['APPROVAL_NOT_PENDING', 'run `countersign approvals list` to see what still waits'],
   ['KEY_INVALID', 'check the key file; `countersign keygen` makes a new one'],

@@ -12,30 +12,37 @@ export const MAX_SMALL_FILE_BYTES = 1_048_576;
  * @throws {UsageError} for a pipe, a device, a folder or a larger file; a system error when it cannot be opened.
  */
 export function readSmallFile(path: string, cwd: string, what: string): string {
+  return readFileBytes(path, cwd, what, MAX_SMALL_FILE_BYTES).toString('utf8');
+}
+
+/** Bytes of a regular file of at most `maxBytes`; otherwise as `readSmallFile`. */
+export function readFileBytes(path: string, cwd: string, what: string, maxBytes: number): Buffer {
   // Without O_NONBLOCK opening a pipe would wait for whoever laid it there; Windows has neither.
   const file = openSync(resolve(cwd, path), constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
   try {
     const stat = fstatSync(file);
     if (!stat.isFile()) throw new UsageError(`${what}: ${path} is not a regular file`, 'copy its content into a file and name that');
-    if (stat.size > MAX_SMALL_FILE_BYTES) throw tooLarge(path, what);
-    return readAll(file, path, what);
+    if (stat.size > maxBytes) throw tooLarge(path, what, maxBytes);
+    return readAll(file, path, what, Math.min(stat.size + SPARE_BYTES, maxBytes + 1));
   } finally {
     closeSync(file);
   }
 }
 
-/** The size that was told may be outdated, or a file system's invention: what is read is bounded too. */
-function readAll(file: number, path: string, what: string): string {
-  const buffer = Buffer.alloc(MAX_SMALL_FILE_BYTES + 1);
+/** Read beyond the size that was told. It may be outdated, or a file system's invention: what is read is bounded too. */
+const SPARE_BYTES = 65_536;
+
+function readAll(file: number, path: string, what: string, limit: number): Buffer {
+  const buffer = Buffer.alloc(limit);
   let length = 0;
   for (;;) {
     const read = readSync(file, buffer, length, buffer.length - length, null);
-    if (read === 0) return buffer.toString('utf8', 0, length);
+    if (read === 0) return buffer.subarray(0, length);
     length += read;
-    if (length > MAX_SMALL_FILE_BYTES) throw tooLarge(path, what);
+    if (length >= limit) throw tooLarge(path, what, limit - 1);
   }
 }
 
-function tooLarge(path: string, what: string): UsageError {
-  return new UsageError(`${what}: the file ${path} is larger than ${MAX_SMALL_FILE_BYTES} bytes`, 'check that it is the file you mean');
+function tooLarge(path: string, what: string, maxBytes: number): UsageError {
+  return new UsageError(`${what}: the file ${path} is larger than ${maxBytes} bytes`, 'check that it is the file you mean');
 }

@@ -3,6 +3,7 @@ import type { Command } from '../command.ts';
 import { approvalsAnswer } from './approvals-answer.ts';
 import { approvalsList } from './approvals-list.ts';
 import { approvalsShow } from './approvals-show.ts';
+import { disclose } from './disclose.ts';
 import { doctor } from './doctor.ts';
 import { exportLedger } from './export.ts';
 import { filter } from './filter.ts';
@@ -10,6 +11,8 @@ import { head } from './head.ts';
 import { init } from './init.ts';
 import { keygen } from './keygen.ts';
 import { proxy } from './proxy.ts';
+import { receiptCheck } from './receipt-check.ts';
+import { receiptMake } from './receipt-make.ts';
 import { search } from './search.ts';
 import { show } from './show.ts';
 import { verify } from './verify.ts';
@@ -24,6 +27,9 @@ export const COMMANDS: readonly Command[] = [
   approvalsAnswer('deny'),
   verify,
   head,
+  receiptMake,
+  receiptCheck,
+  disclose,
   exportLedger,
   filter,
   search,

@@ -80,6 +80,20 @@ export function memberDigest(key: string, pointer: string, value: Json): string 
   return digest(parseKey(key), pointer, value);
 }
 
+/** The salt of one committed value, 32 hex digits: with it and the value the digest can be computed without the key. */
+export function memberSalt(key: string, pointer: string): string {
+  return salt(parseKey(key), pointer);
+}
+
+/**
+ * The digest of a value under a salt that is known.
+ *
+ * @throws {CountersignError} `CANONICAL_INVALID`
+ */
+export function fieldDigest(salt: string, pointer: string, value: Json): string {
+  return hash('sha256', `countersign/argument/v1\n${canonicalize([salt, pointer, value])}`, 'hex');
+}
+
 /** The commitment that a set of digests gives, whatever their order. */
 export function commitDigests(digests: readonly string[]): string {
   return hash('sha256', `countersign/arguments/v1\n${canonicalize(digests.toSorted())}`, 'hex');
@@ -119,11 +133,14 @@ function matches(commits: { readonly [section: string]: string | undefined }, op
 }
 
 function digest(keyObject: KeyObject, pointer: string, value: Json): string {
-  const salt = createHmac('sha256', keyObject)
+  return fieldDigest(salt(keyObject, pointer), pointer, value);
+}
+
+function salt(keyObject: KeyObject, pointer: string): string {
+  return createHmac('sha256', keyObject)
     .update(pointer, 'utf8')
     .digest('hex')
     .slice(0, 2 * SALT_BYTES);
-  return hash('sha256', `countersign/argument/v1\n${canonicalize([salt, pointer, value])}`, 'hex');
 }
 
 function objectMembers(value: Json): { readonly [key: string]: Json | undefined } | undefined {

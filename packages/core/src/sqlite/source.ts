@@ -10,7 +10,7 @@ import { CountersignError } from '../errors.ts';
 import { MAX_ENTRY_BYTES } from '../ledger/entry.ts';
 import { isHash } from '../ledger/merkle.ts';
 import { MAX_NOTE_BYTES } from '../ledger/note.ts';
-import type { LedgerSource, SourceFault, SourceRow, StoredCheckpoint, StoredTile } from '../verify/source.ts';
+import type { EntryHints, LedgerSource, SourceFault, SourceRow, StoredCheckpoint, StoredTile } from '../verify/source.ts';
 import { openReadOnly } from './read-only.ts';
 import { checkSchema, expectedSchema, type SchemaObject } from './schema.ts';
 import { LAST_SEQ, SourceRows } from './source-rows.ts';
@@ -83,6 +83,17 @@ class SqliteSource implements LedgerSource {
     return bytes instanceof Uint8Array ? bytes : undefined;
   }
 
+  get hints(): EntryHints {
+    return {
+      call: (id) => {
+        if (!this.hasHints) return undefined;
+        const row = this.database.prepare<[string], HintRow>('SELECT decision_of, outcome_of FROM calls WHERE id = ?').get(id);
+        return row && { decision: row.decision_of, outcome: row.outcome_of ?? undefined };
+      },
+      leaf: (hash) => this.database.prepare<[string], number>('SELECT seq FROM entries WHERE leaf = ?').pluck().get(hash),
+    };
+  }
+
   tile(level: number, index: number): StoredTile | undefined {
     const row = this.database
       .prepare<[number, number], { hashes: unknown; root: unknown }>(
@@ -152,6 +163,11 @@ const HINTS: readonly { readonly table: string; readonly of: string; readonly le
   { table: 'approvals', of: 'ask_of', leaf: 'ask_leaf' },
   { table: 'marks', of: 'seq', leaf: 'leaf' },
 ];
+
+interface HintRow {
+  readonly decision_of: number;
+  readonly outcome_of: number | null;
+}
 
 function storedCheckpoint(row: unknown): StoredCheckpoint | undefined {
   if (typeof row !== 'object' || row === null || !('size' in row) || !('note' in row)) return undefined;

@@ -41,6 +41,13 @@ export interface StoredTile {
   readonly root: string;
 }
 
+/** Anybody who can edit the file can edit these: whoever follows one looks at what stands there. */
+export interface EntryHints {
+  /** Positions of the newest decision of a call and of its outcome. */
+  call(id: string): { readonly decision: number; readonly outcome: number | undefined } | undefined;
+  leaf(hash: string): number | undefined;
+}
+
 /** One snapshot of a ledger. Reading changes no byte of it. */
 export interface LedgerSource {
   readonly format: string;
@@ -60,6 +67,8 @@ export interface LedgerSource {
   body(seq: number): string | undefined;
   /** The exact bytes of a body, for texts whose decoding may have hidden something. */
   bytes(seq: number): Uint8Array | undefined;
+  /** Where entries are said to stand, for who looks for one: hints that rows outside the log give, if there are any. */
+  readonly hints?: EntryHints;
   tile(level: number, index: number): StoredTile | undefined;
   tileCount(): number;
   newestCheckpoint(): StoredCheckpoint | undefined;

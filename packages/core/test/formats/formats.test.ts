@@ -1,6 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import Sqlite from 'better-sqlite3';
 import { describe, expect, it } from 'vitest';
 import { exportHeader, recordLine } from '../../src/export/ndjson.ts';
 import { MAX_HEADER_BYTES } from '../../src/jsonl/export-header.ts';
@@ -11,8 +10,9 @@ import { ENTRY_KINDS, MAX_ENTRY_BYTES } from '../../src/ledger/entry.ts';
 import { leafHash } from '../../src/ledger/merkle.ts';
 import { MAX_NOTE_BYTES } from '../../src/ledger/note.ts';
 import { VERIFY_CODES, verifyLedger } from '../../src/sqlite/index.ts';
-import { createSchema, expectedSchema } from '../../src/sqlite/schema.ts';
+import { expectedSchema } from '../../src/sqlite/schema.ts';
 import { tempDirectory } from '../fixtures/ledger.ts';
+import { goldenFile } from './golden-file.ts';
 import { CHECKPOINT, finance, GOLDEN, ORIGIN, signer, statement } from './ledger.ts';
 
 const page = (name: string): string => readFileSync(new URL(`../../../../docs/formats/${name}`, import.meta.url), 'utf8');
@@ -113,19 +113,7 @@ it('docs/formats/sqlite.md lists the schema word for word', () => {
 });
 
 it('the examples together are a valid ledger', async () => {
-  const path = join(tempDirectory(), 'golden.db');
-  const database = new Sqlite(path);
-  createSchema(database);
-  const meta = database.prepare('INSERT INTO meta VALUES (?, ?)');
-  meta.run('format', 'countersign-1');
-  meta.run('origin', ORIGIN);
-  for (const [seq, { text, leaf, opening }] of GOLDEN.entries()) {
-    database.prepare('INSERT INTO entries (seq, leaf, body) VALUES (?, ?, ?)').run(seq, leaf, text);
-    if (opening !== undefined)
-      database.prepare('INSERT INTO openings VALUES (?, ?, ?)').run(seq, opening.key, canonicalize(opening.sections));
-  }
-  database.prepare('INSERT INTO checkpoints VALUES (?, ?, NULL)').run(GOLDEN.length, CHECKPOINT);
-  database.close();
+  const path = goldenFile();
   const approvers = new Map([['finance', finance.vkey]]);
   expect(await verifyLedger(path, { publicKeys: [signer.vkey], approvers, against: CHECKPOINT, strict: true })).toMatchObject({
     status: 'valid',
