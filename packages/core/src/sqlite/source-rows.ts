@@ -8,12 +8,11 @@
 import type { Database, Statement } from 'better-sqlite3';
 import { MAX_CANONICAL_CHARS } from '../ledger/canonical.ts';
 import { MAX_ENTRY_BYTES } from '../ledger/entry.ts';
-import { isHash } from '../ledger/merkle.ts';
 import type { SourceRow } from '../verify/source.ts';
 
-/** A whole number of tiles. */
-export const CHUNK_ROWS = 2048;
-/** Largest text of a row that is read without asking for its size: twice 16 MB a chunk. */
+/** Few enough that what is made of them dies young: a larger chunk is copied by the garbage collector before it is done with. */
+const CHUNK_ROWS = 512;
+/** Largest text of a row that is read without asking for its size: 4 MB of bodies and as much of openings in a chunk. */
 const SMALL_BYTES = 8192;
 /** Text held at once otherwise; a single entry may exceed it together with its opening. */
 const CHUNK_BYTES = 33_554_432;
@@ -102,7 +101,7 @@ function joined(rows: readonly EntryRow[], beside: readonly OpeningRow[]): reado
       seq,
       body: text(body),
       bytes: typeof bytes === 'number' ? bytes : 0,
-      leaf: isHash(leaf) ? leaf : undefined,
+      leaf: text(leaf),
       opening: opening === undefined ? undefined : { key: text(opening[1]), sections: text(opening[2]) },
     };
   });

@@ -4,7 +4,7 @@
  * The file may be anybody's. A view named `entries` could run forever and an index of another's making could answer for
  * the table, so nothing is read from evidence tables until the schema was compared word for word.
  */
-import type { Database } from 'better-sqlite3';
+import type { Database, Statement } from 'better-sqlite3';
 import type { EntryRef } from '../call.ts';
 import { CountersignError } from '../errors.ts';
 import { MAX_ENTRY_BYTES } from '../ledger/entry.ts';
@@ -39,9 +39,12 @@ class SqliteSource implements LedgerSource {
   readonly origin: string | undefined;
   readonly faults: readonly SourceFault[];
   readonly size: number;
+  readonly file: string;
+  readonly ledgerId: string;
   private readonly database: Database;
   private readonly closeAll: () => void;
   private readonly rows: SourceRows;
+  private readonly readTile: Statement<[number, number], readonly [unknown, unknown]>;
   private readonly hasHints: boolean;
 
   constructor(database: Database, closeAll: () => void) {
@@ -62,6 +65,9 @@ class SqliteSource implements LedgerSource {
       ...this.contentFaults(),
     ];
     this.rows = new SourceRows(database);
+    this.readTile = database.prepare<[number, number], readonly [unknown, unknown]>(TILE).raw();
+    this.file = database.name;
+    this.ledgerId = this.meta('ledger') ?? '';
     this.origin = this.meta('origin');
     this.size = Number(database.prepare(`SELECT coalesce(max(seq) + 1, 0) FROM entries WHERE seq BETWEEN 0 AND ${LAST_SEQ}`).pluck().get());
   }
@@ -95,12 +101,8 @@ class SqliteSource implements LedgerSource {
   }
 
   tile(level: number, index: number): StoredTile | undefined {
-    const row = this.database
-      .prepare<[number, number], { hashes: unknown; root: unknown }>(
-        'SELECT lower(hex(substr(hashes, 1, 8193))) AS hashes, substr(root, 1, 65) AS root FROM tiles WHERE level = ? AND idx = ?',
-      )
-      .get(level, index);
-    return typeof row?.hashes === 'string' && typeof row.root === 'string' ? { hashes: row.hashes, root: row.root } : undefined;
+    const [hashes, root] = this.readTile.get(level, index) ?? [];
+    return Buffer.isBuffer(hashes) && typeof root === 'string' ? { hashes: hashes.toString('latin1'), root } : undefined;
   }
 
   tileCount(): number {
@@ -155,6 +157,7 @@ class SqliteSource implements LedgerSource {
   }
 }
 
+const TILE = 'SELECT substr(hashes, 1, 8193), substr(root, 1, 65) FROM tiles WHERE level = ? AND idx = ?';
 const CHECKPOINT = `SELECT size, CASE WHEN octet_length(note) <= ${MAX_NOTE_BYTES} THEN note END AS note FROM checkpoints`;
 
 const HINTS: readonly { readonly table: string; readonly of: string; readonly leaf: string }[] = [

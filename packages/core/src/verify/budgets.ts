@@ -11,7 +11,8 @@ const DROP_AT_LEAST = 512;
 
 export class Budgets {
   private readonly findings: Findings;
-  private readonly accounts = new Map<string, Account>();
+  /** By budget, then by key. */
+  private readonly accounts = new Map<string, Map<string, Account>>();
 
   constructor(findings: Findings) {
     this.findings = findings;
@@ -45,11 +46,10 @@ export class Budgets {
   }
 
   private account(charge: BudgetCharge): Account {
-    const name = JSON.stringify([charge.id, charge.key]);
-    const known = this.accounts.get(name);
-    if (known !== undefined) return known;
-    const account = new Account();
-    this.accounts.set(name, account);
+    let ofBudget = this.accounts.get(charge.id);
+    if (ofBudget === undefined) this.accounts.set(charge.id, (ofBudget = new Map<string, Account>()));
+    let account = ofBudget.get(charge.key);
+    if (account === undefined) ofBudget.set(charge.key, (account = new Account()));
     return account;
   }
 }

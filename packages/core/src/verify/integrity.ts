@@ -7,6 +7,7 @@
  */
 
 import { fromHex, leafHash, toHex } from '../ledger/merkle.ts';
+import { TILE_WIDTH } from '../ledger/tiles.ts';
 import type { Findings } from './report.ts';
 import type { LedgerSource } from './source.ts';
 import { type DigestTile, fullTiles, GrowingTree } from './tree.ts';
@@ -14,7 +15,7 @@ import { type DigestTile, fullTiles, GrowingTree } from './tree.ts';
 const MAX_SUSPECTS = 100;
 /** Stands in the tree for an entry that is not there: no text has this leaf hash that anybody knows. */
 const NOTHING = '\0'.repeat(32);
-const HASH_CHARS = 64;
+const DIGEST_CHARS = 32;
 
 /** A root claimed for a size, from a checkpoint or from the caller. */
 export interface Claim {
@@ -157,16 +158,15 @@ export class Integrity {
 
   private compareTile(tile: DigestTile): void {
     const stored = this.source.tile(tile.level, tile.index);
-    const hashes = toHex(tile.hashes);
     if (stored !== undefined) this.tiles++;
-    if (stored?.hashes === hashes && stored.root === toHex(tile.root)) return;
+    if (stored?.hashes === tile.hashes && stored.root === toHex(tile.root)) return;
     const name = `tile ${tile.level}/${tile.index}`;
     if (this.badTiles.length < MAX_SUSPECTS)
       this.badTiles.push(`${name} is ${stored === undefined ? 'missing' : 'not the one the entries give'}`);
-    if (tile.level !== 0 || stored?.hashes.length !== hashes.length) return;
-    for (let i = 0; i * HASH_CHARS < hashes.length; i++) {
-      const hash = hashes.slice(i * HASH_CHARS, (i + 1) * HASH_CHARS);
-      if (!stored.hashes.startsWith(hash, i * HASH_CHARS)) this.suspect(tile.index * (hashes.length / HASH_CHARS) + i);
+    if (tile.level !== 0 || stored?.hashes.length !== tile.hashes.length) return;
+    for (let i = 0; i < TILE_WIDTH; i++) {
+      const hash = tile.hashes.slice(i * DIGEST_CHARS, (i + 1) * DIGEST_CHARS);
+      if (!stored.hashes.startsWith(hash, i * DIGEST_CHARS)) this.suspect(tile.index * TILE_WIDTH + i);
     }
   }
 

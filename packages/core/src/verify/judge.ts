@@ -4,7 +4,7 @@ import type { Json } from '../call.ts';
 import { CountersignError } from '../errors.ts';
 import { canonicalize, parseCanonical } from '../ledger/canonical.ts';
 import { MAX_ENTRY_BYTES } from '../ledger/entry.ts';
-import { fromHex, leafDigest, toHex } from '../ledger/merkle.ts';
+import { isHash, leafDigest, toHex } from '../ledger/merkle.ts';
 import type { VerifyCode } from './codes.ts';
 import { type Content, type Found, type Judged, NOTHING_FOUND, UNREAD } from './judged.ts';
 import { commitsOf, type JudgedOpening, judgeOpening } from './openings.ts';
@@ -25,11 +25,11 @@ export function judgeRows(rows: readonly SourceRow[], source: RowSource): readon
   const leaves = rows.map((row) => leafOf(row, source));
   // Nothing lies beside the bodies that could differ from them.
   if (!source.stores.leaves) return rows.map((row, i) => judgeAlone(row, leaves[i]));
-  const allFit = leaves.join('') === storedLeaves(rows);
+  const allFit = toHex(leaves.join('')) === storedLeaves(rows);
   return rows.map((row, i) => {
     const leaf = leaves[i];
     if (leaf === undefined) return unreadable(row);
-    if (allFit || leaf === fromHex(row.leaf ?? '')) return judgeBody(row, leaf);
+    if (allFit || toHex(leaf) === row.leaf) return judgeBody(row, leaf);
     // Not what was recorded: nothing is read from it.
     return { ...stub(row), leaf };
   });
@@ -47,15 +47,24 @@ function leafOf({ body, seq }: SourceRow, source: RowSource): string | undefined
   return leafDigest(body);
 }
 
-/** One comparison for all: a hash in hex is decoded several times faster among many. */
+/** One comparison for all: a hash is written in hex several times faster among many. */
 function storedLeaves(rows: readonly SourceRow[]): string {
   let hex = '';
   for (const row of rows) hex += row.leaf ?? NO_HASH;
-  return fromHex(hex);
+  return hex;
 }
 
 function stub({ seq, leaf }: SourceRow): Judged {
-  return { seq, leaf: undefined, stored: leaf, fits: false, found: NOTHING_FOUND, more: 0, content: UNREAD, withheld: false };
+  return {
+    seq,
+    leaf: undefined,
+    stored: isHash(leaf) ? leaf : undefined,
+    fits: false,
+    found: NOTHING_FOUND,
+    more: 0,
+    content: UNREAD,
+    withheld: false,
+  };
 }
 
 function unreadable(row: SourceRow): Judged {
@@ -71,7 +80,7 @@ function judgeBody(row: SourceRow, leaf: string): Judged {
   const plain = readPlain(text);
   if (plain !== undefined) {
     const { found, more, withheld } = judgeOpening(row, plain.commits);
-    const content: Content = { is: 'told', entry: plain.entry, shown: undefined };
+    const content: Content = { is: 'plain', entry: plain.entry };
     return { seq: row.seq, leaf, stored: row.leaf, fits: true, found, more, content, withheld };
   }
   const body = parseBody(text);

@@ -36,6 +36,7 @@ export type Content =
   | { readonly is: 'unread' }
   /** `shown`: hash of the arguments shown beside an ask or the allow that uses its approval. */
   | { readonly is: 'told'; readonly entry: Told; readonly shown: string | undefined }
+  | { readonly is: 'plain'; readonly entry: PlainDecision | PlainOutcome }
   | { readonly is: 'forget'; readonly entry: ForgetEntry & Pick<Entry, 'at' | 'writer'> }
   /** A kind this version does not check. */
   | { readonly is: 'other'; readonly at: number; readonly writer: string };

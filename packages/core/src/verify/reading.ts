@@ -99,6 +99,9 @@ export class Reading {
     switch (content.is) {
       case 'unread':
         return history.unread(placed.index);
+      case 'plain':
+        this.span(content.entry.at);
+        return history.take(placed, content.entry, undefined);
       case 'told':
         this.span(content.entry.at);
         return history.take(placed, content.entry, content.shown);

@@ -8,7 +8,7 @@ export interface SourceRow {
   /** 0-based position. */
   readonly seq: number;
   readonly body: string | undefined;
-  /** Leaf hash as stored beside the body: a hint which entry was changed, never evidence. */
+  /** Leaf hash as stored beside the body, if it is one: a hint which entry was changed, never evidence. */
   readonly leaf: string | undefined;
   /** Of a body that was not read, because it is too large. */
   readonly bytes: number;
@@ -35,7 +35,7 @@ export interface StoredCheckpoint {
   readonly note: string | undefined;
 }
 
-/** A full tile as stored: 256 hashes of 64 hex digits, and the hash over them. */
+/** A full tile as stored, of whatever length: 256 digests of 32 bytes as a latin1 string, and the hash over them in hex. */
 export interface StoredTile {
   readonly hashes: string;
   readonly root: string;
@@ -59,6 +59,10 @@ export interface LedgerSource {
   readonly stores: { readonly leaves: boolean; readonly tiles: boolean };
   /** Its writer appends entries before a checkpoint covers them: a tail that none covers is unproven, not wrong. */
   readonly mayLag: boolean;
+  /** Where other threads can open the same ledger; absent when only this one can read it. */
+  readonly file?: string;
+  /** What the container calls this ledger: two readings of one file that differ in it are of different files. */
+  readonly ledgerId?: string;
   /** One more than the highest position. */
   readonly size: number;
   /** In order of position, from one on and below another, with a bound on the text held at once. */

@@ -13,7 +13,7 @@
  * at most the last million calls.
  * Ids of entries are not checked for repeats: nothing refers to an entry by its id.
  */
-
+import { availableParallelism } from 'node:os';
 import { type ContainerFormat, containerFormat } from '../container/format.ts';
 import { openContainer } from '../container/open-source.ts';
 import { CountersignError } from '../errors.ts';
@@ -26,11 +26,10 @@ import { checkEnd } from './end.ts';
 import { type ExpectedHead, expectedHead, type ReadCheckpoint, readCheckpoint } from './heads.ts';
 import { History, noCounts } from './history.ts';
 import { Integrity } from './integrity.ts';
-import { judgeRows } from './judge.ts';
-import type { Judged } from './judged.ts';
 import { Openings } from './openings.ts';
 import { isDatabaseError, Reading } from './reading.ts';
 import { Findings, type VerifyReport } from './report.ts';
+import { judgedParts, type ThreadOptions } from './scan.ts';
 import { printable } from './shapes.ts';
 import type { LedgerSource } from './source.ts';
 
@@ -51,7 +50,17 @@ export interface VerifyOptions {
   /** Approver names to verifier lines, for answers given by key. */
   readonly approvers?: ReadonlyMap<string, string>;
   readonly onProgress?: (done: number, total: number) => void;
+  /**
+   * Threads that hash and check entries, 1 to 16; what they find is put in order on this one. When absent, as many as the
+   * machine has cores, up to 4, for a ledger where they are worth starting. The report is the same whatever they are.
+   */
+  readonly threads?: number;
 }
+
+const MAX_THREADS = 16;
+const DEFAULT_THREADS = 4;
+/** Below it, starting threads takes longer than the rest. */
+const WORTH_THREADS = 100_000;
 
 const MAX_STRAYS = 20;
 
@@ -62,6 +71,11 @@ const MAX_STRAYS = 20;
  *   (`against` is no checkpoint).
  */
 export async function verifyLedger(path: string, options: VerifyOptions = {}): Promise<VerifyReport> {
+  return verifyWith(path, options, {});
+}
+
+/** The same, with a say in how threads are run. */
+export async function verifyWith(path: string, options: VerifyOptions, running: ThreadOptions): Promise<VerifyReport> {
   const format = formatOf(path);
   if (format === 'sudoagent-jsonl' || format === 'sudoagent-sqlite') return await verifySudoLedger(path, format, options);
   if (CountersignError.is(format)) {
@@ -78,7 +92,7 @@ export async function verifyLedger(path: string, options: VerifyOptions = {}): P
     throw error;
   }
   try {
-    return await verifySource(source, options, asked);
+    return await verifySource(source, options, asked, running);
   } catch (error) {
     if (!isDatabaseError(error)) throw error;
     return unreadable('LEDGER_UNREADABLE', `the database is damaged (${error.code})`);
@@ -105,6 +119,9 @@ interface Asked {
 function readOptions(options: VerifyOptions): Asked {
   const keys = keyRules(options.publicKeys ?? []);
   for (const vkey of options.approvers?.values() ?? []) parseVerifierKey(vkey);
+  const { threads = 1 } = options;
+  if (!Number.isInteger(threads) || threads < 1 || threads > MAX_THREADS)
+    throw new CountersignError('OPTIONS_INVALID', `the number of threads must be 1 to ${MAX_THREADS}`);
   return {
     keys,
     against: options.against === undefined ? undefined : readCheckpoint(options.against, keys),
@@ -112,7 +129,7 @@ function readOptions(options: VerifyOptions): Asked {
   };
 }
 
-async function verifySource(source: LedgerSource, options: VerifyOptions, asked: Asked): Promise<VerifyReport> {
+async function verifySource(source: LedgerSource, options: VerifyOptions, asked: Asked, running: ThreadOptions): Promise<VerifyReport> {
   const { keys, against, expected } = asked;
   const mustBeSigned = keys.some(isLogKey);
   const strict = options.strict === true;
@@ -127,7 +144,7 @@ async function verifySource(source: LedgerSource, options: VerifyOptions, asked:
     checkpoints.reach(size);
   };
   const onProgress = (done: number, total: number): void => options.onProgress?.(done, total);
-  const parts = judgedParts(source);
+  const parts = judgedParts(source, { ...running, threads: threadsFor(source.size, options.threads) });
   const reading = new Reading({ parts, total: source.size, integrity, history, openings, findings, strict, onSize, onProgress });
 
   await reading.readAll();
@@ -194,8 +211,8 @@ function witnessOf({ name, vkey, size, atSec }: Cosignature): NonNullable<Verify
   return { name, vkey, size, at: isoTime(atSec * 1000) };
 }
 
-async function* judgedParts(source: LedgerSource): AsyncGenerator<readonly Judged[]> {
-  for (const chunk of source.chunks()) yield judgeRows(chunk, source);
+function threadsFor(entries: number, wanted: number | undefined): number {
+  return wanted ?? (entries < WORTH_THREADS ? 1 : Math.min(availableParallelism(), DEFAULT_THREADS));
 }
 
 /** Times come from the file: those no calendar has stay numbers. */

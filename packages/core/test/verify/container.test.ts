@@ -4,8 +4,9 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import Sqlite from 'better-sqlite3';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { exitCodeOf, verifyLedger } from '../../src/sqlite/index.ts';
+import { exitCodeOf } from '../../src/sqlite/index.ts';
 import { LEDGER_VKEY, openLedger, tempDirectory } from '../fixtures/ledger.ts';
+import { verifyLedger } from './both.ts';
 import { edited, tampered } from './forge.ts';
 import { APPROVERS, call, guardOn, writeScenario } from './scenario.ts';
 

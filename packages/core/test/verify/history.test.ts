@@ -1,8 +1,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { Json } from '../../src/index.ts';
-import { VERIFY_CODES, type VerifyCode, verifyLedger } from '../../src/sqlite/index.ts';
+import { VERIFY_CODES, type VerifyCode } from '../../src/sqlite/index.ts';
 import { LEDGER_VKEY } from '../fixtures/ledger.ts';
+import { verifyLedger } from './both.ts';
 import { type Forgery, forged, type Loose, tampered } from './forge.ts';
 import { APPROVERS, writeScenario } from './scenario.ts';
 

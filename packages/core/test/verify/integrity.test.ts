@@ -1,8 +1,9 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { formatCheckpoint } from '../../src/ledger/checkpoint.ts';
 import { leafHash } from '../../src/ledger/merkle.ts';
-import { type VerifyReport, verifyLedger } from '../../src/sqlite/index.ts';
+import type { VerifyReport } from '../../src/sqlite/index.ts';
 import { LEDGER_VKEY, ORIGIN, openLedger, tempDirectory } from '../fixtures/ledger.ts';
+import { verifyLedger } from './both.ts';
 import { entriesOf, forged, noteOf, tampered } from './forge.ts';
 import { APPROVERS, call, guardOn, writeScenario } from './scenario.ts';
 
