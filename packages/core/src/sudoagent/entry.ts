@@ -167,21 +167,21 @@ function approvalOf({ text, members }: SudoEntry): SudoApproval | undefined | 'm
 const OPTIONAL_TEXTS = ['approval_id', 'approver_id', 'created_at', 'resolved_at', 'expires_at'];
 
 /**
- * The decision hash that the entry's action, agent, parameters, policy and request give.
+ * The text whose hash is the decision hash that the entry's action, agent, parameters, policy and request give.
  *
  * @param decisionAt - when it was decided: of an outcome, `created_at` of its decision. A time as `isSudoTime` knows it.
  * @returns undefined for an outcome that does not repeat the parameters.
  */
-export function decisionHashOf({ text, members }: SudoEntry, { blocks }: SudoCall, decisionAt: string): string | undefined {
+export function decisionTextOf({ text, members }: SudoEntry, { blocks }: SudoCall, decisionAt: string): string | undefined {
   const { parameters, decision } = blocks;
   if (parameters === undefined) return undefined;
   const of = (value: SudoValue | undefined): string => sliceOf(text, value);
   const action = of(members.get('action'));
-  return sha256(
+  return (
     `{"actor":{"principal":${of(members.get('agent_id'))},"source":"python"},"decision_at":"${decisionAt}","intent":${action},` +
-      `"parameters":{"args":${of(parameters.get('args'))},"kwargs":${of(parameters.get('kwargs'))}},` +
-      `"policy_hash":${of(decision.get('policy_hash'))},"request_id":${of(members.get('request_id'))},` +
-      `"resource":{"name":${action},"type":"function"},"version":"2.0"}`,
+    `"parameters":{"args":${of(parameters.get('args'))},"kwargs":${of(parameters.get('kwargs'))}},` +
+    `"policy_hash":${of(decision.get('policy_hash'))},"request_id":${of(members.get('request_id'))},` +
+    `"resource":{"name":${action},"type":"function"},"version":"2.0"}`
   );
 }
 
@@ -221,6 +221,6 @@ function malformed(why: string): SudoShape {
   return { kind: 'malformed', why };
 }
 
-function sha256(text: string): string {
+export function sha256(text: string): string {
   return hash('sha256', text, 'hex');
 }

@@ -5,10 +5,18 @@
  * References here are hashes. Memory: 21 bytes for each of the last million decisions (`seen.ts`), and a record for each
  * decision that is open, of which a quarter of a million are kept.
  */
-import { hash } from 'node:crypto';
 import type { VerifyCode } from '../verify/codes.ts';
 import type { Findings } from '../verify/report.ts';
-import { decisionHashOf, type SudoApproval, type SudoDecision, type SudoEntry, type SudoOutcome, sliceOf, textOf } from './entry.ts';
+import {
+  decisionTextOf,
+  type SudoApproval,
+  type SudoDecision,
+  type SudoEntry,
+  type SudoOutcome,
+  sha256,
+  sliceOf,
+  textOf,
+} from './entry.ts';
 import { SeenHashes } from './seen.ts';
 import { microseconds } from './time.ts';
 
@@ -39,6 +47,8 @@ export class SudoHistory {
   private readonly approvals: SeenHashes;
   private readonly open = new Map<string, OpenDecision>();
   private readonly maxOpen: number;
+  /** What the newest allowed decision's hash is of. */
+  private newest: string | undefined;
   private unreadable = false;
   private openDropped = 0;
   private openCount = 0;
@@ -82,23 +92,25 @@ export class SudoHistory {
         this.problem(number, 'DECISION_REPEATED', `the decision hash is that of entry ${known.number}: one decision stands twice`);
       return;
     }
-    const isBound = decisionHashOf(parsed, entry, entry.createdAt) === decisionHash;
+    const text = decisionTextOf(parsed, entry, entry.createdAt);
+    const isBound = text !== undefined && sha256(text) === decisionHash;
     if (!isBound) {
       const what = 'the decision hash is not that of its request, action, parameters, agent, policy and time';
       this.problem(number, 'DECISION_HASH_MISMATCH', `${what}: one of them was changed`);
     }
     this.decisions.set(decisionHash, effect === 'allow' ? OPEN : DENIED, number);
     if (effect !== 'allow') return;
-    this.keepOpen(decisionHash, { number, requestId: kept(entry.requestId), createdAt: copyOf(entry.createdAt), isBound });
+    this.newest = isBound ? text : undefined;
+    this.keepOpen(number, entry, isBound);
     this.checkApproval(number, parsed, entry);
   }
 
   outcome(number: number, parsed: SudoEntry, entry: SudoOutcome): void {
     this.counts.outcomes++;
-    const known = this.decisions.get(entry.decisionHash);
     const open = this.open.get(entry.decisionHash);
-    if (open !== undefined) this.settle(number, parsed, entry, open);
-    else if (known !== undefined) this.misplaced(number, entry, known);
+    if (open !== undefined) return this.settle(number, parsed, entry, open);
+    const known = this.decisions.get(entry.decisionHash);
+    if (known !== undefined) this.misplaced(number, entry, known);
     else if (this.unreadable) return;
     else if (this.openDropped > 0) this.uncompared(number);
     else this.problem(number, 'OUTCOME_WITHOUT_DECISION', `no decision before it has the hash that the outcome names${this.horizon()}`);
@@ -132,8 +144,9 @@ export class SudoHistory {
     const named = `the outcome and its decision, entry ${open.number}, differ in`;
     if (kept(entry.requestId) !== open.requestId) return this.problem(number, 'OUTCOME_MISMATCH', `${named} request_id`);
     if (!open.isBound) return;
-    const given = decisionHashOf(parsed, entry, open.createdAt);
-    if (given !== undefined && given !== entry.decisionHash)
+    const text = decisionTextOf(parsed, entry, open.createdAt);
+    // Most outcomes follow their decision, and then need no hash.
+    if (text !== undefined && text !== this.newest && sha256(text) !== entry.decisionHash)
       this.problem(number, 'OUTCOME_MISMATCH', `${named} action, parameters, agent or policy`);
   }
 
@@ -151,7 +164,7 @@ export class SudoHistory {
     if (approver !== undefined && approver !== approval.approver)
       this.problem(number, 'APPROVAL_MISMATCH', 'the approval and its copy in the metadata name different approvers');
     if (approval.id === undefined) return this.problem(number, 'APPROVAL_UNPROVEN', 'the approval has no id');
-    const id = hash('sha256', approval.id, 'hex');
+    const id = sha256(approval.id);
     const used = this.approvals.get(id);
     if (used === undefined) this.approvals.set(id, USED, number);
     else this.problem(number, 'APPROVAL_REUSED', `the approval was used by entry ${used.number} already`);
@@ -191,9 +204,18 @@ export class SudoHistory {
       this.problem(number, 'APPROVAL_EXPIRED', 'the approval had expired before the call was made');
   }
 
-  private keepOpen(decisionHash: string, open: OpenDecision): void {
+  private keepOpen(number: number, { decisionHash, createdAt, requestId }: SudoDecision, isBound: boolean): void {
     this.openCount++;
-    this.open.set(copyOf(decisionHash), open);
+    const id = kept(requestId);
+    // Pieces of one small text of their own: a piece of the entry would keep all of it in memory.
+    const own = copyOf(`${decisionHash}${createdAt}${id}`);
+    const time = decisionHash.length + createdAt.length;
+    this.open.set(own.slice(0, decisionHash.length), {
+      number,
+      requestId: own.slice(time),
+      createdAt: own.slice(decisionHash.length, time),
+      isBound,
+    });
     if (this.open.size <= this.maxOpen) return;
     this.open.delete(this.open.keys().next().value as string);
     this.openDropped++;
@@ -212,11 +234,11 @@ export class SudoHistory {
   }
 }
 
+/** Longer than any id that is kept as it is, so that the two cannot be mistaken for each other. */
 function kept(id: string): string {
-  return id.length <= MAX_ID_KEPT ? copyOf(id) : `sha256 ${hash('sha256', id, 'hex')}`;
+  return id.length <= MAX_ID_KEPT ? id : sha256(id).padEnd(MAX_ID_KEPT + 1);
 }
 
-/** A piece of a text keeps the whole text in memory. */
 function copyOf(text: string): string {
   return Buffer.from(text).toString();
 }

@@ -33,20 +33,25 @@ export class SeenHashes {
 
   /** @param hash - 64 hex digits, as everywhere here. */
   get(hash: string): Seen | undefined {
-    return this.current.get(hash) ?? this.before?.get(hash);
+    const words = wordsOf(hash);
+    return this.current.get(words) ?? this.before?.get(words);
   }
 
   /** Adds a hash, or gives one that is known another state. @param state - 1 to 255. */
   set(hash: string, state: number, number: number): void {
-    if (this.current.update(hash, state) || this.before?.update(hash, state) === true) return;
+    const words = wordsOf(hash);
+    if (this.current.update(words, state) || this.before?.update(words, state) === true) return;
     if (this.current.size >= this.max) {
       this.dropped += this.before?.size ?? 0;
       this.before = this.current;
       this.current = new Table();
     }
-    this.current.add(hash, state, number);
+    this.current.add(words, state, number);
   }
 }
+
+/** The first words of a hash. */
+type Words = ArrayLike<number>;
 
 /** Open addressing, at most half full. State 0 is a free slot. */
 class Table {
@@ -57,27 +62,27 @@ class Table {
   private numbers = new Uint32Array(FIRST_SLOTS);
   private states = new Uint8Array(FIRST_SLOTS);
 
-  get(hash: string): Seen | undefined {
-    const slot = this.find(wordsOf(hash));
+  get(words: Words): Seen | undefined {
+    const slot = this.find(words);
     const state = this.states[slot] as number;
     return state === 0 ? undefined : { state, number: this.numbers[slot] as number };
   }
 
-  update(hash: string, state: number): boolean {
-    const slot = this.find(wordsOf(hash));
+  update(words: Words, state: number): boolean {
+    const slot = this.find(words);
     if (this.states[slot] === 0) return false;
     this.states[slot] = state;
     return true;
   }
 
   /** The hash must not be in it yet. */
-  add(hash: string, state: number, number: number): void {
+  add(words: Words, state: number, number: number): void {
     if (this.size * 2 >= this.states.length) this.grow();
-    this.put(wordsOf(hash), state, number);
+    this.put(words, state, number);
     this.size++;
   }
 
-  private put(words: ArrayLike<number>, state: number, number: number): void {
+  private put(words: Words, state: number, number: number): void {
     const slot = this.find(words);
     for (let word = 0; word < WORDS; word++) this.keys[slot * WORDS + word] = words[word] as number;
     this.numbers[slot] = number;
@@ -85,7 +90,7 @@ class Table {
   }
 
   /** The slot of a key, or the free one where it would be. */
-  private find(words: ArrayLike<number>): number {
+  private find(words: Words): number {
     const { keys, states, shift } = this;
     const mask = states.length - 1;
     for (let slot = placeOf(words) >>> shift; ; slot = (slot + 1) & mask) {
@@ -116,16 +121,25 @@ function randomInts(): Int32Array {
   return new Int32Array(Uint8Array.from(randomBytes(WORDS * 4)).buffer).map((lot) => lot | 1);
 }
 
-function placeOf(words: ArrayLike<number>): number {
+function placeOf(words: Words): number {
   let place = 0;
   for (let word = 0; word < WORDS; word++) place = (place + Math.imul(words[word] as number, lots[word] as number)) | 0;
   return place;
 }
 
-const words = new Uint32Array(WORDS);
+const shared = new Uint32Array(WORDS);
+const DIGITS_PER_WORD = 8;
 
 /** Into one array that is used again and again: read it before the next call. */
-function wordsOf(hash: string): Uint32Array {
-  for (let word = 0; word < WORDS; word++) words[word] = Number.parseInt(hash.slice(word * 8, word * 8 + 8), 16);
-  return words;
+function wordsOf(hash: string): Words {
+  for (let word = 0; word < WORDS; word++) {
+    let value = 0;
+    for (let digit = 0; digit < DIGITS_PER_WORD; digit++) {
+      const code = hash.charCodeAt(word * DIGITS_PER_WORD + digit);
+      // `0` to `9` end in 0 to 9, `a` to `f` in 1 to 6.
+      value = (value << 4) | (code < 0x40 ? code & 15 : (code & 15) + 9);
+    }
+    shared[word] = value;
+  }
+  return shared;
 }

@@ -53,28 +53,28 @@ const CLOSE_BRACKET = 0x5d;
 const OPEN_BRACE = 0x7b;
 const CLOSE_BRACE = 0x7d;
 const FIRST_PRINTABLE = 0x20;
-const FIRST_NON_ASCII = 0x80;
 /** Below it no character combines with another: every string is in NFC. */
 const FIRST_COMBINING = 0x300;
 const BYTE_ORDER_MARK = 0xfeff;
 
-/** Strings of a text without escapes, control characters and anything beyond ASCII end at the next quote. */
-const NOT_PLAIN = /[^\x20-\x5b\x5d-\x7f]/;
+/** An escape, a control character or one beyond ASCII: a string without any ends at the next quote. */
+const ODD = /[^\x20-\x5b\x5d-\x7f]/g;
 
 class Parser {
   private readonly text: string;
-  private readonly isPlain: boolean;
+  /** Place of the next odd character, of those at or behind the string that is read. */
+  private odd: number;
   private at = 0;
 
   constructor(text: string) {
     this.text = text;
-    this.isPlain = !NOT_PLAIN.test(text);
+    this.odd = nextOdd(text, 0);
   }
 
   parse(): SudoMembers {
     const { text } = this;
     if (text.charCodeAt(0) === BYTE_ORDER_MARK) throw invalid('a byte order mark', 0);
-    if (!this.isPlain && !text.isWellFormed()) throw invalid('a lone surrogate', 0);
+    if (this.odd < text.length && !text.isWellFormed()) throw invalid('a lone surrogate', 0);
     if (text.charCodeAt(0) !== OPEN_BRACE) throw invalid('no object', 0);
     const members = this.object(1);
     if (this.at !== text.length) throw invalid('something follows the object', this.at);
@@ -166,18 +166,18 @@ class Parser {
   private string(): string {
     const { text } = this;
     const start = this.at + 1;
-    if (this.isPlain) {
-      const end = text.indexOf('"', start);
-      if (end < 0) throw invalid('a string without end', start);
-      this.at = end + 1;
-      return text.slice(start, end);
-    }
-    return this.anyString(start);
+    const end = text.indexOf('"', start);
+    if (end < 0) throw invalid('a string without end', start);
+    // Only strings can hold one, so what lies before this one has been read.
+    if (this.odd < start) this.odd = nextOdd(text, start);
+    if (this.odd < end) return this.anyString(start);
+    this.at = end + 1;
+    return text.slice(start, end);
   }
 
   private anyString(start: number): string {
     const { text } = this;
-    let highest = 0;
+    let highest = FIRST_PRINTABLE;
     let decoded = '';
     let from = start;
     let at = start;
@@ -189,11 +189,11 @@ class Parser {
         decoded += text.slice(from, at) + escape.meaning;
         at += escape.length - 1;
         from = at + 1;
+      } else if (code > highest) {
+        highest = code;
       } else if (!(code >= FIRST_PRINTABLE)) {
         // NaN: the text ended.
         throw invalid(code < FIRST_PRINTABLE ? 'a control character that is not escaped' : 'a string without end', at);
-      } else if (code >= FIRST_NON_ASCII && code > highest) {
-        highest = code;
       }
     }
     this.at = at + 1;
@@ -237,6 +237,11 @@ class Parser {
     // `e` and `E`.
     if ((next | 0x20) === 0x65) throw invalid('a number with an exponent', start);
   }
+}
+
+function nextOdd(text: string, from: number): number {
+  ODD.lastIndex = from;
+  return ODD.test(text) ? ODD.lastIndex - 1 : text.length;
 }
 
 const SHORT_ESCAPES: ReadonlyMap<string, string> = new Map([

@@ -166,7 +166,7 @@ function random(seed: number): () => number {
 }
 
 describe('flipped bytes', () => {
-  const FLIPS = 1500;
+  const FLIPS = 600;
   it.each(LEDGERS)('never pass in a ledger %s', async (name, read) => {
     const bytes = Buffer.from(read());
     const next = random(20_261_122);
