@@ -55,5 +55,11 @@ type Present<T> = { [K in keyof T as undefined extends T[K] ? never : K]: T[K] }
 
 /** Optional and "may be undefined" are different. */
 export function withoutAbsent<T extends object>(facts: T): Present<T> {
-  return Object.fromEntries(Object.entries(facts).filter(([, value]) => value !== undefined)) as Present<T>;
+  // Of every record that is read: a loop is several times faster than entries and back.
+  const present: Record<string, unknown> = {};
+  for (const name of Object.keys(facts)) {
+    const value = (facts as Readonly<Record<string, unknown>>)[name];
+    if (value !== undefined) present[name] = value;
+  }
+  return present as Present<T>;
 }
