@@ -27,6 +27,8 @@ export const MAX_LINE_BYTES = 65_536;
 const FILE_MODE = 0o600;
 const FOLDER_MODE = 0o700;
 const NEWLINE = 0x0a;
+/** `{`, space, newline. */
+const FIRST_BYTES: readonly number[] = [0x7b, 0x20, NEWLINE];
 
 export interface FileAuditOptions {
   readonly path: string;
@@ -116,6 +118,8 @@ class AppendedFile {
     try {
       const stats = fstatSync(descriptor);
       if (!stats.isFile()) throw new CountersignError('AUDIT_LOG_FAILED', `the audit log ${this.path} is not a regular file`);
+      if (!startsLikeALog(descriptor, stats.size))
+        throw new CountersignError('AUDIT_LOG_FAILED', `the file ${this.path} holds something else than an audit log: choose another path`);
       closeOff(descriptor, stats.size, this.write);
       this.opened = { descriptor, dev: stats.dev, ino: stats.ino };
       return stats;
@@ -124,6 +128,12 @@ class AppendedFile {
       throw error;
     }
   }
+}
+
+/** A database, a key or a configuration that stands there by mistake must not be appended to. Scrubbed lines may be blank. */
+function startsLikeALog(descriptor: number, size: number): boolean {
+  const first = Buffer.alloc(1);
+  return size === 0 || (readSync(descriptor, first, 0, 1, 0) === 1 && FIRST_BYTES.includes(first[0] ?? 0));
 }
 
 /** A last line without its end was torn by a power loss: what follows must not join it. */

@@ -211,7 +211,7 @@ function workOutLedger(document: ConfigDocument, overrides: Overrides, agent: st
   } = document.ledger ?? {};
   if (!ORIGIN_SHAPE.test(origin)) throw new CountersignError('CONFIG_INVALID', 'ledger.origin: an origin has no spaces and no plus');
   const place = (name: string): string => (name.startsWith('~/') ? resolve(homedir(), name.slice(2)) : resolve(folder, name));
-  return {
+  const worked: LedgerConfig = {
     path: overrides.ledger === undefined ? place(path) : resolve(overrides.ledger),
     ...(sign === 'none' ? {} : { key: place(key) }),
     origin,
@@ -221,6 +221,15 @@ function workOutLedger(document: ConfigDocument, overrides: Overrides, agent: st
     ...(mirror !== undefined && { mirror: place(mirror) }),
     ...(document.ledger?.audit_log !== undefined && { auditLog: auditLogOptions(document.ledger.audit_log, place) }),
   };
+  checkAuditPath(worked);
+  return worked;
+}
+
+/** Appended to, any of these would be ruined. */
+function checkAuditPath({ path, key, mirror, auditLog }: LedgerConfig): void {
+  const taken = [path, ...['-wal', '-shm', '-journal'].map((side) => path + side), key, mirror, `${mirror}.checkpoint`];
+  if (auditLog === undefined || !taken.includes(auditLog.path)) return;
+  throw new CountersignError('CONFIG_INVALID', 'ledger.audit_log.path: this is a file of the ledger; choose a path of its own');
 }
 
 function auditLogOptions(

@@ -180,6 +180,17 @@ describe('the audit file', () => {
     expect(lines(path).map(({ what }) => what)).toEqual(['1', '2', '4']);
   });
 
+  it.each(['SQLite format 3\0...', '-----BEGIN PRIVATE KEY-----\n', 'version: 1\n', '# notes\n'])(
+    'does not append to a file that holds %j',
+    (text) => {
+      const path = logPath();
+      writeFileSync(path, text);
+      const sink = fileAuditSink({ path });
+      expect(() => sink.write(record('1'))).toThrow(expect.objectContaining({ code: 'AUDIT_LOG_FAILED' }));
+      expect(readFileSync(path, 'utf8')).toBe(text);
+    },
+  );
+
   it.each([
     ['a folder', (path: string) => mkdirSync(path)],
     ['a link', (path: string) => symlinkSync('elsewhere', path)],

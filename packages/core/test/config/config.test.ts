@@ -55,6 +55,7 @@ describe('the example of docs/config.md', () => {
       sign: 'commit',
       writer: 'auto',
       anchors: [{ file: '/etc/witness/head.note' }],
+      auditLog: { path: '/etc/c/.countersign/audit.jsonl', keep: 5 },
       mirror: '/etc/c/.countersign/ledger.jsonl',
     });
     expect(config.scope?.network?.allowed_ports).toEqual([443]);

@@ -110,3 +110,13 @@ it.each([
     expect.objectContaining({ code: 'CONFIG_INVALID', message: expect.stringContaining(named) }),
   );
 });
+
+it.each(['.countersign/ledger.db', '.countersign/ledger.db-wal', '.countersign/ledger.key', 'mirror.jsonl', 'mirror.jsonl.checkpoint'])(
+  'an audit log in the place of %s is refused',
+  (place) => {
+    const text = `version: 1\nagent: a\n${POLICY}ledger: { mirror: mirror.jsonl, audit_log: { path: ./${place} } }\n`;
+    expect(() => parseConfig(text, { path: join(tempDirectory(), 'c.yaml') })).toThrow(
+      expect.objectContaining({ code: 'CONFIG_INVALID', message: expect.stringContaining('ledger.audit_log.path') }),
+    );
+  },
+);
