@@ -22,9 +22,14 @@ const MARKS = ['COUNTERSIGN_CALL', 'COUNTERSIGN_GUARDED'];
 
 /**
  * @param writers - pids of the processes that write to the ledger now.
+ * @param refused - makes the error; default: an answer is refused.
  * @throws {CountersignError} `APPROVER_REFUSED`
  */
-export function refuseInsideGuard(env: NodeJS.ProcessEnv, writers: readonly number[]): void {
+export function refuseInsideGuard(
+  env: NodeJS.ProcessEnv,
+  writers: readonly number[],
+  refused: (why: string) => CountersignError = answerRefused,
+): void {
   const mark = MARKS.find((name) => env[name] !== undefined && env[name] !== '');
   if (mark !== undefined) {
     throw refused(`${mark} is set, so this command runs inside a guarded process tree`);
@@ -75,6 +80,6 @@ export function parentFromPs(pid: number): number | undefined {
   return /^\s*[0-9]{1,10}\s*$/.test(text) ? Number(text) : undefined;
 }
 
-function refused(why: string): CountersignError {
+function answerRefused(why: string): CountersignError {
   return new CountersignError('APPROVER_REFUSED', `${why}: approvals are answered from outside; use a terminal the agent did not start`);
 }

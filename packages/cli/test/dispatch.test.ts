@@ -31,6 +31,7 @@ describe('the surface', () => {
       ['receipt make', '[ledger]', '--call=', '--leaf=', '--entry=', '--output=', '--force', '--no-opening', '--only='],
       ['receipt check', '<file>', '--public-key=*', '--origin='],
       ['disclose', '[ledger]', '--call=', '--leaf=', '--entry=', '--field=*', '--output=', '--force'],
+      ['forget', '--call=*', '--entry=*', '--session=*', '--reason-code='],
       [
         'export',
         '[ledger]',

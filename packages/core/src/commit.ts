@@ -13,6 +13,7 @@ import type { DecisionBody, Opening } from './ledger/entry.ts';
 import type { CallState, Committed, DecideUnit, OutcomeUnit, Unit } from './store.ts';
 import { answer, lapse, objectionFromHistory, objectionToApproval } from './transaction/approvals.ts';
 import { type Charged, chargeBudgets } from './transaction/budgets.ts';
+import { forget } from './transaction/forget.ts';
 import { addLabels, record, startSession } from './transaction/sessions.ts';
 import type { CallRecord, Tx } from './transaction/tx.ts';
 
@@ -28,6 +29,8 @@ export function applyUnit(unit: Unit, tx: Tx): Committed {
       return settle(unit, tx);
     case 'record':
       return record(unit, tx);
+    case 'forget':
+      return forget(unit, tx);
   }
 }
 

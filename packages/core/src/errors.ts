@@ -36,6 +36,8 @@ export const ERROR_CODES = {
   PROOF_INVALID: 'A Merkle proof does not verify.',
   ENTRY_NOT_SIGNED: 'No signed checkpoint covers the entry yet. Try again after the next signature.',
   OPENING_NOT_FOUND: 'The clear text is not in the ledger: there is no such field, or it was forgotten.',
+  FORGET_REFUSED: 'Clear text may not be erased now: a person still has to see it, the call still runs, or an agent asks for it.',
+  ALREADY_FORGOTTEN: 'Of none of these entries is any clear text left.',
   RECEIPT_TOO_LARGE: 'A receipt would exceed the limit. Leave the clear text out.',
   APPROVAL_NOT_FOUND: 'No approval has that id.',
   APPROVAL_NOT_PENDING: 'The approval was already answered, used or has expired.',

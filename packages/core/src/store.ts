@@ -127,7 +127,20 @@ export interface RecordUnit {
   readonly once?: string;
 }
 
-export type Unit = DecideUnit | AnswerUnit | LapseUnit | OutcomeUnit | RecordUnit;
+/**
+ * Erases the clear text beside entries and what could still be tested against a guess at it, and records that it did. The
+ * entries stay, and so does the tree.
+ */
+export interface ForgetUnit {
+  readonly kind: 'forget';
+  readonly entries: readonly EntryRef[];
+  /** Calls of which all entries are meant: comes back `stale` when one has entries from position `since` on. */
+  readonly calls: readonly string[];
+  readonly since: number;
+  readonly reasonCode?: string;
+}
+
+export type Unit = DecideUnit | AnswerUnit | LapseUnit | OutcomeUnit | RecordUnit | ForgetUnit;
 
 export type Committed =
   /** Durable. `body` is the decision as recorded: for a business refusal its effect and reason code differ from the unit's. */
@@ -152,6 +165,14 @@ export type Committed =
     }
   | { readonly kind: 'lapsed' }
   | { readonly kind: 'settled'; readonly entry: EntryRef }
+  | {
+      readonly kind: 'forgotten';
+      /** The forget entries; more than one when many entries are named. */
+      readonly recorded: readonly EntryRef[];
+      readonly entries: readonly EntryRef[];
+    }
+  /** Nothing was written. `already`: of none of them is anything left. */
+  | { readonly kind: 'not-forgettable'; readonly why: 'already' | 'unknown' | 'pending' | 'running'; readonly of?: number }
   | { readonly kind: 'recorded'; readonly entry?: EntryRef };
 
 /** Where a store on a file commits: on the thread it was opened on, on a thread of its own, or first here, then there. */

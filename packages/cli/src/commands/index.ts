@@ -7,6 +7,7 @@ import { disclose } from './disclose.ts';
 import { doctor } from './doctor.ts';
 import { exportLedger } from './export.ts';
 import { filter } from './filter.ts';
+import { forget } from './forget.ts';
 import { head } from './head.ts';
 import { init } from './init.ts';
 import { keygen } from './keygen.ts';
@@ -30,6 +31,7 @@ export const COMMANDS: readonly Command[] = [
   receiptMake,
   receiptCheck,
   disclose,
+  forget,
   exportLedger,
   filter,
   search,

@@ -26,6 +26,7 @@ export {
 export { type VerifyOptions, verifyLedger } from '../verify/verify.ts';
 export type { ApprovalView } from './approval-view.ts';
 export { checkDurability, type DurabilityFacts } from './durability.ts';
+export { type ForgetRequest, type Forgotten, forgetClearText } from './forget.ts';
 export { guardFromConfig, openGuard, storeFromConfig } from './from-config.ts';
 export { KnownHeads, stateDirectory } from './known-heads.ts';
 export { type LedgerLine, type LedgerReader, readLedger } from './reader.ts';

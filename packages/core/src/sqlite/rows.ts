@@ -106,6 +106,10 @@ export class Rows implements Tx {
     return new Set(outcomes.flatMap((entry) => (entry.kind === 'outcome' ? [entry.decision.of] : [])));
   }
 
+  eraseOpening(of: number): boolean {
+    return this.statements.eraseOpening.run(of).changes > 0;
+  }
+
   session(id: string): SessionRecord | undefined {
     const row = this.statements.session.get(id);
     if (row === undefined) return undefined;
@@ -234,6 +238,7 @@ function prepare(database: Database) {
   return {
     insertOpening: database.prepare('INSERT INTO openings (seq, key, sections) VALUES (?, ?, ?)'),
     opening: database.prepare<[number], { key: string; sections: string }>('SELECT key, sections FROM openings WHERE seq = ?'),
+    eraseOpening: database.prepare<[number]>('DELETE FROM openings WHERE seq = ?'),
     session: database.prepare<[string], SessionSql>('SELECT * FROM sessions WHERE id = ?'),
     putSession: database.prepare(
       'INSERT OR REPLACE INTO sessions (id, agent, labels, version, halted, started_at) VALUES (?, ?, ?, ?, ?, ?)',

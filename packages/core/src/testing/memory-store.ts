@@ -184,6 +184,10 @@ class MemoryRows implements Tx {
       .map(parseEntry);
   }
 
+  eraseOpening(of: number): boolean {
+    return this.openings.delete(of);
+  }
+
   session(id: string): SessionRecord | undefined {
     return this.sessions.get(id);
   }

@@ -35,6 +35,8 @@ export interface Tx {
    * @throws {CountersignError} `LEDGER_CORRUPT` when what is stored since then is not what the tree holds.
    */
   entriesAbout(of: number, approval: string): readonly Entry[];
+  /** Erases what lies beside an entry. @returns whether anything did. */
+  eraseOpening(of: number): boolean;
   session(id: string): SessionRecord | undefined;
   putSession(row: SessionRecord): void;
   callById(id: string): (CallRecord & CallRow) | undefined;
