@@ -15,15 +15,25 @@ export const verify: Command = {
   summary: 'check a ledger and say what is proven, and what is not',
   positionals: [{ name: 'ledger', required: false }],
   options: [
-    { name: 'public-key', kind: 'texts', value: 'K', about: 'verifier line, or a file with one per line; may be repeated' },
+    {
+      name: 'public-key',
+      kind: 'texts',
+      value: 'K',
+      about: 'verifier line, a file with one per line, or a PEM of SudoAgent; may be repeated',
+    },
     { name: 'against', kind: 'text', value: 'FILE', about: 'a checkpoint that was kept elsewhere' },
     { name: 'expect-size', kind: 'text', value: 'N', about: 'number of entries there were at some time' },
-    { name: 'expect-head', kind: 'text', value: 'H', about: 'root there was then, hex or base64; without N of all entries' },
+    {
+      name: 'expect-head',
+      kind: 'text',
+      value: 'H',
+      about: 'root there was then, hex or base64; without N of all entries',
+    },
     { name: 'strict', kind: 'switch', about: 'exit 3 when anything is left unproven' },
   ],
   notes: [
     'A key may be limited to sizes of the log, behind the line: from=N until=N revoked-from=N. Keys of witnesses (type 4) tell who saw this log, never who wrote it.',
-    'Reads one snapshot and changes no byte. Without a ledger the configured one is checked. JSON lines (a mirror, or an export as ndjson) are ledgers too.',
+    'Reads one snapshot and changes no byte. Without a ledger the configured one is checked. JSON lines (a mirror, or an export as ndjson) are ledgers too, and so are those of SudoAgent 2.0: there H is the last entry_hash.',
     'Exit 0: what was asked is proven. 1: invalid. 3: readable, but something asked for (with --strict: anything) is not proven, or the ledger is empty. 4: cannot read.',
   ],
   example: 'countersign verify .countersign/ledger.db --public-key .countersign/ledger.key.pub',

@@ -19,7 +19,7 @@ export function sudoagentFacts({ index, text }: LedgerRecord): RecordFacts {
   const time = textOf(body, 'created_at');
   const atMs = time === undefined ? Number.NaN : Date.parse(time);
   const action = textOf(body, 'action');
-  const approved = member(approval, 'approved');
+  const state = textOf(approval, 'state');
   const kind = textOf(body, 'event') ?? UNREADABLE;
   return withoutAbsent({
     index,
@@ -42,7 +42,7 @@ export function sudoagentFacts({ index, text }: LedgerRecord): RecordFacts {
             hash: textOf(decision, 'policy_hash'),
           }),
     approval: textOf(approval, 'approval_id'),
-    answer: approved === true ? 'approve' : approved === false ? 'deny' : undefined,
+    answer: state === 'approved' ? 'approve' : state === 'denied' ? 'deny' : undefined,
     approver: textOf(approval, 'approver_id'),
     status: textOf(outcome, 'status'),
     errorType: textOf(outcome, 'error_type'),
