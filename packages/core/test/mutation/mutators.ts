@@ -37,11 +37,19 @@ const LINE_MUTATORS: readonly Mutator[] = [
 ];
 
 export function mutateBytes(bytes: Buffer, random: Random): Mutant {
-  return random.pick(BYTE_MUTATORS)(bytes, random);
+  return changed(BYTE_MUTATORS, bytes, random);
 }
 
 export function mutateText(bytes: Buffer, random: Random): Mutant {
-  return random.pick([...BYTE_MUTATORS, ...LINE_MUTATORS])(bytes, random);
+  return changed([...BYTE_MUTATORS, ...LINE_MUTATORS], bytes, random);
+}
+
+/** Some changes change nothing (a line swapped with itself): those are no mutants. */
+function changed(mutators: readonly Mutator[], bytes: Buffer, random: Random): Mutant {
+  for (;;) {
+    const mutant = random.pick(mutators)(bytes, random);
+    if (!mutant.bytes.equals(bytes)) return mutant;
+  }
 }
 
 function flipBit(bytes: Buffer, random: Random): Mutant {
@@ -167,7 +175,6 @@ function changeWord(bytes: Buffer, random: Random): Mutant {
   return onMatch(bytes, random, /(?<=:")[a-z_0-9]{2,20}(?=")/g, () => random.pick(WORDS));
 }
 
-/** Also gives the same bytes at times: that too must be judged right. */
 function onMatch(bytes: Buffer, random: Random, pattern: RegExp, replace: (found: string) => string): Mutant {
   const text = bytes.toString('latin1');
   const found = [...text.matchAll(pattern)];

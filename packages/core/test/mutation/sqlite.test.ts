@@ -81,7 +81,7 @@ function rangesOf(file: string, content: Buffer): readonly Range[] {
 }
 
 function mutateFile(random: Random): Mutant {
-  if (random.below(2) === 0) return mutateBytes(bytes, random);
+  if (random.below(4) === 0) return mutateBytes(bytes, random);
   const { from, to } = random.pick(evidence);
   // A few bytes before: the header of the record stands there.
   const start = Math.max(0, from - 16);
