@@ -1,5 +1,6 @@
 /** The independent verifier in examples/verify-in-python, where there is a Python for it. */
 import { spawnSync } from 'node:child_process';
+import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const SCRIPT = fileURLToPath(new URL('../../../examples/verify-in-python/verify.py', import.meta.url));
@@ -16,6 +17,30 @@ function findPython(): string | undefined {
 }
 
 export const python: string | undefined = findPython();
+
+/** Receipts or exports, checked in one process: true where it accepts. */
+export function acceptedInPython(texts: readonly string[], vkey: string): readonly boolean[] {
+  const program = `
+import contextlib, io, json, sys
+sys.path.insert(0, sys.argv[1])
+import verify
+key, accepted = verify.Key(sys.argv[2]), []
+for text in json.load(sys.stdin):
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            check = verify.verify_export if text.startswith('{"countersign":"export"') else verify.verify_receipt
+            accepted.append(check(io.BytesIO(text.encode()) if check is verify.verify_export else text, key) == 0)
+    except (verify.Invalid, ValueError):
+        accepted.append(False)
+print(json.dumps(accepted))`;
+  const { stdout, stderr } = spawnSync(python ?? 'python3', ['-c', program, dirname(SCRIPT), vkey], {
+    input: JSON.stringify(texts),
+    encoding: 'utf8',
+    maxBuffer: 16_777_216,
+  });
+  if (stderr !== '') throw new Error(stderr);
+  return JSON.parse(stdout) as readonly boolean[];
+}
 
 export interface PythonVerdict {
   readonly code: number | null;

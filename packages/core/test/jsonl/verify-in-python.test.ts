@@ -10,7 +10,7 @@ import { exportHeader, recordLine } from '../../src/export/ndjson.ts';
 import { leafHash } from '../../src/ledger/merkle.ts';
 import { verifyLedger } from '../../src/sqlite/index.ts';
 import { guardOn, LEDGER_VKEY, openLedger, tempDirectory } from '../fixtures/ledger.ts';
-import { python, verifyInPython } from '../python.ts';
+import { acceptedInPython, python, verifyInPython } from '../python.ts';
 import { forged, type Loose } from '../verify/forge.ts';
 import { writeScenario } from '../verify/scenario.ts';
 import { exported, file } from './made.ts';
@@ -48,6 +48,13 @@ beforeAll(async () => {
   await store.close();
   lines = exportOf(path);
 });
+
+/** What stands around the first character that differs: whole exports would fill the screen. */
+function differenceOf(text: string, mutant: string): string {
+  let place = 0;
+  while (text[place] === mutant[place]) place++;
+  return `${text.slice(Math.max(0, place - 40), place + 20)} -> ${mutant.slice(Math.max(0, place - 40), place + 20)}`;
+}
 
 /** Valid only if both say so; the exit codes tell. */
 async function both(name: string): Promise<{ readonly ours: string; readonly theirs: number | null; readonly text: string }> {
@@ -242,6 +249,21 @@ describe.skipIf(python === undefined)('the verifier in Python', () => {
     const changed = forged(path, () => undefined, { keepReferences: true, texts: new Map([[index, text()]]) });
     const { ours, theirs, text: said } = await both(exported(exportOf(changed)));
     expect({ ours, theirs, said }).toMatchObject({ ours: 'invalid', theirs: 1 });
+  });
+
+  it('refuses an export with any character changed or gone', () => {
+    const text = `${lines.join('\n')}\n`;
+    const mutants = Array.from({ length: 500 }, (_, i) => {
+      const place = Math.floor((i * text.length) / 500);
+      const other = i % 4 === 3 ? '' : String.fromCharCode(text.charCodeAt(place) ^ (1 << (i % 3)));
+      return text.slice(0, place) + other + text.slice(place + 1);
+    }).filter((mutant) => mutant.startsWith('{"countersign":"export"'));
+    const accepted = acceptedInPython([text, ...mutants], LEDGER_VKEY);
+    expect(accepted[0]).toBe(true);
+    // An empty object has the same commitment under every key: that of an opening with nothing else is bound to nothing.
+    const shown = (export_: string): string => export_.replaceAll(/"key":"[0-9a-f]{64}","sections":\{"args":\{\}\}/g, '');
+    const passed = mutants.filter((mutant, i) => accepted[i + 1] && shown(mutant) !== shown(text));
+    expect(passed.map((mutant) => differenceOf(text, mutant))).toEqual([]);
   });
 
   it('has its own words for wrong usage and for what cannot be read', () => {
