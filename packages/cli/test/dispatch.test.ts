@@ -28,6 +28,8 @@ describe('the surface', () => {
       ['approvals deny', '<id>', '--key=', '--as=', '--passphrase-file=', '--message='],
       ['verify', '[ledger]', '--public-key=*', '--against=', '--expect-size=', '--expect-head=', '--strict'],
       ['head', '[ledger]'],
+      ['consistency make', '[ledger]', '--from=', '--output=', '--force'],
+      ['consistency check', '<file>', '--public-key=*', '--from=', '--to='],
       ['receipt make', '[ledger]', '--call=', '--leaf=', '--entry=', '--output=', '--force', '--no-opening', '--only='],
       ['receipt check', '<file>', '--public-key=*', '--origin='],
       ['disclose', '[ledger]', '--call=', '--leaf=', '--entry=', '--field=*', '--output=', '--force'],

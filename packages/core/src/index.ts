@@ -81,6 +81,7 @@ export type { Policy, PolicyInput, PolicyVerdict, SessionFacts } from './policy/
 export { rulePolicy } from './policy/rules.ts';
 export { type CheckReceiptOptions, checkReceipt } from './receipt/check.ts';
 export { RECEIPT_CODES, type ReceiptCode } from './receipt/codes.ts';
+export { type CheckConsistencyOptions, type ConsistencyReport, checkConsistency, MAX_CONSISTENCY_BYTES } from './receipt/consistency.ts';
 export { MAX_RECEIPT_BYTES } from './receipt/format.ts';
 export type { ReceiptEntry, ReceiptFinding, ReceiptReport } from './receipt/report.ts';
 export { createRedactor, type RedactionOptions, type Redactor } from './redact/redact.ts';

@@ -3,6 +3,8 @@ import type { Command } from '../command.ts';
 import { approvalsAnswer } from './approvals-answer.ts';
 import { approvalsList } from './approvals-list.ts';
 import { approvalsShow } from './approvals-show.ts';
+import { consistencyCheck } from './consistency-check.ts';
+import { consistencyMake } from './consistency-make.ts';
 import { disclose } from './disclose.ts';
 import { doctor } from './doctor.ts';
 import { exportLedger } from './export.ts';
@@ -28,6 +30,8 @@ export const COMMANDS: readonly Command[] = [
   approvalsAnswer('deny'),
   verify,
   head,
+  consistencyMake,
+  consistencyCheck,
   receiptMake,
   receiptCheck,
   disclose,

@@ -103,7 +103,7 @@ export interface Unreadable {
 
 /** Reads a receipt; from anyone. Nothing is verified but its form. */
 export function parseReceipt(given: string | Uint8Array): Receipt | Unreadable {
-  const text = typeof given === 'string' ? given : decode(given);
+  const text = typeof given === 'string' ? given : decodeStrictly(given, MAX_RECEIPT_BYTES);
   if (text === undefined) return malformed('it is not UTF-8, or too long');
   let value: Json;
   try {
@@ -129,8 +129,9 @@ function hasNoHiddenNames(value: unknown): boolean {
   return Object.entries(value).every(([name, member]) => name === 'sections' || name === 'value' || hasNoHiddenNames(member));
 }
 
-function decode(bytes: Uint8Array): string | undefined {
-  if (bytes.length > MAX_RECEIPT_BYTES) return undefined;
+/** Undefined for what is not UTF-8: where decoding replaces bytes, two files would read as one. */
+export function decodeStrictly(bytes: Uint8Array, maxBytes: number): string | undefined {
+  if (bytes.length > maxBytes) return undefined;
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch {

@@ -11,6 +11,7 @@ export { EXPORT_FORMATS, Export, type ExportFormat, type ExportOptions } from '.
 export { recordLine } from '../export/ndjson.ts';
 export type { MirrorOptions } from '../jsonl/mirror.ts';
 export { type MirrorStatus, mirrorStatus } from '../jsonl/mirror-status.ts';
+export { type MadeConsistency, makeConsistency } from '../receipt/consistency.ts';
 export { discloseFields } from '../receipt/disclose.ts';
 export type { ReceiptTarget } from '../receipt/find.ts';
 export { type MadeReceipt, type MakeReceiptOptions, makeReceipt } from '../receipt/make.ts';
