@@ -22,6 +22,7 @@ export const verify: Command = {
       about: 'verifier line, a file with one per line, or a PEM of SudoAgent; may be repeated',
     },
     { name: 'against', kind: 'text', value: 'FILE', about: 'a checkpoint that was kept elsewhere' },
+    { name: 'since', kind: 'text', value: 'FILE', about: 'a checkpoint kept elsewhere: read only what follows it' },
     { name: 'expect-size', kind: 'text', value: 'N', about: 'number of entries there were at some time' },
     {
       name: 'expect-head',
@@ -29,6 +30,7 @@ export const verify: Command = {
       value: 'H',
       about: 'root there was then, hex or base64; without N of all entries',
     },
+    { name: 'threads', kind: 'text', value: 'N', about: 'threads to check with; by default as fits the ledger' },
     { name: 'strict', kind: 'switch', about: 'exit 3 when anything is left unproven' },
   ],
   notes: [
@@ -59,6 +61,8 @@ async function verified(path: string, options: VerifyOptions): Promise<VerifyRep
 
 function optionsOf({ io, flags, positionals }: Invocation): VerifyOptions {
   const against = flags.text('against');
+  const since = flags.text('since');
+  const threads = flags.text('threads');
   const size = flags.text('expect-size');
   const head = flags.text('expect-head');
   const keys = flags.texts('public-key').flatMap((key) => publicKeys(key, io.cwd));
@@ -67,17 +71,19 @@ function optionsOf({ io, flags, positionals }: Invocation): VerifyOptions {
   return {
     ...(keys.length > 0 && { publicKeys: keys }),
     ...(against !== undefined && { against: readSmallFile(against, io.cwd, '--against') }),
-    ...(size !== undefined && { expectSize: wholeNumber(size) }),
+    ...(since !== undefined && { since: readSmallFile(since, io.cwd, '--since') }),
+    ...(threads !== undefined && { threads: wholeNumber('--threads', threads) }),
+    ...(size !== undefined && { expectSize: wholeNumber('--expect-size', size) }),
     ...(head !== undefined && { expectHead: head }),
     ...(flags.on('strict') && { strict: true }),
     ...(isConfigured && { approvers: configOf({ io, flags }).approvers }),
   };
 }
 
-function wholeNumber(text: string): number {
+function wholeNumber(option: string, text: string): number {
   const number = Number(text);
   if (!/^[0-9]{1,16}$/.test(text) || !Number.isSafeInteger(number)) {
-    throw new UsageError('--expect-size must be a whole number', 'for example: --expect-size 120');
+    throw new UsageError(`${option} must be a whole number`, `for example: ${option} 4`);
   }
   return number;
 }
@@ -88,6 +94,7 @@ function reportLines(path: string, report: VerifyReport, output: Output): readon
     `${heading(report, output)}  ${safe(path)}`,
     ...(origin === undefined ? [] : [`  log        ${safe(origin)}`]),
     `  entries    ${entries}${countsText(report)}`,
+    ...sinceLines(report),
     ...(rootHash === undefined ? [] : [`  root       ${safe(rootHash)}`]),
     ...(report.head === undefined ? [] : [`  head       ${safe(report.head)}`]),
     ...(open > 0 ? [`  open       ${open} allowed calls without an outcome: running, or their process died`] : []),
@@ -112,10 +119,20 @@ function heading({ status }: VerifyReport, output: Output): string {
   }
 }
 
-function countsText({ counts }: VerifyReport): string {
+function countsText({ counts, since }: VerifyReport): string {
   // Names are ours, amounts are numbers: nothing here came from the ledger.
   const parts = Object.entries(counts).flatMap(([kind, count]) => (count > 0 ? [`${count} ${kind}`] : []));
-  return parts.length === 0 ? '' : ` (${parts.join(', ')})`;
+  const of = since === undefined ? '' : 'of the new ones ';
+  return parts.length === 0 ? '' : ` (${of}${parts.join(', ')})`;
+}
+
+/** What a check of the new entries alone leaves out. */
+function sinceLines({ since }: VerifyReport): readonly string[] {
+  if (since === undefined) return [];
+  return [
+    `  not read   entries 1 to ${since.size}: not read again, proven to be the start of this ledger by the checkpoint of size ${since.size}`,
+    `  unchecked  what needs them: sums of budgets, calls allowed twice, outcomes given twice, sessions and policies begun there`,
+  ];
 }
 
 /** What was proven and, as loudly, what was not. */

@@ -61,6 +61,30 @@ describe('verify', () => {
     for (const field of ['entries', 'root', 'counts', 'forgotten', 'warnings']) expect(report).toHaveProperty(field);
   });
 
+  it('reads only what follows a checkpoint, and says what it did not read', async () => {
+    const cwd = await filled();
+    const note = (await run(['head'], { cwd })).stdout;
+    writeFileSync(join(cwd, 'head.note'), note);
+    const size = Number(note.split('\n')[1]);
+    await calls(cwd, [{ tool: 'read_file' }]);
+    const ran = await run(['verify', LEDGER, '--public-key', KEY, '--since', 'head.note'], { cwd });
+    expect(ran.code).toBe(0);
+    expect(ran.stdout).toContain(
+      `entries 1 to ${size}: not read again, proven to be the start of this ledger by the checkpoint of size ${size}`,
+    );
+    expect(ran.stdout).toContain('unchecked  what needs them: sums of budgets');
+    expect(ran.stdout).toContain('(of the new ones ');
+    expect(json(await run(['verify', LEDGER, '--since', 'head.note', '--json'], { cwd }))).toMatchObject({ since: { size } });
+    tamper(cwd, `UPDATE checkpoints SET note = replace(note, char(10) || size || char(10), char(10) || (size + 1) || char(10))`);
+    expect((await run(['verify', LEDGER, '--since', 'head.note'], { cwd })).code).toBe(1);
+  });
+
+  it('checks on as many threads as it is told', async () => {
+    const cwd = await filled();
+    const one = json(await run(['verify', LEDGER, '--threads', '1', '--json'], { cwd }));
+    expect(json(await run(['verify', LEDGER, '--threads', '2', '--json'], { cwd }))).toEqual(one);
+  });
+
   it('takes the configured ledger when none is named', async () => {
     const cwd = await filled();
     expect((await run(['verify'], { cwd })).stdout).toContain(join(cwd, LEDGER));
@@ -147,6 +171,11 @@ describe('verify', () => {
     [['verify', LEDGER, '--public-key', 'nonsense'], 2],
     [['verify', LEDGER, '--public-key', 'countersign.yaml'], 2],
     [['verify', LEDGER, '--against', 'nowhere'], 4],
+    [['verify', LEDGER, '--since', 'nowhere'], 4],
+    [['verify', LEDGER, '--since', 'countersign.yaml'], 2],
+    [['verify', LEDGER, '--threads', '0'], 2],
+    [['verify', LEDGER, '--threads', 'many'], 2],
+    [['verify', LEDGER, '--threads', '100'], 2],
     [['verify', LEDGER, '--against', 'countersign.yaml'], 2],
     [['verify', LEDGER, '--expect-size', '1e3'], 2],
     [['verify', LEDGER, '--expect-size', '99999999999999999999'], 2],

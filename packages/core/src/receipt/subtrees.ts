@@ -4,7 +4,7 @@
  * Tiles are hints that anybody who can edit the file can edit: whoever makes a proof of them must verify it.
  */
 import { CountersignError } from '../errors.ts';
-import { CompactRange, isHash, leafHash, nodeHash, type SubtreeReader } from '../ledger/merkle.ts';
+import { CompactRange, isHash, leafHash, nodeHash, type SubtreeReader, toHex } from '../ledger/merkle.ts';
 import { TILE_WIDTH } from '../ledger/tiles.ts';
 import type { LedgerSource } from '../verify/source.ts';
 
@@ -17,7 +17,7 @@ export function storedSubtrees(source: LedgerSource): SubtreeReader {
   const leaves = new Map<number, string>();
   const tile = (level: number, index: number): string | undefined => {
     const name = `${level}/${index}`;
-    if (!tiles.has(name)) tiles.set(name, source.tile(level, index)?.hashes);
+    if (!tiles.has(name)) tiles.set(name, toHex(source.tile(level, index)?.hashes ?? ''));
     return tiles.get(name);
   };
   const leaf = (index: number): string => {

@@ -61,6 +61,12 @@ export class Calls {
     this.state.set(placed.index, entry.effect === 'allow' ? OPEN : entry.effect === 'deny' ? REFUSED : ASKED);
   }
 
+  /** A decision from before what is read. Whether it has an outcome already is not known. */
+  recalled(placed: Placed, { effect, call, session, agent, writer }: Extract<Told, { readonly kind: 'decision' }>): void {
+    if (effect === 'allow') this.open.set(placed.index, { placed, call, session, agent, writer });
+    this.state.set(placed.index, effect === 'allow' ? OPEN : effect === 'deny' ? REFUSED : ASKED);
+  }
+
   outcome(placed: Placed, entry: PlainOutcome): void {
     const { of } = entry.decision;
     const problem = (code: VerifyCode, message: string): void => this.findings.problem(placed.number, code, message);

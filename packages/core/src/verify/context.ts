@@ -93,9 +93,9 @@ export class Context {
   }
 
   /** Who signs should be who was announced. A key found in here is never trusted for it: this only tells of a difference. */
-  finish(signatures: readonly { readonly name: string; readonly keyId: string }[]): void {
-    if (signatures.length === 0) return;
+  finish(signatures: readonly { readonly name: string; readonly keyId: string }[], isPartial: boolean): void {
     const { key } = this;
+    if (signatures.length === 0 || (isPartial && key === undefined)) return;
     if (key === undefined || !signatures.some((line) => line.name === key.name && line.keyId === key.keyId))
       this.findings.warn(0, 'KEY_NOT_ANNOUNCED', 'the newest checkpoint is not signed by the key that the last key entry announces');
   }

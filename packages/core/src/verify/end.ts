@@ -39,6 +39,24 @@ export function checkEnd(question: EndQuestion, integrity: Integrity, findings: 
   return verdicts.length > 0 && verdicts.every((verdict) => verdict === 'proven') ? 'proven' : 'unproven';
 }
 
+/** The checkpoint from which on entries were read must be of this log, too, and its entries the first of these. */
+export function checkSince(
+  { since, origin, mustBeSigned }: Omit<EndQuestion, 'against' | 'expected'> & { readonly since: ReadCheckpoint },
+  integrity: Integrity,
+  findings: Findings,
+): void {
+  const what = 'the checkpoint given as start';
+  if (since.origin !== origin) findings.problem(0, 'SINCE_ORIGIN', `${what} is of the log ${since.origin}, not of this one`);
+  const bad = badSignature(since.signature);
+  if (bad !== undefined) findings.problem(0, 'SINCE_SIGNATURE', `${what} ${bad.message}`);
+  else if (mustBeSigned && since.signature !== 'trusted')
+    findings.problem(0, 'SINCE_SIGNATURE', `${what} is not signed by a key that was given`);
+  const missing = since.size - integrity.size;
+  if (missing > 0) findings.problem(0, 'SINCE_TRUNCATED', `${what} has ${since.size} entries: ${missing} are missing at the end`);
+  else if (integrity.compare(since) === 'other')
+    findings.problem(0, 'SINCE_FORKED', `the first ${since.size} entries are not those of ${what}`);
+}
+
 function isUsable(against: ReadCheckpoint, question: EndQuestion, findings: Findings): boolean {
   if (against.origin !== question.origin) {
     findings.problem(0, 'AGAINST_ORIGIN', `the checkpoint given is of the log ${against.origin}, not of this one`);

@@ -7,6 +7,7 @@ import { Context } from './context.ts';
 import type { ReadCheckpoint } from './heads.ts';
 import type { Told } from './judged.ts';
 import type { Placed } from './placed.ts';
+import type { Recall, Recalled } from './recall.ts';
 import type { Findings, VerifyCounts } from './report.ts';
 
 type Counts = { -readonly [Name in keyof VerifyCounts]: number };
@@ -18,14 +19,26 @@ export class History {
   private readonly calls: Calls;
   private readonly budgets: Budgets;
   /** Something before could not be read: what seems to be missing may be there. */
-  private gaps = false;
+  private gaps: boolean;
+  private hasUnread = false;
+  private readonly recall: Recall | undefined;
 
-  /** @param suspect - told of positions whose body disagrees with a reference to them. */
-  constructor(findings: Findings, suspect: (index: number) => void, approvers: ReadonlyMap<string, string> | undefined) {
+  /**
+   * @param suspect - told of positions whose body disagrees with a reference to them.
+   * @param recall - finds entries from before the first one that is read.
+   */
+  constructor(findings: Findings, suspect: (index: number) => void, approvers: ReadonlyMap<string, string> | undefined, recall?: Recall) {
+    this.recall = recall;
+    this.gaps = recall !== undefined;
     this.approvals = new Approvals(findings, suspect, approvers);
     this.context = new Context(findings);
     this.calls = new Calls(findings, suspect);
     this.budgets = new Budgets(findings);
+    this.remember(recall?.last(), ({ placed, content }) => {
+      if (content.is === 'unread') return;
+      const { at, writer } = content.is === 'other' ? content : content.entry;
+      this.context.time(placed, at, writer);
+    });
   }
 
   get openDecisions(): number {
@@ -45,6 +58,7 @@ export class History {
   /** An entry that cannot be relied upon; it is reported elsewhere. */
   unread(index: number): void {
     this.gaps = true;
+    this.hasUnread = true;
     this.calls.unread(index);
   }
 
@@ -63,9 +77,11 @@ export class History {
         return this.decision(placed, entry, shown);
       case 'approval':
         counts.approvals++;
+        this.recallAsk(entry.ask.of);
         return this.approvals.answer(placed, entry, this.gaps);
       case 'outcome':
         counts.outcomes++;
+        this.recallDecision(entry.decision.of);
         return this.calls.outcome(placed, entry);
       case 'session':
         if (entry.event === 'start') counts.sessions++;
@@ -75,6 +91,7 @@ export class History {
         return this.context.policy(placed, entry);
       case 'recovery':
         counts.recoveries++;
+        for (const { of } of entry.open ?? []) this.recallDecision(of);
         return this.calls.recovery(placed, entry);
       case 'key':
         counts.others++;
@@ -89,7 +106,8 @@ export class History {
   finish(head: Pick<ReadCheckpoint, 'signatures'> | undefined): void {
     this.approvals.finish();
     this.calls.finish();
-    this.context.finish(head?.signatures ?? []);
+    // Who signs may have been announced before.
+    this.context.finish(head?.signatures ?? [], this.recall !== undefined);
   }
 
   private decision(placed: Placed, entry: Extract<Told, { readonly kind: 'decision' }>, shown: string | undefined): void {
@@ -100,7 +118,11 @@ export class History {
     switch (entry.effect) {
       case 'allow':
         counts.allowed++;
-        if (entry.approval !== undefined) this.approvals.use(placed, entry, shown, gaps);
+        if (entry.approval !== undefined) {
+          for (const { of } of entry.approval.answers ?? []) this.recallAnswer(of);
+          // Whatever it leans on was read or recalled.
+          this.approvals.use(placed, entry, shown, this.hasUnread);
+        }
         return this.budgets.allow(placed, entry, gaps);
       case 'require_approval':
         counts.asked++;
@@ -108,6 +130,36 @@ export class History {
       case 'deny':
         counts.refused++;
     }
+  }
+
+  private recallDecision(of: number): void {
+    this.remember(this.recall?.once(of), ({ placed, content }) => {
+      if ((content.is === 'told' || content.is === 'plain') && content.entry.kind === 'decision')
+        this.calls.recalled(placed, content.entry);
+    });
+  }
+
+  private recallAsk(of: number): void {
+    this.remember(this.recall?.once(of), ({ placed, content }) => {
+      if (content.is !== 'told' || content.entry.kind !== 'decision' || content.entry.effect !== 'require_approval') return;
+      this.calls.recalled(placed, content.entry);
+      this.approvals.ask(placed, content.entry, content.shown);
+    });
+  }
+
+  private recallAnswer(of: number): void {
+    this.remember(this.recall?.once(of), ({ placed, content }) => {
+      if (content.is !== 'told' || content.entry.kind !== 'approval') return;
+      this.recallAsk(content.entry.ask.of);
+      this.approvals.answer(placed, content.entry, this.hasUnread);
+    });
+  }
+
+  private remember(recalled: Recalled | undefined, take: (recalled: Recalled) => void): void {
+    if (recalled === undefined) return;
+    const { placed, content } = recalled;
+    if (content.is === 'unread') this.unread(placed.index);
+    else take(recalled);
   }
 }
 

@@ -26,7 +26,9 @@ export interface Claim {
 export class Integrity {
   private readonly source: LedgerSource;
   private readonly findings: Findings;
-  private readonly tree = new GrowingTree();
+  private readonly tree: GrowingTree;
+  /** Only what follows was read: what lies before was proven otherwise. */
+  private readonly isPartial: boolean;
   /** The tree of the hashes stored beside the bodies; kept only once they differ from the recomputed ones. */
   private stored: GrowingTree | undefined;
   private readonly roots = new Map<number, { readonly root: string; readonly stored: string }>();
@@ -39,9 +41,12 @@ export class Integrity {
   private hasGaps = false;
   private matchedUpTo = 0;
 
-  constructor(source: LedgerSource, findings: Findings) {
+  /** @param start - the tree of the entries that are not read. */
+  constructor(source: LedgerSource, findings: Findings, start?: GrowingTree) {
     this.source = source;
     this.findings = findings;
+    this.tree = start ?? new GrowingTree();
+    this.isPartial = start !== undefined;
   }
 
   get size(): number {
@@ -85,6 +90,11 @@ export class Integrity {
     if (this.roots.has(size)) return;
     const root = this.tree.root();
     this.roots.set(size, { root, stored: this.stored?.root() ?? root });
+  }
+
+  /** A root of entries that are not read, shown in another way. */
+  known({ size, root }: Claim): void {
+    this.roots.set(size, { root, stored: root });
   }
 
   /** Whether the entries give that root at that size; `stored`: they would, if none of them had been changed. */
@@ -149,6 +159,7 @@ export class Integrity {
       this.findings.problem(index + 1, 'LEAF_MISMATCH', 'the entry is intact, but the leaf hash stored beside it is another');
     if (!this.source.stores.tiles) return;
     for (const message of this.badTiles) this.findings.problem(0, 'TILE_MISMATCH', message);
+    if (this.isPartial) return;
     const extra = this.source.tileCount() - this.tiles;
     if (extra !== 0 && this.badTiles.length === 0) {
       const wanted = fullTiles(this.tree.size);

@@ -33,6 +33,12 @@ export interface VerifyReport {
   readonly format: string;
   readonly origin?: string;
   readonly entries: number;
+  /**
+   * Entries that were not read again: the first `size`, proven to be the start of this ledger by the checkpoint given.
+   * `counts`, `open_decisions`, `forgotten`, `from` and `to` are then of the others; what these lean on before that start
+   * was looked up only where an entry names another (see docs/verify.md).
+   */
+  readonly since?: { readonly size: number; readonly root: string };
   /** Root recomputed over all entries, 64 hex digits; absent when not all could be read. */
   readonly root?: string;
   /** Hash of the last entry, 64 hex digits, of a ledger chained by hashes: keep it elsewhere and give it as `expectHead`. */

@@ -22,15 +22,17 @@ import { parseVerifierKey, TYPE_COSIGNATURE } from '../ledger/verifier-key.ts';
 import { isPublicKeyPem } from '../sudoagent/keys.ts';
 import { verifySudoLedger } from '../sudoagent/verify.ts';
 import { Checkpoints } from './checkpoints.ts';
-import { checkEnd } from './end.ts';
+import { checkEnd, checkSince } from './end.ts';
 import { type ExpectedHead, expectedHead, type ReadCheckpoint, readCheckpoint } from './heads.ts';
 import { History, noCounts } from './history.ts';
 import { Integrity } from './integrity.ts';
 import { Openings } from './openings.ts';
 import { isDatabaseError, Reading } from './reading.ts';
+import { Recall } from './recall.ts';
 import { Findings, type VerifyReport } from './report.ts';
 import { judgedParts, type ThreadOptions } from './scan.ts';
 import { printable } from './shapes.ts';
+import { Start } from './since.ts';
 import type { LedgerSource } from './source.ts';
 
 export interface VerifyOptions {
@@ -41,6 +43,11 @@ export interface VerifyOptions {
   readonly publicKeys?: readonly (string | TrustedKey)[];
   /** A checkpoint of this log that was kept elsewhere, as text. */
   readonly against?: string;
+  /**
+   * A checkpoint of this log that was kept elsewhere: the entries it covers are not read again, only proven to be the start
+   * of this ledger. Where the container cannot show that, everything is read.
+   */
+  readonly since?: string;
   /** How many entries there were at some time, known from elsewhere. */
   readonly expectSize?: number;
   /** The root there was, of `expectSize` entries or of all: 64 hex digits or base64. Of SudoAgent: the last `entry_hash`. */
@@ -68,7 +75,7 @@ const MAX_STRAYS = 20;
  * Verifies a ledger file. Changes no byte of it; whatever is wrong with it is in the report.
  *
  * @throws {CountersignError} only for options: `KEY_INVALID`, `OPTIONS_INVALID`, `NOTE_INVALID` or `CHECKPOINT_INVALID`
- *   (`against` is no checkpoint).
+ *   (`against` or `since` is no checkpoint).
  */
 export async function verifyLedger(path: string, options: VerifyOptions = {}): Promise<VerifyReport> {
   return verifyWith(path, options, {});
@@ -77,6 +84,8 @@ export async function verifyLedger(path: string, options: VerifyOptions = {}): P
 /** The same, with a say in how threads are run. */
 export async function verifyWith(path: string, options: VerifyOptions, running: ThreadOptions): Promise<VerifyReport> {
   const format = formatOf(path);
+  if ((format === 'sudoagent-jsonl' || format === 'sudoagent-sqlite') && options.since !== undefined)
+    throw new CountersignError('OPTIONS_INVALID', 'a ledger of SudoAgent has no checkpoints to check since: verify all of it');
   if (format === 'sudoagent-jsonl' || format === 'sudoagent-sqlite') return await verifySudoLedger(path, format, options);
   if (CountersignError.is(format)) {
     // Nobody knows which keys it would have needed; those that are verifier lines must be some.
@@ -113,6 +122,7 @@ function formatOf(path: string): ContainerFormat | CountersignError {
 interface Asked {
   readonly keys: readonly KeyRule[];
   readonly against: ReadCheckpoint | undefined;
+  readonly since: ReadCheckpoint | undefined;
   readonly expected: ExpectedHead | undefined;
 }
 
@@ -125,27 +135,30 @@ function readOptions(options: VerifyOptions): Asked {
   return {
     keys,
     against: options.against === undefined ? undefined : readCheckpoint(options.against, keys),
+    since: options.since === undefined ? undefined : readCheckpoint(options.since, keys),
     expected: expectedHead(options.expectSize, options.expectHead),
   };
 }
 
 async function verifySource(source: LedgerSource, options: VerifyOptions, asked: Asked, running: ThreadOptions): Promise<VerifyReport> {
-  const { keys, against, expected } = asked;
+  const { keys, against, since, expected } = asked;
   const mustBeSigned = keys.some(isLogKey);
   const strict = options.strict === true;
   const findings = new Findings();
-  const integrity = new Integrity(source, findings);
+  const { start, tree } = (since === undefined ? undefined : Start.of(source, since)) ?? {};
+  const from = start?.size ?? 0;
+  const integrity = new Integrity(source, findings, tree);
   const checkpoints = new Checkpoints(source, integrity, keys, findings);
-  const history = new History(findings, integrity.suspect, options.approvers);
+  const history = new History(findings, integrity.suspect, options.approvers, start && new Recall(start, findings));
   const openings = new Openings(findings);
-  const sizes = new Set([checkpoints.newest?.size, against?.size, expected?.size]);
+  const sizes = new Set([checkpoints.newest?.size, against?.size, since?.size, expected?.size]);
   const onSize = (size: number): void => {
     if (sizes.has(size)) integrity.keepRoot();
     checkpoints.reach(size);
   };
   const onProgress = (done: number, total: number): void => options.onProgress?.(done, total);
-  const parts = judgedParts(source, { ...running, threads: threadsFor(source.size, options.threads) });
-  const reading = new Reading({ parts, total: source.size, integrity, history, openings, findings, strict, onSize, onProgress });
+  const parts = judgedParts(source, { ...running, from, threads: threadsFor(source.size - from, options.threads) });
+  const reading = new Reading({ parts, total: source.size - from, integrity, history, openings, findings, strict, onSize, onProgress });
 
   await reading.readAll();
   const isDoubtful = tellFaults(source, findings);
@@ -159,6 +172,8 @@ async function verifySource(source: LedgerSource, options: VerifyOptions, asked:
 
   const origin = checkpoints.newest?.origin ?? source.origin;
   const authorship = checkpoints.authorship(isIntact);
+  for (const claim of [against, expected]) if (start !== undefined) proveOlder(claim, start, integrity);
+  if (since !== undefined) checkSince({ since, origin, mustBeSigned }, integrity, findings);
   const end = checkEnd({ against, expected, origin, mustBeSigned }, integrity, findings);
   if (end === 'proven' && against !== undefined) checkpoints.cosigned.add(against.cosignatures);
   const cosigned = checkpoints.cosigned.list();
@@ -166,7 +181,7 @@ async function verifySource(source: LedgerSource, options: VerifyOptions, asked:
   for (const { key } of unseen)
     findings.warn(0, 'COSIGNATURE_MISSING', `no checkpoint here is cosigned by the witness ${printable(key.name)}`);
   const isShort =
-    reading.entries === 0 ||
+    reading.entries + from === 0 ||
     isDoubtful ||
     checkpoints.uncovered > 0 ||
     (authorship !== 'proven' && (strict || mustBeSigned)) ||
@@ -179,7 +194,8 @@ async function verifySource(source: LedgerSource, options: VerifyOptions, asked:
     status: findings.count > 0 ? 'invalid' : isShort ? 'unproven' : 'valid',
     format: source.format,
     ...(origin !== undefined && { origin }),
-    entries: reading.entries,
+    entries: reading.entries + from,
+    ...(start !== undefined && { since: { size: start.size, root: start.root } }),
     ...(root !== undefined && { root }),
     integrity: findings.hasChanges ? 'broken' : isIntact && checkpoints.uncovered === 0 ? 'intact' : 'unknown',
     authorship,
@@ -209,6 +225,16 @@ function tellFaults({ faults }: LedgerSource, findings: Findings): boolean {
 
 function witnessOf({ name, vkey, size, atSec }: Cosignature): NonNullable<VerifyReport['witnesses']>[number] {
   return { name, vkey, size, at: isoTime(atSec * 1000) };
+}
+
+/** Of entries that are not read a root can still be shown by those that are kept of the tree. */
+function proveOlder(
+  claim: { readonly size: number | undefined; readonly root: string | undefined } | undefined,
+  start: Start,
+  integrity: Integrity,
+): void {
+  const { size, root } = claim ?? {};
+  if (size !== undefined && root !== undefined && size < start.size && start.startsWith({ size, root })) integrity.known({ size, root });
 }
 
 function threadsFor(entries: number, wanted: number | undefined): number {
