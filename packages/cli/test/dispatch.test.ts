@@ -26,7 +26,7 @@ describe('the surface', () => {
       ['approvals show', '<id>'],
       ['approvals approve', '<id>', '--key=', '--as=', '--passphrase-file=', '--message='],
       ['approvals deny', '<id>', '--key=', '--as=', '--passphrase-file=', '--message='],
-      ['verify', '[ledger]', '--public-key=*', '--against=', '--expect-size=', '--expect-head=', '--strict'],
+      ['verify', '[ledger]', '--public-key=*', '--against=', '--since=', '--expect-size=', '--expect-head=', '--threads=', '--strict'],
       ['head', '[ledger]'],
       ['consistency make', '[ledger]', '--from=', '--output=', '--force'],
       ['consistency check', '<file>', '--public-key=*', '--from=', '--to='],
