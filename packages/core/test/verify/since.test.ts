@@ -4,6 +4,7 @@ import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { generateKey } from '../../src/ledger/keys.ts';
 import { type VerifyReport, verifyLedger } from '../../src/sqlite/index.ts';
 import { SourceRows } from '../../src/sqlite/source-rows.ts';
+import type { SourceRow } from '../../src/verify/source.ts';
 import { LEDGER_VKEY, openLedger, tempDirectory } from '../fixtures/ledger.ts';
 import { entriesOf, forged, type Loose, noteOf, tampered } from './forge.ts';
 import { APPROVERS, call, guardOn, writeScenario } from './scenario.ts';
@@ -67,6 +68,11 @@ describe('only what follows a checkpoint', () => {
     const after = (await store.head()).size;
     await store.close();
     let rows = 0;
+    const original = Reflect.get(SourceRows.prototype, 'chunks') as (
+      this: SourceRows,
+      from: number,
+      to: number,
+    ) => Iterable<readonly SourceRow[]>;
     const chunks = vi.spyOn(SourceRows.prototype, 'chunks').mockImplementation(function* (this: SourceRows, from, to) {
       for (const chunk of original.call(this, from, to)) {
         rows += chunk.length;
@@ -79,7 +85,6 @@ describe('only what follows a checkpoint', () => {
     // The new ones, and the last of the old ones for its time.
     expect(rows).toBe(after - before + 1);
   });
-  const original = SourceRows.prototype.chunks;
 });
 
 describe('what is wrong after the checkpoint is found', () => {
