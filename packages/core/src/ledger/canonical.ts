@@ -72,7 +72,11 @@ function write(value: unknown, depth: number): string {
   }
 }
 
+/** Most strings: nothing to escape, nothing to refuse. */
+const PLAIN_STRING = /^[ !#-[\]-~]*$/;
+
 function writeString(value: string): string {
+  if (PLAIN_STRING.test(value)) return `"${value}"`;
   if (!value.isWellFormed()) throw invalid('a string holds a lone surrogate');
   return JSON.stringify(value);
 }

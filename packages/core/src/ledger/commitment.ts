@@ -21,11 +21,12 @@
  *
  * An empty object has no digests, so its commitment is the same under every key: that a call had no arguments shows.
  */
-import { createHmac, createSecretKey, hash, type KeyObject, randomBytes } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 import type { Json } from '../call.ts';
 import { CountersignError } from '../errors.ts';
 import { canonicalize } from './canonical.ts';
 import type { Opening } from './entry.ts';
+import { withHmacKey } from './hmac.ts';
 
 const KEY_BYTES = 32;
 const SALT_BYTES = 16;
@@ -57,17 +58,16 @@ export function newOpeningKey(): string {
  * @throws {CountersignError} `ENTRY_INVALID` for a key that is not 32 bytes of hex, `CANONICAL_INVALID` for the value.
  */
 export function commitSection(key: string, section: string, value: Json): string {
-  const keyObject = parseKey(key);
+  checkKey(key);
   const pointer = sectionPointer(section);
   const members = objectMembers(value);
-  if (members === undefined) return commitDigests([digest(keyObject, pointer, value)]);
-  const digests: string[] = [];
-  for (const name of Object.keys(members)) {
-    // INVARIANT: canonicalize leaves undefined members out, so they have no digest either.
-    const member = members[name];
-    if (member !== undefined) digests.push(digest(keyObject, `${pointer}/${escapePointer(name)}`, member));
-  }
-  return commitDigests(digests);
+  // INVARIANT: canonicalize leaves undefined members out, so they have no digest either.
+  const names = members === undefined ? [] : Object.keys(members).filter((name) => members[name] !== undefined);
+  const places = members === undefined ? [pointer] : names.map((name) => `${pointer}/${escapePointer(name)}`);
+  const salts = saltsOf(key, places);
+  return commitDigests(
+    places.map((place, i) => fieldDigest(salts[i] as string, place, members === undefined ? value : (members[names[i] as string] as Json))),
+  );
 }
 
 /**
@@ -77,12 +77,14 @@ export function commitSection(key: string, section: string, value: Json): string
  * @throws {CountersignError} `ENTRY_INVALID`, `CANONICAL_INVALID`
  */
 export function memberDigest(key: string, pointer: string, value: Json): string {
-  return digest(parseKey(key), pointer, value);
+  checkKey(key);
+  return fieldDigest(saltsOf(key, [pointer])[0] as string, pointer, value);
 }
 
 /** The salt of one committed value, 32 hex digits: with it and the value the digest can be computed without the key. */
 export function memberSalt(key: string, pointer: string): string {
-  return salt(parseKey(key), pointer);
+  checkKey(key);
+  return saltsOf(key, [pointer])[0] as string;
 }
 
 /**
@@ -132,15 +134,8 @@ function matches(commits: { readonly [section: string]: string | undefined }, op
   }
 }
 
-function digest(keyObject: KeyObject, pointer: string, value: Json): string {
-  return fieldDigest(salt(keyObject, pointer), pointer, value);
-}
-
-function salt(keyObject: KeyObject, pointer: string): string {
-  return createHmac('sha256', keyObject)
-    .update(pointer, 'utf8')
-    .digest('hex')
-    .slice(0, 2 * SALT_BYTES);
+function saltsOf(key: string, pointers: readonly string[]): readonly string[] {
+  return withHmacKey(key, (hmac) => pointers.map((pointer) => hmac(pointer).slice(0, 2 * SALT_BYTES)));
 }
 
 function objectMembers(value: Json): { readonly [key: string]: Json | undefined } | undefined {
@@ -148,12 +143,10 @@ function objectMembers(value: Json): { readonly [key: string]: Json | undefined 
   return value as { readonly [key: string]: Json };
 }
 
-/** A KeyObject makes the HMACs several times cheaper than the bytes would. */
-function parseKey(key: string): KeyObject {
+function checkKey(key: string): void {
   if (typeof key !== 'string' || !KEY_PATTERN.test(key)) {
     throw new CountersignError('ENTRY_INVALID', 'opening key: must be 32 bytes as 64 lower-case hex digits');
   }
-  return createSecretKey(key, 'hex');
 }
 
 function escapePointer(token: string): string {
