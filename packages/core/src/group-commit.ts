@@ -6,6 +6,7 @@
  * after a full recovery check.
  */
 import { CountersignError } from './errors.ts';
+import { pauseForLock } from './pause.ts';
 import type { Committed, Unit } from './store.ts';
 
 /** `rejected`: that unit alone cannot be written. `busy`: that unit was to be written alone, and the lock was taken. */
@@ -39,8 +40,8 @@ export const DEADLINE_MS = 5000;
 const LAZY_MS = 20;
 const BACK_OFF_FIRST_MS = 100;
 const BACK_OFF_MAX_MS = 5000;
-/** Waits below a timer's resolution are spun on setImmediate this often, then timers take over. */
-const SPINS_BEFORE_TIMER = 64;
+/** So often a batch waits below a timer's resolution, about a third of a second in all; then whoever holds the lock is slow. */
+const SHORT_TRIES = 1000;
 
 interface Item {
   readonly unit: Unit;
@@ -201,7 +202,7 @@ export class GroupCommit {
     else if (this.queue.length > 0) this.armLazyTimer();
   }
 
-  /** SQLite's own busy handler starves waiters; short random waits do not. Expired callers leave the queue. */
+  /** Between two short waits the event loop runs. Expired callers leave the queue. */
   private retryLater(batch: readonly Item[]): void {
     const now = performance.now();
     const expired = batch.filter((item) => item.deadline <= now);
@@ -212,16 +213,8 @@ export class GroupCommit {
     if (this.queue.length === 0) return;
     this.scheduled = true;
     this.busyTries++;
-    if (this.busyTries > SPINS_BEFORE_TIMER) {
-      setTimeout(() => this.flush(), 1);
-      return;
-    }
-    const wakeAt = now + 0.1 + Math.random() * 0.5;
-    const wait = (): void => {
-      if (performance.now() >= wakeAt) this.flush();
-      else setImmediate(wait);
-    };
-    setImmediate(wait);
+    if (this.busyTries > SHORT_TRIES) setTimeout(() => this.flush(), 1);
+    else setImmediate(() => (pauseForLock(), this.flush()));
   }
 
   /** Refuses everybody queued while the writer cannot be brought back. */

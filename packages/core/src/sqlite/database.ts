@@ -3,6 +3,7 @@ import { type BigIntStats, closeSync, existsSync, fsyncSync, mkdirSync, openSync
 import { dirname, resolve } from 'node:path';
 import Sqlite, { type Database } from 'better-sqlite3';
 import { CountersignError } from '../errors.ts';
+import { pauseForLock } from '../pause.ts';
 
 export interface OpenedFile {
   readonly database: Database;
@@ -103,18 +104,6 @@ function makeDurable(database: Database, file: string): void {
 }
 
 const OPEN_BUSY_MS = 5000;
-
-const pause = new Int32Array(new SharedArrayBuffer(4));
-
-/** How long to wait before the next try for the lock: short and random, so that nobody is starved. Milliseconds. */
-export function busyPauseMs(): number {
-  return 0.1 + Math.random() * 0.5;
-}
-
-/** Waits for a moment and blocks this thread. */
-export function pauseForLock(): void {
-  Atomics.wait(pause, 0, 0, busyPauseMs());
-}
 
 /** Runs `action` until SQLite stops answering BUSY or five seconds have passed. Only for opening: it blocks. */
 export function retryBusy<T>(action: () => T): T {
