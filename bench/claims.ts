@@ -1,11 +1,25 @@
 /** All claims, in the order they are printed. */
+import { contentionClaims } from './contention.ts';
+import { crashClaims } from './crash.ts';
 import { durabilityClaims } from './durability.ts';
 import type { Claim } from './figure.ts';
 import { guardClaims } from './guard.ts';
 import { ledgerClaims } from './ledger.ts';
 import { policyClaims } from './policy.ts';
+import { slowDiskClaims } from './slow-disk.ts';
 import { sudoagentClaims } from './sudoagent.ts';
+import { workerClaims } from './worker.ts';
 
 export { removeFixtures } from './fixtures.ts';
 
-export const allClaims: readonly Claim[] = [...ledgerClaims, ...guardClaims, ...durabilityClaims, ...policyClaims, ...sudoagentClaims];
+export const allClaims: readonly Claim[] = [
+  ...ledgerClaims,
+  ...guardClaims,
+  ...durabilityClaims,
+  ...crashClaims,
+  ...contentionClaims,
+  ...workerClaims,
+  ...slowDiskClaims,
+  ...policyClaims,
+  ...sudoagentClaims,
+];

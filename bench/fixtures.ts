@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { generateKey, type Signer, signerFromPem } from '@countersign/core';
-import { openStore, type SqliteStore } from '@countersign/core/sqlite';
+import { openStore, type SqliteStore, type SqliteStoreOptions } from '@countersign/core/sqlite';
 import Sqlite, { type Database } from 'better-sqlite3';
 
 export const ORIGIN = 'bench.example/ledger';
@@ -26,8 +26,12 @@ export function benchSigner(): Signer {
   return signerFromPem(generateKey(ORIGIN).privatePem, ORIGIN);
 }
 
-export function benchStore(signer: Signer | 'none', path: string = freshPath('ledger.db')): SqliteStore {
-  return openStore({ path, origin: ORIGIN, signer });
+export function benchStore(
+  signer: Signer | 'none',
+  path: string = freshPath('ledger.db'),
+  writer: NonNullable<SqliteStoreOptions['writer']> = 'inline',
+): SqliteStore {
+  return openStore({ path, origin: ORIGIN, signer, writer });
 }
 
 export interface RawTable {

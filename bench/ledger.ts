@@ -9,8 +9,12 @@
  * "64 callers": 64 loops append at once and share commits. Against them stands a plain loop without queue, promises, tree
  * or checkpoint that serialises, hashes and inserts the same bodies in transactions of 64. Here too a note is bounded, one
  * row on both sides; for decisions the loop writes the same three rows.
+ *
+ * "64 callers / one caller" is rows per second of the same store with the same notes; it tells how much of a commit the
+ * callers share. "raw batches of ready strings" is one prepared insert of the ready text, in transactions of 64.
  */
 import { canonicalize, type Json } from '@countersign/core';
+import type { SqliteStore } from '@countersign/core/sqlite';
 import type { Database } from 'better-sqlite3';
 import { entryText } from '../packages/core/src/ledger/body.ts';
 import type { EntryBody, NoteBody } from '../packages/core/src/ledger/entry.ts';
@@ -22,17 +26,25 @@ import { benchStore, rawTable } from './fixtures.ts';
 import { ONE_BY_ONE, timeRatio } from './measure.ts';
 
 const CALLERS = 64;
-const alone = 'append alone, unsigned / raw durable insert';
+export const alone = 'append alone, unsigned / raw durable insert';
+export const overOne = '64 callers / one caller, unsigned appends, rows per second';
+export const overReady = '64 callers, unsigned appends / raw batches of 64 ready strings, rows per second';
 const decisionAlone = 'append of a decision alone, unsigned / raw durable insert';
 const notes = '64 callers, unsigned appends / plain loop in batches of 64, rows per second';
 const decisions = '64 callers, unsigned decisions / plain loop in batches of 64, rows per second';
 
 export const ledgerClaims: readonly Claim[] = [
-  { name: alone, measure: async () => atMost(alone, await appendAlone(noteUnit, noteBody()), 1.7) },
+  { name: alone, measure: async () => atMost(alone, await noteAlone(), 1.7) },
   { name: decisionAlone, measure: async () => printed(decisionAlone, await appendAlone(decideUnit, DECISION)) },
   { name: notes, measure: async () => atLeast(notes, await crowd(noteUnit, noteLoop), 0.8) },
   { name: decisions, measure: async () => printed(decisions, await crowd(decideUnit, decisionLoop)) },
+  { name: overOne, measure: async () => atLeast(overOne, await crowdOverOne(), 5) },
+  { name: overReady, measure: async () => atLeast(overReady, await crowdOverReady(), 0.25) },
 ];
+
+export function noteAlone(): Promise<number> {
+  return appendAlone(noteUnit, noteBody());
+}
 
 async function appendAlone(unit: () => Unit, body: EntryBody): Promise<number> {
   const store = benchStore('none');
@@ -66,17 +78,52 @@ async function crowd(unit: () => Unit, prepareLoop: (database: Database) => (sta
         database.exec('COMMIT');
       }
     },
-    async (batches) => {
-      const caller = async (): Promise<void> => {
-        for (let i = 0; i < batches; i++) await store.commit(unit());
-      };
-      await Promise.all(Array.from({ length: CALLERS }, caller));
-    },
+    (batches) => callAtOnce(store, unit, batches),
     { count: 10, rounds: 15 },
   );
   database.close();
   await store.close();
   return loopMsOverStoreMs;
+}
+
+async function callAtOnce(store: SqliteStore, unit: () => Unit, each: number): Promise<void> {
+  const caller = async (): Promise<void> => {
+    for (let i = 0; i < each; i++) await store.commit(unit());
+  };
+  await Promise.all(Array.from({ length: CALLERS }, caller));
+}
+
+export async function crowdOverOne(): Promise<number> {
+  const store = benchStore('none');
+  const oneMsOverCrowdMs = await timeRatio(
+    async (batches) => {
+      for (let i = 0; i < batches * CALLERS; i++) await store.commit(noteUnit());
+    },
+    (batches) => callAtOnce(store, noteUnit, batches),
+    { count: 2, slices: 3, rounds: 7 },
+  );
+  await store.close();
+  return oneMsOverCrowdMs;
+}
+
+export async function crowdOverReady(): Promise<number> {
+  const store = benchStore('none');
+  const raw = rawTable();
+  const ready = entryText(noteBody(), { atMs: Date.now(), writer: store.writer });
+  const rawMsOverCrowdMs = await timeRatio(
+    (batches) => {
+      for (let batch = 0; batch < batches; batch++) {
+        raw.database.exec('BEGIN IMMEDIATE');
+        for (let i = 0; i < CALLERS; i++) raw.insert(ready);
+        raw.database.exec('COMMIT');
+      }
+    },
+    (batches) => callAtOnce(store, noteUnit, batches),
+    { count: 10 },
+  );
+  raw.database.close();
+  await store.close();
+  return rawMsOverCrowdMs;
 }
 
 type Stamp = Parameters<typeof entryText>[1];

@@ -57,7 +57,7 @@ async function timed(work: Work, count: number): Promise<number> {
   return performance.now() - startedAt;
 }
 
-function median(values: readonly number[]): number {
+export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
   const middle = Math.floor(sorted.length / 2);
   const upper = sorted[middle] ?? Number.NaN;
