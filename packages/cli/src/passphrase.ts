@@ -1,7 +1,9 @@
 /** Passphrases: from a file, or typed on a terminal without showing. Never from an argument or the environment. */
 import type { Readable } from 'node:stream';
+import type { Invocation } from './command.ts';
 import { UsageError } from './failure.ts';
 import type { Io } from './io.ts';
+import { safe } from './output.ts';
 import { readSmallFile } from './read-small-file.ts';
 
 export const MAX_PASSPHRASE_CHARS = 1024;
@@ -19,6 +21,24 @@ export function passphraseFromFile(path: string, cwd: string): string {
 /** True when a passphrase can be asked for. */
 export function canAsk(io: Io): boolean {
   return io.isTTY.stdin && io.isTTY.stderr;
+}
+
+const ENCRYPTED_KEY = '-----BEGIN ENCRYPTED PRIVATE KEY-----';
+
+/** The passphrase of a key file: from the file an option names, else asked for when there is one and a terminal. */
+export async function passphraseFor(path: string, option: string, { io, flags }: Invocation): Promise<string | undefined> {
+  const file = flags.text(option);
+  if (file !== undefined) return passphraseFromFile(file, io.cwd);
+  return canAsk(io) && isEncrypted(path, io.cwd) ? askPassphrase(`passphrase of ${safe(path)}: `, io) : undefined;
+}
+
+function isEncrypted(path: string, cwd: string): boolean {
+  try {
+    return readSmallFile(path, cwd, 'the key').startsWith(ENCRYPTED_KEY);
+  } catch {
+    // Reading it as a key says what is wrong with it.
+    return false;
+  }
 }
 
 /** Asks on the terminal. @throws {UsageError} when it is cut off. */

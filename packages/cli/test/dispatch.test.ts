@@ -76,6 +76,7 @@ describe('the surface', () => {
       ['search', '[ledger]', '--query=', '--in=', '--since=', '--until=', '--limit='],
       ['show', '[ledger]', '<entry>'],
       ['keygen', '--out=', '--name=', '--passphrase-file='],
+      ['rotate-key', '--new-key=', '--passphrase-file=', '--new-passphrase-file='],
     ]);
   });
 });

@@ -27,6 +27,8 @@ export function applyUnit(unit: Unit, tx: Tx): Committed {
       return lapse(unit.approval, unit.state, tx);
     case 'outcome':
       return settle(unit, tx);
+    case 'keep':
+      return { kind: 'kept', isKept: tx.keepNote(unit.note, unit.reason) };
     case 'record':
       return record(unit, tx);
     case 'forget':

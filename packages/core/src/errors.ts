@@ -21,6 +21,9 @@ export const ERROR_CODES = {
   LEDGER_ROLLED_BACK: 'The ledger is shorter than, or differs from, the last head known on this machine.',
   LEDGER_REPLACED: 'The ledger file was unlinked or replaced while open. Nothing more is written to it.',
   LEDGER_NOT_DURABLE: 'The database refused the durability settings the ledger needs.',
+  LEDGER_NOT_SIGNED:
+    'The signer is slow or failing. Calls are refused once entries waited longer for a signature than `sign_max_lag` allows.',
+  LEDGER_NOT_ANCHORED: 'No checkpoint was copied elsewhere for longer than `anchor_required` allows. Calls are refused until one is.',
   LEDGER_WRITE_FAILED: 'The ledger could not be written. Every call is refused until it can.',
   LEDGER_BUSY: 'The ledger stayed locked past the deadline.',
   LEDGER_QUEUE_FULL: 'Too many calls wait for the ledger.',

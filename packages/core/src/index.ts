@@ -56,6 +56,7 @@ export type {
   Channel,
   Clock,
   HostMonitor,
+  RemoteSigner,
   Signer,
 } from './interfaces.ts';
 export { canonicalize } from './ledger/canonical.ts';

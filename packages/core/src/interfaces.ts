@@ -63,6 +63,13 @@ export interface Signer {
   sign(message: Uint8Array): Uint8Array;
 }
 
+/** Signs checkpoints somewhere else: a KMS, an HSM, another process. Used on an interval, never while a call waits. */
+export interface RemoteSigner {
+  /** C2SP verifier line: `name+keyid+base64(type || public key)`. Each signature is checked under it. */
+  readonly vkey: string;
+  sign(message: Uint8Array): Promise<Uint8Array> | Uint8Array;
+}
+
 /** Copies checkpoints out of the writer's reach. */
 export interface Anchor {
   readonly name: string;

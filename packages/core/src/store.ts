@@ -140,7 +140,14 @@ export interface ForgetUnit {
   readonly reasonCode?: string;
 }
 
-export type Unit = DecideUnit | AnswerUnit | LapseUnit | OutcomeUnit | RecordUnit | ForgetUnit;
+/** Keeps a note of a head this ledger went through: a signature that came later, or what an anchor gave back. */
+export interface KeepUnit {
+  readonly kind: 'keep';
+  readonly note: string;
+  readonly reason: 'signed' | 'anchor';
+}
+
+export type Unit = DecideUnit | AnswerUnit | LapseUnit | OutcomeUnit | RecordUnit | ForgetUnit | KeepUnit;
 
 export type Committed =
   /** Durable. `body` is the decision as recorded: for a business refusal its effect and reason code differ from the unit's. */
@@ -164,6 +171,8 @@ export type Committed =
       readonly state?: ApprovalState;
     }
   | { readonly kind: 'lapsed' }
+  /** False: it is of no head of this ledger, not by its key, or adds nothing. */
+  | { readonly kind: 'kept'; readonly isKept: boolean }
   | { readonly kind: 'settled'; readonly entry: EntryRef }
   | {
       readonly kind: 'forgotten';

@@ -17,10 +17,7 @@ import { EXIT } from '../exit-codes.ts';
 import { UsageError } from '../failure.ts';
 import { refuseInsideGuard } from '../guarded-tree.ts';
 import { safe } from '../output.ts';
-import { askPassphrase, canAsk, passphraseFromFile } from '../passphrase.ts';
-import { readSmallFile } from '../read-small-file.ts';
-
-const ENCRYPTED_KEY = '-----BEGIN ENCRYPTED PRIVATE KEY-----';
+import { passphraseFor } from '../passphrase.ts';
 
 type Answer = 'approve' | 'deny';
 
@@ -98,27 +95,12 @@ async function approverKey(config: Config, name: string, invocation: Invocation)
     );
   }
   const path = resolve(invocation.io.cwd, required(invocation, 'key', 'FILE'));
-  const signer = readSigner(path, name, await passphraseOf(path, invocation));
+  const signer = readSigner(path, name, await passphraseFor(path, 'passphrase-file', invocation));
   // Names of verifier lines may differ from the name in the configuration; the key may not.
   if (!Buffer.from(parseVerifierKey(signer.vkey).publicKey).equals(parseVerifierKey(vkey).publicKey)) {
     throw new CountersignError('APPROVER_REFUSED', `the key ${path} is not the one configured for ${name}`);
   }
   return signer;
-}
-
-async function passphraseOf(path: string, { io, flags }: Invocation): Promise<string | undefined> {
-  const file = flags.text('passphrase-file');
-  if (file !== undefined) return passphraseFromFile(file, io.cwd);
-  return canAsk(io) && isEncrypted(path, io.cwd) ? askPassphrase(`passphrase of ${safe(path)}: `, io) : undefined;
-}
-
-function isEncrypted(path: string, cwd: string): boolean {
-  try {
-    return readSmallFile(path, cwd, '--key').startsWith(ENCRYPTED_KEY);
-  } catch {
-    // Reading it as a key says what is wrong with it.
-    return false;
-  }
 }
 
 interface Given {
@@ -129,7 +111,7 @@ interface Given {
 }
 
 async function commitAnswer(config: Config, view: ApprovalView, { answer, name, signer, message }: Given): Promise<ApprovalRow> {
-  const store = storeFromConfig(config, { create: false });
+  const store = storeFromConfig(config, { create: false, signNow: true });
   try {
     const row = await store.approval(view.id);
     if (row === undefined) throw new CountersignError('APPROVAL_NOT_FOUND', `approval ${view.id} is gone`);

@@ -16,6 +16,7 @@ import { keygen } from './keygen.ts';
 import { proxy } from './proxy.ts';
 import { receiptCheck } from './receipt-check.ts';
 import { receiptMake } from './receipt-make.ts';
+import { rotateKeyCommand } from './rotate-key.ts';
 import { search } from './search.ts';
 import { show } from './show.ts';
 import { verify } from './verify.ts';
@@ -41,4 +42,5 @@ export const COMMANDS: readonly Command[] = [
   search,
   show,
   keygen,
+  rotateKeyCommand,
 ];

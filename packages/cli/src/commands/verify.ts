@@ -170,7 +170,12 @@ function integrityLine(report: VerifyReport, yes: string, no: string, bad: strin
 }
 
 function authorshipLine(report: VerifyReport, yes: string, no: string, bad: string): string {
-  const { authorship, integrity, not_covered: open } = report;
+  const { authorship, integrity, not_covered: open, signed_to: signedTo, unsigned_tail: tail } = report;
+  if (authorship === 'unchecked' && signedTo !== undefined) {
+    const rest =
+      tail === undefined ? 'the others are signed by a key you did not give, see the warnings' : `the last ${tail} are not signed yet`;
+    return `  ${no}  authorship: proven for the first ${signedTo} entries; ${rest}`;
+  }
   if (open !== undefined && authorship === 'unchecked')
     return `  ${no}  authorship: the last ${open} entries are under no signature; verify again once the mirror's checkpoint has caught up`;
   switch (authorship) {

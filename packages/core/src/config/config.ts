@@ -32,6 +32,9 @@ export interface LedgerConfig {
   readonly key?: string;
   readonly origin: string;
   readonly sign: 'commit' | 'none' | 'interval';
+  /** With `sign: interval`. */
+  readonly signEveryMs?: number;
+  readonly signMaxLagMs?: number;
   readonly writer: WriterChoice;
   readonly anchors: readonly { readonly file: string }[];
   readonly auditLog?: FileAuditOptions;

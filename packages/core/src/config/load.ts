@@ -115,8 +115,22 @@ function meaningProblems(document: ConfigDocument, yaml: YamlText): readonly Pro
   if (document.ledger?.sign === 'none' && document.ledger.key !== undefined) {
     problems.push(look(['ledger', 'key'], 'with sign: none no key is used; remove one of the two'));
   }
+  problems.push(...signingProblems(document, look));
   problems.push(...ruleSetProblems(document.policy, maxTtlMs ?? Number.POSITIVE_INFINITY, look, maxTtl));
   problems.push(...budgetProblems(document.budgets ?? [], look));
+  return problems;
+}
+
+function signingProblems({ ledger = {} }: ConfigDocument, look: Look): readonly Problem[] {
+  const problems: Problem[] = [];
+  for (const key of ['sign_interval', 'sign_max_lag'] as const) {
+    const given = ledger[key];
+    if (given === undefined) continue;
+    if (parseDuration(given) === undefined) problems.push(look(['ledger', key], DURATION_HINT));
+    if (ledger.sign !== 'interval') problems.push(look(['ledger', key], 'is for sign: interval only'));
+  }
+  if (ledger.sign === 'interval' && ledger.writer === 'worker')
+    problems.push(look(['ledger', 'writer'], 'with sign: interval the writer is inline: the signature is off the main path already'));
   return problems;
 }
 
@@ -200,6 +214,7 @@ function withDefaultTtl(policy: RuleSet, ttl: string): RuleSet {
 }
 
 function workOutLedger(document: ConfigDocument, overrides: Overrides, agent: string, folder: string): LedgerConfig {
+  const { ledger = {} } = document;
   const {
     path = DEFAULT_LEDGER,
     key = DEFAULT_KEY,
@@ -208,7 +223,7 @@ function workOutLedger(document: ConfigDocument, overrides: Overrides, agent: st
     anchors = [],
     mirror,
     origin = `countersign.local/${agent}`,
-  } = document.ledger ?? {};
+  } = ledger;
   if (!ORIGIN_SHAPE.test(origin)) throw new CountersignError('CONFIG_INVALID', 'ledger.origin: an origin has no spaces and no plus');
   const place = (name: string): string => (name.startsWith('~/') ? resolve(homedir(), name.slice(2)) : resolve(folder, name));
   const worked: LedgerConfig = {
@@ -216,10 +231,12 @@ function workOutLedger(document: ConfigDocument, overrides: Overrides, agent: st
     ...(sign === 'none' ? {} : { key: place(key) }),
     origin,
     sign,
+    ...(ledger.sign_interval !== undefined && { signEveryMs: milliseconds(ledger.sign_interval) }),
+    ...(ledger.sign_max_lag !== undefined && { signMaxLagMs: milliseconds(ledger.sign_max_lag) }),
     writer,
     anchors: anchors.map((anchor) => ({ file: place(anchor.file) })),
     ...(mirror !== undefined && { mirror: place(mirror) }),
-    ...(document.ledger?.audit_log !== undefined && { auditLog: auditLogOptions(document.ledger.audit_log, place) }),
+    ...(ledger.audit_log !== undefined && { auditLog: auditLogOptions(ledger.audit_log, place) }),
   };
   checkAuditPath(worked);
   return worked;

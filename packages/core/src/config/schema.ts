@@ -30,6 +30,8 @@ export interface ConfigDocument {
         readonly key?: string | undefined;
         readonly origin?: string | undefined;
         readonly sign?: (typeof SIGNINGS)[number] | undefined;
+        readonly sign_interval?: string | undefined;
+        readonly sign_max_lag?: string | undefined;
         readonly writer?: (typeof WRITERS)[number] | undefined;
         readonly anchors?: readonly { readonly file: string }[] | undefined;
         readonly audit_log?: AuditLogDocument | undefined;
@@ -174,6 +176,8 @@ export const configSchema: z.ZodType<ConfigDocument> = z.strictObject({
       key: text.optional(),
       origin: z.string().regex(ORIGIN_SHAPE, 'an origin has no spaces and no plus, such as example.com/billing').optional(),
       sign: z.enum(SIGNINGS).optional(),
+      sign_interval: duration.optional().describe('with sign: interval, at most one signature in this time; 1s when absent'),
+      sign_max_lag: duration.optional().describe('with sign: interval, calls are refused while an entry waits longer for its signature'),
       writer: z
         .enum(WRITERS)
         .optional()

@@ -157,13 +157,16 @@ export interface KeyBody {
 
 export interface RecoveryBody {
   readonly kind: 'recovery';
-  readonly event: 'open-decisions' | 'reopened' | 'mirror-tail-cut';
+  /** `unsigned-tail`: entries `from` up to `to` (sizes) stood without a signature when this writer went on after them. */
+  readonly event: 'open-decisions' | 'reopened' | 'mirror-tail-cut' | 'unsigned-tail';
   /** The writer whose decisions were left open. */
   readonly of_writer?: string;
   readonly open?: readonly EntryRef[];
   /** Of `mirror-tail-cut`: whole lines the mirror kept, and bytes of a half written one that were cut off. */
   readonly kept_entries?: number;
   readonly cut_bytes?: number;
+  readonly from?: number;
+  readonly to?: number;
   readonly reason_code?: string;
 }
 

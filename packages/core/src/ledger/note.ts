@@ -134,6 +134,32 @@ export function signNote(text: string, signers: readonly Signer[]): string {
   return note;
 }
 
+/** The text of a checkpoint holds no empty line: where there is one, signatures follow. */
+export function isSignedNote(note: string): boolean {
+  return note.includes('\n\n');
+}
+
+/**
+ * One note with the signature lines of both, each key once. Nothing is verified: what is merged must be.
+ *
+ * @param note - may also be the bare text; then the other is the result.
+ * @throws {CountersignError} `NOTE_INVALID` when the two are not of the same text, or there are too many lines.
+ */
+export function mergeNotes(note: string, other: string): string {
+  if (!isSignedNote(other)) return note;
+  if (!isSignedNote(note)) {
+    if (!other.startsWith(`${note}\n`)) throw invalid('two notes that should be of one text are not');
+    return other;
+  }
+  const [one, two] = [parseNote(note), parseNote(other)];
+  if (one.text !== two.text) throw invalid('two notes that should be of one text are not');
+  const known = new Set(one.signatures.map(identify));
+  const lines = other.slice(two.text.length + 1, -1).split('\n');
+  const added = lines.filter((_line, index) => !known.has(identify(two.signatures[index] as NoteSignature)));
+  if (one.signatures.length + added.length > MAX_NOTE_SIGNATURES) throw invalid(`it has more than ${MAX_NOTE_SIGNATURES} signatures`);
+  return `${note}${added.map((line) => `${line}\n`).join('')}`;
+}
+
 /** Parsed once per signer: it hashes the key, and a ledger signs each commit. */
 const keysOfSigners = new WeakMap<Signer, { readonly vkey: string; readonly key: VerifierKey }>();
 
@@ -150,6 +176,15 @@ function signatureLine(signer: Signer, message: Uint8Array): string {
   const key = keyOf(signer);
   if (key.type !== TYPE_ED25519) throw invalid('a signer is not of type Ed25519 (1)');
   const signature = signer.sign(message);
+  return lineOf(key, signature);
+}
+
+/** A note with one signature that was made elsewhere, over exactly this text, and verified. */
+export function noteWithSignature(text: string, key: Pick<VerifierKey, 'name' | 'keyId'>, signature: Uint8Array): string {
+  return `${text}\n${lineOf(key, signature)}`;
+}
+
+function lineOf(key: Pick<VerifierKey, 'name' | 'keyId'>, signature: Uint8Array): string {
   if (signature.length !== ED25519_SIGNATURE_BYTES) throw invalid(`a signer gave ${signature.length} bytes instead of 64`);
   return `${LINE_START}${key.name} ${encodeBase64(Buffer.concat([Buffer.from(key.keyId, 'hex'), signature]))}\n`;
 }

@@ -45,7 +45,7 @@ export class ChosenWriter implements BatchWriter {
     if (choice === 'worker' && signer !== undefined && keyBehind(signer) === undefined) {
       throw new CountersignError(
         'OPTIONS_INVALID',
-        'writer: worker cannot sign with a signer of your own, it would have to run on another thread: use readSigner or signerFromPem, sign: interval, or writer: inline',
+        'writer: worker cannot sign with a signer of your own, it would have to run on another thread: use readSigner or signerFromPem, or writer: inline',
       );
     }
     this.options = options;

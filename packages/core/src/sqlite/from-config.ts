@@ -7,6 +7,7 @@ import { loadConfig } from '../config/load.ts';
 import { CountersignError } from '../errors.ts';
 import { createGuard } from '../guard.ts';
 import type { Guard, GuardOptions } from '../guard-types.ts';
+import { tailMarkingSigner } from '../ledger/deferred-signer.ts';
 import { readSigner } from '../ledger/keys.ts';
 import { createRedactor } from '../redact/redact.ts';
 import { openStore, type SqliteStore, type SqliteStoreOptions } from './store.ts';
@@ -15,25 +16,50 @@ import { openStore, type SqliteStore, type SqliteStoreOptions } from './store.ts
  * Opens the ledger a configuration names.
  *
  * @param options.passphrase - of the ledger key, when it has one.
+ * @param options.signNow - sign every commit also where the configuration says `interval`: for commands that write once and
+ *   end. What others have not signed yet is told of in an entry, and signed over.
+ * @param options.onError - told when signing in the background fails; default: a warning of the process.
  * @throws {CountersignError} `KEY_*`, `LEDGER_*`
  */
-export function storeFromConfig(
-  config: Config,
-  options: { readonly passphrase?: string } & Pick<SqliteStoreOptions, 'create' | 'stateDirectory' | 'queue'> = {},
-): SqliteStore {
-  const { path, key, origin, sign, mirror, writer } = config.ledger;
-  if (sign === 'interval') throw new CountersignError('OPTIONS_INVALID', 'ledger.sign: interval is not supported yet: use commit or none');
-  const { passphrase = passphraseFromEnvironment(), ...storeOptions } = options;
-  const signer = sign === 'none' || key === undefined ? 'none' : readSigner(key, origin, passphrase);
+export function storeFromConfig(config: Config, options: ConfiguredStoreOptions = {}): SqliteStore {
+  const { path, origin, mirror, writer } = config.ledger;
+  const { passphrase = passphraseFromEnvironment(), signNow = false, onError = warn, ...storeOptions } = options;
+  const signer = signerOf(config, passphrase, { signNow, onError });
   return openStore({
     ...storeOptions,
     ...(mirror !== undefined && { mirror: { path: mirror } }),
     path,
     origin,
     signer,
-    writer,
-    files: [key, passphraseFile()].flatMap((file) => file ?? []),
+    writer: signNow ? 'inline' : writer,
+    files: [config.ledger.key, passphraseFile()].flatMap((file) => file ?? []),
   });
+}
+
+export interface ConfiguredStoreOptions extends Pick<SqliteStoreOptions, 'create' | 'stateDirectory' | 'queue'> {
+  readonly passphrase?: string;
+  readonly signNow?: boolean;
+  readonly onError?: (error: Error) => void;
+}
+
+type Signing = Required<Pick<ConfiguredStoreOptions, 'signNow' | 'onError'>>;
+
+function signerOf({ ledger }: Config, passphrase: string | undefined, { signNow, onError }: Signing): SqliteStoreOptions['signer'] {
+  const { key, origin, sign, signEveryMs, signMaxLagMs } = ledger;
+  if (sign === 'none' || key === undefined) return 'none';
+  const signer = readSigner(key, origin, passphrase);
+  if (sign === 'commit') return signer;
+  if (signNow) return tailMarkingSigner(signer);
+  return {
+    remote: signer,
+    ...(signEveryMs !== undefined && { everyMs: signEveryMs }),
+    ...(signMaxLagMs !== undefined && { maxLagMs: signMaxLagMs }),
+    onError,
+  };
+}
+
+function warn(error: Error): void {
+  process.emitWarning(error.message, 'CountersignWarning');
 }
 
 const MAX_PASSPHRASE_FILE_BYTES = 65_536;

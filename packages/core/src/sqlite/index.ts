@@ -29,6 +29,8 @@ export type { ApprovalView } from './approval-view.ts';
 export { checkDurability, type DurabilityFacts } from './durability.ts';
 export { type ForgetRequest, type Forgotten, forgetClearText } from './forget.ts';
 export { guardFromConfig, openGuard, storeFromConfig } from './from-config.ts';
+export type { IntervalSigner } from './interval-signing.ts';
 export { KnownHeads, stateDirectory } from './known-heads.ts';
 export { type LedgerLine, type LedgerReader, readLedger } from './reader.ts';
+export { type RotateKeyOptions, rotateKey } from './rotate-key.ts';
 export { openStore, SqliteStore, type SqliteStoreOptions } from './store.ts';

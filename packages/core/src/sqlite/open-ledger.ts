@@ -67,6 +67,7 @@ export function openLedger(options: OpenOptions): OpenLedger {
     const rows = new Rows(database, log, leases, writer);
     rows.begin();
     leases.take();
+    markUnsignedTail(log, rows);
     if (fresh && signer !== undefined) rows.append({ kind: 'key', event: 'first', vkey: signer.vkey, from: 0 });
     markAbandoned(rows, leases, options.doubtful);
     leases.reapDead();
@@ -84,6 +85,15 @@ export function openLedger(options: OpenOptions): OpenLedger {
     const detail = cause instanceof Error ? cause.message : String(cause);
     throw new CountersignError('LEDGER_UNREADABLE', `cannot open the ledger ${path}: ${detail}`, { cause });
   }
+}
+
+/**
+ * What another writer left unsigned is told of before a signature of ours covers it: whoever could write to the file may
+ * have added it. To be called first in every transaction.
+ */
+export function markUnsignedTail(log: Log, rows: Rows): void {
+  const tail = log.unmarkedTail();
+  if (tail !== undefined) rows.append({ kind: 'recovery', event: 'unsigned-tail', from: tail.from, to: tail.to });
 }
 
 function initialise(database: Database, options: OpenOptions): void {

@@ -1,6 +1,7 @@
 /** `Tx` over the tables of a SQLite ledger, and the row shapes behind it. */
 import type { Database } from 'better-sqlite3';
 import type { EntryRef, OutcomeStatus } from '../call.ts';
+import { CountersignError } from '../errors.ts';
 import { entryText, parseEntry } from '../ledger/body.ts';
 import { canonicalize } from '../ledger/canonical.ts';
 import type { Entry, EntryBody, Opening } from '../ledger/entry.ts';
@@ -9,6 +10,9 @@ import type { ApprovalRecord, CallRecord, SessionRecord, Tx } from '../transacti
 import type { Leases } from './leases.ts';
 import type { Log } from './log.ts';
 import { SpentSums } from './spent.ts';
+
+/** How the entries this looks for read. Data of a note may read the same: the kind of the parsed entry decides. */
+const UNSIGNED_TAIL = '"event":"unsigned-tail"';
 
 interface CallSql {
   readonly id: string;
@@ -97,7 +101,16 @@ export class Rows implements Tx {
   }
 
   entriesAbout(of: number, approval: string): readonly Entry[] {
-    return this.log.provenSince(of, (text) => text.includes(approval)).map(parseEntry);
+    return this.log.provenSince(of, (text) => text.includes(approval) || text.includes(UNSIGNED_TAIL)).map(parseEntry);
+  }
+
+  keepNote(note: string, reason: 'signed' | 'anchor'): boolean {
+    try {
+      return this.log.keepNote(note, reason);
+    } catch (error) {
+      if (CountersignError.is(error)) return false;
+      throw error;
+    }
   }
 
   /** Positions of decisions whose outcome stands after position `of`. */

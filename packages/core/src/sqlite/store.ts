@@ -2,6 +2,7 @@
 import { createHmac } from 'node:crypto';
 import { resolve } from 'node:path';
 import { approvalRow } from '../approval/row.ts';
+import type { Background } from '../background.ts';
 import type { EntryRef } from '../call.ts';
 import { CountersignError } from '../errors.ts';
 import { type BatchOutcome, type BatchWriter, DEADLINE_MS, GroupCommit, type GroupCommitOptions } from '../group-commit.ts';
@@ -9,6 +10,7 @@ import type { Clock, Signer } from '../interfaces.ts';
 import { Mirror, type MirrorOptions } from '../jsonl/mirror.ts';
 import { mirrorFiles } from '../jsonl/mirror-file.ts';
 import { newId } from '../ledger/body.ts';
+import { deferredSigner } from '../ledger/deferred-signer.ts';
 import type { RecoveryBody } from '../ledger/entry.ts';
 import type { SessionFacts } from '../policy/policy.ts';
 import {
@@ -24,6 +26,7 @@ import {
 } from '../store.ts';
 import type { ApprovalRecord } from '../transaction/tx.ts';
 import { ChosenWriter } from './chosen-writer.ts';
+import { type IntervalSigner, IntervalSigning } from './interval-signing.ts';
 import { KnownHeads } from './known-heads.ts';
 import { HEARTBEAT_MS } from './leases.ts';
 import { type LedgerView, newestHead } from './view.ts';
@@ -33,8 +36,11 @@ export interface SqliteStoreOptions {
   readonly path: string;
   /** Names the log in checkpoints, like `example.com/billing`. */
   readonly origin: string;
-  /** The signing key, or the word `none`: an unsigned ledger proves integrity, never authorship. */
-  readonly signer: Signer | 'none';
+  /**
+   * The signing key: one that signs every commit, one that signs on an interval (`{ remote, everyMs? }`, for a KMS or
+   * HSM), or the word `none`: an unsigned ledger proves integrity, never authorship.
+   */
+  readonly signer: Signer | IntervalSigner | 'none';
   /** Default true: create the ledger when it is missing. */
   readonly create?: boolean;
   /** More files that tool arguments may not name, such as the key file. */
@@ -71,6 +77,19 @@ export function openStore(options: SqliteStoreOptions): SqliteStore {
   return new SqliteStore(options);
 }
 
+function logSigner(signer: SqliteStoreOptions['signer']): Signer | undefined {
+  if (signer === 'none') return undefined;
+  return 'remote' in signer ? deferredSigner(signer.remote.vkey) : signer;
+}
+
+/** Signing on an interval takes the signature off this thread already; the writer stays where its unsigned tail is known. */
+function writerChoice({ signer, writer = 'inline' }: SqliteStoreOptions): WriterChoice {
+  if (signer === 'none' || !('remote' in signer)) return writer;
+  if (writer === 'worker')
+    throw new CountersignError('OPTIONS_INVALID', 'signing on an interval is done with writer: inline, not with worker');
+  return 'inline';
+}
+
 export class SqliteStore implements Store, BatchWriter {
   readonly writer: string = newId();
   readonly files: readonly string[];
@@ -82,6 +101,8 @@ export class SqliteStore implements Store, BatchWriter {
   private heartbeat: NodeJS.Timeout | undefined;
   private closed = false;
   private dataVersion = 0;
+  private readonly background: readonly Background[];
+  private isClosing = false;
 
   constructor(options: SqliteStoreOptions) {
     const { origin, clock = { nowMs: Date.now }, create = true } = options;
@@ -91,8 +112,9 @@ export class SqliteStore implements Store, BatchWriter {
     if (mirror.some((file) => own.includes(file)))
       throw new CountersignError('OPTIONS_INVALID', 'mirror: it must be a file of its own, neither the ledger nor the key');
     this.files = [...own, ...mirror];
-    const signer = options.signer === 'none' ? undefined : options.signer;
-    const { stateDirectory, writer: choice = 'inline' } = options;
+    const { stateDirectory } = options;
+    const signer = logSigner(options.signer);
+    const choice = writerChoice(options);
     const heads = new KnownHeads(path, stateDirectory);
     const deadlineMs = options.queue?.deadlineMs ?? DEADLINE_MS;
     this.ledger = new ChosenWriter({
@@ -108,14 +130,18 @@ export class SqliteStore implements Store, BatchWriter {
       deadlineMs,
     });
     this.queue = new GroupCommit(this, options.queue);
-    const record = (body: RecoveryBody): Promise<Committed> => this.commit({ kind: 'record', body });
+    const record = (body: RecoveryBody): Promise<Committed> => this.queue.commit({ kind: 'record', body });
     this.mirror = options.mirror && new Mirror(options.mirror, { ledger: path, record });
+    this.background = this.startBackground(options);
     this.heartbeat = setInterval(() => this.beat(), HEARTBEAT_MS);
     this.heartbeat.unref();
   }
 
   commit(unit: Unit, options?: { readonly lazy?: boolean }): Promise<Committed> {
-    return this.queue.commit(unit, options);
+    if (this.isClosing) return Promise.reject(new CountersignError('LEDGER_CLOSED', 'the ledger was closed: open the store again'));
+    // Refusals are still recorded; nothing is allowed.
+    const objection = unit.kind === 'decide' && unit.body.effect === 'allow' ? this.objection() : undefined;
+    return objection === undefined ? this.queue.commit(unit, options) : Promise.reject(objection);
   }
 
   /** Implements BatchWriter. */
@@ -211,6 +237,7 @@ export class SqliteStore implements Store, BatchWriter {
   }
 
   async close(): Promise<void> {
+    if (this.background.length > 0) await this.finishBackground();
     await this.mirror?.settle();
     await this.queue.close();
     // Before the connection that writes: the last one to be closed must be able to tidy up.
@@ -259,7 +286,36 @@ export class SqliteStore implements Store, BatchWriter {
     for (const result of outcome) if (result.kind === 'answered') this.wake(result.approval.id);
     for (const unit of units) if (unit.kind === 'lapse') this.wake(unit.approval);
     this.mirror?.follow();
+    for (const each of this.background) each.committed();
     return outcome;
+  }
+
+  private objection(): CountersignError | undefined {
+    for (const each of this.background) {
+      const objection = each.objection();
+      if (objection !== undefined) return objection;
+    }
+    return undefined;
+  }
+
+  private startBackground({ signer }: SqliteStoreOptions): readonly Background[] {
+    if (signer === 'none' || !('remote' in signer)) return [];
+    const unsignedHead = (): Checkpoint | undefined => this.open.log.unsignedHead();
+    const signing = new IntervalSigning(signer, { unsignedHead, keep: (note) => this.keep(note, 'signed') });
+    signing.committed();
+    return [signing];
+  }
+
+  private async keep(note: string, reason: 'signed' | 'anchor'): Promise<boolean> {
+    const committed = await this.queue.commit({ kind: 'keep', note, reason });
+    return committed.kind === 'kept' && committed.isKept;
+  }
+
+  /** Writes what is queued, so that the last signature covers it. A ledger that cannot be written is closed all the same. */
+  private async finishBackground(): Promise<void> {
+    this.isClosing = true;
+    await this.keep('', 'signed').catch(() => undefined);
+    for (const each of this.background) await each.close();
   }
 
   private wake(id: string): void {

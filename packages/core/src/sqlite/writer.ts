@@ -9,10 +9,10 @@ import { applyUnit } from '../commit.ts';
 import { CountersignError } from '../errors.ts';
 import { type BatchOutcome, type BatchResult, type BatchWriter, writeFailed } from '../group-commit.ts';
 import type { Clock, Signer } from '../interfaces.ts';
-import type { Committed, Unit } from '../store.ts';
+import type { Checkpoint, Committed, Unit } from '../store.ts';
 import { isBusy, isContentFault, retryBusy } from './database.ts';
 import type { KnownHeads } from './known-heads.ts';
-import { type Head, type OpenLedger, openLedger } from './open-ledger.ts';
+import { type Head, markUnsignedTail, type OpenLedger, openLedger } from './open-ledger.ts';
 import { closeQuietly } from './view.ts';
 
 /** The last known head is written at most this often. */
@@ -85,6 +85,33 @@ export class LedgerWriter implements BatchWriter {
     return { ledger: this.current.ledger, size, root };
   }
 
+  /**
+   * Hands the log over to another key: announced in an entry under this one, and the checkpoint of that commit signed by
+   * both. Nothing more can be written through this writer.
+   *
+   * @throws {CountersignError} `LEDGER_*`, `KEY_MISMATCH`
+   */
+  rotate(next: Signer): Checkpoint {
+    const { database, log, rows, file } = this.current;
+    retryBusy(() => database.exec('BEGIN IMMEDIATE'));
+    try {
+      if (log.catchUp()) rows.forgetSums();
+      rows.begin();
+      markUnsignedTail(log, rows);
+      // Last in its commit: whoever reads the newest entry of the doubly signed head sees that the key changed.
+      rows.append({ kind: 'key', event: 'rotated', vkey: next.vkey, from: log.size });
+      const head = log.sealRotation(next);
+      database.exec('COMMIT');
+      log.confirm();
+      file.checkIdentity();
+      this.remember(true);
+      return head;
+    } catch (error) {
+      if (database.inTransaction) rollBack(database);
+      throw error;
+    }
+  }
+
   /** Renews the lease. */
   beat(): void {
     try {
@@ -143,6 +170,7 @@ export class LedgerWriter implements BatchWriter {
     try {
       if (log.catchUp()) rows.forgetSums();
       rows.begin();
+      markUnsignedTail(log, rows);
       results = units.map((unit) => applyUnit(unit, rows));
       log.seal();
       isCommitting = true;

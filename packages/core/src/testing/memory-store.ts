@@ -188,6 +188,11 @@ class MemoryRows implements Tx {
     return this.openings.delete(of);
   }
 
+  /** Nothing here is signed, so there is nothing to keep. */
+  keepNote(): boolean {
+    return false;
+  }
+
   session(id: string): SessionRecord | undefined {
     return this.sessions.get(id);
   }

@@ -40,6 +40,9 @@ export function objectionFromHistory(use: NonNullable<DecideUnit['use']>, tx: Tx
   if (row === undefined) return 'APPROVAL_BINDING_MISMATCH';
   for (const about of tx.entriesAbout(row.ask.of, use.approval)) {
     if (about.kind === 'decision' && about.effect === 'allow' && about.approval?.id === use.approval) return 'APPROVAL_ALREADY_USED';
+    // Whoever can write to the file could have added those: they are on record, and they decide nothing.
+    if (about.kind === 'recovery' && [row.ask, ...use.answers].some(({ of }) => of >= (about.from ?? 0) && of < (about.to ?? 0)))
+      return 'APPROVAL_BINDING_MISMATCH';
     if (about.kind === 'approval' && about.answer === 'deny' && about.approval === use.approval) return 'APPROVAL_DENIED';
   }
   return undefined;

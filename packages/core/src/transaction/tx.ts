@@ -31,12 +31,14 @@ export interface Tx {
   /** The entry at `ref`, if it is proven to be in the tree (entries of this transaction included). */
   entry(ref: EntryRef): Entry | undefined;
   /**
-   * Entries after `of` that name this approval, from entries proven to be the tree's, not from rows.
+   * Entries after `of` that name this approval or tell of an unsigned tail, from entries proven to be the tree's, not from rows.
    * @throws {CountersignError} `LEDGER_CORRUPT` when what is stored since then is not what the tree holds.
    */
   entriesAbout(of: number, approval: string): readonly Entry[];
   /** Erases what lies beside an entry. @returns whether anything did. */
   eraseOpening(of: number): boolean;
+  /** Keeps a signed note of an earlier head. @returns false when it is refused; never throws for what the note says. */
+  keepNote(note: string, reason: 'signed' | 'anchor'): boolean;
   session(id: string): SessionRecord | undefined;
   putSession(row: SessionRecord): void;
   callById(id: string): (CallRecord & CallRow) | undefined;

@@ -4,6 +4,8 @@ import { type Cosignature, isLogKey, type KeyRule } from '../ledger/key-rules.ts
 import { badSignature, type ReadCheckpoint, readCheckpoint } from './heads.ts';
 import type { Claim, Integrity } from './integrity.ts';
 import type { Findings, VerifyReport } from './report.ts';
+import { printable } from './shapes.ts';
+import { type Rotation, SignedHeads } from './signed-heads.ts';
 import type { LedgerSource, StoredCheckpoint } from './source.ts';
 
 /** Kept checkpoints that do not match and are listed; the newest alone decides. */
@@ -16,6 +18,12 @@ export class Checkpoints {
   readonly broken: Claim[] = [];
   /** Of kept checkpoints that the entries confirm: the newest of each witness. */
   readonly cosigned: Cosignatures = new Cosignatures();
+  /** How far keys that were given reach, when that is not the end. */
+  signedTo: number | undefined;
+  /** Entries at the end that no signature covers. */
+  unsignedTail = 0;
+  private readonly signedHeads = new SignedHeads();
+  private readonly newestNote: string;
   private readonly source: LedgerSource;
   private readonly integrity: Integrity;
   private readonly keys: readonly KeyRule[];
@@ -30,6 +38,7 @@ export class Checkpoints {
     this.keys = keys;
     this.findings = findings;
     const stored = source.newestCheckpoint();
+    this.newestNote = stored?.note ?? '';
     this.newest = stored === undefined ? undefined : this.read(stored, 'newest checkpoint');
     this.next = source.checkpointAfter(-1);
   }
@@ -49,6 +58,7 @@ export class Checkpoints {
     const verdict = this.integrity.compare(checkpoint);
     const isMatch = verdict === 'same' || verdict === 'stored';
     if (isMatch) this.cosigned.add(checkpoint.cosignatures);
+    if (verdict === 'same' && kept.note !== undefined) this.signedHeads.take(kept.note, checkpoint);
     if (isMatch) this.integrity.matched(checkpoint.size);
     else if (this.broken.length < MAX_BROKEN) this.broken.push(checkpoint);
     const what = `the checkpoint kept at size ${kept.size}`;
@@ -107,21 +117,29 @@ export class Checkpoints {
     this.findings.warn(from + 1, 'ENTRY_NOT_COVERED', `${what}, by its writer or by somebody else; nothing shows which`);
   }
 
-  authorship(isIntact: boolean): VerifyReport['authorship'] {
+  /** @param rotations - keys that entries announce. */
+  authorship(isIntact: boolean, rotations: readonly Rotation[]): VerifyReport['authorship'] {
     const { newest, findings } = this;
     const bad = newest === undefined ? undefined : badSignature(newest.signature);
     if (bad !== undefined) findings.problem(0, bad.code, `the newest checkpoint ${bad.message}`);
     if (isIntact && newest !== undefined) this.cosigned.add(newest.cosignatures);
-    if (!this.keys.some(isLogKey)) return newest === undefined || newest.signature === 'none' ? 'unsigned' : 'unchecked';
+    const isTailOpen = isIntact && newest?.signature === 'none' && this.signedHeads.anybody > 0;
+    if (isTailOpen) this.tellUnsigned(newest.size);
+    if (!this.keys.some(isLogKey)) return newest === undefined || (newest.signature === 'none' && !isTailOpen) ? 'unsigned' : 'unchecked';
     if (newest === undefined) return this.integrity.size === 0 ? 'unsigned' : this.uncovered > 0 ? 'unchecked' : 'failed';
     switch (newest.signature) {
       case 'trusted':
         // A good signature over other entries says nothing about who wrote these.
         return !isIntact ? 'failed' : this.uncovered > 0 ? 'unchecked' : 'proven';
       case 'none':
+        if (isTailOpen && this.signedHeads.trusted > 0) {
+          this.signedTo = this.signedHeads.trusted;
+          return 'unchecked';
+        }
         findings.problem(0, 'UNSIGNED', 'the newest checkpoint is not signed at all');
         return 'failed';
       case 'unknown':
+        if (isIntact && this.tellRotated(newest.size, rotations)) return 'unchecked';
         findings.problem(0, 'SIGNATURE_UNKNOWN', 'the newest checkpoint is not signed by a key that was given');
         return 'failed';
       case 'wrong':
@@ -129,6 +147,24 @@ export class Checkpoints {
       case 'out-of-range':
         return 'failed';
     }
+  }
+
+  private tellUnsigned(size: number): void {
+    this.unsignedTail = size - this.signedHeads.anybody;
+    const what = `the last ${this.unsignedTail} entries are not signed yet: whoever could write to the file may have added them`;
+    this.findings.warn(this.signedHeads.anybody + 1, 'TAIL_UNSIGNED', what);
+  }
+
+  private tellRotated(size: number, rotations: readonly Rotation[]): boolean {
+    const rotation = this.signedHeads.rotationTo(this.newestNote, size, rotations);
+    if (rotation === undefined) return false;
+    this.signedTo = this.signedHeads.trusted;
+    this.findings.warn(
+      rotation.index + 1,
+      'KEY_ROTATED',
+      `the key was rotated: entries after ${this.signedTo} are signed by ${printable(rotation.vkey, 512)}. The ledger announces it, which proves nothing: get it from who runs the ledger, and give it too`,
+    );
+    return true;
   }
 }
 

@@ -40,6 +40,9 @@ export const VERIFY_CODES = {
   KEY_OUT_OF_RANGE: 'A checkpoint is signed only by a key that was given for other sizes.',
   KEY_REVOKED: 'A checkpoint is signed only by a key that was revoked before it.',
   COSIGNATURE_MISSING: 'A witness whose key was given has cosigned no checkpoint here.',
+  KEY_ROTATED: 'The newest checkpoint is signed by a key that was not given; a key that was given announces it.',
+  TAIL_UNSIGNED: 'Entries at the end are not signed yet.',
+  TAIL_ADOPTED: 'Entries had no signature when their writer was gone, and were signed over later, on record.',
   KEY_ENTRY_INVALID: 'A key entry holds no verifier line, or announces a key too late.',
   KEY_NOT_ANNOUNCED: 'Who signs is not who the last key entry announces.',
   // What the caller knows

@@ -7,6 +7,8 @@ import type { EntryOf, Placed } from './placed.ts';
 import type { Findings } from './report.ts';
 import { printable } from './shapes.ts';
 
+const MAX_ROTATIONS = 1000;
+
 export class Context {
   private readonly findings: Findings;
   private readonly policies = new Set<string>();
@@ -15,6 +17,10 @@ export class Context {
   private readonly lastOf = new Map<string, number>();
   private latest = 0;
   private key: VerifierKey | undefined;
+  /** Rotations, in order: which key was announced where. The last `MAX_ROTATIONS`. */
+  readonly rotations: { readonly index: number; readonly vkey: string }[] = [];
+  /** Entries that stood unsigned when another writer went on after them. */
+  adopted = 0;
 
   constructor(findings: Findings) {
     this.findings = findings;
@@ -84,12 +90,30 @@ export class Context {
       this.findings.problem(placed.number, 'KEY_ENTRY_INVALID', 'the entry holds no verifier line');
       return;
     }
+    if (entry.event === 'rotated') {
+      this.rotations.push({ index: placed.index, vkey: entry.vkey });
+      if (this.rotations.length > MAX_ROTATIONS) this.rotations.shift();
+    }
     if (entry.from > placed.index)
       this.findings.problem(
         placed.number,
         'KEY_ENTRY_INVALID',
         `the key is said to sign from size ${entry.from} on, before it is announced`,
       );
+  }
+
+  /** Signed over later, on record: whoever could write to the file may have added them. */
+  unsignedTail(placed: Placed, { from, to }: EntryOf<'recovery'>): void {
+    if (from === undefined || to === undefined || from >= to || to > placed.index) {
+      this.findings.problem(placed.number, 'RECOVERY_MISMATCH', 'the unsigned entries it tells of are none before it');
+      return;
+    }
+    this.adopted += to - from;
+    this.findings.warn(
+      placed.number,
+      'TAIL_ADOPTED',
+      `entries ${from + 1} to ${to} had no signature when their writer was gone: the later one does not show who wrote them`,
+    );
   }
 
   /** Who signs should be who was announced. A key found in here is never trusted for it: this only tells of a difference. */

@@ -55,6 +55,16 @@ export class History {
     return this.approvals.keyless;
   }
 
+  /** Keys that entries announce, in order. */
+  get rotations(): Context['rotations'] {
+    return this.context.rotations;
+  }
+
+  /** Entries that were signed over later, without a sign of who wrote them. */
+  get adopted(): number {
+    return this.context.adopted;
+  }
+
   /** An entry that cannot be relied upon; it is reported elsewhere. */
   unread(index: number): void {
     this.gaps = true;
@@ -91,6 +101,7 @@ export class History {
         return this.context.policy(placed, entry);
       case 'recovery':
         counts.recoveries++;
+        if (entry.event === 'unsigned-tail') return this.context.unsignedTail(placed, entry);
         for (const { of } of entry.open ?? []) this.recallDecision(of);
         return this.calls.recovery(placed, entry);
       case 'key':

@@ -49,6 +49,13 @@ export interface VerifyReport {
   readonly authorship: 'proven' | 'unchecked' | 'unsigned' | 'failed';
   /** Whether nothing was cut off, which only a head from elsewhere can show. */
   readonly end: 'proven' | 'unproven' | 'contradicted';
+  /**
+   * Entries that are signed by a key that was given, when these are not all: the rest is signed by another key that the
+   * ledger announces, or not yet.
+   */
+  readonly signed_to?: number;
+  /** Entries at the end that no signature covers, in a ledger that is signed on an interval. */
+  readonly unsigned_tail?: number;
   /** Witnesses, of those whose keys were given, that cosigned a head of this log: the newest of each. */
   readonly witnesses?: readonly {
     readonly name: string;

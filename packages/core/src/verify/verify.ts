@@ -171,7 +171,7 @@ async function verifySource(source: LedgerSource, options: VerifyOptions, asked:
   history.finish(isIntact ? checkpoints.newest : undefined);
 
   const origin = checkpoints.newest?.origin ?? source.origin;
-  const authorship = checkpoints.authorship(isIntact);
+  const authorship = checkpoints.authorship(isIntact, history.rotations);
   for (const claim of [against, expected]) if (start !== undefined) proveOlder(claim, start, integrity);
   if (since !== undefined) checkSince({ since, origin, mustBeSigned }, integrity, findings);
   const end = checkEnd({ against, expected, origin, mustBeSigned }, integrity, findings);
@@ -186,6 +186,7 @@ async function verifySource(source: LedgerSource, options: VerifyOptions, asked:
     checkpoints.uncovered > 0 ||
     (authorship !== 'proven' && (strict || mustBeSigned)) ||
     unseen.length > 0 ||
+    (strict && history.adopted > 0) ||
     (end !== 'proven' && (strict || against !== undefined || expected !== undefined)) ||
     // Whoever can write to the file erases clear text without a key: only a `forget` entry says that it was meant to go.
     (strict && (openings.missing > 0 || history.uncheckedAnswers > 0 || history.keylessAnswers > 0));
@@ -204,6 +205,8 @@ async function verifySource(source: LedgerSource, options: VerifyOptions, asked:
     counts: history.counts,
     ...(checkpoints.uncovered > 0 && { not_covered: checkpoints.uncovered }),
     forgotten: openings.forgotten,
+    ...(checkpoints.signedTo !== undefined && { signed_to: checkpoints.signedTo }),
+    ...(checkpoints.unsignedTail > 0 && { unsigned_tail: checkpoints.unsignedTail }),
     ...(cosigned.length > 0 && { witnesses: cosigned.map(witnessOf) }),
     warnings: findings.warnings(),
     problems: findings.problems(),

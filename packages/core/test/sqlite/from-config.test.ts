@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, it, vi } from 'vitest';
 import { generateKey, parseConfig, writeKeyFile } from '../../src/index.ts';
-import { guardFromConfig, openGuard, storeFromConfig } from '../../src/sqlite/index.ts';
+import { guardFromConfig, openGuard, storeFromConfig, verifyLedger } from '../../src/sqlite/index.ts';
 import { tempDirectory } from '../fixtures/ledger.ts';
 
 const POLICY = 'policy: { id: p, default: deny, rules: [{ id: read, tools: [read], effect: allow }] }\n';
@@ -43,9 +43,19 @@ it('the writer a configuration names is the one that is used', async () => {
   );
 });
 
-it('interval signing is refused until it exists', () => {
-  const config = parseConfig(`version: 1\nagent: a\n${POLICY}ledger: { sign: interval }\n`, { path: join(tempDirectory(), 'c.yaml') });
-  expect(() => storeFromConfig(config)).toThrow(expect.objectContaining({ code: 'OPTIONS_INVALID' }));
+it('signs on an interval, and a command that ends signs at once', async () => {
+  const folder = tempDirectory();
+  const { privatePem, vkey } = generateKey('example.com/a');
+  writeKeyFile(join(folder, 'ledger.key'), privatePem);
+  const ledger =
+    'ledger: { path: ledger.db, key: ledger.key, origin: example.com/a, sign: interval, sign_interval: 1h, sign_max_lag: 2h }\n';
+  const config = parseConfig(`version: 1\nagent: a\n${POLICY}${ledger}`, { path: join(folder, 'c.yaml') });
+  const store = storeFromConfig(config);
+  await store.commit({ kind: 'record', body: { kind: 'note', topic: 't', data: 1 } });
+  expect((await store.head()).note).not.toContain('\n\n');
+  await storeFromConfig(config, { signNow: true }).close();
+  await store.close();
+  expect(await verifyLedger(config.ledger.path, { publicKeys: [vkey] })).toMatchObject({ status: 'valid', authorship: 'proven' });
 });
 
 it('a key under a passphrase opens by the file the environment names, and by nothing else', async () => {

@@ -458,7 +458,7 @@ it('findings are bounded: warnings too', async () => {
 });
 
 it('every code is tried by a test of the folders for verification', () => {
-  const folders = ['.', '../jsonl/', '../sudoagent/'].map((name) => new URL(name, import.meta.url));
+  const folders = ['.', '../jsonl/', '../sqlite/', '../sudoagent/'].map((name) => new URL(name, import.meta.url));
   const tests = folders.flatMap((folder) => readdirSync(folder).map((name) => readFileSync(new URL(name, folder), 'utf8')));
   // A database that breaks half-way cannot be made to order.
   const untried = Object.keys(VERIFY_CODES).filter(

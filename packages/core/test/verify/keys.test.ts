@@ -7,7 +7,7 @@ import { generateKey, signerFromPem } from '../../src/ledger/keys.ts';
 import { type VerifyOptions, type VerifyReport, verifyLedger } from '../../src/sqlite/index.ts';
 import { LEDGER_PEM, LEDGER_VKEY, ORIGIN, openLedger, tempDirectory } from '../fixtures/ledger.ts';
 import { testWitness } from '../fixtures/witness.ts';
-import { tampered } from './forge.ts';
+import { forged, type Loose, tampered } from './forge.ts';
 import { call, guardOn } from './scenario.ts';
 
 const stranger = generateKey(ORIGIN);
@@ -124,4 +124,30 @@ describe('witnesses', () => {
     const cosigned = early.note + witness.line(head, COSIGNED_AT);
     expect(codes(await verify([LEDGER_VKEY, witness.vkey], {}, keeping(cosigned)))).toEqual(['SIGNATURE_INVALID']);
   });
+});
+
+describe('an entry that tells of an unsigned tail', () => {
+  const told = (range: { from?: number; to?: number }): Promise<VerifyReport> =>
+    verify(
+      [LEDGER_VKEY],
+      {},
+      forged(path, (entries) => [...entries, { ...stampOf(entries), kind: 'recovery', event: 'unsigned-tail', ...range }]),
+    );
+  const stampOf = (entries: readonly Loose[]): Loose => ({
+    v: 1,
+    id: 'ab'.repeat(16),
+    at: entries.at(-1)?.['at'] ?? 0,
+    writer: 'cd'.repeat(16),
+  });
+
+  it('is told for ever, and leaves the ledger unproven under --strict', async () => {
+    expect(await told({ from: 1, to: 3 })).toMatchObject({ status: 'valid', authorship: 'proven', warnings: [{ code: 'TAIL_ADOPTED' }] });
+  });
+
+  it.each([[{}], [{ from: 1 }], [{ from: 3, to: 3 }], [{ from: 3, to: 1 }], [{ from: 0, to: 1000 }]])(
+    'must name entries before it: %j',
+    async (range) => {
+      expect(codes(await told(range))).toEqual(['RECOVERY_MISMATCH']);
+    },
+  );
 });
