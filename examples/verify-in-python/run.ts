@@ -1,6 +1,6 @@
 /**
- * A ledger written by a real guard, exported by the real command, and checked by a program that shares no line with
- * Countersign: `verify.py` beside this file. Then the export is tampered with, and both verifiers must refuse it.
+ * A ledger written by a real guard; an export and a receipt made by the real command, and checked by a program that
+ * shares no line with Countersign: `verify.py` beside this file. Then they are tampered with, and both must refuse them.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -36,6 +36,14 @@ const whole = join(folder, 'all.ndjson');
 countersign('export', ledger, '--output', whole);
 report('the export', whole, 0);
 
+const receipt = join(folder, 'receipt.json');
+// After key, policy and start of the session, entry 4 is the first refund.
+countersign('receipt', 'make', ledger, '--entry', '4', '--output', receipt);
+report('the receipt of a call', receipt, 0);
+const other = join(folder, 'other-receipt.json');
+writeFileSync(other, readFileSync(receipt, 'utf8').replace('"to":"Zoë"', '"to":"Eve"'));
+report('another name in the receipt', other, 1);
+
 const text = readFileSync(whole, 'utf8');
 for (const [what, from, to] of [
   ['an amount changed in the clear text', '"amount":120', '"amount":12'],
@@ -51,7 +59,8 @@ for (const [what, from, to] of [
 /** Both verifiers, which must exit alike. */
 function report(what: string, file: string, expected: number): void {
   const theirs = spawnSync(python as string, [VERIFIER, file, vkey], { encoding: 'utf8' });
-  const ours = countersign('verify', file, '--public-key', vkey);
+  const verb = file.endsWith('.json') ? ['receipt', 'check'] : ['verify'];
+  const ours = countersign(...verb, file, '--public-key', vkey);
   const agree = theirs.status === expected && ours === expected;
   console.log(
     `${agree ? 'as stated' : 'NOT AS STATED'}: ${what}: python ${theirs.status}, countersign ${ours}: ${theirs.stdout.split('\n')[0]}`,
