@@ -35,3 +35,28 @@ it.skipIf(writesOnThread())('a writer that was taken for dead while it was suspe
   raw.close();
   for (const store of [third, other, suspended]) await store.close();
 });
+
+it.each([
+  ['lives while its heart beats', 59_000, 'allowed', 0],
+  ['is dead after a minute of silence', 61_000, 'unknown', 1],
+])('a writer in another pid namespace %s: its open call is recovered only then, and once', async (_what, silentMs, state, recoveries) => {
+  const path = join(tempDirectory(), 'ledger.db');
+  const elsewhere = openLedger(path, { writer: 'inline' });
+  const here = openLedger(path, { writer: 'inline' });
+  const theirs = await guardOn(elsewhere).authorize({ tool: { name: 'read' }, args: {} });
+  const ours = await guardOn(here, { session: 's2' }).authorize({ tool: { name: 'read' }, args: {} });
+  if (theirs.kind !== 'permit' || ours.kind !== 'permit') throw new Error('not allowed');
+  const raw = new Sqlite(path);
+  raw.prepare(`UPDATE leases SET host = 'elsewhere', heartbeat_at = ? WHERE writer = ?`).run(Date.now() - silentMs, elsewhere.writer);
+  for (let i = 0; i < 2; i++) {
+    const later = openLedger(path, { writer: 'inline' });
+    expect(await later.callById(theirs.callId)).toMatchObject({ state });
+    // A writer that lives keeps its calls, whoever else was found dead.
+    expect(await later.callById(ours.callId)).toMatchObject({ state: 'allowed' });
+    await later.close();
+  }
+  const named = raw.prepare(`SELECT count(*) FROM entries WHERE body LIKE '%"kind":"recovery"%'`).pluck().get();
+  expect(named).toBe(recoveries);
+  raw.close();
+  for (const store of [here, elsewhere]) await store.close();
+});
