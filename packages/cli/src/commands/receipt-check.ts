@@ -1,10 +1,11 @@
-import { CountersignError, checkReceipt, MAX_RECEIPT_BYTES, type ReceiptEntry, type ReceiptReport } from '@countersign/core';
-import type { Command, Invocation } from '../command.ts';
+import { CountersignError, checkReceipt, isSudoReceipt, MAX_RECEIPT_BYTES, type ReceiptEntry, type ReceiptReport } from '@countersign/core';
+import type { Command } from '../command.ts';
 import { publicKeys } from '../configuration.ts';
 import { EXIT } from '../exit-codes.ts';
 import { UsageError } from '../failure.ts';
 import { type Output, safe, safeJsonLines } from '../output.ts';
 import { readFileBytes } from '../read-small-file.ts';
+import { tellSudoReceipt } from '../sudoagent-receipt.ts';
 
 const MAX_PROBLEMS_SHOWN = 20;
 
@@ -13,7 +14,12 @@ export const receiptCheck: Command = {
   summary: 'check a receipt, without the ledger',
   positionals: [{ name: 'file', required: true }],
   options: [
-    { name: 'public-key', kind: 'texts', value: 'K', about: 'verifier line, or a file with one per line; may be repeated' },
+    {
+      name: 'public-key',
+      kind: 'texts',
+      value: 'K',
+      about: 'verifier line, a file with one per line, or a PEM of SudoAgent; may be repeated',
+    },
     { name: 'origin', kind: 'text', value: 'NAME', about: 'the log it must be of' },
   ],
   notes: [
@@ -24,19 +30,23 @@ export const receiptCheck: Command = {
   async run(invocation) {
     const { output, positionals } = invocation;
     const [file = ''] = positionals;
-    const report = checked(file, invocation);
-    output.result(report);
-    for (const line of reportLines(file, report, output)) output.line(line);
-    return exitCode(report);
+    const bytes = readFileBytes(file, invocation.io.cwd, 'receipt check', MAX_RECEIPT_BYTES);
+    const keys = invocation.flags.texts('public-key').flatMap((key) => publicKeys(key, invocation.io.cwd));
+    return asked(() => {
+      if (isSudoReceipt(bytes)) return tellSudoReceipt(file, bytes, { publicKeys: keys }, output);
+      const origin = invocation.flags.text('origin');
+      const report = checkReceipt(bytes, { publicKeys: keys, ...(origin !== undefined && { origin }) });
+      output.result(report);
+      for (const line of reportLines(file, report, output)) output.line(line);
+      return exitCode(report);
+    });
   },
 };
 
-function checked(file: string, { io, flags }: Invocation): ReceiptReport {
-  const keys = flags.texts('public-key').flatMap((key) => publicKeys(key, io.cwd));
-  const origin = flags.text('origin');
-  const bytes = readFileBytes(file, io.cwd, 'receipt check', MAX_RECEIPT_BYTES);
+/** What is thrown is about the options: whatever is wrong with the receipt is in its report. */
+function asked(check: () => number): number {
   try {
-    return checkReceipt(bytes, { publicKeys: keys, ...(origin !== undefined && { origin }) });
+    return check();
   } catch (error) {
     if (CountersignError.is(error)) throw new UsageError(error.message, 'run `countersign receipt check --help`');
     throw error;

@@ -4,6 +4,7 @@ import { ledgerPath } from '../configuration.ts';
 import { EXIT } from '../exit-codes.ts';
 import { UsageError } from '../failure.ts';
 import { OUTPUT_OPTIONS, receiptTarget, TARGET_OPTIONS, writeReceipt } from '../receipt-target.ts';
+import { SUDO_TARGET_OPTIONS, sudoTarget, writeSudoReceipt } from '../sudoagent-receipt.ts';
 
 export const receiptMake: Command = {
   name: 'receipt make',
@@ -11,6 +12,7 @@ export const receiptMake: Command = {
   positionals: [{ name: 'ledger', required: false }],
   options: [
     ...TARGET_OPTIONS,
+    ...SUDO_TARGET_OPTIONS,
     ...OUTPUT_OPTIONS,
     { name: 'no-opening', kind: 'switch', about: 'leave out the clear text of arguments, reasons and results' },
     { name: 'only', kind: 'text', value: 'A,B', about: 'show these fields only, like /args/path,/reason' },
@@ -21,6 +23,11 @@ export const receiptMake: Command = {
   example: 'countersign receipt make --call 019b0c5e3f9a1c0d7b2e4f6a8c1d3e5f --output call.receipt.json',
   async run(invocation) {
     const { flags } = invocation;
+    const sudo = sudoTarget(invocation);
+    if (sudo !== undefined) {
+      await writeSudoReceipt(ledgerPath(invocation), sudo, invocation);
+      return EXIT.OK;
+    }
     const target = receiptTarget(invocation);
     const only = flags.text('only');
     if (only !== undefined && flags.on('no-opening'))

@@ -1,8 +1,8 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { canonical, chained, lines, scenario, writeLines, writeSqlite } from '../../../core/test/sudoagent/writer.ts';
+import { canonical, chained, type Fields, lines, scenario, writeLines, writeSqlite } from '../../../core/test/sudoagent/writer.ts';
 import { folder, json, run } from '../harness.ts';
 
 const { privateKey, publicKey } = generateKeyPairSync('ed25519');
@@ -66,5 +66,38 @@ describe('verify, a ledger of SudoAgent', () => {
     expect(ran.code).toBe(2);
     expect(ran.stderr).toContain('ledgers of SudoAgent have no checkpoints');
     expect((await run(['verify', writeLines(lines(entries)), '--expect-head', 'AAAA'], { cwd })).code).toBe(2);
+  });
+});
+
+describe('receipt, of a ledger of SudoAgent', () => {
+  const requestId = entries[3]?.['request_id'] as string;
+
+  it('is made by request id, and checked with the PEM and without the ledger', async () => {
+    const cwd = withKey();
+    const ledger = writeSqlite(entries);
+    const made = await run(['receipt', 'make', ledger, '--request-id', requestId, '--output', 'call.json'], { cwd });
+    expect(made.stdout).toContain('entry 4, allow, outcome 5');
+    const ran = await run(['receipt', 'check', 'call.json', '--public-key', 'key.pub.pem'], { cwd });
+    expect(ran.stdout).toContain('PROVEN      authorship: the holder of the key you gave signed these entries');
+    expect(ran.stdout).toContain('NOT PROVEN  place: a receipt of a hash chain cannot show where it stands');
+    expect(ran.code).toBe(0);
+    expect((await run(['receipt', 'check', 'call.json'], { cwd })).code).toBe(3);
+    const text = readFileSync(join(cwd, 'call.json'), 'utf8');
+    writeFileSync(join(cwd, 'call.json'), text.replace('tools.refund', 'tools.nothing'));
+    const changed = await run(['receipt', 'check', 'call.json', '--public-key', 'key.pub.pem', '--json'], { cwd });
+    expect(changed.code).toBe(1);
+    expect(json(changed)).toMatchObject({ format: 'sudoagent-receipt-1', status: 'invalid', place: 'unproven' });
+    const hash = ((entries[3] as Fields)['decision'] as Fields)['decision_hash'] as string;
+    expect((await run(['receipt', 'make', ledger, '--decision-hash', hash], { cwd })).stdout).toBe(text);
+  });
+
+  it('needs one name of one call', async () => {
+    const cwd = folder();
+    const ledger = writeLines(lines(entries));
+    const code = async (...args: readonly string[]): Promise<number> => (await run(['receipt', 'make', ledger, ...args], { cwd })).code;
+    expect(await code('--request-id', requestId, '--entry', '1')).toBe(2);
+    expect(await code('--request-id', requestId, '--decision-hash', 'a'.repeat(64))).toBe(2);
+    expect(await code('--decision-hash', 'A'.repeat(64))).toBe(2);
+    expect((await run(['receipt', 'make', ledger, '--request-id', 'none'], { cwd })).stderr).toContain('ENTRY_NOT_FOUND');
   });
 });
