@@ -228,6 +228,14 @@ describe('what a chain made anew cannot hide', () => {
     expect(rows).toMatchObject({ status: problems.length > 0 ? 'invalid' : 'valid', integrity: 'intact' });
   });
 
+  it.each(['yesterday', '2026-13-01T00:00:00+00:00'])(
+    'an approval whose time (%s) cannot be read: lateness is unchecked, and told',
+    async (time) => {
+      const report = await verified(chained([approval({ resolved_at: time })]));
+      expect(report.warnings.map(({ entry, code }) => [entry, code])).toContainEqual([1, 'APPROVAL_TIMES_UNCHECKED']);
+    },
+  );
+
   it('an outcome that does not repeat the parameters is taken by hash and request', async () => {
     const { parameters: _gone, ...short } = outcome(allowed);
     expect(found(await verified(chained([allowed, short])))).toEqual([]);
