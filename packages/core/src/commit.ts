@@ -13,7 +13,7 @@ import type { DecisionBody, Opening } from './ledger/entry.ts';
 import type { CallState, Committed, DecideUnit, OutcomeUnit, Unit } from './store.ts';
 import { answer, lapse, objectionFromHistory, objectionToApproval } from './transaction/approvals.ts';
 import { type Charged, chargeBudgets } from './transaction/budgets.ts';
-import { forget } from './transaction/forget.ts';
+import { appendUnlessForgotten, forget } from './transaction/forget.ts';
 import { addLabels, record, startSession } from './transaction/sessions.ts';
 import type { CallRecord, Tx } from './transaction/tx.ts';
 
@@ -121,16 +121,24 @@ type Refused = { readonly body: DecisionBody; readonly opening: Opening | undefi
 
 /** A refusal is recorded like a permit. It changes the call's state only while nothing was allowed for it. */
 function refuse(unit: DecideUnit, tx: Tx, refused: Refused, options: { readonly keepAsked?: boolean } = {}): Committed {
-  const entry = tx.append(refused.body, refused.opening);
   const row = tx.callById(refused.body.call);
+  const { entry, isForgotten } = appendUnlessForgotten(refused.body, refused.opening, row, tx);
   if (options.keepAsked !== true && (row === undefined || row.state === 'asked')) {
-    const { bindKey: _gone, key, ...call } = callRecord(unit, refused.body, entry, 'denied', tx);
+    const { bindKey: _gone, key, ...record } = callRecord(unit, refused.body, entry, 'denied', tx);
+    const call = isForgotten ? { ...record, match: '' } : record;
     // The key may belong to a twin that was allowed meanwhile: its row is what keeps the call from running again.
     const owner = key === undefined ? undefined : tx.callByKey(key);
     tx.putCall(key === undefined || (owner !== undefined && owner.id !== call.id) ? call : { ...call, key });
   }
   const reason = refused.opening?.sections['reason'];
-  return { kind: 'decided', entry, atMs: tx.atMs, body: refused.body, ...(typeof reason === 'string' && { reason }) };
+  return {
+    kind: 'decided',
+    entry,
+    atMs: tx.atMs,
+    body: refused.body,
+    ...(typeof reason === 'string' && { reason }),
+    ...(isForgotten && { isForgotten }),
+  };
 }
 
 /** The unit's decision turned into a refusal that only the transaction could know of. */
@@ -156,7 +164,7 @@ function settle(unit: OutcomeUnit, tx: Tx): Committed {
   const row = tx.callById(body.call);
   // The permit's owner settles once; a second outcome for one decision would make the ledger invalid.
   if (row?.outcome !== undefined) return { kind: 'settled', entry: row.outcome };
-  const entry = tx.append(body, unit.opening);
+  const { entry } = appendUnlessForgotten(body, unit.opening, row, tx);
   if (row !== undefined) {
     const { bindKey: _gone, ...kept } = row;
     tx.putCall({ ...kept, state: 'settled', status: body.status satisfies OutcomeStatus, outcome: entry });

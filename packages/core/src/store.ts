@@ -159,6 +159,8 @@ export type Committed =
       readonly reason?: string;
       /** The session's first entry was written with it. */
       readonly startedSession?: true;
+      /** Its call was forgotten before: the clear text was not kept, and must not be told to anybody who keeps it. */
+      readonly isForgotten?: true;
     }
   /** The session changed since the decision was made: decide again. Nothing was written. */
   | { readonly kind: 'stale' }

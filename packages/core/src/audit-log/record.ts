@@ -109,9 +109,11 @@ function decisionRecords(
 ): readonly AuditRecord[] {
   const { agent, session, call, principal, tool, attempt, mode, effect, would, reason_code, rule, policy, approval, redacted, labels } =
     committed.body;
-  const { args } = unit.opening?.sections ?? {};
+  const shown = committed.isForgotten === true ? {} : { ...unit.opening?.sections };
+  const { args } = shown;
   // The transaction may have refused for a reason of its own.
-  const reason = committed.reason ?? (effect === unit.body.effect ? unit.opening?.sections['reason'] : undefined);
+  const reason =
+    committed.isForgotten === true ? undefined : (committed.reason ?? (effect === unit.body.effect ? shown['reason'] : undefined));
   const decision: AuditRecord = {
     ...common,
     event: 'decision',

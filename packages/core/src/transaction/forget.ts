@@ -1,7 +1,8 @@
 /** Erasing clear text inside the transaction: the openings, and the keys and MACs that would let somebody test a guess. */
 import type { EntryRef } from '../call.ts';
+import type { EntryBody, Opening } from '../ledger/entry.ts';
 import type { Committed, ForgetUnit } from '../store.ts';
-import type { Tx } from './tx.ts';
+import type { CallRecord, Tx } from './tx.ts';
 
 /** References in one entry; more take several. */
 export const MAX_FORGOTTEN_PER_ENTRY = 200;
@@ -53,6 +54,24 @@ function eraseTraces(call: string, tx: Tx): void {
   if (row === undefined) return;
   const { bindKey: _gone, writerAlive: _now, ...kept } = row;
   tx.putCall({ ...kept, match: '' });
+}
+
+/**
+ * What was forgotten stays forgotten: a guard that waited for an answer, or was taken for dead, still holds the call and
+ * writes about it afterwards.
+ */
+export function appendUnlessForgotten(
+  body: EntryBody,
+  opening: Opening | undefined,
+  row: Pick<CallRecord, 'match' | 'state'> | undefined,
+  tx: Tx,
+): { readonly entry: EntryRef; readonly isForgotten?: true } {
+  // Calls whose arguments could not be read have no match either, and are denied at once.
+  const isForgotten = row?.match === '' && (row.state === 'asked' || row.state === 'unknown');
+  if (!isForgotten || opening === undefined) return { entry: tx.append(body, opening) };
+  const entry = tx.append(body);
+  tx.append({ kind: 'forget', entries: [entry] });
+  return { entry, isForgotten };
 }
 
 function recordAll(erased: readonly EntryRef[], reasonCode: string | undefined, tx: Tx): readonly EntryRef[] {
