@@ -87,6 +87,7 @@ describe('the surface', () => {
       ],
       ['search', '[ledger]', '--query=', '--in=', '--since=', '--until=', '--limit='],
       ['show', '[ledger]', '<entry>'],
+      ['anchor'],
       ['keygen', '--out=', '--name=', '--passphrase-file='],
       ['rotate-key', '--new-key=', '--passphrase-file=', '--new-passphrase-file='],
     ]);

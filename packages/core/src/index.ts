@@ -1,3 +1,6 @@
+export { commandAnchor } from './anchor/command-anchor.ts';
+export { fileAnchor } from './anchor/file-anchor.ts';
+export type { AnchorOptions, AnchorResult } from './anchor/publisher.ts';
 export { type ApprovalStatement, approvalStatement, statementOf } from './approval/statement.ts';
 export { type TerminalChannelOptions, terminalChannel } from './approval/terminal.ts';
 export { clip, escapeForTerminal, escapeJson, escapeLines } from './approval/terminal-text.ts';
@@ -48,6 +51,7 @@ export {
 } from './guard-types.ts';
 export type {
   Anchor,
+  AnchorContext,
   ApprovalAnswer,
   ApprovalRequest,
   Approver,

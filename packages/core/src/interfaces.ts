@@ -70,10 +70,23 @@ export interface RemoteSigner {
   sign(message: Uint8Array): Promise<Uint8Array> | Uint8Array;
 }
 
+export interface AnchorContext {
+  /** Aborted when it takes too long. */
+  readonly signal: AbortSignal;
+  /** Proof that the first `from` entries of the log are those its first `to` entries start with; hex hashes. */
+  consistencyProof(from: number, to: number): Promise<readonly string[]>;
+}
+
 /** Copies checkpoints out of the writer's reach. */
 export interface Anchor {
+  /** For messages; no secret in it. */
   readonly name: string;
-  publish(note: string): Promise<void>;
+  /**
+   * Makes a copy of a checkpoint and resolves once it is safe there.
+   *
+   * @returns the note with signatures added, where the anchor adds any (a witness).
+   */
+  publish(note: string, context: AnchorContext): Promise<string | void>;
 }
 
 /** Wall clock, UTC milliseconds. */

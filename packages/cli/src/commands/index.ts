@@ -1,5 +1,6 @@
 /** All commands, in the order help shows them. A new one is a file beside this and a line here. */
 import type { Command } from '../command.ts';
+import { anchor } from './anchor.ts';
 import { approvalsAnswer } from './approvals-answer.ts';
 import { approvalsList } from './approvals-list.ts';
 import { approvalsShow } from './approvals-show.ts';
@@ -41,6 +42,7 @@ export const COMMANDS: readonly Command[] = [
   filter,
   search,
   show,
+  anchor,
   keygen,
   rotateKeyCommand,
 ];

@@ -176,9 +176,8 @@ function ledgerFileSystem({ path }: Config['ledger']): Verdict {
 function anchors(): Finding {
   return {
     name: 'anchors',
-    status: 'warn',
-    message: 'ledger.anchors is set, but this version copies no checkpoints by itself',
-    next: 'run `countersign head > FILE` from a timer, with FILE where the agent cannot write',
+    status: 'ok',
+    message: 'checkpoints are copied to the anchors after commits; whether the last copies arrived is not looked at here',
   };
 }
 

@@ -36,7 +36,9 @@ export interface LedgerConfig {
   readonly signEveryMs?: number;
   readonly signMaxLagMs?: number;
   readonly writer: WriterChoice;
-  readonly anchors: readonly { readonly file: string }[];
+  readonly anchors: readonly ({ readonly file: string } | { readonly command: readonly string[] })[];
+  readonly anchorEveryMs?: number;
+  readonly anchorRequired?: { readonly count: number; readonly maxAgeMs: number };
   readonly auditLog?: FileAuditOptions;
   /** A file that follows the ledger as JSON lines. */
   readonly mirror?: string;

@@ -129,6 +129,12 @@ function signingProblems({ ledger = {} }: ConfigDocument, look: Look): readonly 
     if (parseDuration(given) === undefined) problems.push(look(['ledger', key], DURATION_HINT));
     if (ledger.sign !== 'interval') problems.push(look(['ledger', key], 'is for sign: interval only'));
   }
+  const { anchor_interval: every, anchor_required: required, anchors = [] } = ledger;
+  if (every !== undefined && parseDuration(every) === undefined) problems.push(look(['ledger', 'anchor_interval'], DURATION_HINT));
+  if (required !== undefined && parseDuration(required.max_age) === undefined)
+    problems.push(look(['ledger', 'anchor_required', 'max_age'], DURATION_HINT));
+  if (required !== undefined && (required.n ?? 1) > anchors.length)
+    problems.push(look(['ledger', 'anchor_required'], `needs ${required.n ?? 1} anchors, there are ${anchors.length}`));
   if (ledger.sign === 'interval' && ledger.writer === 'worker')
     problems.push(look(['ledger', 'writer'], 'with sign: interval the writer is inline: the signature is off the main path already'));
   return problems;
@@ -234,7 +240,11 @@ function workOutLedger(document: ConfigDocument, overrides: Overrides, agent: st
     ...(ledger.sign_interval !== undefined && { signEveryMs: milliseconds(ledger.sign_interval) }),
     ...(ledger.sign_max_lag !== undefined && { signMaxLagMs: milliseconds(ledger.sign_max_lag) }),
     writer,
-    anchors: anchors.map((anchor) => ({ file: place(anchor.file) })),
+    anchors: anchors.map((anchor) => ('file' in anchor ? { file: place(anchor.file) } : anchor)),
+    ...(ledger.anchor_interval !== undefined && { anchorEveryMs: milliseconds(ledger.anchor_interval) }),
+    ...(ledger.anchor_required !== undefined && {
+      anchorRequired: { count: ledger.anchor_required.n ?? 1, maxAgeMs: milliseconds(ledger.anchor_required.max_age) },
+    }),
     ...(mirror !== undefined && { mirror: place(mirror) }),
     ...(ledger.audit_log !== undefined && { auditLog: auditLogOptions(ledger.audit_log, place) }),
   };

@@ -33,7 +33,9 @@ export interface ConfigDocument {
         readonly sign_interval?: string | undefined;
         readonly sign_max_lag?: string | undefined;
         readonly writer?: (typeof WRITERS)[number] | undefined;
-        readonly anchors?: readonly { readonly file: string }[] | undefined;
+        readonly anchors?: readonly ({ readonly file: string } | { readonly command: readonly string[] })[] | undefined;
+        readonly anchor_interval?: string | undefined;
+        readonly anchor_required?: { readonly n?: number | undefined; readonly max_age: string } | undefined;
         readonly audit_log?: AuditLogDocument | undefined;
         readonly mirror?: string | undefined;
       }
@@ -183,9 +185,14 @@ export const configSchema: z.ZodType<ConfigDocument> = z.strictObject({
         .optional()
         .describe('where commits are made: on the main thread, on a thread of its own, or first here, then there'),
       anchors: z
-        .array(z.strictObject({ file: text }))
+        .array(z.union([z.strictObject({ file: text }), z.strictObject({ command: z.array(text).min(1).max(64) })]))
         .max(16)
         .optional(),
+      anchor_interval: duration.optional().describe('at most one copy to each anchor in this time; 1m when absent'),
+      anchor_required: z
+        .strictObject({ n: z.int().min(1).max(16).optional(), max_age: duration })
+        .optional()
+        .describe('refuse calls while entries wait longer than max_age for copies at n anchors (1 when absent)'),
       audit_log: z
         .strictObject({
           path: text,

@@ -1,5 +1,8 @@
 /** From `countersign.yaml` to a store and a guard: what every entry point (adapter, proxy, command line) composes alike. */
 import { readFileSync, statSync } from 'node:fs';
+import { commandAnchor } from '../anchor/command-anchor.ts';
+import { fileAnchor } from '../anchor/file-anchor.ts';
+import type { AnchorOptions } from '../anchor/publisher.ts';
 import { terminalChannel } from '../approval/terminal.ts';
 import { fileAuditSink } from '../audit-log/file-sink.ts';
 import type { Config } from '../config/config.ts';
@@ -25,14 +28,16 @@ export function storeFromConfig(config: Config, options: ConfiguredStoreOptions 
   const { path, origin, mirror, writer } = config.ledger;
   const { passphrase = passphraseFromEnvironment(), signNow = false, onError = warn, ...storeOptions } = options;
   const signer = signerOf(config, passphrase, { signNow, onError });
+  const anchors = anchorsOf(config, onError);
   return openStore({
+    ...(anchors !== undefined && { anchors }),
     ...storeOptions,
     ...(mirror !== undefined && { mirror: { path: mirror } }),
     path,
     origin,
     signer,
     writer: signNow ? 'inline' : writer,
-    files: [config.ledger.key, passphraseFile()].flatMap((file) => file ?? []),
+    files: [config.ledger.key, passphraseFile(), ...anchorFiles(config)].flatMap((file) => file ?? []),
   });
 }
 
@@ -56,6 +61,22 @@ function signerOf({ ledger }: Config, passphrase: string | undefined, { signNow,
     ...(signMaxLagMs !== undefined && { maxLagMs: signMaxLagMs }),
     onError,
   };
+}
+
+function anchorsOf({ ledger }: Config, onError: (error: Error) => void): AnchorOptions | undefined {
+  const { anchors, anchorEveryMs, anchorRequired } = ledger;
+  if (anchors.length === 0) return undefined;
+  return {
+    anchors: anchors.map((anchor) => ('file' in anchor ? fileAnchor(anchor.file) : commandAnchor(anchor.command))),
+    ...(anchorEveryMs !== undefined && { everyMs: anchorEveryMs }),
+    ...(anchorRequired !== undefined && { required: anchorRequired }),
+    onError: (error, anchor) => onError(new Error(`anchor ${anchor}: ${error.message}`, { cause: error })),
+  };
+}
+
+/** An agent that writes to them could make a rollback look like none. */
+function anchorFiles({ ledger }: Config): readonly string[] {
+  return ledger.anchors.flatMap((anchor) => ('file' in anchor ? [anchor.file] : []));
 }
 
 function warn(error: Error): void {

@@ -5,7 +5,7 @@ import { CountersignError } from '../errors.ts';
 import type { Clock, Signer } from '../interfaces.ts';
 import { formatCheckpoint, parseCheckpoint, signCheckpoint } from '../ledger/checkpoint.ts';
 import { isDeferred, marksTail } from '../ledger/deferred-signer.ts';
-import { inclusionProof, leafHash, verifyInclusion } from '../ledger/merkle.ts';
+import { consistencyProof, inclusionProof, leafHash, verifyInclusion } from '../ledger/merkle.ts';
 import { isSignedNote } from '../ledger/note.ts';
 import { TileTree } from '../ledger/tiles.ts';
 import type { Checkpoint } from '../store.ts';
@@ -204,6 +204,15 @@ export class Log {
   /** The durable head, while it stands unsigned and every entry under it may be signed; under a deferred signer. */
   unsignedHead(): Checkpoint | undefined {
     return this.signedSize < this.durable.size && this.vouchedSize >= this.durable.size ? this.durable : undefined;
+  }
+
+  /** The newest head that may be shown elsewhere: signed, unless the ledger is not. */
+  publishable(): { readonly size: number; readonly note: string } | undefined {
+    return this.identity.signer === undefined ? this.checkpoints.newest() : this.checkpoints.newestSigned();
+  }
+
+  consistencyProof(from: number, to: number): readonly string[] {
+    return consistencyProof(from, to, (level, index) => this.tree.subtree(level, index));
   }
 
   /** Entries at the end that no signature covers. */

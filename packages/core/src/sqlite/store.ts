@@ -1,6 +1,7 @@
 /** The Store on SQLite. Start reading at `openStore`. */
 import { createHmac } from 'node:crypto';
 import { resolve } from 'node:path';
+import { type AnchorOptions, AnchorPublisher, type AnchorResult } from '../anchor/publisher.ts';
 import { approvalRow } from '../approval/row.ts';
 import type { Background } from '../background.ts';
 import type { EntryRef } from '../call.ts';
@@ -51,6 +52,8 @@ export interface SqliteStoreOptions {
   readonly mirror?: MirrorOptions;
   readonly clock?: Clock;
   readonly queue?: GroupCommitOptions;
+  /** Where checkpoints are copied, and whether calls depend on it. */
+  readonly anchors?: AnchorOptions;
   /**
    * Where commits are made. `inline` (default): on this thread, the shortest way for one caller. `worker`: on a thread of
    * its own, so that neither a slow disk nor a crowd of callers holds up the event loop. `auto`: inline until half of the
@@ -102,6 +105,7 @@ export class SqliteStore implements Store, BatchWriter {
   private closed = false;
   private dataVersion = 0;
   private readonly background: readonly Background[];
+  private anchors: AnchorPublisher | undefined;
   private isClosing = false;
 
   constructor(options: SqliteStoreOptions) {
@@ -298,7 +302,29 @@ export class SqliteStore implements Store, BatchWriter {
     return undefined;
   }
 
-  private startBackground({ signer }: SqliteStoreOptions): readonly Background[] {
+  /** Copies the newest checkpoint to every anchor now. Empty without anchors, or entries. */
+  async publishAnchors(): Promise<readonly AnchorResult[]> {
+    return (await this.anchors?.publish()) ?? [];
+  }
+
+  private startBackground(options: SqliteStoreOptions): readonly Background[] {
+    const anchors = this.startAnchors(options);
+    this.anchors = anchors;
+    return [...this.startSigning(options), ...(anchors === undefined ? [] : [anchors])];
+  }
+
+  private startAnchors({ anchors }: SqliteStoreOptions): AnchorPublisher | undefined {
+    if (anchors === undefined || anchors.anchors.length === 0) return undefined;
+    const publisher = new AnchorPublisher(anchors, {
+      head: () => this.open.log.publishable(),
+      keep: (note) => this.keep(note, 'anchor'),
+      consistencyProof: async (from, to) => this.open.log.consistencyProof(from, to),
+    });
+    publisher.committed();
+    return publisher;
+  }
+
+  private startSigning({ signer }: SqliteStoreOptions): readonly Background[] {
     if (signer === 'none' || !('remote' in signer)) return [];
     const unsignedHead = (): Checkpoint | undefined => this.open.log.unsignedHead();
     const signing = new IntervalSigning(signer, { unsignedHead, keep: (note) => this.keep(note, 'signed') });
