@@ -8,6 +8,7 @@ import { ledgerClaims } from './ledger.ts';
 import { policyClaims } from './policy.ts';
 import { slowDiskClaims } from './slow-disk.ts';
 import { sudoagentClaims } from './sudoagent.ts';
+import { verifyClaims } from './verify.ts';
 import { workerClaims } from './worker.ts';
 
 export { removeFixtures } from './fixtures.ts';
@@ -22,4 +23,5 @@ export const allClaims: readonly Claim[] = [
   ...slowDiskClaims,
   ...policyClaims,
   ...sudoagentClaims,
+  ...verifyClaims,
 ];

@@ -1,6 +1,6 @@
 /**
  * Large ledgers for the benches of verification, written in one transaction: what a guard would have recorded of one
- * allowed call a second and its outcome, about 730 bytes an entry. Signing is left out: one signature covers them all.
+ * allowed call a second and its outcome, about 630 bytes an entry. Signing is left out: one signature covers them all.
  */
 import Sqlite from 'better-sqlite3';
 import { entryText } from '../packages/core/src/ledger/body.ts';
@@ -21,6 +21,8 @@ const POLICY = { id: 'bench', version: '1', hash: policyHash(DOCUMENT) };
 const MICRO = 1_000_000;
 const WINDOW_SECONDS = 3600;
 const LIMIT = 10_000 * MICRO;
+/** Commits to what nobody shows. */
+const WITHHELD = 'e'.repeat(64);
 const STARTED_AT = Date.UTC(2026, 0, 1);
 
 export interface LargeLedger {
@@ -62,7 +64,7 @@ export function largeLedger(entries: number, options: { readonly openings: boole
   append({ kind: 'session', agent: AGENT, session: SESSION, event: 'start', coverage: 'none' }, STARTED_AT);
   for (let i = 0; tree.size < entries; i++) {
     const at = STARTED_AT + i * 1000;
-    const key = newOpeningKey();
+    const key = options.openings ? newOpeningKey() : '';
     const call = i.toString(16).padStart(32, '0');
     append(
       {
@@ -70,7 +72,7 @@ export function largeLedger(entries: number, options: { readonly openings: boole
         call,
         policy: POLICY,
         principal: 'ada@example.com',
-        args_commit: commitSection(key, 'args', ARGS),
+        args_commit: options.openings ? commitSection(key, 'args', ARGS) : WITHHELD,
         budgets: [
           {
             id: 'calls-per-hour',
@@ -86,7 +88,7 @@ export function largeLedger(entries: number, options: { readonly openings: boole
       at,
     );
     if (options.openings) open.run(last.of, key, canonicalize({ args: ARGS }));
-    const resultKey = newOpeningKey();
+    const resultKey = options.openings ? newOpeningKey() : '';
     append(
       {
         kind: 'outcome',
@@ -96,7 +98,7 @@ export function largeLedger(entries: number, options: { readonly openings: boole
         decision: last,
         status: 'success',
         duration_ms: 12 + (i % 90),
-        result_commit: commitSection(resultKey, 'result', RESULT),
+        result_commit: options.openings ? commitSection(resultKey, 'result', RESULT) : WITHHELD,
         resources: { cpu_ms: 12.5 + (i % 7), rss_bytes: 104_857_600 + i, samples: 2, scope: 'process' },
       },
       at + 12,
