@@ -13,6 +13,8 @@ import type { LedgerSource } from './source.ts';
 
 /** Rows that travel as they are, in one message. */
 const MAX_OTHERS = 256;
+/** Their text, characters; the rows read at once may exceed it. What waits for whoever asks is a few parts a thread. */
+const MAX_OTHER_CHARS = 4_194_304;
 
 if (parentPort !== null) serve(parentPort, workerData as ScanTask);
 
@@ -50,16 +52,20 @@ function* partsOf(
     const end = Math.min((range + 1) * rangeRows, size);
     let packer = new Packer();
     let rows = 0;
+    let chars = 0;
     for (const chunk of source.chunks(Math.max(from, range * rangeRows), end)) {
       let others = 0;
-      for (const row of judgeRows(chunk, source)) {
+      for (const [i, row] of judgeRows(chunk, source).entries()) {
         packer.add(row);
-        if (row.content.is !== 'plain') others++;
+        if (row.content.is === 'plain') continue;
+        others++;
+        chars += chunk[i]?.body?.length ?? 0;
       }
       rows += chunk.length;
-      if (others === 0 || packer.rows < MAX_OTHERS) continue;
+      if (chars < MAX_OTHER_CHARS && (others === 0 || packer.rows < MAX_OTHERS)) continue;
       yield { kind: 'part', range, packed: packer.take() };
       packer = new Packer();
+      chars = 0;
     }
     yield { kind: 'part', range, packed: packer.take() };
     // Positions may lie far apart: empty ranges are stepped over at once.
