@@ -6,6 +6,7 @@ import type { Claim } from './figure.ts';
 import { guardClaims } from './guard.ts';
 import { ledgerClaims } from './ledger.ts';
 import { policyClaims } from './policy.ts';
+import { receiptClaims } from './receipt.ts';
 import { slowDiskClaims } from './slow-disk.ts';
 import { sudoagentClaims } from './sudoagent.ts';
 import { verifyClaims } from './verify.ts';
@@ -24,4 +25,5 @@ export const allClaims: readonly Claim[] = [
   ...policyClaims,
   ...sudoagentClaims,
   ...verifyClaims,
+  ...receiptClaims,
 ];
