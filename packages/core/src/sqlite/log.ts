@@ -269,9 +269,7 @@ export class Log {
       throw corrupt('the stored entries do not give the root of the newest checkpoint');
     }
     const last = newest.size === 0 ? undefined : this.statements.body.get(newest.size - 1);
-    // The checkpoint of a rotation is signed by the old key too. Its last entry is the rotation itself.
-    const next = last === undefined ? undefined : vkeyOf(last);
-    if (signer !== undefined && next !== undefined && next !== signer.vkey) throw rotatedAway(next);
+    if (signer !== undefined) checkNotRotated(last, signer);
     this.durable = { origin, size: newest.size, root: checkpoint.root, note: newest.note };
     this.sealed = undefined;
     this.lastAtMs = newest.size === 0 ? 0 : atOf(last);
@@ -302,6 +300,8 @@ export class Log {
     const { size, root, origin } = readOwn(signed.note, signer.vkey, announced);
     const isHead = origin === this.identity.origin && size === signed.size && size <= this.tree.size && this.tree.rootAt(size) === root;
     if (!isHead) throw corrupt('the entries do not give the root of the newest signed checkpoint');
+    // What follows it may be unsigned because the next key has not signed yet.
+    checkNotRotated(this.statements.body.get(size - 1), signer);
     return size;
   }
 
@@ -311,6 +311,12 @@ export class Log {
     const body = rotation === undefined ? undefined : this.statements.body.get(rotation.size - 1);
     return body === undefined ? undefined : vkeyOf(body);
   }
+}
+
+/** The checkpoint of a rotation is signed by the old key too. Its last entry is the rotation itself. */
+function checkNotRotated(last: string | undefined, signer: Signer): void {
+  const next = last === undefined ? undefined : vkeyOf(last);
+  if (next !== undefined && next !== signer.vkey) throw rotatedAway(next);
 }
 
 function passesMultiple(from: number, to: number): boolean {
