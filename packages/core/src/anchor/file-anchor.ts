@@ -1,5 +1,5 @@
 /** Checkpoints in a file elsewhere: another disk, a folder of another user, a mounted share. */
-import { closeSync, constants, fstatSync, fsyncSync, openSync, readSync, renameSync, unlinkSync, writeSync } from 'node:fs';
+import { closeSync, constants, fstatSync, fsyncSync, openSync, readSync, renameSync, rmSync, unlinkSync, writeSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { CountersignError } from '../errors.ts';
 import type { Anchor } from '../interfaces.ts';
@@ -74,6 +74,8 @@ function readKnown(file: string): string | undefined {
 
 function replace(file: string, note: string): void {
   const beside = `${file}.${process.pid}.new`;
+  // Left by a process that died here: in a container each has the same number.
+  rmSync(beside, { force: true });
   // O_EXCL: what somebody laid there is not written through.
   const handle = openSync(beside, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o644);
   try {

@@ -30,6 +30,8 @@ const CLOSE_WAIT_MS = 5000;
 export interface AnchoredLedger {
   /** The newest head that can be copied: signed, unless the ledger is unsigned. */
   head(): { readonly size: number; readonly note: string } | undefined;
+  /** Entries there are: more than the head covers while they wait for a signature. */
+  size(): number;
   /** Keeps a note that was copied, with whatever the anchor added. */
   keep(note: string): Promise<boolean>;
   consistencyProof: AnchorContext['consistencyProof'];
@@ -67,10 +69,9 @@ export class AnchorPublisher implements Background {
   }
 
   committed(): void {
-    const head = this.ledger.head();
-    if (this.closed || head === undefined) return;
-    for (const place of this.places) if (place.size < head.size) place.lag.changed();
-    this.schedule();
+    if (this.closed) return;
+    this.tellLag();
+    if (this.ledger.head() !== undefined) this.schedule();
   }
 
   objection(): CountersignError | undefined {
@@ -105,6 +106,11 @@ export class AnchorPublisher implements Background {
     if (left > 0 && head !== undefined && this.places.some(({ size }) => size < head.size)) await atMost(left, this.publish());
   }
 
+  private tellLag(): void {
+    const size = this.ledger.size();
+    for (const place of this.places) if (place.size < size) place.lag.changed();
+  }
+
   private schedule(): void {
     if (this.timer !== undefined || this.running !== undefined || this.closed) return;
     const at = this.lastStart + backOffMs(this.everyMs, this.failures, MAX_BACK_OFF_MS);
@@ -137,6 +143,7 @@ export class AnchorPublisher implements Background {
       await this.ledger.keep(typeof given === 'string' ? given : head.note);
       place.size = head.size;
       lag.ended(true);
+      this.tellLag();
       return result;
     } catch (cause) {
       lag.ended(false);

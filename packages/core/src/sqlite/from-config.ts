@@ -1,5 +1,6 @@
 /** From `countersign.yaml` to a store and a guard: what every entry point (adapter, proxy, command line) composes alike. */
-import { readFileSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { commandAnchor } from '../anchor/command-anchor.ts';
 import { fileAnchor } from '../anchor/file-anchor.ts';
 import type { AnchorOptions } from '../anchor/publisher.ts';
@@ -37,7 +38,7 @@ export function storeFromConfig(config: Config, options: ConfiguredStoreOptions 
     origin,
     signer,
     writer: signNow ? 'inline' : writer,
-    files: [config.ledger.key, passphraseFile(), ...anchorFiles(config)].flatMap((file) => file ?? []),
+    files: [config.ledger.key, passphraseFile(), ...retiredKeys(config), ...anchorFiles(config)].flatMap((file) => file ?? []),
   });
 }
 
@@ -72,6 +73,18 @@ function anchorsOf({ ledger }: Config, onError: (error: Error) => void): AnchorO
     ...(anchorRequired !== undefined && { required: anchorRequired }),
     onError: (error, anchor) => onError(new Error(`anchor ${anchor}: ${error.message}`, { cause: error })),
   };
+}
+
+/** Keys that `rotate-key` left beside the one in use: who has one can still sign another beginning of the log. */
+function retiredKeys({ ledger: { key } }: Config): readonly string[] {
+  if (key === undefined) return [];
+  const folder = dirname(key);
+  try {
+    return readdirSync(folder).flatMap((name) => (name.startsWith(`${basename(key)}.retired-`) ? [join(folder, name)] : []));
+  } catch {
+    // A folder that cannot be listed.
+    return [];
+  }
 }
 
 /** An agent that writes to them could make a rollback look like none. */

@@ -211,6 +211,11 @@ export class Log {
     return this.identity.signer === undefined ? this.checkpoints.newest() : this.checkpoints.newestSigned();
   }
 
+  /** Entries there are, also those that another connection added since we last looked. */
+  get storedSize(): number {
+    return this.checkpoints.newest()?.size ?? 0;
+  }
+
   consistencyProof(from: number, to: number): readonly string[] {
     return consistencyProof(from, to, (level, index) => this.tree.subtree(level, index));
   }

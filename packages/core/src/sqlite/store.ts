@@ -290,7 +290,11 @@ export class SqliteStore implements Store, BatchWriter {
     for (const result of outcome) if (result.kind === 'answered') this.wake(result.approval.id);
     for (const unit of units) if (unit.kind === 'lapse') this.wake(unit.approval);
     this.mirror?.follow();
-    for (const each of this.background) each.committed();
+    try {
+      for (const each of this.background) each.committed();
+    } catch {
+      // The batch is durable whatever cannot be looked up after it: the next commit tells again.
+    }
     return outcome;
   }
 
@@ -318,7 +322,13 @@ export class SqliteStore implements Store, BatchWriter {
     const publisher = new AnchorPublisher(anchors, {
       head: () => this.open.log.publishable(),
       keep: (note) => this.keep(note, 'anchor'),
-      consistencyProof: async (from, to) => this.open.log.consistencyProof(from, to),
+      size: () => this.open.log.storedSize,
+      consistencyProof: async (from, to) =>
+        this.read((open) => {
+          // Where a thread writes, this connection has not taken in the newest entries yet.
+          newestHead(open);
+          return open.log.consistencyProof(from, to);
+        }),
     });
     publisher.committed();
     return publisher;
