@@ -80,7 +80,7 @@ export class GroupCommit {
   }
 
   commit(unit: Unit, options: { readonly lazy?: boolean } = {}): Promise<Committed> {
-    if (this.closed) return Promise.reject(new CountersignError('LEDGER_CLOSED', 'the ledger was closed: open the store again'));
+    if (this.closed) return Promise.reject(closedError());
     if (this.queue.length >= this.maxQueue) {
       return Promise.reject(
         new CountersignError('LEDGER_QUEUE_FULL', `${this.queue.length} units already wait for the ledger: slow down and retry`),
@@ -114,6 +114,8 @@ export class GroupCommit {
     }
     this.closed = true;
     clearTimeout(this.lazyTimer);
+    // A writer that a reader is bringing back is closed once it is there: nobody else would.
+    await this.reopening?.catch(() => undefined);
   }
 
   /**
@@ -121,7 +123,9 @@ export class GroupCommit {
    * @throws {CountersignError} `LEDGER_*` while it is broken.
    */
   revive(): Promise<void> | undefined {
-    return this.broken === undefined ? undefined : this.tryToReopen(this.broken);
+    if (this.broken === undefined) return undefined;
+    if (this.closed) throw closedError();
+    return this.tryToReopen(this.broken);
   }
 
   private armLazyTimer(): void {
@@ -262,6 +266,10 @@ export class GroupCommit {
       });
     return this.reopening;
   }
+}
+
+function closedError(): CountersignError {
+  return new CountersignError('LEDGER_CLOSED', 'the ledger was closed: open the store again');
 }
 
 /** Doubles the time until the next try. */

@@ -53,11 +53,12 @@ export class ChosenWriter implements BatchWriter {
     this.inline = new LedgerWriter(options);
     if (choice !== 'worker') return;
     const { inline } = this;
-    const thread = this.startThread();
+    let thread: ThreadWriter | undefined;
     try {
+      thread = this.startThread();
       this.moveTo(thread, inline);
     } catch (error) {
-      void thread.close();
+      void thread?.close();
       inline.close();
       throw error;
     }
@@ -121,7 +122,14 @@ export class ChosenWriter implements BatchWriter {
     const slow = this.watched.filter((each) => each > SLOW_COMMIT_MS).length;
     const isSlow = this.watched.length === COMMITS_WATCHED && slow > COMMITS_WATCHED / 2;
     if (!isSlow && batch <= LARGE_BATCH) return;
-    const coming = { thread: this.startThread(), isLoaded: false };
+    let thread: ThreadWriter;
+    try {
+      thread = this.startThread();
+    } catch {
+      // Node's permission model forbids it, for example. The batch is committed.
+      return this.stayInline();
+    }
+    const coming = { thread, isLoaded: false };
     this.coming = coming;
     coming.thread.loaded.then(
       () => {
