@@ -2,11 +2,12 @@
  * What decisions and outcomes claim against those before them: every decision hash is the one its entry gives and stands
  * once, every outcome belongs to one allowed decision, an approval fits the call it allowed and is used once.
  *
- * References here are hashes. Memory: 21 bytes for each of the last million decisions (`seen.ts`), and a record for each
+ * References here are hashes. Memory: 21 bytes for each of the last million decisions (`verify/seen.ts`), and a record for each
  * decision that is open, of which a quarter of a million are kept.
  */
 import type { VerifyCode } from '../verify/codes.ts';
 import type { Findings } from '../verify/report.ts';
+import { SeenIds } from '../verify/seen.ts';
 import {
   decisionTextOf,
   type SudoApproval,
@@ -17,7 +18,6 @@ import {
   sliceOf,
   textOf,
 } from './entry.ts';
-import { SeenHashes } from './seen.ts';
 import { microseconds } from './time.ts';
 
 /** States of a decision. */
@@ -43,8 +43,8 @@ interface OpenDecision {
 
 export class SudoHistory {
   private readonly findings: Findings;
-  private readonly decisions: SeenHashes;
-  private readonly approvals: SeenHashes;
+  private readonly decisions: SeenIds;
+  private readonly approvals: SeenIds;
   private readonly open = new Map<string, OpenDecision>();
   private readonly maxOpen: number;
   /** What the newest allowed decision's hash is of. */
@@ -56,8 +56,8 @@ export class SudoHistory {
 
   constructor(findings: Findings, maxSeen?: number, maxOpen: number = MAX_OPEN_KEPT) {
     this.findings = findings;
-    this.decisions = new SeenHashes(maxSeen);
-    this.approvals = new SeenHashes(maxSeen);
+    this.decisions = new SeenIds(maxSeen);
+    this.approvals = new SeenIds(maxSeen);
     this.maxOpen = maxOpen;
   }
 

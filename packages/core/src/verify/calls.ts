@@ -6,6 +6,7 @@ import type { VerifyCode } from './codes.ts';
 import type { PlainOutcome, Told } from './judged.ts';
 import { difference, type EntryOf, names, type Placed } from './placed.ts';
 import type { Findings } from './report.ts';
+import { SeenIds } from './seen.ts';
 
 /** What stands at a position. The zero value is every kind that is no decision. */
 const REFUSED = 1;
@@ -15,8 +16,11 @@ const SETTLED = 4;
 /** Could not be read: it is reported where it stands, and nothing that leans on it is reported again. */
 const UNREAD = 5;
 
-/** Calls last allowed that are compared for repeats: about 100 MB, and only in ledgers that large. */
+/** Calls last allowed that are compared for repeats, at least: about 45 MB a million, and twice that at the most. */
 const MAX_CALLS_COMPARED = 1_000_000;
+
+/** State of an allowed call. */
+const ALLOWED = 1;
 
 interface OpenDecision {
   readonly placed: Placed;
@@ -33,15 +37,15 @@ export class Calls {
   private readonly state = new Bytes();
   /** Only while they are open, so that memory does not grow with the ledger. */
   private readonly open = new Map<number, OpenDecision>();
-  /** Ids of allowed calls, oldest first. */
-  private readonly allowed = new Set<string>();
+  /** Ids of allowed calls. */
+  private readonly allowed: SeenIds;
   private readonly maxCompared: number;
-  private dropped = 0;
 
   constructor(findings: Findings, suspect: (index: number) => void, maxCompared: number = MAX_CALLS_COMPARED) {
     this.findings = findings;
     this.suspect = suspect;
     this.maxCompared = maxCompared;
+    this.allowed = new SeenIds(maxCompared);
   }
 
   get openDecisions(): number {
@@ -94,7 +98,7 @@ export class Calls {
   }
 
   finish(): void {
-    if (this.dropped === 0) return;
+    if (this.allowed.dropped === 0) return;
     const message = `a call allowed again after ${this.maxCompared} others were allowed would not have been noticed`;
     this.findings.warn(0, 'REPEATS_UNCHECKED', message);
   }
@@ -105,12 +109,9 @@ export class Calls {
 
   /** Also after its outcome: a retry is another call. */
   private allow(placed: Placed, call: string): void {
-    if (this.allowed.has(call))
+    if (this.allowed.get(call) !== undefined)
       return this.findings.problem(placed.number, 'CALL_ALLOWED_TWICE', `call ${call} was allowed before: it could run twice`);
-    this.allowed.add(call);
-    if (this.allowed.size <= this.maxCompared) return;
-    this.allowed.delete(this.allowed.values().next().value as string);
-    this.dropped++;
+    this.allowed.set(call, ALLOWED, placed.number);
   }
 
   private recovered(placed: Placed, ref: EntryRef, writer: string | undefined): void {

@@ -4,9 +4,9 @@ import { describe, expect, it } from 'vitest';
 import { parseSudoEntry, readSudoShape, type SudoEntry } from '../../src/sudoagent/entry.ts';
 import { SudoHistory } from '../../src/sudoagent/history.ts';
 import { openLines } from '../../src/sudoagent/lines.ts';
-import { SeenHashes } from '../../src/sudoagent/seen.ts';
 import type { SudoRow, SudoSource } from '../../src/sudoagent/source.ts';
 import { Findings } from '../../src/verify/report.ts';
+import { SeenIds } from '../../src/verify/seen.ts';
 import { canonical, chained, decision, type Fields, outcome, writeLines } from './writer.ts';
 
 function rows(source: SudoSource): readonly SudoRow[] {
@@ -48,7 +48,7 @@ describe('hashes seen', () => {
   const hashOf = (number: number): string => createHash('sha256').update(String(number)).digest('hex');
 
   it('are found with their newest state and first number, through many growths', () => {
-    const seen = new SeenHashes();
+    const seen = new SeenIds();
     for (let number = 0; number < 50_000; number++) seen.set(hashOf(number), 1 + (number % 3), number);
     for (let number = 0; number < 50_000; number += 7) seen.set(hashOf(number), 9, 0);
     for (let number = 0; number < 50_000; number++)
@@ -58,7 +58,7 @@ describe('hashes seen', () => {
   });
 
   it('are let go by the generation, never the newest', () => {
-    const seen = new SeenHashes(100);
+    const seen = new SeenIds(100);
     for (let number = 0; number < 1000; number++) {
       seen.set(hashOf(number), 1, number);
       for (let near = Math.max(0, number - 99); near <= number; near++) expect(seen.get(hashOf(near))?.number).toBe(near);
@@ -68,7 +68,7 @@ describe('hashes seen', () => {
   });
 
   it('chosen to meet in one place are spread all the same', () => {
-    const seen = new SeenHashes();
+    const seen = new SeenIds();
     const startedWith = 100_000;
     // The same beginning, counters in one word: quadratic work would take minutes.
     for (let number = 0; number < startedWith; number++)

@@ -1,12 +1,12 @@
 /**
- * Hashes seen in a ledger, each with a state and the number of its entry, at 21 bytes a place: outcomes name their decision
- * by its hash, so every decision must be found again, and a million objects would be too many.
+ * Ids seen in a ledger, each with a state and the number of its entry, at 21 bytes a place: a call may not be allowed twice,
+ * outcomes of the predecessor's ledgers name their decision by its hash, and a million objects would be too many.
  *
- * A generation holds a million hashes. When it is full the one before it is let go, so that memory has an end: at least
+ * A generation holds a million ids. When it is full the one before it is let go, so that memory has an end: at least
  * the last million are always known.
  *
- * Only the first 16 bytes of a hash are kept. Two hashes that share them are 2^64 work to make, and the second is then
- * taken for a repeat of the first: a false alarm for whoever made them.
+ * Only the first 16 bytes are kept: all of an id, half of a hash. Two hashes that share them are 2^64 work to make, and the
+ * second is then taken for a repeat of the first: a false alarm for whoever made them.
  */
 import { randomBytes } from 'node:crypto';
 
@@ -20,26 +20,26 @@ export interface Seen {
   readonly number: number;
 }
 
-export class SeenHashes {
+export class SeenIds {
   private readonly max: number;
   private current = new Table();
   private before: Table | undefined;
-  /** Hashes let go. */
+  /** Ids let go. */
   dropped = 0;
 
   constructor(max: number = MAX_SEEN) {
     this.max = max;
   }
 
-  /** @param hash - 64 hex digits, as everywhere here. */
-  get(hash: string): Seen | undefined {
-    const words = wordsOf(hash);
+  /** @param id - 32 or more hex digits. */
+  get(id: string): Seen | undefined {
+    const words = wordsOf(id);
     return this.current.get(words) ?? this.before?.get(words);
   }
 
-  /** Adds a hash, or gives one that is known another state. @param state - 1 to 255. */
-  set(hash: string, state: number, number: number): void {
-    const words = wordsOf(hash);
+  /** Adds an id, or gives one that is known another state. @param state - 1 to 255. */
+  set(id: string, state: number, number: number): void {
+    const words = wordsOf(id);
     if (this.current.update(words, state) || this.before?.update(words, state) === true) return;
     if (this.current.size >= this.max) {
       this.dropped += this.before?.size ?? 0;
@@ -50,7 +50,7 @@ export class SeenHashes {
   }
 }
 
-/** The first words of a hash. */
+/** The first words of an id. */
 type Words = ArrayLike<number>;
 
 /** Open addressing, at most half full. State 0 is a free slot. */
@@ -75,7 +75,7 @@ class Table {
     return true;
   }
 
-  /** The hash must not be in it yet. */
+  /** It must not be in there yet. */
   add(words: Words, state: number, number: number): void {
     if (this.size * 2 >= this.states.length) this.grow();
     this.put(words, state, number);
@@ -114,7 +114,7 @@ class Table {
   }
 }
 
-/** Whoever writes a ledger chooses its hashes, and would choose them to meet in one place: the places are drawn by lot. */
+/** Whoever writes a ledger chooses its ids, and would choose them to meet in one place: the places are drawn by lot. */
 const lots = randomInts();
 
 function randomInts(): Int32Array {
@@ -131,11 +131,11 @@ const shared = new Uint32Array(WORDS);
 const DIGITS_PER_WORD = 8;
 
 /** Into one array that is used again and again: read it before the next call. */
-function wordsOf(hash: string): Words {
+function wordsOf(id: string): Words {
   for (let word = 0; word < WORDS; word++) {
     let value = 0;
     for (let digit = 0; digit < DIGITS_PER_WORD; digit++) {
-      const code = hash.charCodeAt(word * DIGITS_PER_WORD + digit);
+      const code = id.charCodeAt(word * DIGITS_PER_WORD + digit);
       // `0` to `9` end in 0 to 9, `a` to `f` in 1 to 6.
       value = (value << 4) | (code < 0x40 ? code & 15 : (code & 15) + 9);
     }
