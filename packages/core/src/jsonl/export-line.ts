@@ -7,6 +7,7 @@
  * might read as something else, so it is refused. Instead of `entry` there is `text`, a JSON string, when what was stored
  * is not one line of JSON.
  */
+import { isShallow } from '../container/stored-json.ts';
 import { CountersignError } from '../errors.ts';
 import { canonicalize } from '../ledger/canonical.ts';
 import { isHash } from '../ledger/merkle.ts';
@@ -102,7 +103,7 @@ function canonicalSections(text: string): string {
   if (!INDEX_NAME.test(text)) return text;
   try {
     const value: unknown = JSON.parse(text);
-    return JSON.stringify(value) === text ? canonicalize(value) : text;
+    return isShallow(value) && JSON.stringify(value) === text ? canonicalize(value) : text;
   } catch (error) {
     if (CountersignError.is(error) || error instanceof SyntaxError) return text;
     throw error;
