@@ -132,6 +132,7 @@ function sinceLines({ since }: VerifyReport): readonly string[] {
   return [
     `  not read   entries 1 to ${since.size}: not read again, proven to be the start of this ledger by the checkpoint of size ${since.size}`,
     `  unchecked  what needs them: sums of budgets, calls allowed twice, outcomes given twice, sessions and policies begun there`,
+    `  unchecked  halts of a session and denials by an approver that stand before entry ${since.size + 1}: an allow against them is not noticed`,
   ];
 }
 

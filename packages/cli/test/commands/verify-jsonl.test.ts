@@ -31,6 +31,15 @@ describe('verify an export', () => {
     expect(ran.stdout).toMatch(/problem {2}entry \d+: .* \[ENTRY_CHANGED\]/);
   });
 
+  it('since a checkpoint reads all of it, and says so', async () => {
+    const { cwd } = await exportedLedger();
+    writeFileSync(join(cwd, 'head.note'), (await run(['head'], { cwd })).stdout);
+    const ran = await run(['verify', 'all.ndjson', '--public-key', KEY, '--since', 'head.note'], { cwd });
+    expect(ran.code).toBe(0);
+    expect(ran.stdout).toContain('everything was read [SINCE_READ_ALL]');
+    expect(ran.stdout).not.toContain('not read');
+  });
+
   it('refuses a selection', async () => {
     const { cwd } = await exportedLedger();
     writeFileSync(join(cwd, 'some.ndjson'), (await run(['filter', '--effect', 'allow', '--format', 'ndjson'], { cwd })).stdout);

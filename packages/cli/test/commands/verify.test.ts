@@ -73,6 +73,7 @@ describe('verify', () => {
       `entries 1 to ${size}: not read again, proven to be the start of this ledger by the checkpoint of size ${size}`,
     );
     expect(ran.stdout).toContain('unchecked  what needs them: sums of budgets');
+    expect(ran.stdout).toContain(`unchecked  halts of a session and denials by an approver that stand before entry ${size + 1}`);
     expect(ran.stdout).toContain('(of the new ones ');
     expect(json(await run(['verify', LEDGER, '--since', 'head.note', '--json'], { cwd }))).toMatchObject({ since: { size } });
     tamper(cwd, `UPDATE checkpoints SET note = replace(note, char(10) || size || char(10), char(10) || (size + 1) || char(10))`);

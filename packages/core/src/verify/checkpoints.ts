@@ -6,10 +6,13 @@ import type { Claim, Integrity } from './integrity.ts';
 import type { Findings, VerifyReport } from './report.ts';
 import { printable } from './shapes.ts';
 import { type Rotation, SignedHeads } from './signed-heads.ts';
+import type { Start } from './since.ts';
 import type { LedgerSource, StoredCheckpoint } from './source.ts';
 
 /** Kept checkpoints that do not match and are listed; the newest alone decides. */
 const MAX_BROKEN = 100;
+/** Rotations in entries that are not read; the last ones. */
+const MAX_ROTATIONS = 1000;
 
 export class Checkpoints {
   /** Undefined when there is none, or it cannot be read. */
@@ -23,6 +26,8 @@ export class Checkpoints {
   /** Entries at the end that no signature covers. */
   unsignedTail = 0;
   private readonly signedHeads = new SignedHeads();
+  /** Keys announced in entries that are not read. */
+  private earlierRotations: readonly Rotation[] = [];
   private readonly newestNote: string;
   private readonly source: LedgerSource;
   private readonly integrity: Integrity;
@@ -32,7 +37,8 @@ export class Checkpoints {
   /** Entries at the end that no checkpoint covers, where that is not wrong. */
   uncovered = 0;
 
-  constructor(source: LedgerSource, integrity: Integrity, keys: readonly KeyRule[], findings: Findings) {
+  /** @param start - entries that are not read, when only what follows them is. */
+  constructor(source: LedgerSource, integrity: Integrity, keys: readonly KeyRule[], findings: Findings, start?: Start) {
     this.source = source;
     this.integrity = integrity;
     this.keys = keys;
@@ -41,6 +47,39 @@ export class Checkpoints {
     this.newestNote = stored?.note ?? '';
     this.newest = stored === undefined ? undefined : this.read(stored, 'newest checkpoint');
     this.next = source.checkpointAfter(-1);
+    // A newest checkpoint that a key given signed needs no other.
+    const signature = this.newest?.signature;
+    if (start !== undefined && (signature === 'none' || signature === 'unknown')) this.takeEarlier(start, this.newest?.size ?? 0);
+  }
+
+  /** How far signatures reached in entries that are not read: only kept checkpoints that are proven to be of their start count. */
+  private takeEarlier(start: Start, end: number): void {
+    const rotations: Rotation[] = [];
+    let kept = this.source.checkpointAfter(-1);
+    for (; kept !== undefined && kept.size <= start.size && kept.size < end; kept = this.source.checkpointAfter(kept.size)) {
+      const checkpoint = this.signedIn(start, kept);
+      if (checkpoint === undefined || kept.note === undefined) continue;
+      this.signedHeads.take(kept.note, checkpoint);
+      // The checkpoint of a rotation ends with the entry that announces the key.
+      const index = kept.size - 1;
+      const { content } = start.lookUp(index) ?? {};
+      if (content?.is !== 'told' || content.entry.kind !== 'key' || content.entry.event !== 'rotated') continue;
+      rotations.push({ index, vkey: content.entry.vkey });
+      if (rotations.length > MAX_ROTATIONS) rotations.shift();
+    }
+    this.earlierRotations = rotations;
+  }
+
+  private signedIn(start: Start, { size, note }: StoredCheckpoint): ReadCheckpoint | undefined {
+    if (note === undefined) return undefined;
+    try {
+      const checkpoint = readCheckpoint(note, this.keys);
+      const isSigned = checkpoint.signature === 'trusted' || checkpoint.signature === 'unknown';
+      return isSigned && checkpoint.size === size && start.startsWith(checkpoint) ? checkpoint : undefined;
+    } catch (error) {
+      if (CountersignError.is(error)) return undefined;
+      throw error;
+    }
   }
 
   /** The tree has grown to a size: compares the checkpoint kept at it, if there is one. */
@@ -156,7 +195,7 @@ export class Checkpoints {
   }
 
   private tellRotated(size: number, rotations: readonly Rotation[]): boolean {
-    const rotation = this.signedHeads.rotationTo(this.newestNote, size, rotations);
+    const rotation = this.signedHeads.rotationTo(this.newestNote, size, [...this.earlierRotations, ...rotations]);
     if (rotation === undefined) return false;
     this.signedTo = this.signedHeads.trusted;
     this.findings.warn(

@@ -54,6 +54,7 @@ export const VERIFY_CODES = {
   SINCE_SIGNATURE: 'The checkpoint given as start is not signed by a key that was given.',
   SINCE_TRUNCATED: 'The ledger has fewer entries than the checkpoint given as start.',
   SINCE_FORKED: 'The ledger has other entries than the checkpoint given as start.',
+  SINCE_READ_ALL: 'A start was given, and everything was read: no stored tiles give its root.',
   EXPECT_TRUNCATED: 'The ledger has fewer entries than expected.',
   EXPECT_FORKED: 'The ledger has another root than expected.',
   END_BEYOND_HEAD: 'Entries follow the head that was given; nothing shows where they end.',

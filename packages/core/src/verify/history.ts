@@ -88,7 +88,8 @@ export class History {
       case 'approval':
         counts.approvals++;
         this.recallAsk(entry.ask.of);
-        return this.approvals.answer(placed, entry, this.gaps);
+        // The ask was read or recalled.
+        return this.approvals.answer(placed, entry, this.hasUnread);
       case 'outcome':
         counts.outcomes++;
         this.recallDecision(entry.decision.of);

@@ -148,7 +148,7 @@ async function verifySource(source: LedgerSource, options: VerifyOptions, asked:
   const { start, tree } = (since === undefined ? undefined : Start.of(source, since)) ?? {};
   const from = start?.size ?? 0;
   const integrity = new Integrity(source, findings, tree);
-  const checkpoints = new Checkpoints(source, integrity, keys, findings);
+  const checkpoints = new Checkpoints(source, integrity, keys, findings, start);
   const history = new History(findings, integrity.suspect, options.approvers, start && new Recall(start, findings));
   const openings = new Openings(findings);
   const sizes = new Set([checkpoints.newest?.size, against?.size, since?.size, expected?.size]);
@@ -174,6 +174,8 @@ async function verifySource(source: LedgerSource, options: VerifyOptions, asked:
   const authorship = checkpoints.authorship(isIntact, history.rotations);
   for (const claim of [against, expected]) if (start !== undefined) proveOlder(claim, start, integrity);
   if (since !== undefined) checkSince({ since, origin, mustBeSigned }, integrity, findings);
+  if (since !== undefined && since.size > 0 && start === undefined)
+    findings.warn(0, 'SINCE_READ_ALL', 'nothing stored here shows the start that was given: everything was read');
   const end = checkEnd({ against, expected, origin, mustBeSigned }, integrity, findings);
   if (end === 'proven' && against !== undefined) checkpoints.cosigned.add(against.cosignatures);
   const cosigned = checkpoints.cosigned.list();

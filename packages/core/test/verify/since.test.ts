@@ -138,6 +138,17 @@ describe('what is wrong after the checkpoint is found', () => {
   });
 });
 
+it('an answer to an old entry that asked for nothing is noticed, since that entry is read', async () => {
+  const entries = entriesOf(path);
+  const at = entries.findLastIndex(({ kind }) => kind === 'approval');
+  const changed = forged(path, (all) => {
+    const of = all.findIndex((entry) => entry['effect'] === 'deny');
+    (all[at] as Loose)['ask'] = { of, leaf: '0'.repeat(64) };
+  });
+  // Only the ask itself lies before: it is not what the answer names any more.
+  expect((await since(changed, at)).problems).toContainEqual(expect.objectContaining({ entry: at + 1, code: 'APPROVAL_WITHOUT_ASK' }));
+});
+
 describe('a start that is not this ledger’s', () => {
   const stranger = generateKey('test.example/ledger');
   it.each<[string, () => string, string]>([
@@ -151,6 +162,7 @@ describe('a start that is not this ledger’s', () => {
     expect(report).toMatchObject({ status: 'invalid', entries: size });
     expect(report).not.toHaveProperty('since');
     expect(report.problems.map((problem) => problem.code)).toContain(code);
+    expect(report.warnings.map((warning) => warning.code)).toContain('SINCE_READ_ALL');
   });
 
   it('rewritten before the checkpoint and signed anew is found', async () => {
