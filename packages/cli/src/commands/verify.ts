@@ -162,7 +162,7 @@ function integrityLine(report: VerifyReport, yes: string, no: string, bad: strin
     case 'intact':
       return isChained(report)
         ? `  ${yes}  integrity: every entry gives its hash, and the hash chain is whole`
-        : `  ${yes}  integrity: every entry gives the root of the newest checkpoint`;
+        : `  ${yes}  integrity: every ${report.since === undefined ? '' : 'new '}entry gives the root of the newest checkpoint`;
     case 'broken':
       return `  ${bad}  integrity: entries were changed, removed or added`;
     case 'unknown':
@@ -171,7 +171,7 @@ function integrityLine(report: VerifyReport, yes: string, no: string, bad: strin
 }
 
 function authorshipLine(report: VerifyReport, yes: string, no: string, bad: string): string {
-  const { authorship, integrity, not_covered: open, signed_to: signedTo, unsigned_tail: tail } = report;
+  const { authorship, integrity, not_covered: open, signed_to: signedTo, unsigned_tail: tail, adopted } = report;
   if (authorship === 'unchecked' && signedTo !== undefined) {
     const rest =
       tail === undefined ? 'the others are signed by a key you did not give, see the warnings' : `the last ${tail} are not signed yet`;
@@ -181,7 +181,9 @@ function authorshipLine(report: VerifyReport, yes: string, no: string, bad: stri
     return `  ${no}  authorship: the last ${open} entries are under no signature; verify again once the mirror's checkpoint has caught up`;
   switch (authorship) {
     case 'proven':
-      return `  ${yes}  authorship: signed by the key you gave`;
+      return adopted === undefined
+        ? `  ${yes}  authorship: signed by the key you gave`
+        : `  ${no}  authorship: signed by the key you gave, but ${adopted} entries were signed over by another writer, see the warnings`;
     case 'unchecked':
       if (isChained(report)) return `  ${no}  authorship: signatures are present and were not checked; pass --public-key`;
       return `  ${no}  authorship: whoever could write the file could have made all of it; pass --public-key`;

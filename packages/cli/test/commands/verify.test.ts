@@ -75,6 +75,7 @@ describe('verify', () => {
     expect(ran.stdout).toContain('unchecked  what needs them: sums of budgets');
     expect(ran.stdout).toContain(`unchecked  halts of a session and denials by an approver that stand before entry ${size + 1}`);
     expect(ran.stdout).toContain('(of the new ones ');
+    expect(ran.stdout).toContain('integrity: every new entry gives the root');
     expect(json(await run(['verify', LEDGER, '--since', 'head.note', '--json'], { cwd }))).toMatchObject({ since: { size } });
     tamper(cwd, `UPDATE checkpoints SET note = replace(note, char(10) || size || char(10), char(10) || (size + 1) || char(10))`);
     expect((await run(['verify', LEDGER, '--since', 'head.note'], { cwd })).code).toBe(1);

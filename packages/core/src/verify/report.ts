@@ -56,6 +56,8 @@ export interface VerifyReport {
   readonly signed_to?: number;
   /** Entries at the end that no signature covers, in a ledger that is signed on an interval. */
   readonly unsigned_tail?: number;
+  /** Entries that had no signature when another writer went on: the one that covers them now does not show who wrote them. */
+  readonly adopted?: number;
   /** Witnesses, of those whose keys were given, that cosigned a head of this log: the newest of each. */
   readonly witnesses?: readonly {
     readonly name: string;

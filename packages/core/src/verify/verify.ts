@@ -209,6 +209,7 @@ async function verifySource(source: LedgerSource, options: VerifyOptions, asked:
     forgotten: openings.forgotten,
     ...(checkpoints.signedTo !== undefined && { signed_to: checkpoints.signedTo }),
     ...(checkpoints.unsignedTail > 0 && { unsigned_tail: checkpoints.unsignedTail }),
+    ...(history.adopted > 0 && { adopted: history.adopted }),
     ...(cosigned.length > 0 && { witnesses: cosigned.map(witnessOf) }),
     warnings: findings.warnings(),
     problems: findings.problems(),

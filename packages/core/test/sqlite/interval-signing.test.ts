@@ -231,7 +231,7 @@ describe('an unsigned end that was left behind', () => {
     const marks = entriesOf(path).filter((entry) => entry['event'] === 'unsigned-tail');
     expect(marks).toMatchObject([{ kind: 'recovery', from: before.entries - tail, to: before.entries }]);
     const report = await verifyLedger(path, KEYS);
-    expect(report).toMatchObject({ status: 'valid', authorship: 'proven' });
+    expect(report).toMatchObject({ status: 'valid', authorship: 'proven', adopted: tail });
     expect(report.warnings.map(({ code }) => code)).toEqual(['TAIL_ADOPTED']);
     expect(await verifyLedger(path, { ...KEYS, strict: true })).toMatchObject({ status: 'unproven' });
   });
