@@ -8,8 +8,9 @@
  */
 import type { Policy, PolicyInput, PolicyVerdict } from '@countersign/core';
 import { CountersignError, policyHash } from '@countersign/core';
+import { requireVerifiedTls, Unusable } from '../http/post.ts';
 import { baseUrl, endpointOf } from './endpoint.ts';
-import { postForJson, Unusable, unlessAborted } from './exchange.ts';
+import { postForJson, unlessAborted } from './exchange.ts';
 import { evaluationRequest } from './request.ts';
 import { readVerdict } from './verdict.ts';
 
@@ -67,7 +68,7 @@ async function evaluate(point: DecisionPoint, input: PolicyInput): Promise<Polic
   const deadline = new AbortController();
   const timer = setTimeout(() => deadline.abort(), point.timeoutMs);
   try {
-    requireVerifiedTls(point);
+    requireVerifiedTls(point.endpoint, point.allowInsecure);
     const body = evaluationRequest(input);
     const token = await bearerToken(point, deadline.signal);
     const answer = await postForJson(point.endpoint, body, token, deadline.signal);
@@ -78,14 +79,6 @@ async function evaluate(point: DecisionPoint, input: PolicyInput): Promise<Polic
     clearTimeout(timer);
     // Also drops the connection of an answer that was not read to its end.
     deadline.abort();
-  }
-}
-
-/** Node reads this variable at every handshake, so anything in the process may have set it since the policy was made. */
-function requireVerifiedTls(point: DecisionPoint): void {
-  if (point.endpoint.protocol !== 'https:' || point.allowInsecure) return;
-  if (process.env['NODE_TLS_REJECT_UNAUTHORIZED'] === '0') {
-    throw new Unusable('was not asked: NODE_TLS_REJECT_UNAUTHORIZED=0 switches certificate checks off');
   }
 }
 

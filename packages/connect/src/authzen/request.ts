@@ -11,7 +11,7 @@
  * cannot take the id of another server's tool.
  */
 import type { PolicyInput, ToolRef } from '@countersign/core';
-import { Unusable } from './exchange.ts';
+import { Unusable } from '../http/post.ts';
 
 export const MAX_REQUEST_BYTES = 1_048_576;
 

@@ -12,7 +12,7 @@
 import type { PolicyVerdict } from '@countersign/core';
 import { createRedactor, REASON_CODES } from '@countersign/core';
 import * as z from 'zod';
-import { Unusable } from './exchange.ts';
+import { Unusable } from '../http/post.ts';
 
 /** Members we do not know beside `decision` and `context` are ignored, as section 10.1.1 demands. */
 const ANSWER = z.object({
