@@ -32,7 +32,7 @@ export interface AnchoredLedger {
   head(): { readonly size: number; readonly note: string } | undefined;
   /** Entries there are: more than the head covers while they wait for a signature. */
   size(): number;
-  /** Keeps a note that was copied, with whatever the anchor added. */
+  /** Keeps a note that was copied, with whatever the anchor added. @returns false when it is none of this ledger. */
   keep(note: string): Promise<boolean>;
   consistencyProof: AnchorContext['consistencyProof'];
 }
@@ -71,7 +71,7 @@ export class AnchorPublisher implements Background {
   committed(): void {
     if (this.closed) return;
     this.tellLag();
-    if (this.ledger.head() !== undefined) this.schedule();
+    if (this.newest() !== undefined) this.schedule();
   }
 
   objection(): CountersignError | undefined {
@@ -86,8 +86,28 @@ export class AnchorPublisher implements Background {
     );
   }
 
-  /** Copies the newest head to every anchor now. */
+  /** Copies the newest head to every anchor now, or once the copies that are on their way have arrived. */
   async publish(): Promise<readonly AnchorResult[]> {
+    while (this.running !== undefined) await this.running;
+    return this.start();
+  }
+
+  private start(): Promise<readonly AnchorResult[]> {
+    const results = this.copyAll();
+    const told = (error: unknown): void => {
+      this.failures += 1;
+      tell(this.options.onError, asError(error), 'all');
+    };
+    this.running = results
+      .then(() => undefined, told)
+      .then(() => {
+        this.running = undefined;
+        if (this.isBehind()) this.schedule();
+      });
+    return results;
+  }
+
+  private async copyAll(): Promise<readonly AnchorResult[]> {
     const head = this.ledger.head();
     if (head === undefined) return [];
     this.lastStart = performance.now();
@@ -102,13 +122,31 @@ export class AnchorPublisher implements Background {
     const deadline = performance.now() + CLOSE_WAIT_MS;
     await atMost(CLOSE_WAIT_MS, this.running ?? Promise.resolve());
     const left = deadline - performance.now();
-    const head = this.ledger.head();
-    if (left > 0 && head !== undefined && this.places.some(({ size }) => size < head.size)) await atMost(left, this.publish());
+    if (left > 0 && this.isBehind()) await atMost(left, this.publish());
+  }
+
+  private isBehind(): boolean {
+    const head = this.newest();
+    return head !== undefined && this.places.some(({ size }) => size < head.size);
+  }
+
+  private newest(): ReturnType<AnchoredLedger['head']> {
+    return this.safely(() => this.ledger.head());
   }
 
   private tellLag(): void {
-    const size = this.ledger.size();
+    const size = this.safely(() => this.ledger.size()) ?? 0;
     for (const place of this.places) if (place.size < size) place.lag.changed();
+  }
+
+  /** A ledger that cannot be read must not fail the commit that was just made, nor end the process from a timer. */
+  private safely<T>(look: () => T): T | undefined {
+    try {
+      return look();
+    } catch (error) {
+      tell(this.options.onError, asError(error), 'all');
+      return undefined;
+    }
   }
 
   private schedule(): void {
@@ -116,11 +154,8 @@ export class AnchorPublisher implements Background {
     const at = this.lastStart + backOffMs(this.everyMs, this.failures, MAX_BACK_OFF_MS);
     const fire = (): void => {
       this.timer = undefined;
-      this.running = this.publish().finally(() => {
-        this.running = undefined;
-        const head = this.ledger.head();
-        if (head !== undefined && this.places.some(({ size }) => size < head.size)) this.schedule();
-      });
+      // What runs already goes on with the newest head when it is done.
+      if (this.running === undefined) this.start().catch(() => undefined);
     };
     this.timer = setTimeout(fire, Math.max(0, at - performance.now()));
     this.timer.unref();
@@ -140,7 +175,12 @@ export class AnchorPublisher implements Background {
       const late = (): Error => new CountersignError('LEDGER_NOT_ANCHORED', `it took longer than ${timeoutMs} ms`);
       const context: AnchorContext = { signal: stop.signal, consistencyProof: this.ledger.consistencyProof };
       const given = await inTime((async () => anchor.publish(head.note, context))(), timeoutMs, late);
-      await this.ledger.keep(typeof given === 'string' ? given : head.note);
+      const isKept = await this.ledger.keep(typeof given === 'string' ? given : head.note);
+      if (!isKept && typeof given === 'string')
+        throw new CountersignError(
+          'LEDGER_NOT_ANCHORED',
+          'what it gave back is no checkpoint of this ledger under its key, and was not kept',
+        );
       place.size = head.size;
       lag.ended(true);
       this.tellLag();

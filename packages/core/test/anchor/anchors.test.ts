@@ -1,12 +1,16 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import Database from 'better-sqlite3';
 import { describe, expect, it } from 'vitest';
+import { AnchorPublisher } from '../../src/anchor/publisher.ts';
 import type { Anchor, AnchorContext } from '../../src/index.ts';
-import { commandAnchor, fileAnchor } from '../../src/index.ts';
-import { signCheckpoint } from '../../src/ledger/checkpoint.ts';
+import { commandAnchor, fileAnchor, parseNote } from '../../src/index.ts';
+import { parseCheckpoint, signCheckpoint, type TreeHead } from '../../src/ledger/checkpoint.ts';
 import { signerFromPem } from '../../src/ledger/keys.ts';
+import { verifyConsistency } from '../../src/ledger/merkle.ts';
 import { verifyLedger } from '../../src/sqlite/index.ts';
 import { guardOn, LEDGER_PEM, LEDGER_VKEY, ORIGIN, openLedger, tempDirectory } from '../fixtures/ledger.ts';
+import { testWitness } from '../fixtures/witness.ts';
 
 const NODE = process.execPath;
 const note = (size: number, root = 'ab'.repeat(32), origin = ORIGIN): string =>
@@ -120,6 +124,137 @@ describe('a store with anchors', () => {
     expect(await guard.run({ tool: { name: 'read' }, args: {} }, () => 'ran')).toBe('ran');
     expect(await store.publishAnchors()).toMatchObject([{ anchor: 'hung', error: { code: 'LEDGER_NOT_ANCHORED' } }]);
     await guard.close();
+    await store.close();
+  });
+});
+
+it('a ledger that cannot be read for its head ends nothing', async () => {
+  const errors: string[] = [];
+  const head = (): never => {
+    throw new Error('the disk is gone');
+  };
+  const anchors = {
+    anchors: [{ name: 'a', publish: async () => {} }],
+    everyMs: 1,
+    onError: (error: Error) => void errors.push(error.message),
+  };
+  const publisher = new AnchorPublisher(anchors, { head, size: head, keep: async () => true, consistencyProof: async () => [] });
+  publisher.committed();
+  await expect(publisher.publish()).rejects.toThrow('the disk is gone');
+  await publisher.close();
+  expect(errors).toContain('the disk is gone');
+});
+
+describe('what an anchor gives back', () => {
+  const witness = testWitness('witness.example');
+  const publicKeys = [LEDGER_VKEY, witness.vkey];
+  const cosigning = (before: () => Promise<void> = async () => {}): Anchor => ({
+    name: 'test',
+    publish: async (given) => {
+      await before();
+      return given + witness.line(given, 1_767_225_600);
+    },
+  });
+  const kept = (path: string): unknown => {
+    const database = new Database(path, { readonly: true });
+    const rows = database.prepare('SELECT size, keep FROM checkpoints ORDER BY size').all();
+    database.close();
+    return rows;
+  };
+  const read = { tool: { name: 'read' }, args: {} };
+  const rarely = { everyMs: 3_600_000 };
+
+  it('is kept in place of the newest checkpoint, added to once, and verified', async () => {
+    const path = join(tempDirectory(), 'ledger.db');
+    const store = openLedger(path, { anchors: { anchors: [cosigning(), cosigning()], ...rarely } });
+    const guard = guardOn(store);
+    await guard.run(read, () => 1);
+    await store.commit({ kind: 'record', body: { kind: 'note', topic: 'all of it is written', data: 1 } });
+    const { size } = await store.head();
+    expect(await store.publishAnchors()).toEqual([
+      { anchor: 'test', size },
+      { anchor: 'test', size },
+    ]);
+    const head = await store.head();
+    expect(parseNote(head.note).signatures.map(({ name }) => name)).toEqual([ORIGIN, 'witness.example']);
+    expect(await verifyLedger(path, { publicKeys })).toMatchObject({
+      status: 'valid',
+      witnesses: [{ name: 'witness.example', size, at: '2026-01-01T00:00:00.000Z' }],
+    });
+    // The next commit leaves it where it is.
+    await guard.run(read, () => 2);
+    await guard.close();
+    await store.close();
+    expect(kept(path)).toContainEqual({ size, keep: 'anchor' });
+    await openLedger(path).close();
+  });
+
+  it('is kept beside the newest, when others came meanwhile', async () => {
+    const path = join(tempDirectory(), 'ledger.db');
+    const meanwhile = { by: async (): Promise<void> => {} };
+    const store = openLedger(path, { anchors: { anchors: [cosigning(() => meanwhile.by())], ...rarely } });
+    const guard = guardOn(store);
+    await guard.run(read, () => 1);
+    await store.commit({ kind: 'record', body: { kind: 'note', topic: 'all of it is written', data: 1 } });
+    const { size } = await store.head();
+    meanwhile.by = async () => void (await guard.run(read, () => 2));
+    expect(await store.publishAnchors()).toEqual([{ anchor: 'test', size }]);
+    expect((await store.head()).size).toBeGreaterThan(size);
+    expect(kept(path)).toContainEqual({ size, keep: 'anchor' });
+    expect(await verifyLedger(path, { publicKeys })).toMatchObject({ status: 'valid', witnesses: [{ size }] });
+    meanwhile.by = async () => {};
+    await guard.close();
+    await store.close();
+  });
+
+  it.each<[string, (given: string) => string]>([
+    ['another log', () => note(1, undefined, 'other.example/log')],
+    ['another root', () => note(1)],
+    ['more entries than there are', () => note(1000)],
+    ['its text alone', (given) => given.split('\n\n')[0] as string],
+    ['the signature of another key', (given) => given.replace(/(— \S+ ).*/, `$1${'A'.repeat(91)}=`)],
+    ['no note', () => 'thanks'],
+    ['nothing', () => ''],
+    ['a flood', (given) => given + witness.line(given, 1).repeat(100)],
+  ])('is an error when it is %s, and nothing of it is kept', async (_name, make) => {
+    const path = join(tempDirectory(), 'ledger.db');
+    const anchor: Anchor = { name: 'liar', publish: async (given) => make(given) };
+    const store = openLedger(path, { anchors: { anchors: [anchor], ...rarely } });
+    await store.commit({ kind: 'record', body: { kind: 'note', topic: 't', data: 1 } });
+    const head = await store.head();
+    expect(await store.publishAnchors()).toMatchObject([{ anchor: 'liar', error: { code: 'LEDGER_NOT_ANCHORED' } }]);
+    expect(await store.head()).toEqual(head);
+    await store.close();
+    expect(kept(path)).toEqual([{ size: head.size, keep: null }]);
+  });
+
+  it.each(['inline', 'worker'] as const)('may rest on proofs of what another writer added (writer: %s)', async (writer) => {
+    const path = join(tempDirectory(), 'ledger.db');
+    const proofs: (readonly string[])[] = [];
+    let before: TreeHead | undefined;
+    const anchor: Anchor = {
+      name: 'proving',
+      publish: async (given, its) => {
+        const now = parseCheckpoint(parseNote(given).text);
+        if (before !== undefined) {
+          const proof = await its.consistencyProof(before.size, now.size);
+          expect(verifyConsistency({ size1: before.size, root1: before.root, size2: now.size, root2: now.root, proof })).toBe(true);
+          proofs.push(proof);
+        }
+        before = now;
+      },
+    };
+    const store = openLedger(path, { writer, anchors: { anchors: [anchor], ...rarely } });
+    const other = openLedger(path);
+    const record = { kind: 'record', body: { kind: 'note', topic: 't', data: 1 } } as const;
+    await store.commit(record);
+    await store.publishAnchors();
+    for (let i = 0; i < 5; i++) await other.commit(record);
+    expect(await store.publishAnchors()).toEqual([{ anchor: 'proving', size: (await other.head()).size }]);
+    await store.commit(record);
+    expect(await store.publishAnchors()).toEqual([{ anchor: 'proving', size: (await other.head()).size }]);
+    expect(proofs.length).toBeGreaterThanOrEqual(2);
+    await other.close();
     await store.close();
   });
 });
