@@ -77,9 +77,13 @@ export interface CallGiven {
 }
 
 /** Puts calls through a guard of this project; returns the ids of approvals that now wait. */
-export async function calls(cwd: string, given: readonly CallGiven[]): Promise<readonly string[]> {
+export async function calls(
+  cwd: string,
+  given: readonly CallGiven[],
+  options: Parameters<typeof storeFromConfig>[1] = {},
+): Promise<readonly string[]> {
   const config = loadConfig(join(cwd, 'countersign.yaml'), { env: {} });
-  const store = storeFromConfig(config);
+  const store = storeFromConfig(config, { onError: () => {}, ...options });
   const guard = guardFromConfig(config, store);
   const waiting: string[] = [];
   for (const { tool = 'write_file', server = 'files', args = { path: '/srv/a.txt' }, session = 's1' } of given) {

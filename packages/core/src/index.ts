@@ -31,7 +31,7 @@ export {
   type ToolCall,
   type ToolRef,
 } from './call.ts';
-export type { Config, LedgerConfig } from './config/config.ts';
+export type { AnchorConfig, Config, LedgerConfig, WitnessConfig } from './config/config.ts';
 export { configJsonSchema } from './config/json-schema.ts';
 export { DEFAULT_CONFIG_NAME, loadConfig, parseConfig } from './config/load.ts';
 export { didYouMean, nearest } from './config/nearest.ts';
@@ -64,7 +64,8 @@ export type {
   Signer,
 } from './interfaces.ts';
 export { canonicalize } from './ledger/canonical.ts';
-export { verifyCheckpoint } from './ledger/checkpoint.ts';
+export { type ParsedCheckpoint, parseCheckpoint, verifyCheckpoint } from './ledger/checkpoint.ts';
+export { addCosignature, type CosignedNote } from './ledger/cosignature.ts';
 export {
   type ApproverIdentity,
   type ApproverMethod,
@@ -78,7 +79,7 @@ export {
 export { parseTrustedKeys, type TrustedKey } from './ledger/key-rules.ts';
 export { type GeneratedKey, generateKey, readSigner, signerFromPem, writeKeyFile } from './ledger/keys.ts';
 export { type ParsedNote, parseNote } from './ledger/note.ts';
-export { parseVerifierKey, type VerifierKey } from './ledger/verifier-key.ts';
+export { parseVerifierKey, TYPE_COSIGNATURE, type VerifierKey } from './ledger/verifier-key.ts';
 export { allowAll, definePolicy, denyAll } from './policy/built-in.ts';
 export { composePolicies } from './policy/compose.ts';
 export { policyHash } from './policy/hash.ts';

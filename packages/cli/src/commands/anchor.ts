@@ -1,8 +1,9 @@
-import { type SqliteStore, storeFromConfig } from '@countersign/core/sqlite';
+import { type SqliteStore } from '@countersign/core/sqlite';
 import type { Command } from '../command.ts';
 import { configOf } from '../configuration.ts';
 import { EXIT } from '../exit-codes.ts';
 import { UsageError } from '../failure.ts';
+import { openConfigured } from '../open-configured.ts';
 import { safe } from '../output.ts';
 
 export const anchor: Command = {
@@ -18,7 +19,7 @@ export const anchor: Command = {
     if (config.ledger.anchors.length === 0)
       throw new UsageError('no anchors are configured', 'name places out of reach of the agent under ledger.anchors');
     // What fails is shown below; the store need not tell it too.
-    const store = storeFromConfig(config, { create: false, signNow: true, onError: () => undefined });
+    const store = openConfigured(config, { create: false, signNow: true, onError: () => undefined });
     const results = await publish(store);
     const failed = results.some(({ error }) => error !== undefined);
     output.result({

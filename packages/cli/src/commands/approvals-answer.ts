@@ -9,13 +9,14 @@ import {
   type Signer,
   statementOf,
 } from '@countersign/core';
-import { type ApprovalView, guardFromConfig, readLedger, storeFromConfig } from '@countersign/core/sqlite';
+import { type ApprovalView, guardFromConfig, readLedger } from '@countersign/core/sqlite';
 import { approvalJson, findApproval, toolName } from '../approval-lookup.ts';
 import type { Command, Invocation } from '../command.ts';
 import { configOf } from '../configuration.ts';
 import { EXIT } from '../exit-codes.ts';
 import { UsageError } from '../failure.ts';
 import { refuseInsideGuard } from '../guarded-tree.ts';
+import { openConfigured } from '../open-configured.ts';
 import { safe } from '../output.ts';
 import { passphraseFor } from '../passphrase.ts';
 
@@ -111,7 +112,7 @@ interface Given {
 }
 
 async function commitAnswer(config: Config, view: ApprovalView, { answer, name, signer, message }: Given): Promise<ApprovalRow> {
-  const store = storeFromConfig(config, { create: false, signNow: true });
+  const store = openConfigured(config, { create: false, signNow: true });
   try {
     const row = await store.approval(view.id);
     if (row === undefined) throw new CountersignError('APPROVAL_NOT_FOUND', `approval ${view.id} is gone`);

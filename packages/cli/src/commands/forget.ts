@@ -1,10 +1,11 @@
 import { CountersignError } from '@countersign/core';
-import { type Forgotten, forgetClearText, readLedger, storeFromConfig } from '@countersign/core/sqlite';
+import { type Forgotten, forgetClearText, readLedger } from '@countersign/core/sqlite';
 import type { Command } from '../command.ts';
 import { configOf } from '../configuration.ts';
 import { EXIT } from '../exit-codes.ts';
 import { UsageError } from '../failure.ts';
 import { refuseInsideGuard } from '../guarded-tree.ts';
+import { openConfigured } from '../open-configured.ts';
 import { safe } from '../output.ts';
 import { callId, entryNumber } from '../receipt-target.ts';
 
@@ -49,7 +50,7 @@ export const forget: Command = {
     } finally {
       reader.close();
     }
-    const store = storeFromConfig(config, { create: false });
+    const store = openConfigured(config, { create: false });
     let forgotten: Forgotten;
     try {
       forgotten = await forgetClearText(store, {

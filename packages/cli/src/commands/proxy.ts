@@ -1,10 +1,11 @@
 import { type Config, CountersignError, type Guard } from '@countersign/core';
-import { guardFromConfig, type SqliteStore, storeFromConfig } from '@countersign/core/sqlite';
+import { guardFromConfig, type SqliteStore } from '@countersign/core/sqlite';
 import { runStdioProxy } from '@countersign/mcp-proxy';
 import { hostMonitor, type ResourceMonitor } from '@countersign/monitor';
 import type { Command, Invocation } from '../command.ts';
 import { configOf } from '../configuration.ts';
 import { UsageError } from '../failure.ts';
+import { openConfigured } from '../open-configured.ts';
 import { type Output, safe } from '../output.ts';
 import { serverName } from '../server-name.ts';
 
@@ -82,7 +83,7 @@ class LazyGuard {
   }
 
   async open(): Promise<Guard> {
-    const store = storeFromConfig(this.#config);
+    const store = openConfigured(this.#config);
     const monitor = hostMonitor();
     try {
       const guard = guardFromConfig(this.#config, store, {

@@ -1,6 +1,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { witnessAnchor } from '@countersign/connect';
 import { describe, expect, it } from 'vitest';
+import { knows, testWitness, witnessKey } from '../../../connect/test/anchors/witness-server.ts';
 import { calls, json, project, run } from '../harness.ts';
 
 describe('anchor', () => {
@@ -25,6 +27,31 @@ describe('anchor', () => {
     expect(ran.code).toBe(1);
     expect(ran.stdout.match(/^failed/gm)).toHaveLength(2);
     expect(readFileSync(join(cwd, 'head.note'), 'utf8')).toBe('something else');
+  });
+
+  it('has a witness cosign, which verify and receipts made afterwards tell', async () => {
+    const witness = await testWitness('w.example');
+    const cwd = await project('', (text) => `${text}  anchors: [{ witness: { url: ${witness.url}, vkey: ${witness.vkey} } }]\n`);
+    const [vkey = ''] = readFileSync(join(cwd, '.countersign/ledger.key.pub'), 'utf8').split('\n');
+    await calls(cwd, [{ tool: 'read_file' }], { witness: witnessAnchor });
+    const unknown = await run(['anchor'], { cwd });
+    expect(unknown.code).toBe(1);
+    expect(unknown.stdout).toContain('failed  witness w.example: the witness does not know the log countersign.local/bot (status 404)');
+
+    knows(witness, vkey);
+    await calls(cwd, [{ tool: 'read_file' }], { witness: witnessAnchor });
+    expect((await run(['anchor'], { cwd })).stdout).toMatch(/^copied {2}witness w\.example: \d+ entries$/m);
+    const keys = ['--public-key', vkey, '--public-key', witness.vkey];
+    const verified = await run(['verify', ...keys], { cwd });
+    expect(verified).toMatchObject({ code: 0 });
+    expect(verified.stdout).toMatch(/witness: w\.example saw the first \d+ entries, it says at 20/);
+
+    expect((await run(['receipt', 'make', '--entry', '3', '--output', 'r.json'], { cwd })).code).toBe(0);
+    const checked = await run(['receipt', 'check', 'r.json', ...keys, '--json'], { cwd });
+    expect(json(checked)).toMatchObject({ view: 'witnessed', witnesses: [{ name: 'w.example' }] });
+    // Another witness of that name vouches for nothing.
+    const other = ['--public-key', vkey, '--public-key', witnessKey('w.example').vkey];
+    expect(json(await run(['receipt', 'check', 'r.json', ...other, '--json'], { cwd }))).toMatchObject({ view: 'unwitnessed' });
   });
 
   it('says when none is configured', async () => {

@@ -25,6 +25,16 @@ export interface Config {
   readonly scope?: ScopeDocument;
 }
 
+/** Where checkpoints are copied. */
+export type AnchorConfig = { readonly file: string } | { readonly command: readonly string[] } | { readonly witness: WitnessConfig };
+
+/** A C2SP witness, which somebody who may open sockets asks: `@countersign/connect`. */
+export interface WitnessConfig {
+  readonly url: string;
+  readonly vkey: string;
+  readonly allowInsecure?: boolean;
+}
+
 /** Paths are absolute. */
 export interface LedgerConfig {
   readonly path: string;
@@ -36,7 +46,7 @@ export interface LedgerConfig {
   readonly signEveryMs?: number;
   readonly signMaxLagMs?: number;
   readonly writer: WriterChoice;
-  readonly anchors: readonly ({ readonly file: string } | { readonly command: readonly string[] })[];
+  readonly anchors: readonly AnchorConfig[];
   readonly anchorEveryMs?: number;
   readonly anchorRequired?: { readonly count: number; readonly maxAgeMs: number };
   readonly auditLog?: FileAuditOptions;

@@ -6,15 +6,24 @@ import { dirname, resolve } from 'node:path';
 import type { FileAuditOptions } from '../audit-log/file-sink.ts';
 import { type BudgetDefinition, budgetFaults, budgetFrom } from '../budget/budget.ts';
 import { CountersignError } from '../errors.ts';
+import { parseVerifierKey, TYPE_COSIGNATURE } from '../ledger/verifier-key.ts';
 import { compileCondition, compileCost } from '../policy/conditions.ts';
 import { NAME_HINT, NAME_SHAPE, type Rule, type RuleSet, ruleFaults } from '../policy/rule-definition.ts';
 import { rulePolicy } from '../policy/rules.ts';
-import type { Config, Environment, LedgerConfig } from './config.ts';
+import type { AnchorConfig, Config, Environment, LedgerConfig } from './config.ts';
 import { MAX_CONFIG_CHARS, type Path, type Problem, readYaml, type YamlText } from './document.ts';
 import { DURATION_HINT, parseDuration } from './duration.ts';
 import { type Overrides, readOverrides } from './environment.ts';
 import { configError, schemaProblems } from './problems.ts';
-import { type AuditLogDocument, budgetsSchema, type ConfigDocument, configSchema, ORIGIN_SHAPE, policySchema } from './schema.ts';
+import {
+  type AnchorDocument,
+  type AuditLogDocument,
+  budgetsSchema,
+  type ConfigDocument,
+  configSchema,
+  ORIGIN_SHAPE,
+  policySchema,
+} from './schema.ts';
 
 export const DEFAULT_CONFIG_NAME = 'countersign.yaml';
 export const DEFAULT_APPROVAL_TTL = '5m';
@@ -135,9 +144,25 @@ function signingProblems({ ledger = {} }: ConfigDocument, look: Look): readonly 
     problems.push(look(['ledger', 'anchor_required', 'max_age'], DURATION_HINT));
   if (required !== undefined && (required.n ?? 1) > anchors.length)
     problems.push(look(['ledger', 'anchor_required'], `needs ${required.n ?? 1} anchors, there are ${anchors.length}`));
+  for (const [i, anchor] of anchors.entries()) {
+    if (!('witness' in anchor)) continue;
+    const place = ['ledger', 'anchors', i];
+    const problem = witnessKeyProblem(anchor.witness.vkey);
+    if (problem !== undefined) problems.push(look([...place, 'witness', 'vkey'], problem));
+    if (ledger.sign === 'none') problems.push(look(place, 'a witness checks signed ledgers only, and this one says sign: none'));
+  }
   if (ledger.sign === 'interval' && ledger.writer === 'worker')
     problems.push(look(['ledger', 'writer'], 'with sign: interval the writer is inline: the signature is off the main path already'));
   return problems;
+}
+
+function witnessKeyProblem(vkey: string): string | undefined {
+  try {
+    return parseVerifierKey(vkey).type === TYPE_COSIGNATURE ? undefined : 'must be the key of a witness, of type 4: this one signs logs';
+  } catch (error) {
+    if (CountersignError.is(error)) return error.message;
+    throw error;
+  }
 }
 
 function tooLong(maxTtl: string): string {
@@ -240,7 +265,7 @@ function workOutLedger(document: ConfigDocument, overrides: Overrides, agent: st
     ...(ledger.sign_interval !== undefined && { signEveryMs: milliseconds(ledger.sign_interval) }),
     ...(ledger.sign_max_lag !== undefined && { signMaxLagMs: milliseconds(ledger.sign_max_lag) }),
     writer,
-    anchors: anchors.map((anchor) => ('file' in anchor ? { file: place(anchor.file) } : anchor)),
+    anchors: anchors.map((anchor) => anchorConfig(anchor, place)),
     ...(ledger.anchor_interval !== undefined && { anchorEveryMs: milliseconds(ledger.anchor_interval) }),
     ...(ledger.anchor_required !== undefined && {
       anchorRequired: { count: ledger.anchor_required.n ?? 1, maxAgeMs: milliseconds(ledger.anchor_required.max_age) },
@@ -257,6 +282,13 @@ function checkAuditPath({ path, key, mirror, auditLog }: LedgerConfig): void {
   const taken = [path, ...['-wal', '-shm', '-journal'].map((side) => path + side), key, mirror, `${mirror}.checkpoint`];
   if (auditLog === undefined || !taken.includes(auditLog.path)) return;
   throw new CountersignError('CONFIG_INVALID', 'ledger.audit_log.path: this is a file of the ledger; choose a path of its own');
+}
+
+function anchorConfig(anchor: AnchorDocument, place: (name: string) => string): AnchorConfig {
+  if ('file' in anchor) return { file: place(anchor.file) };
+  if ('command' in anchor) return anchor;
+  const { url, vkey, allow_insecure } = anchor.witness;
+  return { witness: { url, vkey, ...(allow_insecure !== undefined && { allowInsecure: allow_insecure }) } };
 }
 
 function auditLogOptions(

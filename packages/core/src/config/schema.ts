@@ -9,6 +9,11 @@ import { EFFECTS, MAX_RULES, type RuleSet } from '../policy/rule-definition.ts';
 import { WRITERS } from '../store.ts';
 
 /** What the YAML text says, before defaults and names are worked out. */
+export type AnchorDocument =
+  | { readonly file: string }
+  | { readonly command: readonly string[] }
+  | { readonly witness: { readonly url: string; readonly vkey: string; readonly allow_insecure?: boolean | undefined } };
+
 export interface ConfigDocument {
   readonly version: 1;
   readonly agent: string;
@@ -33,7 +38,7 @@ export interface ConfigDocument {
         readonly sign_interval?: string | undefined;
         readonly sign_max_lag?: string | undefined;
         readonly writer?: (typeof WRITERS)[number] | undefined;
-        readonly anchors?: readonly ({ readonly file: string } | { readonly command: readonly string[] })[] | undefined;
+        readonly anchors?: readonly AnchorDocument[] | undefined;
         readonly anchor_interval?: string | undefined;
         readonly anchor_required?: { readonly n?: number | undefined; readonly max_age: string } | undefined;
         readonly audit_log?: AuditLogDocument | undefined;
@@ -152,6 +157,16 @@ const scope = z.strictObject({
     .optional(),
 });
 
+const witness = z.strictObject({
+  witness: z
+    .strictObject({
+      url: text.describe('submission prefix, https; without /add-checkpoint'),
+      vkey: z.string().regex(VERIFIER_SHAPE, "a witness's verifier line is name+keyid+base64"),
+      allow_insecure: z.boolean().optional().describe('plain http to other hosts'),
+    })
+    .describe('a C2SP witness (c2sp.org/tlog-witness)'),
+});
+
 export const configSchema: z.ZodType<ConfigDocument> = z.strictObject({
   version: z.literal(1),
   agent: z.string().regex(AGENT_SHAPE, 'use letters, digits and . _ : @ -, at most 128 characters'),
@@ -185,7 +200,7 @@ export const configSchema: z.ZodType<ConfigDocument> = z.strictObject({
         .optional()
         .describe('where commits are made: on the main thread, on a thread of its own, or first here, then there'),
       anchors: z
-        .array(z.union([z.strictObject({ file: text }), z.strictObject({ command: z.array(text).min(1).max(64) })]))
+        .array(z.union([z.strictObject({ file: text }), z.strictObject({ command: z.array(text).min(1).max(64) }), witness]))
         .max(16)
         .optional(),
       anchor_interval: duration.optional().describe('at most one copy to each anchor in this time; 1m when absent'),

@@ -6,11 +6,12 @@ import { fileAnchor } from '../anchor/file-anchor.ts';
 import type { AnchorOptions } from '../anchor/publisher.ts';
 import { terminalChannel } from '../approval/terminal.ts';
 import { fileAuditSink } from '../audit-log/file-sink.ts';
-import type { Config } from '../config/config.ts';
+import type { AnchorConfig, Config, WitnessConfig } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
 import { CountersignError } from '../errors.ts';
 import { createGuard } from '../guard.ts';
 import type { Guard, GuardOptions } from '../guard-types.ts';
+import type { Anchor } from '../interfaces.ts';
 import { tailMarkingSigner } from '../ledger/deferred-signer.ts';
 import { readSigner } from '../ledger/keys.ts';
 import { createRedactor } from '../redact/redact.ts';
@@ -22,14 +23,16 @@ import { openStore, type SqliteStore, type SqliteStoreOptions } from './store.ts
  * @param options.passphrase - of the ledger key, when it has one.
  * @param options.signNow - sign every commit also where the configuration says `interval`: for commands that write once and
  *   end. What others have not signed yet is told of in an entry, and signed over.
- * @param options.onError - told when signing in the background fails; default: a warning of the process.
- * @throws {CountersignError} `KEY_*`, `LEDGER_*`
+ * @param options.onError - told when signing or copying in the background fails; default: a warning of the process.
+ * @param options.witness - makes the anchor of a configured witness: `witnessAnchor` of `@countersign/connect`. Nothing here
+ *   opens a socket.
+ * @throws {CountersignError} `KEY_*`, `LEDGER_*`; `OPTIONS_INVALID` when a witness is configured and none can be made.
  */
 export function storeFromConfig(config: Config, options: ConfiguredStoreOptions = {}): SqliteStore {
   const { path, origin, mirror, writer } = config.ledger;
-  const { passphrase = passphraseFromEnvironment(), signNow = false, onError = warn, ...storeOptions } = options;
+  const { passphrase = passphraseFromEnvironment(), signNow = false, onError = warn, witness, ...storeOptions } = options;
   const signer = signerOf(config, passphrase, { signNow, onError });
-  const anchors = anchorsOf(config, onError);
+  const anchors = anchorsOf(config, { witness, onError });
   return openStore({
     ...(anchors !== undefined && { anchors }),
     ...storeOptions,
@@ -46,6 +49,7 @@ export interface ConfiguredStoreOptions extends Pick<SqliteStoreOptions, 'create
   readonly passphrase?: string;
   readonly signNow?: boolean;
   readonly onError?: (error: Error) => void;
+  readonly witness?: (configured: WitnessConfig) => Anchor;
 }
 
 type Signing = Required<Pick<ConfiguredStoreOptions, 'signNow' | 'onError'>>;
@@ -64,11 +68,11 @@ function signerOf({ ledger }: Config, passphrase: string | undefined, { signNow,
   };
 }
 
-function anchorsOf({ ledger }: Config, onError: (error: Error) => void): AnchorOptions | undefined {
+function anchorsOf({ ledger }: Config, { witness, onError }: Anchoring): AnchorOptions | undefined {
   const { anchors, anchorEveryMs, anchorRequired } = ledger;
   if (anchors.length === 0) return undefined;
   return {
-    anchors: anchors.map((anchor) => ('file' in anchor ? fileAnchor(anchor.file) : commandAnchor(anchor.command))),
+    anchors: anchors.map((anchor) => anchorOf(anchor, witness)),
     ...(anchorEveryMs !== undefined && { everyMs: anchorEveryMs }),
     ...(anchorRequired !== undefined && { required: anchorRequired }),
     onError: (error, anchor) => onError(new Error(`anchor ${anchor}: ${error.message}`, { cause: error })),
@@ -85,6 +89,21 @@ function retiredKeys({ ledger: { key } }: Config): readonly string[] {
     // A folder that cannot be listed.
     return [];
   }
+}
+
+interface Anchoring {
+  readonly witness: ConfiguredStoreOptions['witness'] | undefined;
+  readonly onError: (error: Error) => void;
+}
+
+function anchorOf(anchor: AnchorConfig, witness: ConfiguredStoreOptions['witness']): Anchor {
+  if ('file' in anchor) return fileAnchor(anchor.file);
+  if ('command' in anchor) return commandAnchor(anchor.command);
+  if (witness !== undefined) return witness(anchor.witness);
+  throw new CountersignError(
+    'OPTIONS_INVALID',
+    'ledger.anchors names a witness, and nothing here can ask one: pass `witness: witnessAnchor` of @countersign/connect where the store is opened',
+  );
 }
 
 /** An agent that writes to them could make a rollback look like none. */
@@ -132,13 +151,14 @@ export function guardFromConfig(config: Config, store: GuardOptions['store'], mo
   });
 }
 
-/** Configuration file → guard, the shortest way in. Close the guard, then its store. */
+/** Configuration file → guard, the shortest way in. Close the guard, then its store. `storeOptions`: see `storeFromConfig`. */
 export function openGuard(
   configPath: string,
   more: Partial<GuardOptions> = {},
+  storeOptions: ConfiguredStoreOptions = {},
 ): { readonly guard: Guard; readonly store: SqliteStore; readonly config: Config } {
   const config = loadConfig(configPath, { env: process.env });
-  const store = storeFromConfig(config);
+  const store = storeFromConfig(config, storeOptions);
   return { guard: guardFromConfig(config, store, more), store, config };
 }
 

@@ -54,7 +54,10 @@ describe('the example of docs/config.md', () => {
       origin: 'example.com/billing',
       sign: 'commit',
       writer: 'auto',
-      anchors: [{ file: '/etc/witness/head.note' }],
+      anchors: [
+        { file: '/etc/witness/head.note' },
+        { witness: { url: 'https://witness.example', vkey: expect.stringMatching(/^witness\.example\+/) as string } },
+      ],
       auditLog: { path: '/etc/c/.countersign/audit.jsonl', keep: 5 },
       mirror: '/etc/c/.countersign/ledger.jsonl',
     });
@@ -124,6 +127,11 @@ describe('defaults', () => {
     expect(problemsOf(`${MINIMAL}approvals: { ttl: 61m }\n`)).toContain('7:19 approvals.ttl: longer than 1h');
   });
 });
+
+const WITNESS_KEY = 'witness.example+d7809e6b+BFbNofoSZ4Oq8aTrygNTP0o4tfO0xblijDIRuYF7Cc6d';
+const LOG_KEY = 'example.com/billing+6d00182e+AYqI4910CfGV/VLbLTy6XXLKZwm/HZQSG/N0iAG0D29c';
+const witness = (key: string, more = ''): string =>
+  `${MINIMAL}ledger: { ${more}anchors: [{ witness: { url: "https://w.example", ${key} } }] }\n`;
 
 describe('problems, each with its place', () => {
   const pins: readonly (readonly [string, string, string])[] = [
@@ -223,6 +231,19 @@ describe('problems, each with its place', () => {
     ['agent with a space', MINIMAL.replace('agent: bot', 'agent: my bot'), '2:8 agent: use letters, digits'],
     ['syntax', 'version: 1\nagent: [a\n', 'flow sequence'],
     ['duplicate key', `${MINIMAL}mode: audit\nmode: enforce\n`, '8:1 map keys must be unique'],
+    [
+      'a witness with the key of a log',
+      witness(`vkey: ${LOG_KEY}`),
+      'ledger.anchors[0].witness.vkey: must be the key of a witness, of type 4',
+    ],
+    ['a witness with a key id of another key', witness(`vkey: ${WITNESS_KEY.replace('d7', 'd8')}`), 'vkey: verifier key has a key id that'],
+    ['a witness without key', witness(''), 'ledger.anchors[0]'],
+    ['a witness with more', witness(`vkey: ${WITNESS_KEY}, token: hunter2`), 'ledger.anchors[0]'],
+    [
+      'a witness for an unsigned ledger',
+      witness(`vkey: ${WITNESS_KEY}`, 'sign: none, '),
+      'ledger.anchors[0]: a witness checks signed ledgers only',
+    ],
     ['several documents', `${MINIMAL}---\n${MINIMAL}`, '7:1 source contains multiple documents'],
     ['custom tag', MINIMAL.replace('agent: bot', 'agent: !!js/function bot'), '2:8 unresolved tag'],
     ['binary tag', MINIMAL.replace('agent: bot', 'agent: !!binary aGk='), '2:17 tags are not allowed'],

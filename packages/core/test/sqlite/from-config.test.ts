@@ -1,9 +1,10 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, it, vi } from 'vitest';
-import { generateKey, parseConfig, writeKeyFile } from '../../src/index.ts';
+import { type Anchor, generateKey, parseConfig, type WitnessConfig, writeKeyFile } from '../../src/index.ts';
 import { guardFromConfig, openGuard, storeFromConfig, verifyLedger } from '../../src/sqlite/index.ts';
 import { tempDirectory } from '../fixtures/ledger.ts';
+import { testWitness } from '../fixtures/witness.ts';
 
 const POLICY = 'policy: { id: p, default: deny, rules: [{ id: read, tools: [read], effect: allow }] }\n';
 
@@ -41,6 +42,34 @@ it('the writer a configuration names is the one that is used', async () => {
   expect(() => parseConfig(`version: 1\nagent: a\n${POLICY}ledger: { sign: none, writer: thread }\n`, at)).toThrow(
     expect.objectContaining({ code: 'CONFIG_INVALID' }),
   );
+});
+
+it('a witness is asked by whoever can, or the store is not opened', async () => {
+  const folder = tempDirectory();
+  const { privatePem } = generateKey('example.com/a');
+  writeKeyFile(join(folder, 'ledger.key'), privatePem);
+  const { vkey } = testWitness('w.example');
+  const text = `version: 1\nagent: a\n${POLICY}ledger: { path: ledger.db, key: ledger.key, origin: example.com/a, anchors: [{ witness: { url: "https://w.example", vkey: ${vkey}, allow_insecure: true } }] }\n`;
+  writeFileSync(join(folder, 'c.yaml'), text);
+  const config = parseConfig(text, { path: join(folder, 'c.yaml') });
+  const refused = expect.objectContaining({
+    code: 'OPTIONS_INVALID',
+    message: expect.stringContaining('witness: witnessAnchor') as string,
+  });
+  expect(() => storeFromConfig(config)).toThrow(refused);
+  expect(() => openGuard(join(folder, 'c.yaml'))).toThrow(refused);
+  expect(existsSync(config.ledger.path)).toBe(false);
+  const asked: unknown[] = [];
+  const witness = (configured: WitnessConfig): Anchor => {
+    asked.push(configured);
+    return { name: 'w', publish: async (note) => void asked.push(note) };
+  };
+  const { guard, store } = openGuard(join(folder, 'c.yaml'), {}, { witness });
+  await guard.run({ tool: { name: 'read' }, args: {} }, () => 'ran');
+  await guard.close();
+  await store.close();
+  expect(asked[0]).toEqual({ url: 'https://w.example', vkey, allowInsecure: true });
+  expect(asked.at(-1)).toContain('example.com/a\n');
 });
 
 it('signs on an interval, and a command that ends signs at once', async () => {
