@@ -1,20 +1,24 @@
 /** A file that is there whole, or not at all. */
 import { randomBytes } from 'node:crypto';
-import { createWriteStream, existsSync, linkSync, renameSync, rmSync } from 'node:fs';
+import { closeSync, constants, createWriteStream, existsSync, linkSync, openSync, readSync, renameSync, rmSync } from 'node:fs';
 import { finished } from 'node:stream/promises';
 import { FileExistsError } from './failure.ts';
 
 /** The file may hold secrets of other people than its reader's. */
 const FILE_MODE = 0o600;
+/** How files begin that no output of ours replaces: databases, keys. */
+const PRECIOUS = ['SQLite format 3\0', '-----BEGIN '];
 
 /**
  * Writes under another name first: what stands at the path is always the whole text, durable.
  *
- * @param force - replaces a file that is there.
+ * @param force - replaces a file that is there, unless it is a database or a key: a ledger is not written anew by mistake.
  * @throws {FileExistsError}; whatever the file system says.
  */
 export async function writeWhole(path: string, texts: Iterable<string>, force: boolean): Promise<void> {
   if (!force && existsSync(path)) throw exists(path);
+  if (isPrecious(path))
+    throw new FileExistsError(path, 'it is a database or a key, which --force does not replace: choose another --output');
   const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`;
   const stream = createWriteStream(temporary, { flags: 'wx', mode: FILE_MODE, flush: true });
   const done = finished(stream);
@@ -31,6 +35,26 @@ export async function writeWhole(path: string, texts: Iterable<string>, force: b
   } finally {
     stream.destroy();
     rmSync(temporary, { force: true });
+  }
+}
+
+function isPrecious(path: string): boolean {
+  let file: number;
+  try {
+    // O_NONBLOCK: a pipe laid there must not make this hang.
+    file = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+  } catch {
+    return false;
+  }
+  try {
+    const start = Buffer.alloc(16);
+    const text = start.toString('latin1', 0, readSync(file, start, 0, start.length, 0));
+    return PRECIOUS.some((mark) => text.startsWith(mark));
+  } catch {
+    // A folder, or something that cannot be read: renaming tells.
+    return false;
+  } finally {
+    closeSync(file);
   }
 }
 

@@ -54,6 +54,18 @@ describe('anchor', () => {
     expect(json(await run(['receipt', 'check', 'r.json', ...other, '--json'], { cwd }))).toMatchObject({ view: 'unwitnessed' });
   });
 
+  it('is refused inside a guarded tree: it would sign what the agent may have added', async () => {
+    const cwd = await project('', (text) => `${text}  anchors: [{ file: head.note }]\n`);
+    await calls(cwd, [{ tool: 'read_file' }]);
+    const before = json(await run(['head', '--json'], { cwd }));
+    writeFileSync(join(cwd, 'head.note'), 'as it was');
+    const ran = await run(['anchor'], { cwd, env: { COUNTERSIGN_GUARDED: '1' } });
+    expect(ran.code).not.toBe(0);
+    expect(ran.stderr).toContain('APPROVER_REFUSED');
+    expect(readFileSync(join(cwd, 'head.note'), 'utf8')).toBe('as it was');
+    expect(json(await run(['head', '--json'], { cwd }))).toEqual(before);
+  });
+
   it('says when none is configured', async () => {
     expect((await run(['anchor'], { cwd: await project() })).code).toBe(2);
   });

@@ -131,6 +131,16 @@ describe('export', () => {
     expect(readdirSync(cwd).filter((name) => name.endsWith('.tmp'))).toEqual([]);
   });
 
+  it.each(['.countersign/ledger.db', '.countersign/ledger.key'])('never replaces %s, whatever it is told', async (file) => {
+    const cwd = await project();
+    await calls(cwd, [{ tool: 'read_file' }]);
+    const before = readFileSync(join(cwd, file));
+    const ran = await run(['export', '--output', file, '--force'], { cwd });
+    expect(ran.code).toBe(1);
+    expect(ran.stderr).toContain('a database or a key');
+    expect(readFileSync(join(cwd, file)).equals(before)).toBe(true);
+  });
+
   it('names a folder that is not there', async () => {
     const cwd = await filled();
     const ran = await run(['export', '--output', 'gone/out.json'], { cwd });
