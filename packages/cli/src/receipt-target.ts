@@ -47,8 +47,16 @@ export function entryNumber(given: string): number {
   return Number(given);
 }
 
-/** Writes a receipt to `--output`, else to standard output. */
-export async function writeReceipt(made: MadeReceipt, { io, output, flags }: Invocation): Promise<void> {
+/**
+ * Writes a receipt to `--output`, else to standard output.
+ *
+ * @param disclosed - the fields that alone are in clear in it; undefined when whole sections are.
+ */
+export async function writeReceipt(
+  made: MadeReceipt,
+  { io, output, flags }: Invocation,
+  disclosed: readonly string[] | undefined,
+): Promise<void> {
   const target = flags.text('output');
   if (target === undefined) {
     output.raw();
@@ -71,17 +79,23 @@ export async function writeReceipt(made: MadeReceipt, { io, output, flags }: Inv
     signed: isSigned,
     clear_text: hasClearText,
   });
-  for (const line of madeLines(made, file)) output.line(line);
+  for (const line of madeLines(made, file, disclosed)) output.line(line);
 }
 
-function madeLines(made: MadeReceipt, file: string): readonly string[] {
+function madeLines(made: MadeReceipt, file: string, disclosed: readonly string[] | undefined): readonly string[] {
   const what = made.effect === undefined ? made.kind : `${made.kind} (${made.effect})`;
   return [
     `receipt of entry ${made.index + 1}, ${safe(what)}, written to ${safe(file)}`,
     `  log        ${safe(made.origin)}, ${made.size} entries${made.isSigned ? '' : ', NOT SIGNED: it proves nothing about who wrote it'}`,
     ...outcomeLines(made),
-    `  clear text ${made.hasClearText ? 'in it: whoever gets the receipt can read it' : 'left out, or not there'}`,
+    `  clear text ${clearText(made, disclosed)}`,
   ];
+}
+
+function clearText({ hasClearText }: MadeReceipt, disclosed: readonly string[] | undefined): string {
+  if (!hasClearText) return 'left out, or not there';
+  if (disclosed === undefined) return 'in it: whoever gets the receipt can read it';
+  return `in it: ${disclosed.map(safe).join(', ')}; of all other fields only their number`;
 }
 
 function outcomeLines({ outcome }: MadeReceipt): readonly string[] {

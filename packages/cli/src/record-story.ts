@@ -20,8 +20,13 @@ const SECTIONS: readonly (readonly [string, string])[] = [
   ['malformed', 'what lies beside the entry is no opening'],
 ];
 
+/** One entry in a sentence and its facts, without the clear text beside it. */
+export function factLines(facts: RecordFacts, output: Output): readonly string[] {
+  return [...sentence(facts, output, widthOf(output)), ...factRows(facts, facts.tool, widthOf(output))];
+}
+
 export function storyLines(found: readonly Found[], reader: RecordReader, output: Output): readonly string[] {
-  const width = output.isTerminal ? Math.max(MIN_COLUMNS, output.columns) : Number.POSITIVE_INFINITY;
+  const width = widthOf(output);
   const [first] = found;
   const isCall = found.length > 1;
   return [
@@ -41,14 +46,16 @@ function entryLines({ record, facts }: Found, reader: RecordReader, output: Outp
   return [
     `${output.style('bold', `entry ${facts.index + 1}`)}  ${safe(facts.kind)}`,
     ...sentence(facts, output, width),
-    ...factRows(facts, reader).flatMap(([label, value]) =>
-      wrapped(`  ${label.padEnd(LABEL_CHARS)} ${value}`, width, ' '.repeat(LABEL_CHARS + 3)),
-    ),
+    ...factRows(facts, facts.tool ?? toolOfDecision(facts, reader), width),
     ...(record.unreadable === undefined ? [] : wrapped(`  unreadable: ${safe(record.unreadable)}`, width, '    ')),
     ...(facts.kind === 'unreadable' ? wrapped(`  stored    ${safe(cut(record.text))}`, width, '    ') : []),
     ...SECTIONS.flatMap(([section, title]) => sectionLines(facts, section, title, width)),
     ...missingLines(facts, width),
   ];
+}
+
+function widthOf(output: Output): number {
+  return output.isTerminal ? Math.max(MIN_COLUMNS, output.columns) : Number.POSITIVE_INFINITY;
 }
 
 function sentence(facts: RecordFacts, output: Output, width: number): readonly string[] {
@@ -95,9 +102,8 @@ function told(facts: RecordFacts): readonly [string, Parameters<Output['style']>
   }
 }
 
-function factRows(facts: RecordFacts, reader: RecordReader): readonly (readonly [string, string])[] {
+function factRows(facts: RecordFacts, tool: RecordFacts['tool'], width: number): readonly string[] {
   const { policy } = facts;
-  const tool = facts.tool ?? toolOfDecision(facts, reader);
   const rows: readonly (readonly [string, string | undefined])[] = [
     ['at', facts.time],
     ['agent', facts.agent],
@@ -113,7 +119,9 @@ function factRows(facts: RecordFacts, reader: RecordReader): readonly (readonly 
     ['decision', facts.decision === undefined ? undefined : `entry ${facts.decision + 1}`],
     ['leaf', facts.leaf],
   ];
-  return rows.flatMap(([label, value]) => (value === undefined ? [] : [[label, safe(cut(value))] as const]));
+  return rows.flatMap(([label, value]) =>
+    value === undefined ? [] : wrapped(`  ${label.padEnd(LABEL_CHARS)} ${safe(cut(value))}`, width, ' '.repeat(LABEL_CHARS + 3)),
+  );
 }
 
 /** Outcomes and answers do not repeat the tool: it stands in the entry they name. */

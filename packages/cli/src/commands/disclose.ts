@@ -22,7 +22,7 @@ export const disclose: Command = {
     const target = receiptTarget(invocation);
     const fields = invocation.flags.texts('field');
     if (fields.length === 0) throw new UsageError('disclose needs --field', 'for example: --field /args/path');
-    await writeReceipt(discloseFields(ledgerPath(invocation), target, fields), invocation);
+    await writeReceipt(discloseFields(ledgerPath(invocation), target, fields), invocation, fields);
     return EXIT.OK;
   },
 };

@@ -1,10 +1,20 @@
-import { CountersignError, checkReceipt, isSudoReceipt, MAX_RECEIPT_BYTES, type ReceiptEntry, type ReceiptReport } from '@countersign/core';
+import {
+  CountersignError,
+  canonicalize,
+  checkReceipt,
+  isSudoReceipt,
+  MAX_RECEIPT_BYTES,
+  type ReceiptEntry,
+  type ReceiptReport,
+} from '@countersign/core';
+import { factsOf } from '@countersign/core/sqlite';
 import type { Command } from '../command.ts';
 import { publicKeys } from '../configuration.ts';
 import { EXIT } from '../exit-codes.ts';
 import { UsageError } from '../failure.ts';
 import { type Output, safe, safeJsonLines } from '../output.ts';
 import { readFileBytes } from '../read-small-file.ts';
+import { factLines } from '../record-story.ts';
 import { tellSudoReceipt } from '../sudoagent-receipt.ts';
 
 const MAX_PROBLEMS_SHOWN = 20;
@@ -69,8 +79,8 @@ function reportLines(file: string, report: ReceiptReport, output: Output): reado
   return [
     `${heading(report, output)}  ${safe(file)}`,
     ...(origin === undefined ? [] : [`  log        ${safe(origin)}, ${size} entries`]),
-    ...(entry === undefined ? [] : entryLines('entry', entry)),
-    ...(outcome === undefined ? [] : entryLines('outcome', outcome)),
+    ...(entry === undefined ? [] : ['', ...entryLines(entry, output)]),
+    ...(outcome === undefined ? [] : ['', ...entryLines(outcome, output)]),
     '',
     ...proofLines(report, output),
     ...findingLines('problems', report.problems, output.style('bad', 'problem')),
@@ -89,15 +99,16 @@ function heading({ status }: ReceiptReport, output: Output): string {
   }
 }
 
-function entryLines(what: string, entry: ReceiptEntry): readonly string[] {
+function entryLines(entry: ReceiptEntry, output: Output): readonly string[] {
   const { disclosed, shown, withheld_fields: fields, withheld_sections: sections } = entry;
   const clear = { ...shown, ...Object.fromEntries(disclosed.map(({ pointer, value }) => [pointer, value])) };
+  const facts = factsOf({ index: entry.entry - 1, text: canonicalize(entry.body) }, 'sqlite');
   return [
-    `  ${what.padEnd(10)} ${entry.entry}, ${safe(entry.kind)}${entry.at === undefined ? '' : `, ${safe(entry.at)}`}`,
-    ...safeJsonLines(entry.body).map((line) => `    ${line}`),
+    `${output.style('bold', `entry ${entry.entry}`)}  ${safe(entry.kind)}`,
+    ...factLines(facts, output),
     ...(Object.keys(clear).length === 0 ? [] : ['  in clear', ...safeJsonLines(clear).map((line) => `    ${line}`)]),
-    ...(fields === 0 ? [] : [`  withheld   ${fields} more fields beside those shown`]),
-    ...(sections.length === 0 ? [] : [`  withheld   ${sections.map(safe).join(', ')}`]),
+    ...(fields === 0 ? [] : [`  withheld  ${fields} more fields beside those shown`]),
+    ...(sections.length === 0 ? [] : [`  withheld  ${sections.map(safe).join(', ')}`]),
   ];
 }
 

@@ -29,13 +29,12 @@ export const receiptMake: Command = {
       return EXIT.OK;
     }
     const target = receiptTarget(invocation);
-    const only = flags.text('only');
+    const only = flags.text('only')?.split(',');
     if (only !== undefined && flags.on('no-opening'))
       throw new UsageError('--only and --no-opening exclude each other', 'name the fields to show, or leave all of them out');
     const path = ledgerPath(invocation);
-    const made =
-      only === undefined ? makeReceipt(path, target, { openings: !flags.on('no-opening') }) : discloseFields(path, target, only.split(','));
-    await writeReceipt(made, invocation);
+    const made = only === undefined ? makeReceipt(path, target, { openings: !flags.on('no-opening') }) : discloseFields(path, target, only);
+    await writeReceipt(made, invocation, only);
     return EXIT.OK;
   },
 };
