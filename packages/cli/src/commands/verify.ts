@@ -1,5 +1,5 @@
 import { CountersignError } from '@countersign/core';
-import { exitCodeOf, type VerifyOptions, type VerifyReport, verifyLedger } from '@countersign/core/sqlite';
+import { exitCodeOf, KnownHeads, stateDirectory, type VerifyOptions, type VerifyReport, verifyLedger } from '@countersign/core/sqlite';
 import type { Command, Invocation } from '../command.ts';
 import { configOf, ledgerPath, publicKeys } from '../configuration.ts';
 import { UsageError } from '../failure.ts';
@@ -42,7 +42,7 @@ export const verify: Command = {
   async run(invocation) {
     const { output } = invocation;
     const path = ledgerPath(invocation);
-    const report = await verified(path, { ...optionsOf(invocation), onProgress: (done, total) => output.progress(done, total) });
+    const report = await verified(path, { ...optionsOf(invocation, path), onProgress: (done, total) => output.progress(done, total) });
     output.result(report);
     for (const line of reportLines(path, report, output)) output.line(line);
     return exitCodeOf(report);
@@ -59,7 +59,7 @@ async function verified(path: string, options: VerifyOptions): Promise<VerifyRep
   }
 }
 
-function optionsOf({ io, flags, positionals }: Invocation): VerifyOptions {
+function optionsOf({ io, flags, positionals }: Invocation, path: string): VerifyOptions {
   const against = flags.text('against');
   const since = flags.text('since');
   const threads = flags.text('threads');
@@ -67,7 +67,9 @@ function optionsOf({ io, flags, positionals }: Invocation): VerifyOptions {
   const head = flags.text('expect-head');
   const keys = flags.texts('public-key').flatMap((key) => publicKeys(key, io.cwd));
   // Without a configuration, signatures of approvers are left unchecked and the report says so.
-  const isConfigured = flags.on('config') || positionals.length === 0;
+  const config = flags.on('config') || positionals.length === 0 ? configOf({ io, flags }) : undefined;
+  // Of our own ledger only: what is said of somebody else's must not depend on this machine. Read before the ledger, which grows.
+  const lastSeen = config?.ledger.path === path ? new KnownHeads(path, stateDirectory(io.env)).read() : undefined;
   return {
     ...(keys.length > 0 && { publicKeys: keys }),
     ...(against !== undefined && { against: readSmallFile(against, io.cwd, '--against') }),
@@ -76,7 +78,8 @@ function optionsOf({ io, flags, positionals }: Invocation): VerifyOptions {
     ...(size !== undefined && { expectSize: wholeNumber('--expect-size', size) }),
     ...(head !== undefined && { expectHead: head }),
     ...(flags.on('strict') && { strict: true }),
-    ...(isConfigured && { approvers: configOf({ io, flags }).approvers }),
+    ...(config !== undefined && { approvers: config.approvers }),
+    ...(lastSeen !== undefined && { lastSeen }),
   };
 }
 

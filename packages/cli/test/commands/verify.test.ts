@@ -92,6 +92,20 @@ describe('verify', () => {
     expect((await run(['verify'], { cwd })).stdout).toContain(join(cwd, LEDGER));
   });
 
+  it('tells that the configured ledger is older than this machine saw it; of others it asks nobody', async () => {
+    const cwd = await filled();
+    copyFileSync(join(cwd, LEDGER), join(cwd, 'older.db'));
+    await calls(cwd, [{ tool: 'read_file' }]);
+    expect((await run(['verify'], { cwd })).stdout).not.toContain('LEDGER_ROLLED_BACK');
+    copyFileSync(join(cwd, 'older.db'), join(cwd, LEDGER));
+    const ran = await run(['verify'], { cwd });
+    expect(ran.stdout).toMatch(/warning {2}ledger: the ledger that this machine last saw .* are missing at the end \[LEDGER_ROLLED_BACK\]/);
+    expect(ran.code).toBe(0);
+    expect((await run(['verify', '--strict'], { cwd })).code).toBe(1);
+    for (const named of [LEDGER, 'older.db']) expect((await run(['verify', named], { cwd })).stdout).not.toContain('LEDGER_ROLLED_BACK');
+    expect((await run(['verify', 'older.db', '--config', 'countersign.yaml'], { cwd })).stdout).not.toContain('LEDGER_ROLLED_BACK');
+  });
+
   it('takes keys with limits, on the command line or several in a file', async () => {
     const cwd = await filled();
     const vkey = readFileSync(join(cwd, KEY), 'utf8').trim();

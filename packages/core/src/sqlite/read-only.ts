@@ -2,7 +2,7 @@
  * Opening a database that may be anybody's, to read one snapshot of it: no byte of it changes, and nothing is left beside
  * it. Whoever reads must compare the schema first: a view could run forever, an index could answer for its table.
  */
-import { constants, copyFileSync, existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { type BigIntStats, constants, copyFileSync, existsSync, mkdtempSync, realpathSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import Sqlite, { type Database } from 'better-sqlite3';
@@ -10,7 +10,12 @@ import { CountersignError } from '../errors.ts';
 import { openForReading } from './database.ts';
 
 /** Makes the reader of an open snapshot; `close` ends the snapshot and clears up. When it throws, that is done for it. */
-export type MakeReader<T> = (database: Database, close: () => void) => T;
+export type MakeReader<T> = (database: Database, close: () => void, found: Found) => T;
+
+export interface Found {
+  /** Its `-wal` was taken away: the newest entries may have gone with it. Seen only where its `-shm` was left. */
+  readonly isWalMissing: boolean;
+}
 
 /**
  * Opens the file where it lies, or a private copy where SQLite cannot (read-only media).
@@ -18,14 +23,19 @@ export type MakeReader<T> = (database: Database, close: () => void) => T;
  * @throws {CountersignError} `LEDGER_NOT_FOUND`, `LEDGER_UNREADABLE`, and what `make` throws.
  */
 export function openReadOnly<T>(path: string, make: MakeReader<T>): T {
-  const file = resolve(path);
+  let file = resolve(path);
   try {
     const stat = statSync(file, { throwIfNoEntry: false });
     if (stat === undefined) throw new CountersignError('LEDGER_NOT_FOUND', `there is no ledger at ${file}`);
     // Opening a pipe would wait for whoever laid it there.
     if (!stat.isFile()) throw unreadable(file, 'it is not a regular file');
     if (stat.size === 0) throw unreadable(file, 'the file is empty');
-    return openInPlace(file, make) ?? openCopy(file, make);
+    // Its -wal lies beside the file itself, not beside a link to it.
+    file = realpathSync(file);
+    const found = { isWalMissing: lacksWal(file) };
+    // Where it lies SQLite would make an empty -wal, and nobody after us could see that one is missing.
+    const opened = found.isWalMissing ? undefined : openInPlace(file, make, found);
+    return opened ?? openCopy(file, make, found);
   } catch (cause) {
     if (CountersignError.is(cause)) throw cause;
     throw unreadable(file, cause instanceof Error ? cause.message : String(cause), cause);
@@ -33,7 +43,7 @@ export function openReadOnly<T>(path: string, make: MakeReader<T>): T {
 }
 
 /** Undefined when SQLite cannot read the file where it lies: a WAL database needs a writable folder or its -shm file. */
-function openInPlace<T>(file: string, make: MakeReader<T>): T | undefined {
+function openInPlace<T>(file: string, make: MakeReader<T>, found: Found): T | undefined {
   const wasClosed = !existsSync(`${file}-wal`) && !existsSync(`${file}-shm`);
   let database: Database;
   try {
@@ -44,10 +54,11 @@ function openInPlace<T>(file: string, make: MakeReader<T>): T | undefined {
   }
   try {
     beginSnapshot(database);
-    return make(database, () => {
+    const close = (): void => {
       database.close();
       if (wasClosed) removeReaderFiles(file);
-    });
+    };
+    return make(database, close, found);
   } catch (error) {
     database.close();
     if (wasClosed) removeReaderFiles(file);
@@ -57,7 +68,7 @@ function openInPlace<T>(file: string, make: MakeReader<T>): T | undefined {
 }
 
 /** For read-only media: the same bytes in a private folder, removed afterwards. */
-function openCopy<T>(file: string, make: MakeReader<T>): T {
+function openCopy<T>(file: string, make: MakeReader<T>, found: Found): T {
   const folder = mkdtempSync(join(tmpdir(), 'countersign-verify-'));
   const remove = (): void => rmSync(folder, { recursive: true, force: true });
   try {
@@ -71,7 +82,7 @@ function openCopy<T>(file: string, make: MakeReader<T>): T {
     };
     try {
       beginSnapshot(database);
-      return make(database, close);
+      return make(database, close, found);
     } catch (error) {
       close();
       throw error;
@@ -106,6 +117,18 @@ export function removeReaderFiles(file: string): void {
   } catch {
     // Not ours to write: what is left behind is empty.
   }
+}
+
+/**
+ * SQLite makes the -wal before the -shm, and removes the -shm before the -wal: a -shm alone means that somebody removed the
+ * other. Both may come and go while we look, so it must be the same -shm before and after.
+ */
+function lacksWal(file: string): boolean {
+  const shm = (): BigIntStats | undefined => statSync(`${file}-shm`, { bigint: true, throwIfNoEntry: false });
+  const before = shm();
+  if (before?.isFile() !== true || existsSync(`${file}-wal`)) return false;
+  const after = shm();
+  return after !== undefined && before.ino === after.ino && before.birthtimeNs === after.birthtimeNs;
 }
 
 function isCannotOpen(error: unknown): boolean {

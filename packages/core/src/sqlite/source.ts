@@ -29,7 +29,7 @@ const EVIDENCE = new Set(['meta', 'entries', 'openings', 'tiles', 'checkpoints']
  * @throws {CountersignError} `LEDGER_NOT_FOUND`, `LEDGER_UNREADABLE`, `LEDGER_VERSION`
  */
 export function openSource(path: string): LedgerSource {
-  return openReadOnly(path, (database, close) => new SqliteSource(database, close));
+  return openReadOnly(path, (database, close, { isWalMissing }) => new SqliteSource(database, close, isWalMissing));
 }
 
 class SqliteSource implements LedgerSource {
@@ -47,9 +47,11 @@ class SqliteSource implements LedgerSource {
   private readonly readTile: Statement<[number, number], readonly [unknown, unknown]>;
   private readonly hasHints: boolean;
 
-  constructor(database: Database, closeAll: () => void) {
+  constructor(database: Database, closeAll: () => void, isWalMissing: boolean) {
     this.database = database;
     this.closeAll = closeAll;
+    if (Number(database.prepare('SELECT count(*) FROM sqlite_schema').pluck().get()) === 0)
+      throw new CountersignError('LEDGER_UNREADABLE', 'the database holds nothing: was it copied without the -wal beside it?');
     checkSchema(database);
     const differences = schemaDifferences(database);
     const unsafe = differences.find((difference) => difference.unsafe);
@@ -61,6 +63,7 @@ class SqliteSource implements LedgerSource {
     }
     this.hasHints = differences.every((difference) => !difference.hints);
     this.faults = [
+      ...(isWalMissing ? [WAL_MISSING] : []),
       ...differences.slice(0, MAX_SCHEMA_FAULTS).map(({ message }) => ({ code: 'SCHEMA_DIFFERS' as const, message })),
       ...this.contentFaults(),
     ];
@@ -156,6 +159,12 @@ class SqliteSource implements LedgerSource {
     return typeof value === 'string' ? value : undefined;
   }
 }
+
+const WAL_MISSING: SourceFault = {
+  code: 'WAL_MISSING',
+  weight: 'unproven',
+  message: 'a -shm file lies beside it and the -wal does not: somebody removed it, and the newest entries may have gone with it',
+};
 
 const TILE = 'SELECT substr(hashes, 1, 8193), substr(root, 1, 65) FROM tiles WHERE level = ? AND idx = ?';
 const CHECKPOINT = `SELECT size, CASE WHEN octet_length(note) <= ${MAX_NOTE_BYTES} THEN note END AS note FROM checkpoints`;

@@ -4,6 +4,8 @@ export const VERIFY_CODES = {
   LEDGER_NOT_FOUND: 'There is no ledger at that path.',
   LEDGER_UNREADABLE: 'The file cannot be opened, is damaged, or its evidence tables are not a ledger’s.',
   LEDGER_VERSION: 'The ledger was written by another format version.',
+  WAL_MISSING: 'The write-ahead log beside the database was removed, and the newest entries may have gone with it.',
+  LEDGER_ROLLED_BACK: 'The ledger is older than the one this machine last saw at that path, or another.',
   FORMAT_UNKNOWN: 'The ledger does not name the format this verifier knows.',
   SCHEMA_DIFFERS: 'The database holds something that Countersign does not put there, or lacks something it does.',
   DATABASE_DAMAGED: 'The database could not be read to its end.',

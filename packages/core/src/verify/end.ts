@@ -2,6 +2,7 @@
 import { badSignature, type ExpectedHead, type ReadCheckpoint } from './heads.ts';
 import type { Integrity } from './integrity.ts';
 import type { Findings, VerifyReport } from './report.ts';
+import type { LedgerSource } from './source.ts';
 
 type End = VerifyReport['end'];
 
@@ -55,6 +56,27 @@ export function checkSince(
   if (missing > 0) findings.problem(0, 'SINCE_TRUNCATED', `${what} has ${since.size} entries: ${missing} are missing at the end`);
   else if (integrity.compare(since) === 'other')
     findings.problem(0, 'SINCE_FORKED', `the first ${since.size} entries are not those of ${what}`);
+}
+
+/** What this machine remembers of the ledger. No evidence, whoever can edit the ledger may edit that too: a reason to look. */
+export interface LastSeen {
+  /** What the container called the ledger. */
+  readonly ledger: string;
+  readonly size: number;
+  /** 64 hex digits. */
+  readonly root: string;
+}
+
+export function checkLastSeen(
+  { ledger, size, root }: LastSeen,
+  source: Pick<LedgerSource, 'ledgerId'>,
+  integrity: Integrity,
+  tell: (message: string) => void,
+): void {
+  const seen = 'this machine last saw at this path';
+  if (ledger !== source.ledgerId) tell(`it is another ledger than the one ${seen}`);
+  else if (size > integrity.size) tell(`the ledger that ${seen} had ${size} entries: ${size - integrity.size} are missing at the end`);
+  else if (integrity.compare({ size, root }) === 'other') tell(`its first ${size} entries are not those that ${seen}`);
 }
 
 function isUsable(against: ReadCheckpoint, question: EndQuestion, findings: Findings): boolean {

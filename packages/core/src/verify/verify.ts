@@ -22,7 +22,7 @@ import { parseVerifierKey, TYPE_COSIGNATURE } from '../ledger/verifier-key.ts';
 import { isPublicKeyPem } from '../sudoagent/keys.ts';
 import { verifySudoLedger } from '../sudoagent/verify.ts';
 import { Checkpoints } from './checkpoints.ts';
-import { checkEnd, checkSince } from './end.ts';
+import { checkEnd, checkLastSeen, checkSince, type LastSeen } from './end.ts';
 import { type ExpectedHead, expectedHead, type ReadCheckpoint, readCheckpoint } from './heads.ts';
 import { History, noCounts } from './history.ts';
 import { Integrity } from './integrity.ts';
@@ -52,6 +52,11 @@ export interface VerifyOptions {
   readonly expectSize?: number;
   /** The root there was, of `expectSize` entries or of all: 64 hex digits or base64. Of SudoAgent: the last `entry_hash`. */
   readonly expectHead?: string;
+  /**
+   * The head that was last seen of this ledger on this machine, read before the ledger is (see `KnownHeads`). That it is older
+   * or another now is a warning, under `strict` a problem.
+   */
+  readonly lastSeen?: LastSeen;
   /** What is not shown is not proven, and what this version does not know is a problem. */
   readonly strict?: boolean;
   /** Approver names to verifier lines, for answers given by key. */
@@ -151,7 +156,7 @@ async function verifySource(source: LedgerSource, options: VerifyOptions, asked:
   const checkpoints = new Checkpoints(source, integrity, keys, findings, start);
   const history = new History(findings, integrity.suspect, options.approvers, start && new Recall(start, findings));
   const openings = new Openings(findings);
-  const sizes = new Set([checkpoints.newest?.size, against?.size, since?.size, expected?.size]);
+  const sizes = new Set([checkpoints.newest?.size, against?.size, since?.size, expected?.size, options.lastSeen?.size]);
   const onSize = (size: number): void => {
     if (sizes.has(size)) integrity.keepRoot();
     checkpoints.reach(size);
@@ -172,10 +177,14 @@ async function verifySource(source: LedgerSource, options: VerifyOptions, asked:
 
   const origin = checkpoints.newest?.origin ?? source.origin;
   const authorship = checkpoints.authorship(isIntact, history.rotations);
-  for (const claim of [against, expected]) if (start !== undefined) proveOlder(claim, start, integrity);
+  for (const claim of [against, expected, options.lastSeen]) if (start !== undefined) proveOlder(claim, start, integrity);
   if (since !== undefined) checkSince({ since, origin, mustBeSigned }, integrity, findings);
   if (since !== undefined && since.size > 0 && start === undefined)
     findings.warn(0, 'SINCE_READ_ALL', 'nothing stored here shows the start that was given: everything was read');
+  if (options.lastSeen !== undefined)
+    checkLastSeen(options.lastSeen, source, integrity, (message) =>
+      strict ? findings.problem(0, 'LEDGER_ROLLED_BACK', message) : findings.warn(0, 'LEDGER_ROLLED_BACK', message),
+    );
   const end = checkEnd({ against, expected, origin, mustBeSigned }, integrity, findings);
   if (end === 'proven' && against !== undefined) checkpoints.cosigned.add(against.cosignatures);
   const cosigned = checkpoints.cosigned.list();

@@ -1,13 +1,15 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, copyFileSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import Sqlite from 'better-sqlite3';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { canonicalize } from '../../src/index.ts';
+import { CompactRange, leafHash } from '../../src/ledger/merkle.ts';
 import { exitCodeOf } from '../../src/sqlite/index.ts';
 import { LEDGER_VKEY, openLedger, tempDirectory } from '../fixtures/ledger.ts';
 import { verifyLedger } from './both.ts';
-import { edited, tampered } from './forge.ts';
+import { edited, entriesOf, forged, noteOf, tampered } from './forge.ts';
 import { APPROVERS, call, guardOn, writeScenario } from './scenario.ts';
 
 const OPTIONS = { publicKeys: [LEDGER_VKEY], approvers: APPROVERS };
@@ -191,4 +193,100 @@ it('a write-ahead log that was left behind is read, and stays as it is', async (
   expect(await verifyLedger(crashed, OPTIONS)).toMatchObject({ status: 'valid', integrity: 'intact', open_decisions: 1 });
   expect(readFileSync(`${crashed}-wal`).equals(before)).toBe(true);
   expect(readdirSync(dirname(crashed))).toContain('crashed.db-wal');
+});
+
+describe('a write-ahead log that was taken away', () => {
+  /** The files as a crash leaves them: entries in the file and more of them in the -wal. */
+  async function crashed(): Promise<string> {
+    const folder = tempDirectory();
+    const live = join(tempDirectory(), 'live.db');
+    copyFileSync(path, live);
+    const store = openLedger(live);
+    const guard = guardOn(store, { session: 'more' });
+    await guard.run(call('read'), () => 'ok');
+    for (const end of ['', '-wal', '-shm']) copyFileSync(`${live}${end}`, join(folder, `ledger.db${end}`));
+    await guard.close();
+    await store.close();
+    return join(folder, 'ledger.db');
+  }
+
+  it('is told where the -shm was left, and the ledger is not called valid', async () => {
+    const file = await crashed();
+    const { entries } = await verifyLedger(file, OPTIONS);
+    rmSync(`${file}-wal`);
+    for (const strict of [false, true]) {
+      for (let i = 0; i < 2; i++) {
+        const report = await verifyLedger(file, { ...OPTIONS, strict });
+        expect(report).toMatchObject({ status: 'unproven', integrity: 'intact', warnings: [{ entry: 0, code: 'WAL_MISSING' }] });
+        expect(report.entries).toBeLessThan(entries);
+        // Had it been opened where it lies, an empty -wal would hide that one was there.
+        expect(readdirSync(dirname(file)).toSorted()).toEqual(['ledger.db', 'ledger.db-shm']);
+      }
+    }
+  });
+
+  it('is looked for beside the file itself when a link leads to it', async () => {
+    const file = await crashed();
+    const link = join(tempDirectory(), 'link.db');
+    symlinkSync(file, link);
+    expect((await verifyLedger(link, OPTIONS)).entries).toBe((await verifyLedger(file, OPTIONS)).entries);
+    rmSync(`${file}-wal`);
+    expect(await verifyLedger(link, OPTIONS)).toMatchObject({ status: 'unproven', warnings: [{ code: 'WAL_MISSING' }] });
+  });
+
+  it('together with its -shm cannot be told from a ledger that was closed, but by who saw it before', async () => {
+    const file = await crashed();
+    const { entries, root = '' } = await verifyLedger(file, OPTIONS);
+    for (const end of ['-wal', '-shm']) rmSync(`${file}${end}`);
+    expect(await verifyLedger(file, OPTIONS)).toMatchObject({ status: 'valid', warnings: [] });
+    const against = noteOf({ size: entries, root });
+    expect(await verifyLedger(file, { ...OPTIONS, against })).toMatchObject({ status: 'invalid', end: 'contradicted' });
+  });
+
+  it('of a ledger that was never copied into its file leaves nothing, and the message says where to look', async () => {
+    const live = join(tempDirectory(), 'live.db');
+    const store = openLedger(live);
+    await guardOn(store).run(call('read'), () => 'ok');
+    const file = join(tempDirectory(), 'ledger.db');
+    copyFileSync(live, file);
+    await store.close();
+    const report = await verifyLedger(file, OPTIONS);
+    expect(report).toMatchObject({ status: 'unreadable', problems: [{ code: 'LEDGER_UNREADABLE' }] });
+    expect(report.problems[0]?.message).toContain('-wal');
+  });
+});
+
+describe('the head this machine last saw', () => {
+  const seen = (file: string): { ledger: string; size: number; root: string } => {
+    const database = new Sqlite(file, { readonly: true });
+    const ledger = database.prepare<[], string>("SELECT value FROM meta WHERE key = 'ledger'").pluck().get() ?? '';
+    database.close();
+    const tree = new CompactRange();
+    for (const entry of entriesOf(file)) tree.push(leafHash(canonicalize(entry)));
+    return { ledger, size: tree.size, root: tree.root() };
+  };
+
+  it('of this ledger, or of its start, says nothing', async () => {
+    const known = seen(path);
+    const start = seen(forged(path, (entries) => entries.slice(0, 20)));
+    for (const lastSeen of [known, start]) {
+      expect(await verifyLedger(path, { ...OPTIONS, lastSeen, strict: true })).toMatchObject({ status: 'unproven', problems: [] });
+      expect(await verifyLedger(path, { ...OPTIONS, lastSeen })).toMatchObject({ status: 'valid', warnings: [] });
+    }
+    const since = noteOf(known);
+    expect(await verifyLedger(path, { ...OPTIONS, since, lastSeen: start })).toMatchObject({ status: 'valid', warnings: [], since: {} });
+  });
+
+  it.each([
+    ['of more entries', { size: 1000 }, 'are missing at the end'],
+    ['of other entries', { root: '1'.repeat(64) }, 'are not those'],
+    ['of another ledger', { ledger: '0'.repeat(32) }, 'another ledger'],
+  ])('%s is a warning, under --strict a problem', async (_name, other, words) => {
+    const lastSeen = { ...seen(path), ...other };
+    const report = await verifyLedger(path, { ...OPTIONS, lastSeen });
+    expect(report).toMatchObject({ status: 'valid', warnings: [{ entry: 0, code: 'LEDGER_ROLLED_BACK' }] });
+    expect(report.warnings[0]?.message).toContain(words);
+    const strict = await verifyLedger(path, { ...OPTIONS, lastSeen, strict: true });
+    expect(strict).toMatchObject({ status: 'invalid', problems: [{ entry: 0, code: 'LEDGER_ROLLED_BACK' }] });
+  });
 });
