@@ -8,6 +8,7 @@ import { hostMonitor } from '@countersign/monitor';
 import type { Invocation } from '../command.ts';
 import { configOf } from '../configuration.ts';
 import { failureOf } from '../failure.ts';
+import { anchors } from './anchors.ts';
 import { fileSystem } from './file-system.ts';
 
 export interface Finding {
@@ -47,7 +48,7 @@ export async function runChecks(asked: Asked): Promise<readonly Finding[]> {
       await check('ledger', () => ledgerFile(ledger)),
       await check('filesystem', () => ledgerFileSystem(ledger)),
       ...(ledger.mirror === undefined ? [] : [await check('mirror', () => mirrorFile(ledger.path, ledger.mirror as string))]),
-      ...(ledger.anchors.length > 0 ? [anchors()] : []),
+      ...(ledger.anchors.length > 0 ? [await check('anchors', () => anchors(ledger))] : []),
     );
   }
   findings.push(
@@ -58,7 +59,7 @@ export async function runChecks(asked: Asked): Promise<readonly Finding[]> {
   return findings;
 }
 
-type Verdict = Omit<Finding, 'name'>;
+export type Verdict = Omit<Finding, 'name'>;
 
 async function check(name: string, look: () => Verdict | Promise<Verdict>): Promise<Finding> {
   try {
@@ -170,15 +171,6 @@ function ledgerFileSystem({ path }: Config['ledger']): Verdict {
   const { name, problem } = fileSystem(folder);
   if (problem === undefined) return { status: 'ok', message: `${folder} is writable${name === undefined ? '' : ` (${name})`}` };
   return { status: 'warn', message: `${folder} is on ${name}: ${problem}`, next: 'put ledger.path on a local disk' };
-}
-
-/** What the configuration promises and nothing does yet must not look as if it worked. */
-function anchors(): Finding {
-  return {
-    name: 'anchors',
-    status: 'ok',
-    message: 'checkpoints are copied to the anchors after commits; whether the last copies arrived is not looked at here',
-  };
 }
 
 function stateFolder(env: NodeJS.ProcessEnv): Verdict {

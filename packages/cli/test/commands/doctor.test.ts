@@ -1,7 +1,9 @@
 import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { witnessAnchor } from '@countersign/connect';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
+import { knows, testWitness, witnessKey } from '../../../connect/test/anchors/witness-server.ts';
 import { calls, folder, json, project, type Ran, run } from '../harness.ts';
 
 const KEY = '.countersign/ledger.key';
@@ -158,8 +160,33 @@ describe('doctor', () => {
     expect(checks(ran).get('state')?.status).toBe('fail');
   });
 
-  it('says that anchors are configured, and not more', async () => {
-    const cwd = await project('', (text) => `${text}  anchors: [{ file: ../head.note }]\n`);
-    expect(checks(await run(['doctor', '--json'], { cwd })).get('anchors')?.status).toBe('ok');
+  it('tells how far the newest copy at an anchor reaches', async () => {
+    const cwd = await project('', (text) => `${text}  anchors: [{ file: head.note }]\n`);
+    const finding = async () => checks(await run(['doctor', '--json'], { cwd })).get('anchors');
+    expect(await finding()).toMatchObject({ status: 'ok', message: '1 anchor will get copies once there is a ledger' });
+    await calls(cwd, [{ tool: 'read_file' }]);
+    expect(await finding()).toMatchObject({
+      status: 'ok',
+      message: expect.stringMatching(/^the newest copy covers (\d+) of \1 entries; /) as string,
+    });
+    // What was written without the anchor being reached.
+    writeFileSync(join(cwd, 'head.note'), 'something else');
+    await calls(cwd, [{ tool: 'read_file' }]);
+    expect(await finding()).toMatchObject({ status: 'warn', next: expect.stringContaining('countersign anchor') as string });
+  });
+
+  it('tells which witness did not cosign, and one that could not be asked', async () => {
+    const witness = await testWitness('w.example');
+    const other = witnessKey('other.example');
+    const configured = (url: string) => (text: string) =>
+      `${text}  anchors: [{ witness: { url: ${witness.url}, vkey: ${witness.vkey} } }, { witness: { url: ${url}, vkey: ${other.vkey} } }]\n`;
+    const cwd = await project('', configured('http://127.0.0.1:1'));
+    knows(witness, readFileSync(join(cwd, '.countersign/ledger.key.pub'), 'utf8').trim());
+    await calls(cwd, [{ tool: 'read_file' }], { witness: witnessAnchor });
+    const ran = checks(await run(['doctor', '--json'], { cwd })).get('anchors');
+    expect(ran).toMatchObject({ status: 'warn', message: expect.stringMatching(/; not cosigned by other\.example$/) as string });
+    const insecure = await project('', configured('http://other.example'));
+    const failed = checks(await run(['doctor', '--json'], { cwd: insecure })).get('anchors');
+    expect(failed).toMatchObject({ status: 'fail', message: expect.stringContaining('must be https') as string });
   });
 });

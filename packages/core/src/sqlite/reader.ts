@@ -38,6 +38,8 @@ export interface LedgerReader {
    * @throws {CountersignError} `LEDGER_CORRUPT`
    */
   head(): Checkpoint | undefined;
+  /** The newest checkpoint that was copied to an anchor, as stored: its signatures are not checked. */
+  copied(): { readonly size: number; readonly note: string } | undefined;
   /** Entries in order, from a leaf index on. Use one iteration at a time. */
   entries(from?: number): Iterable<LedgerLine>;
   /** Pending ones oldest first, all of them newest first. */
@@ -122,6 +124,10 @@ class Reader implements LedgerReader {
     return { origin, size, root, note };
   }
 
+  copied(): { readonly size: number; readonly note: string } | undefined {
+    return this.#readable(() => this.#statements.copied.get());
+  }
+
   *entries(from = 0): Generator<LedgerLine> {
     const rows = this.#readable(() => this.#statements.entries.iterate(from));
     try {
@@ -188,6 +194,9 @@ function prepare(database: Database) {
   return {
     origin: database.prepare<[], string>(`SELECT value FROM meta WHERE key = 'origin'`).pluck(),
     newest: database.prepare<[], string>('SELECT note FROM checkpoints ORDER BY size DESC LIMIT 1').pluck(),
+    copied: database.prepare<[], { readonly size: number; readonly note: string }>(
+      "SELECT size, note FROM checkpoints WHERE keep = 'anchor' ORDER BY size DESC LIMIT 1",
+    ),
     body: database.prepare<[number], string>('SELECT body FROM entries WHERE seq = ?').pluck(),
     entries: database.prepare<[number], EntrySql>(
       'SELECT entries.seq, body, openings.key, sections FROM entries LEFT JOIN openings ON openings.seq = entries.seq WHERE entries.seq >= ? ORDER BY entries.seq',
