@@ -76,12 +76,18 @@ export class AuditTrail {
 
   /** A sink that writes at once is done when this returns: its lines keep the order of the commits. */
   private async handOver(state: SinkState, records: readonly AuditRecord[]): Promise<void> {
-    const { dropped } = state;
-    const told = dropped === 0 ? [] : [droppedRecord(dropped, this.deps.nowMs())];
-    for (const record of [...told, ...records]) {
-      const written = outsideCalls(() => state.sink.write(record));
-      if (written !== undefined) await this.inTime(state, written);
-      if (record.event === 'dropped') state.dropped -= record.count;
+    const told = state.dropped === 0 ? [] : [droppedRecord(state.dropped, this.deps.nowMs())];
+    // Taken away now: a record that comes while a slow sink is told must not tell it again.
+    let untold = state.dropped;
+    state.dropped = 0;
+    try {
+      for (const record of [...told, ...records]) {
+        const written = outsideCalls(() => state.sink.write(record));
+        if (written !== undefined) await this.inTime(state, written);
+        if (record.event === 'dropped') untold = 0;
+      }
+    } finally {
+      state.dropped += untold;
     }
   }
 
