@@ -17,6 +17,9 @@ const WHOLE: ReadonlySet<ExportFormat> = new Set<ExportFormat>(['ndjson', 'json'
 /** Where a ledger has no name that a key could carry. */
 const SIGNER_NAME = 'countersign-export';
 
+const UNSIGNED_NOTE =
+  'countersign: the newest checkpoint is not signed, so this export shows nobody who wrote it; with `sign: interval` export again once it is';
+
 export const exportLedger: Command = {
   name: 'export',
   summary: 'write a ledger in a format that other tools read',
@@ -60,6 +63,7 @@ export const exportLedger: Command = {
         }
       }
       if (text.wasCut) output.note(`countersign: stopped after ${text.entries} entries (--limit); there are more`);
+      if (isUnsignedWhole(reader, format, selection)) output.note(UNSIGNED_NOTE);
       if (format === 'acta' && signer === undefined) output.note('countersign: not signed, so no receipts yet: pass --sign-key');
       return EXIT.OK;
     } finally {
@@ -67,6 +71,12 @@ export const exportLedger: Command = {
     }
   },
 };
+
+/** An export carries the newest checkpoint alone; where signing lags behind, that one may be without a signature. */
+function isUnsignedWhole({ checkpoint, container }: RecordReader, format: ExportFormat, selection: object): boolean {
+  const isWhole = format === 'ndjson' && Object.keys(selection).length === 0 && !container.startsWith('sudoagent');
+  return isWhole && checkpoint?.includes('\n\n') === false;
+}
 
 function formatOf({ flags, output }: Invocation): ExportFormat {
   const given = flags.text('format') ?? (output.json && !flags.on('output') ? 'json' : 'ndjson');

@@ -131,6 +131,17 @@ describe('export', () => {
     expect(readdirSync(cwd).filter((name) => name.endsWith('.tmp'))).toEqual([]);
   });
 
+  it('says when nothing in it is signed', async () => {
+    const cwd = await filled();
+    expect((await run(['export'], { cwd })).stderr).toBe('');
+    const database = new Database(join(cwd, LEDGER));
+    // As a ledger stands whose signer has not answered yet.
+    database.exec('UPDATE checkpoints SET note = substr(note, 1, instr(note, char(10) || char(10)))');
+    database.close();
+    expect((await run(['export'], { cwd })).stderr).toContain('the newest checkpoint is not signed');
+    expect((await run(['export', '--limit', '1'], { cwd })).stderr).not.toContain('not signed');
+  });
+
   it.each(['.countersign/ledger.db', '.countersign/ledger.key'])('never replaces %s, whatever it is told', async (file) => {
     const cwd = await project();
     await calls(cwd, [{ tool: 'read_file' }]);
