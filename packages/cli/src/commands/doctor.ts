@@ -1,6 +1,7 @@
 import type { Command } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
-import { type Finding, runChecks } from '../health/checks.ts';
+import { runChecks } from '../health/checks.ts';
+import type { Finding } from '../health/finding.ts';
 import { type Output, safe } from '../output.ts';
 
 const STATUS_STYLES = { ok: 'good', warn: 'warn', fail: 'bad' } as const;

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { witnessAnchor } from '@countersign/connect';
 import { addCosignature, CountersignError, type LedgerConfig, parseNote, parseVerifierKey } from '@countersign/core';
 import { readLedger } from '@countersign/core/sqlite';
-import type { Verdict } from './checks.ts';
+import type { Verdict } from './finding.ts';
 
 const NEXT = 'run `countersign anchor`, which says what keeps a copy from arriving';
 

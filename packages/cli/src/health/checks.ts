@@ -10,14 +10,7 @@ import { configOf } from '../configuration.ts';
 import { failureOf } from '../failure.ts';
 import { anchors } from './anchors.ts';
 import { fileSystem } from './file-system.ts';
-
-export interface Finding {
-  readonly name: string;
-  readonly status: 'ok' | 'warn' | 'fail';
-  /** May hold paths and text from files. */
-  readonly message: string;
-  readonly next?: string;
-}
+import type { Finding, Verdict } from './finding.ts';
 
 type Asked = Pick<Invocation, 'io' | 'flags'>;
 
@@ -58,8 +51,6 @@ export async function runChecks(asked: Asked): Promise<readonly Finding[]> {
   );
   return findings;
 }
-
-export type Verdict = Omit<Finding, 'name'>;
 
 async function check(name: string, look: () => Verdict | Promise<Verdict>): Promise<Finding> {
   try {

@@ -18,13 +18,14 @@ export { type MadeReceipt, type MakeReceiptOptions, makeReceipt } from '../recei
 export type { WriterChoice } from '../store.ts';
 export { type MadeSudoReceipt, makeSudoReceipt, type SudoReceiptTarget } from '../sudoagent/receipt.ts';
 export { VERIFY_CODES, type VerifyCode } from '../verify/codes.ts';
+export type { VerifyOptions } from '../verify/options.ts';
 export {
   exitCodeOf,
   type VerifyCounts,
   type VerifyProblem,
   type VerifyReport,
 } from '../verify/report.ts';
-export { type VerifyOptions, verifyLedger } from '../verify/verify.ts';
+export { verifyLedger } from '../verify/verify.ts';
 export type { ApprovalView } from './approval-view.ts';
 export { checkDurability, type DurabilityFacts } from './durability.ts';
 export { type ForgetRequest, type Forgotten, forgetClearText } from './forget.ts';

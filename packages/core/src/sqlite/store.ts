@@ -26,6 +26,7 @@ import {
   type WriterChoice,
 } from '../store.ts';
 import type { ApprovalRecord } from '../transaction/tx.ts';
+import { ApprovalWaiters } from './approval-waiters.ts';
 import { ChosenWriter } from './chosen-writer.ts';
 import { type IntervalSigner, IntervalSigning } from './interval-signing.ts';
 import { KnownHeads } from './known-heads.ts';
@@ -63,7 +64,6 @@ export interface SqliteStoreOptions {
 }
 
 const MAX_APPROVALS_LISTED = 10_000;
-const POLL_MS = 100;
 
 /**
  * Opens or creates a ledger and checks that it is durable, unbroken, signed by our key and not older than last seen.
@@ -99,11 +99,12 @@ export class SqliteStore implements Store, BatchWriter {
   private readonly ledger: ChosenWriter;
   private readonly queue: GroupCommit;
   private readonly mirror: Mirror | undefined;
-  private readonly waiters = new Map<string, Set<() => void>>();
-  private poll: NodeJS.Timeout | undefined;
+  private readonly waiters: ApprovalWaiters = new ApprovalWaiters({
+    isPending: (id) => this.open.rows.approval(id)?.state === 'pending',
+    dataVersion: () => Number(this.open.database.pragma('data_version', { simple: true })),
+  });
   private heartbeat: NodeJS.Timeout | undefined;
   private closed = false;
-  private dataVersion = 0;
   private readonly background: readonly Background[];
   private anchors: AnchorPublisher | undefined;
   private isClosing = false;
@@ -201,31 +202,7 @@ export class SqliteStore implements Store, BatchWriter {
   }
 
   approvalSettled(id: string, signal: AbortSignal): Promise<void> {
-    return new Promise((done) => {
-      const finish = (): void => {
-        signal.removeEventListener('abort', finish);
-        const set = this.waiters.get(id);
-        set?.delete(check);
-        if (set?.size === 0) this.waiters.delete(id);
-        if (this.waiters.size === 0) this.stopPolling();
-        done();
-      };
-      const check = (): void => {
-        try {
-          if (this.closed || this.open.rows.approval(id)?.state !== 'pending') finish();
-        } catch {
-          // Broken: whoever waits finds out when it reads the approval.
-          finish();
-        }
-      };
-      signal.addEventListener('abort', finish);
-      const set = this.waiters.get(id) ?? new Set();
-      this.waiters.set(id, set.add(check));
-      // Answers given by other processes show as a change of the file's data version: one read for all waiters.
-      this.poll ??= setInterval(() => this.pollOthers(), POLL_MS);
-      if (signal.aborted) finish();
-      else check();
-    });
+    return this.waiters.settled(id, signal);
   }
 
   mac(text: string): string {
@@ -247,9 +224,7 @@ export class SqliteStore implements Store, BatchWriter {
     // Before the connection that writes: the last one to be closed must be able to tidy up.
     await this.mirror?.close();
     this.closed = true;
-    // Who still waits for an answer finds the store closed, and is refused.
-    for (const id of [...this.waiters.keys()]) this.wake(id);
-    this.stopPolling();
+    this.waiters.close();
     clearInterval(this.heartbeat);
     this.heartbeat = undefined;
     await this.ledger.close();
@@ -287,8 +262,8 @@ export class SqliteStore implements Store, BatchWriter {
 
   private wakeAfter(units: readonly Unit[], outcome: BatchOutcome): BatchOutcome {
     if (outcome === 'busy') return outcome;
-    for (const result of outcome) if (result.kind === 'answered') this.wake(result.approval.id);
-    for (const unit of units) if (unit.kind === 'lapse') this.wake(unit.approval);
+    for (const result of outcome) if (result.kind === 'answered') this.waiters.wake(result.approval.id);
+    for (const unit of units) if (unit.kind === 'lapse') this.waiters.wake(unit.approval);
     this.mirror?.follow();
     try {
       for (const each of this.background) each.committed();
@@ -352,26 +327,6 @@ export class SqliteStore implements Store, BatchWriter {
     this.isClosing = true;
     await this.keep('', 'signed').catch(() => undefined);
     for (const each of this.background) await each.close();
-  }
-
-  private wake(id: string): void {
-    for (const check of this.waiters.get(id) ?? []) check();
-  }
-
-  private pollOthers(): void {
-    try {
-      const version = Number(this.open.database.pragma('data_version', { simple: true }));
-      if (version === this.dataVersion) return;
-      this.dataVersion = version;
-    } catch {
-      // A broken connection: let the waiters look for themselves.
-    }
-    for (const id of this.waiters.keys()) this.wake(id);
-  }
-
-  private stopPolling(): void {
-    clearInterval(this.poll);
-    this.poll = undefined;
   }
 
   private beat(): void {

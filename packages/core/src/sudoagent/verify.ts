@@ -10,9 +10,9 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { CountersignError } from '../errors.ts';
 import { noCounts } from '../verify/history.ts';
+import type { VerifyOptions } from '../verify/options.ts';
 import { isDatabaseError } from '../verify/reading.ts';
 import { Findings, type VerifyReport } from '../verify/report.ts';
-import type { VerifyOptions } from '../verify/verify.ts';
 import { Chain } from './chain.ts';
 import { type ExpectedEnd, endOf, expectedEnd } from './end.ts';
 import { SudoHistory } from './history.ts';

@@ -17,16 +17,17 @@ import { availableParallelism } from 'node:os';
 import { type ContainerFormat, containerFormat } from '../container/format.ts';
 import { openContainer } from '../container/open-source.ts';
 import { CountersignError } from '../errors.ts';
-import { type Cosignature, isLogKey, type KeyRule, keyRules, type TrustedKey } from '../ledger/key-rules.ts';
+import { type Cosignature, isLogKey, type KeyRule, keyRules } from '../ledger/key-rules.ts';
 import { parseVerifierKey, TYPE_COSIGNATURE } from '../ledger/verifier-key.ts';
 import { isPublicKeyPem } from '../sudoagent/keys.ts';
 import { verifySudoLedger } from '../sudoagent/verify.ts';
 import { Checkpoints } from './checkpoints.ts';
-import { checkEnd, checkLastSeen, checkSince, type LastSeen } from './end.ts';
+import { checkEnd, checkLastSeen, checkSince } from './end.ts';
 import { type ExpectedHead, expectedHead, type ReadCheckpoint, readCheckpoint } from './heads.ts';
 import { History, noCounts } from './history.ts';
 import { Integrity } from './integrity.ts';
 import { Openings } from './openings.ts';
+import type { VerifyOptions } from './options.ts';
 import { isDatabaseError, Reading } from './reading.ts';
 import { Recall } from './recall.ts';
 import { Findings, type VerifyReport } from './report.ts';
@@ -34,40 +35,6 @@ import { judgedParts, type ThreadOptions } from './scan.ts';
 import { printable } from './shapes.ts';
 import { Start } from './since.ts';
 import type { LedgerSource } from './source.ts';
-
-export interface VerifyOptions {
-  /**
-   * Keys whose signature counts, each at the sizes it is limited to. Without one of a log, authorship stays `unchecked`;
-   * those of witnesses tell who saw this log, never who wrote it.
-   */
-  readonly publicKeys?: readonly (string | TrustedKey)[];
-  /** A checkpoint of this log that was kept elsewhere, as text. */
-  readonly against?: string;
-  /**
-   * A checkpoint of this log that was kept elsewhere: the entries it covers are not read again, only proven to be the start
-   * of this ledger. Where the container cannot show that, everything is read.
-   */
-  readonly since?: string;
-  /** How many entries there were at some time, known from elsewhere. */
-  readonly expectSize?: number;
-  /** The root there was, of `expectSize` entries or of all: 64 hex digits or base64. Of SudoAgent: the last `entry_hash`. */
-  readonly expectHead?: string;
-  /**
-   * The head that was last seen of this ledger on this machine, read before the ledger is (see `KnownHeads`). That it is older
-   * or another now is a warning, under `strict` a problem.
-   */
-  readonly lastSeen?: LastSeen;
-  /** What is not shown is not proven, and what this version does not know is a problem. */
-  readonly strict?: boolean;
-  /** Approver names to verifier lines, for answers given by key. */
-  readonly approvers?: ReadonlyMap<string, string>;
-  readonly onProgress?: (done: number, total: number) => void;
-  /**
-   * Threads that hash and check entries, 1 to 16; what they find is put in order on this one. When absent, as many as the
-   * machine has cores, up to 4, for a ledger where they are worth starting. The report is the same whatever they are.
-   */
-  readonly threads?: number;
-}
 
 const MAX_THREADS = 16;
 const DEFAULT_THREADS = 4;
