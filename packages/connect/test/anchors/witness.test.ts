@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { ServerResponse } from 'node:http';
 import { gzipSync } from 'node:zlib';
 import { type AnchorContext, generateKey, parseNote, type Signer, signerFromPem, verifyCheckpoint } from '@countersign/core';
 import { describe, expect, it, vi } from 'vitest';
@@ -29,7 +30,11 @@ function note(size: number, root = ROOTS[size] as Buffer, by: Signer = signer): 
 
 const context = (more: Partial<AnchorContext> = {}): AnchorContext => ({
   signal: new AbortController().signal,
-  consistencyProof: async (from, to) => (PROOFS.get(`${from} ${to}`) ?? []).map((each) => each.toString('hex')),
+  consistencyProof: async (from, to) => {
+    const proof = PROOFS.get(`${from} ${to}`);
+    if (proof === undefined) throw new Error(`nobody needs a proof from ${from} to ${to}`);
+    return proof.map((each) => each.toString('hex'));
+  },
   ...more,
 });
 const refused = (message: string | RegExp): unknown =>
@@ -170,6 +175,27 @@ describe('a hostile witness', () => {
     witness.heads.set(ORIGIN, { size: 1, root: A.toString('base64') });
     await expect(anchor.publish(note(3), context())).rejects.toEqual(refused(/stands at 1 entries, after it had stood at 2/));
   });
+
+  it.each([
+    ['is refused for its status', (response: ServerResponse) => void response.writeHead(500).write('x')],
+    ['says too much', (response: ServerResponse) => void response.writeHead(200).write('x'.repeat(100_000))],
+  ])(
+    'that %s and goes on is hung up on',
+    async (_name, begin) => {
+      const witness = await testWitness('w.example', [LOG]);
+      const closed = new Promise<void>((done) => {
+        witness.instead.push((response) => {
+          response.on('close', done);
+          begin(response);
+        });
+      });
+      // Neither by the time set nor by the garbage collector: both take longer than this test may.
+      const anchor = witnessAnchor({ ...witness, timeoutMs: 60_000 });
+      await expect(anchor.publish(note(1), context())).rejects.toEqual(refused('answered with'));
+      await closed;
+    },
+    8_000,
+  );
 
   it('that is slow is given up, after the time set or when the caller says so', async () => {
     const witness = await testWitness('w.example', [LOG]);
