@@ -1,5 +1,6 @@
 /** Entry by entry, in order: what each row was judged to be is joined to the tree, the history and the openings on record. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { Bytes } from './bytes.ts';
 import type { History } from './history.ts';
 import type { Integrity } from './integrity.ts';
 import type { Found, Judged } from './judged.ts';
@@ -20,6 +21,8 @@ export interface ReadingParts {
   readonly history: History;
   readonly openings: Openings;
   readonly findings: Findings;
+  /** Leaf hash of an entry that was read before; undefined when it cannot be told. */
+  readonly leafOf: (index: number) => string | undefined;
   /** What this version does not check is a problem, not only worth telling. */
   readonly strict: boolean;
   /** The tree has grown to that size. */
@@ -30,6 +33,8 @@ export interface ReadingParts {
 export class Reading {
   private readonly parts: ReadingParts;
   private missing = 0;
+  /** Entries that a `forget` entry named: each is compared once, however often it is named. */
+  private readonly named = new Bytes();
   /** Entries read. */
   entries = 0;
   /** Times of the first and the last entry, UTC milliseconds. */
@@ -116,9 +121,17 @@ export class Reading {
   }
 
   private forget({ index, number }: Placed, entry: ForgetEntry): void {
+    const { openings, findings, leafOf } = this.parts;
     for (const ref of entry.entries) {
-      if (ref.of < index) this.parts.openings.forget(ref);
-      else this.parts.findings.problem(number, 'FORGET_MISMATCH', `entry ${ref.of + 1}, which it names, does not stand before it`);
+      if (ref.of >= index) {
+        findings.problem(number, 'FORGET_MISMATCH', `entry ${ref.of + 1}, which it names, does not stand before it`);
+        continue;
+      }
+      if (this.named.get(ref.of) !== 0) continue;
+      this.named.set(ref.of, 1);
+      const leaf = leafOf(ref.of);
+      if (leaf === undefined || leaf === ref.leaf) openings.forget(ref);
+      else findings.problem(number, 'REFERENCE_MISMATCH', `entry ${ref.of + 1}, which it names, has another hash`);
     }
   }
 

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
-import type { Json } from '../../src/index.ts';
+import { canonicalize, type Json } from '../../src/index.ts';
+import { leafHash } from '../../src/ledger/merkle.ts';
 import { VERIFY_CODES, type VerifyCode } from '../../src/sqlite/index.ts';
 import { LEDGER_VKEY } from '../fixtures/ledger.ts';
 import { verifyLedger } from './both.ts';
@@ -427,6 +428,26 @@ describe('openings', () => {
     const report = await verifyLedger(gone, OPTIONS);
     expect(report).toMatchObject({ status: 'valid', forgotten: 1, warnings: [] });
     expect(await verifyLedger(gone, { ...OPTIONS, expectHead: report.root ?? '', strict: true })).toMatchObject({ status: 'valid' });
+  });
+
+  it('are not excused by a forget entry that names another hash than theirs', async () => {
+    for (const isRight of [true, false]) {
+      const erased = forged(
+        path,
+        edit(is('note'), (entry, all) => {
+          delete entry['topic'];
+          delete entry['data'];
+          const named = find(all, allow);
+          const leaf = isRight ? leafHash(canonicalize(named)) : '0'.repeat(64);
+          Object.assign(entry, { kind: 'forget', entries: [{ ...refTo(all, named), leaf }] });
+        }),
+        { keepReferences: true },
+      );
+      const gone = tampered(erased, (database) => database.exec('DELETE FROM openings WHERE seq = (SELECT min(seq) FROM openings)'));
+      const report = await verifyLedger(gone, OPTIONS);
+      expect(report).toMatchObject({ status: isRight ? 'valid' : 'invalid', forgotten: isRight ? 1 : 0 });
+      expect(report.problems.map(({ code }) => code)).toEqual(isRight ? [] : ['REFERENCE_MISMATCH']);
+    }
   });
 
   it('that show different arguments in ask and allow are told', async () => {
