@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 import { gzipSync } from 'node:zlib';
 import { type AnchorContext, generateKey, parseNote, type Signer, signerFromPem, verifyCheckpoint } from '@countersign/core';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { witnessAnchor } from '../../src/index.ts';
 import { type Answer, knows, type TestWitness, testWitness, witnessKey } from './witness-server.ts';
 
@@ -189,10 +189,18 @@ describe('a hostile witness', () => {
           begin(response);
         });
       });
-      // Neither by the time set nor by the garbage collector: both take longer than this test may.
+      // Neither the garbage collector nor the time set shall be what hangs up.
+      const [real, answers]: [typeof fetch, Response[]] = [fetch, []];
+      vi.stubGlobal('fetch', async (...asked: Parameters<typeof fetch>) => {
+        const answer = await real(...asked);
+        answers.push(answer);
+        return answer;
+      });
+      onTestFinished(() => void vi.unstubAllGlobals());
       const anchor = witnessAnchor({ ...witness, timeoutMs: 60_000 });
       await expect(anchor.publish(note(1), context())).rejects.toEqual(refused('answered with'));
       await closed;
+      expect(answers).toHaveLength(1);
     },
     8_000,
   );
