@@ -145,3 +145,18 @@ describe('since every size of an honest ledger', () => {
     }
   });
 });
+
+it('a signed checkpoint of another tree below the start counts for nothing', async () => {
+  const path = await intervalSigned();
+  const roots = rootsOf(path);
+  const database = new Sqlite(path);
+  const { size } = database.prepare(`SELECT size FROM checkpoints WHERE keep = 'signed'`).get() as { size: number };
+  // Of a fork that the same key signed once: all that stands in this tree was signed by nobody then.
+  const fork = noteOf({ size, root: 'ab'.repeat(32) });
+  database.prepare(`UPDATE checkpoints SET note = ? WHERE keep = 'signed'`).run(fork);
+  database.close();
+  const since = noteOf({ size: size + 1, root: roots[size] as string });
+  const report = await verifyLedger(path, { publicKeys: [LEDGER_VKEY], since });
+  expect(report.status).not.toBe('valid');
+  expect(report.signed_to).toBeUndefined();
+});

@@ -270,3 +270,11 @@ it('an empty ledger is readable and proves nothing', async () => {
     end: 'contradicted',
   });
 });
+
+it('an end is proven only when everything the caller knows agrees', async () => {
+  const { path } = await writeScenario();
+  const { entries } = await verifyLedger(path);
+  const other = noteOf({ size: entries, root: 'ab'.repeat(32) }, { origin: 'other.example/log' });
+  expect(await verifyLedger(path, { expectSize: entries })).toMatchObject({ end: 'proven' });
+  expect(await verifyLedger(path, { expectSize: entries, against: other })).toMatchObject({ status: 'invalid', end: 'unproven' });
+});
