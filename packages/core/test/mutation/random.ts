@@ -1,4 +1,4 @@
-/** Numbers that look random and are the same at each run: a failing mutant can be made again from its seed. */
+/** Numbers that look random and are the same at each run. Ids and keys of the ledgers are not: a failed seed says what was done to which byte. */
 export class Random {
   #state: number;
 

@@ -134,7 +134,7 @@ function tamperRows(database: Database, random: Random): string {
   const sql = random.pick([
     `DELETE FROM entries WHERE seq = ${at}`,
     `DELETE FROM entries WHERE seq >= ${at}`,
-    `DELETE FROM openings WHERE seq >= ${opened}; UPDATE checkpoints SET note = replace(note, 'A', 'B')`,
+    `DELETE FROM openings WHERE seq >= ${opened}; UPDATE checkpoints SET note = note || 'x'`,
     `UPDATE entries SET body = (SELECT body FROM entries WHERE seq = ${other}) WHERE seq = ${at}`,
     `UPDATE entries SET (leaf, body) = (SELECT leaf, body FROM entries WHERE seq = ${other}) WHERE seq = ${at}`,
     `UPDATE entries SET leaf = (SELECT leaf FROM entries WHERE seq = ${other}) WHERE seq = ${at}`,
