@@ -141,7 +141,6 @@ describe('filter', () => {
   it.each([40, 80, 200])('on a terminal of %i columns is a table that fits, in colours', async (columns) => {
     const ran = await run(['filter', ledger], { tty: true, columns });
     expect(ran.code).toBe(0);
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: the colours themselves.
     const plain = ran.stdout.replaceAll(/\u001b\[\d+m/g, '');
     expect(plain).not.toBe(ran.stdout);
     const rows = plain.trimEnd().split('\n').slice(0, -1);
@@ -224,7 +223,6 @@ describe('a tampered ledger', () => {
     const unreadable = await run(['filter', '--kind', 'unreadable'], { cwd });
     expect(unreadable.stdout.trimEnd().split('\n')).toHaveLength(3);
     const shown = await run(['filter'], { cwd, tty: true });
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: the colours themselves.
     expect(shown.stdout.replaceAll(/\u001b\[\d+m/g, '').replaceAll('\n', '')).not.toMatch(/[\p{Cc}\p{Cf}]/u);
     expect(shown.stdout).toContain('this is no entry');
   });

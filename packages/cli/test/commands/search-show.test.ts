@@ -6,7 +6,6 @@ import { writeScenario } from '../../../core/test/verify/scenario.ts';
 import { calls, folder, json, project, run } from '../harness.ts';
 
 const EVIL = '\u001b[2J\u202epay\u200b';
-// biome-ignore lint/suspicious/noControlCharactersInRegex: the colours themselves.
 const COLOURS = /\u001b\[\d+m/g;
 let ledger: string;
 

@@ -154,7 +154,7 @@ export class AnchorPublisher implements Background {
     const at = this.lastStart + backOffMs(this.everyMs, this.failures, MAX_BACK_OFF_MS);
     const fire = (): void => {
       this.timer = undefined;
-      // What runs already goes on with the newest head when it is done.
+      // What runs already goes on with the newest head when it is done. A failure was told by then.
       if (this.running === undefined) this.start().catch(() => undefined);
     };
     this.timer = setTimeout(fire, Math.max(0, at - performance.now()));

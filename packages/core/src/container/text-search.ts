@@ -114,6 +114,5 @@ function foldCharacter(character: string): string {
 }
 
 function isAscii(text: string): boolean {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: controls are ASCII.
   return /^[\u0000-\u007f]*$/.test(text);
 }

@@ -12,13 +12,14 @@ import { CountersignError } from '../errors.ts';
 import { isLogKey, type KeyRule, keyRules, type TrustedKey } from '../ledger/key-rules.ts';
 import type { TlogProof } from '../ledger/tlog-proof.ts';
 import { badSignature, type ReadCheckpoint, readCheckpoint } from '../verify/heads.ts';
+import { isoTime } from '../verify/iso-time.ts';
 import { difference } from '../verify/placed.ts';
 import { printable } from '../verify/shapes.ts';
 import { readClearText } from './clear-text.ts';
 import type { ReceiptCode } from './codes.ts';
 import { parseReceipt, type Receipt } from './format.ts';
 import { type ReadPart, readPart, readProof } from './part.ts';
-import { isoTime, type ReceiptEntry, ReceiptFindings, type ReceiptReport, receiptEntry } from './report.ts';
+import { type ReceiptEntry, ReceiptFindings, type ReceiptReport, receiptEntry } from './report.ts';
 
 export interface CheckReceiptOptions {
   /** Keys whose signature counts, as verifier lines or with limits; those of witnesses tell who saw the log. */

@@ -1,5 +1,6 @@
 /** What checking a receipt found. */
 import type { Json } from '../call.ts';
+import { isoTime } from '../verify/iso-time.ts';
 import type { ClearText } from './clear-text.ts';
 import type { ReceiptCode } from './codes.ts';
 import type { PartName, ReadPart, Tell } from './part.ts';
@@ -89,10 +90,4 @@ export function receiptEntry({ index, leaf, body }: ReadPart, clear: ClearText):
     withheld_fields: clear.withheldFields,
     withheld_sections: clear.withheldSections,
   };
-}
-
-/** Times come from whoever wrote the receipt: those no calendar has stay numbers. */
-export function isoTime(atMs: number): string {
-  const date = new Date(atMs);
-  return Number.isNaN(date.getTime()) ? String(atMs) : date.toISOString();
 }

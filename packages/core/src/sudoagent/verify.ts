@@ -13,6 +13,7 @@ import { noCounts } from '../verify/history.ts';
 import type { VerifyOptions } from '../verify/options.ts';
 import { isDatabaseError } from '../verify/reading.ts';
 import { Findings, type VerifyReport } from '../verify/report.ts';
+import { unreadableReport } from '../verify/unreadable.ts';
 import { Chain } from './chain.ts';
 import { type ExpectedEnd, endOf, expectedEnd } from './end.ts';
 import { SudoHistory } from './history.ts';
@@ -41,8 +42,8 @@ export async function verifySudoLedger(path: string, container: SudoContainer, o
     source = openSudoSource(path, container);
     return await verifySource(source, new Signatures(keys), expected, options);
   } catch (error) {
-    if (isDatabaseError(error)) return unreadable('LEDGER_UNREADABLE', `the database is damaged (${error.code})`);
-    if (CountersignError.is(error)) return unreadable(error.code, error.message);
+    if (isDatabaseError(error)) return unreadableReport(SUDO_FORMAT, 'LEDGER_UNREADABLE', `the database is damaged (${error.code})`);
+    if (CountersignError.is(error)) return unreadableReport(SUDO_FORMAT, error.code, error.message);
     throw error;
   } finally {
     source?.close();
@@ -97,22 +98,5 @@ async function verifySource(
     problem_count: findings.count,
     ...(chain.from !== undefined && { from: chain.from }),
     ...(chain.to !== undefined && { to: chain.to }),
-  };
-}
-
-function unreadable(code: string, message: string): VerifyReport {
-  return {
-    status: 'unreadable',
-    format: SUDO_FORMAT,
-    entries: 0,
-    integrity: 'unknown',
-    authorship: 'unchecked',
-    end: 'unproven',
-    open_decisions: 0,
-    counts: noCounts(),
-    forgotten: 0,
-    warnings: [],
-    problems: [{ entry: 0, code, message }],
-    problem_count: 1,
   };
 }

@@ -25,8 +25,9 @@ import { verifySudoLedger } from '../sudoagent/verify.ts';
 import { Checkpoints } from './checkpoints.ts';
 import { checkEnd, checkLastSeen, checkSince } from './end.ts';
 import { type ExpectedHead, expectedHead, type ReadCheckpoint, readCheckpoint } from './heads.ts';
-import { History, noCounts } from './history.ts';
+import { History } from './history.ts';
 import { Integrity } from './integrity.ts';
+import { isoTime } from './iso-time.ts';
 import { Openings } from './openings.ts';
 import type { VerifyOptions } from './options.ts';
 import { isDatabaseError, Reading } from './reading.ts';
@@ -36,6 +37,7 @@ import { judgedParts, type ThreadOptions } from './scan.ts';
 import { printable } from './shapes.ts';
 import { Start } from './since.ts';
 import type { LedgerSource } from './source.ts';
+import { unreadableReport } from './unreadable.ts';
 
 const MAX_THREADS = 16;
 const DEFAULT_THREADS = 4;
@@ -63,21 +65,21 @@ export async function verifyWith(path: string, options: VerifyOptions, running: 
   if (CountersignError.is(format)) {
     // Nobody knows which keys it would have needed; those that are verifier lines must be some.
     readOptions({ ...options, publicKeys: (options.publicKeys ?? []).filter((key) => typeof key !== 'string' || !isPublicKeyPem(key)) });
-    return unreadable(format.code, format.message);
+    return unreadableReport('countersign-1', format.code, format.message);
   }
   const asked = readOptions(options);
   let source: LedgerSource;
   try {
     source = openContainer(path);
   } catch (error) {
-    if (CountersignError.is(error)) return unreadable(error.code, error.message);
+    if (CountersignError.is(error)) return unreadableReport('countersign-1', error.code, error.message);
     throw error;
   }
   try {
     return await verifySource(source, options, asked, running);
   } catch (error) {
     if (!isDatabaseError(error)) throw error;
-    return unreadable('LEDGER_UNREADABLE', `the database is damaged (${error.code})`);
+    return unreadableReport('countersign-1', 'LEDGER_UNREADABLE', `the database is damaged (${error.code})`);
   } finally {
     source.close();
   }
@@ -227,27 +229,4 @@ function proveOlder(
 
 function threadsFor(entries: number, wanted: number | undefined): number {
   return wanted ?? (entries < WORTH_THREADS ? 1 : Math.min(availableParallelism(), DEFAULT_THREADS));
-}
-
-/** Times come from the file: those no calendar has stay numbers. */
-function isoTime(at: number): string {
-  const date = new Date(at);
-  return Number.isNaN(date.getTime()) ? String(at) : date.toISOString();
-}
-
-function unreadable(code: string, message: string): VerifyReport {
-  return {
-    status: 'unreadable',
-    format: 'countersign-1',
-    entries: 0,
-    integrity: 'unknown',
-    authorship: 'unchecked',
-    end: 'unproven',
-    open_decisions: 0,
-    counts: noCounts(),
-    forgotten: 0,
-    warnings: [],
-    problems: [{ entry: 0, code, message }],
-    problem_count: 1,
-  };
 }
