@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 const EXAMPLES: readonly { readonly name: string; readonly prints?: readonly string[] }[] = [
   { name: 'guard-a-function', prints: ['refunded 120', 'call refused: no rule matches this call [POLICY_DEFAULT_DENY]'] },
   { name: 'main-job' },
+  { name: 'refund-for-two' },
   { name: 'verify-in-python' },
 ];
 
