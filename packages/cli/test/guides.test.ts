@@ -1,0 +1,75 @@
+/** Every snippet of the guides is checked: configuration is loaded, commands are parsed, programs are parts of files that run. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { parseConfig } from '@countersign/core';
+import { describe, expect, it } from 'vitest';
+import { commandOf, parseArguments } from '../src/arguments.ts';
+import { COMMANDS } from '../src/commands/index.ts';
+
+const ROOT = new URL('../../../', import.meta.url);
+const GUIDES = new URL('docs/guides/', ROOT);
+const guides = readdirSync(GUIDES).filter((name) => name.endsWith('.md'));
+
+describe.each(guides)('docs/guides/%s', (name) => {
+  const blocks = [...readFileSync(new URL(name, GUIDES), 'utf8').matchAll(/^```(\w*)\n([\s\S]*?)^```$/gm)];
+  const snippets = blocks.map(([, language = '', code = '']) => ({ language, code, title: code.split('\n', 1)[0] ?? '' }));
+
+  it('has snippets, each in a language that is checked here, or text', () => {
+    expect(snippets.length).toBeGreaterThan(0);
+    expect(snippets.map(({ language }) => language).filter((language) => !CHECKED.has(language))).toEqual([]);
+  });
+
+  it.each(snippets.filter(({ language }) => language === 'yaml'))('yaml: $title', ({ code }) => {
+    expect(() => parseConfig(completed(code), { path: 'guide.yaml' })).not.toThrow();
+  });
+
+  it.each(snippets.filter(({ language }) => language === 'sh'))('sh: $title', ({ code }) => {
+    const lines = code.split('\n').filter((line) => line.startsWith('countersign '));
+    expect(lines.length).toBeGreaterThan(0);
+    for (const line of lines) {
+      const argv = words(line).slice(1);
+      expect(() => parseArguments(argv, commandOf(argv, COMMANDS)), line).not.toThrow();
+    }
+  });
+
+  it.each(snippets.filter(({ language }) => language === 'ts'))('ts: $title', ({ code }) => {
+    expect(programs().some((program) => program.includes(unindented(code)))).toBe(true);
+  });
+});
+
+/** `text` shows what is printed. */
+const CHECKED: ReadonlySet<string> = new Set(['yaml', 'sh', 'ts', 'json', 'text']);
+
+/** A fragment with what a configuration needs besides. */
+function completed(fragment: string): string {
+  const missing = ['version: 1', 'agent: guide', 'policy: { id: guide, rules: [] }'];
+  return [...missing.filter((line) => !new RegExp(`^${line.split(':', 1)[0]}:`, 'm').test(fragment)), fragment].join('\n');
+}
+
+/** The words of a command line, as far as guides need it: quotes, and comments after a space. */
+function words(line: string): readonly string[] {
+  return [...line.matchAll(/\s+(?:(#.*)|"([^"]*)"|'([^']*)'|(\S+))|^(\S+)/g)].flatMap(([, comment, double, single, plain, first]) =>
+    comment === undefined ? [double ?? single ?? plain ?? first ?? ''] : [],
+  );
+}
+
+let loaded: readonly string[] | undefined;
+
+/** What runs in the tests: programs of the examples, and the tests themselves. */
+function programs(): readonly string[] {
+  const folders = ['examples', ...readdirSync(new URL('packages/', ROOT)).map((name) => `packages/${name}/test`)];
+  loaded ??= folders.flatMap((folder) => filesOf(folder)).map((file) => unindented(readFileSync(new URL(file, ROOT), 'utf8')));
+  return loaded;
+}
+
+function filesOf(folder: string): readonly string[] {
+  const files = readdirSync(new URL(folder, ROOT), { recursive: true, encoding: 'utf8' });
+  return files.filter((file) => file.endsWith('.ts') && !file.includes('node_modules')).map((file) => `${folder}/${file}`);
+}
+
+function unindented(code: string): string {
+  return code
+    .split('\n')
+    .map((line) => line.trim())
+    .join('\n')
+    .trim();
+}
