@@ -1,0 +1,234 @@
+/**
+ * Runs a web-standard handler on `node:http`, on this host only unless somebody names another address.
+ *
+ * Whoever can reach the port is hostile until the handler has said otherwise: headers, bodies, connections and time are
+ * bounded here, a handler never sees half a body, and what goes wrong is answered with a status and its name, nothing else.
+ */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { type AddressInfo, isIP, type Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { CountersignError } from '@countersign/core';
+import { readRequest } from './read-request.ts';
+
+/** Who sent a request, as the socket says; behind a tunnel that is the tunnel. */
+export interface Peer {
+  readonly address: string;
+  readonly port: number;
+}
+
+/** Answers one request. Throwing is answered with 500 and told to `onError`. */
+export type Handler = (request: Request, peer: Peer) => Promise<Response>;
+
+export interface ServeOptions {
+  readonly handler: Handler;
+  /** 0 (default) takes any free port. */
+  readonly port?: number;
+  /** IP address to listen on; default 127.0.0.1. With any other, other hosts can reach the handler. */
+  readonly host?: string;
+  /** Larger bodies are answered with 413; default 1 MiB, at most 64 MiB. */
+  readonly maxBodyBytes?: number;
+  /** Further connections are dropped; default 128. */
+  readonly maxConnections?: number;
+  /** From the first byte of a request to its last; default 10 s. Slower ones are answered with 408. */
+  readonly requestTimeoutMs?: number;
+  /** From the first byte of a request to the last of its answer; default 30 s. The connection is then cut. */
+  readonly durationMs?: number;
+  /** Told what a handler threw. Must not throw. */
+  readonly onError?: (error: unknown) => void;
+}
+
+export interface Served {
+  readonly port: number;
+  /** `http://127.0.0.1:4680`, without a slash at its end. */
+  readonly url: string;
+  /** Takes no more requests, lets those that run finish for a moment, and frees the port. */
+  close(): Promise<void>;
+}
+
+export const LOOPBACK = '127.0.0.1';
+export const MAX_HEADER_BYTES = 16_384;
+const MAX_HEADERS = 64;
+const DEFAULT_BODY_BYTES = 1_048_576;
+const MOST_BODY_BYTES = 67_108_864;
+const DEFAULT_CONNECTIONS = 128;
+const MOST_CONNECTIONS = 10_000;
+const DEFAULT_REQUEST_MS = 10_000;
+const DEFAULT_DURATION_MS = 30_000;
+const MOST_MS = 600_000;
+const KEEP_ALIVE_MS = 5_000;
+/** How often node looks for requests that take too long. */
+const CHECK_MS = 500;
+const CLOSE_GRACE_MS = 1_000;
+const MOST_PORT = 65_535;
+
+type Limits = Required<Omit<ServeOptions, 'handler' | 'onError' | 'port' | 'host'>>;
+
+/**
+ * Listens, and resolves once it does.
+ *
+ * @throws {CountersignError} `OPTIONS_INVALID`; the system's own error when the port cannot be had (`EADDRINUSE`, `EACCES`).
+ */
+export async function serve(options: ServeOptions): Promise<Served> {
+  const { handler, port = 0, host = LOOPBACK, onError = () => {} } = options;
+  const limits = checkedLimits(options);
+  whole('port', port, 0, MOST_PORT);
+  if (isIP(host) === 0) throw new CountersignError('OPTIONS_INVALID', 'host must be an IP address: names resolve to more than was meant');
+  const stop = new AbortController();
+  const server = createServer(
+    {
+      maxHeaderSize: MAX_HEADER_BYTES,
+      headersTimeout: limits.requestTimeoutMs,
+      requestTimeout: limits.requestTimeoutMs,
+      connectionsCheckingInterval: CHECK_MS,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      insecureHTTPParser: false,
+      requireHostHeader: true,
+    },
+    (request, response) => {
+      answer(request, response, { handler, limits, onError, stop: stop.signal, origin: urlOf(host, portOf(server)) }).catch(onError);
+    },
+  );
+  server.maxHeadersCount = MAX_HEADERS;
+  server.maxConnections = limits.maxConnections;
+  server.on('clientError', refuseMalformed);
+  await listen(server, port, host);
+  return { port: portOf(server), url: urlOf(host, portOf(server)), close: () => closeServer(server, stop) };
+}
+
+interface Answering {
+  readonly handler: Handler;
+  readonly limits: Limits;
+  readonly onError: (error: unknown) => void;
+  /** Aborted when the server closes. */
+  readonly stop: AbortSignal;
+  readonly origin: string;
+}
+
+async function answer(message: IncomingMessage, response: ServerResponse, given: Answering): Promise<void> {
+  const { handler, limits, onError, origin } = given;
+  const { socket } = message;
+  // A peer that reads one byte a minute, or a handler that hangs, must not hold a connection.
+  const cut = setTimeout(() => socket.destroy(), limits.durationMs);
+  const gone = new AbortController();
+  response.on('close', () => {
+    clearTimeout(cut);
+    gone.abort();
+  });
+  const signal = AbortSignal.any([gone.signal, given.stop]);
+  try {
+    const read = await readRequest(message, origin, limits.maxBodyBytes, signal);
+    if (read.kind === 'gone') return;
+    if (read.kind === 'refused') return writePlain(response, read.status);
+    const answered = await handler(read.request, peerOf(socket));
+    // Whole before its first byte is sent: a body that fails half-way must not look like an answer.
+    const body = Buffer.from(await answered.arrayBuffer());
+    write(response, answered, body, message.method === 'HEAD');
+  } catch (error) {
+    onError(error);
+    writePlain(response, 500);
+  }
+}
+
+function write(response: ServerResponse, answered: Response, body: Buffer, isHead: boolean): void {
+  if (response.destroyed || response.headersSent) return;
+  for (const [name, value] of answered.headers) if (name !== 'set-cookie') response.setHeader(name, value);
+  const cookies = answered.headers.getSetCookie();
+  if (cookies.length > 0) response.setHeader('set-cookie', cookies);
+  response.setHeader('content-length', body.length);
+  response.writeHead(answered.status);
+  response.end(isHead ? undefined : body);
+}
+
+const STATUS_TEXTS: ReadonlyMap<number, string> = new Map([
+  [400, 'bad request'],
+  [405, 'method not allowed'],
+  [408, 'request timeout'],
+  [413, 'content too large'],
+  [431, 'header fields too large'],
+  [500, 'internal error'],
+]);
+
+function plainHeaders(text: string): Readonly<Record<string, string>> {
+  return {
+    'content-type': 'text/plain; charset=utf-8',
+    'content-length': String(Buffer.byteLength(text)),
+    'cache-control': 'no-store',
+    'x-content-type-options': 'nosniff',
+    connection: 'close',
+  };
+}
+
+function writePlain(response: ServerResponse, status: number): void {
+  if (response.destroyed || response.headersSent) return;
+  const text = `${STATUS_TEXTS.get(status) ?? 'refused'}\n`;
+  // What is left of the request is not read: whatever follows on this connection could be part of it.
+  response.shouldKeepAlive = false;
+  response.writeHead(status, plainHeaders(text));
+  response.end(text);
+}
+
+/** What the parser of node does not take: two lengths, a length beside chunks, bytes that are no HTTP, too much of it, too slow. */
+function refuseMalformed(error: NodeJS.ErrnoException, socket: Duplex): void {
+  if (!socket.writable || error.code === 'ECONNRESET') {
+    socket.destroy();
+    return;
+  }
+  const status = error.code === 'HPE_HEADER_OVERFLOW' ? 431 : error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400;
+  const text = `${STATUS_TEXTS.get(status) ?? 'refused'}\n`;
+  const head = Object.entries(plainHeaders(text)).map(([name, value]) => `${name}: ${value}\r\n`);
+  socket.end(`HTTP/1.1 ${status} ${STATUS_TEXTS.get(status) ?? 'refused'}\r\n${head.join('')}\r\n${text}`, () => socket.destroy());
+}
+
+function peerOf({ remoteAddress, remotePort }: Socket): Peer {
+  return { address: remoteAddress ?? '', port: remotePort ?? 0 };
+}
+
+function checkedLimits(options: ServeOptions): Limits {
+  const {
+    maxBodyBytes = DEFAULT_BODY_BYTES,
+    maxConnections = DEFAULT_CONNECTIONS,
+    requestTimeoutMs = DEFAULT_REQUEST_MS,
+    durationMs = DEFAULT_DURATION_MS,
+  } = options;
+  whole('maxBodyBytes', maxBodyBytes, 0, MOST_BODY_BYTES);
+  whole('maxConnections', maxConnections, 1, MOST_CONNECTIONS);
+  whole('requestTimeoutMs', requestTimeoutMs, 1, MOST_MS);
+  whole('durationMs', durationMs, 1, MOST_MS);
+  return { maxBodyBytes, maxConnections, requestTimeoutMs, durationMs };
+}
+
+function whole(name: string, value: number, least: number, most: number): void {
+  if (Number.isSafeInteger(value) && value >= least && value <= most) return;
+  throw new CountersignError('OPTIONS_INVALID', `${name} must be a whole number from ${least} to ${most}`);
+}
+
+function listen(server: Server, port: number, host: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ port, host, exclusive: true, ipv6Only: true }, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
+
+function portOf(server: Server): number {
+  const address: AddressInfo | string | null = server.address();
+  return address === null || typeof address === 'string' ? 0 : address.port;
+}
+
+function urlOf(host: string, port: number): string {
+  return `http://${isIP(host) === 6 ? `[${host}]` : host}:${port}`;
+}
+
+async function closeServer(server: Server, stop: AbortController): Promise<void> {
+  if (!server.listening) return;
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  server.closeIdleConnections();
+  const late = setTimeout(() => {
+    stop.abort();
+    server.closeAllConnections();
+  }, CLOSE_GRACE_MS);
+  await closed;
+  clearTimeout(late);
+}
