@@ -31,7 +31,19 @@ export {
   type ToolCall,
   type ToolRef,
 } from './call.ts';
-export type { AnchorConfig, Config, LedgerConfig, WitnessConfig } from './config/config.ts';
+export { secretSources } from './config/channels.ts';
+export type {
+  AnchorConfig,
+  ApprovalsConfig,
+  ChannelConfig,
+  Config,
+  LedgerConfig,
+  SecretSource,
+  SenderConfig,
+  SlackConfig,
+  WebhookConfig,
+  WitnessConfig,
+} from './config/config.ts';
 export { configJsonSchema } from './config/json-schema.ts';
 export { DEFAULT_CONFIG_NAME, loadConfig, parseConfig } from './config/load.ts';
 export { didYouMean, nearest } from './config/nearest.ts';

@@ -9,7 +9,7 @@ it.each([
   [
     '@countersign/core',
     core,
-    'CallRefusedError CountersignError DEFAULT_APPROVAL_TTL_MS DEFAULT_CONFIG_NAME ENTRY_KINDS ERROR_CODES MAX_APPROVAL_TTL_MS MAX_CONSISTENCY_BYTES MAX_RECEIPT_BYTES MAX_SUDO_RECEIPT_BYTES REASON_CODES RECEIPT_CODES TYPE_COSIGNATURE addCosignature allowAll approvalStatement budgetFrom canonicalize checkConsistency checkReceipt checkSudoReceipt clip commandAnchor composePolicies configJsonSchema createGuard createRedactor currentCall definePolicy denyAll didYouMean escapeForTerminal escapeJson escapeLines fileAnchor fileAuditSink generateKey isSudoReceipt loadConfig microUnits nearest openTelemetryAuditSink parseCheckpoint parseConfig parseNote parseTrustedKeys parseVerifierKey policyHash readSigner refusalText rulePolicy scrubAuditLog signerFromPem statementOf terminalChannel verifyCheckpoint writeKeyFile',
+    'CallRefusedError CountersignError DEFAULT_APPROVAL_TTL_MS DEFAULT_CONFIG_NAME ENTRY_KINDS ERROR_CODES MAX_APPROVAL_TTL_MS MAX_CONSISTENCY_BYTES MAX_RECEIPT_BYTES MAX_SUDO_RECEIPT_BYTES REASON_CODES RECEIPT_CODES TYPE_COSIGNATURE addCosignature allowAll approvalStatement budgetFrom canonicalize checkConsistency checkReceipt checkSudoReceipt clip commandAnchor composePolicies configJsonSchema createGuard createRedactor currentCall definePolicy denyAll didYouMean escapeForTerminal escapeJson escapeLines fileAnchor fileAuditSink generateKey isSudoReceipt loadConfig microUnits nearest openTelemetryAuditSink parseCheckpoint parseConfig parseNote parseTrustedKeys parseVerifierKey policyHash readSigner refusalText rulePolicy scrubAuditLog secretSources signerFromPem statementOf terminalChannel verifyCheckpoint writeKeyFile',
   ],
   [
     '@countersign/core/sqlite',

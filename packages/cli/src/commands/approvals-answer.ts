@@ -123,7 +123,7 @@ async function commitAnswer(config: Config, view: ApprovalView, { answer, name, 
       throw new CountersignError('LEDGER_CORRUPT', `approval ${view.id} changed while it was being answered`);
     }
     const signature = Buffer.from(signer.sign(statement)).toString('base64');
-    const guard = guardFromConfig(config, store);
+    const guard = guardFromConfig(config, store, { channels: [] });
     const reply = { decision: answer, ...(message !== undefined && { message }) };
     // The guard is not closed: it opened no session that could end.
     return await guard.approvals.resolve(view.id, reply, { id: name, method: 'key', signature });

@@ -5,6 +5,7 @@ import type { Mode } from '../call.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { RuleSet } from '../policy/rule-definition.ts';
 import type { WriterChoice } from '../store.ts';
+import type { ChannelWord } from './channel-schema.ts';
 import type { ScopeDocument } from './schema.ts';
 
 export interface Config {
@@ -16,13 +17,61 @@ export interface Config {
   /** What `policy` was compiled from: the file's rules with the default time to live filled in. */
   readonly policyDefinition: RuleSet;
   readonly budgets: readonly Budget[];
-  readonly approvals: { readonly channels: readonly string[]; readonly ttlMs: number; readonly maxTtlMs: number };
+  readonly approvals: ApprovalsConfig;
   /** Names of approvers to verifier lines. */
   readonly approvers: ReadonlyMap<string, string>;
   /** On top of the built-in detectors. */
   readonly redaction: { readonly keys: readonly string[]; readonly values: readonly string[] };
   readonly ledger: LedgerConfig;
   readonly scope?: ScopeDocument;
+}
+
+export interface ApprovalsConfig {
+  readonly channels: readonly ChannelConfig[];
+  readonly senders: readonly SenderConfig[];
+  /** Where `countersign console` listens on 127.0.0.1. */
+  readonly page: { readonly port: number };
+  readonly ttlMs: number;
+  readonly maxTtlMs: number;
+}
+
+/** Where humans are asked. Webhooks and Slack are asked by whoever may open sockets: `@countersign/connect`. */
+export type ChannelConfig = ChannelWord | { readonly webhook: WebhookConfig } | { readonly slack: SlackConfig };
+
+/** Where a secret lies. Never the secret itself. `file` is absolute. */
+export type SecretSource = { readonly env: string } | { readonly file: string };
+
+/** Approval requests go to this URL. */
+export interface WebhookConfig {
+  readonly url: string;
+  /** Every message is signed with each. */
+  readonly secrets: readonly SecretSource[];
+  /** Also tell when an approval was settled. */
+  readonly settled: boolean;
+  readonly allowInsecure?: boolean;
+}
+
+export interface SlackConfig {
+  /** Id of the channel that messages go to. */
+  readonly channel: string;
+  /** Of the bot. */
+  readonly token: SecretSource;
+  /** A click may be signed with any of them. */
+  readonly signingSecrets: readonly SecretSource[];
+  /** Id of the workspace: clicks from any other are refused. */
+  readonly team: string;
+  readonly app?: string;
+  /** Who may answer, by user id: their name as approver; undefined = recorded as `slack:<team>/<user>`. */
+  readonly users: ReadonlyMap<string, string | undefined>;
+}
+
+/** Who may send answers as signed webhooks. */
+export interface SenderConfig {
+  readonly name: string;
+  /** A message may be signed with any of them. */
+  readonly secrets: readonly SecretSource[];
+  /** People it may name; absent = it answers in its own name only. */
+  readonly approvers?: readonly string[];
 }
 
 /** Where checkpoints are copied. */

@@ -17,6 +17,9 @@ export interface Problem {
   readonly column: number;
 }
 
+/** A problem with the value at a path. */
+export type Look = (path: Path, message: string) => Problem;
+
 export interface YamlText {
   readonly value: unknown;
   readonly problems: readonly Problem[];

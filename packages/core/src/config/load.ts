@@ -10,8 +10,9 @@ import { parseVerifierKey, TYPE_COSIGNATURE } from '../ledger/verifier-key.ts';
 import { compileCondition, compileCost } from '../policy/conditions.ts';
 import { NAME_HINT, NAME_SHAPE, type Rule, type RuleSet, ruleFaults } from '../policy/rule-definition.ts';
 import { rulePolicy } from '../policy/rules.ts';
+import { channelProblems, workOutChannels } from './channels.ts';
 import type { AnchorConfig, Config, Environment, LedgerConfig } from './config.ts';
-import { MAX_CONFIG_CHARS, type Path, type Problem, readYaml, type YamlText } from './document.ts';
+import { type Look, MAX_CONFIG_CHARS, type Path, type Problem, readYaml, type YamlText } from './document.ts';
 import { DURATION_HINT, parseDuration } from './duration.ts';
 import { type Overrides, readOverrides } from './environment.ts';
 import { configError, schemaProblems } from './problems.ts';
@@ -102,8 +103,6 @@ function looseProblems(yaml: YamlText): readonly Problem[] {
   ];
 }
 
-type Look = (path: Path, message: string) => Problem;
-
 function lookAt(yaml: YamlText): Look {
   return (path, message) => ({ path, message, ...yaml.place(path) });
 }
@@ -124,7 +123,7 @@ function meaningProblems(document: ConfigDocument, yaml: YamlText): readonly Pro
   if (document.ledger?.sign === 'none' && document.ledger.key !== undefined) {
     problems.push(look(['ledger', 'key'], 'with sign: none no key is used; remove one of the two'));
   }
-  problems.push(...signingProblems(document, look));
+  problems.push(...channelProblems(document, look), ...signingProblems(document, look));
   problems.push(...ruleSetProblems(document.policy, maxTtlMs ?? Number.POSITIVE_INFINITY, look, maxTtl));
   problems.push(...budgetProblems(document.budgets ?? [], look));
   return problems;
@@ -219,7 +218,8 @@ function budgetProblems(budgets: readonly BudgetDefinition[], look: Look): reado
 
 function workOut(document: ConfigDocument, overrides: Overrides, path: string | undefined): Config {
   const agent = overrides.agent ?? document.agent;
-  const { ttl = DEFAULT_APPROVAL_TTL, max_ttl: maxTtl = DEFAULT_MAX_TTL, channels = [] } = document.approvals ?? {};
+  const { ttl = DEFAULT_APPROVAL_TTL, max_ttl: maxTtl = DEFAULT_MAX_TTL } = document.approvals ?? {};
+  const folder = path === undefined ? process.cwd() : dirname(resolve(path));
   const policyDefinition = withDefaultTtl(document.policy, ttl);
   return {
     ...(path === undefined ? {} : { path: resolve(path) }),
@@ -228,10 +228,14 @@ function workOut(document: ConfigDocument, overrides: Overrides, path: string | 
     policy: rulePolicy(policyDefinition),
     policyDefinition,
     budgets: (document.budgets ?? []).map(budgetFrom),
-    approvals: { channels, ttlMs: milliseconds(ttl), maxTtlMs: milliseconds(maxTtl) },
+    approvals: {
+      ...workOutChannels(document.approvals ?? {}, (name) => placed(folder, name)),
+      ttlMs: milliseconds(ttl),
+      maxTtlMs: milliseconds(maxTtl),
+    },
     approvers: new Map(Object.entries(document.approvers ?? {}).map(([name, { key }]) => [name, key])),
     redaction: { keys: document.redaction?.keys ?? [], values: document.redaction?.values ?? [] },
-    ledger: workOutLedger(document, overrides, agent, path === undefined ? process.cwd() : dirname(resolve(path))),
+    ledger: workOutLedger(document, overrides, agent, folder),
     ...(document.scope === undefined ? {} : { scope: document.scope }),
   };
 }
@@ -256,7 +260,7 @@ function workOutLedger(document: ConfigDocument, overrides: Overrides, agent: st
     origin = `countersign.local/${agent}`,
   } = ledger;
   if (!ORIGIN_SHAPE.test(origin)) throw new CountersignError('CONFIG_INVALID', 'ledger.origin: an origin has no spaces and no plus');
-  const place = (name: string): string => (name.startsWith('~/') ? resolve(homedir(), name.slice(2)) : resolve(folder, name));
+  const place = (name: string): string => placed(folder, name);
   const worked: LedgerConfig = {
     path: overrides.ledger === undefined ? place(path) : resolve(overrides.ledger),
     ...(sign === 'none' ? {} : { key: place(key) }),
@@ -275,6 +279,11 @@ function workOutLedger(document: ConfigDocument, overrides: Overrides, agent: st
   };
   checkAuditPath(worked);
   return worked;
+}
+
+/** Paths are relative to the folder of the file; `~/` is home. */
+function placed(folder: string, name: string): string {
+  return name.startsWith('~/') ? resolve(homedir(), name.slice(2)) : resolve(folder, name);
 }
 
 /** Appended to, any of these would be ruined. */

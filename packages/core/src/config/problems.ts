@@ -19,7 +19,28 @@ export function schemaProblems(issue: z.core.$ZodIssue, yaml: YamlText): readonl
       ...yaml.keyPlace([...path, key]),
     }));
   }
+  if (issue.code === 'invalid_union') {
+    const meant = meantBranch(issue.errors, valueAt(yaml.value, path));
+    if (meant !== undefined) return meant.flatMap((inner) => schemaProblems({ ...inner, path: [...issue.path, ...inner.path] }, yaml));
+  }
   return [{ path, message: sentence(issue, valueAt(yaml.value, path)), ...yaml.place(path) }];
+}
+
+/** Of several allowed shapes the one that was meant: it came furthest. Undefined when none got further than its type. */
+function meantBranch(branches: readonly (readonly z.core.$ZodIssue[])[], value: unknown): readonly z.core.$ZodIssue[] | undefined {
+  const isObject = typeof value === 'object';
+  const isOther = ({ code, path }: z.core.$ZodIssue): boolean =>
+    path.length === 0 && (code === 'invalid_type' || (isObject && code === 'invalid_value'));
+  const tried = branches.filter((issues) => !issues.some(isOther));
+  const begun = tried.filter((issues) => !issues.some(({ path }) => path.length === 1 && valueAt(value, path.map(String)) === undefined));
+  if (begun.length > 0) return begun.toSorted((left, right) => depthOf(right) - depthOf(left))[0];
+  // None of the shapes has its key: what stands there instead is all that can be said.
+  const unknown = tried.flat().find(({ code }) => code === 'unrecognized_keys');
+  return unknown === undefined ? tried[0] : [unknown];
+}
+
+function depthOf(issues: readonly z.core.$ZodIssue[]): number {
+  return Math.max(...issues.map(({ code, path }) => (code === 'unrecognized_keys' ? path.length + 1 : path.length)));
 }
 
 /** @param name - the file as the user wrote it, or `configuration`. */
@@ -45,7 +66,8 @@ function formatPath(path: Path): string {
 }
 
 function sentence(issue: z.core.$ZodIssue, value: unknown): string {
-  if (value === undefined && (issue.code === 'invalid_type' || issue.code === 'invalid_value')) return 'required, but missing';
+  if (value === undefined && (issue.code === 'invalid_type' || issue.code === 'invalid_value' || issue.code === 'invalid_union'))
+    return 'required, but missing';
   if (issue.code === 'invalid_type') {
     return `expected ${issue.expected === 'record' ? 'object' : issue.expected}, got ${kindOf(value)}${quoteHint(issue.expected, value)}`;
   }
@@ -83,14 +105,24 @@ function valueAt(value: unknown, path: Path): unknown {
 function knownKeys(path: Path): readonly string[] {
   let schema: unknown = configSchema;
   for (const step of path) {
-    schema = unwrap(schema);
+    schema = branch(unwrap(schema), step);
     if (hasShape(schema) && typeof step === 'string') schema = new Map(Object.entries(schema.shape)).get(step);
     else if (hasMember(schema, 'element')) schema = schema.element;
     else if (hasMember(schema, 'valueType')) schema = schema.valueType;
     else return [];
   }
-  schema = unwrap(schema);
-  return hasShape(schema) ? Object.keys(schema.shape) : [];
+  return branches(unwrap(schema)).flatMap((shape) => (hasShape(shape) ? Object.keys(shape.shape) : []));
+}
+
+/** Of a union the shape that knows this key. */
+function branch(schema: unknown, step: string | number): unknown {
+  return branches(schema).find((shape) => hasShape(shape) && Object.hasOwn(shape.shape, step)) ?? schema;
+}
+
+function branches(schema: unknown): readonly unknown[] {
+  return hasMember(schema, 'options') && Array.isArray(schema.options)
+    ? schema.options.flatMap((option) => branches(unwrap(option)))
+    : [schema];
 }
 
 function unwrap(schema: unknown): unknown {

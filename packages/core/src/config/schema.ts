@@ -7,6 +7,7 @@ import { BUDGET_SCOPES, type BudgetDefinition, MAX_BUDGETS } from '../budget/bud
 import type { Mode } from '../call.ts';
 import { EFFECTS, MAX_RULES, type RuleSet } from '../policy/rule-definition.ts';
 import { WRITERS } from '../store.ts';
+import { type ChannelDocument, channelSchema, MAX_CHANNELS, type SenderDocument, sendersSchema } from './channel-schema.ts';
 
 /** What the YAML text says, before defaults and names are worked out. */
 export type AnchorDocument =
@@ -22,7 +23,9 @@ export interface ConfigDocument {
   readonly budgets?: readonly BudgetDefinition[] | undefined;
   readonly approvals?:
     | {
-        readonly channels?: readonly (typeof CHANNELS)[number][] | undefined;
+        readonly channels?: readonly ChannelDocument[] | undefined;
+        readonly senders?: Readonly<Record<string, SenderDocument>> | undefined;
+        readonly page?: { readonly port?: number | undefined } | undefined;
         readonly ttl?: string | undefined;
         readonly max_ttl?: string | undefined;
       }
@@ -84,7 +87,6 @@ export interface ScopeDocument {
 }
 
 export const MODES = ['audit', 'confirm', 'enforce'] as const;
-export const CHANNELS = ['elicitation', 'page', 'terminal'] as const;
 export const SIGNINGS = ['commit', 'interval', 'none'] as const;
 /** Names of agents: they become part of the ledger's origin and of every entry. */
 export const AGENT_SHAPE: RegExp = /^[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}$/;
@@ -175,7 +177,11 @@ export const configSchema: z.ZodType<ConfigDocument> = z.strictObject({
   budgets: budgetsSchema.optional(),
   approvals: z
     .strictObject({
-      channels: z.array(z.enum(CHANNELS)).max(16).optional(),
+      channels: z.array(channelSchema).max(MAX_CHANNELS).optional().describe('where humans are asked'),
+      senders: sendersSchema.optional().describe('who may send answers as signed webhooks to the console, by name'),
+      page: z
+        .strictObject({ port: z.int().min(1).max(65_535).optional().describe('where `countersign console` listens; 4680 when absent') })
+        .optional(),
       ttl: duration.optional().describe('how long an approval waits; 5m when absent'),
       max_ttl: duration.optional().describe('no rule may ask for longer; 1h when absent'),
     })

@@ -6,12 +6,13 @@ import { fileAnchor } from '../anchor/file-anchor.ts';
 import type { AnchorOptions } from '../anchor/publisher.ts';
 import { terminalChannel } from '../approval/terminal.ts';
 import { fileAuditSink } from '../audit-log/file-sink.ts';
+import { secretSources } from '../config/channels.ts';
 import type { AnchorConfig, Config, WitnessConfig } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
 import { CountersignError } from '../errors.ts';
 import { createGuard } from '../guard.ts';
 import type { Guard, GuardOptions } from '../guard-types.ts';
-import type { Anchor } from '../interfaces.ts';
+import type { Anchor, Channel } from '../interfaces.ts';
 import { tailMarkingSigner } from '../ledger/deferred-signer.ts';
 import { readSigner } from '../ledger/keys.ts';
 import { createRedactor } from '../redact/redact.ts';
@@ -134,7 +135,12 @@ function passphraseFromEnvironment(): string | undefined {
   }
 }
 
-/** A guard as the configuration describes it, on a store that is already open. `more` adds what YAML cannot say. */
+/**
+ * A guard as the configuration describes it, on a store that is already open. `more` adds what YAML cannot say.
+ *
+ * @throws {CountersignError} `OPTIONS_INVALID`, also when a webhook or Slack is configured and `more.channels` does not bring
+ *   its channel: `configuredChannels` of `@countersign/connect` makes them; whoever only answers passes none by `channels: []`.
+ */
 export function guardFromConfig(config: Config, store: GuardOptions['store'], more: Partial<GuardOptions> = {}): Guard {
   return createGuard({
     agent: config.agent,
@@ -143,11 +149,11 @@ export function guardFromConfig(config: Config, store: GuardOptions['store'], mo
     budgets: config.budgets,
     redactor: createRedactor(config.redaction),
     approvals: { ttlMs: config.approvals.ttlMs, maxTtlMs: config.approvals.maxTtlMs, approvers: config.approvers },
-    channels: canPrompt(config) ? [terminalChannel()] : [],
+    channels: more.channels ?? ownChannels(config),
     ...more,
     audit: [...(config.ledger.auditLog === undefined ? [] : [fileAuditSink(config.ledger.auditLog)]), ...(more.audit ?? [])],
     store,
-    protectedPaths: [...(config.path === undefined ? [] : [config.path]), ...(more.protectedPaths ?? [])],
+    protectedPaths: [...(config.path === undefined ? [] : [config.path]), ...secretFiles(config), ...(more.protectedPaths ?? [])],
   });
 }
 
@@ -160,6 +166,21 @@ export function openGuard(
   const config = loadConfig(configPath, { env: process.env });
   const store = storeFromConfig(config, storeOptions);
   return { guard: guardFromConfig(config, store, more), store, config };
+}
+
+/** Nothing here opens a socket, and a channel that is configured but never asked would leave people waiting for nothing. */
+function ownChannels(config: Config): readonly Channel[] {
+  if (config.approvals.channels.some((channel) => typeof channel === 'object'))
+    throw new CountersignError(
+      'OPTIONS_INVALID',
+      'approvals.channels names a webhook or slack, and nothing here can ask it: pass `channels: configuredChannels(config)` of @countersign/connect where the guard is made',
+    );
+  return canPrompt(config) ? [terminalChannel()] : [];
+}
+
+/** An agent that reads them could answer for the people it asks. */
+function secretFiles({ approvals }: Config): readonly string[] {
+  return secretSources(approvals).flatMap((source) => ('file' in source ? [source.file] : []));
 }
 
 /** A prompt needs a person at this process' own terminal. Without one, approvals wait for an approver elsewhere. */

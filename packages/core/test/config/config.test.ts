@@ -46,7 +46,27 @@ describe('the example of docs/config.md', () => {
       { id: 'calls', limit: 100_000_000, windowMs: 3_600_000, kind: 'count' },
       { id: 'refund-total', limit: 10_000_000_000, windowMs: 86_400_000, kind: 'cost' },
     ]);
-    expect(config.approvals).toEqual({ channels: ['elicitation', 'page', 'terminal'], ttlMs: 300_000, maxTtlMs: 3_600_000 });
+    expect(config.approvals).toEqual({
+      channels: [
+        'elicitation',
+        'page',
+        'terminal',
+        { webhook: { url: 'https://pager.example/countersign', secrets: [{ env: 'PAGER_SECRET' }], settled: true } },
+        {
+          slack: {
+            channel: 'C0123ABCD',
+            team: 'T0123ABCD',
+            token: { file: '/etc/c/.countersign/slack-token' },
+            signingSecrets: [{ file: '/etc/c/.countersign/slack-signing-secret' }],
+            users: new Map([['U0123ABCD', 'alice']]),
+          },
+        },
+      ],
+      senders: [{ name: 'pager', secrets: [{ env: 'PAGER_ANSWERS_SECRET' }], approvers: ['bob'] }],
+      page: { port: 4680 },
+      ttlMs: 300_000,
+      maxTtlMs: 3_600_000,
+    });
     expect(config.approvers.get('finance')).toMatch(/^finance\+1a2b3c4d\+/);
     expect(config.ledger).toEqual({
       path: '/etc/c/.countersign/ledger.db',
@@ -94,7 +114,7 @@ describe('defaults', () => {
     expect(config.path).toBeUndefined();
     expect(config.mode).toBe('enforce');
     expect(config.policy.default).toBe('deny');
-    expect(config.approvals).toEqual({ channels: [], ttlMs: 300_000, maxTtlMs: 3_600_000 });
+    expect(config.approvals).toEqual({ channels: [], senders: [], page: { port: 4680 }, ttlMs: 300_000, maxTtlMs: 3_600_000 });
     expect(config.ledger).toEqual({
       path: resolve('.countersign/ledger.db'),
       key: resolve('.countersign/ledger.key'),
