@@ -63,9 +63,14 @@ export const REASON_CODES = [
   'BUDGET_EVALUATION_FAILED',
   'APPROVAL_GRANTED',
   'APPROVAL_DENIED',
+  'APPROVAL_EDITED',
+  'APPROVAL_EDIT_INVALID',
   'APPROVAL_EXPIRED',
   'APPROVAL_PROCESS_FAILED',
+  'APPROVAL_FORGED',
+  'APPROVAL_MISROUTED',
   'APPROVAL_BINDING_MISMATCH',
+  'APPROVAL_POLICY_CHANGED',
   'APPROVAL_ALREADY_USED',
   'ARGUMENTS_INVALID',
   'MESSAGE_INVALID',
@@ -91,6 +96,10 @@ export interface EntryRef {
   readonly leaf: string;
 }
 
+/** How sure it is who answered, rising: elicitation is low, a key is high, everything else is medium. */
+export const ASSURANCES = ['low', 'medium', 'high'] as const;
+export type Assurance = (typeof ASSURANCES)[number];
+
 /** Terms under which a human answers. */
 export interface ApprovalTerms {
   readonly ttlMs: number;
@@ -98,6 +107,8 @@ export interface ApprovalTerms {
   readonly quorum: number;
   /** Names of the approvers who may answer; absent = any authenticated approver. */
   readonly approvers?: readonly string[];
+  /** Least an approving answer must be worth; absent = any. */
+  readonly assurance?: Assurance;
 }
 
 /** What was decided, as returned to callers. */

@@ -91,7 +91,13 @@ function ask(unit: DecideUnit, terms: NonNullable<DecideUnit['ask']>, tx: Tx): C
   const expiresAtMs = tx.atMs + terms.ttlMs;
   const body: DecisionBody = {
     ...unit.body,
-    approval: { id: terms.id, expires_at: expiresAtMs, quorum: terms.quorum, ...(terms.approvers && { approvers: terms.approvers }) },
+    approval: {
+      id: terms.id,
+      expires_at: expiresAtMs,
+      quorum: terms.quorum,
+      ...(terms.approvers && { approvers: terms.approvers }),
+      ...(terms.assurance && { assurance: terms.assurance }),
+    },
   };
   const entry = tx.append(body, unit.opening);
   tx.putCall({ ...callRecord(unit, body, entry, 'asked', tx), approval: terms.id });

@@ -44,7 +44,9 @@ export const ERROR_CODES = {
   RECEIPT_TOO_LARGE: 'A receipt would exceed the limit. Leave the clear text out.',
   APPROVAL_NOT_FOUND: 'No approval has that id.',
   APPROVAL_NOT_PENDING: 'The approval was already answered, used or has expired.',
-  APPROVER_REFUSED: 'This approver may not answer: unknown, badly signed, or inside the guarded process tree.',
+  APPROVAL_EDIT_INVALID:
+    'Edited arguments are not usable: no JSON, too large, a secret, or a placeholder that was moved. Nothing was answered.',
+  APPROVER_REFUSED: 'This approver may not answer: unknown, badly signed, of too little assurance, or inside the guarded process tree.',
   PERMIT_ALREADY_SETTLED: 'A permit settles once.',
   CALL_LIMIT: 'Too many calls are in flight in this guard.',
   MONITOR_CLOSED: 'The host monitor was closed. Make a new one for further calls.',

@@ -1,7 +1,7 @@
 export { commandAnchor } from './anchor/command-anchor.ts';
 export { fileAnchor } from './anchor/file-anchor.ts';
 export type { AnchorOptions, AnchorResult } from './anchor/publisher.ts';
-export { type ApprovalStatement, approvalStatement, statementOf } from './approval/statement.ts';
+export { type AnswerGiven, type ApprovalStatement, approvalStatement, statementOf } from './approval/statement.ts';
 export { type TerminalChannelOptions, terminalChannel } from './approval/terminal.ts';
 export { clip, escapeForTerminal, escapeJson, escapeLines } from './approval/terminal-text.ts';
 export { type FileAuditOptions, fileAuditSink } from './audit-log/file-sink.ts';
@@ -12,6 +12,8 @@ export { type Budget, budgetFrom } from './budget/budget.ts';
 export { microUnits } from './budget/micro.ts';
 export {
   type ApprovalTerms,
+  ASSURANCES,
+  type Assurance,
   type Authorization,
   type BuiltInReasonCode,
   type Decision,
@@ -77,6 +79,7 @@ export type {
 } from './interfaces.ts';
 export { canonicalize } from './ledger/canonical.ts';
 export { type ParsedCheckpoint, parseCheckpoint, verifyCheckpoint } from './ledger/checkpoint.ts';
+export { commitSection, newOpeningKey } from './ledger/commitment.ts';
 export { addCosignature, type CosignedNote } from './ledger/cosignature.ts';
 export {
   type ApproverIdentity,

@@ -1,6 +1,6 @@
 /** What others implement and the application injects. Each is two or three methods. */
 import type { AuditInclude, AuditRecord } from './audit-log/record.ts';
-import type { Json, ToolRef } from './call.ts';
+import type { Assurance, Json, ToolRef } from './call.ts';
 import type { ApproverMethod, ResourceFigures } from './ledger/entry.ts';
 
 /** What a channel shows a human. All strings may come from an agent: escape them for the medium. */
@@ -16,13 +16,28 @@ export interface ApprovalRequest {
   readonly reason?: string;
   readonly rule?: string;
   readonly expiresAtMs: number;
+  /** What an answer must be worth to approve; absent = any. */
+  readonly assurance?: Assurance;
+  /** The call runs only because a person edited another one: the shown arguments of that one, to compare with `args`. */
+  readonly edited?: { readonly from: Json };
 }
 
-export interface ApprovalAnswer {
-  readonly decision: 'approve' | 'deny';
-  /** For the model; redacted, kept in the opening. */
-  readonly message?: string;
-}
+/** `message` is for the model; redacted, kept in the opening. */
+export type ApprovalAnswer =
+  | { readonly decision: 'approve'; readonly message?: string }
+  | { readonly decision: 'deny'; readonly message?: string }
+  /** Denies the call as it is and proposes other arguments: a new call, decided from the start. */
+  | {
+      readonly decision: 'edit';
+      /**
+       * The whole arguments, edited from the shown view. What is left as it was stands for what it stood for, secrets
+       * included; what is new may hold neither a secret nor a placeholder of one.
+       */
+      readonly args: Json;
+      readonly message?: string;
+      /** For method `key`: the opening key under which the signed statement commits to `args` (`newOpeningKey`). */
+      readonly openingKey?: string;
+    };
 
 /** Who answers, and how that was made sure. `signature` is required for method `key`. */
 export interface Approver {

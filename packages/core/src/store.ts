@@ -4,7 +4,7 @@
  * Work reaches a store as *units*, plain data that can cross a thread or a socket. The rules of the transaction are in
  * `commit.ts` and are the same for every store; a store brings rows and durability.
  */
-import type { ApprovalTerms, EntryRef, Json, OutcomeStatus } from './call.ts';
+import type { ApprovalTerms, Assurance, EntryRef, Json, OutcomeStatus } from './call.ts';
 import type {
   ApproverIdentity,
   BudgetCharge,
@@ -47,6 +47,9 @@ export interface CallRow {
 
 export type ApprovalState = 'pending' | 'approved' | 'denied' | 'expired' | 'failed' | 'consumed';
 
+/** An answer as its row tells it. `edited`: the deny proposes other arguments. */
+export type GivenAnswer = EntryRef & { readonly approver: string; readonly answer: 'approve' | 'deny'; readonly edited?: true };
+
 export interface ApprovalRow {
   readonly id: string;
   readonly call: string;
@@ -61,7 +64,7 @@ export interface ApprovalRow {
   readonly binds: string;
   readonly policyHash: string;
   readonly ask: EntryRef;
-  readonly answers: readonly (EntryRef & { readonly approver: string; readonly answer: 'approve' | 'deny' })[];
+  readonly answers: readonly GivenAnswer[];
   readonly createdAtMs: number;
   readonly expiresAtMs: number;
   readonly quorum: number;
@@ -70,6 +73,12 @@ export interface ApprovalRow {
   readonly shown?: Json;
   readonly reason?: string;
   readonly message?: string;
+  /** Arguments proposed by an approver in place of `shown`. */
+  readonly edit?: Json;
+  /** From the ask's entry, in answers to `approval(id)` only: what an answer must be worth to approve. */
+  readonly assurance?: Assurance;
+  /** Likewise, when the call exists because a person edited another: that one, with its shown arguments. */
+  readonly edited?: { readonly call: string; readonly from?: Json };
 }
 
 /** Commits one decision. */
@@ -89,9 +98,10 @@ export interface DecideUnit {
   readonly ask?: ApprovalTerms & { readonly id: string };
   /**
    * For an approved call: consumes the approval. The caller has authenticated the answers standing at `answers`; the
-   * transaction checks that exactly those entries are in the tree, bind `body.binds`, are in time and unused.
+   * transaction checks that exactly those entries are in the tree, bind `body.binds`, are in time and unused, and that
+   * they meet the terms of the ask and those policy asks for now.
    */
-  readonly use?: { readonly approval: string; readonly answers: readonly EntryRef[] };
+  readonly use?: { readonly approval: string; readonly answers: readonly EntryRef[]; readonly terms?: Partial<ApprovalTerms> };
 }
 
 /** Commits an approver's answer. */
@@ -103,6 +113,8 @@ export interface AnswerUnit {
   readonly signature?: string;
   /** For the model; already redacted. */
   readonly message?: string;
+  /** With `deny`: the proposed arguments, as shown, and the opening key the approver signed under (or a fresh one). */
+  readonly edit?: { readonly args: Json; readonly openingKey: string };
 }
 
 /** Closes a pending approval that no human will answer (every channel failed). Writes no entry: the refusal does. */
@@ -169,7 +181,7 @@ export type Committed =
   | { readonly kind: 'answered'; readonly entry: EntryRef; readonly atMs: number; readonly approval: ApprovalRow }
   | {
       readonly kind: 'not-answerable';
-      readonly why: 'not-found' | 'altered' | 'not-pending' | 'expired' | 'approver';
+      readonly why: 'not-found' | 'altered' | 'not-pending' | 'expired' | 'approver' | 'assurance';
       readonly state?: ApprovalState;
     }
   | { readonly kind: 'lapsed' }
@@ -222,6 +234,8 @@ export interface Store {
    * What this returns can be acted on; rows of other tables are only hints where to look.
    */
   entry(ref: EntryRef): Promise<string | undefined>;
+  /** What lies beside an entry, unchecked: compare it with the commitments of the entry (`checkOpening`). */
+  opening(of: number): Promise<Opening | undefined>;
   approval(id: string): Promise<ApprovalRow | undefined>;
   approvals(filter?: { readonly state?: ApprovalState; readonly limit?: number }): Promise<readonly ApprovalRow[]>;
   /** Resolves when the approval is no longer pending or `signal` aborts; also for answers given by other processes. */

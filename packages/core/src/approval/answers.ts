@@ -2,24 +2,15 @@
 import type { EntryRef } from '../call.ts';
 import type { Approver } from '../interfaces.ts';
 import { parseEntry } from '../ledger/body.ts';
-import type { ApproverIdentity, ApproverMethod } from '../ledger/entry.ts';
+import type { ApproverIdentity } from '../ledger/entry.ts';
 import { isName } from '../names.ts';
 import type { ApprovalRow, Store } from '../store.ts';
 import { foldApprover } from './approver-name.ts';
-import { statementOf, verifyStatement } from './statement.ts';
+import { assuranceOf } from './assurance.ts';
+import { type AnswerGiven, statementOf, verifyStatement } from './statement.ts';
 
 /** Approver names to verifier lines. */
 export type ApproverKeys = ReadonlyMap<string, string>;
-
-/** What a method is worth is ours to say, never the caller's. */
-const ASSURANCE: Readonly<Record<ApproverMethod, ApproverIdentity['assurance']>> = {
-  key: 'high',
-  terminal: 'medium',
-  host: 'medium',
-  page: 'medium',
-  webhook: 'medium',
-  elicitation: 'low',
-};
 
 /**
  * The approver as it will be recorded, or why not. A name with a configured key is that approver only by that key;
@@ -28,11 +19,12 @@ const ASSURANCE: Readonly<Record<ApproverMethod, ApproverIdentity['assurance']>>
 export function identifyApprover(
   approver: Approver,
   row: ApprovalRow,
-  answer: 'approve' | 'deny',
+  given: AnswerGiven,
   keys: ApproverKeys,
 ): { readonly identity: ApproverIdentity } | { readonly refused: string } {
   if (!isName(approver.id)) return { refused: 'the approver has no usable name' };
-  if (!Object.hasOwn(ASSURANCE, approver.method)) return { refused: `unknown approval method for ${approver.id}` };
+  const assurance = assuranceOf(approver.method);
+  if (assurance === undefined) return { refused: `unknown approval method for ${approver.id}` };
   const vkey = keys.get(approver.id);
   const imitated = vkey === undefined && [...keys.keys()].find((name) => foldApprover(name) === foldApprover(approver.id));
   if (imitated !== undefined && imitated !== false)
@@ -40,11 +32,11 @@ export function identifyApprover(
   if (vkey !== undefined && approver.method !== 'key') return { refused: `${approver.id} answers with a key only` };
   if (approver.method === 'key') {
     if (vkey === undefined) return { refused: `no key is configured for approver ${approver.id}: add it under \`approvers\`` };
-    if (approver.signature === undefined || !verifyStatement(statementOf(row, answer, approver.id), vkey, approver.signature)) {
+    if (approver.signature === undefined || !verifyStatement(statementOf(row, given, approver.id), vkey, approver.signature)) {
       return { refused: `the signature of ${approver.id} does not verify for this approval` };
     }
   }
-  return { identity: { id: approver.id, method: approver.method, assurance: ASSURANCE[approver.method] } };
+  return { identity: { id: approver.id, method: approver.method, assurance } };
 }
 
 /**
@@ -68,7 +60,8 @@ export async function authenticAnswers(row: ApprovalRow, store: Pick<Store, 'ent
       agent: entry.agent,
       session: entry.session,
     };
-    if ('identity' in identifyApprover(claimed, signedRow, entry.answer, keys)) authentic.push({ of, leaf });
+    const who = identifyApprover(claimed, signedRow, { answer: entry.answer }, keys);
+    if ('identity' in who && who.identity.assurance === entry.approver.assurance) authentic.push({ of, leaf });
   }
   return authentic;
 }

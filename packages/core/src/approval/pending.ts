@@ -56,6 +56,7 @@ function termsOf(terms: Partial<ApprovalTerms>, rules: Rules, engine: Engine): A
     ttlMs: Math.max(1, Math.floor(Math.min(wanted, engine.maxTtlMs))),
     quorum,
     ...(terms.approvers && { approvers: terms.approvers }),
+    ...(terms.assurance && { assurance: terms.assurance }),
   };
 }
 

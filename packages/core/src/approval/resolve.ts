@@ -3,21 +3,28 @@ import { MAX_REASON_CHARS } from '../call.ts';
 import type { Engine } from '../engine.ts';
 import { CountersignError } from '../errors.ts';
 import type { ApprovalAnswer, Approver } from '../interfaces.ts';
+import { commitSection, newOpeningKey } from '../ledger/commitment.ts';
 import { isName } from '../names.ts';
 import { currentCall } from '../scope.ts';
-import type { ApprovalRow } from '../store.ts';
+import type { AnswerUnit, ApprovalRow } from '../store.ts';
 import { identifyApprover } from './answers.ts';
+import { readEdit } from './edit.ts';
 
-/** @throws {CountersignError} `APPROVAL_NOT_FOUND`, `APPROVAL_NOT_PENDING`, `APPROVER_REFUSED`, `LEDGER_*` */
+/** @throws {CountersignError} `APPROVAL_NOT_FOUND`, `APPROVAL_NOT_PENDING`, `APPROVAL_EDIT_INVALID`, `APPROVER_REFUSED`, `LEDGER_*` */
 export async function resolveApproval(id: string, answer: ApprovalAnswer, approver: Approver, engine: Engine): Promise<ApprovalRow> {
   // A tool that reaches the guard object must not answer for the human it is waiting for.
   if (currentCall() !== undefined)
     throw new CountersignError('APPROVER_REFUSED', 'an approval cannot be answered from inside a guarded call');
-  if (answer.decision !== 'approve' && answer.decision !== 'deny')
-    throw new CountersignError('OPTIONS_INVALID', 'an answer is `approve` or `deny`');
+  if (!['approve', 'deny', 'edit'].includes(answer.decision))
+    throw new CountersignError('OPTIONS_INVALID', 'an answer is `approve`, `deny` or `edit`');
   const row = await engine.store.approval(id);
   if (row === undefined) throw new CountersignError('APPROVAL_NOT_FOUND', `no approval has the id ${isName(id) ? id : '(malformed)'}`);
-  const who = identifyApprover(approver, row, answer.decision, engine.keys);
+  const edit = answer.decision === 'edit' ? editOf(answer, approver, row, engine) : undefined;
+  const given = {
+    answer: answer.decision === 'approve' ? 'approve' : 'deny',
+    ...(edit !== undefined && { argsCommit: commitSection(edit.openingKey, 'args', edit.args) }),
+  } as const;
+  const who = identifyApprover(approver, row, given, engine.keys);
   if ('refused' in who) throw new CountersignError('APPROVER_REFUSED', who.refused);
   const message =
     answer.message === undefined
@@ -26,18 +33,46 @@ export async function resolveApproval(id: string, answer: ApprovalAnswer, approv
   const committed = await engine.commit({
     kind: 'answer',
     approval: id,
-    answer: answer.decision,
+    answer: given.answer,
     approver: who.identity,
     ...(approver.method === 'key' && approver.signature !== undefined && { signature: approver.signature }),
     ...(message !== undefined && { message }),
+    ...(edit !== undefined && { edit }),
   });
   if (committed.kind === 'answered') return committed.approval;
   if (committed.kind === 'not-answerable' && committed.why === 'approver') {
     throw new CountersignError('APPROVER_REFUSED', `${who.identity.id} is not among the approvers of this approval`);
+  }
+  if (committed.kind === 'not-answerable' && committed.why === 'assurance') {
+    throw new CountersignError(
+      'APPROVER_REFUSED',
+      `an answer by ${who.identity.method} has ${who.identity.assurance} assurance, too little for this approval: answer with a key`,
+    );
   }
   if (committed.kind === 'not-answerable' && committed.why === 'altered') {
     throw new CountersignError('APPROVAL_NOT_FOUND', `approval ${id} has a row, but the ledger has no such ask: the row was altered`);
   }
   const state = committed.kind === 'not-answerable' ? (committed.state ?? 'gone') : committed.kind;
   throw new CountersignError('APPROVAL_NOT_PENDING', `approval ${id} is ${state}: it takes no more answers from ${who.identity.id}`);
+}
+
+const KEY_SHAPE = /^[0-9a-f]{64}$/;
+
+/** The edit as it will be recorded, under the key it was signed with or a fresh one. */
+function editOf(
+  answer: Extract<ApprovalAnswer, { readonly decision: 'edit' }>,
+  approver: Approver,
+  row: ApprovalRow,
+  engine: Pick<Engine, 'redactor'>,
+): NonNullable<AnswerUnit['edit']> {
+  const { shown } = row;
+  if (shown === undefined)
+    throw new CountersignError('APPROVAL_EDIT_INVALID', `the arguments of approval ${row.id} are not in the ledger any more`);
+  const { openingKey } = answer;
+  if (approver.method === 'key' && (typeof openingKey !== 'string' || !KEY_SHAPE.test(openingKey)))
+    throw new CountersignError('OPTIONS_INVALID', 'a signed edit needs its openingKey: 64 hex digits, from newOpeningKey()');
+  return {
+    args: readEdit(answer.args, shown, engine.redactor),
+    openingKey: approver.method === 'key' && openingKey !== undefined ? openingKey : newOpeningKey(),
+  };
 }

@@ -4,6 +4,8 @@
  *     countersign/approval/v1
  *     {"agent":...,"answer":"approve","approval":...,"approver":...,"binds":...,"call":...,"expires_at":...,"session":...}
  *
+ * A deny that proposes other arguments has `args_commit` too: the commitment to them that its entry holds.
+ *
  * A fixed first line, then RFC 8785 JSON; UTF-8; Ed25519. `binds` is unguessable and belongs to one call and one policy,
  * so a signature is worth nothing for any other.
  */
@@ -21,21 +23,41 @@ export interface ApprovalStatement {
   readonly approver: string;
   readonly binds: string;
   readonly expiresAtMs: number;
+  readonly argsCommit?: string;
+}
+
+/** What an answer says besides whom it is about. */
+export interface AnswerGiven {
+  readonly answer: 'approve' | 'deny';
+  /** Commitment to the proposed arguments: `commitSection(openingKey, 'args', args)`. */
+  readonly argsCommit?: string;
 }
 
 export function statementOf(
   row: Pick<ApprovalRow, 'id' | 'agent' | 'session' | 'call' | 'binds' | 'expiresAtMs'>,
-  answer: 'approve' | 'deny',
+  given: AnswerGiven | AnswerGiven['answer'],
   approver: string,
 ): ApprovalStatement {
   const { agent, session, call, binds, expiresAtMs } = row;
-  return { agent, session, call, approval: row.id, answer, approver, binds, expiresAtMs };
+  const more: AnswerGiven = typeof given === 'string' ? { answer: given } : given;
+  return { agent, session, call, approval: row.id, approver, binds, expiresAtMs, ...more };
 }
 
 /** The bytes to sign. */
 export function approvalStatement(statement: ApprovalStatement): Uint8Array {
-  const { expiresAtMs, ...rest } = statement;
-  return Buffer.from(`countersign/approval/v1\n${canonicalize({ ...rest, expires_at: expiresAtMs })}`);
+  const { agent, session, call, approval, answer, approver, binds, expiresAtMs, argsCommit } = statement;
+  const signed = {
+    agent,
+    session,
+    call,
+    approval,
+    answer,
+    approver,
+    binds,
+    expires_at: expiresAtMs,
+    ...(argsCommit !== undefined && { args_commit: argsCommit }),
+  };
+  return Buffer.from(`countersign/approval/v1\n${canonicalize(signed)}`);
 }
 
 /** @param vkey - the approver's verifier line. @param signature - base64, from outside. */

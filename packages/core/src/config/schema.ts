@@ -4,7 +4,7 @@ import { MIN_AUDIT_BYTES } from '../audit-log/file-sink.ts';
 import { AUDIT_INCLUDES, type AuditInclude } from '../audit-log/record.ts';
 import { MAX_KEEP } from '../audit-log/segments.ts';
 import { BUDGET_SCOPES, type BudgetDefinition, MAX_BUDGETS } from '../budget/budget.ts';
-import type { Mode } from '../call.ts';
+import { ASSURANCES, type Mode } from '../call.ts';
 import { EFFECTS, MAX_RULES, type RuleSet } from '../policy/rule-definition.ts';
 import { WRITERS } from '../store.ts';
 import { type ChannelDocument, channelSchema, MAX_CHANNELS, type SenderDocument, sendersSchema } from './channel-schema.ts';
@@ -110,7 +110,12 @@ const rule = z.strictObject({
   reason: z.string().max(500).optional().describe('for people'),
   reason_code: z.string().optional().describe('in the style of POLICY_DENY_HIGH_RISK'),
   approval: z
-    .strictObject({ ttl: duration.optional(), quorum: z.number().optional(), approvers: z.array(z.string().min(1)).optional() })
+    .strictObject({
+      ttl: duration.optional(),
+      quorum: z.number().optional(),
+      approvers: z.array(z.string().min(1)).optional(),
+      assurance: z.enum(ASSURANCES).optional().describe('least an approving answer must be worth; a key is high, elicitation is low'),
+    })
     .optional()
     .describe('terms of a require_approval rule'),
   label: z.array(z.string()).optional().describe('labels for the session'),

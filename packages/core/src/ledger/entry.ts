@@ -1,5 +1,5 @@
 /** Bodies of ledger entries. The prose, the rules and golden bytes are in `docs/formats/entry.md`. */
-import type { Effect, EntryRef, Json, Mode, OutcomeStatus } from '../call.ts';
+import type { Assurance, Effect, EntryRef, Json, Mode, OutcomeStatus } from '../call.ts';
 
 export const ENTRY_VERSION = 1;
 /** Largest body, in UTF-8 bytes of its canonical text. */
@@ -74,9 +74,12 @@ export interface DecisionBody {
     readonly expires_at?: number;
     readonly quorum?: number;
     readonly approvers?: readonly string[];
+    readonly assurance?: Assurance;
     readonly ask?: EntryRef;
     readonly answers?: readonly EntryRef[];
   };
+  /** The call exists because a person edited another: that call, and the answer that proposed these arguments. */
+  readonly edited?: { readonly call: string; readonly answer: EntryRef };
   /** HMAC over the exact raw call; equal in ask, approval and allow. */
   readonly binds?: string;
 }
@@ -87,7 +90,7 @@ export interface ApproverIdentity {
   readonly id: string;
   /** How the approver was authenticated. `host`: asserted by the application that embeds the guard. */
   readonly method: ApproverMethod;
-  readonly assurance: 'high' | 'medium' | 'low';
+  readonly assurance: Assurance;
 }
 
 export interface ApprovalBody {
@@ -101,6 +104,8 @@ export interface ApprovalBody {
   readonly approver: ApproverIdentity;
   readonly binds: string;
   readonly expires_at: number;
+  /** Of a deny that proposes other arguments: commitment to them. */
+  readonly args_commit?: string;
   readonly message_commit?: string;
   /** For method `key`: base64 Ed25519 signature over the approval statement. */
   readonly signature?: string;

@@ -1,5 +1,5 @@
 /** The shape of a rule set, and its normal form: what the policy hash covers. */
-import type { Effect } from '../call.ts';
+import { ASSURANCES, type Assurance, type Effect } from '../call.ts';
 import { DURATION_HINT, parseDuration } from '../config/duration.ts';
 import { CountersignError } from '../errors.ts';
 import { patternFault } from './patterns.ts';
@@ -10,6 +10,8 @@ export interface RuleApproval {
   readonly ttl?: string | undefined;
   readonly quorum?: number | undefined;
   readonly approvers?: readonly string[] | undefined;
+  /** Least an approving answer must be worth: `low`, `medium` or `high`; absent = any. */
+  readonly assurance?: Assurance | undefined;
 }
 
 /** One rule, as in the `policy:` block of `countersign.yaml`. */
@@ -41,9 +43,7 @@ export interface RuleSet {
 
 /** Equal for two definitions that mean the same; undefined members are left out of the document. */
 export interface NormalRule extends Omit<Rule, 'approval'> {
-  readonly approval?:
-    | { readonly ttl_ms?: number | undefined; readonly quorum?: number | undefined; readonly approvers?: readonly string[] | undefined }
-    | undefined;
+  readonly approval?: (Omit<RuleApproval, 'ttl'> & { readonly ttl_ms?: number | undefined }) | undefined;
 }
 export interface NormalRuleSet {
   readonly kind: 'rules';
@@ -125,7 +125,9 @@ export function ruleFaults(rule: Rule): readonly RuleFault[] {
 
 function approvalFaults(rule: Rule, approval: RuleApproval, fault: (message: string, ...path: string[]) => number): void {
   if (rule.effect !== 'require_approval') fault('approval belongs to rules with effect require_approval', 'approval');
-  const { ttl, quorum, approvers } = approval;
+  const { ttl, quorum, approvers, assurance } = approval;
+  if (assurance !== undefined && !ASSURANCES.includes(assurance))
+    fault(`assurance must be one of ${ASSURANCES.join(', ')}`, 'approval', 'assurance');
   if (ttl !== undefined && (typeof ttl !== 'string' || parseDuration(ttl) === undefined)) fault(`ttl: ${DURATION_HINT}`, 'approval', 'ttl');
   if (quorum !== undefined && (!Number.isSafeInteger(quorum) || quorum < 1 || quorum > MAX_QUORUM)) {
     fault(`quorum must be a whole number from 1 to ${MAX_QUORUM}`, 'approval', 'quorum');
@@ -156,6 +158,7 @@ function normalizeRule(rule: Rule): NormalRule {
             ttl_ms: approval.ttl === undefined ? undefined : parseDuration(approval.ttl),
             quorum: approval.quorum,
             approvers: approval.approvers === undefined ? undefined : [...new Set(approval.approvers)],
+            assurance: approval.assurance,
           },
     label: rule.label === undefined ? undefined : [...rule.label],
     raw: rule.raw === undefined ? undefined : [...rule.raw],

@@ -75,7 +75,7 @@ function compileRule(rule: NormalRule): CompiledRule {
   const when = rule.when === undefined ? undefined : compileCondition(rule.when, `policy rule "${rule.id}" when`, options);
   const unless = rule.unless === undefined ? undefined : compileCondition(rule.unless, `policy rule "${rule.id}" unless`, options);
   const applies = both(when, unless);
-  const { ttl_ms: ttlMs, quorum, approvers } = rule.approval ?? {};
+  const { ttl_ms: ttlMs, quorum, approvers, assurance } = rule.approval ?? {};
   return {
     id: rule.id,
     effect: rule.effect,
@@ -87,6 +87,7 @@ function compileRule(rule: NormalRule): CompiledRule {
       ...(ttlMs === undefined ? {} : { ttlMs }),
       ...(quorum === undefined ? {} : { quorum }),
       ...(approvers === undefined ? {} : { approvers }),
+      ...(assurance === undefined ? {} : { assurance }),
     },
   };
 }

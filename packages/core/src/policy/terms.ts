@@ -1,8 +1,9 @@
 /** Merging what several rules or policies ask for. The most restrictive part of each wins. */
-import type { ApprovalTerms } from '../call.ts';
+import { higherAssurance } from '../approval/assurance.ts';
+import type { ApprovalTerms, Assurance } from '../call.ts';
 
 /**
- * Highest quorum, shortest time to live, intersection of the approvers.
+ * Highest quorum and assurance, shortest time to live, intersection of the approvers.
  *
  * @returns `undefined` when nobody could satisfy all of them: no approver is left, or fewer than the quorum.
  */
@@ -10,9 +11,11 @@ export function mergeTerms(all: readonly Partial<ApprovalTerms>[]): Partial<Appr
   let ttlMs: number | undefined;
   let quorum: number | undefined;
   let approvers: readonly string[] | undefined;
+  let assurance: Assurance | undefined;
   for (const terms of all) {
     if (terms.ttlMs !== undefined) ttlMs = Math.min(ttlMs ?? terms.ttlMs, terms.ttlMs);
     if (terms.quorum !== undefined) quorum = Math.max(quorum ?? terms.quorum, terms.quorum);
+    assurance = higherAssurance(assurance, terms.assurance);
     const others = terms.approvers;
     if (others !== undefined)
       approvers = approvers === undefined ? [...new Set(others)] : approvers.filter((name) => others.includes(name));
@@ -22,6 +25,7 @@ export function mergeTerms(all: readonly Partial<ApprovalTerms>[]): Partial<Appr
     ...(ttlMs === undefined ? {} : { ttlMs }),
     ...(quorum === undefined ? {} : { quorum }),
     ...(approvers === undefined ? {} : { approvers }),
+    ...(assurance === undefined ? {} : { assurance }),
   };
 }
 

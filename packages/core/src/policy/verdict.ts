@@ -1,7 +1,7 @@
 /**
  * Evaluating a policy that may be anybody's code: whatever it throws or returns becomes a verdict of known shape.
  */
-import { type ApprovalTerms, MAX_REASON_CHARS } from '../call.ts';
+import { type ApprovalTerms, ASSURANCES, type Assurance, MAX_REASON_CHARS } from '../call.ts';
 import type { Policy, PolicyInput, PolicyVerdict } from './policy.ts';
 
 /** How long an asynchronous policy may take. */
@@ -97,12 +97,14 @@ function readVerdict(verdict: unknown): PolicyVerdict | undefined {
 
 function readTerms(terms: unknown): Partial<ApprovalTerms> | undefined {
   if (typeof terms !== 'object' || terms === null) return undefined;
-  const { ttlMs, quorum, approvers }: Readonly<Record<string, unknown>> = { ...terms };
+  const { ttlMs, quorum, approvers, assurance }: Readonly<Record<string, unknown>> = { ...terms };
   if (!isAbsentOr(ttlMs, isPositive) || !isAbsentOr(quorum, isPositive) || !isAbsentOr(approvers, isApprovers)) return undefined;
+  if (!isAbsentOr(assurance, isAssurance)) return undefined;
   return {
     ...(ttlMs === undefined ? {} : { ttlMs }),
     ...(quorum === undefined ? {} : { quorum }),
     ...(approvers === undefined ? {} : { approvers: [...approvers] }),
+    ...(assurance === undefined ? {} : { assurance }),
   };
 }
 
@@ -124,6 +126,10 @@ function isPositive(value: unknown): value is number {
 
 function isLabels(value: unknown): value is readonly string[] {
   return Array.isArray(value) && value.length <= MAX_VERDICT_LABELS && value.every(isName);
+}
+
+function isAssurance(value: unknown): value is Assurance {
+  return ASSURANCES.some((assurance) => assurance === value);
 }
 
 function isApprovers(value: unknown): value is readonly string[] {

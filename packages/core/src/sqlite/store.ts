@@ -2,7 +2,7 @@
 import { createHmac } from 'node:crypto';
 import { resolve } from 'node:path';
 import { type AnchorOptions, AnchorPublisher, type AnchorResult } from '../anchor/publisher.ts';
-import { approvalRow } from '../approval/row.ts';
+import { approvalRow, askFacts } from '../approval/row.ts';
 import type { Background } from '../background.ts';
 import type { EntryRef } from '../call.ts';
 import { CountersignError } from '../errors.ts';
@@ -12,7 +12,7 @@ import { Mirror, type MirrorOptions } from '../jsonl/mirror.ts';
 import { mirrorFiles } from '../jsonl/mirror-file.ts';
 import { newId } from '../ledger/body.ts';
 import { deferredSigner } from '../ledger/deferred-signer.ts';
-import type { RecoveryBody } from '../ledger/entry.ts';
+import type { Opening, RecoveryBody } from '../ledger/entry.ts';
 import type { SessionFacts } from '../policy/policy.ts';
 import {
   type ApprovalRow,
@@ -188,8 +188,14 @@ export class SqliteStore implements Store, BatchWriter {
   async approval(id: string): Promise<ApprovalRow | undefined> {
     return this.read(({ rows }) => {
       const row = rows.approval(id);
-      return row === undefined ? undefined : this.approvalRow(row);
+      if (row === undefined) return undefined;
+      newestHead(this.open);
+      return { ...this.approvalRow(row), ...askFacts(row.ask, rows) };
     });
+  }
+
+  async opening(of: number): Promise<Opening | undefined> {
+    return this.read(({ rows }) => rows.opening(of));
   }
 
   async approvals(filter: { readonly state?: ApprovalState; readonly limit?: number } = {}): Promise<readonly ApprovalRow[]> {

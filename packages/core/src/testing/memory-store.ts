@@ -1,6 +1,6 @@
 /** The Store in memory: for tests and benches only. It keeps nothing, so a guard on it keeps no promise about records. */
 import { createHmac, createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
-import { approvalRow } from '../approval/row.ts';
+import { approvalRow, askFacts } from '../approval/row.ts';
 import type { EntryRef } from '../call.ts';
 import { applyUnit } from '../commit.ts';
 import { CountersignError } from '../errors.ts';
@@ -87,7 +87,11 @@ class Memory implements MemoryStore {
 
   async approval(id: string): Promise<ApprovalRow | undefined> {
     const row = this.rows.approval(id);
-    return row === undefined ? undefined : this.approvalRow(row);
+    return row === undefined ? undefined : { ...this.approvalRow(row), ...askFacts(row.ask, this.rows) };
+  }
+
+  async opening(of: number): Promise<Opening | undefined> {
+    return this.rows.opening(of);
   }
 
   async approvals(filter: { readonly state?: ApprovalState; readonly limit?: number } = {}): Promise<readonly ApprovalRow[]> {
@@ -182,6 +186,10 @@ class MemoryRows implements Tx {
       .slice(of + 1)
       .filter((text) => text.includes(approval))
       .map(parseEntry);
+  }
+
+  opening(of: number): Opening | undefined {
+    return this.openings.get(of);
   }
 
   eraseOpening(of: number): boolean {

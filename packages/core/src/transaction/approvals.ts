@@ -3,9 +3,10 @@
  * from entries proven to be in the tree.
  */
 import { foldApprover } from '../approval/approver-name.ts';
-import type { BuiltInReasonCode } from '../call.ts';
+import { isAssured } from '../approval/assurance.ts';
+import type { Assurance, BuiltInReasonCode } from '../call.ts';
 import { commitSection, newOpeningKey } from '../ledger/commitment.ts';
-import type { ApprovalBody } from '../ledger/entry.ts';
+import type { ApprovalBody, Opening } from '../ledger/entry.ts';
 import type { AnswerUnit, ApprovalState, Committed, DecideUnit } from '../store.ts';
 import type { ApprovalRecord, Tx } from './tx.ts';
 
@@ -54,15 +55,18 @@ export function answer(unit: AnswerUnit, tx: Tx): Committed {
   // What an answer binds comes from the ask in the tree: a row that was edited must not get a signature under it.
   const asked = askOf(row, tx);
   if (asked === undefined) return { kind: 'not-answerable', why: 'altered' };
-  const { expires_at: expiresAt, quorum, approvers } = asked.approval;
+  const { expires_at: expiresAt, quorum, approvers, assurance } = asked.approval;
   if (row.state !== 'pending') return { kind: 'not-answerable', why: 'not-pending', state: row.state };
   if (tx.atMs >= expiresAt) return { kind: 'not-answerable', why: 'expired', state: 'expired' };
   if (approvers !== undefined && !approvers.includes(unit.approver.id)) return { kind: 'not-answerable', why: 'approver' };
+  // A plain no needs no proof of who says it.
+  if ((unit.answer === 'approve' || unit.edit !== undefined) && !isAssured(unit.approver.assurance, assurance))
+    return { kind: 'not-answerable', why: 'assurance' };
   if (row.answers.some((given) => foldApprover(given.approver) === foldApprover(unit.approver.id))) {
     return { kind: 'not-answerable', why: 'not-pending', state: row.state };
   }
 
-  const opening = unit.message === undefined ? undefined : { key: newOpeningKey(), sections: { message: unit.message } };
+  const opening = openingOf(unit);
   const body: ApprovalBody = {
     kind: 'approval',
     agent: asked.agent,
@@ -74,16 +78,30 @@ export function answer(unit: AnswerUnit, tx: Tx): Committed {
     approver: unit.approver,
     binds: asked.binds,
     expires_at: expiresAt,
-    ...(opening && { message_commit: commitSection(opening.key, 'message', opening.sections.message) }),
+    ...(opening && unit.edit && { args_commit: commitSection(opening.key, 'args', unit.edit.args) }),
+    ...(opening && unit.message !== undefined && { message_commit: commitSection(opening.key, 'message', unit.message) }),
     ...(unit.signature !== undefined && { signature: unit.signature }),
   };
   const entry = tx.append(body, opening);
-  const answers = [...row.answers, { ...entry, approver: unit.approver.id, answer: unit.answer }];
+  const answers = [
+    ...row.answers,
+    { ...entry, approver: unit.approver.id, answer: unit.answer, ...(unit.edit !== undefined && { edited: true as const }) },
+  ];
   const approved = answers.filter((given) => given.answer === 'approve').length >= quorum;
   const state: ApprovalState = unit.answer === 'deny' ? 'denied' : approved ? 'approved' : 'pending';
   const updated = { ...row, answers, state };
   tx.putApproval(updated);
-  return { kind: 'answered', entry, atMs: tx.atMs, approval: { ...updated, ...(unit.message !== undefined && { message: unit.message }) } };
+  const clear = { ...(unit.message !== undefined && { message: unit.message }), ...(unit.edit !== undefined && { edit: unit.edit.args }) };
+  return { kind: 'answered', entry, atMs: tx.atMs, approval: { ...updated, ...clear } };
+}
+
+/** An approver who signs an edit chooses the key, because the commitment is among what is signed. */
+function openingOf({ message, edit }: AnswerUnit): Opening | undefined {
+  if (message === undefined && edit === undefined) return undefined;
+  return {
+    key: edit?.openingKey ?? newOpeningKey(),
+    sections: { ...(edit !== undefined && { args: edit.args }), ...(message !== undefined && { message }) },
+  };
 }
 
 interface Ask {
@@ -92,7 +110,12 @@ interface Ask {
   readonly call: string;
   readonly binds: string;
   readonly policyHash: string;
-  readonly approval: { readonly expires_at: number; readonly quorum: number; readonly approvers?: readonly string[] };
+  readonly approval: {
+    readonly expires_at: number;
+    readonly quorum: number;
+    readonly approvers?: readonly string[];
+    readonly assurance?: Assurance;
+  };
 }
 
 /** The ask an approval's row points to, if the tree has it and it is this approval's. */
@@ -101,8 +124,9 @@ function askOf(row: ApprovalRecord, tx: Tx): Ask | undefined {
   if (entry?.kind !== 'decision' || entry.effect !== 'require_approval' || entry.call !== row.call) return undefined;
   const { approval, binds, agent, session, call, policy } = entry;
   if (approval?.id !== row.id || approval.expires_at === undefined || binds === undefined) return undefined;
-  const { expires_at, quorum = 1, approvers } = approval;
-  return { agent, session, call, binds, policyHash: policy.hash, approval: { expires_at, quorum, ...(approvers && { approvers }) } };
+  const { expires_at, quorum = 1, approvers, assurance } = approval;
+  const terms = { expires_at, quorum, ...(approvers && { approvers }), ...(assurance && { assurance }) };
+  return { agent, session, call, binds, policyHash: policy.hash, approval: terms };
 }
 
 export function lapse(id: string, state: 'failed' | 'expired', tx: Tx): Committed {

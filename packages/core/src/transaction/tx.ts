@@ -19,7 +19,7 @@ export interface CallRecord extends Omit<CallRow, 'writerAlive'> {
 }
 
 /** An approval as kept; the clear text lies in the openings. */
-export type ApprovalRecord = Omit<ApprovalRow, 'shown' | 'reason' | 'message'>;
+export type ApprovalRecord = Omit<ApprovalRow, 'shown' | 'reason' | 'message' | 'edit' | 'assurance' | 'edited'>;
 
 /** Rows inside one open transaction. */
 export interface Tx {

@@ -35,6 +35,7 @@ const policy = z.strictObject({ id: text, version: z.string().optional(), hash }
 const stamp = { v: z.literal(ENTRY_VERSION), id, at: count, writer: id };
 const stampShape = z.object({ ...stamp, kind: text });
 const effect = z.enum(['allow', 'deny', 'require_approval']);
+const assurance = z.enum(['high', 'medium', 'low']);
 
 const charge = z.strictObject({
   id: text,
@@ -74,10 +75,12 @@ const SHAPES = new Map<string, z.ZodType>(
           expires_at: count.optional(),
           quorum: z.int().positive().optional(),
           approvers: names.optional(),
+          assurance: assurance.optional(),
           ask: ref.optional(),
           answers: z.array(ref).optional(),
         })
         .optional(),
+      edited: z.strictObject({ call: id, answer: ref }).optional(),
       binds: hash.optional(),
     }),
     approval: z.strictObject({
@@ -92,10 +95,11 @@ const SHAPES = new Map<string, z.ZodType>(
       approver: z.strictObject({
         id: text,
         method: z.enum(['key', 'terminal', 'host', 'elicitation', 'page', 'webhook']),
-        assurance: z.enum(['high', 'medium', 'low']),
+        assurance,
       }),
       binds: hash,
       expires_at: count,
+      args_commit: hash.optional(),
       message_commit: hash.optional(),
       signature: text.optional(),
     }),
