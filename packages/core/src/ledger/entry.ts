@@ -82,6 +82,8 @@ export interface DecisionBody {
   readonly edited?: { readonly call: string; readonly answer: EntryRef };
   /** HMAC over the exact raw call; equal in ask, approval and allow. */
   readonly binds?: string;
+  /** Of an allow that a grant made of a `require_approval`: which one, and the how many-th use of it this is, from 1. */
+  readonly grant?: { readonly id: string; readonly entry: EntryRef; readonly use: number };
 }
 
 export type ApproverMethod = 'key' | 'terminal' | 'host' | 'elicitation' | 'page' | 'webhook';
@@ -110,6 +112,48 @@ export interface ApprovalBody {
   /** For method `key`: base64 Ed25519 signature over the approval statement. */
   readonly signature?: string;
 }
+
+/** An override that a person gave together with an approval: later calls of this tool under this rule need not ask. */
+export interface GrantedBody {
+  readonly kind: 'grant';
+  readonly event: 'granted';
+  readonly grant: string;
+  readonly agent: string;
+  /** Good in this session only; absent = in every session of the agent. */
+  readonly session?: string;
+  readonly principal?: string;
+  readonly tool: DecisionBody['tool'];
+  readonly rule?: string;
+  readonly policy: DecisionBody['policy'];
+  /** How many calls it is good for. */
+  readonly uses: number;
+  readonly expires_at: number;
+  readonly approver: ApproverIdentity;
+  /** The answer it was given with: the entry before this one. */
+  readonly approval: { readonly id: string; readonly answer: EntryRef };
+  readonly reason_commit: string;
+  /** A CEL condition that calls must meet. */
+  readonly when_commit?: string;
+  /** For method `key`: base64 Ed25519 signature over the grant statement. */
+  readonly signature?: string;
+}
+
+/** Takes a grant back. */
+export interface RevokedBody {
+  readonly kind: 'grant';
+  readonly event: 'revoked';
+  readonly grant: string;
+  readonly agent: string;
+  readonly session?: string;
+  /** Where it was granted. */
+  readonly entry: EntryRef;
+  readonly approver: ApproverIdentity;
+  readonly message_commit?: string;
+  /** For method `key`: base64 Ed25519 signature over the grant statement. */
+  readonly signature?: string;
+}
+
+export type GrantBody = GrantedBody | RevokedBody;
 
 export interface ResourceFigures {
   /** CPU time of the whole host process during the call. */
@@ -191,6 +235,7 @@ export interface NoteBody {
 export type EntryBody =
   | DecisionBody
   | ApprovalBody
+  | GrantBody
   | OutcomeBody
   | SessionBody
   | PolicyBody
@@ -203,7 +248,7 @@ export type Entry = EntryStamp & EntryBody;
 
 /**
  * What lies beside an entry and is committed to in it, but can be erased: the random key the commitments are salted
- * with, and the clear values by section (`args`, `reason`, `message`, `result`, `error`).
+ * with, and the clear values by section (`args`, `reason`, `message`, `when`, `result`, `error`).
  */
 export interface Opening {
   /** 32 random bytes, hex. */

@@ -6,6 +6,7 @@
 import { foldApprover } from '../approval/approver-name.ts';
 import { statementOf, verifyStatement } from '../approval/statement.ts';
 import type { VerifyCode } from './codes.ts';
+import type { GivenAnswer } from './grants.ts';
 import { difference, type EntryOf, names, type Placed } from './placed.ts';
 import type { Findings } from './report.ts';
 import { printable } from './shapes.ts';
@@ -13,6 +14,7 @@ import { printable } from './shapes.ts';
 interface Answer {
   readonly placed: Placed;
   readonly approver: string;
+  readonly answer: 'approve' | 'deny';
   /** An approval that counts: it says approve, and nothing is wrong with it. */
   readonly counts: boolean;
 }
@@ -37,6 +39,8 @@ export class Approvals {
   /** Folded names of the approvers who have a key. */
   private readonly folded: ReadonlySet<string>;
   private readonly asks = new Map<string, Ask | Used>();
+  /** The answer read last, when it belongs to an ask that was not used yet. */
+  last: GivenAnswer | undefined;
   /** Answers by key whose signature could not be checked, for want of the approver's key. */
   unchecked = 0;
   /** Answers that a guard with these keys would refuse: without the key of their name, or under an imitation of the name. */
@@ -74,7 +78,9 @@ export class Approvals {
     const by = entry.approver.id;
     if (flaw === undefined && ask.denied) this.problem(placed, 'ANSWER_AFTER_DENIAL', 'the approval was denied before this answer');
     ask.denied ||= entry.answer === 'deny';
-    ask.answers.push({ placed, approver: by, counts: flaw === undefined && entry.answer === 'approve' });
+    const counts = flaw === undefined && entry.answer === 'approve';
+    ask.answers.push({ placed, approver: by, answer: entry.answer, counts });
+    this.last = { placed, entry, ask: ask.entry, counts };
   }
 
   /** An allow that names an approval. */
@@ -162,7 +168,9 @@ export class Approvals {
     const by = entry.approver.id;
     if (asked.approval?.approvers?.includes(by) === false)
       flaws.push(['APPROVER_NOT_LISTED', `${printable(by)} is not among those who may answer`]);
-    if (ask.answers.some((given) => foldApprover(given.approver) === foldApprover(by)))
+    const before = ask.answers.filter((given) => foldApprover(given.approver) === foldApprover(by));
+    // Whoever approved may take it back before it is used; nobody says the same thing twice, or comes round to it.
+    if (before.length > 0 && (entry.answer === 'approve' || before.some((given) => given.answer === 'deny')))
       flaws.push(['APPROVER_TWICE', `${printable(by)} has answered this approval before`]);
     const signature = this.signatureFlaw(entry);
     if (signature !== undefined) flaws.push(['APPROVAL_SIGNATURE', signature]);

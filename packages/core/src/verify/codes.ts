@@ -86,7 +86,7 @@ export const VERIFY_CODES = {
   DECISION_REPEATED: 'Two decisions have one decision hash.',
   DECISION_HASH_MISMATCH: 'A decision hash is not that of the call it stands for.',
   // Approvals
-  ALLOW_WITHOUT_APPROVAL: 'A call was allowed against its policy, without an approval.',
+  ALLOW_WITHOUT_APPROVAL: 'A call was allowed against its policy, without an approval or a grant.',
   ALLOW_WITHOUT_ASK: 'The approval that allowed a call was never asked for.',
   ASK_INCOMPLETE: 'An ask lacks its terms or its binding.',
   APPROVAL_ID_REUSED: 'Two asks have one approval id.',
@@ -109,6 +109,19 @@ export const VERIFY_CODES = {
   APPROVER_METHOD: 'An approver who has a key answered without it, or somebody under a name that imitates theirs.',
   APPROVAL_TIMES_UNCHECKED: 'The times of an approval cannot be read.',
   SHOWN_DIFFERS: 'Ask and allow show different arguments.',
+  // Grants
+  GRANT_WITHOUT_APPROVAL: 'A grant was not given with an answer that approves, or an approval gave more than one.',
+  GRANT_TERMS: 'A grant is good for too much, or was given by somebody who could not give it alone.',
+  GRANT_MISMATCH:
+    'A grant and its approval, its use or its revocation are not about the same agent, session, tool, rule, policy or approver.',
+  GRANT_ID_REUSED: 'Two grants have one id.',
+  GRANT_SIGNATURE: 'A grant or revocation by key is not signed, or its signature does not verify.',
+  ALLOW_WITHOUT_GRANT: 'The grant that allowed a call was never given.',
+  GRANT_EXPIRED: 'A grant was used after it had expired.',
+  GRANT_REVOKED: 'A grant was used after it had been taken back.',
+  GRANT_OVERUSED: 'A grant was used more often than it was given for.',
+  GRANT_USE_NUMBER: 'The uses of a grant are not numbered one after the other.',
+  REVOKED_WITHOUT_GRANT: 'A grant was taken back that was never given.',
   // Openings
   OPENING_MISSING: 'Clear text is withheld, or was erased without a record.',
   OPENING_MISMATCH: 'Clear text beside an entry is not what the entry commits to.',

@@ -74,7 +74,7 @@ export class Context {
       );
     if (entry.effect !== 'allow' || entry.mode === 'audit' || entry.would === 'allow') return;
     // In confirm mode the default deny becomes a question, so an approved allow may say `would: deny` there.
-    if (entry.approval === undefined || (entry.would === 'deny' && entry.mode === 'enforce'))
+    if ((entry.approval === undefined && entry.grant === undefined) || (entry.would === 'deny' && entry.mode === 'enforce'))
       this.findings.problem(
         placed.number,
         'ALLOW_WITHOUT_APPROVAL',

@@ -4,6 +4,7 @@ import { Approvals } from './approvals.ts';
 import { Budgets } from './budgets.ts';
 import { Calls } from './calls.ts';
 import { Context } from './context.ts';
+import { Grants } from './grants.ts';
 import type { ReadCheckpoint } from './heads.ts';
 import type { Told } from './judged.ts';
 import type { Placed } from './placed.ts';
@@ -15,6 +16,7 @@ type Counts = { -readonly [Name in keyof VerifyCounts]: number };
 export class History {
   readonly counts: Counts = noCounts();
   private readonly approvals: Approvals;
+  private readonly grants: Grants;
   private readonly context: Context;
   private readonly calls: Calls;
   private readonly budgets: Budgets;
@@ -31,6 +33,7 @@ export class History {
     this.recall = recall;
     this.gaps = recall !== undefined;
     this.approvals = new Approvals(findings, suspect, approvers);
+    this.grants = new Grants(findings, suspect, approvers);
     this.context = new Context(findings);
     this.calls = new Calls(findings, suspect);
     this.budgets = new Budgets(findings);
@@ -45,9 +48,9 @@ export class History {
     return this.calls.openDecisions;
   }
 
-  /** Answers by key whose signature nobody could check. */
+  /** Answers and grants by key whose signature nobody could check. */
   get uncheckedAnswers(): number {
-    return this.approvals.unchecked;
+    return this.approvals.unchecked + this.grants.unchecked;
   }
 
   /** Answers under the name of an approver who has a key, or an imitation of it, that the key did not give. */
@@ -88,8 +91,15 @@ export class History {
       case 'approval':
         counts.approvals++;
         this.recallAsk(entry.ask.of);
+        if (entry.answer === 'deny') this.grants.denied(placed, entry.approval);
         // The ask was read or recalled.
         return this.approvals.answer(placed, entry, this.hasUnread);
+      case 'grant':
+        counts.others++;
+        // An answer and the grant given with it are of one commit: no start lies between them.
+        if (entry.event === 'granted') return this.grants.granted(placed, entry, this.approvals.last, this.hasUnread);
+        this.recallGrant(entry.entry.of);
+        return this.grants.revoked(placed, entry, this.hasUnread);
       case 'outcome':
         counts.outcomes++;
         this.recallDecision(entry.decision.of);
@@ -117,6 +127,7 @@ export class History {
   /** @param head - the newest checkpoint, when the entries are what it covers. */
   finish(head: Pick<ReadCheckpoint, 'signatures'> | undefined): void {
     this.approvals.finish();
+    this.grants.finish();
     this.calls.finish();
     // Who signs may have been announced before.
     this.context.finish(head?.signatures ?? [], this.recall !== undefined);
@@ -134,6 +145,10 @@ export class History {
           for (const { of } of entry.approval.answers ?? []) this.recallAnswer(of);
           // Whatever it leans on was read or recalled.
           this.approvals.use(placed, entry, shown, this.hasUnread);
+        }
+        if (entry.grant !== undefined) {
+          this.recallGrant(entry.grant.entry.of);
+          this.grants.use(placed, entry, this.hasUnread);
         }
         return this.budgets.allow(placed, entry, gaps);
       case 'require_approval':
@@ -164,6 +179,13 @@ export class History {
       if (content.is !== 'told' || content.entry.kind !== 'approval') return;
       this.recallAsk(content.entry.ask.of);
       this.approvals.answer(placed, content.entry, this.hasUnread);
+    });
+  }
+
+  private recallGrant(of: number): void {
+    this.remember(this.recall?.once(of), ({ placed, content }) => {
+      if (content.is === 'told' && content.entry.kind === 'grant' && content.entry.event === 'granted')
+        this.grants.recalled(placed, content.entry);
     });
   }
 

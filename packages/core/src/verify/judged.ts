@@ -17,12 +17,13 @@ export interface Found {
 
 type PlainFields = 'kind' | 'at' | 'writer' | 'agent' | 'session' | 'call';
 
-/** What history asks of a decision in which no approval takes part. */
+/** What history asks of a decision in which neither an approval nor a grant takes part. */
 export type PlainDecision = Pick<EntryOf<'decision'>, PlainFields | 'mode' | 'would'> & {
   readonly budgets: readonly BudgetCharge[] | undefined;
   readonly effect: 'allow' | 'deny';
   readonly policy: Pick<EntryOf<'decision'>['policy'], 'id' | 'hash'>;
   readonly approval?: undefined;
+  readonly grant?: undefined;
 };
 
 /** What history asks of an outcome. */

@@ -47,6 +47,22 @@ const charge = z.strictObject({
   left: z.int(),
 });
 
+const tool = z.strictObject({ server: text.optional(), name: text, schema: text.optional() });
+const approver = z.strictObject({
+  id: text,
+  method: z.enum(['key', 'terminal', 'host', 'elicitation', 'page', 'webhook']),
+  assurance,
+});
+const grant = {
+  ...stamp,
+  kind: z.literal('grant'),
+  grant: id,
+  agent: text,
+  session: text.optional(),
+  approver,
+  signature: text.optional(),
+};
+
 const SHAPES = new Map<string, z.ZodType>(
   Object.entries({
     decision: z.strictObject({
@@ -56,7 +72,7 @@ const SHAPES = new Map<string, z.ZodType>(
       session: text,
       call: id,
       principal: text.optional(),
-      tool: z.strictObject({ server: text.optional(), name: text, schema: text.optional() }),
+      tool,
       attempt: z.int().positive().optional(),
       mode: z.enum(['audit', 'confirm', 'enforce']),
       effect,
@@ -82,7 +98,24 @@ const SHAPES = new Map<string, z.ZodType>(
         .optional(),
       edited: z.strictObject({ call: id, answer: ref }).optional(),
       binds: hash.optional(),
+      grant: z.strictObject({ id, entry: ref, use: z.int().positive() }).optional(),
     }),
+    grant: z.discriminatedUnion('event', [
+      z.strictObject({
+        ...grant,
+        event: z.literal('granted'),
+        principal: text.optional(),
+        tool,
+        rule: text.optional(),
+        policy,
+        uses: z.int().positive(),
+        expires_at: count,
+        approval: z.strictObject({ id, answer: ref }),
+        reason_commit: hash,
+        when_commit: hash.optional(),
+      }),
+      z.strictObject({ ...grant, event: z.literal('revoked'), entry: ref, message_commit: hash.optional() }),
+    ]),
     approval: z.strictObject({
       ...stamp,
       kind: z.literal('approval'),
@@ -92,11 +125,7 @@ const SHAPES = new Map<string, z.ZodType>(
       approval: id,
       ask: ref,
       answer: z.enum(['approve', 'deny']),
-      approver: z.strictObject({
-        id: text,
-        method: z.enum(['key', 'terminal', 'host', 'elicitation', 'page', 'webhook']),
-        assurance,
-      }),
+      approver,
       binds: hash,
       expires_at: count,
       args_commit: hash.optional(),

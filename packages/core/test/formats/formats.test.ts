@@ -13,6 +13,7 @@ import { VERIFY_CODES, verifyLedger } from '../../src/sqlite/index.ts';
 import { expectedSchema } from '../../src/sqlite/schema.ts';
 import { tempDirectory } from '../fixtures/ledger.ts';
 import { goldenFile } from './golden-file.ts';
+import { CHECKPOINT_WITH_GRANTS, giving, revocation, WITH_GRANTS } from './grants.ts';
 import { CHECKPOINT, finance, GOLDEN, ORIGIN, signer, statement } from './ledger.ts';
 
 const page = (name: string): string => readFileSync(new URL(`../../../../docs/formats/${name}`, import.meta.url), 'utf8');
@@ -29,19 +30,22 @@ describe('docs/formats/entry.md', () => {
 
   it('has an example of each main kind', () => {
     const kinds = examples.map(({ text }) => (JSON.parse(text) as { kind: string }).kind);
-    expect(new Set(kinds)).toEqual(new Set(['key', 'policy', 'session', 'decision', 'outcome', 'approval', 'recovery', 'forget', 'note']));
-    expect(kinds.filter((kind) => kind === 'decision')).toHaveLength(4);
+    expect(new Set(kinds)).toEqual(
+      new Set(['key', 'policy', 'session', 'decision', 'outcome', 'approval', 'recovery', 'forget', 'note', 'grant']),
+    );
+    expect(kinds.filter((kind) => kind === 'decision')).toHaveLength(5);
+    expect(kinds.filter((kind) => kind === 'grant')).toHaveLength(2);
   });
 
   it.each(examples)('entry $number is, byte for byte, what the code makes', ({ text, number, leaf }) => {
-    expect(text).toBe(GOLDEN[number - 1]?.text);
-    expect(leaf).toBe(GOLDEN[number - 1]?.leaf);
+    expect(text).toBe(WITH_GRANTS[number - 1]?.text);
+    expect(leaf).toBe(WITH_GRANTS[number - 1]?.leaf);
     expect(leafHash(text)).toBe(leaf);
     expect(canonicalize(parseCanonical(text))).toBe(text);
   });
 
-  it('shows the statement an approver signs', () => {
-    expect(entryPage).toContain(`\`\`\`\n${Buffer.from(statement).toString()}\n\`\`\``);
+  it('shows the statements an approver signs', () => {
+    for (const signed of [statement, giving, revocation]) expect(entryPage).toContain(`\`\`\`\n${Buffer.from(signed).toString()}\n\`\`\``);
     expect(entryPage).toContain(finance.vkey);
   });
 
@@ -112,14 +116,17 @@ it('docs/formats/sqlite.md lists the schema word for word', () => {
   for (const { sql } of expectedSchema()) expect(text).toContain(`${sql};`);
 });
 
-it('the examples together are a valid ledger', async () => {
-  const path = goldenFile();
+it.each([
+  ['of the first version', GOLDEN, CHECKPOINT],
+  ['with grants', WITH_GRANTS, CHECKPOINT_WITH_GRANTS],
+])('the examples %s together are a valid ledger', async (_which, entries, checkpoint) => {
+  const path = goldenFile(entries, checkpoint);
   const approvers = new Map([['finance', finance.vkey]]);
-  expect(await verifyLedger(path, { publicKeys: [signer.vkey], approvers, against: CHECKPOINT, strict: true })).toMatchObject({
+  expect(await verifyLedger(path, { publicKeys: [signer.vkey], approvers, against: checkpoint, strict: true })).toMatchObject({
     status: 'valid',
     authorship: 'proven',
     end: 'proven',
-    open_decisions: 1,
+    open_decisions: entries === GOLDEN ? 1 : 3,
     forgotten: 1,
     problems: [],
     warnings: [],

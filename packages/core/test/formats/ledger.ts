@@ -17,8 +17,8 @@ export const ORIGIN = 'example.com/billing';
 const START_MS = Date.UTC(2026, 0, 1);
 const WRITER = 'a0'.repeat(16);
 const DEAD_WRITER = 'b0'.repeat(16);
-const id = (number: number): string => number.toString(16).padStart(32, '0');
-const key = (number: number): string => number.toString(16).padStart(64, '0');
+export const id = (number: number): string => number.toString(16).padStart(32, '0');
+export const key = (number: number): string => number.toString(16).padStart(64, '0');
 
 /** PKCS#8 of an Ed25519 key whose seed is that byte, repeated. */
 function pemOf(byte: string): string {
@@ -38,21 +38,33 @@ export interface GoldenEntry {
 const entries: GoldenEntry[] = [];
 
 type Forget = { readonly kind: 'forget'; readonly entries: readonly EntryRef[] };
+export type Append = (body: EntryBody | Forget, more?: { opening?: Opening; writer?: string }) => EntryRef;
 
-function append(body: EntryBody | Forget, more: { opening?: Opening; writer?: string; waitMs?: number } = {}): EntryRef {
-  const of = entries.length;
-  const { writer = WRITER } = more;
-  const text = canonicalize({ ...body, v: 1, id: id(of + 1), at: START_MS + of * 1000, writer });
-  const leaf = leafHash(text);
-  entries.push({ text, leaf, opening: more.opening });
-  return { of, leaf };
+/** Appends to a list of entries, each a second after the one before. */
+export function appendTo(list: GoldenEntry[]): Append {
+  return (body, { opening, writer = WRITER } = {}) => {
+    const of = list.length;
+    const text = canonicalize({ ...body, v: 1, id: id(of + 1), at: timeOf(of), writer });
+    const leaf = leafHash(text);
+    list.push({ text, leaf, opening });
+    return { of, leaf };
+  };
 }
 
-const document = canonicalize({ id: 'billing', kind: 'rules', rules: [{ effect: 'allow', id: 'small-refund', tools: ['refund'] }] });
-const policy = { id: 'billing', version: '3', hash: policyHash(document) };
-const context = { agent: 'billing-bot', session: 's1' };
+export function timeOf(position: number): number {
+  return START_MS + position * 1000;
+}
 
-function opened(number: number, sections: { readonly [section: string]: Json }): { opening: Opening; commits: { [name: string]: string } } {
+const append = appendTo(entries);
+
+const document = canonicalize({ id: 'billing', kind: 'rules', rules: [{ effect: 'allow', id: 'small-refund', tools: ['refund'] }] });
+export const policy = { id: 'billing', version: '3', hash: policyHash(document) };
+export const context = { agent: 'billing-bot', session: 's1' };
+
+export function opened(
+  number: number,
+  sections: { readonly [section: string]: Json },
+): { opening: Opening; commits: { [name: string]: string } } {
   const opening = { key: key(number), sections };
   const commits = Object.entries(sections).map(([name, value]) => [`${name}_commit`, commitSection(opening.key, name, value)] as const);
   return { opening, commits: Object.fromEntries(commits) };
@@ -220,6 +232,10 @@ append({ kind: 'session', ...context, event: 'end' });
 
 export const GOLDEN: readonly GoldenEntry[] = entries;
 
-const range = new CompactRange();
-for (const { leaf } of entries) range.push(leaf);
-export const CHECKPOINT: string = signCheckpoint({ origin: ORIGIN, size: range.size, root: range.root() }, signer);
+export const CHECKPOINT: string = checkpointOf(entries);
+
+export function checkpointOf(list: readonly GoldenEntry[]): string {
+  const range = new CompactRange();
+  for (const { leaf } of list) range.push(leaf);
+  return signCheckpoint({ origin: ORIGIN, size: range.size, root: range.root() }, signer);
+}
