@@ -24,6 +24,7 @@ export const ERROR_CODES = {
   LEDGER_NOT_SIGNED:
     'The signer is slow or failing. Calls are refused once entries waited longer for a signature than `sign_max_lag` allows.',
   LEDGER_NOT_ANCHORED: 'No checkpoint was copied elsewhere for longer than `anchor_required` allows. Calls are refused until one is.',
+  LEDGER_NOT_WATCHED: 'Changes of the ledger by other processes have to be polled for. Their answers arrive a little later, and cost more.',
   LEDGER_WRITE_FAILED: 'The ledger could not be written. Every call is refused until it can.',
   LEDGER_BUSY: 'The ledger stayed locked past the deadline.',
   LEDGER_QUEUE_FULL: 'Too many calls wait for the ledger.',
