@@ -48,6 +48,7 @@ export const ERROR_CODES = {
   APPROVAL_EDIT_INVALID:
     'Edited arguments are not usable: no JSON, too large, a secret, or a placeholder that was moved. Nothing was answered.',
   APPROVER_REFUSED: 'This approver may not answer: unknown, badly signed, of too little assurance, or inside the guarded process tree.',
+  CHANNEL_FAILED: 'A channel could not put the question to anybody: not delivered, refused, or too many wait. Others may still be asked.',
   PERMIT_ALREADY_SETTLED: 'A permit settles once.',
   CALL_LIMIT: 'Too many calls are in flight in this guard.',
   MONITOR_CLOSED: 'The host monitor was closed. Make a new one for further calls.',
