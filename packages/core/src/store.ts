@@ -142,8 +142,11 @@ export interface LapseUnit {
 /** Commits an outcome. */
 export interface OutcomeUnit {
   readonly kind: 'outcome';
-  readonly body: OutcomeBody;
+  /** Without `refunds`: what is given back is worked out in the transaction, from the decision's entry. */
+  readonly body: Omit<OutcomeBody, 'refunds'>;
   readonly opening?: Opening;
+  /** Ids of budgets that give back what the decision charged them; `all` of them. */
+  readonly refund?: 'all' | readonly string[];
 }
 
 /** Appends an entry that changes no other state than the session's, if it is one. */

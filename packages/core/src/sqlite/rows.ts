@@ -7,7 +7,7 @@ import { entryText, parseEntry } from '../ledger/body.ts';
 import { canonicalize } from '../ledger/canonical.ts';
 import type { Entry, EntryBody, Opening } from '../ledger/entry.ts';
 import type { ApprovalCounts, ApprovalFilter, CallRow, CallState } from '../store.ts';
-import type { ApprovalRecord, CallRecord, SessionRecord, Tx } from '../transaction/tx.ts';
+import type { ApprovalRecord, CallRecord, ChargeRow, SessionRecord, Tx } from '../transaction/tx.ts';
 import { ApprovalPages } from './approval-pages.ts';
 import { APPROVAL_COLUMNS, type ApprovalSql, approvalRecord } from './approval-rows.ts';
 import type { Leases } from './leases.ts';
@@ -67,7 +67,12 @@ export class Rows implements Tx {
     this.atMs = this.log.nowMs();
   }
 
-  /** Charges were made that these rows did not see, or were rolled back. */
+  /** Other writers may have charged what these rows did not see. */
+  fallBehind(): void {
+    this.sums.fallBehind();
+  }
+
+  /** Charges that these rows made were rolled back. */
   forgetSums(): void {
     this.sums.clear();
   }
@@ -212,9 +217,9 @@ export class Rows implements Tx {
     return this.sums.spent(budget, key, sinceMs, this.atMs);
   }
 
-  charge(charge: { readonly budget: string; readonly key: string; readonly cost: number; readonly call: string }): void {
-    this.statements.charge.run(charge.budget, charge.key, this.atMs, charge.cost, charge.call);
-    this.sums.add(charge.budget, charge.key, charge.cost);
+  charge({ budget, key, cost, call, atMs = this.atMs }: ChargeRow): void {
+    const { lastInsertRowid } = this.statements.charge.run(budget, key, atMs, cost, call);
+    this.sums.add({ id: Number(lastInsertRowid), budget, key, at: atMs, cost });
   }
 
   mark(name: string): EntryRef | undefined {

@@ -12,7 +12,7 @@ import type { Entry, EntryBody, Opening } from '../ledger/entry.ts';
 import { CompactRange, leafHash } from '../ledger/merkle.ts';
 import type { SessionFacts } from '../policy/policy.ts';
 import type { ApprovalCounts, ApprovalFilter, ApprovalRow, CallRow, Checkpoint, Committed, Store, Unit } from '../store.ts';
-import type { ApprovalRecord, CallRecord, SessionRecord, Tx } from '../transaction/tx.ts';
+import type { ApprovalRecord, CallRecord, ChargeRow, SessionRecord, Tx } from '../transaction/tx.ts';
 
 export interface MemoryStore extends Store {
   /** Everything appended so far, parsed. */
@@ -242,9 +242,11 @@ class MemoryRows implements Tx {
     return charges.reduce((sum, charge) => (sinceMs === undefined || charge.at >= sinceMs ? sum + charge.cost : sum), 0);
   }
 
-  charge(charge: { readonly budget: string; readonly key: string; readonly cost: number }): void {
-    const name = JSON.stringify([charge.budget, charge.key]);
-    this.charges.set(name, [...(this.charges.get(name) ?? []), { at: this.atMs, cost: charge.cost }]);
+  charge({ budget, key, cost, atMs = this.atMs }: ChargeRow): void {
+    const name = JSON.stringify([budget, key]);
+    const charges = this.charges.get(name) ?? [];
+    charges.push({ at: atMs, cost });
+    this.charges.set(name, charges);
   }
 
   mark(name: string): EntryRef | undefined {
