@@ -7,6 +7,7 @@ import { guardClaims } from './guard.ts';
 import { ledgerClaims } from './ledger.ts';
 import { policyClaims } from './policy.ts';
 import { receiptClaims } from './receipt.ts';
+import { redactClaims } from './redact.ts';
 import { slowDiskClaims } from './slow-disk.ts';
 import { sudoagentClaims } from './sudoagent.ts';
 import { verifyClaims } from './verify.ts';
@@ -23,6 +24,7 @@ export const allClaims: readonly Claim[] = [
   ...workerClaims,
   ...slowDiskClaims,
   ...policyClaims,
+  ...redactClaims,
   ...sudoagentClaims,
   ...verifyClaims,
   ...receiptClaims,

@@ -50,21 +50,25 @@ export function runEnd(stop: RegExp, text: string, from: number): number {
 
 /** The run of letters, digits, `_`, `-` and `extra` that ends before `at`; of a longer one the last `MAX_NAME_CHARS`. */
 export function nameBefore(text: string, at: number, extra = ''): string {
+  const least = Math.max(0, at - MAX_NAME_CHARS);
   let start = at;
-  while (start > 0 && at - start < MAX_NAME_CHARS && isNameCharacter(text.charAt(start - 1), extra)) start -= 1;
+  while (start > least && (isNameCode(text.charCodeAt(start - 1)) || (extra !== '' && extra.includes(text.charAt(start - 1))))) start -= 1;
   return text.slice(start, at);
 }
 
 const MAX_NAME_CHARS = 64;
 
-function isNameCharacter(character: string, extra: string): boolean {
-  return /[A-Za-z0-9_-]/.test(character) || extra.includes(character);
+const NAME_CODES = Uint8Array.from({ length: 128 }, (_, code) => (/[A-Za-z0-9_-]/.test(String.fromCharCode(code)) ? 1 : 0));
+
+/** A letter, a digit, `_` or `-`. Called for every character of some texts, so no pattern. */
+export function isNameCode(code: number): boolean {
+  return NAME_CODES[code] === 1;
 }
 
 /** True where a word starts: after nothing, after a character that joins no word, or after an escape such as a literal `\n`. */
 export function startsWord(text: string, at: number): boolean {
   if (at === 0) return true;
-  if (!isNameCharacter(text.charAt(at - 1), '')) return true;
+  if (!isNameCode(text.charCodeAt(at - 1))) return true;
   return at >= 2 && text.charAt(at - 2) === '\\' && /[nrt]/.test(text.charAt(at - 1));
 }
 

@@ -4,8 +4,8 @@ import { isPlaceholder, placeholder } from './detector.ts';
 import { typedPlaceholder } from './host-types.ts';
 import { isHarmlessValue, isSecretMember, isSecretName, nameWords } from './key-names.ts';
 import { pointerText } from './pointer.ts';
-import { KEY_NAME_KIND, REDACTION_KINDS, VALUE_KIND } from './rules.ts';
-import { redactText } from './scan.ts';
+import { DETECTORS, KEY_NAME_KIND, REDACTION_KINDS, VALUE_KIND } from './rules.ts';
+import { redactText, type TextRules, textRules } from './scan.ts';
 
 /** Shorter literals would tear holes into ordinary text. */
 export const MIN_SECRET_VALUE_CHARS = 6;
@@ -48,19 +48,22 @@ export interface Redactor {
  * @throws {CountersignError} `OPTIONS_INVALID`
  */
 export function createRedactor(options: RedactionOptions = {}): Redactor {
-  const rules: Rules = { keys: parseKeys(options.keys ?? []), values: parseValues(options.values ?? []) };
+  const keys = parseKeys(options.keys ?? []);
+  const values = parseValues(options.values ?? []);
+  const rules: Rules = { keys, values, text: textRules(DETECTORS, values) };
   return {
     redact(value) {
       const view = new View(rules);
       return { shown: view.any(value), findings: view.findings };
     },
-    text: (value) => redactText(value, rules.values),
+    text: (value) => redactText(value, rules.text),
   };
 }
 
 interface Rules {
   readonly keys: readonly (readonly string[])[];
   readonly values: readonly string[];
+  readonly text: TextRules;
 }
 
 class View {
@@ -85,7 +88,7 @@ class View {
   }
 
   #text(value: string): string {
-    return redactText(value, this.#rules.values, (kind) => this.#note(kind));
+    return redactText(value, this.#rules.text, (kind) => this.#note(kind));
   }
 
   #number(value: number): Json {
@@ -147,7 +150,7 @@ class View {
     return entries.some(([, item], i) => {
       if (names[i] !== 'name' && names[i] !== 'key') return false;
       const named = asShown(item);
-      return typeof named === 'string' && isSecretName(redactText(named, this.#rules.values), this.#rules.keys);
+      return typeof named === 'string' && isSecretName(redactText(named, this.#rules.text), this.#rules.keys);
     });
   }
 

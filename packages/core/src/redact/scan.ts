@@ -1,4 +1,5 @@
-import { isPlaceholder, placeholder } from './detector.ts';
+import { type Detector, isPlaceholder, placeholder } from './detector.ts';
+import { Finder } from './finder.ts';
 import { DETECTORS, TEXT_KIND, VALUE_KIND } from './rules.ts';
 
 /**
@@ -15,59 +16,66 @@ interface Found {
   readonly rank: number;
 }
 
+/** Something to stop at: a detector's trigger, or a literal secret when there is no detector. */
+interface Pattern {
+  readonly detector: Detector | undefined;
+  readonly trigger: string;
+  readonly rank: number;
+}
+
+/** What is looked for in texts. */
+export interface TextRules {
+  readonly finder: Finder;
+  readonly patterns: readonly Pattern[];
+}
+
+/** @param values - literal secrets besides what the detectors find; none may occur in a placeholder. */
+export function textRules(detectors: readonly Detector[] = DETECTORS, values: readonly string[] = []): TextRules {
+  const patterns: readonly Pattern[] = [
+    ...detectors.flatMap((detector, rank) => [...new Set(detector.triggers)].map((trigger) => ({ detector, trigger, rank }))),
+    ...values.map((trigger) => ({ detector: undefined, trigger, rank: detectors.length })),
+  ];
+  return { finder: new Finder(patterns.map(({ trigger }) => trigger)), patterns };
+}
+
+const BUILT_IN = textRules();
+
 /**
  * Replaces every secret in a text by `[redacted:kind]`; what stands around it stays. In the result nothing is found any more,
  * so doing it twice equals doing it once. Linear in the length of the text.
  *
- * @param values - literal secrets besides the built-in shapes; none may occur in a placeholder.
  * @param found - told the kind of each secret.
  */
-export function redactText(text: string, values: readonly string[] = [], found?: (kind: string) => void): string {
+export function redactText(text: string, rules: TextRules = BUILT_IN, found?: (kind: string) => void): string {
   let current = text;
   for (let round = 0; round < MAX_ROUNDS; round++) {
-    if (!mayHoldSecret(current, values)) return current;
-    const places = findSecrets(current, values);
+    const places = findSecrets(current, rules);
     if (places.length === 0) return current;
     current = replaceAt(current, places, found);
   }
-  if (mayHoldSecret(current, values) && findSecrets(current, values).length > 0) {
+  if (findSecrets(current, rules).length > 0) {
     found?.(TEXT_KIND);
     return placeholder(TEXT_KIND);
   }
   return current;
 }
 
-/** Most strings have no trigger at all, and are done after this one search. */
-const ANY_TRIGGER = new RegExp(
-  [...new Set(DETECTORS.flatMap((detector) => detector.triggers))]
-    .map((trigger) => trigger.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&'))
-    .join('|'),
-);
-
-function mayHoldSecret(text: string, values: readonly string[]): boolean {
-  return ANY_TRIGGER.test(text) || values.some((value) => text.includes(value));
-}
-
-function findSecrets(text: string, values: readonly string[]): Found[] {
+function findSecrets(text: string, rules: TextRules): Found[] {
   const places: Found[] = [];
-  for (const [rank, detector] of DETECTORS.entries()) {
-    for (const trigger of detector.triggers) {
-      let at = text.indexOf(trigger);
-      while (at !== -1) {
-        const sighting = detector.look(text, at, trigger);
-        if (sighting?.secret === true && isNews(text, sighting.start, sighting.end)) {
-          places.push({ kind: detector.kind, start: sighting.start, end: sighting.end, rank });
-        }
-        at = text.indexOf(trigger, Math.max(at + 1, sighting?.end ?? 0));
-      }
+  let next: Uint32Array | undefined;
+  rules.finder.find(text, (pattern, at) => {
+    // Most strings have no trigger at all, and need no list.
+    next ??= new Uint32Array(rules.patterns.length);
+    if (at < (next[pattern] as number)) return;
+    const { detector, trigger, rank } = rules.patterns[pattern] as Pattern;
+    const sighting = detector === undefined ? { start: at, end: at + trigger.length, secret: true } : detector.look(text, at, trigger);
+    if (sighting === undefined) return;
+    next[pattern] = sighting.end;
+    if (sighting.secret && isNews(text, sighting.start, sighting.end)) {
+      places.push({ kind: detector?.kind ?? VALUE_KIND, start: sighting.start, end: sighting.end, rank });
     }
-  }
-  for (const value of values) {
-    for (let at = text.indexOf(value); at !== -1; at = text.indexOf(value, at + value.length)) {
-      places.push({ kind: VALUE_KIND, start: at, end: at + value.length, rank: DETECTORS.length });
-    }
-  }
-  return places.toSorted((a, b) => a.start - b.start || a.rank - b.rank);
+  });
+  return places.sort((a, b) => a.start - b.start || a.rank - b.rank);
 }
 
 function isNews(text: string, start: number, end: number): boolean {

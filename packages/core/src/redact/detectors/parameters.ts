@@ -1,5 +1,5 @@
 /** Secrets in URLs, connection strings, environment assignments and command line flags. */
-import { type Detector, isReference, nameBefore, outside, placeholderEnd, runEnd, type Sighting } from '../detector.ts';
+import { type Detector, isNameCode, isReference, nameBefore, outside, placeholderEnd, runEnd, type Sighting } from '../detector.ts';
 import { isSecretName } from '../key-names.ts';
 
 /** `scheme://user:password@host`: the password. */
@@ -59,6 +59,8 @@ export const SECRET_PARAMETER: Detector = {
   kind: 'parameter',
   triggers: ['='],
   look(text, at): Sighting | undefined {
+    // Most `=` end an operator, or follow a blank or a name too short to be one of ours: nothing more is read for those.
+    if (at < 3 || !mayEndName(text.charCodeAt(at - 1)) || !mayEndName(text.charCodeAt(at - 2))) return undefined;
     const { name, before } = nameAndBefore(text, at);
     if (name === '') return undefined;
     const place = placeOf(name, before);
@@ -73,6 +75,10 @@ export const SECRET_PARAMETER: Detector = {
 const VALUE_STOP = /[\s&#"'<>;,`()\]}\\|]/g;
 /** Presigned URLs: whoever has the signature has the object. */
 const SIGNATURES: ReadonlySet<string> = new Set(['sig', 'signature', 'x-amz-signature', 'x-goog-signature']);
+
+function mayEndName(code: number): boolean {
+  return isNameCode(code) || code === 0x5d || code === 0x2e || code === 0x5b;
+}
 
 function nameAndBefore(text: string, at: number): { readonly name: string; readonly before: string } {
   const name = nameBefore(text, at, '.[]');
