@@ -6,7 +6,7 @@ import { CountersignError } from './errors.ts';
 import type { ApprovalAnswer, Approver, AuditSink, Channel, Clock, HostMonitor } from './interfaces.ts';
 import type { Policy } from './policy/policy.ts';
 import type { Redactor } from './redact/redact.ts';
-import type { ApprovalCounts, ApprovalFilter, ApprovalRow, ApprovalState, Store } from './store.ts';
+import type { ApprovalRow, ApprovalState, Store } from './store.ts';
 
 export interface GuardOptions {
   /** Name of the agent whose calls are guarded; written into every entry. Required. */
@@ -125,13 +125,7 @@ export interface Guard {
      */
     resolve(id: string, answer: ApprovalAnswer, approver: Approver): Promise<ApprovalRow>;
     get(id: string): Promise<ApprovalRow | undefined>;
-    /**
-     * One page: at most 100 unless a limit is given, pending ones oldest first, others newest first. The next page starts
-     * `after` the last one of this.
-     */
-    list(filter?: ApprovalFilter): Promise<readonly ApprovalRow[]>;
-    /** How many there are, by state. */
-    counts(filter?: ApprovalFilter): Promise<ApprovalCounts>;
+    list(filter?: { readonly state?: ApprovalState; readonly limit?: number }): Promise<readonly ApprovalRow[]>;
   };
   /** Writes outstanding outcomes and the session's end; does not close the store. */
   close(): Promise<void>;

@@ -82,7 +82,6 @@ export function createGuard(options: GuardOptions): Guard {
       resolve: (id, answer, approver) => engine.resolve(id, answer, approver),
       get: (id) => engine.store.approval(id),
       list: (filter) => engine.store.approvals(filter),
-      counts: (filter) => engine.store.approvalCounts(filter),
     },
     close: () => engine.close(),
   };

@@ -1,5 +1,5 @@
 /** An approval as people see it, and what of it does not agree with the ledger entry that opened it. */
-import { approvalRow } from '../approval/row.ts';
+import { approvalRow, askFacts } from '../approval/row.ts';
 import type { EntryRef } from '../call.ts';
 import { parseEntry } from '../ledger/body.ts';
 import { checkOpening } from '../ledger/commitment.ts';
@@ -24,13 +24,29 @@ export interface ApprovalParts {
   readonly opening: Opening | undefined;
   /** Beside the newest answer. */
   readonly answer: Opening | undefined;
+  /** Beside the entry at a 0-based position. */
+  openingAt(of: number): Opening | undefined;
 }
 
 /** More than any quorum; a row that claims more is not ours, and its entries are not looked up. */
 const MAX_ANSWERS = 256;
 
 export function approvalView(row: ApprovalRecord, parts: ApprovalParts, nowMs: number): ApprovalView {
-  return { ...approvalRow(row, { ask: parts.opening, answer: parts.answer }, nowMs), mismatches: mismatchesOf(row, parts) };
+  return {
+    ...approvalRow(row, { ask: parts.opening, answer: parts.answer }, nowMs),
+    ...askFacts(row.ask, { entry: (ref) => entryAt(ref, parts), opening: (of) => parts.openingAt(of) }),
+    mismatches: mismatchesOf(row, parts),
+  };
+}
+
+/** The newest answer, as far as a row that somebody may have edited has one. */
+export function newestAnswer({ answers }: Pick<ApprovalRecord, 'answers'>): ApprovalRecord['answers'][number] | undefined {
+  const given: unknown = Array.isArray(answers) ? answers.at(-1) : undefined;
+  return isPlace(given) ? answers.at(-1) : undefined;
+}
+
+function isPlace(given: unknown): given is EntryRef {
+  return typeof given === 'object' && given !== null && 'of' in given && Number.isSafeInteger(given.of);
 }
 
 function mismatchesOf(row: ApprovalRecord, parts: ApprovalParts): readonly string[] {
@@ -58,7 +74,8 @@ function mismatchesOf(row: ApprovalRecord, parts: ApprovalParts): readonly strin
   return [
     ...differing,
     ...(parts.opening === undefined ? [] : checkOpening(commits, parts.opening)),
-    ...(areRecorded(row, parts) ? messageMismatch(row, parts) : ['answers']),
+    ...(areRecorded(row, parts) ? answerMismatches(row, parts) : ['answers']),
+    ...beforeMismatch(entry, parts),
   ];
 }
 
@@ -81,16 +98,35 @@ function isRecorded(given: ApprovalRecord['answers'][number], row: ApprovalRecor
     entry.ask.leaf === row.ask.leaf &&
     entry.binds === row.binds &&
     entry.approver?.id === given.approver &&
-    entry.answer === given.answer
+    entry.answer === given.answer &&
+    (entry.args_commit !== undefined) === (given.edited === true)
   );
 }
 
-function messageMismatch(row: ApprovalRecord, parts: ApprovalParts): readonly string[] {
-  const newest = row.answers.at(-1);
+function answerMismatches(row: ApprovalRecord, parts: ApprovalParts): readonly string[] {
+  const newest = newestAnswer(row);
   if (newest === undefined || parts.answer === undefined) return [];
   const entry = entryAt(newest, parts);
-  const commits = entry?.kind === 'approval' && entry.message_commit !== undefined ? { message: entry.message_commit } : {};
-  return checkOpening(commits, parts.answer);
+  if (entry?.kind !== 'approval') return ['answers'];
+  const { args_commit: args, message_commit: message } = entry;
+  return checkOpening({ ...(args !== undefined && { args }), ...(message !== undefined && { message }) }, parts.answer).map((section) =>
+    section === 'args' ? 'edit' : section,
+  );
+}
+
+/** The arguments as they were before a person edited them, which are shown for comparison. */
+function beforeMismatch(entry: Extract<Entry, { readonly kind: 'decision' }>, parts: ApprovalParts): readonly string[] {
+  if (entry.edited === undefined) return [];
+  const answer = entryAt(entry.edited.answer, parts);
+  const asked = answer?.kind === 'approval' ? entryAt(answer.ask, parts) : undefined;
+  if (asked?.kind !== 'decision' || asked.call !== entry.edited.call) return ['edited'];
+  const opening = parts.openingAt(answer?.kind === 'approval' ? answer.ask.of : -1);
+  if (opening === undefined || asked.args_commit === undefined) return [];
+  return checkOpening({ args: asked.args_commit }, { ...opening, sections: argsOf(opening) }).length > 0 ? ['edited'] : [];
+}
+
+function argsOf({ sections }: Opening): Opening['sections'] {
+  return Object.hasOwn(sections, 'args') && sections['args'] !== undefined ? { args: sections['args'] } : {};
 }
 
 /** Undefined when nothing, something else or no entry stands there. */

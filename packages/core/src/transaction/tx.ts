@@ -21,17 +21,6 @@ export interface CallRecord extends Omit<CallRow, 'writerAlive'> {
 /** An approval as kept; the clear text lies in the openings. */
 export type ApprovalRecord = Omit<ApprovalRow, 'shown' | 'reason' | 'message' | 'edit' | 'assurance' | 'edited'>;
 
-/** One movement on a budget, as kept. */
-export interface ChargeRow {
-  readonly budget: string;
-  readonly key: string;
-  /** Micro-units; negative for a refund. */
-  readonly cost: number;
-  readonly call: string;
-  /** Absent = store time of the transaction. Never later than that. */
-  readonly atMs?: number;
-}
-
 /** Rows inside one open transaction. */
 export interface Tx {
   /** Store time of this transaction: max(newest entry, wall clock). */
@@ -59,8 +48,7 @@ export interface Tx {
   putApproval(row: ApprovalRecord): void;
   /** Sum of charges to (budget, key) at or after `sinceMs`; undefined = for life. */
   spent(budget: string, key: string, sinceMs: number | undefined): number;
-  /** Counts from now on, or as if charged at `atMs`: a refund, of negative cost, leaves a window together with its charge. */
-  charge(charge: ChargeRow): void;
+  charge(charge: { readonly budget: string; readonly key: string; readonly cost: number; readonly call: string }): void;
   mark(name: string): EntryRef | undefined;
   putMark(name: string, ref: EntryRef): void;
 }

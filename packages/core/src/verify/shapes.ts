@@ -39,7 +39,7 @@ const assurance = z.enum(['high', 'medium', 'low']);
 
 const charge = z.strictObject({
   id: text,
-  per: z.enum(['agent', 'tool', 'session', 'principal', 'key']),
+  per: z.enum(['agent', 'tool', 'session', 'principal']),
   key: text,
   cost: count,
   limit: count,
@@ -47,7 +47,6 @@ const charge = z.strictObject({
   left: z.int(),
 });
 
-const refund = z.strictObject({ id: text, key: text, cost: z.int().positive() });
 const tool = z.strictObject({ server: text.optional(), name: text, schema: text.optional() });
 const approver = z.strictObject({
   id: text,
@@ -154,7 +153,6 @@ const SHAPES = new Map<string, z.ZodType>(
           scope: z.enum(['process', 'tree']),
         })
         .optional(),
-      refunds: z.array(refund).optional(),
     }),
     session: z.strictObject({
       ...stamp,

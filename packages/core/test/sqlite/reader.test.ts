@@ -193,3 +193,42 @@ describe('checkDurability', () => {
     expect(readdirSync(directory)).toEqual([]);
   });
 });
+
+describe('an approval that was answered by an edit', () => {
+  async function edited(path: string): Promise<string> {
+    const store = openAt(path);
+    const id = await asked(store);
+    const policy = definePolicy({ id: 'ask', version: '1', evaluate: () => ({ effect: 'require_approval', reason: 'because' }) });
+    const guard = createGuard({ agent: 'bot', policy, store });
+    await guard.approvals.resolve(id, { decision: 'edit', args: { a: 2 }, message: 'less' }, { id: 'ana', method: 'page' });
+    return id;
+  }
+
+  it('is shown with what was proposed, and agrees with the ledger', async () => {
+    const path = join(folder(), 'l.db');
+    const id = await edited(path);
+    const reader = readLedger(path);
+    expect(reader.approval(id)).toMatchObject({ state: 'denied', shown: { a: 1 }, edit: { a: 2 }, message: 'less', mismatches: [] });
+    reader.close();
+  });
+
+  it.each([
+    ['edit', `UPDATE openings SET sections = replace(sections, '"a":2', '"a":3')`],
+    ['message', `UPDATE openings SET sections = replace(sections, 'less', 'more')`],
+    ['answers', `UPDATE approvals SET answers = replace(answers, ',"edited":true', '')`],
+    ['answers', `UPDATE approvals SET answers = '{"length":1}'`],
+    ['answers', `UPDATE approvals SET answers = '[null]'`],
+    ['answers', `UPDATE approvals SET answers = '["x"]'`],
+  ])('is told apart from one whose %s was changed: %s', async (what, sql) => {
+    const path = join(folder(), 'l.db');
+    const id = await edited(path);
+    const database = new Database(path);
+    expect(database.prepare(sql).run().changes).toBeGreaterThan(0);
+    database.close();
+    const reader = readLedger(path);
+    expect(reader.approval(id)?.mismatches).toEqual([what]);
+    // One such row must not keep the others from being listed.
+    expect(reader.approvals({ limit: 10 })).toHaveLength(1);
+    reader.close();
+  });
+});
