@@ -1,0 +1,71 @@
+/** From a posted form to an answer. Whoever posts it is logged in, and still may send anything. */
+import { type ApprovalAnswer, canonicalize, type Json } from '@countersign/core';
+import { MAX_EDITED_CHARS, MAX_MESSAGE_CHARS, type Typed } from './answer-forms.ts';
+
+/** What the person has to know; `message` is shown as it is. */
+export class AnswerError extends Error {
+  override readonly name = 'AnswerError';
+  readonly status: number;
+  constructor(status: number, message: string) {
+    super(message);
+    this.status = status;
+  }
+}
+
+export type ReadAnswer =
+  | { readonly kind: 'answer'; readonly answer: ApprovalAnswer; readonly seen: string; readonly typed: Typed }
+  /** Nothing is answered yet: show the form again with this in it. */
+  | { readonly kind: 'show'; readonly typed: Typed };
+
+/** @throws {AnswerError} */
+export function readAnswer(form: URLSearchParams): ReadAnswer {
+  const message = one(form, 'message') ?? '';
+  // Browsers count line breaks as one character and send two.
+  const said = message.replaceAll('\r\n', '\n').trim();
+  if (said.length > MAX_MESSAGE_CHARS) throw new AnswerError(400, `The message is longer than ${MAX_MESSAGE_CHARS} characters.`);
+  const seen = one(form, 'seen') ?? '';
+  const reply = said === '' ? {} : { message: said };
+  const args = one(form, 'args');
+  const typed = { message: said, ...(args !== undefined && { args }) };
+  switch (one(form, 'do') ?? '') {
+    case 'approve':
+      return { kind: 'answer', answer: { decision: 'approve', ...reply }, seen, typed };
+    case 'deny':
+      return { kind: 'answer', answer: { decision: 'deny', ...reply }, seen, typed };
+    case 'edit':
+      return { kind: 'answer', answer: { decision: 'edit', args: editedArguments(args), ...reply }, seen, typed };
+    case 'review':
+      return { kind: 'show', typed: { ...typed, proposed: editedArguments(args) } };
+    case 'rework':
+      return { kind: 'show', typed };
+    default:
+      throw new AnswerError(400, 'This form has no such button. Load the page again.');
+  }
+}
+
+function one(form: URLSearchParams, name: string): string | undefined {
+  const values = form.getAll(name);
+  if (values.length > 1) throw new AnswerError(400, 'This form names a field twice. Load the page again.');
+  return values[0];
+}
+
+function editedArguments(text: string | undefined): Json {
+  if (text === undefined || text.trim() === '') throw new AnswerError(400, 'There are no arguments: write them as JSON.');
+  if (text.length > MAX_EDITED_CHARS) throw new AnswerError(413, `The arguments are longer than ${MAX_EDITED_CHARS} characters.`);
+  let value: Json;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new AnswerError(400, `The arguments are not JSON: ${error instanceof Error ? error.message : 'they do not parse'}.`);
+  }
+  try {
+    // `1e999` parses to a number that no JSON has; nesting has a bound too.
+    canonicalize(value);
+  } catch (error) {
+    throw new AnswerError(
+      400,
+      `These arguments cannot be a call's: ${error instanceof Error ? error.message : 'they cannot be written as JSON'}.`,
+    );
+  }
+  return value;
+}

@@ -1,0 +1,147 @@
+/** One approval: everything a person must see before answering, and the answers. */
+import { createHash } from 'node:crypto';
+import { canonicalize, type Json } from '@countersign/core';
+import type { ApprovalView } from '@countersign/core/sqlite';
+import { agentText } from './agent-text.ts';
+import { answerForms, type Typed } from './answer-forms.ts';
+import { argumentTree } from './argument-tree.ts';
+import { changesTable } from './changes-table.ts';
+import { type Html, html } from './html.ts';
+import { expiry, type Frame, framed, instant, span } from './layout.ts';
+import { approvalsGiven, label, stateMark, toolText } from './list-view.ts';
+
+/** What an answer led to, by the word in the URL. Closed: nothing of it comes from outside. */
+export const DONE: ReadonlyMap<string, string> = new Map([
+  ['approved', 'Approved. The agent may run this call once, before it expires.'],
+  ['counted', 'Your approval is recorded. The call still waits for others.'],
+  ['denied', 'Denied. The agent is told, with your message if you gave one.'],
+  ['edited', 'Your arguments are proposed. This call is refused; a new one with them is decided by the rules from the start.'],
+  ['granted', 'Approved, and granted for further calls. The grant stands under Grants, where it can be revoked.'],
+  ['revoked', 'Revoked. This call will not run.'],
+]);
+
+export interface Detail {
+  readonly done?: string;
+  /** Why the answer was not taken. */
+  readonly problem?: { readonly status: number; readonly text: string; readonly next?: string };
+  readonly typed?: Typed;
+}
+
+export function detailPage(row: ApprovalView, { done, problem, typed }: Detail, frame: Pick<Frame, 'approver' | 'version'>): Response {
+  const nowMs = Date.now();
+  const message = done === undefined ? undefined : DONE.get(done);
+  const question =
+    row.state === 'pending' ? html`May ${label(row.agent)} call ${toolText(row)}?` : html`${toolText(row)}, for ${label(row.agent)}`;
+  const main = html`<p><a id="up" href="/approvals">All approvals</a></p>
+${message !== undefined && html`<div class="done" role="status">${message}</div>`}
+${problem !== undefined && html`<div class="alarm" role="alert"><strong>Not done.</strong> ${problem.text}${problem.next !== undefined && html`<br>${problem.next}`}</div>`}
+${tampered(row)}
+<h1>${question}</h1>
+<section id="facts" data-live="facts" class="card" aria-label="The call">${facts(row, nowMs)}</section>
+${row.edited?.from !== undefined && row.shown !== undefined && editedFrom(row.edited.from, row.shown)}
+<h2>Arguments, as the policy saw them</h2>
+${argumentsCard(row)}
+<div id="answer" data-live="${row.state}:${seenOf(row)}">${row.state === 'pending' && answerForms(row, seenOf(row), typed)}</div>
+<section id="answers" data-live="answers">${answersCard(row)}</section>
+<details class="more"><summary>For the record</summary><dl class="facts mono">
+${fact('approval', row.id)}${fact('call', row.call)}${fact('entry', entryNumber(row.ask?.of))}${fact('code', row.reasonCode)}${fact('policy', row.policyHash)}${fact('binds', row.binds)}
+</dl></details>
+<p class="dim keys"><kbd>m</kbd> message, <kbd>e</kbd> edit, <kbd>u</kbd> back to the list.</p>`;
+  return framed({ ...frame, title: `${toolText(row)} · ${row.state}`, status: problem?.status ?? 200, here: 'approvals' }, main);
+}
+
+/**
+ * What was looked at: an answer names it, so that nobody approves what changed under his eyes. Not secret.
+ */
+export function seenOf(row: ApprovalView): string {
+  const {
+    id,
+    agent,
+    session,
+    principal = null,
+    tool,
+    shown = null,
+    reason = null,
+    binds,
+    expiresAtMs,
+    quorum,
+    approvers = null,
+    ask,
+  } = row;
+  const seen = [id, agent, session, principal, tool.server ?? null, tool.name, shown, reason, binds, expiresAtMs, quorum, approvers, ask];
+  let text: string;
+  try {
+    text = canonicalize(seen);
+  } catch {
+    // A row that somebody edited into something that is no JSON: denying it must still be possible.
+    text = `odd:${String(row.id)}`;
+  }
+  return createHash('sha256').update(text).digest('hex').slice(0, 32);
+}
+
+function tampered({ mismatches }: ApprovalView): Html | undefined {
+  if (mismatches.length === 0) return undefined;
+  return html`<div class="alarm" role="alert"><strong>Tampered: do not approve.</strong><br>
+What is stored for this approval does not agree with the signed ledger entry that asked: ${mismatches.map(label).join(', ')}.
+Somebody changed the file. Keep it as evidence and run <code>countersign verify</code>. Approving is switched off here; you can deny.</div>`;
+}
+
+function facts(row: ApprovalView, nowMs: number): Html {
+  const isPending = row.state === 'pending';
+  const given = Array.isArray(row.answers) ? approvalsGiven(row.answers) : 0;
+  return html`<dl class="facts">
+<dt>state</dt><dd>${stateMark(row.state)}</dd>
+<dt>expires</dt><dd>${isPending && html`${expiry(row.expiresAtMs, nowMs)}, `}at ${instant(row.expiresAtMs)}</dd>
+<dt>asked</dt><dd>${span(nowMs - row.createdAtMs)} ago, at ${instant(row.createdAtMs)}</dd>
+${fact('agent', row.agent)}${fact('for', row.principal)}${fact('session', row.session)}
+<dt>tool</dt><dd class="mono">${toolText(row)}</dd>
+${fact('rule', row.rule)}
+${row.reason !== undefined && html`<dt>reason</dt><dd>${agentText(row.reason)}</dd>`}
+<dt>approvals</dt><dd>${given} of ${row.quorum} given</dd>
+${fact('who may', approversText(row.approvers))}${fact('assurance', row.assurance)}
+</dl>`;
+}
+
+function fact(name: string, value: unknown): Html | undefined {
+  return value === undefined ? undefined : html`<dt>${name}</dt><dd>${label(value)}</dd>`;
+}
+
+/** Rows are JSON that somebody may have edited: a list only if it is one. */
+function approversText(approvers: unknown): string | undefined {
+  return approvers === undefined ? undefined : Array.isArray(approvers) ? approvers.join(', ') : JSON.stringify(approvers);
+}
+
+function entryNumber(of: unknown): string | undefined {
+  return typeof of === 'number' ? String(of + 1) : undefined;
+}
+
+function argumentsCard({ id, shown }: ApprovalView): Html {
+  if (shown === undefined)
+    return html`<div class="alarm">Their clear text is not in the ledger any more: nobody can know what would run. Approving is switched off.</div>`;
+  const { markup, isCut, redactions } = argumentTree(shown);
+  return html`${
+    isCut &&
+    html`<div class="alarm"><strong>Not everything is shown here.</strong> Read all of it before you approve:
+<a href="/approvals/${id}/arguments">the whole arguments as text</a>.</div>`
+  }
+<div class="card">${markup}</div>
+${
+  redactions.length > 0 &&
+  html`<p class="notice">Secrets were replaced before anybody saw them, and the tool gets the real ones:
+${redactions.map(({ kind, pointer }, at) => html`${at > 0 && ', '}<span class="mono">${kind}</span> at <span class="mono">${label(pointer === '' ? '/' : pointer)}</span>`)}</p>`
+}`;
+}
+
+function editedFrom(from: Json, shown: Json): Html {
+  return html`<h2>A person changed these arguments</h2>${changesTable(from, shown, 'proposed by the agent', 'as they would run')}`;
+}
+
+function answersCard(row: ApprovalView): Html {
+  const { answers, message } = row;
+  if (!Array.isArray(answers) || answers.length === 0) return html``;
+  return html`<h2>Answers so far</h2><div class="card"><dl class="facts">${answers.map(
+    (each) =>
+      html`<dt>${each?.answer === 'approve' ? 'approved' : each?.edited === true ? 'edited' : 'denied'}</dt><dd>by <span class="mono">${label(each?.approver)}</span>, entry ${entryNumber(each?.of) ?? '?'}</dd>`,
+  )}${message !== undefined && html`<dt>message</dt><dd>${agentText(message)}</dd>`}</dl></div>
+${row.edit !== undefined && row.shown !== undefined && html`<h2>Proposed in place of these arguments</h2>${changesTable(row.shown, row.edit, 'asked for', 'proposed')}`}`;
+}

@@ -1,0 +1,274 @@
+/**
+ * The approval page: a small site on this host where a person who opened the link from the terminal sees what waits and
+ * answers it. Every request goes: gate (host, origin, method) → who is logged in → the view or the answer.
+ *
+ * Nothing changes by GET. Answers go through `approvals.resolve` like those of every other channel.
+ */
+import { type ApprovalAnswer, CountersignError, escapeJson, type Guard } from '@countersign/core';
+import type { ApprovalView } from '@countersign/core/sqlite';
+import type { Handler, Peer } from '../http/serve.ts';
+import { AnswerError, type ReadAnswer, readAnswer } from './answer-form.ts';
+import { type Detail, detailPage, seenOf } from './detail-view.ts';
+import { answered, plain, redirect, refusalOf } from './gate.ts';
+import { html } from './html.ts';
+import { framed } from './layout.ts';
+import { type ListedState, listPage, STATES } from './list-view.ts';
+import { loginPage } from './login-view.ts';
+import { type InstantSource, Logins, SESSION_MS } from './logins.ts';
+import { PAGE_SCRIPT } from './page-script.ts';
+import { PAGE_ICON, PAGE_STYLE } from './page-style.ts';
+import { peerUser } from './peer-user.ts';
+import type { ApprovalsReader, ApprovalsSource } from './source.ts';
+
+export interface ApprovalPageOptions {
+  /** Where browsers find it, `http://127.0.0.1:4680`: requests for any other host are refused. A function when it is known only later. */
+  readonly origin: string | (() => string);
+  readonly source: ApprovalsSource;
+  readonly approvals: Pick<Guard['approvals'], 'resolve'>;
+  /** In whose name is answered, by method `page`. */
+  readonly approver: string;
+  /** Told of what could not be answered for a reason of our own. Must not throw. */
+  readonly onError?: (error: unknown) => void;
+  readonly instant?: InstantSource;
+  /** Which user a peer belongs to; default: what the kernel says. */
+  readonly userOf?: (peer: Peer, port: number) => string | undefined;
+}
+
+export interface ApprovalPage {
+  readonly handler: Handler;
+  /** A link that logs one browser in, once, within five minutes. Earlier links are worth nothing from here on. */
+  newLink(): string;
+}
+
+const ID = /^[0-9a-f]{32}$/;
+const DETAIL = /^\/approvals\/([0-9a-f]{32})$/;
+const WHOLE = /^\/approvals\/([0-9a-f]{32})\/arguments$/;
+const HOME = '/approvals';
+/** Where a login may lead. */
+const NEXT = /^\/(?:approvals(?:\/[0-9a-f]{32})?|grants)$/;
+
+export function approvalPage(options: ApprovalPageOptions): ApprovalPage {
+  const { origin: given, approver, instant, userOf = peerUser } = options;
+  const origin = typeof given === 'string' ? () => given : given;
+  const logins = new Logins(instant);
+  return {
+    newLink: () => `${origin()}/login#${logins.newToken()}`,
+    handler: async (request, peer) => {
+      const refused = refusalOf(request, { origin: origin() });
+      if (refused !== undefined) return refused;
+      const url = new URL(request.url);
+      const asset = request.method === 'POST' ? undefined : assetOf(url.pathname);
+      if (asset !== undefined) return asset;
+      const port = Number(new URL(origin()).port) || 80;
+      const visitor = { user: userOf(peer, port), cookie: `countersign_${port}`, logins };
+      if (url.pathname === '/login') return login(request, url, visitor);
+      const secret = secretOf(request, visitor.cookie);
+      // A page that refreshes itself in the background is no sign of a person.
+      const touch = url.pathname !== '/version' && request.headers.get('x-countersign-live') === null;
+      if (!logins.isLoggedIn(secret, visitor.user, touch)) return loggedOut(request, url);
+      if (url.pathname === '/logout') return logout(request, secret, visitor);
+      return site(request, url, { ...options, approver });
+    },
+  };
+}
+
+interface Visitor {
+  readonly user: string | undefined;
+  readonly cookie: string;
+  readonly logins: Logins;
+}
+
+function assetOf(path: string): Response | undefined {
+  switch (path) {
+    case '/page.css':
+      return answered(PAGE_STYLE, 'text/css');
+    case '/page.js':
+      return answered(PAGE_SCRIPT, 'text/javascript');
+    case '/icon.svg':
+      return answered(PAGE_ICON, 'image/svg+xml');
+    default:
+      return undefined;
+  }
+}
+
+async function login(request: Request, url: URL, { user, cookie, logins }: Visitor): Promise<Response> {
+  if (request.method !== 'POST') return loginPage({ status: 200, next: nextOf(url.searchParams.get('next')), reload: false });
+  const form = new URLSearchParams(await request.text());
+  const next = nextOf(form.get('next'));
+  const secret = logins.redeem((form.get('code') ?? '').trim(), user);
+  if (secret === undefined) {
+    const problem =
+      'This code is not valid: each works once, for five minutes, and a new one ends the one before. Press Enter in the terminal of `countersign console` for a new link.';
+    return loginPage({ status: 403, next, problem, reload: false });
+  }
+  // A login always makes a new session: one that somebody laid into this browser before is worth nothing.
+  logins.end(secretOf(request, cookie));
+  return redirect(next, { 'set-cookie': cookieLine(cookie, secret, Math.floor(SESSION_MS / 1000)) });
+}
+
+function nextOf(given: string | null): string {
+  return given !== null && NEXT.test(given) ? given : HOME;
+}
+
+function logout(request: Request, secret: string | undefined, { logins, cookie }: Visitor): Response {
+  if (request.method !== 'POST') return plain(405, 'method not allowed', { allow: 'POST' });
+  logins.end(secret);
+  return redirect('/login', { 'set-cookie': cookieLine(cookie, '', 0) });
+}
+
+/** No `Secure`: this is http on 127.0.0.1, where browsers differ about it, and no network is between. */
+function cookieLine(name: string, value: string, maxAgeSeconds: number): string {
+  return `${name}=${value}; Path=/; HttpOnly; SameSite=Strict; Max-Age=${maxAgeSeconds}`;
+}
+
+function secretOf(request: Request, name: string): string | undefined {
+  const found = (request.headers.get('cookie') ?? '').split(';').flatMap((part) => {
+    const [key = '', value = ''] = part.trim().split('=', 2);
+    return key === name ? [value] : [];
+  });
+  // Two of one name: somebody laid one beside ours, and which comes first is theirs to choose.
+  return found.length === 1 ? found[0] : undefined;
+}
+
+function loggedOut(request: Request, url: URL): Response {
+  if (url.pathname === '/version' || request.headers.get('x-countersign-live') !== null) return plain(401, 'logged out');
+  const reload = request.method === 'GET' && request.headers.get('sec-fetch-site') === 'cross-site';
+  return loginPage({
+    status: 401,
+    next: nextOf(url.pathname),
+    reload,
+    ...(request.method === 'POST' && { problem: 'You are logged out, and nothing was answered. Log in and look again.' }),
+  });
+}
+
+async function site(request: Request, url: URL, options: ApprovalPageOptions): Promise<Response> {
+  const { pathname } = url;
+  const id = DETAIL.exec(pathname)?.[1];
+  if (request.method === 'POST')
+    return id === undefined ? plain(405, 'method not allowed', { allow: 'GET, HEAD' }) : answer(request, id, options);
+  if (pathname === '/version') return answered(options.source.version(), 'text/plain');
+  if (pathname === '/') return redirect(HOME);
+  const version = options.source.version();
+  const frame = { approver: options.approver, version };
+  return reading(options.source, (reader) => {
+    if (pathname === HOME) return list(reader, url, frame);
+    const whole = WHOLE.exec(pathname)?.[1];
+    const row = reader.approval(id ?? whole ?? '');
+    if (row === undefined) return notFound(frame);
+    if (whole !== undefined) return wholeArguments(row);
+    const done = url.searchParams.get('done');
+    return detailPage(row, done === null ? {} : { done }, frame);
+  });
+}
+
+interface PageFrame {
+  readonly approver: string;
+  readonly version: string;
+}
+
+function reading<T>(source: ApprovalsSource, look: (reader: ApprovalsReader) => T): T {
+  const reader = source.read();
+  try {
+    return look(reader);
+  } finally {
+    reader.close();
+  }
+}
+
+function list(reader: ApprovalsReader, url: URL, frame: PageFrame): Response {
+  const state = stateOf(url.searchParams.get('state'));
+  const after = url.searchParams.get('after');
+  if (state === undefined) return redirect(HOME);
+  try {
+    return listPage(reader, { state, ...(after !== null && ID.test(after) && { after }) }, frame);
+  } catch (error) {
+    // The approval the page should start after is gone.
+    if (CountersignError.is(error) && error.code === 'APPROVAL_NOT_FOUND') return redirect(`${HOME}?state=${state}`);
+    throw error;
+  }
+}
+
+function stateOf(given: string | null): ListedState | undefined {
+  return given === null ? 'pending' : given === 'all' ? 'all' : STATES.find((state) => state === given);
+}
+
+function notFound(frame: PageFrame): Response {
+  const main = html`<h1>There is nothing here</h1><p>No approval of this ledger has that id. <a href="/approvals">All approvals</a></p>`;
+  return framed({ ...frame, title: 'Not found', status: 404 }, main);
+}
+
+function wholeArguments({ shown }: ApprovalView): Response {
+  if (shown === undefined) return plain(404, 'the clear text of these arguments is not in the ledger any more');
+  return answered(escapeJson(`${JSON.stringify(shown, undefined, 2)}\n`), 'text/plain');
+}
+
+async function answer(request: Request, id: string, options: ApprovalPageOptions): Promise<Response> {
+  const { source, approvals, approver, onError = () => {} } = options;
+  const form = new URLSearchParams(await request.text());
+  const row = reading(source, (reader) => reader.approval(id));
+  const frame = { approver, version: source.version() };
+  if (row === undefined) return notFound(frame);
+  let given: ReadAnswer | undefined;
+  try {
+    given = readAnswer(form);
+    if (given.kind === 'show') return detailPage(row, { typed: given.typed }, frame);
+    checkAnswerable(row, given);
+    const resolved = await approvals.resolve(id, given.answer, { id: approver, method: 'page' });
+    return redirect(`/approvals/${id}?done=${doneWord(given.answer, resolved.state)}`);
+  } catch (error) {
+    const known = problemOf(error);
+    if (known === undefined) onError(error);
+    const problem = known ?? { status: 500, text: 'This could not be recorded. The terminal of countersign console says why.' };
+    // Read again: what was wrong may be that it changed.
+    const now = reading(source, (reader) => reader.approval(id)) ?? row;
+    return detailPage(now, { problem, typed: given?.typed ?? typedIn(form) }, frame);
+  }
+}
+
+function typedIn(form: URLSearchParams): NonNullable<Detail['typed']> {
+  const args = form.get('args');
+  return { message: form.get('message') ?? '', ...(args !== null && { args }) };
+}
+
+/** The person read what the page showed: it must still be what the ledger says. */
+function checkAnswerable(row: ApprovalView, { answer: { decision }, seen }: Extract<ReadAnswer, { readonly kind: 'answer' }>): void {
+  if (row.state !== 'pending') throw new CountersignError('APPROVAL_NOT_PENDING', `this approval is ${row.state} already`);
+  // A no needs no reading.
+  if (decision === 'deny') return;
+  if (row.mismatches.length > 0)
+    throw new CountersignError('LEDGER_CORRUPT', `the stored approval does not agree with its ledger entry: ${row.mismatches.join(', ')}`);
+  if (row.shown === undefined)
+    throw new CountersignError('APPROVER_REFUSED', 'the arguments are not in the ledger any more: nobody can know what would run');
+  if (seen !== seenOf(row)) throw new AnswerError(409, 'This approval changed since you opened it. Look at it again, then answer.');
+}
+
+function doneWord({ decision }: ApprovalAnswer, state: string): string {
+  if (decision !== 'approve') return decision === 'deny' ? 'denied' : 'edited';
+  return state === 'pending' ? 'counted' : 'approved';
+}
+
+const STATUS: ReadonlyMap<string, number> = new Map([
+  ['APPROVAL_NOT_FOUND', 404],
+  ['APPROVAL_NOT_PENDING', 409],
+  ['APPROVER_REFUSED', 403],
+  ['APPROVAL_EDIT_INVALID', 400],
+  ['OPTIONS_INVALID', 400],
+  ['CONDITION_INVALID', 400],
+  ['LEDGER_CORRUPT', 409],
+]);
+
+const NEXT_STEP: ReadonlyMap<string, string> = new Map([
+  [
+    'APPROVER_REFUSED',
+    'Who has a key answers with it: countersign approvals approve ID --key FILE --as NAME. Another name for this page: countersign console --as NAME.',
+  ],
+  ['LEDGER_CORRUPT', 'Do not approve it. Keep the file as evidence and run countersign verify.'],
+]);
+
+/** Undefined for what is our own fault: no details of that go into a page. */
+function problemOf(error: unknown): Detail['problem'] {
+  if (error instanceof AnswerError) return { status: error.status, text: error.message };
+  if (!CountersignError.is(error)) return undefined;
+  const next = NEXT_STEP.get(error.code);
+  return { status: STATUS.get(error.code) ?? 503, text: `${error.message} [${error.code}]`, ...(next !== undefined && { next }) };
+}

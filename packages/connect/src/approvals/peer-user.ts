@@ -1,0 +1,53 @@
+/**
+ * Whose process is at the other end of a connection on this host, where the kernel says so (Linux).
+ *
+ * Cookies know no ports: a browser sends the one of this page to every server on 127.0.0.1 it visits, also to one of another
+ * user. A session that answers only to the user who logged in is worth nothing to them.
+ */
+import { readFileSync } from 'node:fs';
+import type { Peer } from '../http/serve.ts';
+
+const TABLES: readonly string[] = ['/proc/net/tcp', '/proc/net/tcp6'];
+
+/** Number of the user, as text; undefined where nobody says, or the peer is on another host. */
+export function peerUser(peer: Peer, port: number, read: (path: string) => string = readTable): string | undefined {
+  const place = hexPlace(peer.address, peer.port);
+  if (place === undefined) return undefined;
+  for (const path of TABLES) {
+    const user = userIn(tableText(path, read), place, port);
+    if (user !== undefined) return user;
+  }
+  return undefined;
+}
+
+function tableText(path: string, read: (path: string) => string): string {
+  try {
+    return read(path);
+  } catch {
+    return '';
+  }
+}
+
+function readTable(path: string): string {
+  return readFileSync(path, 'latin1');
+}
+
+/** `0100007F:1F90`, as the kernel of a little-endian machine writes 127.0.0.1:8080. */
+function hexPlace(address: string, port: number): string | undefined {
+  const parts = /^(?:::ffff:)?(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(address)?.slice(1).map(Number);
+  return parts === undefined ? undefined : `${hex(parts.toReversed(), 2)}:${hex([port], 4)}`;
+}
+
+function hex(numbers: readonly number[], digits: number): string {
+  return numbers.map((number) => number.toString(16).toUpperCase().padStart(digits, '0')).join('');
+}
+
+/** The line of the peer's own socket: its local end is what we see as remote. */
+function userIn(table: string, place: string, port: number): string | undefined {
+  const ours = `:${hex([port], 4)}`;
+  for (const line of table.split('\n')) {
+    const [, local = '', remote = '', , , , , user = ''] = line.trim().split(/\s+/);
+    if ((local === place || local.endsWith(`FFFF0000${place}`)) && remote.endsWith(ours)) return user;
+  }
+  return undefined;
+}
