@@ -7,6 +7,7 @@ import { callBinding } from './call-key.ts';
 import { draftDecision } from './draft.ts';
 import type { Engine, Rules } from './engine.ts';
 import { CountersignError } from './errors.ts';
+import { findGrant, type GrantInHand } from './grant/find.ts';
 import type { AuthorizeOptions } from './guard-types.ts';
 import type { CallWatch } from './interfaces.ts';
 import { type Judgement, judge } from './judge.ts';
@@ -17,11 +18,16 @@ import type { CallRow, Charge, DecideUnit } from './store.ts';
 
 /** How often a call is decided again because its session changed meanwhile. */
 const MAX_ROUNDS = 20;
+/** Grants that the transaction may turn down before the call is asked about all the same. */
+const MAX_GRANTS_TRIED = 5;
+
+/** A preview opens an ask and uses nothing up. */
+export type AuthorizeWithin = AuthorizeOptions & { readonly usesGrants?: false };
 
 /** Never throws: whatever goes wrong on the way is a refusal. */
 export async function authorize(
   prepared: PreparedCall | UnusableCall,
-  options: AuthorizeOptions,
+  options: AuthorizeWithin,
   rules: Rules,
   engine: Engine,
 ): Promise<Authorization> {
@@ -34,13 +40,19 @@ export async function authorize(
 
     const call = earlier === undefined ? prepared : { ...prepared, callId: earlier.id };
     let asked = askOf(earlier);
+    const turnedDown = new Set<string>();
     for (let round = 0; round < MAX_ROUNDS; round++) {
       const session = await engine.store.session(call.session);
       const judgement = await judge(call, session, rules.policy, engine.store.nowMs(), engine);
       if (judgement.decision.effect === 'deny') return await refuse(call, judgement.decision, rules, engine);
 
       let use: DecideUnit['use'];
-      if (judgement.decision.effect === 'require_approval') {
+      const mayBeGranted = asked === undefined && options.usesGrants !== false && turnedDown.size < MAX_GRANTS_TRIED;
+      const grant =
+        judgement.decision.effect === 'require_approval' && mayBeGranted
+          ? await findGrant(call, judgement, rules, engine, turnedDown)
+          : undefined;
+      if (judgement.decision.effect === 'require_approval' && grant === undefined) {
         const opened: Asked | Refusal | 'again' = asked ?? (await openAsk(call, judgement, rules, engine));
         if (opened === 'again') continue;
         if ('kind' in opened) return opened;
@@ -52,10 +64,15 @@ export async function authorize(
       }
 
       watch ??= beginWatch(call.callId, engine);
-      const committed = await commitAllow(call, judgement, asked, use, rules, engine);
+      const committed = await commitAllow(call, judgement, { asked, use, grant }, rules, engine);
       if (committed === 'again') continue;
+      if (committed === 'not-granted') {
+        turnedDown.add(grant?.id ?? '');
+        continue;
+      }
       if (committed.kind === 'refusal') return committed;
       engine.counts.allowed++;
+      if (grant !== undefined) engine.counts.grantsUsed++;
       const granted = {
         callId: call.callId,
         session: call.session,
@@ -136,17 +153,23 @@ async function answerTo(
   }
 }
 
+/** On whose word a call is allowed that policy alone does not allow. */
+interface Authority {
+  readonly asked: Asked | undefined;
+  readonly use: DecideUnit['use'];
+  readonly grant: GrantInHand | undefined;
+}
+
 type Allowed = { readonly kind: 'allowed'; readonly decision: Decision; readonly entry: EntryRef };
 
 /** Step 5. The transaction has the last word: budgets, approval and session are checked there, under the write lock. */
 async function commitAllow(
   call: PreparedCall,
   judgement: Judgement,
-  asked: Asked | undefined,
-  use: DecideUnit['use'],
+  { asked, use, grant }: Authority,
   rules: Rules,
   engine: Engine,
-): Promise<Allowed | Refusal | 'again'> {
+): Promise<Allowed | Refusal | 'again' | 'not-granted'> {
   const { input, labels } = judgement;
   let charges: readonly Charge[];
   try {
@@ -160,8 +183,9 @@ async function commitAllow(
       engine,
     );
   }
+  const reasonCode = grant === undefined ? 'APPROVAL_GRANTED' : 'GRANT_USED';
   const decision: Decision =
-    use === undefined ? judgement.decision : { ...judgement.decision, effect: 'allow', reasonCode: 'APPROVAL_GRANTED' };
+    use === undefined && grant === undefined ? judgement.decision : { ...judgement.decision, effect: 'allow', reasonCode };
   const { body, opening } = draftDecision(call, decision, labels, rules.policy, engine);
   const binding =
     use === undefined || asked === undefined
@@ -177,11 +201,13 @@ async function commitAllow(
     charges,
     auditBudgets: engine.mode === 'audit',
     ...(use !== undefined && { use }),
+    ...(grant !== undefined && { grant }),
   };
   const committed = await engine.store.commit(unit);
   // The ledger first: what the audit log tells is so. Then the permit, if every log that is required has the line.
   const isLogged = await engine.audit.after(unit, committed);
   if (committed.kind === 'stale') return 'again';
+  if (committed.kind === 'not-granted') return 'not-granted';
   if (committed.kind === 'repeat') return refuseRepeat(call, committed.call, rules, engine);
   if (committed.kind !== 'decided')
     throw new CountersignError('LEDGER_WRITE_FAILED', `the store answered a decision with ${committed.kind}`);

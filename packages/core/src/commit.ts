@@ -14,6 +14,7 @@ import type { CallState, Committed, DecideUnit, OutcomeUnit, Unit } from './stor
 import { answer, lapse, objectionFromHistory, objectionToApproval } from './transaction/approvals.ts';
 import { type Charged, chargeBudgets } from './transaction/budgets.ts';
 import { appendUnlessForgotten, forget } from './transaction/forget.ts';
+import { type GrantUse, noteGrant, noteUse, revoke, useOfGrant } from './transaction/grants.ts';
 import { addLabels, record, startSession } from './transaction/sessions.ts';
 import type { CallRecord, Tx } from './transaction/tx.ts';
 
@@ -23,6 +24,8 @@ export function applyUnit(unit: Unit, tx: Tx): Committed {
       return decide(unit, tx);
     case 'answer':
       return answer(unit, tx);
+    case 'revoke':
+      return revoke(unit, tx);
     case 'lapse':
       return lapse(unit.approval, unit.state, tx);
     case 'outcome':
@@ -48,14 +51,19 @@ function decide(unit: DecideUnit, tx: Tx): Committed {
 
   const session = tx.session(body.session);
   if (unit.sessionVersion !== undefined && (session?.version ?? 0) !== unit.sessionVersion) return { kind: 'stale' };
-  if (session !== undefined) return decideIn(unit, tx);
+  const granted = unit.grant === undefined ? undefined : useOfGrant(unit, unit.grant, tx);
+  if (typeof granted === 'string') {
+    noteGrant(unit.grant?.id ?? '', granted, tx);
+    return { kind: 'not-granted', why: granted };
+  }
+  if (session !== undefined) return decideIn(unit, granted, tx);
   startSession(unit, tx);
-  const committed = decideIn(unit, tx);
+  const committed = decideIn(unit, granted, tx);
   return committed.kind === 'decided' ? { ...committed, startedSession: true } : committed;
 }
 
 /** In a session that has an entry. */
-function decideIn(unit: DecideUnit, tx: Tx): Committed {
+function decideIn(unit: DecideUnit, granted: GrantUse | undefined, tx: Tx): Committed {
   const { body } = unit;
   if (body.effect === 'deny') return refuse(unit, tx, { body, opening: unit.opening });
   if (unit.ask !== undefined) return ask(unit, unit.ask, tx);
@@ -70,18 +78,24 @@ function decideIn(unit: DecideUnit, tx: Tx): Committed {
   }
   const history = unit.use === undefined ? undefined : objectionFromHistory(unit.use, tx);
   if (history !== undefined) return refuse(unit, tx, denied(unit, history));
-  return allow(unit, budgets, tx);
+  return allow(unit, budgets, granted, tx);
 }
 
-function allow(unit: DecideUnit, budgets: Charged, tx: Tx): Committed {
+function allow(unit: DecideUnit, budgets: Charged, granted: GrantUse | undefined, tx: Tx): Committed {
   const over = budgets.over === undefined ? {} : { would: 'deny' as const, reason_code: budgets.over };
-  const body: DecisionBody = { ...unit.body, ...over, ...(budgets.charges.length > 0 && { budgets: budgets.charges }) };
+  const body: DecisionBody = {
+    ...unit.body,
+    ...over,
+    ...(budgets.charges.length > 0 && { budgets: budgets.charges }),
+    ...(unit.grant !== undefined && granted !== undefined && { grant: { ...unit.grant, use: granted.use } }),
+  };
   const entry = tx.append(body, unit.opening);
   for (const { id, key, cost } of budgets.charges) tx.charge({ budget: id, key, cost, call: body.call });
   if (unit.use !== undefined) {
     const row = tx.approval(unit.use.approval);
     if (row !== undefined) tx.putApproval({ ...row, state: 'consumed' });
   }
+  if (unit.grant !== undefined && granted !== undefined) noteUse(unit.grant.id, granted.left, tx);
   if (body.labels !== undefined) addLabels(body.session, body.labels, tx);
   tx.putCall(callRecord(unit, body, entry, 'allowed', tx));
   return { kind: 'decided', entry, atMs: tx.atMs, body };

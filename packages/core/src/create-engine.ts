@@ -4,6 +4,7 @@ import { resolveApproval } from './approval/resolve.ts';
 import { AuditTrail } from './audit-log/trail.ts';
 import type { Engine } from './engine.ts';
 import { CountersignError } from './errors.ts';
+import { MAX_GRANT_TTL_MS } from './grant/terms.ts';
 import type { GuardOptions } from './guard-types.ts';
 import type { ApprovalAnswer, Approver } from './interfaces.ts';
 import { newId } from './ledger/body.ts';
@@ -53,13 +54,14 @@ export function createEngine(options: GuardOptions): Engine & { close(): Promise
     keys: options.approvals?.approvers ?? new Map<string, string>(),
     ttlMs: options.approvals?.ttlMs ?? DEFAULT_APPROVAL_TTL_MS,
     maxTtlMs: options.approvals?.maxTtlMs ?? MAX_APPROVAL_TTL_MS,
+    maxGrantTtlMs: options.approvals?.maxGrantTtlMs ?? MAX_GRANT_TTL_MS,
     monitor: options.monitor,
     ownFiles: ownFilesPolicy([
       ...store.files,
       ...(options.protectedPaths ?? []),
       ...(options.audit ?? []).flatMap(({ files = [] }) => files),
     ]),
-    counts: { allowed: 0, refused: 0, pending: 0, lostOutcomes: 0 },
+    counts: { allowed: 0, refused: 0, pending: 0, lostOutcomes: 0, grantsUsed: 0 },
     prompts: new Map<string, AbortController>(),
     report,
     async recordPolicy(policy: Policy): Promise<void> {
@@ -116,8 +118,8 @@ function checkOptions(options: GuardOptions): void {
   if (new Set(names.map(foldApprover)).size < names.length) fail('two approvers have names that could be taken for each other: rename one');
   for (const sink of options.audit ?? [])
     if (typeof sink?.write !== 'function' || typeof sink.close !== 'function') fail('audit takes sinks: objects with write() and close()');
-  const { ttlMs, maxTtlMs } = options.approvals ?? {};
-  for (const ms of [ttlMs, maxTtlMs])
+  const { ttlMs, maxTtlMs, maxGrantTtlMs } = options.approvals ?? {};
+  for (const ms of [ttlMs, maxTtlMs, maxGrantTtlMs])
     if (ms !== undefined && !(Number.isSafeInteger(ms) && ms > 0)) fail('approval times must be whole milliseconds above 0');
 }
 

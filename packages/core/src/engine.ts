@@ -21,10 +21,11 @@ export interface Engine {
   readonly keys: ApproverKeys;
   readonly ttlMs: number;
   readonly maxTtlMs: number;
+  readonly maxGrantTtlMs: number;
   readonly monitor: HostMonitor | undefined;
   /** Guards Countersign's own files; cannot be removed. */
   readonly ownFiles: Policy;
-  readonly counts: { allowed: number; refused: number; pending: number; lostOutcomes: number };
+  readonly counts: { allowed: number; refused: number; pending: number; lostOutcomes: number; grantsUsed: number };
   /** Open prompts by approval, so that they can be withdrawn. */
   readonly prompts: Map<string, AbortController>;
   /** `store.commit`, told to the audit log afterwards without waiting for it. */

@@ -46,6 +46,7 @@ export const ERROR_CODES = {
   APPROVAL_NOT_PENDING: 'The approval was already answered, used or has expired.',
   APPROVAL_EDIT_INVALID:
     'Edited arguments are not usable: no JSON, too large, a secret, or a placeholder that was moved. Nothing was answered.',
+  GRANT_REFUSED: 'A grant cannot be given on these terms; the message says which. Nothing was answered.',
   APPROVER_REFUSED: 'This approver may not answer: unknown, badly signed, of too little assurance, or inside the guarded process tree.',
   PERMIT_ALREADY_SETTLED: 'A permit settles once.',
   CALL_LIMIT: 'Too many calls are in flight in this guard.',

@@ -3,10 +3,13 @@
 import type { Budget } from './budget/budget.ts';
 import type { Authorization, Decision, Mode, ReasonCode, Refusal, ToolCall, ToolRef } from './call.ts';
 import { CountersignError } from './errors.ts';
+import type { GrantDraft } from './grant/give.ts';
+import type { Revoked } from './grant/revoke.ts';
+import type { GrantTerms } from './grant/terms.ts';
 import type { ApprovalAnswer, Approver, AuditSink, Channel, Clock, HostMonitor } from './interfaces.ts';
 import type { Policy } from './policy/policy.ts';
 import type { Redactor } from './redact/redact.ts';
-import type { ApprovalRow, ApprovalState, Store } from './store.ts';
+import type { ApprovalRow, ApprovalState, GrantRow, Store } from './store.ts';
 
 export interface GuardOptions {
   /** Name of the agent whose calls are guarded; written into every entry. Required. */
@@ -26,6 +29,8 @@ export interface GuardOptions {
     readonly ttlMs?: number;
     /** No rule may ask for longer; default 1 hour. */
     readonly maxTtlMs?: number;
+    /** No grant may last longer; default 24 hours. */
+    readonly maxGrantTtlMs?: number;
     /** Approver names to verifier lines: who may answer with a key. */
     readonly approvers?: ReadonlyMap<string, string>;
   };
@@ -69,6 +74,8 @@ export interface GuardCounters {
   readonly allowed: number;
   readonly refused: number;
   readonly pending: number;
+  /** Of the allowed: calls that a grant let run without asking. */
+  readonly grantsUsed: number;
   /** Outcomes that could not be recorded. The calls had run; their decisions stand open in the ledger. */
   readonly lostOutcomes: number;
   /** Records that an audit sink did not take. The ledger has what they tell. */
@@ -124,6 +131,18 @@ export interface Guard {
      * @throws {CountersignError} `APPROVAL_NOT_FOUND`, `APPROVAL_NOT_PENDING`, `APPROVER_REFUSED`
      */
     resolve(id: string, answer: ApprovalAnswer, approver: Approver): Promise<ApprovalRow>;
+    /**
+     * Takes back a grant, or an approval that is not used yet. What is taken back already stays so; whether this or a
+     * call was first is told by the ledger.
+     *
+     * @param approver - for method `key` signed: `revocationStatement` of a grant, the statement of a deny for an approval.
+     * @throws {CountersignError} `APPROVAL_NOT_FOUND`, `APPROVAL_NOT_PENDING` (used, expired), `APPROVER_REFUSED`
+     */
+    revoke(id: string, approver: Approver, options?: { readonly message?: string }): Promise<Revoked>;
+    /** What an approver signs to give a grant together with an answer by key. */
+    draftGrant(id: string, terms: GrantTerms): Promise<GrantDraft>;
+    /** Every grant, newest first, with what is left of it. */
+    grants(): Promise<readonly GrantRow[]>;
     get(id: string): Promise<ApprovalRow | undefined>;
     list(filter?: { readonly state?: ApprovalState; readonly limit?: number }): Promise<readonly ApprovalRow[]>;
   };

@@ -10,6 +10,9 @@ import { MAX_REASON_CHARS, type Refusal, type ToolCall } from './call.ts';
 import { checkPolicy, createEngine } from './create-engine.ts';
 import type { Engine, Rules } from './engine.ts';
 import { CountersignError } from './errors.ts';
+import { findGrant } from './grant/find.ts';
+import { draftGrant } from './grant/give.ts';
+import { revoke } from './grant/revoke.ts';
 import {
   type AuthorizeOptions,
   CallRefusedError,
@@ -21,11 +24,12 @@ import {
 } from './guard-types.ts';
 import { judge } from './judge.ts';
 import { newOrderedId } from './ledger/body.ts';
-import { isRecordable } from './names.ts';
+import { isName, isRecordable } from './names.ts';
 import { composePolicies } from './policy/compose.ts';
 import { isUnusable, prepareCall, toolRef } from './prepare.ts';
 import { denial, failure, refusal, refuse, repeatDecision } from './refusal.ts';
 import { RunResults } from './run-results.ts';
+import type { ApprovalRow } from './store.ts';
 
 /**
  * @throws {CountersignError} `OPTIONS_INVALID` when the agent id, the policy or the store is missing or malformed.
@@ -80,6 +84,9 @@ export function createGuard(options: GuardOptions): Guard {
     recordRefusal: (refused) => recordRefusal(refused, rules, engine),
     approvals: {
       resolve: (id, answer, approver) => engine.resolve(id, answer, approver),
+      revoke: (id, approver, options = {}) => revoke(id, approver, options, engine),
+      draftGrant: async (id, terms) => draftGrant(await approvalOf(id, engine), terms, engine),
+      grants: () => engine.store.grants(),
       get: (id) => engine.store.approval(id),
       list: (filter) => engine.store.approvals(filter),
     },
@@ -153,11 +160,15 @@ async function preview(call: ToolCall, options: { readonly openApproval?: boolea
     const row = await earlierCall(prepared, {}, engine);
     if (row !== undefined && row.state !== 'asked') return { decision: repeatDecision(row) };
     const session = await engine.store.session(prepared.session);
-    const { decision } = await judge(prepared, session, rules.policy, engine.store.nowMs(), engine);
+    const judgement = await judge(prepared, session, rules.policy, engine.store.nowMs(), engine);
+    const { decision } = judgement;
     const approval = row?.approval === undefined ? undefined : await engine.store.approval(row.approval);
     if (approval !== undefined) return { decision, approvalId: approval.id, approvalState: approval.state };
-    if (decision.effect !== 'require_approval' || options.openApproval !== true) return { decision };
-    const opened = await authorize(prepared, { approval: 'suspend' }, rules, engine);
+    if (decision.effect !== 'require_approval') return { decision };
+    const isGranted = (await findGrant(prepared, judgement, rules, engine)) !== undefined;
+    if (isGranted) return { decision: { ...decision, effect: 'allow', reasonCode: 'GRANT_USED' } };
+    if (options.openApproval !== true) return { decision };
+    const opened = await authorize(prepared, { approval: 'suspend', usesGrants: false }, rules, engine);
     if (opened.kind === 'pending') return { decision: opened.decision, approvalId: opened.approvalId, approvalState: 'pending' };
     // Policy moved to `allow` in between: the permit is given back unused.
     if (opened.kind === 'permit') await opened.settle({ status: 'cancelled' });
@@ -166,6 +177,12 @@ async function preview(call: ToolCall, options: { readonly openApproval?: boolea
     engine.report(error, { callId: prepared.callId, during: 'preview' });
     return { decision: failure(error) };
   }
+}
+
+async function approvalOf(id: string, engine: Engine): Promise<ApprovalRow> {
+  const row = await engine.store.approval(id);
+  if (row === undefined) throw new CountersignError('APPROVAL_NOT_FOUND', `no approval has the id ${isName(id) ? id : '(malformed)'}`);
+  return row;
 }
 
 async function recordRefusal(refused: Parameters<Guard['recordRefusal']>[0], rules: Rules, engine: Engine): Promise<Refusal> {

@@ -51,6 +51,10 @@ export { DEFAULT_CONFIG_NAME, loadConfig, parseConfig } from './config/load.ts';
 export { didYouMean, nearest } from './config/nearest.ts';
 export { DEFAULT_APPROVAL_TTL_MS, MAX_APPROVAL_TTL_MS } from './create-engine.ts';
 export { CountersignError, ERROR_CODES, type ErrorCode } from './errors.ts';
+export type { GrantDraft } from './grant/give.ts';
+export type { Revoked } from './grant/revoke.ts';
+export { revocationStatement } from './grant/statement.ts';
+export { type GrantTerms, MAX_GRANT_TTL_MS, MAX_GRANT_USES } from './grant/terms.ts';
 export { createGuard } from './guard.ts';
 export {
   type AuthorizeOptions,
@@ -107,7 +111,7 @@ export { MAX_RECEIPT_BYTES } from './receipt/format.ts';
 export type { ReceiptEntry, ReceiptFinding, ReceiptReport } from './receipt/report.ts';
 export { createRedactor, type RedactionOptions, type Redactor } from './redact/redact.ts';
 export { type CallScope, currentCall } from './scope.ts';
-export type { ApprovalRow, ApprovalState, Charge, Checkpoint, Committed, Store, Unit } from './store.ts';
+export type { ApprovalRow, ApprovalState, Charge, Checkpoint, Committed, GrantOffer, GrantRow, GrantState, Store, Unit } from './store.ts';
 export {
   type CheckSudoReceiptOptions,
   checkSudoReceipt,

@@ -1,7 +1,9 @@
 /** What others implement and the application injects. Each is two or three methods. */
 import type { AuditInclude, AuditRecord } from './audit-log/record.ts';
 import type { Assurance, Json, ToolRef } from './call.ts';
+import type { GrantTerms } from './grant/terms.ts';
 import type { ApproverMethod, ResourceFigures } from './ledger/entry.ts';
+import type { GrantOffer } from './store.ts';
 
 /** What a channel shows a human. All strings may come from an agent: escape them for the medium. */
 export interface ApprovalRequest {
@@ -24,7 +26,15 @@ export interface ApprovalRequest {
 
 /** `message` is for the model; redacted, kept in the opening. */
 export type ApprovalAnswer =
-  | { readonly decision: 'approve'; readonly message?: string }
+  | {
+      readonly decision: 'approve';
+      readonly message?: string;
+      /**
+       * Lets later calls of this tool run under this rule without asking. For method `key` the offer of
+       * `approvals.draftGrant`, with the signature of its statement.
+       */
+      readonly grant?: GrantTerms | GrantOffer;
+    }
   | { readonly decision: 'deny'; readonly message?: string }
   /** Denies the call as it is and proposes other arguments: a new call, decided from the start. */
   | {

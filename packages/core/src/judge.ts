@@ -10,6 +10,8 @@ export interface Judgement {
   readonly labels: readonly string[];
   /** Present when the effect is `require_approval`. */
   readonly terms: Partial<ApprovalTerms>;
+  /** How many rules ask for an approval. */
+  readonly asks: number;
   readonly input: PolicyInput;
 }
 
@@ -25,7 +27,7 @@ export async function judge(call: PreparedCall, session: SessionFacts, policy: P
   const input = policyInput(call, session, atMs, deps);
   if (session.halted) {
     const reason = 'the session is halted until an operator resumes it';
-    return { decision: { effect: 'deny', would: 'deny', reasonCode: 'SESSION_HALTED', reason }, labels: [], terms: {}, input };
+    return { decision: { effect: 'deny', would: 'deny', reasonCode: 'SESSION_HALTED', reason }, labels: [], terms: {}, asks: 0, input };
   }
   // Over the private copy, not the shown view: a path must not hide behind a placeholder.
   const own = await evaluatePolicy(deps.ownFiles, { ...input, args: call.args as Json });
@@ -41,7 +43,8 @@ export async function judge(call: PreparedCall, session: SessionFacts, policy: P
     ...(reason !== undefined && { reason: deps.redactor.text(reason).slice(0, MAX_REASON_CHARS).toWellFormed() }),
     ...(rule !== undefined && { rule }),
   };
-  return { decision, labels, terms: would.effect === 'require_approval' ? (would.terms ?? {}) : {}, input };
+  if (would.effect !== 'require_approval') return { decision, labels, terms: {}, asks: effect === 'require_approval' ? 1 : 0, input };
+  return { decision, labels, terms: would.terms ?? {}, asks: would.asks ?? 1, input };
 }
 
 /** Audit lets run what policy would not; confirm asks where no rule matched. What fails closed stays closed in every mode. */

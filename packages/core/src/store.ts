@@ -102,11 +102,68 @@ export interface DecideUnit {
    * they meet the terms of the ask and those policy asks for now.
    */
   readonly use?: { readonly approval: string; readonly answers: readonly EntryRef[]; readonly terms?: Partial<ApprovalTerms> };
+  /**
+   * For a call that a grant allows. The caller has authenticated who gave it and evaluated its condition; the transaction
+   * checks everything else, and numbers the use. Comes back `not-granted` when the grant is not good for it.
+   */
+  readonly grant?: { readonly id: string; readonly entry: EntryRef };
+}
+
+/** What is granted with an answer, as it will be recorded. Whoever signs chooses the id and the opening's key. */
+export interface GrantOffer {
+  /** 32 hex digits. */
+  readonly id: string;
+  /** 64 hex digits, from `newOpeningKey`: what the commitments to `reason` and `when` are salted with. */
+  readonly openingKey: string;
+  readonly scope: 'session' | 'agent';
+  readonly uses: number;
+  readonly expiresAtMs: number;
+  /** Already redacted. */
+  readonly reason: string;
+  readonly when?: string;
+  /** For method `key`: base64 Ed25519 signature over the grant statement. */
+  readonly signature?: string;
+}
+
+/** Why a grant is not good for a call. */
+export type GrantObjection = 'altered' | 'mismatch' | 'expired' | 'forgotten' | 'revoked' | 'used';
+
+export type GrantState = 'open' | 'used' | 'expired' | 'revoked' | 'forgotten' | 'altered';
+
+export interface GrantRow {
+  readonly id: string;
+  readonly entry: EntryRef;
+  readonly state: GrantState;
+  readonly agent: string;
+  /** Good in this session only; absent = in every session of the agent. */
+  readonly session?: string;
+  readonly principal?: string;
+  readonly tool: { readonly server?: string; readonly name: string; readonly schema?: string };
+  readonly rule?: string;
+  readonly policyHash: string;
+  readonly uses: number;
+  readonly usesLeft: number;
+  readonly givenAtMs: number;
+  readonly expiresAtMs: number;
+  readonly approver: ApproverIdentity;
+  /** The approval it was given with, and the answer. */
+  readonly approval: string;
+  readonly answer: EntryRef;
+  readonly signature?: string;
+  /** From the opening; absent once forgotten. */
+  readonly reason?: string;
+  readonly when?: string;
+  /** It was given on a condition, whether or not `when` is still there. */
+  readonly isConditional: boolean;
 }
 
 /** Commits an approver's answer. */
 export interface AnswerUnit {
   readonly kind: 'answer';
+  /** What is granted with an approving answer, if anything. */
+  readonly grant?: GrantOffer;
+  /** A deny that takes an approval back: good also after approvals, by whoever gave one too, until it is used. */
+  readonly revokes?: true;
   readonly approval: string;
   readonly answer: 'approve' | 'deny';
   readonly approver: ApproverIdentity;
@@ -115,6 +172,16 @@ export interface AnswerUnit {
   readonly message?: string;
   /** With `deny`: the proposed arguments, as shown, and the opening key the approver signed under (or a fresh one). */
   readonly edit?: { readonly args: Json; readonly openingKey: string };
+}
+
+/** Takes a grant back. */
+export interface RevokeUnit {
+  readonly kind: 'revoke';
+  readonly grant: string;
+  readonly approver: ApproverIdentity;
+  readonly signature?: string;
+  /** Already redacted. */
+  readonly message?: string;
 }
 
 /** Closes a pending approval that no human will answer (every channel failed). Writes no entry: the refusal does. */
@@ -159,7 +226,7 @@ export interface KeepUnit {
   readonly reason: 'signed' | 'anchor';
 }
 
-export type Unit = DecideUnit | AnswerUnit | LapseUnit | OutcomeUnit | RecordUnit | ForgetUnit | KeepUnit;
+export type Unit = DecideUnit | AnswerUnit | RevokeUnit | LapseUnit | OutcomeUnit | RecordUnit | ForgetUnit | KeepUnit;
 
 export type Committed =
   /** Durable. `body` is the decision as recorded: for a business refusal its effect and reason code differ from the unit's. */
@@ -178,10 +245,22 @@ export type Committed =
   | { readonly kind: 'stale' }
   /** Another call with this key was committed first. Nothing was written. */
   | { readonly kind: 'repeat'; readonly call: CallRow }
-  | { readonly kind: 'answered'; readonly entry: EntryRef; readonly atMs: number; readonly approval: ApprovalRow }
+  /** The grant is not good for this call: ask about it, as if there were none. No entry was written. */
+  | { readonly kind: 'not-granted'; readonly why: GrantObjection }
+  /** The grant is good for nothing from here on. Without `entry` it was so before, and nothing was written. */
+  | { readonly kind: 'revoked'; readonly atMs: number; readonly entry?: EntryRef }
+  | { readonly kind: 'not-revocable'; readonly why: 'not-found' | 'altered' | 'approver' }
+  | {
+      readonly kind: 'answered';
+      readonly entry: EntryRef;
+      readonly atMs: number;
+      readonly approval: ApprovalRow;
+      /** What was granted with it. */
+      readonly grant?: EntryRef;
+    }
   | {
       readonly kind: 'not-answerable';
-      readonly why: 'not-found' | 'altered' | 'not-pending' | 'expired' | 'approver' | 'assurance';
+      readonly why: 'not-found' | 'altered' | 'not-pending' | 'expired' | 'approver' | 'assurance' | 'grant';
       readonly state?: ApprovalState;
     }
   | { readonly kind: 'lapsed' }
@@ -238,6 +317,14 @@ export interface Store {
   opening(of: number): Promise<Opening | undefined>;
   approval(id: string): Promise<ApprovalRow | undefined>;
   approvals(filter?: { readonly state?: ApprovalState; readonly limit?: number }): Promise<readonly ApprovalRow[]>;
+  grant(id: string): Promise<GrantRow | undefined>;
+  /** All grants, newest first, counted from entries; at most 10,000. */
+  grants(): Promise<readonly GrantRow[]>;
+  /**
+   * Grants that rows say may still be used, those that expire first before the others. For finding one: `usesLeft` is a
+   * hint here, and the transaction has the last word.
+   */
+  openGrants(): Promise<readonly GrantRow[]>;
   /** Resolves when the approval is no longer pending or `signal` aborts; also for answers given by other processes. */
   approvalSettled(id: string, signal: AbortSignal): Promise<void>;
   /** HMAC-SHA-256 under the store's secret, hex. */

@@ -7,10 +7,12 @@ import { isName } from '../names.ts';
 import type { ApprovalRow, Store } from '../store.ts';
 import { foldApprover } from './approver-name.ts';
 import { assuranceOf } from './assurance.ts';
-import { type AnswerGiven, statementOf, verifyStatement } from './statement.ts';
+import { type AnswerGiven, approvalStatement, isSignedBy, statementOf } from './statement.ts';
 
 /** Approver names to verifier lines. */
 export type ApproverKeys = ReadonlyMap<string, string>;
+
+type Identified = { readonly identity: ApproverIdentity } | { readonly refused: string };
 
 /**
  * The approver as it will be recorded, or why not. A name with a configured key is that approver only by that key;
@@ -18,10 +20,15 @@ export type ApproverKeys = ReadonlyMap<string, string>;
  */
 export function identifyApprover(
   approver: Approver,
-  row: ApprovalRow,
+  row: Parameters<typeof statementOf>[0],
   given: AnswerGiven,
   keys: ApproverKeys,
-): { readonly identity: ApproverIdentity } | { readonly refused: string } {
+): Identified {
+  return identifyByStatement(approver, (name) => approvalStatement(statementOf(row, given, name)), keys);
+}
+
+/** @param statement - what that approver would have signed, by name. */
+export function identifyByStatement(approver: Approver, statement: (name: string) => Uint8Array, keys: ApproverKeys): Identified {
   if (!isName(approver.id)) return { refused: 'the approver has no usable name' };
   const assurance = assuranceOf(approver.method);
   if (assurance === undefined) return { refused: `unknown approval method for ${approver.id}` };
@@ -32,7 +39,7 @@ export function identifyApprover(
   if (vkey !== undefined && approver.method !== 'key') return { refused: `${approver.id} answers with a key only` };
   if (approver.method === 'key') {
     if (vkey === undefined) return { refused: `no key is configured for approver ${approver.id}: add it under \`approvers\`` };
-    if (approver.signature === undefined || !verifyStatement(statementOf(row, given, approver.id), vkey, approver.signature)) {
+    if (!isSignedBy(vkey, statement(approver.id), approver.signature)) {
       return { refused: `the signature of ${approver.id} does not verify for this approval` };
     }
   }

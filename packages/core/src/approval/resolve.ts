@@ -2,6 +2,7 @@
 import { MAX_REASON_CHARS } from '../call.ts';
 import type { Engine } from '../engine.ts';
 import { CountersignError } from '../errors.ts';
+import { offerOf } from '../grant/give.ts';
 import type { ApprovalAnswer, Approver } from '../interfaces.ts';
 import { commitSection, newOpeningKey } from '../ledger/commitment.ts';
 import { isName } from '../names.ts';
@@ -10,8 +11,18 @@ import type { AnswerUnit, ApprovalRow } from '../store.ts';
 import { identifyApprover } from './answers.ts';
 import { readEdit } from './edit.ts';
 
-/** @throws {CountersignError} `APPROVAL_NOT_FOUND`, `APPROVAL_NOT_PENDING`, `APPROVAL_EDIT_INVALID`, `APPROVER_REFUSED`, `LEDGER_*` */
-export async function resolveApproval(id: string, answer: ApprovalAnswer, approver: Approver, engine: Engine): Promise<ApprovalRow> {
+/**
+ * @param options.revokes - a deny that also takes back what was approved, while it is unused.
+ * @throws {CountersignError} `APPROVAL_NOT_FOUND`, `APPROVAL_NOT_PENDING`, `APPROVAL_EDIT_INVALID`, `APPROVER_REFUSED`,
+ *   `GRANT_REFUSED`, `CONDITION_INVALID`, `LEDGER_*`
+ */
+export async function resolveApproval(
+  id: string,
+  answer: ApprovalAnswer,
+  approver: Approver,
+  engine: Engine,
+  options: { readonly revokes?: boolean } = {},
+): Promise<ApprovalRow> {
   // A tool that reaches the guard object must not answer for the human it is waiting for.
   if (currentCall() !== undefined)
     throw new CountersignError('APPROVER_REFUSED', 'an approval cannot be answered from inside a guarded call');
@@ -26,6 +37,15 @@ export async function resolveApproval(id: string, answer: ApprovalAnswer, approv
   } as const;
   const who = identifyApprover(approver, row, given, engine.keys);
   if ('refused' in who) throw new CountersignError('APPROVER_REFUSED', who.refused);
+  const grant = 'grant' in answer ? answer.grant : undefined;
+  if (grant !== undefined && answer.decision !== 'approve')
+    throw new CountersignError('GRANT_REFUSED', 'a grant is given with `approve` only');
+  if (grant !== undefined && who.identity.assurance === 'low')
+    throw new CountersignError(
+      'APPROVER_REFUSED',
+      `an answer by ${who.identity.method} has low assurance: it approves this call, and grants nothing`,
+    );
+  const offer = grant === undefined ? undefined : await offerOf(grant, row, approver, engine);
   const message =
     answer.message === undefined
       ? undefined
@@ -38,6 +58,8 @@ export async function resolveApproval(id: string, answer: ApprovalAnswer, approv
     ...(approver.method === 'key' && approver.signature !== undefined && { signature: approver.signature }),
     ...(message !== undefined && { message }),
     ...(edit !== undefined && { edit }),
+    ...(offer !== undefined && { grant: offer }),
+    ...(options.revokes === true && { revokes: true }),
   });
   if (committed.kind === 'answered') return committed.approval;
   if (committed.kind === 'not-answerable' && committed.why === 'approver') {
@@ -47,6 +69,12 @@ export async function resolveApproval(id: string, answer: ApprovalAnswer, approv
     throw new CountersignError(
       'APPROVER_REFUSED',
       `an answer by ${who.identity.method} has ${who.identity.assurance} assurance, too little for this approval: answer with a key`,
+    );
+  }
+  if (committed.kind === 'not-answerable' && committed.why === 'grant') {
+    throw new CountersignError(
+      'GRANT_REFUSED',
+      `nothing can be granted with approval ${id}: it was answered before, or takes several answers`,
     );
   }
   if (committed.kind === 'not-answerable' && committed.why === 'altered') {

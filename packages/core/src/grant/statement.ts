@@ -12,9 +12,7 @@
  * `rule`, `session` and `when_commit` are there when the entry has them.
  */
 import { canonicalize } from '../ledger/canonical.ts';
-import { verifyEd25519 } from '../ledger/ed25519.ts';
 import type { GrantedBody } from '../ledger/entry.ts';
-import { parseVerifierKey } from '../ledger/verifier-key.ts';
 
 /** What of a grant is signed: everything its entry says but who says it. */
 export type GrantStatement = Omit<GrantedBody, 'kind' | 'event' | 'approver' | 'approval' | 'policy' | 'signature'> & {
@@ -57,14 +55,6 @@ export function grantStatement(statement: GrantStatement): Uint8Array {
 export function revocationStatement(revoked: { readonly agent: string; readonly approver: string; readonly grant: string }): Uint8Array {
   const { agent, approver, grant } = revoked;
   return bytesOf({ agent, approver, event: 'revoked', grant });
-}
-
-/** @param vkey - the approver's verifier line. @param signature - base64, from outside. */
-export function isSignedBy(vkey: string, statement: Uint8Array, signature: string | undefined): boolean {
-  if (signature === undefined) return false;
-  const bytes = Buffer.from(signature, 'base64');
-  if (bytes.length !== 64 || bytes.toString('base64') !== signature) return false;
-  return verifyEd25519(parseVerifierKey(vkey).publicKey, statement, bytes);
 }
 
 /** Members that are undefined are left out. */

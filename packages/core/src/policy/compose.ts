@@ -94,7 +94,8 @@ function mergeAsks(asks: readonly Ask[], first: Ask, allows: readonly Allow[]): 
     const rule = first.rule === undefined ? {} : { rule: first.rule };
     return { effect: 'deny', ...rule, reasonCode: 'POLICY_DENY_HIGH_RISK', reason: 'nobody can approve under the terms of all policies' };
   }
-  return { ...first, ...labelled([...asks, ...allows]), terms };
+  const count = asks.reduce((sum, verdict) => sum + (verdict.asks ?? 1), 0);
+  return { ...first, ...labelled([...asks, ...allows]), terms, ...(count > 1 && { asks: count }) };
 }
 
 function labelled(verdicts: readonly (Ask | Allow)[]): { readonly labels?: readonly string[] } {

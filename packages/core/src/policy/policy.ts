@@ -44,7 +44,12 @@ export type PolicyVerdict =
       readonly effect: 'deny' /** Enforced in audit mode too (Countersign's own files, broken policy). */;
       readonly always?: boolean;
     } & Ruled)
-  | ({ readonly effect: 'require_approval'; readonly terms?: Partial<ApprovalTerms> } & Ruled);
+  | ({
+      readonly effect: 'require_approval';
+      readonly terms?: Partial<ApprovalTerms>;
+      /** How many rules ask, when it is more than the one that is named: a grant for one of them does not speak for the others. */
+      readonly asks?: number;
+    } & Ruled);
 
 /** Decides calls. A policy that throws is a deny (`POLICY_EVALUATION_FAILED`). */
 export interface Policy {

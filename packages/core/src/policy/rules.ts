@@ -153,7 +153,8 @@ function askVerdict(asked: readonly CompiledRule[], first: CompiledRule, labelli
     const reason = `nobody can approve for all of these rules: ${asked.map((rule) => rule.id).join(', ')}`;
     return { effect: 'deny', rule: first.id, reasonCode: 'POLICY_DENY_HIGH_RISK', reason };
   }
-  return { effect: 'require_approval', ...ruled(first), ...labelled([...asked, ...labelling]), terms };
+  const asks = asked.length > 1 ? { asks: asked.length } : {};
+  return { effect: 'require_approval', ...ruled(first), ...labelled([...asked, ...labelling]), terms, ...asks };
 }
 
 function ruled(rule: CompiledRule): { readonly rule: string; readonly reasonCode: ReasonCode; readonly reason?: string } {

@@ -73,7 +73,7 @@ function checked(policy: Policy, verdict: unknown): PolicyVerdict {
 function readVerdict(verdict: unknown): PolicyVerdict | undefined {
   if (typeof verdict !== 'object' || verdict === null) return undefined;
   const fields: Readonly<Record<string, unknown>> = { ...verdict };
-  const { effect, rule, reasonCode, reason, labels, always, terms } = fields;
+  const { effect, rule, reasonCode, reason, labels, always, terms, asks } = fields;
   if (!isAbsentOr(reason, isText)) return undefined;
   const why = reason === undefined ? {} : { reason: boundReason(String(reason)) };
   if (effect === 'abstain') return { effect, ...why };
@@ -90,9 +90,11 @@ function readVerdict(verdict: unknown): PolicyVerdict | undefined {
     return always === true ? { effect, ...ruled, always } : { effect, ...ruled };
   }
   if (effect !== 'require_approval') return undefined;
-  if (terms === undefined) return { effect, ...ruled };
+  if (!isAbsentOr(asks, isPositive)) return undefined;
+  const count = asks === undefined ? {} : { asks };
+  if (terms === undefined) return { effect, ...ruled, ...count };
   const read = readTerms(terms);
-  return read === undefined ? undefined : { effect, ...ruled, terms: read };
+  return read === undefined ? undefined : { effect, ...ruled, terms: read, ...count };
 }
 
 function readTerms(terms: unknown): Partial<ApprovalTerms> | undefined {

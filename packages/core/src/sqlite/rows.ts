@@ -2,11 +2,12 @@
 import type { Database } from 'better-sqlite3';
 import type { EntryRef, OutcomeStatus } from '../call.ts';
 import { CountersignError } from '../errors.ts';
+import { GrantHistories, type GrantHistory, type GrantPlaces } from '../grant/history.ts';
 import { entryText, parseEntry } from '../ledger/body.ts';
 import { canonicalize } from '../ledger/canonical.ts';
 import type { Entry, EntryBody, Opening } from '../ledger/entry.ts';
 import type { ApprovalState, CallRow, CallState } from '../store.ts';
-import type { ApprovalRecord, CallRecord, SessionRecord, Tx } from '../transaction/tx.ts';
+import type { ApprovalRecord, CallRecord, GrantRecord, SessionRecord, Tx } from '../transaction/tx.ts';
 import type { Leases } from './leases.ts';
 import type { Log } from './log.ts';
 import { SpentSums } from './spent.ts';
@@ -63,12 +64,22 @@ interface SessionSql {
   readonly started_at: number;
 }
 
+interface GrantSql {
+  readonly id: string;
+  readonly entry_of: number;
+  readonly entry_leaf: string;
+  readonly expires_at: number;
+  readonly uses_left: number | null;
+  readonly revoked_of: number | null;
+}
+
 export class Rows implements Tx {
   readonly writer: string;
   private readonly log: Log;
   private readonly leases: Leases;
   private readonly statements: ReturnType<typeof prepare>;
   private readonly sums: SpentSums;
+  private readonly histories: GrantHistories;
   atMs = 0;
 
   constructor(database: Database, log: Log, leases: Leases, writer: string) {
@@ -77,6 +88,7 @@ export class Rows implements Tx {
     this.leases = leases;
     this.statements = prepare(database);
     this.sums = new SpentSums(database);
+    this.histories = new GrantHistories((of, wanted) => log.provenSince(of, wanted));
   }
 
   /** Fixes store time for the transaction that was just opened. */
@@ -87,6 +99,11 @@ export class Rows implements Tx {
   /** Charges were made that these rows did not see, or were rolled back. */
   forgetSums(): void {
     this.sums.clear();
+  }
+
+  /** Entries were rolled back: what was counted may have gone with them. */
+  forgetHistories(): void {
+    this.histories.clear();
   }
 
   append(body: EntryBody, opening?: Opening): EntryRef {
@@ -210,6 +227,28 @@ export class Rows implements Tx {
     );
   }
 
+  grant(id: string): GrantRecord | undefined {
+    return grantRecord(this.statements.grant.get(id));
+  }
+
+  /** Newest first. */
+  grants(limit: number): readonly GrantRecord[] {
+    return this.statements.grants.all(limit).map((row) => grantRecord(row) as GrantRecord);
+  }
+
+  /** Those that rows say may still be used, the first to expire first. */
+  openGrants(nowMs: number, limit: number): readonly GrantRecord[] {
+    return this.statements.openGrants.all(nowMs, limit).map((row) => grantRecord(row) as GrantRecord);
+  }
+
+  putGrant({ id, entry, expiresAtMs, usesLeft, revoked }: GrantRecord): void {
+    this.statements.putGrant.run(id, entry.of, entry.leaf, expiresAtMs, usesLeft, revoked ?? null);
+  }
+
+  grantHistory(places: GrantPlaces): GrantHistory {
+    return this.histories.of(places, this.log.size);
+  }
+
   spent(budget: string, key: string, sinceMs: number | undefined): number {
     return this.sums.spent(budget, key, sinceMs, this.atMs);
   }
@@ -273,6 +312,14 @@ function prepare(database: Database) {
       `SELECT ${APPROVAL_COLUMNS} FROM approvals WHERE state = ? ORDER BY created_at LIMIT ?`,
     ),
     putApproval: database.prepare(`INSERT OR REPLACE INTO approvals (${APPROVAL_COLUMNS}) VALUES (${marks(APPROVAL_COLUMNS)})`),
+    grant: database.prepare<[string], GrantSql>('SELECT * FROM grants WHERE id = ?'),
+    grants: database.prepare<[number], GrantSql>('SELECT * FROM grants ORDER BY entry_of DESC LIMIT ?'),
+    openGrants: database.prepare<[number, number], GrantSql>(
+      'SELECT * FROM grants WHERE expires_at > ? AND uses_left > 0 AND revoked_of IS NULL ORDER BY expires_at, id LIMIT ?',
+    ),
+    putGrant: database.prepare(
+      'INSERT OR REPLACE INTO grants (id, entry_of, entry_leaf, expires_at, uses_left, revoked_of) VALUES (?, ?, ?, ?, ?, ?)',
+    ),
     charge: database.prepare('INSERT INTO charges (budget, key, at, cost, call) VALUES (?, ?, ?, ?, ?)'),
     mark: database.prepare<[string], { seq: number; leaf: string }>('SELECT seq, leaf FROM marks WHERE name = ?'),
     putMark: database.prepare('INSERT OR REPLACE INTO marks (name, seq, leaf) VALUES (?, ?, ?)'),
@@ -295,6 +342,17 @@ function callRecord(row: CallSql | undefined): CallRecord | undefined {
     ...(row.outcome_of !== null && row.outcome_leaf !== null && { outcome: { of: row.outcome_of, leaf: row.outcome_leaf } }),
     reasonCode: row.reason_code,
     ...(row.status !== null && { status: row.status }),
+  };
+}
+
+function grantRecord(row: GrantSql | undefined): GrantRecord | undefined {
+  if (row === undefined) return undefined;
+  return {
+    id: row.id,
+    entry: { of: row.entry_of, leaf: row.entry_leaf },
+    expiresAtMs: row.expires_at,
+    usesLeft: row.uses_left ?? 0,
+    ...(row.revoked_of !== null && { revoked: row.revoked_of }),
   };
 }
 

@@ -6,6 +6,7 @@ import { approvalRow, askFacts } from '../approval/row.ts';
 import type { Background } from '../background.ts';
 import type { EntryRef } from '../call.ts';
 import { CountersignError } from '../errors.ts';
+import { grantRow } from '../grant/row.ts';
 import { type BatchOutcome, type BatchWriter, DEADLINE_MS, GroupCommit, type GroupCommitOptions } from '../group-commit.ts';
 import type { Clock, Signer } from '../interfaces.ts';
 import { Mirror, type MirrorOptions } from '../jsonl/mirror.ts';
@@ -20,12 +21,13 @@ import {
   type CallRow,
   type Checkpoint,
   type Committed,
+  type GrantRow,
   type Store,
   type Unit,
   WRITERS,
   type WriterChoice,
 } from '../store.ts';
-import type { ApprovalRecord } from '../transaction/tx.ts';
+import type { ApprovalRecord, GrantRecord } from '../transaction/tx.ts';
 import { newestAnswer } from './approval-view.ts';
 import { ApprovalWaiters } from './approval-waiters.ts';
 import { ChosenWriter } from './chosen-writer.ts';
@@ -65,6 +67,9 @@ export interface SqliteStoreOptions {
 }
 
 const MAX_APPROVALS_LISTED = 10_000;
+const MAX_GRANTS_LISTED = 10_000;
+/** Grants looked at for one call; the rest expires later. */
+const MAX_GRANTS_TRIED = 256;
 
 /**
  * Opens or creates a ledger and checks that it is durable, unbroken, signed by our key and not older than last seen.
@@ -208,6 +213,26 @@ export class SqliteStore implements Store, BatchWriter {
     return filter.state === undefined ? rows : rows.filter((row) => row.state === filter.state);
   }
 
+  async grant(id: string): Promise<GrantRow | undefined> {
+    return this.read((open) => {
+      const row = open.rows.grant(id);
+      return row === undefined ? undefined : this.counted(open, [row])[0];
+    });
+  }
+
+  async grants(): Promise<readonly GrantRow[]> {
+    return this.read((open) => this.counted(open, open.rows.grants(MAX_GRANTS_LISTED)));
+  }
+
+  async openGrants(): Promise<readonly GrantRow[]> {
+    return this.read((open) => {
+      const rows = open.rows.openGrants(this.nowMs(), MAX_GRANTS_TRIED);
+      // Nearly always there is none, and nothing more to be read.
+      if (rows.length > 0) newestHead(open);
+      return rows.flatMap((row) => this.grantRow(row, false) ?? []);
+    });
+  }
+
   approvalSettled(id: string, signal: AbortSignal): Promise<void> {
     return this.waiters.settled(id, signal);
   }
@@ -265,6 +290,20 @@ export class SqliteStore implements Store, BatchWriter {
     const { rows } = this.open;
     const openings = { ask: rows.opening(row.ask.of), answer: answered === undefined ? undefined : rows.opening(answered.of) };
     return approvalRow(row, openings, this.nowMs());
+  }
+
+  /** In one snapshot: entries that another process adds meanwhile would look as if they were not the tree's. */
+  private counted(open: LedgerView, rows: readonly GrantRecord[]): readonly GrantRow[] {
+    return open.database.transaction(() => {
+      newestHead(open);
+      return rows.flatMap((row) => this.grantRow(row, true) ?? []);
+    })();
+  }
+
+  private grantRow(row: GrantRecord, isCounted: boolean): GrantRow | undefined {
+    const { rows } = this.open;
+    const history = isCounted ? { history: rows.grantHistory.bind(rows) } : {};
+    return grantRow(row, { entry: (ref) => rows.entry(ref), opening: (of) => rows.opening(of), ...history }, this.nowMs());
   }
 
   private wakeAfter(units: readonly Unit[], outcome: BatchOutcome): BatchOutcome {

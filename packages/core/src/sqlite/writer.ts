@@ -181,6 +181,7 @@ export class LedgerWriter implements BatchWriter {
       // Give the lock back at once: other processes may be able to write where this one could not.
       if (database.inTransaction) rollBack(database);
       rows.forgetSums();
+      rows.forgetHistories();
       // From here on it may be durable: nothing is written a second time, whatever went wrong.
       if (isCommitting) throw CountersignError.is(error) ? error : writeFailed(error);
       // The tree in memory has leaves that were rolled back; a broken connection is opened anew instead.

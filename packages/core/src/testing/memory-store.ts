@@ -4,14 +4,16 @@ import { approvalRow, askFacts } from '../approval/row.ts';
 import type { EntryRef } from '../call.ts';
 import { applyUnit } from '../commit.ts';
 import { CountersignError } from '../errors.ts';
+import { GrantHistories, type GrantHistory, type GrantPlaces } from '../grant/history.ts';
+import { grantRow } from '../grant/row.ts';
 import type { Clock } from '../interfaces.ts';
 import { entryText, newId, parseEntry } from '../ledger/body.ts';
 import { formatCheckpoint } from '../ledger/checkpoint.ts';
 import type { Entry, EntryBody, Opening } from '../ledger/entry.ts';
 import { CompactRange, leafHash } from '../ledger/merkle.ts';
 import type { SessionFacts } from '../policy/policy.ts';
-import type { ApprovalRow, ApprovalState, CallRow, Checkpoint, Committed, Store, Unit } from '../store.ts';
-import type { ApprovalRecord, CallRecord, SessionRecord, Tx } from '../transaction/tx.ts';
+import type { ApprovalRow, ApprovalState, CallRow, Checkpoint, Committed, GrantRow, Store, Unit } from '../store.ts';
+import type { ApprovalRecord, CallRecord, GrantRecord, SessionRecord, Tx } from '../transaction/tx.ts';
 
 export interface MemoryStore extends Store {
   /** Everything appended so far, parsed. */
@@ -99,6 +101,20 @@ class Memory implements MemoryStore {
     return rows.filter((row) => filter.state === undefined || row.state === filter.state).slice(0, filter.limit);
   }
 
+  async grant(id: string): Promise<GrantRow | undefined> {
+    const row = this.rows.grant(id);
+    return row === undefined ? undefined : this.grantRow(row);
+  }
+
+  async grants(): Promise<readonly GrantRow[]> {
+    return [...this.rows.grants.values()].toReversed().flatMap((row) => this.grantRow(row) ?? []);
+  }
+
+  async openGrants(): Promise<readonly GrantRow[]> {
+    const open = (await this.grants()).filter((row) => row.state === 'open');
+    return open.toSorted((a, b) => a.expiresAtMs - b.expiresAtMs);
+  }
+
   approvalSettled(id: string, signal: AbortSignal): Promise<void> {
     return new Promise((done) => {
       const finish = (): void => {
@@ -141,6 +157,16 @@ class Memory implements MemoryStore {
     return approvalRow(row, { ask: openings.get(row.ask.of), answer: answered && openings.get(answered.of) }, this.nowMs());
   }
 
+  private grantRow(row: GrantRecord): GrantRow | undefined {
+    const { rows } = this;
+    const parts = {
+      entry: (ref: EntryRef) => rows.entry(ref),
+      opening: (of: number) => rows.openings.get(of),
+      history: (places: GrantPlaces) => rows.grantHistory(places),
+    };
+    return grantRow(row, parts, this.nowMs());
+  }
+
   private wake(id: string): void {
     for (const check of this.waiters.get(id) ?? []) check();
   }
@@ -153,6 +179,8 @@ class MemoryRows implements Tx {
   readonly openings = new Map<number, Opening>();
   readonly calls = new Map<string, CallRecord>();
   readonly approvalRows = new Map<string, ApprovalRecord>();
+  readonly grants = new Map<string, GrantRecord>();
+  private readonly histories = new GrantHistories((of, wanted) => this.texts.slice(of + 1).filter(wanted));
   private readonly leaves: string[] = [];
   private readonly sessions = new Map<string, SessionRecord>();
   private readonly keys = new Map<string, string>();
@@ -228,6 +256,18 @@ class MemoryRows implements Tx {
 
   putApproval(row: ApprovalRecord): void {
     this.approvalRows.set(row.id, row);
+  }
+
+  grant(id: string): GrantRecord | undefined {
+    return this.grants.get(id);
+  }
+
+  putGrant(row: GrantRecord): void {
+    this.grants.set(row.id, row);
+  }
+
+  grantHistory(places: GrantPlaces): GrantHistory {
+    return this.histories.of(places, this.texts.length);
   }
 
   spent(budget: string, key: string, sinceMs: number | undefined): number {

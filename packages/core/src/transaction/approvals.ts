@@ -8,6 +8,7 @@ import type { Assurance, BuiltInReasonCode } from '../call.ts';
 import { commitSection, newOpeningKey } from '../ledger/commitment.ts';
 import type { ApprovalBody, Opening } from '../ledger/entry.ts';
 import type { AnswerUnit, ApprovalState, Committed, DecideUnit } from '../store.ts';
+import { giveGrant, objectionToGiving } from './grants.ts';
 import type { ApprovalRecord, Tx } from './tx.ts';
 
 /** Why this approval may not be used for this call; undefined when it may. */
@@ -56,15 +57,21 @@ export function answer(unit: AnswerUnit, tx: Tx): Committed {
   const asked = askOf(row, tx);
   if (asked === undefined) return { kind: 'not-answerable', why: 'altered' };
   const { expires_at: expiresAt, quorum, approvers, assurance } = asked.approval;
-  if (row.state !== 'pending') return { kind: 'not-answerable', why: 'not-pending', state: row.state };
+  const isRevocation = unit.revokes === true && unit.answer === 'deny' && row.state === 'approved';
+  if (row.state !== 'pending' && !isRevocation) return { kind: 'not-answerable', why: 'not-pending', state: row.state };
   if (tx.atMs >= expiresAt) return { kind: 'not-answerable', why: 'expired', state: 'expired' };
   if (approvers !== undefined && !approvers.includes(unit.approver.id)) return { kind: 'not-answerable', why: 'approver' };
   // A plain no needs no proof of who says it.
   if ((unit.answer === 'approve' || unit.edit !== undefined) && !isAssured(unit.approver.assurance, assurance))
     return { kind: 'not-answerable', why: 'assurance' };
-  if (row.answers.some((given) => foldApprover(given.approver) === foldApprover(unit.approver.id))) {
+  // Whoever approved may still take it back.
+  const before = row.answers.filter((given) => foldApprover(given.approver) === foldApprover(unit.approver.id));
+  if (before.some((given) => unit.revokes !== true || given.answer === 'deny')) {
     return { kind: 'not-answerable', why: 'not-pending', state: row.state };
   }
+  // The row says it is unused; only entries know.
+  if (unit.revokes === true && isSettled(row, tx)) return { kind: 'not-answerable', why: 'not-pending', state: 'consumed' };
+  if (objectionToGiving(unit, row.ask, tx)) return { kind: 'not-answerable', why: 'grant' };
 
   const opening = openingOf(unit);
   const body: ApprovalBody = {
@@ -83,6 +90,7 @@ export function answer(unit: AnswerUnit, tx: Tx): Committed {
     ...(unit.signature !== undefined && { signature: unit.signature }),
   };
   const entry = tx.append(body, opening);
+  const grant = giveGrant(unit, row.ask, entry, tx);
   const answers = [
     ...row.answers,
     { ...entry, approver: unit.approver.id, answer: unit.answer, ...(unit.edit !== undefined && { edited: true as const }) },
@@ -92,7 +100,17 @@ export function answer(unit: AnswerUnit, tx: Tx): Committed {
   const updated = { ...row, answers, state };
   tx.putApproval(updated);
   const clear = { ...(unit.message !== undefined && { message: unit.message }), ...(unit.edit !== undefined && { edit: unit.edit.args }) };
-  return { kind: 'answered', entry, atMs: tx.atMs, approval: { ...updated, ...clear } };
+  return { kind: 'answered', entry, atMs: tx.atMs, approval: { ...updated, ...clear }, ...(grant && { grant }) };
+}
+
+function isSettled(row: ApprovalRecord, tx: Tx): boolean {
+  return tx
+    .entriesAbout(row.ask.of, row.id)
+    .some(
+      (entry) =>
+        (entry.kind === 'decision' && entry.effect === 'allow' && entry.approval?.id === row.id) ||
+        (entry.kind === 'approval' && entry.answer === 'deny' && entry.approval === row.id),
+    );
 }
 
 /** An approver who signs an edit chooses the key, because the commitment is among what is signed. */

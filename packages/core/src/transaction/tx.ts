@@ -1,5 +1,6 @@
 /** Rows inside one open transaction, as every store brings them. */
 import type { EntryRef } from '../call.ts';
+import type { GrantHistory, GrantPlaces } from '../grant/history.ts';
 import type { Entry, EntryBody, Opening } from '../ledger/entry.ts';
 import type { ApprovalRow, CallRow } from '../store.ts';
 
@@ -20,6 +21,16 @@ export interface CallRecord extends Omit<CallRow, 'writerAlive'> {
 
 /** An approval as kept; the clear text lies in the openings. */
 export type ApprovalRecord = Omit<ApprovalRow, 'shown' | 'reason' | 'message' | 'edit' | 'assurance' | 'edited'>;
+
+/** A grant as kept: where it stands, and hints that spare looking at what is used up, expired or taken back. */
+export interface GrantRecord {
+  readonly id: string;
+  readonly entry: EntryRef;
+  readonly expiresAtMs: number;
+  readonly usesLeft: number;
+  /** Position of the entry that took it back. */
+  readonly revoked?: number;
+}
 
 /** Rows inside one open transaction. */
 export interface Tx {
@@ -46,6 +57,13 @@ export interface Tx {
   putCall(row: CallRecord): void;
   approval(id: string): ApprovalRecord | undefined;
   putApproval(row: ApprovalRecord): void;
+  grant(id: string): GrantRecord | undefined;
+  putGrant(row: GrantRecord): void;
+  /**
+   * What the entries tell of a grant, from entries proven to be the tree's, not from rows.
+   * @throws {CountersignError} `LEDGER_CORRUPT` when what is stored is not what the tree holds.
+   */
+  grantHistory(places: GrantPlaces): GrantHistory;
   /** Sum of charges to (budget, key) at or after `sinceMs`; undefined = for life. */
   spent(budget: string, key: string, sinceMs: number | undefined): number;
   charge(charge: { readonly budget: string; readonly key: string; readonly cost: number; readonly call: string }): void;

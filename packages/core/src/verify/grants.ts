@@ -2,7 +2,8 @@
  * Grants: that each was given with an approval, by whoever gave it, to what was asked about; and that each use of it was
  * one of those that were given.
  */
-import { grantStatement, grantStatementOf, isSignedBy, revocationStatement } from '../grant/statement.ts';
+import { isSignedBy } from '../approval/statement.ts';
+import { grantStatement, grantStatementOf, revocationStatement } from '../grant/statement.ts';
 import { MAX_GRANT_USES } from '../grant/terms.ts';
 import type { GrantedBody, RevokedBody } from '../ledger/entry.ts';
 import type { VerifyCode } from './codes.ts';
