@@ -65,12 +65,18 @@ export function isNameCode(code: number): boolean {
   return NAME_CODES[code] === 1;
 }
 
-/** True where a word starts: after nothing, after a character that joins no word, or after an escape such as a literal `\n`. */
+/**
+ * True where a word starts: after nothing, after a character that joins no word, or after an escape whose last letter is none:
+ * a literal `\n`, `\x3d`, `\u003d`, `%3D`, or a colour of a terminal.
+ */
 export function startsWord(text: string, at: number): boolean {
   if (at === 0) return true;
   if (!isNameCode(text.charCodeAt(at - 1))) return true;
-  return at >= 2 && text.charAt(at - 2) === '\\' && /[nrt]/.test(text.charAt(at - 1));
+  return ESCAPE_END.test(text.slice(Math.max(0, at - MAX_ESCAPE_CHARS), at));
 }
+
+const ESCAPE_END = /(?:\\[nrtbfv0]|\\x[0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|%[0-9a-fA-F]{2}|\u001b\[[0-9;]{0,8}m)$/;
+const MAX_ESCAPE_CHARS = 12;
 
 /**
  * True when the characters from `start` to `end` are at least `wanted` different ones. Written in place of an entropy

@@ -46,8 +46,8 @@ export function secretsOf(seed: string): readonly Secret[] {
   return [
     bare('api-key', `sk-${base62(47)}7`),
     bare('api-key', `sk-${hex(32)}`),
-    bare('api-key', `sk-proj-${urlsafe(120)}`),
-    bare('api-key', `sk-ant-api03-${urlsafe(95)}`),
+    bare('openai-key', `sk-proj-${urlsafe(120)}`),
+    bare('anthropic-key', `sk-ant-api03-${urlsafe(95)}`),
     ...['ghp_', 'gho_', 'ghu_', 'ghs_', 'ghr_'].map((prefix) => bare('github-token', prefix + base62(36, prefix))),
     bare('github-token', `github_pat_${base62(22)}_${base62(59)}`),
     bare('gitlab-token', `glpat-${urlsafe(20)}`),

@@ -1,5 +1,5 @@
 /** Credentials in HTTP headers, wherever a text quotes them: a curl command, a log line, a code sample. */
-import { type Detector, isVaried, nameBefore, outside, runEnd, type Sighting } from '../detector.ts';
+import { type Detector, isVaried, nameBefore, outside, runEnd } from '../detector.ts';
 import { isSecretName } from '../key-names.ts';
 
 const TOKEN_STOP = outside('A-Za-z0-9._~+/=-');
@@ -81,14 +81,3 @@ export const SECRET_HEADER: Detector = {
     return { start, end, secret: isVaried(text, start, end, 6) && /\d/.test(text.slice(start, end)) };
   },
 };
-
-/** Forty characters of base64 are only a secret key of AWS when they are called one. */
-export const AWS_SECRET_KEY: Detector = {
-  kind: 'aws-secret-key',
-  triggers: ['ecret_access_key', 'ECRET_ACCESS_KEY', 'ecretAccessKey', 'ecret access key', 'ecret Access Key'],
-  look(text, at, trigger): Sighting | undefined {
-    AWS_SECRET.lastIndex = at + trigger.length;
-    return !AWS_SECRET.test(text) ? undefined : { start: AWS_SECRET.lastIndex - 40, end: AWS_SECRET.lastIndex, secret: true };
-  },
-};
-const AWS_SECRET = /[\s"'\\:=>]{1,12}[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])/y;

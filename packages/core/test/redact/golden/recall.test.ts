@@ -1,0 +1,78 @@
+import { describe, expect, it } from 'vitest';
+import { createRedactor } from '../../../src/redact/redact.ts';
+import { REDACTION_KINDS } from '../../../src/redact/rules.ts';
+import { PLACED } from './places.ts';
+import { Random } from './random.ts';
+import { surroundingsOf } from './surroundings.ts';
+import { printTable } from './table.ts';
+import { VENDORS } from './vendors.ts';
+
+const SAMPLES = 300;
+const LEAST_RECALL = 0.95;
+/** What is found by a name or a configured value has no generator here; `text` is the last resort of the engine. */
+const WITHOUT_GENERATOR = ['key-name', 'value', 'text'];
+
+interface Sample {
+  readonly kind: string;
+  readonly surrounding: string;
+  readonly text: string;
+  readonly secret: string;
+}
+
+const redactor = createRedactor();
+const kinds = [...new Set([...VENDORS, ...PLACED].map(({ kind }) => kind))];
+const results = new Map(kinds.map((kind) => [kind, samplesOf(kind).map((sample) => ({ sample, ...judge(sample) }))]));
+
+describe('recall of generated credentials', () => {
+  it('has a generator for every kind, and a kind for every generator', () => {
+    expect(kinds.toSorted()).toEqual(REDACTION_KINDS.filter((kind) => !WITHOUT_GENERATOR.includes(kind)).toSorted());
+    expect(kinds.length).toBeGreaterThanOrEqual(40);
+  });
+
+  it.each(kinds)('%s', (kind) => {
+    const judged = results.get(kind) ?? [];
+    expect(judged.length).toBeGreaterThanOrEqual(SAMPLES);
+    const missed = judged.filter(({ hidden, named }) => !hidden || !named).map(({ sample }) => `${sample.surrounding}: ${sample.text}`);
+    expect(1 - missed.length / judged.length, missed.slice(0, 3).join('\n')).toBeGreaterThanOrEqual(LEAST_RECALL);
+  });
+
+  it('prints the rates', () => {
+    const rows = [...results].map(([kind, judged]) => {
+      const rate = (claim: 'hidden' | 'named'): string => (judged.filter((one) => one[claim]).length / judged.length).toFixed(3);
+      return [kind, String(judged.length), rate('hidden'), rate('named')];
+    });
+    printTable('recall', ['kind', 'samples', 'hidden', 'by its kind'], rows);
+    expect(rows.length).toBe(kinds.length);
+  });
+});
+
+function samplesOf(kind: string): readonly Sample[] {
+  const random = new Random(`recall of ${kind}`);
+  const vendors = VENDORS.filter((vendor) => vendor.kind === kind);
+  const shapes = vendors.flatMap((vendor) => vendor.make.map((make) => ({ vendor, make })));
+  const placed = PLACED.filter((one) => one.kind === kind).flatMap(({ make }) => make);
+  return Array.from({ length: SAMPLES }, (_, i): Sample => {
+    const make = placed[i % placed.length];
+    if (make !== undefined) return { kind, surrounding: `place ${i % placed.length}`, ...make(random) };
+    const shape = shapes[i % shapes.length];
+    if (shape === undefined) throw new Error(`no generator for ${kind}`);
+    const secret = shape.make(random);
+    const [surrounding, write] = random.pick(surroundingsOf(shape.vendor, secret));
+    const text = write({ name: random.pick(shape.vendor.names), vendor: kind.split('-')[0] ?? kind, value: secret, random });
+    return { kind, surrounding, text, secret };
+  });
+}
+
+/** Hidden: no quarter of the secret is seen any more. Named: and it is called what it is. */
+function judge({ kind, text, secret }: Sample): { readonly hidden: boolean; readonly named: boolean } {
+  const shown = redactor.redact({ text });
+  const after = JSON.stringify(shown.shown);
+  const size = Math.min(secret.length, Math.max(8, Math.ceil(secret.length / 4)));
+  let hidden = true;
+  for (let start = 0; start + size <= secret.length; start++) {
+    // A part of an address or of a name may be ordinary text that also stands elsewhere.
+    const part = secret.slice(start, start + size);
+    if (after.includes(JSON.stringify(part).slice(1, -1)) && text.split(part).length === 2) hidden = false;
+  }
+  return { hidden, named: shown.findings.some((finding) => finding.kind === kind) };
+}
