@@ -22,7 +22,7 @@ describe('the surface', () => {
       ['init', '--agent=', '--force'],
       ['doctor'],
       ['proxy', '--server=', '--agent='],
-      ['approvals list', '--state='],
+      ['approvals list', '--state=', '--agent=', '--session=', '--tool=', '--limit=', '--after='],
       ['approvals show', '<id>'],
       ['approvals approve', '<id>', '--key=', '--as=', '--passphrase-file=', '--message='],
       ['approvals deny', '<id>', '--key=', '--as=', '--passphrase-file=', '--message='],

@@ -6,5 +6,9 @@ export { type ServedPage, type ServedPageOptions, serveApprovalPage } from './ap
 export { type ApprovalsReader, type ApprovalsSource, ledgerSource } from './approvals/source.ts';
 export type { AuthzenOptions } from './authzen/client.ts';
 export { authzenPolicy } from './authzen/client.ts';
+export type { SendingChannel, SendingOptions } from './channels/channel.ts';
+export type { Timing } from './channels/timing.ts';
+export { type WebhookOptions, webhookChannel } from './channels/webhook.ts';
+export { type WebhookAnswersOptions, type WebhookSender, webhookAnswers } from './channels/webhook-answers.ts';
 export { type Route, routed } from './http/routes.ts';
 export { type Handler, LOOPBACK, type Peer, type Served, type ServeOptions, serve } from './http/serve.ts';

@@ -1,7 +1,7 @@
 /** Steps 2 to 5 of a call: from a prepared call to a permit, a refusal, or an approval that somebody has to give. */
 import { authenticAnswers } from './approval/answers.ts';
 import { type Asked, openAsk, waitForAnswer } from './approval/pending.ts';
-import { chargesFor } from './budget/budget.ts';
+import { chargesFor } from './budget/charges.ts';
 import type { Authorization, BuiltInReasonCode, Decision, EntryRef, Refusal } from './call.ts';
 import { callBinding } from './call-key.ts';
 import { draftDecision } from './draft.ts';
@@ -173,7 +173,7 @@ async function commitAllow(
   const { input, labels } = judgement;
   let charges: readonly Charge[];
   try {
-    charges = chargesFor(engine.budgets, input);
+    charges = chargesFor(engine.budgets, input, (text) => engine.store.mac(text));
   } catch (error) {
     engine.report(error, { callId: call.callId, during: 'budgets' });
     return refuse(

@@ -60,6 +60,7 @@ export const REASON_CODES = [
   'BUDGET_EXCEEDED_TOOL_RATE',
   'BUDGET_EXCEEDED_SESSION_RATE',
   'BUDGET_EXCEEDED_PRINCIPAL_RATE',
+  'BUDGET_EXCEEDED_KEY_RATE',
   'BUDGET_EVALUATION_FAILED',
   'APPROVAL_GRANTED',
   'GRANT_USED',
@@ -137,6 +138,11 @@ export interface Outcome {
   readonly status: OutcomeStatus;
   readonly result?: unknown;
   readonly error?: unknown;
+  /**
+   * True: everything the call was charged is given back, whatever the status and the budgets say. False: nothing is.
+   * Absent: budgets with `refund: 'error'` give back what they charged when the status is `error`.
+   */
+  readonly refund?: boolean;
 }
 
 /** The right to run one decided call once. */

@@ -9,12 +9,13 @@
  */
 import type { BuiltInReasonCode, EntryRef, OutcomeStatus } from './call.ts';
 import { commitSection, newOpeningKey } from './ledger/commitment.ts';
-import type { DecisionBody, Opening } from './ledger/entry.ts';
+import type { DecisionBody, Opening, OutcomeBody } from './ledger/entry.ts';
 import type { CallState, Committed, DecideUnit, OutcomeUnit, Unit } from './store.ts';
 import { answer, lapse, objectionFromHistory, objectionToApproval } from './transaction/approvals.ts';
 import { type Charged, chargeBudgets } from './transaction/budgets.ts';
 import { appendUnlessForgotten, forget } from './transaction/forget.ts';
 import { type GrantUse, noteGrant, noteUse, revoke, useOfGrant } from './transaction/grants.ts';
+import { refundCharges } from './transaction/refunds.ts';
 import { addLabels, record, startSession } from './transaction/sessions.ts';
 import type { CallRecord, Tx } from './transaction/tx.ts';
 
@@ -180,10 +181,11 @@ function withoutReason(opening: Opening | undefined): Opening | undefined {
 }
 
 function settle(unit: OutcomeUnit, tx: Tx): Committed {
-  const { body } = unit;
-  const row = tx.callById(body.call);
+  const row = tx.callById(unit.body.call);
   // The permit's owner settles once; a second outcome for one decision would make the ledger invalid.
   if (row?.outcome !== undefined) return { kind: 'settled', entry: row.outcome };
+  const refunds = refundCharges(unit, row, tx);
+  const body: OutcomeBody = { ...unit.body, ...(refunds.length > 0 && { refunds }) };
   const { entry } = appendUnlessForgotten(body, unit.opening, row, tx);
   if (row !== undefined) {
     const { bindKey: _gone, ...kept } = row;

@@ -2,6 +2,7 @@
 import { foldApprover } from './approval/approver-name.ts';
 import { resolveApproval } from './approval/resolve.ts';
 import { AuditTrail } from './audit-log/trail.ts';
+import { requireUsableBudgets } from './budget/budget.ts';
 import type { Engine } from './engine.ts';
 import { CountersignError } from './errors.ts';
 import { MAX_GRANT_TTL_MS } from './grant/terms.ts';
@@ -118,6 +119,7 @@ function checkOptions(options: GuardOptions): void {
   if (new Set(names.map(foldApprover)).size < names.length) fail('two approvers have names that could be taken for each other: rename one');
   for (const sink of options.audit ?? [])
     if (typeof sink?.write !== 'function' || typeof sink.close !== 'function') fail('audit takes sinks: objects with write() and close()');
+  requireUsableBudgets(options.budgets ?? []);
   const { ttlMs, maxTtlMs, maxGrantTtlMs } = options.approvals ?? {};
   for (const ms of [ttlMs, maxTtlMs, maxGrantTtlMs])
     if (ms !== undefined && !(Number.isSafeInteger(ms) && ms > 0)) fail('approval times must be whole milliseconds above 0');

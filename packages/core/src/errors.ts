@@ -24,6 +24,7 @@ export const ERROR_CODES = {
   LEDGER_NOT_SIGNED:
     'The signer is slow or failing. Calls are refused once entries waited longer for a signature than `sign_max_lag` allows.',
   LEDGER_NOT_ANCHORED: 'No checkpoint was copied elsewhere for longer than `anchor_required` allows. Calls are refused until one is.',
+  LEDGER_NOT_WATCHED: 'Changes of the ledger by other processes have to be polled for. Their answers arrive a little later, and cost more.',
   LEDGER_WRITE_FAILED: 'The ledger could not be written. Every call is refused until it can.',
   LEDGER_BUSY: 'The ledger stayed locked past the deadline.',
   LEDGER_QUEUE_FULL: 'Too many calls wait for the ledger.',
@@ -48,6 +49,7 @@ export const ERROR_CODES = {
     'Edited arguments are not usable: no JSON, too large, a secret, or a placeholder that was moved. Nothing was answered.',
   GRANT_REFUSED: 'A grant cannot be given on these terms; the message says which. Nothing was answered.',
   APPROVER_REFUSED: 'This approver may not answer: unknown, badly signed, of too little assurance, or inside the guarded process tree.',
+  CHANNEL_FAILED: 'A channel could not put the question to anybody: not delivered, refused, or too many wait. Others may still be asked.',
   PERMIT_ALREADY_SETTLED: 'A permit settles once.',
   CALL_LIMIT: 'Too many calls are in flight in this guard.',
   MONITOR_CLOSED: 'The host monitor was closed. Make a new one for further calls.',

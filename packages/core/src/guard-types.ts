@@ -9,7 +9,7 @@ import type { GrantTerms } from './grant/terms.ts';
 import type { ApprovalAnswer, Approver, AuditSink, Channel, Clock, HostMonitor } from './interfaces.ts';
 import type { Policy } from './policy/policy.ts';
 import type { Redactor } from './redact/redact.ts';
-import type { ApprovalRow, ApprovalState, GrantRow, Store } from './store.ts';
+import type { ApprovalCounts, ApprovalFilter, ApprovalRow, ApprovalState, GrantRow, Store } from './store.ts';
 
 export interface GuardOptions {
   /** Name of the agent whose calls are guarded; written into every entry. Required. */
@@ -144,7 +144,13 @@ export interface Guard {
     /** Every grant, newest first, with what is left of it. */
     grants(): Promise<readonly GrantRow[]>;
     get(id: string): Promise<ApprovalRow | undefined>;
-    list(filter?: { readonly state?: ApprovalState; readonly limit?: number }): Promise<readonly ApprovalRow[]>;
+    /**
+     * One page: at most 100 unless a limit is given, pending ones oldest first, others newest first. The next page starts
+     * `after` the last one of this.
+     */
+    list(filter?: ApprovalFilter): Promise<readonly ApprovalRow[]>;
+    /** How many there are, by state. */
+    counts(filter?: ApprovalFilter): Promise<ApprovalCounts>;
   };
   /** Writes outstanding outcomes and the session's end; does not close the store. */
   close(): Promise<void>;

@@ -89,6 +89,7 @@ export function createGuard(options: GuardOptions): Guard {
       grants: () => engine.store.grants(),
       get: (id) => engine.store.approval(id),
       list: (filter) => engine.store.approvals(filter),
+      counts: (filter) => engine.store.approvalCounts(filter),
     },
     close: () => engine.close(),
   };

@@ -111,7 +111,20 @@ export { MAX_RECEIPT_BYTES } from './receipt/format.ts';
 export type { ReceiptEntry, ReceiptFinding, ReceiptReport } from './receipt/report.ts';
 export { createRedactor, type RedactionOptions, type Redactor } from './redact/redact.ts';
 export { type CallScope, currentCall } from './scope.ts';
-export type { ApprovalRow, ApprovalState, Charge, Checkpoint, Committed, GrantOffer, GrantRow, GrantState, Store, Unit } from './store.ts';
+export type {
+  ApprovalCounts,
+  ApprovalFilter,
+  ApprovalRow,
+  ApprovalState,
+  Charge,
+  Checkpoint,
+  Committed,
+  GrantOffer,
+  GrantRow,
+  GrantState,
+  Store,
+  Unit,
+} from './store.ts';
 export {
   type CheckSudoReceiptOptions,
   checkSudoReceipt,

@@ -4,13 +4,13 @@ import type { Engine } from './engine.ts';
 import { CountersignError } from './errors.ts';
 import type { CallWatch } from './interfaces.ts';
 import { commitSection, newOpeningKey } from './ledger/commitment.ts';
-import type { Opening, OutcomeBody, ResourceFigures } from './ledger/entry.ts';
+import type { Opening, ResourceFigures } from './ledger/entry.ts';
 import { errorType, showAnything } from './redact/excerpt.ts';
 import type { Redactor } from './redact/redact.ts';
 import { withinCall } from './scope.ts';
-import type { Committed } from './store.ts';
+import type { Committed, OutcomeUnit } from './store.ts';
 
-type PermitDeps = Pick<Engine, 'agent' | 'commit' | 'redactor' | 'lost' | 'track'>;
+type PermitDeps = Pick<Engine, 'agent' | 'budgets' | 'commit' | 'redactor' | 'lost' | 'track'>;
 
 export interface Granted {
   readonly callId: string;
@@ -52,7 +52,7 @@ async function writeOutcome(granted: Granted, outcome: Outcome, durationMs: numb
   const resources = endWatch(granted.watch, granted.callId, deps);
   const opening = openingOf(outcome, deps.redactor);
   const { result, error } = opening?.sections ?? {};
-  const body: OutcomeBody = {
+  const body: OutcomeUnit['body'] = {
     kind: 'outcome',
     agent: deps.agent,
     session: granted.session,
@@ -65,7 +65,16 @@ async function writeOutcome(granted: Granted, outcome: Outcome, durationMs: numb
     ...(opening !== undefined && error !== undefined && { error_commit: commitSection(opening.key, 'error', error) }),
     ...(resources !== undefined && { resources }),
   };
-  return deps.commit({ kind: 'outcome', body, ...(opening && { opening }) }, { lazy });
+  const refund = refundOf(outcome, deps);
+  return deps.commit({ kind: 'outcome', body, ...(opening && { opening }), ...(refund && { refund }) }, { lazy });
+}
+
+/** Which budgets give back; the transaction works out what. */
+function refundOf({ status, refund }: Outcome, { budgets }: Pick<Engine, 'budgets'>): OutcomeUnit['refund'] {
+  if (refund !== undefined) return refund ? 'all' : undefined;
+  if (status !== 'error') return undefined;
+  const ids = budgets.filter((budget) => budget.refund === 'error').map(({ id }) => id);
+  return ids.length > 0 ? ids : undefined;
 }
 
 /** Excerpts, redacted before they are cut; the body holds only commitments to them. */

@@ -81,6 +81,21 @@ export interface ApprovalRow {
   readonly edited?: { readonly call: string; readonly from?: Json };
 }
 
+/** Which approvals a list is about. Everything given must hold. */
+export interface ApprovalFilter {
+  readonly state?: ApprovalState;
+  readonly agent?: string;
+  readonly session?: string;
+  /** `server/name`, or the name alone for that tool on any server. Not a pattern. */
+  readonly tool?: string;
+  /** Default 100, at most 10,000. */
+  readonly limit?: number;
+  /** Id of the approval that the page before ended with. */
+  readonly after?: string;
+}
+
+export type ApprovalCounts = Readonly<Record<ApprovalState, number>>;
+
 /** Commits one decision. */
 export interface DecideUnit {
   readonly kind: 'decide';
@@ -194,8 +209,11 @@ export interface LapseUnit {
 /** Commits an outcome. */
 export interface OutcomeUnit {
   readonly kind: 'outcome';
-  readonly body: OutcomeBody;
+  /** Without `refunds`: what is given back is worked out in the transaction, from the decision's entry. */
+  readonly body: Omit<OutcomeBody, 'refunds'>;
   readonly opening?: Opening;
+  /** Ids of budgets that give back what the decision charged them; `all` of them. */
+  readonly refund?: 'all' | readonly string[];
 }
 
 /** Appends an entry that changes no other state than the session's, if it is one. */
@@ -316,7 +334,14 @@ export interface Store {
   /** What lies beside an entry, unchecked: compare it with the commitments of the entry (`checkOpening`). */
   opening(of: number): Promise<Opening | undefined>;
   approval(id: string): Promise<ApprovalRow | undefined>;
-  approvals(filter?: { readonly state?: ApprovalState; readonly limit?: number }): Promise<readonly ApprovalRow[]>;
+  /**
+   * One page. Pending ones oldest first, others newest first; the next page starts `after` the last one of this.
+   *
+   * @throws {CountersignError} `OPTIONS_INVALID`, `APPROVAL_NOT_FOUND` for a page after an approval that is not there.
+   */
+  approvals(filter?: ApprovalFilter): Promise<readonly ApprovalRow[]>;
+  /** How many there are, by state, reading none of them. `state`, `limit` and `after` say nothing here. */
+  approvalCounts(filter?: ApprovalFilter): Promise<ApprovalCounts>;
   grant(id: string): Promise<GrantRow | undefined>;
   /** All grants, newest first, counted from entries; at most 10,000. */
   grants(): Promise<readonly GrantRow[]>;

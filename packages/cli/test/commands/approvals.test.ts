@@ -42,7 +42,11 @@ describe('approvals list', () => {
     expect(ran.code).toBe(0);
     expect(ran.stdout).toContain('no pending approvals in this ledger');
     expect(ran.stdout).toContain('`effect: require_approval`');
-    expect(json(await run(['approvals', 'list', '--json'], { cwd }))).toEqual({ approvals: [] });
+    expect(json(await run(['approvals', 'list', '--json'], { cwd }))).toEqual({
+      approvals: [],
+      counts: { pending: 0, approved: 0, denied: 0, expired: 0, failed: 0, consumed: 0 },
+      next: null,
+    });
   });
 
   it('fits a terminal of 80 columns, and narrower ones', async () => {
@@ -110,6 +114,87 @@ describe('approvals list', () => {
     expect(await ids('denied')).toHaveLength(1);
     expect(await ids('all')).toHaveLength(1);
     expect((await run(['approvals', 'list', '--state', 'penidng'], { cwd })).stderr).toContain('did you mean "pending"?');
+  });
+});
+
+describe('approvals list, page by page', () => {
+  const many = async (): Promise<string> => {
+    const cwd = await withApprover();
+    await calls(cwd, [
+      {},
+      { args: { path: '/srv/b.txt' }, session: 's2' },
+      { tool: 'write_log', args: {} },
+      { server: 'mail', tool: 'write_log', args: {} },
+    ]);
+    return cwd;
+  };
+
+  it('says how many more there are, and how to see them', async () => {
+    const cwd = await many();
+    const first = await run(['approvals', 'list', '--limit', '3'], { cwd });
+    const [, id = ''] = /^1 more of 4: countersign approvals list --after ([0-9a-f]{32})$/m.exec(first.stdout) ?? [];
+    const rest = await run(['approvals', 'list', '--after', id], { cwd });
+    expect(rest.stdout).toContain('mail/write_log');
+    expect(rest.stdout).not.toContain('more');
+    const [last] = json(await run(['approvals', 'list', '--after', id, '--json'], { cwd }))['approvals'] as { id: string }[];
+    expect((await run(['approvals', 'list', '--after', last?.id ?? ''], { cwd })).stdout).toContain('no pending approvals after this one');
+  });
+
+  it('has counts and the next page in JSON', async () => {
+    const cwd = await many();
+    const ran = json(await run(['approvals', 'list', '--limit', '2', '--json'], { cwd }));
+    const approvals = ran['approvals'] as { id: string }[];
+    expect(ran).toMatchObject({ counts: { pending: 4, denied: 0 }, next: approvals[1]?.id });
+    const second = json(await run(['approvals', 'list', '--limit', '2', '--after', approvals[1]?.id ?? '', '--json'], { cwd }));
+    expect(second).toMatchObject({ next: null });
+    expect(second['approvals']).toHaveLength(2);
+  });
+
+  it.each([
+    [['--session', 's2'], 1],
+    [['--tool', 'files/write_log'], 1],
+    [['--tool', 'write_log'], 2],
+    [['--agent', 'bot', '--tool', 'mail/write_log'], 1],
+    [['--agent', 'other'], 0],
+    [['--tool', 'mail/*'], 0],
+  ])('%j shows %d', async (more, count) => {
+    const cwd = await many();
+    const ran = json(await run(['approvals', 'list', '--json', ...more], { cwd }));
+    expect(ran['approvals']).toHaveLength(count);
+    expect(ran).toMatchObject({ counts: { pending: count } });
+    if (count === 0) expect((await run(['approvals', 'list', ...more], { cwd })).stdout).toContain('no pending approvals like this');
+  });
+
+  it.each([
+    [['--limit', '0'], 2, 'USAGE'],
+    [['--limit', '-1'], 2, 'USAGE'],
+    [['--limit', '10001'], 2, 'USAGE'],
+    [['--limit', '1e3'], 2, 'USAGE'],
+    [['--after', 'nonsense'], 2, 'USAGE'],
+    [['--after', 'f'.repeat(32)], 1, 'APPROVAL_NOT_FOUND'],
+  ])('%j exits with %d', async (more, code, name) => {
+    const ran = await run(['approvals', 'list', '--json', ...more], { cwd: await many() });
+    expect(ran.code).toBe(code);
+    expect(json(ran)).toMatchObject({ error: { code: name } });
+  });
+
+  it('leaves columns out where the terminal is narrow', async () => {
+    const cwd = await many();
+    const head = async (columns: number): Promise<string> => {
+      const { stdout } = await run(['approvals', 'list'], { cwd, tty: true, columns, env: { NO_COLOR: '1' } });
+      const table = stdout.split('\n').slice(0, 5);
+      for (const line of table) expect(line.length).toBeLessThanOrEqual(columns);
+      return (table[0] ?? '').replaceAll(/ +/g, ' ');
+    };
+    expect(await head(59)).toBe('ID STATE EXPIRES TOOL');
+    expect(await head(39)).toBe('ID EXPIRES TOOL');
+  });
+
+  it('an id that somebody put into the row is in no command to copy', async () => {
+    const cwd = await many();
+    tamper(cwd, `UPDATE approvals SET id = '; rm -rf ~ #' WHERE id = (SELECT id FROM approvals ORDER BY created_at, id LIMIT 1)`);
+    const ran = await run(['approvals', 'list', '--limit', '1'], { cwd });
+    expect(ran.stdout).toContain('3 more of 4: countersign approvals list --after ID');
   });
 });
 

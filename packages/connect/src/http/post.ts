@@ -11,7 +11,7 @@ export class Unusable extends Error {
  * Redirects are not followed: they come back as an answer. Rejects with `Unusable`, or with anything once `signal` is aborted.
  */
 export async function post(endpoint: URL, body: string, headers: Readonly<Record<string, string>>, signal: AbortSignal): Promise<Response> {
-  const init: RequestInit = { method: 'POST', headers, body, signal, redirect: 'manual' };
+  const init = requestOf(body, headers, signal);
   try {
     return await fetch(endpoint, init);
   } catch (error) {
@@ -22,6 +22,24 @@ export async function post(endpoint: URL, body: string, headers: Readonly<Record
   } catch (error) {
     throw connectionFailure(error);
   }
+}
+
+/** Like `post`, but never twice: for callers that count and space their tries themselves. */
+export async function postOnce(
+  endpoint: URL,
+  body: string,
+  headers: Readonly<Record<string, string>>,
+  signal: AbortSignal,
+): Promise<Response> {
+  try {
+    return await fetch(endpoint, requestOf(body, headers, signal));
+  } catch (error) {
+    throw connectionFailure(error);
+  }
+}
+
+function requestOf(body: string, headers: Readonly<Record<string, string>>, signal: AbortSignal): RequestInit {
+  return { method: 'POST', headers, body, signal, redirect: 'manual' };
 }
 
 /** Node reads this variable at every handshake, so anything in the process may have set it since the endpoint was configured. */

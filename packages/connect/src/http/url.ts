@@ -9,7 +9,14 @@ const MAX_URL_CHARS = 2_048;
  * @param noCredentials - what to say to credentials in it.
  * @throws {CountersignError} `OPTIONS_INVALID`; its message never repeats the URL.
  */
-export function absoluteUrl(text: string, allowInsecure: boolean, noCredentials: string = 'must not hold credentials'): URL {
+export function absoluteUrl(text: string, allowInsecure: boolean, noCredentials?: string): URL {
+  const url = exactUrl(text, allowInsecure, noCredentials);
+  url.pathname = url.pathname.replace(/\/+$/, '');
+  return url;
+}
+
+/** Like `absoluteUrl`, with its path as it was written: for a URL that is asked itself. */
+export function exactUrl(text: string, allowInsecure: boolean, noCredentials: string = 'must not hold credentials'): URL {
   const url = typeof text === 'string' && text.length <= MAX_URL_CHARS ? URL.parse(text) : null;
   if (url === null) throw invalid(`must be an absolute URL of at most ${MAX_URL_CHARS} characters`);
   if (url.username !== '' || url.password !== '') throw invalid(noCredentials);
@@ -18,7 +25,6 @@ export function absoluteUrl(text: string, allowInsecure: boolean, noCredentials:
   if (url.protocol === 'http:' && !allowInsecure && !isLoopback(url.hostname)) {
     throw invalid('must be https unless the host is loopback: or set allowInsecure');
   }
-  url.pathname = url.pathname.replace(/\/+$/, '');
   return url;
 }
 

@@ -2,6 +2,7 @@ import type { EntryRef, Json } from '../call.ts';
 import type { Entry, Opening } from '../ledger/entry.ts';
 import type { ApprovalRow } from '../store.ts';
 import type { ApprovalRecord } from '../transaction/tx.ts';
+import { stateAt } from './listing.ts';
 
 export interface ApprovalParts {
   /** Beside the ask. */
@@ -16,7 +17,7 @@ export function approvalRow(record: ApprovalRecord, parts: ApprovalParts, nowMs:
   const { message, args: edit } = sectionsOf(parts.answer);
   return {
     ...record,
-    state: record.state === 'pending' && nowMs >= record.expiresAtMs ? 'expired' : record.state,
+    state: stateAt(record, nowMs),
     ...(args !== undefined && { shown: args }),
     ...(typeof reason === 'string' && { reason }),
     ...(typeof message === 'string' && { message }),

@@ -1,32 +1,43 @@
-/** Budgets: a limit on count or cost, in a sliding window or for life, per agent, tool, session or principal. */
+/** Budgets: a limit on count or cost, in a sliding window or for life, per agent, tool, session, principal or any key. */
 import type { ToolRef } from '../call.ts';
-import { DURATION_HINT, parseDuration } from '../config/duration.ts';
+import { DURATION_HINT, MAX_DURATION_MS, parseDuration } from '../config/duration.ts';
 import { CountersignError } from '../errors.ts';
-import { compileCost } from '../policy/conditions.ts';
+import type { BudgetCharge } from '../ledger/entry.ts';
+import { compileCost, compileKey } from '../policy/conditions.ts';
 import { compileToolPattern, patternFault } from '../policy/patterns.ts';
 import type { PolicyInput } from '../policy/policy.ts';
 import { NAME_HINT, NAME_SHAPE } from '../policy/rule-definition.ts';
-import type { Charge } from '../store.ts';
 import { MICRO, microUnits } from './micro.ts';
 
 export interface Budget {
   readonly id: string;
-  readonly per: 'agent' | 'tool' | 'session' | 'principal';
+  /** `key`: whatever `key` works out. */
+  readonly per: BudgetCharge['per'];
   /** Micro-units. */
   readonly limit: number;
-  /** Sliding window; absent = for life. */
+  /** Sliding window: a charge at t counts until t + windowMs, exclusive; absent = for life. */
   readonly windowMs?: number;
   /** `count`: every call costs one. */
   readonly kind?: 'count' | 'cost';
+  /** `error`: what a call was charged is given back when its outcome is an error. */
+  readonly refund?: 'error';
   matches(tool: Pick<ToolRef, 'server' | 'name'>): boolean;
   /** Micro-units this call costs. Throws when it cannot tell: the call is then refused. */
   cost(input: PolicyInput): number;
+  /**
+   * With `per: 'key'`: whom this call is charged to, 1 to `MAX_KEY_CHARS` characters. Only a MAC of it is recorded. Throws
+   * when it cannot tell, and must not hold a redacted value: the call is then refused.
+   */
+  key?(input: PolicyInput): string;
 }
 
 /** One item of `budgets:` in `countersign.yaml`. */
 export interface BudgetDefinition {
   readonly id: string;
-  readonly per: Budget['per'];
+  /** One of `per` and `key`. */
+  readonly per?: (typeof BUDGET_SCOPES)[number] | undefined;
+  /** CEL text of the call, such as `args.customer`: each value has a window of its own. */
+  readonly key?: string | undefined;
   /** Calls, or units of cost with at most six decimals. */
   readonly limit: number;
   /** Duration such as `1h`; absent = for life. */
@@ -35,6 +46,8 @@ export interface BudgetDefinition {
   readonly tools?: readonly string[] | undefined;
   /** CEL amount of the call, such as `args.amount`; absent = every call costs one. */
   readonly cost?: string | undefined;
+  /** `error`: a call whose outcome is an error gets back what it was charged; absent = never. */
+  readonly refund?: (typeof REFUNDS)[number] | undefined;
 }
 
 /** A charge that could not be worked out. The message names the budget and holds no argument value. */
@@ -42,41 +55,48 @@ export class BudgetError extends Error {
   override readonly name = 'BudgetError';
 }
 
-export const BUDGET_SCOPES: readonly Budget['per'][] = ['agent', 'tool', 'session', 'principal'];
+export const BUDGET_SCOPES = ['agent', 'tool', 'session', 'principal'] as const;
+export const REFUNDS = ['error'] as const;
 export const MAX_BUDGETS = 100;
 const MAX_BUDGET_TOOLS = 200;
 
 /**
  * A budget from its definition.
  *
- * @throws {CountersignError} `OPTIONS_INVALID`, or `CONDITION_INVALID` for its cost.
+ * @throws {CountersignError} `OPTIONS_INVALID`, or `CONDITION_INVALID` for its cost or key.
  */
 export function budgetFrom(definition: BudgetDefinition): Budget {
-  const { id, per, cost } = definition;
+  const { id, per, key, cost, refund } = definition;
   const [fault] = budgetFaults(definition);
   if (fault !== undefined)
     throw new CountersignError('OPTIONS_INVALID', `budget ${NAME_SHAPE.test(String(id)) ? `"${id}"` : ''}: ${fault.message}`);
   const windowMs = definition.window === undefined ? undefined : parseDuration(definition.window);
   const patterns = definition.tools?.map((tool) => compileToolPattern(tool, 'wide', `budget "${id}"`));
   const costOf = cost === undefined ? () => MICRO : compileCost(cost, `budget "${id}" cost`);
+  const keyOf = key === undefined ? undefined : compileKey(key, `budget "${id}" key`);
   return {
     id,
-    per,
+    per: per ?? 'key',
     limit: microUnits(definition.limit),
     ...(windowMs === undefined ? {} : { windowMs }),
     kind: cost === undefined ? 'count' : 'cost',
+    ...(refund !== undefined && { refund }),
     matches: (tool) => patterns === undefined || patterns.some((pattern) => pattern.matches(tool)),
     cost: (input) => costOf(input),
+    ...(keyOf !== undefined && { key: (input) => keyOf(input) }),
   };
 }
 
-/** Everything that is wrong with a definition, except its cost expression. */
-export function budgetFaults(
-  definition: BudgetDefinition,
-): readonly { readonly path: readonly (string | number)[]; readonly message: string }[] {
-  const faults: { path: (string | number)[]; message: string }[] = [];
+interface Fault {
+  readonly path: readonly (string | number)[];
+  readonly message: string;
+}
+
+/** Everything that is wrong with a definition, except its expressions. */
+export function budgetFaults(definition: BudgetDefinition): readonly Fault[] {
+  const faults: Fault[] = [];
   if (typeof definition.id !== 'string' || !NAME_SHAPE.test(definition.id)) faults.push({ path: ['id'], message: `id: ${NAME_HINT}` });
-  if (!BUDGET_SCOPES.includes(definition.per)) faults.push({ path: ['per'], message: `per must be one of ${BUDGET_SCOPES.join(', ')}` });
+  faults.push(...scopeFaults(definition));
   try {
     microUnits(definition.limit);
   } catch (error) {
@@ -85,78 +105,63 @@ export function budgetFaults(
   if (definition.window !== undefined && (typeof definition.window !== 'string' || parseDuration(definition.window) === undefined)) {
     faults.push({ path: ['window'], message: `window: ${DURATION_HINT}` });
   }
-  const { tools } = definition;
-  if (tools !== undefined && (!Array.isArray(tools) || tools.length === 0 || tools.length > MAX_BUDGET_TOOLS)) {
-    faults.push({ path: ['tools'], message: `tools is a list of 1 to ${MAX_BUDGET_TOOLS} patterns; leave it out for every tool` });
-  } else {
-    tools?.forEach((pattern: unknown, index) => {
-      const wrong = patternFault(pattern);
-      if (wrong !== undefined) faults.push({ path: ['tools', index], message: wrong });
-    });
+  if (definition.refund !== undefined && !REFUNDS.includes(definition.refund)) {
+    faults.push({ path: ['refund'], message: 'refund must be error; leave it out when nothing is given back' });
   }
-  return faults;
+  return [...faults, ...toolFaults(definition.tools)];
 }
 
-/** Refuses two budgets with one id: they would share one window. @throws {CountersignError} `OPTIONS_INVALID` */
-export function requireDistinctBudgets(budgets: readonly Budget[]): void {
-  const seen = new Set<string>();
-  for (const { id } of budgets) {
-    if (seen.has(id)) throw new CountersignError('OPTIONS_INVALID', `budget "${id}": another budget has this id`);
-    seen.add(id);
+function scopeFaults({ per, key }: BudgetDefinition): readonly Fault[] {
+  const scopes = BUDGET_SCOPES.join(', ');
+  if (per !== undefined && !BUDGET_SCOPES.includes(per)) return [{ path: ['per'], message: `per must be one of ${scopes}` }];
+  if (per !== undefined && key !== undefined) return [{ path: ['key'], message: 'a budget has per or key: remove one of the two' }];
+  if (per === undefined && key === undefined) return [{ path: [], message: `give per (one of ${scopes}) or key (a CEL text of the call)` }];
+  if (key !== undefined && typeof key !== 'string') return [{ path: ['key'], message: 'key is a CEL expression, such as args.customer' }];
+  return [];
+}
+
+function toolFaults(tools: BudgetDefinition['tools']): readonly Fault[] {
+  if (tools === undefined) return [];
+  if (!Array.isArray(tools) || tools.length === 0 || tools.length > MAX_BUDGET_TOOLS) {
+    return [{ path: ['tools'], message: `tools is a list of 1 to ${MAX_BUDGET_TOOLS} patterns; leave it out for every tool` }];
   }
+  return tools.flatMap((pattern: unknown, index): Fault[] => {
+    const wrong = patternFault(pattern);
+    return wrong === undefined ? [] : [{ path: ['tools', index], message: wrong }];
+  });
 }
 
 /**
- * What this call costs each budget that covers its tool.
+ * Refuses what would not be counted as it is meant: two budgets with one id, which would share one window, and figures of
+ * hand-written budgets that no comparison holds (`NaN` is below every limit).
  *
- * @throws {BudgetError} when a cost cannot be worked out, or a budget per principal meets a call without one.
- * @throws {CountersignError} `OPTIONS_INVALID` for two budgets with one id.
+ * @throws {CountersignError} `OPTIONS_INVALID`
  */
-export function chargesFor(budgets: readonly Budget[], input: PolicyInput): readonly Charge[] {
-  requireDistinctBudgets(budgets);
-  return budgets.filter((budget) => covers(budget, input)).map((budget) => chargeOf(budget, input));
-}
-
-function covers(budget: Budget, input: PolicyInput): boolean {
-  try {
-    return budget.matches(input.tool);
-  } catch (error) {
-    throw new BudgetError(`budget "${budget.id}": its tools could not be matched`, { cause: error });
+export function requireUsableBudgets(budgets: readonly Budget[]): void {
+  const fail = (message: string): never => {
+    throw new CountersignError('OPTIONS_INVALID', message);
+  };
+  if (!Array.isArray(budgets) || budgets.length > MAX_BUDGETS) fail(`budgets is a list of at most ${MAX_BUDGETS} budgets`);
+  const seen = new Set<string>();
+  for (const budget of budgets) {
+    const { id } = budget;
+    if (typeof id !== 'string' || !NAME_SHAPE.test(id)) fail(`a budget has no usable id: ${NAME_HINT}`);
+    if (seen.has(id)) fail(`budget "${id}": another budget has this id`);
+    seen.add(id);
+    const fault = figureFault(budget);
+    if (fault !== undefined) fail(`budget "${id}": ${fault}`);
   }
 }
 
-function chargeOf(budget: Budget, input: PolicyInput): Charge {
-  const { id, per, limit, windowMs } = budget;
-  const cost = costOf(budget, input);
-  if (!Number.isSafeInteger(cost) || cost < 0) throw new BudgetError(`budget "${id}": the cost must be a whole number of micro-units`);
-  return { id, per, key: keyOf(budget, input), cost, limit, ...(windowMs === undefined ? {} : { window_ms: windowMs }) };
-}
-
-function costOf(budget: Budget, input: PolicyInput): number {
-  try {
-    return budget.cost(input);
-  } catch (error) {
-    // Errors of ours hold no argument values; those of a hand-written budget may.
-    const detail = error instanceof Error && error.name === 'ConditionError' ? `: ${error.message}` : '';
-    throw new BudgetError(`budget "${budget.id}": the cost could not be worked out${detail}`, { cause: error });
-  }
-}
-
-function keyOf(budget: Budget, input: PolicyInput): string {
-  switch (budget.per) {
-    case 'agent':
-      return input.agent;
-    case 'session':
-      return input.session.id;
-    case 'tool': {
-      const { server, name } = input.tool;
-      return server === undefined || server === '' ? name : `${server}/${name}`;
-    }
-    case 'principal':
-      if (input.principal === undefined || input.principal === '')
-        throw new BudgetError(`budget "${budget.id}": the call names no principal`);
-      return input.principal;
-    default:
-      throw new BudgetError(`budget "${String(budget.id)}": per is unknown`);
-  }
+function figureFault(budget: Budget): string | undefined {
+  const { per, limit, windowMs, refund } = budget;
+  const isScope = per === 'key' || (BUDGET_SCOPES as readonly string[]).includes(per);
+  if (!isScope) return `per must be one of ${BUDGET_SCOPES.join(', ')}, key`;
+  if (!Number.isSafeInteger(limit) || limit < 0) return 'limit must be a whole number of micro-units, 0 or more';
+  if (windowMs !== undefined && !(Number.isSafeInteger(windowMs) && windowMs > 0 && windowMs <= MAX_DURATION_MS))
+    return `windowMs must be whole milliseconds, 1 to ${MAX_DURATION_MS}; leave it out for life`;
+  if (refund !== undefined && refund !== 'error') return 'refund must be error, or absent';
+  if (typeof budget.matches !== 'function' || typeof budget.cost !== 'function') return 'it needs matches() and cost()';
+  if ((per === 'key') !== (typeof budget.key === 'function')) return 'per: key and a function key() belong together';
+  return undefined;
 }

@@ -7,7 +7,7 @@ import type { FileAuditOptions } from '../audit-log/file-sink.ts';
 import { type BudgetDefinition, budgetFaults, budgetFrom } from '../budget/budget.ts';
 import { CountersignError } from '../errors.ts';
 import { parseVerifierKey, TYPE_COSIGNATURE } from '../ledger/verifier-key.ts';
-import { compileCondition, compileCost } from '../policy/conditions.ts';
+import { compileCondition, compileCost, compileKey } from '../policy/conditions.ts';
 import { NAME_HINT, NAME_SHAPE, type Rule, type RuleSet, ruleFaults } from '../policy/rule-definition.ts';
 import { rulePolicy } from '../policy/rules.ts';
 import { channelProblems, workOutChannels } from './channels.ts';
@@ -210,7 +210,8 @@ function budgetProblems(budgets: readonly BudgetDefinition[], look: Look): reado
     for (const fault of budgetFaults(budget)) problems.push(look(['budgets', index, ...fault.path], fault.message));
     if (seen.has(budget.id)) problems.push(look(['budgets', index, 'id'], `another budget has the id "${budget.id}"`));
     seen.add(budget.id);
-    const { cost } = budget;
+    const { cost, key } = budget;
+    if (typeof key === 'string') problems.push(...expressionProblem(() => compileKey(key, 'key'), ['budgets', index, 'key'], look));
     if (cost !== undefined) problems.push(...expressionProblem(() => compileCost(cost, 'cost'), ['budgets', index, 'cost'], look));
   });
   return problems;

@@ -3,7 +3,7 @@ import * as z from 'zod';
 import { MIN_AUDIT_BYTES } from '../audit-log/file-sink.ts';
 import { AUDIT_INCLUDES, type AuditInclude } from '../audit-log/record.ts';
 import { MAX_KEEP } from '../audit-log/segments.ts';
-import { BUDGET_SCOPES, type BudgetDefinition, MAX_BUDGETS } from '../budget/budget.ts';
+import { BUDGET_SCOPES, type BudgetDefinition, MAX_BUDGETS, REFUNDS } from '../budget/budget.ts';
 import { ASSURANCES, type Mode } from '../call.ts';
 import { EFFECTS, MAX_RULES, type RuleSet } from '../policy/rule-definition.ts';
 import { WRITERS } from '../store.ts';
@@ -132,11 +132,13 @@ export const policySchema: z.ZodType<RuleSet> = z.strictObject({
 
 const budget = z.strictObject({
   id: z.string(),
-  per: z.enum(BUDGET_SCOPES),
+  per: z.enum(BUDGET_SCOPES).optional(),
+  key: z.string().optional().describe('in place of per: CEL text of the call, such as args.customer; only a MAC of it is recorded'),
   limit: z.number().describe('calls, or units of cost'),
   window: duration.optional().describe('sliding window; for life when absent'),
   tools: z.array(z.string()).optional(),
   cost: z.string().optional().describe('CEL amount of the call; every call costs 1 when absent'),
+  refund: z.enum(REFUNDS).optional().describe('error: a call whose outcome is an error gets back what it was charged'),
 });
 
 /** The `budgets:` block alone. */

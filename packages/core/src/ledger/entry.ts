@@ -36,8 +36,8 @@ export interface EntryStamp {
 
 export interface BudgetCharge {
   readonly id: string;
-  readonly per: 'agent' | 'tool' | 'session' | 'principal';
-  /** Whose window is charged: the agent's, tool's, session's or principal's name. */
+  readonly per: 'agent' | 'tool' | 'session' | 'principal' | 'key';
+  /** Whose window is charged: the agent's, tool's, session's or principal's name; for `key` a MAC of what the budget worked out. */
   readonly key: string;
   readonly cost: number;
   readonly limit: number;
@@ -45,6 +45,14 @@ export interface BudgetCharge {
   readonly window_ms?: number;
   /** What remains after this charge; negative only in audit mode. */
   readonly left: number;
+}
+
+/** A charge of the decision that its outcome gives back, whole. It counts as if dated like the charge. */
+export interface BudgetRefund {
+  readonly id: string;
+  readonly key: string;
+  /** What was charged, micro-units. */
+  readonly cost: number;
 }
 
 export interface DecisionBody {
@@ -177,6 +185,8 @@ export interface OutcomeBody {
   readonly error_commit?: string;
   readonly labels?: readonly string[];
   readonly resources?: ResourceFigures;
+  /** Charges given back, in the order of the decision's. */
+  readonly refunds?: readonly BudgetRefund[];
 }
 
 export interface SessionBody {

@@ -90,6 +90,16 @@ export function tightenTree(root: ASTNode, rawPointers: ReadonlySet<string>): Tr
   return undefined;
 }
 
+/** True when the expression names this variable. */
+export function readsVariable(root: ASTNode, name: string): boolean {
+  const pending: ASTNode[] = [root];
+  for (let node = pending.pop(); node !== undefined; node = pending.pop()) {
+    if (node.op === 'id' && node.args === name) return true;
+    collectChildren(node.args, pending);
+  }
+  return false;
+}
+
 function nodeFault(node: ASTNode, rawPointers: ReadonlySet<string>): string | undefined {
   if (node.op === 'rcall') return REFUSED_METHODS.get(node.args[0]);
   if (node.op === 'id' && node.args === 'raw' && rawPointers.size === 0) return 'raw needs declared pointers: add raw: [/path] to the rule';

@@ -23,7 +23,7 @@ import type { Environment } from '@marcbachmann/cel-js';
 import { microUnits } from '../budget/micro.ts';
 import { didYouMean } from '../config/nearest.ts';
 import { CountersignError } from '../errors.ts';
-import { CONDITION_WORDS, conditionEnvironment, tightenTree } from './condition-environment.ts';
+import { CONDITION_WORDS, conditionEnvironment, readsVariable, tightenTree } from './condition-environment.ts';
 import { ConditionFault, conditionMap, conditionValue } from './condition-value.ts';
 import type { PolicyInput } from './policy.ts';
 
@@ -44,6 +44,8 @@ export interface ConditionOptions {
 export type Condition = (input: PolicyInput, facts?: ConditionFacts) => boolean;
 /** Micro-units. @throws {ConditionError} */
 export type Cost = (input: PolicyInput, facts?: ConditionFacts) => number;
+/** @throws {ConditionError} */
+export type Key = (input: PolicyInput, facts?: ConditionFacts) => string;
 
 /**
  * Compiles a condition.
@@ -77,6 +79,24 @@ export function compileCost(source: string, where: string, options: ConditionOpt
     } catch (error) {
       throw new ConditionError(`${where}: ${messageOf(error)}`);
     }
+  };
+}
+
+/**
+ * Compiles the key of a budget: whom the call is charged to, such as `args.customer`.
+ *
+ * A key that names `principal` is an error for a call without one, not the key of nobody.
+ *
+ * @throws {CountersignError} `CONDITION_INVALID`, as for `compileCondition`.
+ */
+export function compileKey(source: string, where: string): Key {
+  const run = compile(source, where, ['string'], {});
+  const needsPrincipal = readsVariable(parse(source, where).ast, 'principal');
+  return (input, facts) => {
+    if (needsPrincipal && (input.principal ?? '') === '') throw new ConditionError(`${where}: the call names no principal`);
+    const result = run(input, facts);
+    if (typeof result !== 'string') throw new ConditionError(`${where}: the result is not a text; write string(...) around a number`);
+    return result;
   };
 }
 
@@ -161,6 +181,12 @@ class Variables {
   }
 }
 
+const RESULT_TEXTS: ReadonlyMap<string, string> = new Map([
+  ['bool', 'true or false'],
+  ['int', 'a number'],
+  ['string', 'a text'],
+]);
+
 let environment: Environment | undefined;
 
 function compile(
@@ -179,7 +205,7 @@ function compile(
   if (!check.valid) throw compileError(check.error, where, source);
   const type = check.type ?? 'dyn';
   if (type !== 'dyn' && !results.includes(type)) {
-    throw invalid(where, `the result must be ${results.includes('bool') ? 'true or false' : 'a number'}, not ${type}`, source, 0);
+    throw invalid(where, `the result must be ${RESULT_TEXTS.get(results[0] ?? '')}, not ${type}`, source, 0);
   }
   return (input, facts) => {
     let result: unknown;

@@ -41,6 +41,7 @@ export function storeFromConfig(config: Config, options: ConfiguredStoreOptions 
     path,
     origin,
     signer,
+    onError,
     writer: signNow ? 'inline' : writer,
     files: [config.ledger.key, passphraseFile(), ...retiredKeys(config), ...anchorFiles(config)].flatMap((file) => file ?? []),
   });

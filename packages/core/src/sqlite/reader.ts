@@ -2,12 +2,13 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Database } from 'better-sqlite3';
+import { listingOf } from '../approval/listing.ts';
 import { CountersignError } from '../errors.ts';
 import { type ParsedCheckpoint, parseCheckpoint } from '../ledger/checkpoint.ts';
 import type { Opening } from '../ledger/entry.ts';
 import { leafHash } from '../ledger/merkle.ts';
 import { parseNote } from '../ledger/note.ts';
-import type { ApprovalState, Checkpoint } from '../store.ts';
+import type { ApprovalCounts, ApprovalFilter, Checkpoint } from '../store.ts';
 import type { ApprovalRecord } from '../transaction/tx.ts';
 import { type ApprovalView, approvalView, newestAnswer } from './approval-view.ts';
 import { openForReading } from './database.ts';
@@ -16,8 +17,6 @@ import { Log } from './log.ts';
 import { removeReaderFiles } from './read-only.ts';
 import { Rows } from './rows.ts';
 import { checkSchema, expectedSchema } from './schema.ts';
-
-export const MAX_APPROVALS_READ = 10_000;
 
 /** One entry as stored. Nothing about it has been verified. */
 export interface LedgerLine {
@@ -42,8 +41,15 @@ export interface LedgerReader {
   copied(): { readonly size: number; readonly note: string } | undefined;
   /** Entries in order, from a leaf index on. Use one iteration at a time. */
   entries(from?: number): Iterable<LedgerLine>;
-  /** Pending ones oldest first, all of them newest first. */
-  approvals(filter?: { readonly state?: ApprovalState; readonly limit?: number }): readonly ApprovalView[];
+  /**
+   * One page, at most 100 unless a limit is given: pending ones oldest first, others newest first. The next page starts
+   * `after` the last one of this.
+   *
+   * @throws {CountersignError} `OPTIONS_INVALID`, `APPROVAL_NOT_FOUND` for a page after an approval that is not there.
+   */
+  approvals(filter?: ApprovalFilter): readonly ApprovalView[];
+  /** How many there are, by state, reading none of them. Rows say so; `verify` counts entries. */
+  approvalCounts(filter?: ApprovalFilter): ApprovalCounts;
   approval(id: string): ApprovalView | undefined;
   /** Processes on this host that write to this ledger now: its guards. */
   liveWriterPids(): readonly number[];
@@ -142,14 +148,13 @@ class Reader implements LedgerReader {
     }
   }
 
-  approvals(filter: { readonly state?: ApprovalState; readonly limit?: number } = {}): readonly ApprovalView[] {
-    const { state, limit = MAX_APPROVALS_READ } = filter;
-    return this.#readable(() => {
-      // A row past its expiry still says `pending` until somebody comes back for it.
-      const stored = this.#rows.approvals(state === 'expired' ? undefined : state, MAX_APPROVALS_READ);
-      const views = stored.map((row) => this.#view(row));
-      return views.filter((view) => state === undefined || view.state === state).slice(0, limit);
-    });
+  approvals(filter?: ApprovalFilter): readonly ApprovalView[] {
+    const listing = listingOf(filter);
+    return this.#readable(() => this.#rows.approvals(listing, Date.now()).map((row) => this.#view(row)));
+  }
+
+  approvalCounts(filter?: ApprovalFilter): ApprovalCounts {
+    return this.#readable(() => this.#rows.approvalCounts(listingOf(filter), Date.now()));
   }
 
   approval(id: string): ApprovalView | undefined {

@@ -1,13 +1,16 @@
 /** `Tx` over the tables of a SQLite ledger, and the row shapes behind it. */
 import type { Database } from 'better-sqlite3';
+import type { Listing } from '../approval/listing.ts';
 import type { EntryRef, OutcomeStatus } from '../call.ts';
 import { CountersignError } from '../errors.ts';
 import { GrantHistories, type GrantHistory, type GrantPlaces } from '../grant/history.ts';
 import { entryText, parseEntry } from '../ledger/body.ts';
 import { canonicalize } from '../ledger/canonical.ts';
 import type { Entry, EntryBody, Opening } from '../ledger/entry.ts';
-import type { ApprovalState, CallRow, CallState } from '../store.ts';
-import type { ApprovalRecord, CallRecord, GrantRecord, SessionRecord, Tx } from '../transaction/tx.ts';
+import type { ApprovalCounts, ApprovalFilter, CallRow, CallState } from '../store.ts';
+import type { ApprovalRecord, CallRecord, ChargeRow, GrantRecord, SessionRecord, Tx } from '../transaction/tx.ts';
+import { ApprovalPages } from './approval-pages.ts';
+import { APPROVAL_COLUMNS, type ApprovalSql, approvalRecord } from './approval-rows.ts';
 import type { Leases } from './leases.ts';
 import type { Log } from './log.ts';
 import { SpentSums } from './spent.ts';
@@ -31,28 +34,6 @@ interface CallSql {
   readonly outcome_leaf: string | null;
   readonly reason_code: string;
   readonly status: OutcomeStatus | null;
-}
-
-interface ApprovalSql {
-  readonly id: string;
-  readonly call: string;
-  readonly agent: string;
-  readonly session: string;
-  readonly principal: string | null;
-  readonly server: string | null;
-  readonly tool: string;
-  readonly rule: string | null;
-  readonly reason_code: string;
-  readonly state: ApprovalState;
-  readonly binds: string;
-  readonly policy_hash: string;
-  readonly ask_of: number;
-  readonly ask_leaf: string;
-  readonly answers: string;
-  readonly created_at: number;
-  readonly expires_at: number;
-  readonly quorum: number;
-  readonly approvers: string | null;
 }
 
 interface SessionSql {
@@ -79,6 +60,7 @@ export class Rows implements Tx {
   private readonly leases: Leases;
   private readonly statements: ReturnType<typeof prepare>;
   private readonly sums: SpentSums;
+  private readonly pages: ApprovalPages;
   private readonly histories: GrantHistories;
   atMs = 0;
 
@@ -88,6 +70,7 @@ export class Rows implements Tx {
     this.leases = leases;
     this.statements = prepare(database);
     this.sums = new SpentSums(database);
+    this.pages = new ApprovalPages(database);
     this.histories = new GrantHistories((of, wanted) => log.provenSince(of, wanted));
   }
 
@@ -96,7 +79,12 @@ export class Rows implements Tx {
     this.atMs = this.log.nowMs();
   }
 
-  /** Charges were made that these rows did not see, or were rolled back. */
+  /** Other writers may have charged what these rows did not see. */
+  fallBehind(): void {
+    this.sums.fallBehind();
+  }
+
+  /** Charges that these rows made were rolled back. */
   forgetSums(): void {
     this.sums.clear();
   }
@@ -195,12 +183,27 @@ export class Rows implements Tx {
   }
 
   approval(id: string): ApprovalRecord | undefined {
-    return approvalRecord(this.statements.approval.get(id));
+    const row = this.statements.approval.get(id);
+    return row === undefined ? undefined : approvalRecord(row);
   }
 
-  approvals(state: ApprovalState | undefined, limit: number): readonly ApprovalRecord[] {
-    const rows = state === undefined ? this.statements.approvals.all(limit) : this.statements.approvalsByState.all(state, limit);
-    return rows.map((row) => approvalRecord(row) as ApprovalRecord);
+  /** Those of `ids` that are not pending, or not there. */
+  settledAmong(ids: readonly string[]): readonly string[] {
+    return this.statements.settledAmong.all(JSON.stringify(ids));
+  }
+
+  /** Changes whenever another connection changed the file; says nothing about another connection's. */
+  dataVersion(): number {
+    return this.statements.dataVersion.get() ?? 0;
+  }
+
+  /** @throws {CountersignError} `APPROVAL_NOT_FOUND` for a page after an approval that is not there. */
+  approvals(listing: Listing, nowMs: number): readonly ApprovalRecord[] {
+    return this.pages.page(listing, nowMs);
+  }
+
+  approvalCounts(filter: ApprovalFilter, nowMs: number): ApprovalCounts {
+    return this.pages.counts(filter, nowMs);
   }
 
   putApproval(row: ApprovalRecord): void {
@@ -253,9 +256,9 @@ export class Rows implements Tx {
     return this.sums.spent(budget, key, sinceMs, this.atMs);
   }
 
-  charge(charge: { readonly budget: string; readonly key: string; readonly cost: number; readonly call: string }): void {
-    this.statements.charge.run(charge.budget, charge.key, this.atMs, charge.cost, charge.call);
-    this.sums.add(charge.budget, charge.key, charge.cost);
+  charge({ budget, key, cost, call, atMs = this.atMs }: ChargeRow): void {
+    const { lastInsertRowid } = this.statements.charge.run(budget, key, atMs, cost, call);
+    this.sums.add({ id: Number(lastInsertRowid), budget, key, at: atMs, cost });
   }
 
   mark(name: string): EntryRef | undefined {
@@ -281,8 +284,6 @@ export class Rows implements Tx {
 
 const CALL_COLUMNS =
   'id, key, match, state, session, agent, writer, bind_key, approval, decision_of, decision_leaf, outcome_of, outcome_leaf, reason_code, status';
-const APPROVAL_COLUMNS =
-  'id, call, agent, session, principal, server, tool, rule, reason_code, state, binds, policy_hash, ask_of, ask_leaf, answers, created_at, expires_at, quorum, approvers';
 
 function prepare(database: Database) {
   const marks = (columns: string): string => columns.replaceAll(/\w+/g, '?');
@@ -307,10 +308,12 @@ function prepare(database: Database) {
       `INSERT INTO calls (${CALL_COLUMNS}) VALUES (${marks(CALL_COLUMNS)}) ON CONFLICT (id) DO UPDATE SET ${updates(CALL_COLUMNS)}`,
     ),
     approval: database.prepare<[string], ApprovalSql>(`SELECT ${APPROVAL_COLUMNS} FROM approvals WHERE id = ?`),
-    approvals: database.prepare<[number], ApprovalSql>(`SELECT ${APPROVAL_COLUMNS} FROM approvals ORDER BY created_at DESC LIMIT ?`),
-    approvalsByState: database.prepare<[string, number], ApprovalSql>(
-      `SELECT ${APPROVAL_COLUMNS} FROM approvals WHERE state = ? ORDER BY created_at LIMIT ?`,
-    ),
+    settledAmong: database
+      .prepare<[string], string>(
+        `SELECT value FROM json_each(?) LEFT JOIN approvals ON approvals.id = value WHERE approvals.state IS NOT 'pending'`,
+      )
+      .pluck(),
+    dataVersion: database.prepare<[], number>('PRAGMA data_version').pluck(),
     putApproval: database.prepare(`INSERT OR REPLACE INTO approvals (${APPROVAL_COLUMNS}) VALUES (${marks(APPROVAL_COLUMNS)})`),
     grant: database.prepare<[string], GrantSql>('SELECT * FROM grants WHERE id = ?'),
     grants: database.prepare<[number], GrantSql>('SELECT * FROM grants ORDER BY entry_of DESC LIMIT ?'),
@@ -353,28 +356,5 @@ function grantRecord(row: GrantSql | undefined): GrantRecord | undefined {
     expiresAtMs: row.expires_at,
     usesLeft: row.uses_left ?? 0,
     ...(row.revoked_of !== null && { revoked: row.revoked_of }),
-  };
-}
-
-function approvalRecord(row: ApprovalSql | undefined): ApprovalRecord | undefined {
-  if (row === undefined) return undefined;
-  return {
-    id: row.id,
-    call: row.call,
-    agent: row.agent,
-    session: row.session,
-    ...(row.principal !== null && { principal: row.principal }),
-    tool: { ...(row.server !== null && { server: row.server }), name: row.tool },
-    ...(row.rule !== null && { rule: row.rule }),
-    reasonCode: row.reason_code,
-    state: row.state,
-    binds: row.binds,
-    policyHash: row.policy_hash,
-    ask: { of: row.ask_of, leaf: row.ask_leaf },
-    answers: JSON.parse(row.answers),
-    createdAtMs: row.created_at,
-    expiresAtMs: row.expires_at,
-    quorum: row.quorum,
-    ...(row.approvers !== null && { approvers: JSON.parse(row.approvers) }),
   };
 }

@@ -2,6 +2,7 @@
 import { createHmac } from 'node:crypto';
 import { resolve } from 'node:path';
 import { type AnchorOptions, AnchorPublisher, type AnchorResult } from '../anchor/publisher.ts';
+import { listingOf } from '../approval/listing.ts';
 import { approvalRow, askFacts } from '../approval/row.ts';
 import type { Background } from '../background.ts';
 import type { EntryRef } from '../call.ts';
@@ -16,8 +17,9 @@ import { deferredSigner } from '../ledger/deferred-signer.ts';
 import type { Opening, RecoveryBody } from '../ledger/entry.ts';
 import type { SessionFacts } from '../policy/policy.ts';
 import {
+  type ApprovalCounts,
+  type ApprovalFilter,
   type ApprovalRow,
-  type ApprovalState,
   type CallRow,
   type Checkpoint,
   type Committed,
@@ -64,9 +66,13 @@ export interface SqliteStoreOptions {
    * commits take longer than 1 ms or a batch exceeds 64 units, then on a thread.
    */
   readonly writer?: WriterChoice;
+  /**
+   * Told of what goes wrong behind calls and costs them only time: `LEDGER_NOT_WATCHED`. Default: a warning of the process.
+   * Signing, anchors and the mirror have their own.
+   */
+  readonly onError?: (error: Error) => void;
 }
 
-const MAX_APPROVALS_LISTED = 10_000;
 const MAX_GRANTS_LISTED = 10_000;
 /** Grants looked at for one call; the rest expires later. */
 const MAX_GRANTS_TRIED = 256;
@@ -84,6 +90,10 @@ export function openStore(options: SqliteStoreOptions): SqliteStore {
     throw new CountersignError('OPTIONS_INVALID', `writer must be one of ${WRITERS.join(', ')}`);
   }
   return new SqliteStore(options);
+}
+
+function warn(error: Error): void {
+  process.emitWarning(error.message, 'CountersignWarning');
 }
 
 function logSigner(signer: SqliteStoreOptions['signer']): Signer | undefined {
@@ -105,10 +115,7 @@ export class SqliteStore implements Store, BatchWriter {
   private readonly ledger: ChosenWriter;
   private readonly queue: GroupCommit;
   private readonly mirror: Mirror | undefined;
-  private readonly waiters: ApprovalWaiters = new ApprovalWaiters({
-    isPending: (id) => this.open.rows.approval(id)?.state === 'pending',
-    dataVersion: () => Number(this.open.database.pragma('data_version', { simple: true })),
-  });
+  private readonly waiters: ApprovalWaiters;
   private heartbeat: NodeJS.Timeout | undefined;
   private closed = false;
   private readonly background: readonly Background[];
@@ -140,6 +147,7 @@ export class SqliteStore implements Store, BatchWriter {
       stateDirectory,
       deadlineMs,
     });
+    this.waiters = this.startWaiters(path, options.onError ?? warn);
     this.queue = new GroupCommit(this, options.queue);
     const record = (body: RecoveryBody): Promise<Committed> => this.queue.commit({ kind: 'record', body });
     this.mirror = options.mirror && new Mirror(options.mirror, { ledger: path, record });
@@ -204,13 +212,14 @@ export class SqliteStore implements Store, BatchWriter {
     return this.read(({ rows }) => rows.opening(of));
   }
 
-  async approvals(filter: { readonly state?: ApprovalState; readonly limit?: number } = {}): Promise<readonly ApprovalRow[]> {
-    // A row past its expiry still says `pending` until somebody comes back for it.
-    const stored = filter.state === 'expired' ? 'pending' : filter.state;
-    const rows = await this.read((open) =>
-      open.rows.approvals(stored, filter.limit ?? MAX_APPROVALS_LISTED).map((row) => this.approvalRow(row)),
-    );
-    return filter.state === undefined ? rows : rows.filter((row) => row.state === filter.state);
+  async approvals(filter?: ApprovalFilter): Promise<readonly ApprovalRow[]> {
+    const listing = listingOf(filter);
+    return this.read(({ rows }) => rows.approvals(listing, this.nowMs()).map((row) => this.approvalRow(row)));
+  }
+
+  async approvalCounts(filter?: ApprovalFilter): Promise<ApprovalCounts> {
+    const listing = listingOf(filter);
+    return this.read(({ rows }) => rows.approvalCounts(listing, this.nowMs()));
   }
 
   async grant(id: string): Promise<GrantRow | undefined> {
@@ -330,6 +339,17 @@ export class SqliteStore implements Store, BatchWriter {
   /** Copies the newest checkpoint to every anchor now. Empty without anchors, or entries. */
   async publishAnchors(): Promise<readonly AnchorResult[]> {
     return (await this.anchors?.publish()) ?? [];
+  }
+
+  private startWaiters(path: string, onError: (error: Error) => void): ApprovalWaiters {
+    return new ApprovalWaiters(
+      {
+        isPending: (id) => this.open.rows.approval(id)?.state === 'pending',
+        settledAmong: (ids) => this.open.rows.settledAmong(ids),
+        version: () => ({ connection: this.open, version: this.open.rows.dataVersion() }),
+      },
+      { file: `${path}-wal`, onError },
+    );
   }
 
   private startBackground(options: SqliteStoreOptions): readonly Background[] {

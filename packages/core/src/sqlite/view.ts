@@ -56,7 +56,7 @@ export function openView({ path, origin, signer, clock, writer }: ViewOptions): 
 
 /** Takes in what was committed since. @returns the newest head, checked. */
 export function newestHead({ database, log, rows }: LedgerView): Checkpoint {
-  if (database.transaction(() => log.catchUp())()) rows.forgetSums();
+  if (database.transaction(() => log.catchUp())()) rows.fallBehind();
   return log.head();
 }
 

@@ -95,7 +95,7 @@ export class LedgerWriter implements BatchWriter {
     const { database, log, rows, file } = this.current;
     retryBusy(() => database.exec('BEGIN IMMEDIATE'));
     try {
-      if (log.catchUp()) rows.forgetSums();
+      if (log.catchUp()) rows.fallBehind();
       rows.begin();
       markUnsignedTail(log, rows);
       // Last in its commit: whoever reads the newest entry of the doubly signed head sees that the key changed.
@@ -168,7 +168,7 @@ export class LedgerWriter implements BatchWriter {
     let results: readonly Committed[];
     let isCommitting = false;
     try {
-      if (log.catchUp()) rows.forgetSums();
+      if (log.catchUp()) rows.fallBehind();
       rows.begin();
       markUnsignedTail(log, rows);
       results = units.map((unit) => applyUnit(unit, rows));

@@ -1,5 +1,6 @@
 /** The Store in memory: for tests and benches only. It keeps nothing, so a guard on it keeps no promise about records. */
 import { createHmac, createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
+import { countsOf, listingOf, pageOf } from '../approval/listing.ts';
 import { approvalRow, askFacts } from '../approval/row.ts';
 import type { EntryRef } from '../call.ts';
 import { applyUnit } from '../commit.ts';
@@ -12,8 +13,8 @@ import { formatCheckpoint } from '../ledger/checkpoint.ts';
 import type { Entry, EntryBody, Opening } from '../ledger/entry.ts';
 import { CompactRange, leafHash } from '../ledger/merkle.ts';
 import type { SessionFacts } from '../policy/policy.ts';
-import type { ApprovalRow, ApprovalState, CallRow, Checkpoint, Committed, GrantRow, Store, Unit } from '../store.ts';
-import type { ApprovalRecord, CallRecord, GrantRecord, SessionRecord, Tx } from '../transaction/tx.ts';
+import type { ApprovalCounts, ApprovalFilter, ApprovalRow, CallRow, Checkpoint, Committed, GrantRow, Store, Unit } from '../store.ts';
+import type { ApprovalRecord, CallRecord, ChargeRow, GrantRecord, SessionRecord, Tx } from '../transaction/tx.ts';
 
 export interface MemoryStore extends Store {
   /** Everything appended so far, parsed. */
@@ -96,9 +97,13 @@ class Memory implements MemoryStore {
     return this.rows.opening(of);
   }
 
-  async approvals(filter: { readonly state?: ApprovalState; readonly limit?: number } = {}): Promise<readonly ApprovalRow[]> {
-    const rows = [...this.rows.approvalRows.values()].map((row) => this.approvalRow(row));
-    return rows.filter((row) => filter.state === undefined || row.state === filter.state).slice(0, filter.limit);
+  async approvals(filter?: ApprovalFilter): Promise<readonly ApprovalRow[]> {
+    const page = pageOf([...this.rows.approvalRows.values()], listingOf(filter), this.nowMs());
+    return page.map((row) => this.approvalRow(row));
+  }
+
+  async approvalCounts(filter?: ApprovalFilter): Promise<ApprovalCounts> {
+    return countsOf([...this.rows.approvalRows.values()], listingOf(filter), this.nowMs());
   }
 
   async grant(id: string): Promise<GrantRow | undefined> {
@@ -119,7 +124,9 @@ class Memory implements MemoryStore {
     return new Promise((done) => {
       const finish = (): void => {
         signal.removeEventListener('abort', finish);
-        this.waiters.get(id)?.delete(check);
+        const set = this.waiters.get(id);
+        set?.delete(check);
+        if (set?.size === 0) this.waiters.delete(id);
         done();
       };
       const check = (): void => {
@@ -275,9 +282,11 @@ class MemoryRows implements Tx {
     return charges.reduce((sum, charge) => (sinceMs === undefined || charge.at >= sinceMs ? sum + charge.cost : sum), 0);
   }
 
-  charge(charge: { readonly budget: string; readonly key: string; readonly cost: number }): void {
-    const name = JSON.stringify([charge.budget, charge.key]);
-    this.charges.set(name, [...(this.charges.get(name) ?? []), { at: this.atMs, cost: charge.cost }]);
+  charge({ budget, key, cost, atMs = this.atMs }: ChargeRow): void {
+    const name = JSON.stringify([budget, key]);
+    const charges = this.charges.get(name) ?? [];
+    charges.push({ at: atMs, cost });
+    this.charges.set(name, charges);
   }
 
   mark(name: string): EntryRef | undefined {

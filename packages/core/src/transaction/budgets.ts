@@ -43,6 +43,7 @@ const EXCEEDED: Readonly<Record<Charge['per'], BuiltInReasonCode>> = {
   tool: 'BUDGET_EXCEEDED_TOOL_RATE',
   session: 'BUDGET_EXCEEDED_SESSION_RATE',
   principal: 'BUDGET_EXCEEDED_PRINCIPAL_RATE',
+  key: 'BUDGET_EXCEEDED_KEY_RATE',
 };
 
 function exceededText(charge: Charge, left: number): string {

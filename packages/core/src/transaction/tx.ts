@@ -22,6 +22,17 @@ export interface CallRecord extends Omit<CallRow, 'writerAlive'> {
 /** An approval as kept; the clear text lies in the openings. */
 export type ApprovalRecord = Omit<ApprovalRow, 'shown' | 'reason' | 'message' | 'edit' | 'assurance' | 'edited'>;
 
+/** One movement on a budget, as kept. */
+export interface ChargeRow {
+  readonly budget: string;
+  readonly key: string;
+  /** Micro-units; negative for a refund. */
+  readonly cost: number;
+  readonly call: string;
+  /** Absent = store time of the transaction. Never later than that. */
+  readonly atMs?: number;
+}
+
 /** A grant as kept: where it stands, and hints that spare looking at what is used up, expired or taken back. */
 export interface GrantRecord {
   readonly id: string;
@@ -66,7 +77,8 @@ export interface Tx {
   grantHistory(places: GrantPlaces): GrantHistory;
   /** Sum of charges to (budget, key) at or after `sinceMs`; undefined = for life. */
   spent(budget: string, key: string, sinceMs: number | undefined): number;
-  charge(charge: { readonly budget: string; readonly key: string; readonly cost: number; readonly call: string }): void;
+  /** Counts from now on, or as if charged at `atMs`: a refund, of negative cost, leaves a window together with its charge. */
+  charge(charge: ChargeRow): void;
   mark(name: string): EntryRef | undefined;
   putMark(name: string, ref: EntryRef): void;
 }

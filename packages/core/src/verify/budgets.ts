@@ -1,5 +1,10 @@
-/** Budgets add up: what each allow says is left follows from its limit and the charges before it in its window. */
-import type { BudgetCharge } from '../ledger/entry.ts';
+/**
+ * Budgets add up: what each allow says is left follows from its limit, the charges before it in its window, and what
+ * outcomes gave back of them.
+ */
+import type { BudgetCharge, BudgetRefund } from '../ledger/entry.ts';
+import type { Settled } from './calls.ts';
+import type { VerifyCode } from './codes.ts';
 import type { Told } from './judged.ts';
 import type { Placed } from './placed.ts';
 import type { Findings } from './report.ts';
@@ -45,7 +50,31 @@ export class Budgets {
     for (const charge of charges) this.account(charge).charge(entry.at, charge.cost, charge.window_ms);
   }
 
-  private account(charge: BudgetCharge): Account {
+  /** @param settled - what the decision was charged; undefined when the outcome settles none. */
+  refund(placed: Placed, refunds: readonly BudgetRefund[], settled: Settled | undefined): void {
+    const owed = [...(settled?.charges ?? [])];
+    const given: BudgetRefund[] = [];
+    for (const refund of refunds) {
+      const what = `budget ${printable(refund.id)} of ${printable(refund.key)}`;
+      const problem = (code: VerifyCode, message: string): void => this.findings.problem(placed.number, code, message);
+      const exact = owed.findIndex((charge) => isSame(charge, refund) && charge.cost === refund.cost);
+      const found = exact >= 0 ? exact : owed.findIndex((charge) => isSame(charge, refund));
+      const charge = owed[found];
+      if (charge === undefined) {
+        if (given.some((other) => isSame(other, refund))) problem('REFUND_TWICE', `the charge to ${what} is given back twice`);
+        else problem('REFUND_WITHOUT_CHARGE', `${what} gets back what the call was not charged`);
+        continue;
+      }
+      owed.splice(found, 1);
+      given.push(refund);
+      if (charge.cost !== refund.cost)
+        problem('REFUND_DIFFERS', `${what} gets back ${refund.cost} micro-units, ${charge.cost} were charged`);
+      // The store's sums follow what was recorded, right or wrong.
+      if (settled !== undefined) this.account(refund).refund(settled.at, refund.cost);
+    }
+  }
+
+  private account(charge: Pick<BudgetCharge, 'id' | 'key'>): Account {
     let ofBudget = this.accounts.get(charge.id);
     if (ofBudget === undefined) this.accounts.set(charge.id, (ofBudget = new Map<string, Account>()));
     let account = ofBudget.get(charge.key);
@@ -54,7 +83,7 @@ export class Budgets {
   }
 }
 
-function isSame(a: BudgetCharge, b: BudgetCharge): boolean {
+function isSame(a: Pick<BudgetCharge, 'id' | 'key'>, b: Pick<BudgetCharge, 'id' | 'key'>): boolean {
   return a.id === b.id && a.key === b.key;
 }
 
@@ -85,6 +114,31 @@ class Account {
     for (const followed of this.windows.values()) followed.sum += BigInt(cost);
     if (window !== undefined) this.longest = Math.max(this.longest, window);
     this.drop(at);
+  }
+
+  /** Takes back what was charged at `at`: from every sum that still holds it. */
+  refund(at: number, cost: number): void {
+    const amount = BigInt(cost);
+    this.total -= amount;
+    const place = this.firstAt(at);
+    // Charges of one time enter and leave a window together: which of them is lowered makes no difference.
+    if (this.times[place] !== at) {
+      // Dropped, so no window holds it; or, for a decision from before what is read, never seen.
+      if (this.dropped > 0) this.droppedSum -= amount;
+      return;
+    }
+    this.costs[place] = (this.costs[place] as number) - cost;
+    for (const followed of this.windows.values()) if (followed.from <= this.dropped + place) followed.sum -= amount;
+  }
+
+  private firstAt(at: number): number {
+    let [low, high] = [0, this.times.length];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((this.times[middle] as number) < at) low = middle + 1;
+      else high = middle;
+    }
+    return low;
   }
 
   private moveTo(at: number, window: number): { from: number; sum: bigint } {

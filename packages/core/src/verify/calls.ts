@@ -1,9 +1,10 @@
 /** Decisions and what became of them: no call is allowed twice, every outcome belongs to one allow, and no allow has two. */
 
 import type { EntryRef } from '../call.ts';
+import type { BudgetCharge } from '../ledger/entry.ts';
 import { Bytes } from './bytes.ts';
 import type { VerifyCode } from './codes.ts';
-import type { PlainOutcome, Told } from './judged.ts';
+import type { Told } from './judged.ts';
 import { difference, type EntryOf, names, type Placed } from './placed.ts';
 import type { Findings } from './report.ts';
 import { SeenIds } from './seen.ts';
@@ -28,6 +29,14 @@ interface OpenDecision {
   readonly session: string;
   readonly agent: string;
   readonly writer: string;
+  readonly at: number;
+  readonly budgets: readonly BudgetCharge[] | undefined;
+}
+
+/** What a decision was charged, and when. */
+export interface Settled {
+  readonly at: number;
+  readonly charges: readonly BudgetCharge[];
 }
 
 export class Calls {
@@ -57,44 +66,32 @@ export class Calls {
   }
 
   decision(placed: Placed, entry: Extract<Told, { readonly kind: 'decision' }>): void {
-    const { call, session, agent, writer } = entry;
+    const { call, session, agent, writer, at, budgets } = entry;
     if (entry.effect === 'allow') {
       this.allow(placed, call);
-      this.open.set(placed.index, { placed, call, session, agent, writer });
+      this.open.set(placed.index, { placed, call, session, agent, writer, at, budgets });
     }
     this.state.set(placed.index, entry.effect === 'allow' ? OPEN : entry.effect === 'deny' ? REFUSED : ASKED);
   }
 
   /** A decision from before what is read. Whether it has an outcome already is not known. */
-  recalled(placed: Placed, { effect, call, session, agent, writer }: Extract<Told, { readonly kind: 'decision' }>): void {
-    if (effect === 'allow') this.open.set(placed.index, { placed, call, session, agent, writer });
+  recalled(placed: Placed, entry: Extract<Told, { readonly kind: 'decision' }>): void {
+    const { effect, call, session, agent, writer, at, budgets } = entry;
+    if (effect === 'allow') this.open.set(placed.index, { placed, call, session, agent, writer, at, budgets });
     this.state.set(placed.index, effect === 'allow' ? OPEN : effect === 'deny' ? REFUSED : ASKED);
   }
 
-  outcome(placed: Placed, entry: PlainOutcome): void {
+  /** @returns what the decision it settles was charged; undefined when it settles none, or that could not be read. */
+  outcome(placed: Placed, entry: Extract<Told, { readonly kind: 'outcome' }>): Settled | undefined {
     const { of } = entry.decision;
-    const problem = (code: VerifyCode, message: string): void => this.findings.problem(placed.number, code, message);
     const state = of < placed.index ? this.state.get(of) : 0;
-    switch (state) {
-      case OPEN: {
-        const decision = this.open.get(of) as OpenDecision;
-        this.state.set(of, SETTLED);
-        this.open.delete(of);
-        if (!names(entry.decision, decision.placed)) this.mismatch(placed, of, 'decision');
-        const field = difference(['call', 'session', 'agent'], entry, decision);
-        if (field !== undefined) problem('OUTCOME_MISMATCH', `the outcome and its decision, entry ${of + 1}, differ in ${field}`);
-        return;
-      }
-      case SETTLED:
-        return problem('OUTCOME_TWICE', `the decision of entry ${of + 1} has an outcome already`);
-      case REFUSED:
-      case ASKED:
-        return problem('OUTCOME_AFTER_DENY', `the call ran although entry ${of + 1} did not allow it`);
-      case UNREAD:
-        return;
-      default:
-        return problem('OUTCOME_WITHOUT_DECISION', `entry ${of + 1}, which the outcome names, is no decision before it`);
-    }
+    if (state === OPEN) return this.settle(placed, entry);
+    if (state === UNREAD) return undefined;
+    const problem = (code: VerifyCode, message: string): void => this.findings.problem(placed.number, code, message);
+    if (state === SETTLED) problem('OUTCOME_TWICE', `the decision of entry ${of + 1} has an outcome already`);
+    else if (state === REFUSED || state === ASKED) problem('OUTCOME_AFTER_DENY', `the call ran although entry ${of + 1} did not allow it`);
+    else problem('OUTCOME_WITHOUT_DECISION', `entry ${of + 1}, which the outcome names, is no decision before it`);
+    return undefined;
   }
 
   finish(): void {
@@ -105,6 +102,18 @@ export class Calls {
 
   recovery(placed: Placed, entry: EntryOf<'recovery'>): void {
     for (const ref of entry.open ?? []) this.recovered(placed, ref, entry.of_writer);
+  }
+
+  private settle(placed: Placed, entry: Extract<Told, { readonly kind: 'outcome' }>): Settled {
+    const { of } = entry.decision;
+    const decision = this.open.get(of) as OpenDecision;
+    this.state.set(of, SETTLED);
+    this.open.delete(of);
+    if (!names(entry.decision, decision.placed)) this.mismatch(placed, of, 'decision');
+    const field = difference(['call', 'session', 'agent'], entry, decision);
+    if (field !== undefined)
+      this.findings.problem(placed.number, 'OUTCOME_MISMATCH', `the outcome and its decision, entry ${of + 1}, differ in ${field}`);
+    return { at: decision.at, charges: decision.budgets ?? [] };
   }
 
   /** Also after its outcome: a retry is another call. */

@@ -73,6 +73,9 @@ export const VERIFY_CODES = {
   POLICY_HASH_MISMATCH: 'A recorded policy document does not have its hash.',
   BUDGET_MISMATCH: 'What is said to be left of a budget does not follow from the charges before.',
   BUDGET_OVERSPENT: 'A call was allowed although a budget did not suffice.',
+  REFUND_WITHOUT_CHARGE: 'An outcome gives back what its decision did not charge.',
+  REFUND_DIFFERS: 'An outcome gives back another amount than was charged.',
+  REFUND_TWICE: 'An outcome gives back one charge twice.',
   // Calls
   CALL_ALLOWED_TWICE: 'One call was allowed more than once.',
   REPEATS_UNCHECKED: 'So many calls were allowed that only near ones were compared for repeats.',

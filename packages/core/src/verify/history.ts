@@ -103,7 +103,7 @@ export class History {
       case 'outcome':
         counts.outcomes++;
         this.recallDecision(entry.decision.of);
-        return this.calls.outcome(placed, entry);
+        return this.outcome(placed, entry);
       case 'session':
         if (entry.event === 'start') counts.sessions++;
         return this.context.session(entry);
@@ -157,6 +157,14 @@ export class History {
       case 'deny':
         counts.refused++;
     }
+  }
+
+  private outcome(placed: Placed, entry: Extract<Told, { readonly kind: 'outcome' }>): void {
+    const settled = this.calls.outcome(placed, entry);
+    if (entry.refunds === undefined) return;
+    // Without the decision's charges nothing can be compared; what it named is reported where it stands.
+    if (settled !== undefined || !this.hasUnread) this.budgets.refund(placed, entry.refunds, settled);
+    else this.gaps = true;
   }
 
   private recallDecision(of: number): void {

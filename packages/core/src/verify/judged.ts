@@ -26,11 +26,11 @@ export type PlainDecision = Pick<EntryOf<'decision'>, PlainFields | 'mode' | 'wo
   readonly grant?: undefined;
 };
 
-/** What history asks of an outcome. */
-export type PlainOutcome = Pick<EntryOf<'outcome'>, PlainFields | 'decision'>;
+/** What history asks of an outcome that gives nothing back. */
+export type PlainOutcome = Pick<EntryOf<'outcome'>, PlainFields | 'decision'> & { readonly refunds?: undefined };
 
 /** What history is told: a whole entry, or what it asks of one of the two kinds that nearly all entries are of. */
-export type Told = Exclude<Entry, EntryOf<'outcome'>> | PlainDecision | PlainOutcome;
+export type Told = Entry | PlainDecision | PlainOutcome;
 
 export type Content =
   /** Nothing can be read from it: what is wrong is among the findings. */

@@ -27,8 +27,8 @@ const ID = '[0-9a-f]{32}';
 const HASH = '[0-9a-f]{64}';
 
 /** With captures: cost, id, key, left, limit, per, window. */
-const FIRST_CHARGE = charge(`(${TEXT})`, `(${COUNT})`, `(${INTEGER})`, '(agent|tool|session|principal)', `(${POSITIVE})`);
-const CHARGE = charge(TEXT, COUNT, INTEGER, '(?:agent|tool|session|principal)', POSITIVE);
+const FIRST_CHARGE = charge(`(${TEXT})`, `(${COUNT})`, `(${INTEGER})`, '(agent|key|principal|session|tool)', `(${POSITIVE})`);
+const CHARGE = charge(TEXT, COUNT, INTEGER, '(?:agent|key|principal|session|tool)', POSITIVE);
 
 function charge(text: string, count: string, integer: string, per: string, window: string): string {
   const end = `"limit":${count},"per":"${per}"(?:,"window_ms":${window})?\\}`;

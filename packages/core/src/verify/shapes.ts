@@ -39,7 +39,7 @@ const assurance = z.enum(['high', 'medium', 'low']);
 
 const charge = z.strictObject({
   id: text,
-  per: z.enum(['agent', 'tool', 'session', 'principal']),
+  per: z.enum(['agent', 'tool', 'session', 'principal', 'key']),
   key: text,
   cost: count,
   limit: count,
@@ -47,6 +47,7 @@ const charge = z.strictObject({
   left: z.int(),
 });
 
+const refund = z.strictObject({ id: text, key: text, cost: z.int().positive() });
 const tool = z.strictObject({ server: text.optional(), name: text, schema: text.optional() });
 const approver = z.strictObject({
   id: text,
@@ -153,6 +154,7 @@ const SHAPES = new Map<string, z.ZodType>(
           scope: z.enum(['process', 'tree']),
         })
         .optional(),
+      refunds: z.array(refund).optional(),
     }),
     session: z.strictObject({
       ...stamp,

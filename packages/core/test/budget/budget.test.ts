@@ -1,8 +1,12 @@
+import { createHmac } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Budget, type BudgetDefinition, BudgetError, budgetFrom, chargesFor } from '../../src/budget/budget.ts';
+import { type Budget, type BudgetDefinition, BudgetError, budgetFrom } from '../../src/budget/budget.ts';
+import { chargesFor as chargesUnder } from '../../src/budget/charges.ts';
 import { microUnits } from '../../src/budget/micro.ts';
 import { CountersignError } from '../../src/errors.ts';
+import type { PolicyInput } from '../../src/policy/policy.ts';
+import type { Charge } from '../../src/store.ts';
 import { policyInput } from '../policy/input.ts';
 
 describe('micro-units', () => {
@@ -55,6 +59,9 @@ describe('micro-units', () => {
   });
 });
 
+const mac = (text: string): string => createHmac('sha256', 'a secret').update(text).digest('hex');
+const chargesFor = (budgets: readonly Budget[], input: PolicyInput): readonly Charge[] => chargesUnder(budgets, input, mac);
+
 const CALLS: BudgetDefinition = { id: 'calls', per: 'agent', limit: 100, window: '1h' };
 const TOTAL: BudgetDefinition = { id: 'total', per: 'tool', limit: 0.5, tools: ['refund'], cost: 'args.amount' };
 
@@ -95,7 +102,7 @@ describe('budgets', () => {
 });
 
 describe('charges', () => {
-  const per = (scope: Budget['per']): Budget => budgetFrom({ id: scope, per: scope, limit: 1 });
+  const per = (scope: NonNullable<BudgetDefinition['per']>): Budget => budgetFrom({ id: scope, per: scope, limit: 1 });
   const input = policyInput({ tool: { server: 'bank', name: 'refund' }, args: { amount: 0.25 }, principal: 'ann' });
 
   it('are keyed by what the budget is for', () => {

@@ -3,53 +3,101 @@ import Sqlite from 'better-sqlite3';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { allowAll, budgetFrom } from '../../src/index.ts';
-import { MAX_SUMS, SpentSums } from '../../src/sqlite/spent.ts';
+import { MAX_FOREIGN, MAX_SUMS, SpentSums } from '../../src/sqlite/spent.ts';
 import { fixedClock } from '../../src/testing/index.ts';
 import { guardOn, openLedger, tempDirectory } from '../fixtures/ledger.ts';
 
+const CHARGES = 'CREATE TABLE charges (id INTEGER PRIMARY KEY, budget TEXT, key TEXT, at INTEGER, cost INTEGER)';
+
+interface Charged {
+  readonly budget: string;
+  readonly key: string;
+  readonly at: number;
+  readonly cost: number;
+}
+
 describe('running sums', () => {
   it('are what a plain sum would be, whatever was charged, asked and forgotten in between', () => {
+    const budget = fc.constantFrom('x', 'y');
+    const key = fc.constantFrom('a', 'b');
     const step = fc.oneof(
-      fc.record({ kind: fc.constant('charge' as const), key: fc.constantFrom('a', 'b'), cost: fc.integer({ min: 0, max: 9 }) }),
-      fc.record({ kind: fc.constant('ask' as const), key: fc.constantFrom('a', 'b'), window: fc.constantFrom(undefined, 1, 5, 50) }),
+      fc.record({ kind: fc.constant('charge' as const), budget, key, cost: fc.integer({ min: 0, max: 9 }) }),
+      fc.record({ kind: fc.constant('ask' as const), budget, key, window: fc.constantFrom(undefined, 1, 5, 50) }),
       fc.record({ kind: fc.constant('time' as const), ms: fc.integer({ min: 0, max: 20 }) }),
-      fc.record({ kind: fc.constant('foreign' as const), cost: fc.integer({ min: 1, max: 9 }) }),
+      fc.record({ kind: fc.constant('foreign' as const), budget, key, cost: fc.integer({ min: 1, max: 9 }) }),
+      fc.record({ kind: fc.constant('refund' as const), nth: fc.nat(), isForeign: fc.boolean() }),
+      fc.record({ kind: fc.constant('roll back' as const), key, cost: fc.integer({ min: 1, max: 9 }) }),
     );
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+      fc.property(fc.array(step, { maxLength: 80 }), (steps) => {
         const database = new Sqlite(':memory:');
-        database.exec('CREATE TABLE charges (budget TEXT, key TEXT, at INTEGER, cost INTEGER)');
-        const insert = database.prepare('INSERT INTO charges VALUES (?, ?, ?, ?)');
+        database.exec(CHARGES);
+        const insert = database.prepare('INSERT INTO charges (budget, key, at, cost) VALUES (?, ?, ?, ?)');
         const sums = new SpentSums(database);
-        const all: { key: string; at: number; cost: number }[] = [];
+        let all: Charged[] = [];
         let now = 1000;
-        const charge = (key: string, cost: number): void => {
-          insert.run('x', key, now, cost);
-          all.push({ key, at: now, cost });
+        const charge = (charged: Charged, isOurs: boolean): void => {
+          const id = Number(insert.run(charged.budget, charged.key, charged.at, charged.cost).lastInsertRowid);
+          all.push(charged);
+          if (isOurs) sums.add({ ...charged, id });
+          else sums.fallBehind();
         };
         for (const each of steps) {
           if (each.kind === 'time') now += each.ms;
           else if (each.kind === 'charge') {
-            charge(each.key, each.cost);
-            sums.add('x', each.key, each.cost);
-          } else if (each.kind === 'foreign') {
-            charge('a', each.cost);
+            // A transaction asks before it charges.
+            sums.spent(each.budget, each.key, undefined, now);
+            charge({ ...each, at: now }, true);
+          } else if (each.kind === 'foreign') charge({ ...each, at: now }, false);
+          else if (each.kind === 'refund') {
+            const charges = all.filter(({ cost }) => cost > 0);
+            const undone = charges[each.nth % charges.length];
+            // Only of a charge that was not given back; here it does not matter how often.
+            if (undone !== undefined) charge({ ...undone, cost: -undone.cost }, !each.isForeign);
+          } else if (each.kind === 'roll back') {
+            database.exec('BEGIN');
+            const before = all;
+            all = [...all];
+            charge({ budget: 'x', key: each.key, at: now, cost: each.cost }, true);
+            sums.spent('x', each.key, 5, now);
+            database.exec('ROLLBACK');
+            all = before;
             sums.clear();
           } else {
             const since = each.window === undefined ? undefined : now - each.window + 1;
-            const expected = all.filter(({ key, at }) => key === each.key && at >= (since ?? 0)).reduce((sum, { cost }) => sum + cost, 0);
-            expect(sums.spent('x', each.key, since, now)).toBe(expected);
+            const counted = all.filter(
+              (charged) => charged.budget === each.budget && charged.key === each.key && charged.at >= (since ?? 0),
+            );
+            expect(sums.spent(each.budget, each.key, since, now)).toBe(counted.reduce((sum, { cost }) => sum + cost, 0));
           }
         }
         database.close();
       }),
-      { numRuns: 300 },
+      { numRuns: 500 },
     );
+  });
+
+  it('are read anew after many charges of others, or when a row that was counted is gone', () => {
+    const database = new Sqlite(':memory:');
+    database.exec(CHARGES);
+    const insert = database.prepare('INSERT INTO charges (budget, key, at, cost) VALUES (?, ?, ?, ?)');
+    const sums = new SpentSums(database);
+    const spent = (): number => (sums.fallBehind(), sums.spent('x', 'a', undefined, 1));
+    expect(spent()).toBe(0);
+    database.transaction(() => {
+      for (let i = 0; i <= MAX_FOREIGN; i++) insert.run('x', 'a', 1, 1);
+    })();
+    expect(spent()).toBe(MAX_FOREIGN + 1);
+    insert.run('x', 'a', 1, 5);
+    expect(spent()).toBe(MAX_FOREIGN + 6);
+    database.exec(`DELETE FROM charges WHERE id > ${MAX_FOREIGN}`);
+    expect(spent()).toBe(MAX_FOREIGN);
+    database.close();
   });
 
   it('stay few under hostile keys', () => {
     const database = new Sqlite(':memory:');
-    database.exec('CREATE TABLE charges (budget TEXT, key TEXT, at INTEGER, cost INTEGER)');
+    database.exec(CHARGES);
     const sums = new SpentSums(database);
     for (let i = 0; i < 3 * MAX_SUMS; i++) sums.spent('x', `key ${i}`, undefined, 1);
     expect(sums['sums'].size).toBeLessThanOrEqual(MAX_SUMS);

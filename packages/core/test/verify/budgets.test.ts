@@ -20,6 +20,8 @@ const calls = (windows: readonly (number | undefined)[]): fc.Arbitrary<Call[]> =
     { minLength: 1, maxLength: 3000, size: 'max' },
   );
 
+const PICK = { nth: fc.nat(), after: fc.nat(40) };
+
 /** What the store's transaction computes, over a list of all charges. */
 function replay(list: readonly Call[], lie: (index: number) => number): readonly string[] {
   const findings = new Findings();
@@ -44,6 +46,37 @@ it('agrees with the store whatever the calls, one window or for life', () => {
       expect(replay(list, () => 0)).toEqual([]);
     }),
     { numRuns: 40 },
+  );
+});
+
+it('agrees with the store whatever was given back, and however late', () => {
+  const windows = fc.constantFrom<(number | undefined)[]>([50], [3000], [undefined], [50, undefined], [50, 400]);
+  const refunds = fc.array(fc.record(PICK), { maxLength: 1500, size: 'max' });
+  fc.assert(
+    fc.property(windows.chain(calls), refunds, (list, picks) => {
+      const findings = new Findings();
+      const budgets = new Budgets(findings);
+      const charges: { at: number; cost: number; key: string; isOpen: boolean }[] = [];
+      let at = 1000;
+      for (const [i, { wait, cost, window, key }] of list.entries()) {
+        at += wait;
+        const since = window === undefined ? 0 : at - window + 1;
+        const spent = charges.filter((charge) => charge.key === key && charge.at >= since).reduce((sum, charge) => sum + charge.cost, 0);
+        const charge = { id: 'x', per: 'agent', key, cost, limit: LIMIT, left: LIMIT - spent - cost, ...(window && { window_ms: window }) };
+        budgets.allow(PLACED, { at, mode: 'enforce', budgets: [charge] } as unknown as EntryOf<'decision'>, false);
+        charges.push({ at, cost, key, isOpen: true });
+        const pick = picks[i];
+        // One of the last hundred calls, now and then one long gone.
+        const from = pick === undefined || pick.after === 0 ? 0 : Math.max(0, charges.length - 100);
+        const undone = pick === undefined ? undefined : charges[from + (pick.nth % (charges.length - from))];
+        if (undone === undefined || !undone.isOpen || undone.cost === 0) continue;
+        const owed = { id: 'x', key: undone.key, cost: undone.cost };
+        budgets.refund(PLACED, [owed], { at: undone.at, charges: [{ ...owed, per: 'agent', limit: LIMIT, left: 0 }] });
+        Object.assign(undone, { isOpen: false, cost: 0 });
+      }
+      expect(findings.problems()).toEqual([]);
+    }),
+    { numRuns: 60 },
   );
 });
 
