@@ -7,6 +7,9 @@ export { type ApprovalsReader, type ApprovalsSource, ledgerSource } from './appr
 export type { AuthzenOptions } from './authzen/client.ts';
 export { authzenPolicy } from './authzen/client.ts';
 export type { SendingChannel, SendingOptions } from './channels/channel.ts';
+export { type SlackOptions, slackChannel } from './channels/slack.ts';
+export type { SlackAccess } from './channels/slack-api.ts';
+export { type SlackInteractions, type SlackInteractionsOptions, slackInteractions } from './channels/slack-interactions.ts';
 export type { Timing } from './channels/timing.ts';
 export { type WebhookOptions, webhookChannel } from './channels/webhook.ts';
 export { type WebhookAnswersOptions, type WebhookSender, webhookAnswers } from './channels/webhook-answers.ts';
