@@ -19,7 +19,7 @@ const AWS_SECRET_KEY: Detector = {
     if (!BEHIND_NAME.test(text)) return undefined;
     const start = BEHIND_NAME.lastIndex;
     const end = runEnd(BASE64_STOP, text, start);
-    return end - start < 40 ? undefined : { start, end, secret: isVaried(text, start, end, VARIED) };
+    return end - start < 40 ? undefined : { start, end, secret: isVaried(text, start, end, VARIED) && /\d/.test(text.slice(start, end)) };
   },
 };
 const BEHIND_NAME = /[\s"'\\:=>,\]]{1,12}/y;

@@ -1,5 +1,5 @@
 /** Numbers of cards and accounts: ordinary digits, so both a word beside them and a right checksum are asked for. */
-import { type Detector, runEnd, type Sighting } from '../detector.ts';
+import type { Detector, Sighting } from '../detector.ts';
 
 /**
  * A card number beside a word for it: 13 to 19 digits, in groups or not, of a known issuer, with the check digit of Luhn. A
@@ -57,15 +57,14 @@ export const IBAN: Detector = {
     const match = START.exec(text);
     if (match === null) return undefined;
     const start = START.lastIndex - 4;
-    const compact: string[] = [];
-    let end = start;
+    let compact = '';
+    let end: number | undefined;
+    // The longest that checks: the first groups of a number may check by chance.
     for (const group of groups(text, start)) {
-      compact.push(group.text);
-      if (compact.join('').length > MAX_IBAN_CHARS) break;
-      end = group.end;
-      if (isIban(compact.join(''))) return { start, end, secret: true };
+      compact += group.text;
+      if (isIban(compact)) end = group.end;
     }
-    return { start, end: runEnd(/[^A-Za-z0-9]/g, text, start), secret: false };
+    return end === undefined ? { start, end: START.lastIndex, secret: false } : { start, end, secret: true };
   },
 };
 const START = /[^A-Za-z0-9\r\n]{0,12}(?:(?:no|number|nr|is|of)[^A-Za-z0-9\r\n]{1,6})?[A-Z]{2}\d{2}/y;

@@ -4,7 +4,7 @@
  * Each is put together at run time: no full-shaped credential stands in the repository.
  */
 import { crc32 } from 'node:zlib';
-import { ALNUM, DIGITS, HEX, LOWER, type Random, STD64, UPPER, URL64 } from './random.ts';
+import { ALNUM, DIGITS, HEX, LOWER, type Random, STD64, UPPER } from './random.ts';
 
 export interface Vendor {
   readonly kind: string;
