@@ -1,6 +1,8 @@
 /** Steps 2 to 5 of a call: from a prepared call to a permit, a refusal, or an approval that somebody has to give. */
 import { authenticAnswers } from './approval/answers.ts';
-import { type Asked, openAsk, waitForAnswer } from './approval/pending.ts';
+import { denialOf, type Edited, editOf, refuseChain, refuseEdited } from './approval/denial.ts';
+import { MAX_EDITS } from './approval/edit.ts';
+import { type Asked, openAsk, termsOf, waitForAnswer } from './approval/pending.ts';
 import { chargesFor } from './budget/charges.ts';
 import type { Authorization, BuiltInReasonCode, Decision, EntryRef, Refusal } from './call.ts';
 import { callBinding } from './call-key.ts';
@@ -31,17 +33,53 @@ export async function authorize(
   rules: Rules,
   engine: Engine,
 ): Promise<Authorization> {
-  let watch: CallWatch | undefined;
   try {
     await engine.recordPolicy(rules.policy);
     if (isUnusable(prepared)) return await refuse(prepared, denial(prepared.reasonCode, prepared.reason), rules, engine);
-    const earlier = await earlierCall(prepared, options, engine);
-    if (earlier !== undefined && earlier.state !== 'asked') return await refuseRepeat(prepared, earlier, rules, engine);
+    const edited: PreparedCall[] = [];
+    let call = prepared;
+    let earlier = await earlierCall(prepared, options, engine);
+    for (;;) {
+      const decided = await decide(call, earlier, options, rules, engine);
+      const settled = decided.kind === 'edited' && edited.length >= MAX_EDITS ? await refuseChain(decided.of, rules, engine) : decided;
+      if (settled.kind !== 'edited') {
+        // Until the edited call is decided, whoever comes back finds the way to it through the one that was asked about.
+        if (isRecorded(settled)) await refuseEdited(edited, rules, engine);
+        return settled;
+      }
+      edited.push(settled.of);
+      call = settled.call;
+      earlier = call.key === undefined ? undefined : await engine.store.callByKey(call.key);
+    }
+  } catch (error) {
+    engine.report(error, { callId: prepared.callId, during: 'authorize' });
+    return refusal(prepared.callId, failure(error), engine);
+  }
+}
 
-    const call = earlier === undefined ? prepared : { ...prepared, callId: earlier.id };
+function isRecorded(settled: Authorization): boolean {
+  return settled.kind === 'permit' || (settled.kind === 'refusal' && settled.entry !== undefined);
+}
+
+/** Decides one call. @param earlier - the same call as an earlier attempt left it. */
+async function decide(
+  prepared: PreparedCall,
+  earlier: CallRow | undefined,
+  options: AuthorizeWithin,
+  rules: Rules,
+  engine: Engine,
+): Promise<Authorization | Edited> {
+  let watch: CallWatch | undefined;
+  const call = earlier === undefined ? prepared : { ...prepared, callId: earlier.id };
+  try {
+    if (earlier !== undefined && earlier.state !== 'asked')
+      return (await editOf(call, earlier, options, rules, engine)) ?? (await refuseRepeat(prepared, earlier, rules, engine));
     let asked = askOf(earlier);
     const turnedDown = new Set<string>();
     for (let round = 0; round < MAX_ROUNDS; round++) {
+      // Before policy, which may have moved to allow: what a person refused does not run.
+      const denied = asked === undefined ? undefined : await denialOf(asked, call, options, rules, engine);
+      if (denied !== undefined) return denied;
       const session = await engine.store.session(call.session);
       const judgement = await judge(call, session, rules.policy, engine.store.nowMs(), engine);
       if (judgement.decision.effect === 'deny') return await refuse(call, judgement.decision, rules, engine);
@@ -57,7 +95,7 @@ export async function authorize(
         if (opened === 'again') continue;
         if ('kind' in opened) return opened;
         asked = opened;
-        const answer = await answerTo(asked, call, judgement.decision, options, rules, engine);
+        const answer = await answerTo(asked, call, judgement, options, rules, engine);
         if (answer === 'again') continue;
         if ('kind' in answer) return answer;
         use = answer;
@@ -79,6 +117,7 @@ export async function authorize(
         args: call.args,
         decision: committed.decision,
         entry: committed.entry,
+        ...(call.edited !== undefined && { edited: call.edited }),
         watch,
       };
       watch = undefined;
@@ -86,12 +125,12 @@ export async function authorize(
     }
     throw new CountersignError('LEDGER_BUSY', `the session changed ${MAX_ROUNDS} times while this call was decided: try again`);
   } catch (error) {
-    engine.report(error, { callId: prepared.callId, during: 'authorize' });
-    if (error instanceof MonitorFailure) return refuseMonitor(prepared, rules, engine);
-    return refusal(prepared.callId, failure(error), engine);
+    engine.report(error, { callId: call.callId, during: 'authorize' });
+    if (error instanceof MonitorFailure) return refuseMonitor(call, rules, engine);
+    return refusal(call.callId, failure(error), engine);
   } finally {
     // A watch that reached no permit has nothing to tell.
-    abandonWatch(watch, prepared.callId, engine);
+    abandonWatch(watch, call.callId, engine);
   }
 }
 
@@ -115,7 +154,7 @@ function askOf(row: CallRow | undefined): Asked | undefined {
 async function answerTo(
   asked: Asked,
   call: PreparedCall,
-  decision: Decision,
+  { decision, terms }: Judgement,
   options: AuthorizeOptions,
   rules: Rules,
   engine: Engine,
@@ -124,7 +163,7 @@ async function answerTo(
   const refuseAs = (code: BuiltInReasonCode, reason: string): Promise<Refusal> => refuse(call, denial(code, reason), rules, engine);
   switch (row?.state) {
     case undefined:
-      return refuseAs('APPROVAL_BINDING_MISMATCH', 'the approval of this call is not in the store');
+      return refuseAs('APPROVAL_FORGED', 'the approval of this call is not in the store');
     case 'pending': {
       if (options.approval === 'suspend') {
         engine.counts.pending++;
@@ -138,10 +177,7 @@ async function answerTo(
         : refuseAs('CALL_CANCELLED', 'the caller gave up waiting');
     }
     case 'denied':
-      return refuseAs(
-        'APPROVAL_DENIED',
-        row.message === undefined ? 'an approver denied this call' : `an approver denied this call: ${row.message}`,
-      );
+      return 'again';
     case 'expired':
       return refuseAs('APPROVAL_EXPIRED', 'the approval expired before it was used');
     case 'failed':
@@ -149,7 +185,11 @@ async function answerTo(
     case 'consumed':
       return refuseAs('APPROVAL_ALREADY_USED', 'the approval of this call was used before');
     case 'approved':
-      return { approval: row.id, answers: await authenticAnswers(row, engine.store, engine.keys) };
+      return {
+        approval: row.id,
+        answers: await authenticAnswers(row, engine.store, engine.keys),
+        terms: termsOf(terms, rules, engine),
+      };
   }
 }
 

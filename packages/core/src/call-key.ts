@@ -1,8 +1,9 @@
 /**
- * What makes two calls the same. All three are MACs, so that none of them can be guessed from a short argument.
+ * What makes two calls the same. All of them are MACs, so that none of them can be guessed from a short argument.
  *
  *     key    the framework's very call, re-run: everything in `match`, the framework's id, the turn and the attempt
  *     match  a call that asks for the same thing: agent, session, principal, tool, raw arguments
+ *     edited instead of the key, for a call that a person's edit made: the leaf of the answer, so that one edit makes one call
  *     binds  what an approval is good for: everything in `match` and the policy's hash, under a key of that call alone
  */
 import { createHmac } from 'node:crypto';
@@ -26,6 +27,11 @@ export function callKey(
 ): string {
   const { id, turn, attempt } = framework;
   return mac(`countersign/call-key/v1\n${canonicalize([id, turn ?? null, attempt, ...subject(call)])}`);
+}
+
+/** @param leaf - leaf hash of the answer that proposed the arguments. */
+export function editedCallKey(leaf: string, mac: (text: string) => string): string {
+  return mac(`countersign/edited-call-key/v1\n${canonicalize([leaf])}`);
 }
 
 export function callMatch(call: KeyedCall, mac: (text: string) => string): string {

@@ -11,8 +11,9 @@ import type { BuiltInReasonCode, EntryRef, OutcomeStatus } from './call.ts';
 import { commitSection, newOpeningKey } from './ledger/commitment.ts';
 import type { DecisionBody, Opening, OutcomeBody } from './ledger/entry.ts';
 import type { CallState, Committed, DecideUnit, OutcomeUnit, Unit } from './store.ts';
-import { answer, lapse, objectionFromHistory, objectionToApproval } from './transaction/approvals.ts';
+import { answer, lapse, objectionFromAnswers, objectionFromHistory, objectionToApproval } from './transaction/approvals.ts';
 import { type Charged, chargeBudgets } from './transaction/budgets.ts';
+import { objectionToEdit } from './transaction/edits.ts';
 import { appendUnlessForgotten, forget } from './transaction/forget.ts';
 import { type GrantUse, noteGrant, noteUse, revoke, useOfGrant } from './transaction/grants.ts';
 import { refundCharges } from './transaction/refunds.ts';
@@ -67,6 +68,8 @@ function decide(unit: DecideUnit, tx: Tx): Committed {
 function decideIn(unit: DecideUnit, granted: GrantUse | undefined, tx: Tx): Committed {
   const { body } = unit;
   if (body.effect === 'deny') return refuse(unit, tx, { body, opening: unit.opening });
+  const unfounded = objectionToEdit(body, tx);
+  if (unfounded !== undefined) return refuse(unit, tx, denied(unit, unfounded));
   if (unit.ask !== undefined) return ask(unit, unit.ask, tx);
 
   const objection = unit.use === undefined ? undefined : objectionToApproval(unit, unit.use, tx);
@@ -77,7 +80,7 @@ function decideIn(unit: DecideUnit, granted: GrantUse | undefined, tx: Tx): Comm
     // The approval stays unconsumed and the call re-enterable: a window may move on.
     return refuse(unit, tx, denied(unit, budgets.exceeded.code, budgets.exceeded.reason), { keepAsked: unit.use !== undefined });
   }
-  const history = unit.use === undefined ? undefined : objectionFromHistory(unit.use, tx);
+  const history = unit.use === undefined ? objectionFromAnswers(body.call, tx) : objectionFromHistory(unit.use, tx);
   if (history !== undefined) return refuse(unit, tx, denied(unit, history));
   return allow(unit, budgets, granted, tx);
 }

@@ -8,7 +8,7 @@ import type { PreparedCall } from './prepare.ts';
 
 /** What can be said of a call, whether or not its arguments could be captured. */
 export type RecordedCall = Pick<PreparedCall, 'callId' | 'session' | 'tool'> &
-  Partial<Pick<PreparedCall, 'principal' | 'attempt' | 'shown' | 'findings'>>;
+  Partial<Pick<PreparedCall, 'principal' | 'attempt' | 'shown' | 'findings' | 'edited'>>;
 
 /** The body holds no free text and no argument: those are committed to and lie in the opening, where they can be erased. */
 export function draftDecision(
@@ -19,7 +19,7 @@ export function draftDecision(
   engine: Pick<Engine, 'agent' | 'mode'>,
 ): { readonly body: DecisionBody; readonly opening: Opening } {
   const key = newOpeningKey();
-  const { shown, principal, attempt } = call;
+  const { shown, principal, attempt, edited } = call;
   const { effect, would, reasonCode, reason, rule } = decision;
   const redacted = [...new Set((call.findings ?? []).map((finding) => finding.kind))].toSorted();
   const body: DecisionBody = {
@@ -40,6 +40,7 @@ export function draftDecision(
     ...(reason !== undefined && { reason_commit: commitSection(key, 'reason', reason) }),
     ...(redacted.length > 0 && { redacted }),
     ...(labels.length > 0 && { labels }),
+    ...(edited !== undefined && { edited: { call: edited.call, answer: edited.answer } }),
   };
   return { body, opening: { key, sections: { ...(shown !== undefined && { args: shown }), ...(reason !== undefined && { reason }) } } };
 }

@@ -45,4 +45,7 @@ export interface Engine {
 export interface Rules {
   readonly policy: Policy;
   readonly ttlMs?: number;
+  /** As in `AuthorizeOptions`. */
+  readonly costOf?: (args: unknown) => number;
+  readonly validate?: (args: unknown) => unknown;
 }

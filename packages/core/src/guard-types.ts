@@ -55,6 +55,16 @@ export interface AuthorizeOptions {
   readonly adopt?: boolean;
   /** Stops waiting; the call is then refused as `CALL_CANCELLED`. */
   readonly signal?: AbortSignal;
+  /**
+   * Parses arguments as the tool does; asked about arguments that a person edited, which nothing has parsed yet. Throws when
+   * they do not fit; what it returns must be what it got. Without it edited arguments run as they were proposed.
+   */
+  readonly validate?: (args: unknown) => unknown;
+  /**
+   * What the call costs with these arguments, in place of `call.cost`: a call whose cost is a plain number cannot be run with
+   * arguments that a person edited.
+   */
+  readonly costOf?: (args: unknown) => number;
 }
 
 /** What would happen, without committing, charging or granting anything. */

@@ -5,6 +5,7 @@
  *   authorize.ts  decides, asks, commits: a permit exists only after the decision is durable
  *   permit.ts     runs once, settles once
  */
+import { latestCall } from './approval/edited-call.ts';
 import { authorize, earlierCall } from './authorize.ts';
 import { MAX_REASON_CHARS, type Refusal, type ToolCall } from './call.ts';
 import { checkPolicy, createEngine } from './create-engine.ts';
@@ -29,6 +30,7 @@ import { composePolicies } from './policy/compose.ts';
 import { isUnusable, prepareCall, toolRef } from './prepare.ts';
 import { denial, failure, refusal, refuse, repeatDecision } from './refusal.ts';
 import { RunResults } from './run-results.ts';
+import { schemaIssues } from './schema-issues.ts';
 import type { ApprovalRow } from './store.ts';
 
 /**
@@ -44,9 +46,8 @@ export function createGuard(options: GuardOptions): Guard {
     call: ToolCall,
     fn: (args: unknown, scope: RunScope) => T | Promise<T>,
     options: AuthorizeOptions,
-    costOf?: (args: unknown) => number,
   ): Promise<T> {
-    const prepared = prepareCall(call, engine, costOf);
+    const prepared = prepareCall(call, engine, options.costOf ?? under.costOf);
     const key = isUnusable(prepared) ? undefined : prepared.key;
     const running = key === undefined ? undefined : results.get(key);
     // The same key is the same call with the same arguments: its one result serves every re-run.
@@ -77,7 +78,7 @@ export function createGuard(options: GuardOptions): Guard {
     get counters() {
       return { ...engine.counts, lostAuditRecords: engine.audit.lost };
     },
-    authorize: async (call, options = {}) => authorize(prepareCall(call, engine), options, rules, engine),
+    authorize: async (call, options = {}) => authorize(prepareCall(call, engine, options.costOf), options, rules, engine),
     run: (call, fn, options = {}) => runUnder(rules, call, fn, options),
     tool: (name, fn, options = {}) => guardedTool(name, fn, options, rules, runUnder, engine),
     preview: (call, options = {}) => preview(call, options, rules, engine),
@@ -100,7 +101,6 @@ type RunUnder = <T>(
   call: ToolCall,
   fn: (args: unknown, scope: RunScope) => T | Promise<T>,
   options: AuthorizeOptions,
-  costOf?: (args: unknown) => number,
 ) => Promise<T>;
 
 function guardedTool<Args, Result>(
@@ -118,6 +118,9 @@ function guardedTool<Args, Result>(
   const own: Rules = {
     policy: policy === undefined ? rules.policy : checkPolicy(composePolicies([rules.policy, policy])),
     ...(ttlMs !== undefined && { ttlMs }),
+    // The cost is worked out from the copy that will run, not from what the caller still holds.
+    ...(cost !== undefined && { costOf: (copied: unknown) => cost(copied as Args) }),
+    ...(schema !== undefined && { validate: (edited: unknown) => schema.parse(edited) }),
   };
   const tool = { name, ...(server !== undefined && { server }) };
   return async (input, call = {}) => {
@@ -134,23 +137,8 @@ function guardedTool<Args, Result>(
         ),
       );
     }
-    // The cost is worked out from the copy that will run, not from what the caller still holds.
-    const costOf = cost === undefined ? undefined : (copied: unknown) => cost(copied as Args);
-    return runUnder(own, { ...call, tool, args }, (decided, scope) => fn(decided as Args, scope), {}, costOf);
+    return runUnder(own, { ...call, tool, args }, (decided, scope) => fn(decided as Args, scope), {});
   };
-}
-
-const MAX_ISSUES_TOLD = 5;
-
-/** Where a schema's own words would quote the value, its codes and paths do not. */
-function schemaIssues(error: unknown): string {
-  const issues: unknown = typeof error === 'object' && error !== null && 'issues' in error ? error.issues : undefined;
-  if (!Array.isArray(issues)) return '';
-  const told = issues.slice(0, MAX_ISSUES_TOLD).flatMap((issue: { readonly path?: unknown; readonly code?: unknown }) => {
-    if (typeof issue?.code !== 'string' || !Array.isArray(issue.path)) return [];
-    return [`${issue.path.map((part) => `/${String(part)}`).join('')} ${issue.code}`];
-  });
-  return told.length === 0 ? '' : `: ${told.join(', ')}`;
 }
 
 /** Grants nothing. Opening the approval early lets a framework show it before it asks to run. */
@@ -158,15 +146,15 @@ async function preview(call: ToolCall, options: { readonly openApproval?: boolea
   const prepared = prepareCall(call, engine);
   if (isUnusable(prepared)) return { decision: denial(prepared.reasonCode, prepared.reason) };
   try {
-    const row = await earlierCall(prepared, {}, engine);
+    const { call: latest, row } = await latestCall(prepared, await earlierCall(prepared, {}, engine), rules, engine);
     if (row !== undefined && row.state !== 'asked') return { decision: repeatDecision(row) };
-    const session = await engine.store.session(prepared.session);
-    const judgement = await judge(prepared, session, rules.policy, engine.store.nowMs(), engine);
+    const session = await engine.store.session(latest.session);
+    const judgement = await judge(latest, session, rules.policy, engine.store.nowMs(), engine);
     const { decision } = judgement;
     const approval = row?.approval === undefined ? undefined : await engine.store.approval(row.approval);
     if (approval !== undefined) return { decision, approvalId: approval.id, approvalState: approval.state };
     if (decision.effect !== 'require_approval') return { decision };
-    const isGranted = (await findGrant(prepared, judgement, rules, engine)) !== undefined;
+    const isGranted = (await findGrant(latest, judgement, rules, engine)) !== undefined;
     if (isGranted) return { decision: { ...decision, effect: 'allow', reasonCode: 'GRANT_USED' } };
     if (options.openApproval !== true) return { decision };
     const opened = await authorize(prepared, { approval: 'suspend', usesGrants: false }, rules, engine);

@@ -18,11 +18,12 @@ export interface Granted {
   readonly decision: Decision;
   readonly entry: EntryRef;
   readonly args: unknown;
+  readonly edited?: { readonly call: string };
   readonly watch: CallWatch | undefined;
 }
 
 export function createPermit(granted: Granted, deps: PermitDeps): Permit {
-  const { callId, session, decision, entry, args } = granted;
+  const { callId, session, decision, entry, args, edited } = granted;
   const startedAt = performance.now();
   let settled = false;
   return {
@@ -31,6 +32,7 @@ export function createPermit(granted: Granted, deps: PermitDeps): Permit {
     decision,
     entry,
     args,
+    ...(edited !== undefined && { edited: { call: edited.call } }),
     within(fn) {
       if (settled) throw new CountersignError('PERMIT_ALREADY_SETTLED', `call ${callId} was settled before: a permit runs one call`);
       return withinCall({ callId, agent: deps.agent, session }, fn);

@@ -1,5 +1,5 @@
 /** Step 1: from whatever an adapter handed over to a call the guard can reason about. Everything in `call` may be hostile. */
-import { type Json, MAX_REASON_CHARS, type RedactionFinding, type ToolCall, type ToolRef } from './call.ts';
+import { type EntryRef, type Json, MAX_REASON_CHARS, type RedactionFinding, type ToolCall, type ToolRef } from './call.ts';
 import { callKey, callMatch, type KeyedCall } from './call-key.ts';
 import { CountersignError } from './errors.ts';
 import { newOrderedId } from './ledger/body.ts';
@@ -25,6 +25,8 @@ export interface PreparedCall extends KeyedCall {
   /** Absent when the framework gives no id: repeats of such a call cannot be recognised. */
   readonly key: string | undefined;
   readonly match: string;
+  /** The call was made by an edit: of which call, by which answer, and what was shown of it. */
+  readonly edited?: { readonly call: string; readonly answer: EntryRef; readonly from: Json };
 }
 
 /** A call that cannot even be decided on, with what can safely be recorded of it. */

@@ -1,5 +1,5 @@
 /** Step 4: opening an approval, and waiting for its answer. */
-import { type ApprovalTerms, MAX_REASON_CHARS, type Refusal } from '../call.ts';
+import { type ApprovalTerms, type Assurance, type BuiltInReasonCode, MAX_REASON_CHARS, type Refusal } from '../call.ts';
 import { callBinding } from '../call-key.ts';
 import { draftDecision } from '../draft.ts';
 import type { Engine, Rules } from '../engine.ts';
@@ -8,7 +8,7 @@ import type { Judgement } from '../judge.ts';
 import { newId } from '../ledger/body.ts';
 import { newOpeningKey } from '../ledger/commitment.ts';
 import type { PreparedCall } from '../prepare.ts';
-import { coverage, refuseRepeat, rowFacts } from '../refusal.ts';
+import { coverage, denial, refusal, refuseRepeat, rowFacts } from '../refusal.ts';
 import { outsideCalls } from '../scope.ts';
 import type { ApprovalRow } from '../store.ts';
 import { askChannels } from './ask.ts';
@@ -41,12 +41,17 @@ export async function openAsk(call: PreparedCall, judgement: Judgement, rules: R
   if (committed.kind === 'repeat') return refuseRepeat(call, committed.call, rules, engine);
   if (committed.kind !== 'decided') throw new CountersignError('LEDGER_WRITE_FAILED', `the store answered an ask with ${committed.kind}`);
 
+  // Only the transaction could know: the call stands on an edit that it may not stand on.
+  if (committed.body.effect === 'deny') {
+    const { body: recorded, reason, entry } = committed;
+    return refusal(call.callId, denial(recorded.reason_code as BuiltInReasonCode, reason), engine, { entry });
+  }
   const expiresAtMs = committed.body.approval?.expires_at ?? committed.atMs;
-  prompt(call, judgement, approvalId, expiresAtMs, engine);
+  prompt(call, judgement, { id: approvalId, expiresAtMs, assurance: committed.body.approval?.assurance }, engine);
   return { approvalId, bindKey };
 }
 
-function termsOf(terms: Partial<ApprovalTerms>, rules: Rules, engine: Engine): ApprovalTerms {
+export function termsOf(terms: Partial<ApprovalTerms>, rules: Rules, engine: Engine): ApprovalTerms {
   const wanted = Math.min(terms.ttlMs ?? engine.ttlMs, rules.ttlMs ?? Number.POSITIVE_INFINITY);
   const quorum = terms.quorum ?? 1;
   if (!Number.isSafeInteger(quorum) || quorum < 1 || quorum > MAX_QUORUM) {
@@ -60,8 +65,15 @@ function termsOf(terms: Partial<ApprovalTerms>, rules: Rules, engine: Engine): A
   };
 }
 
+interface OpenAsk {
+  readonly id: string;
+  readonly expiresAtMs: number;
+  readonly assurance: Assurance | undefined;
+}
+
 /** Prompts are withdrawn when the approval is settled or expires, whoever answered. */
-function prompt(call: PreparedCall, judgement: Judgement, id: string, expiresAtMs: number, engine: Engine): void {
+function prompt(call: PreparedCall, judgement: Judgement, open: OpenAsk, engine: Engine): void {
+  const { id, expiresAtMs, assurance } = open;
   if (engine.channels.length === 0) return;
   const controller = new AbortController();
   engine.prompts.set(id, controller);
@@ -78,6 +90,8 @@ function prompt(call: PreparedCall, judgement: Judgement, id: string, expiresAtM
     ...(reason !== undefined && { reason: reason.slice(0, MAX_REASON_CHARS) }),
     ...(rule !== undefined && { rule }),
     expiresAtMs,
+    ...(assurance !== undefined && { assurance }),
+    ...(call.edited !== undefined && { edited: { from: call.edited.from } }),
   };
   askChannels(request, controller.signal, {
     channels: engine.channels,

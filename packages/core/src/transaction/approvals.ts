@@ -4,7 +4,7 @@
  */
 import { foldApprover } from '../approval/approver-name.ts';
 import { isAssured } from '../approval/assurance.ts';
-import type { Assurance, BuiltInReasonCode } from '../call.ts';
+import type { ApprovalTerms, Assurance, BuiltInReasonCode } from '../call.ts';
 import { commitSection, newOpeningKey } from '../ledger/commitment.ts';
 import type { ApprovalBody, Opening } from '../ledger/entry.ts';
 import type { AnswerUnit, ApprovalState, Committed, DecideUnit } from '../store.ts';
@@ -15,39 +15,90 @@ import type { ApprovalRecord, Tx } from './tx.ts';
 export function objectionToApproval(unit: DecideUnit, use: NonNullable<DecideUnit['use']>, tx: Tx): BuiltInReasonCode | undefined {
   const { body } = unit;
   const row = tx.approval(use.approval);
-  if (row === undefined || row.call !== body.call || body.binds === undefined) return 'APPROVAL_BINDING_MISMATCH';
+  if (row === undefined) return 'APPROVAL_FORGED';
+  if (row.call !== body.call) return 'APPROVAL_MISROUTED';
   const asked = askOf(row, tx);
-  if (asked === undefined) return 'APPROVAL_BINDING_MISMATCH';
-  const { expires_at: expiresAt, quorum, approvers } = asked.approval;
+  if (asked === undefined) return 'APPROVAL_FORGED';
+  const { expires_at: expiresAt, quorum, approvers, assurance } = asked.approval;
   if (tx.atMs >= expiresAt) return 'APPROVAL_EXPIRED';
-  if (asked.binds !== body.binds || asked.policyHash !== body.policy.hash) return 'APPROVAL_BINDING_MISMATCH';
+  if (asked.policyHash !== body.policy.hash) return 'APPROVAL_POLICY_CHANGED';
+  if (asked.binds !== body.binds) return 'APPROVAL_BINDING_MISMATCH';
 
-  const approvedBy = new Set<string>();
+  const given: ApprovalBody[] = [];
   for (const ref of use.answers) {
-    const given = tx.entry(ref);
-    if (given?.kind !== 'approval' || given.approval !== use.approval || given.call !== body.call) return 'APPROVAL_BINDING_MISMATCH';
-    if (given.binds !== body.binds || given.expires_at !== expiresAt) return 'APPROVAL_BINDING_MISMATCH';
-    if (given.at >= expiresAt) return 'APPROVAL_EXPIRED';
-    if (given.answer !== 'approve') return 'APPROVAL_DENIED';
-    if (approvers !== undefined && !approvers.includes(given.approver.id)) return 'APPROVAL_BINDING_MISMATCH';
-    approvedBy.add(foldApprover(given.approver.id));
+    const answered = tx.entry(ref);
+    if (answered?.kind !== 'approval') return 'APPROVAL_FORGED';
+    if (answered.approval !== use.approval || answered.call !== body.call) return 'APPROVAL_MISROUTED';
+    if (answered.binds !== body.binds || answered.expires_at !== expiresAt) return 'APPROVAL_FORGED';
+    if (answered.at >= expiresAt) return 'APPROVAL_EXPIRED';
+    if (answered.answer !== 'approve') return 'APPROVAL_DENIED';
+    if (!mayApprove(answered, { approvers, assurance })) return 'APPROVAL_FORGED';
+    given.push(answered);
   }
-  return approvedBy.size >= quorum ? undefined : 'APPROVAL_BINDING_MISMATCH';
+  if (peopleIn(given) < quorum) return 'APPROVAL_FORGED';
+  return objectionToTerms(asked, given, use.terms, tx.atMs);
 }
+
+/** Policy may ask for more than when it asked, also under one hash: a function, or a decision point elsewhere. The stricter wins. */
+function objectionToTerms(
+  asked: Ask,
+  given: readonly ApprovalBody[],
+  now: Partial<ApprovalTerms> | undefined,
+  atMs: number,
+): BuiltInReasonCode | undefined {
+  if (now === undefined) return undefined;
+  if (now.ttlMs !== undefined && atMs >= asked.at + now.ttlMs) return 'APPROVAL_EXPIRED';
+  const { approvers, assurance } = now;
+  const counted = given.filter((each) => mayApprove(each, { approvers, assurance }));
+  const quorum = Math.max(asked.approval.quorum, now.quorum ?? 1);
+  return peopleIn(counted) >= quorum ? undefined : 'APPROVAL_POLICY_CHANGED';
+}
+
+function mayApprove(
+  { approver }: ApprovalBody,
+  terms: { readonly approvers: readonly string[] | undefined; readonly assurance: Assurance | undefined },
+): boolean {
+  return (terms.approvers === undefined || terms.approvers.includes(approver.id)) && isAssured(approver.assurance, terms.assurance);
+}
+
+/** One person is one, under however many spellings. */
+function peopleIn(given: readonly ApprovalBody[]): number {
+  return new Set(given.map(({ approver }) => foldApprover(approver.id))).size;
+}
+
 /**
  * Why entries since the ask forbid this use. Reads all of them, so it comes last, after everything that is cheap to check.
  */
 export function objectionFromHistory(use: NonNullable<DecideUnit['use']>, tx: Tx): BuiltInReasonCode | undefined {
   const row = tx.approval(use.approval);
-  if (row === undefined) return 'APPROVAL_BINDING_MISMATCH';
+  if (row === undefined) return 'APPROVAL_FORGED';
   for (const about of tx.entriesAbout(row.ask.of, use.approval)) {
     if (about.kind === 'decision' && about.effect === 'allow' && about.approval?.id === use.approval) return 'APPROVAL_ALREADY_USED';
     // Whoever can write to the file could have added those: they are on record, and they decide nothing.
     if (about.kind === 'recovery' && [row.ask, ...use.answers].some(({ of }) => of >= (about.from ?? 0) && of < (about.to ?? 0)))
-      return 'APPROVAL_BINDING_MISMATCH';
-    if (about.kind === 'approval' && about.answer === 'deny' && about.approval === use.approval) return 'APPROVAL_DENIED';
+      return 'APPROVAL_FORGED';
+    if (about.kind === 'approval' && about.approval === use.approval && about.answer === 'deny') return denialOf(about);
   }
   return undefined;
+}
+
+/**
+ * Why a call that policy allows by now may not run all the same: it was asked about before, and a person said no or proposed
+ * something else.
+ */
+export function objectionFromAnswers(call: string, tx: Tx): BuiltInReasonCode | undefined {
+  const id = tx.callById(call)?.approval;
+  if (id === undefined) return undefined;
+  const row = tx.approval(id);
+  if (row === undefined) return 'APPROVAL_FORGED';
+  const denied = tx
+    .entriesAbout(row.ask.of, id)
+    .find((about) => about.kind === 'approval' && about.approval === id && about.answer === 'deny');
+  return denied?.kind === 'approval' ? denialOf(denied) : undefined;
+}
+
+function denialOf(given: ApprovalBody): BuiltInReasonCode {
+  return given.args_commit === undefined ? 'APPROVAL_DENIED' : 'APPROVAL_EDITED';
 }
 
 export function answer(unit: AnswerUnit, tx: Tx): Committed {
@@ -123,6 +174,7 @@ function openingOf({ message, edit }: AnswerUnit): Opening | undefined {
 }
 
 interface Ask {
+  readonly at: number;
   readonly agent: string;
   readonly session: string;
   readonly call: string;
@@ -140,11 +192,11 @@ interface Ask {
 function askOf(row: ApprovalRecord, tx: Tx): Ask | undefined {
   const entry = tx.entry(row.ask);
   if (entry?.kind !== 'decision' || entry.effect !== 'require_approval' || entry.call !== row.call) return undefined;
-  const { approval, binds, agent, session, call, policy } = entry;
+  const { approval, binds, at, agent, session, call, policy } = entry;
   if (approval?.id !== row.id || approval.expires_at === undefined || binds === undefined) return undefined;
   const { expires_at, quorum = 1, approvers, assurance } = approval;
   const terms = { expires_at, quorum, ...(approvers && { approvers }), ...(assurance && { assurance }) };
-  return { agent, session, call, binds, policyHash: policy.hash, approval: terms };
+  return { at, agent, session, call, binds, policyHash: policy.hash, approval: terms };
 }
 
 export function lapse(id: string, state: 'failed' | 'expired', tx: Tx): Committed {

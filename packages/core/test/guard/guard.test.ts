@@ -538,7 +538,7 @@ describe.each([
       await guard.authorize(ask(), { approval: 'suspend' });
       await guard.approvals.resolve((await pendingOf(guard)).id, { decision: 'approve' }, ALICE);
       const changed = guarded({ policy: definePolicy({ id: 'test', version: '2', evaluate: () => ({ effect: 'require_approval' }) }) });
-      expect(code(await changed.authorize(ask(), { approval: 'suspend' }))).toBe('APPROVAL_BINDING_MISMATCH');
+      expect(code(await changed.authorize(ask(), { approval: 'suspend' }))).toBe('APPROVAL_POLICY_CHANGED');
     });
 
     it('policy is asked again at use: a deny rule wins over an approval', async () => {

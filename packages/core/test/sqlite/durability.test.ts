@@ -302,7 +302,7 @@ describe('a ledger edited behind our back', () => {
     raw.prepare(`UPDATE approvals SET state = 'approved', answers = ?`).run(answers);
     raw.close();
     tool.mockClear();
-    await expect(guard.run(call, tool)).rejects.toMatchObject(refusedAs('APPROVAL_BINDING_MISMATCH'));
+    await expect(guard.run(call, tool)).rejects.toMatchObject(refusedAs('APPROVAL_FORGED'));
     expect(tool).not.toHaveBeenCalled();
   });
 
