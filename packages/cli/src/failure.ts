@@ -39,6 +39,9 @@ export function failureOf(error: unknown): Failure {
     return { code, message, exitCode: CANNOT_READ.has(code) ? EXIT.CANNOT_READ : EXIT.FAILED, ...(next !== undefined && { next }) };
   }
   const message = error instanceof Error ? error.message : String(error);
+  if (isSystemError(error) && error.syscall === 'listen') {
+    return { code: error.code, message, next: LISTEN_STEPS.get(error.code) ?? 'choose another --port', exitCode: EXIT.FAILED };
+  }
   if (isSystemError(error)) {
     return { code: error.code, message, next: 'check that the path exists and that you may use it', exitCode: EXIT.CANNOT_READ };
   }
@@ -66,6 +69,14 @@ const NEXT_STEPS: ReadonlyMap<ErrorCode, string> = new Map<ErrorCode, string>([
   ['APPROVAL_NOT_FOUND', 'run `countersign approvals list` to see what waits'],
   ['APPROVAL_NOT_PENDING', 'run `countersign approvals list` to see what still waits'],
   ['KEY_INVALID', 'check the key file; `countersign keygen` makes a new one'],
+]);
+
+const LISTEN_STEPS: ReadonlyMap<string, string> = new Map([
+  [
+    'EADDRINUSE',
+    'another program has this port, perhaps another console: end it, or choose another with --port N or `approvals.page.port`',
+  ],
+  ['EACCES', 'this port is reserved: choose one of 1024 or above with --port N'],
 ]);
 
 function isSystemError(error: unknown): error is NodeJS.ErrnoException & { readonly code: string } {

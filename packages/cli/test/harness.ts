@@ -35,11 +35,13 @@ export interface RunOptions {
   readonly columns?: number;
   readonly stdin?: Readable;
   readonly stdout?: Writable;
+  /** Read it while the command runs; what it got is the result too. */
+  readonly stderr?: Sink;
 }
 
 export async function run(argv: readonly string[], options: RunOptions = {}): Promise<Ran> {
   const { cwd = tmpdir(), env = {}, tty = false, columns = 80, stdin = new PassThrough() } = options;
-  const [stdout, stderr] = [new Sink(), new Sink()];
+  const [stdout, stderr] = [new Sink(), options.stderr ?? new Sink()];
   const isTTY = { stdin: tty, stdout: tty, stderr: tty };
   // Last known heads go where the test run keeps them, whatever the test's environment.
   const state = { COUNTERSIGN_STATE_DIR: process.env['COUNTERSIGN_STATE_DIR'] };

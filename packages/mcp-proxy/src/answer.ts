@@ -5,10 +5,15 @@ import type { CallMessage, InvalidMessage } from './client-message.ts';
 import type { Unavailable } from './guard-source.ts';
 import { RPC_ERRORS } from './message.ts';
 
-/** Answers a call that does not run. The words are for the model, `_meta` is for programs. */
-export function callAnswer(call: CallMessage, verdict: Refusal | Pending | Unavailable): Buffer {
-  const text = verdictText(call, verdict);
-  const meta = verdictMeta(verdict);
+/**
+ * Answers a call that does not run. The words are for the model, `_meta` is for programs.
+ *
+ * @param answerAt - where a person answers an approval, when there is such a page.
+ */
+export function callAnswer(call: CallMessage, verdict: Refusal | Pending | Unavailable, answerAt?: (approvalId: string) => string): Buffer {
+  const url = verdict.kind === 'pending' ? answerAt?.(verdict.approvalId) : undefined;
+  const text = verdictText(call, verdict, url);
+  const meta = { ...verdictMeta(verdict), ...(url !== undefined && { 'countersign/approvalUrl': url }) };
   if (call.task) return errorAnswer(call.idJson, RPC_ERRORS.CALL_REFUSED, text, meta);
   const result = { content: [{ type: 'text', text }], isError: true, ...(call.stateless ? { resultType: 'complete' } : {}), _meta: meta };
   return line(call.idJson, `"result":${JSON.stringify(result)}`);
@@ -32,14 +37,14 @@ function line(idJson: string, body: string): Buffer {
   return Buffer.from(`{"jsonrpc":"2.0","id":${idJson},${body}}\n`);
 }
 
-function verdictText(call: CallMessage, verdict: Refusal | Pending | Unavailable): string {
+function verdictText(call: CallMessage, verdict: Refusal | Pending | Unavailable, url: string | undefined): string {
   if (verdict.kind === 'refusal') return refusalText(verdict);
   if (verdict.kind === 'unavailable') return `call refused: ${verdict.text} [${verdict.reasonCode}]`;
   const { approvalId, expiresAtMs, decision } = verdict;
   const why = decision.reason === undefined ? '' : ` (${decision.reason})`;
   return (
     `call of ${JSON.stringify(call.tool)} has not run: it waits for approval ${approvalId}${why}. ` +
-    `A person can approve it with: countersign approvals approve ${approvalId}. ` +
+    `A person can approve it ${url === undefined ? '' : `at ${url} or `}with: countersign approvals approve ${approvalId}. ` +
     `After that, repeat exactly the same call and it runs once. The approval expires at ${new Date(expiresAtMs).toISOString()}.`
   );
 }

@@ -35,6 +35,8 @@ export interface InterposerOptions {
   readonly log: (text: string) => void;
   /** Told of every message that was refused before it could be decided. Must not throw. */
   readonly onInvalid?: (message: Pick<InvalidMessage, 'code' | 'text'>) => void;
+  /** Where a person answers an approval: told to the client with a call that waits. Must not throw. */
+  readonly answerAt?: (approvalId: string) => string;
   /** Default `CANCEL_GRACE_MS`. */
   readonly cancelGraceMs?: number;
 }
@@ -124,7 +126,7 @@ export class Interposer {
     }
     if (verdict.kind !== 'permit') {
       this.#inFlight.take(call.key);
-      return this.#options.toClient(callAnswer(call, verdict));
+      return this.#options.toClient(callAnswer(call, verdict, this.#options.answerAt));
     }
     this.#inFlight.replace(call.key, { state: 'running', idJson: call.idJson, sizeBytes: line.bytes.length, permit: verdict });
     this.#options.toServer(line.bytes);

@@ -27,6 +27,8 @@ export interface StdioProxyOptions extends UpstreamOptions {
   readonly onReady?: (upstream: { readonly pid: number }) => void;
   /** Told of every message that was refused before it could be decided. Must not throw. */
   readonly onInvalid?: (message: Pick<InvalidMessage, 'code' | 'text'>) => void;
+  /** Where a person answers an approval: told to the client with a call that waits. Must not throw. */
+  readonly answerAt?: (approvalId: string) => string;
   /** Where signals come from; default this process. */
   readonly signals?: Pick<NodeJS.EventEmitter, 'on' | 'off'>;
   readonly exitGraceMs?: number;
@@ -51,6 +53,7 @@ export async function runStdioProxy(options: StdioProxyOptions): Promise<number>
     toServer: (bytes) => void upstream.stdin.write(bytes),
     log,
     ...(options.onInvalid === undefined ? {} : { onInvalid: options.onInvalid }),
+    ...(options.answerAt === undefined ? {} : { answerAt: options.answerAt }),
   });
   const release = endWith(upstream, options);
   if (upstream.pid !== undefined) options.onReady?.({ pid: upstream.pid });

@@ -6,6 +6,7 @@ import { approvalsList } from './approvals-list.ts';
 import { approvalsShow } from './approvals-show.ts';
 import { consistencyCheck } from './consistency-check.ts';
 import { consistencyMake } from './consistency-make.ts';
+import { consoleCommand } from './console.ts';
 import { disclose } from './disclose.ts';
 import { doctor } from './doctor.ts';
 import { exportLedger } from './export.ts';
@@ -30,6 +31,7 @@ export const COMMANDS: readonly Command[] = [
   approvalsShow,
   approvalsAnswer('approve'),
   approvalsAnswer('deny'),
+  consoleCommand,
   verify,
   head,
   consistencyMake,

@@ -1,4 +1,4 @@
-import { type Config, CountersignError, type Guard } from '@countersign/core';
+import { type Channel, type Config, CountersignError, type Guard } from '@countersign/core';
 import { guardFromConfig, type SqliteStore } from '@countersign/core/sqlite';
 import { runStdioProxy } from '@countersign/mcp-proxy';
 import { hostMonitor, type ResourceMonitor } from '@countersign/monitor';
@@ -7,6 +7,7 @@ import { configOf } from '../configuration.ts';
 import { UsageError } from '../failure.ts';
 import { openConfigured } from '../open-configured.ts';
 import { type Output, safe } from '../output.ts';
+import { pageChannelOf, pageLinks } from '../page-link.ts';
 import { serverName } from '../server-name.ts';
 
 /** The part before the slash in tool patterns. */
@@ -33,6 +34,7 @@ export const proxy: Command = {
     const server = serverOf(invocation);
     const [command = '', ...args] = rest;
     const guard = new LazyGuard(config, server, output);
+    const answerAt = pageLinks(config);
     try {
       return await runStdioProxy({
         command,
@@ -46,6 +48,7 @@ export const proxy: Command = {
         stdout: io.stdout,
         stderr: io.stderr,
         guard: () => guard.open(),
+        ...(answerAt !== undefined && { answerAt }),
       });
     } finally {
       await guard.close();
@@ -88,6 +91,7 @@ class LazyGuard {
     try {
       const guard = guardFromConfig(this.#config, store, {
         monitor,
+        ...this.#channels(),
         onError: (error, { during }) => this.#output.note(`countersign: ${safe(during)}: ${errorText(error)}`),
       });
       this.#opened = { guard, store, monitor };
@@ -101,6 +105,13 @@ class LazyGuard {
       await store.close();
       throw error;
     }
+  }
+
+  /** With a webhook or Slack configured the guard says itself that somebody has to bring them. */
+  #channels(): { readonly channels?: readonly Channel[] } {
+    const page = pageChannelOf(this.#config, this.#output);
+    const isOnlyWords = this.#config.approvals.channels.every((channel) => typeof channel === 'string');
+    return page !== undefined && isOnlyWords ? { channels: [page] } : {};
   }
 
   async close(): Promise<void> {

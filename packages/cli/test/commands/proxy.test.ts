@@ -51,6 +51,26 @@ describe('proxy', () => {
     expect(approvals).toMatchObject([{ agent: 'other', tool: { server: 'files', name: 'write_file' } }]);
   });
 
+  it.each([
+    ['', 'http://127.0.0.1:4680'],
+    ['page: { port: 4999 }, ', 'http://127.0.0.1:4999'],
+  ])('tells client and terminal where a person answers, when a page is configured: %j', async (page, url) => {
+    const cwd = await project('', (text) => text.replace(/^approvals:\n(?: .*\n)+/m, `approvals: { ${page}channels: [page] }\n`));
+    const { answers, stderr } = await proxied(cwd, ['--server', 'files'], [call(1, 'write_file', { path: '/srv/a' })]);
+    const { approvals } = json(await run(['approvals', 'list', '--json'], { cwd }));
+    expect(approvals).toMatchObject([{ tool: { name: 'write_file' }, state: 'pending' }]);
+    const link = new RegExp(`${url}/approvals/[0-9a-f]{32}`).exec(stderr)?.[0] ?? 'none';
+    expect(stderr).toContain(`files/write_file waits for an answer: ${link}`);
+    expect(answers.get(1)).toMatchObject({ _meta: { 'countersign/approvalUrl': link } });
+    expect(JSON.stringify(answers.get(1))).toContain(`A person can approve it at ${link} or with: countersign approvals approve`);
+  });
+
+  it('names no page where none is configured', async () => {
+    const cwd = await project('', (text) => text.replace(/^approvals:\n(?: .*\n)+/m, 'approvals: { channels: [terminal] }\n'));
+    const { answers, stderr } = await proxied(cwd, ['--server', 'files'], [call(1, 'write_file', { path: '/srv/a' })]);
+    expect(JSON.stringify(answers.get(1)) + stderr).not.toContain('http://');
+  });
+
   it('opens no ledger for a client that only looks, and tells the server that it is guarded', async () => {
     const cwd = await project();
     const { answers, stderr } = await proxied(cwd, ['--server', 'files'], [{ id: 1, method: 'initialize' }]);

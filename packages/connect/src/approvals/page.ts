@@ -27,12 +27,18 @@ export interface ApprovalPageOptions {
   readonly approvals: Pick<Guard['approvals'], 'resolve'>;
   /** In whose name is answered, by method `page`. */
   readonly approver: string;
+  /** Told of every login and answer, so that somebody at the terminal can see what he did not do. Must not throw. */
+  readonly onEvent?: (event: PageEvent) => void;
   /** Told of what could not be answered for a reason of our own. Must not throw. */
   readonly onError?: (error: unknown) => void;
   readonly instant?: InstantSource;
   /** Which user a peer belongs to; default: what the kernel says. */
   readonly userOf?: (peer: Peer, port: number) => string | undefined;
 }
+
+export type PageEvent =
+  | { readonly kind: 'login' | 'logout' }
+  | { readonly kind: 'answer'; readonly id: string; readonly decision: ApprovalAnswer['decision'] };
 
 export interface ApprovalPage {
   readonly handler: Handler;
@@ -48,7 +54,7 @@ const HOME = '/approvals';
 const NEXT = /^\/(?:approvals(?:\/[0-9a-f]{32})?|grants)$/;
 
 export function approvalPage(options: ApprovalPageOptions): ApprovalPage {
-  const { origin: given, approver, instant, userOf = peerUser } = options;
+  const { origin: given, instant, userOf = peerUser, onEvent = () => {} } = options;
   const origin = typeof given === 'string' ? () => given : given;
   const logins = new Logins(instant);
   return {
@@ -61,13 +67,13 @@ export function approvalPage(options: ApprovalPageOptions): ApprovalPage {
       if (asset !== undefined) return asset;
       const port = Number(new URL(origin()).port) || 80;
       const visitor = { user: userOf(peer, port), cookie: `countersign_${port}`, logins };
-      if (url.pathname === '/login') return login(request, url, visitor);
+      if (url.pathname === '/login') return login(request, url, visitor, onEvent);
       const secret = secretOf(request, visitor.cookie);
       // A page that refreshes itself in the background is no sign of a person.
       const touch = url.pathname !== '/version' && request.headers.get('x-countersign-live') === null;
       if (!logins.isLoggedIn(secret, visitor.user, touch)) return loggedOut(request, url);
-      if (url.pathname === '/logout') return logout(request, secret, visitor);
-      return site(request, url, { ...options, approver });
+      if (url.pathname === '/logout') return logout(request, secret, visitor, onEvent);
+      return site(request, url, options);
     },
   };
 }
@@ -91,7 +97,9 @@ function assetOf(path: string): Response | undefined {
   }
 }
 
-async function login(request: Request, url: URL, { user, cookie, logins }: Visitor): Promise<Response> {
+type Tell = (event: PageEvent) => void;
+
+async function login(request: Request, url: URL, { user, cookie, logins }: Visitor, tell: Tell): Promise<Response> {
   if (request.method !== 'POST') return loginPage({ status: 200, next: nextOf(url.searchParams.get('next')), reload: false });
   const form = new URLSearchParams(await request.text());
   const next = nextOf(form.get('next'));
@@ -103,6 +111,7 @@ async function login(request: Request, url: URL, { user, cookie, logins }: Visit
   }
   // A login always makes a new session: one that somebody laid into this browser before is worth nothing.
   logins.end(secretOf(request, cookie));
+  tell({ kind: 'login' });
   return redirect(next, { 'set-cookie': cookieLine(cookie, secret, Math.floor(SESSION_MS / 1000)) });
 }
 
@@ -110,9 +119,10 @@ function nextOf(given: string | null): string {
   return given !== null && NEXT.test(given) ? given : HOME;
 }
 
-function logout(request: Request, secret: string | undefined, { logins, cookie }: Visitor): Response {
+function logout(request: Request, secret: string | undefined, { logins, cookie }: Visitor, tell: Tell): Response {
   if (request.method !== 'POST') return plain(405, 'method not allowed', { allow: 'POST' });
   logins.end(secret);
+  tell({ kind: 'logout' });
   return redirect('/login', { 'set-cookie': cookieLine(cookie, '', 0) });
 }
 
@@ -203,7 +213,7 @@ function wholeArguments({ shown }: ApprovalView): Response {
 }
 
 async function answer(request: Request, id: string, options: ApprovalPageOptions): Promise<Response> {
-  const { source, approvals, approver, onError = () => {} } = options;
+  const { source, approvals, approver, onError = () => {}, onEvent = () => {} } = options;
   const form = new URLSearchParams(await request.text());
   const row = reading(source, (reader) => reader.approval(id));
   const frame = { approver, version: source.version() };
@@ -214,6 +224,7 @@ async function answer(request: Request, id: string, options: ApprovalPageOptions
     if (given.kind === 'show') return detailPage(row, { typed: given.typed }, frame);
     checkAnswerable(row, given);
     const resolved = await approvals.resolve(id, given.answer, { id: approver, method: 'page' });
+    onEvent({ kind: 'answer', id, decision: given.answer.decision });
     return redirect(`/approvals/${id}?done=${doneWord(given.answer, resolved.state)}`);
   } catch (error) {
     const known = problemOf(error);

@@ -1,22 +1,16 @@
 /** The page on a port of its own, with whatever else answers there. */
-import type { Guard } from '@countersign/core';
 import { type Route, routed } from '../http/routes.ts';
 import { serve } from '../http/serve.ts';
-import { approvalPage } from './page.ts';
-import type { ApprovalsSource } from './source.ts';
+import { type ApprovalPageOptions, approvalPage } from './page.ts';
 
 /** Arguments that are edited come back in a form, spelled with up to three characters for one. */
 const MAX_FORM_BYTES = 4_194_304;
 
-export interface ServedPageOptions {
+export interface ServedPageOptions extends Omit<ApprovalPageOptions, 'origin'> {
   /** 0 takes any free port. */
   readonly port: number;
-  readonly source: ApprovalsSource;
-  readonly approvals: Pick<Guard['approvals'], 'resolve'>;
-  readonly approver: string;
   /** Signed requests of others (webhooks, Slack) on the same port. They are not behind the login. */
   readonly routes?: readonly Route[];
-  readonly onError?: (error: unknown) => void;
 }
 
 export interface ServedPage {
@@ -30,9 +24,9 @@ export interface ServedPage {
 
 /** @throws the system's own error when the port cannot be had (`EADDRINUSE`); {CountersignError} `OPTIONS_INVALID` */
 export async function serveApprovalPage(options: ServedPageOptions): Promise<ServedPage> {
-  const { port, source, approvals, approver, routes = [], onError } = options;
+  const { port, routes = [], onError } = options;
   let origin = '';
-  const page = approvalPage({ origin: () => origin, source, approvals, approver, ...(onError !== undefined && { onError }) });
+  const page = approvalPage({ ...options, origin: () => origin });
   const server = await serve({
     port,
     handler: routed(routes, page.handler),

@@ -1,0 +1,191 @@
+import { userInfo } from 'node:os';
+import { ledgerSource, type PageEvent, type ServedPage, serveApprovalPage } from '@countersign/connect';
+import { type Config, CountersignError } from '@countersign/core';
+import { guardFromConfig, readLedger } from '@countersign/core/sqlite';
+import type { Command, Invocation } from '../command.ts';
+import { configOf } from '../configuration.ts';
+import { type LinkPlace, linkPlace } from '../console/link-place.ts';
+import { openBrowser } from '../console/open-browser.ts';
+import { EXIT } from '../exit-codes.ts';
+import { UsageError } from '../failure.ts';
+import { refuseInsideGuard } from '../guarded-tree.ts';
+import { openConfigured } from '../open-configured.ts';
+import { type Output, safe } from '../output.ts';
+
+const MAX_PORT = 65_535;
+const NAME_SHAPE = /^[^\p{C}\s][^\p{C}]{0,126}$/u;
+
+export const consoleCommand: Command = {
+  name: 'console',
+  summary: 'run the page on which people answer approvals, on this host',
+  positionals: [],
+  options: [
+    { name: 'port', kind: 'text', value: 'N', about: 'where it listens, on 127.0.0.1; default `approvals.page.port`, 4680' },
+    { name: 'as', kind: 'text', value: 'NAME', about: 'in whose name you answer; default page:<user of this system>' },
+    { name: 'no-open', kind: 'switch', about: 'do not open a browser' },
+    { name: 'link-file', kind: 'text', value: 'F', about: 'write login links to this new file, mode 600, instead of the terminal' },
+  ],
+  notes: [
+    'Prints a link that logs one browser in, once, within five minutes; Enter prints a new one, Ctrl-C ends it and every login. The link is shown on a terminal only, or written to --link-file. Refused from inside a guarded process tree.',
+    'A process of your own user can read your terminal and your browser. To keep approvals from it, run this as another user, or give approvers keys with a passphrase.',
+  ],
+  example: 'countersign console --as ana',
+  run,
+};
+
+async function run(invocation: Invocation): Promise<number> {
+  const { io, output, flags } = invocation;
+  const config = configOf(invocation);
+  const port = portOf(flags.text('port'), config);
+  const approver = approverOf(flags.text('as'), config);
+  refuseInsideGuard(io.env, writersOf(config), consoleRefused);
+  // From here on something has to be cleaned up.
+  const stop = stopOf(invocation);
+  const place = linkPlace(io, flags.text('link-file'));
+  try {
+    const store = openConfigured(config, { signNow: true });
+    try {
+      const onError = (error: unknown): void => output.note(`countersign: ${errorText(error)}`);
+      // It asks nobody: calls are asked about by the guards that make them.
+      const guard = guardFromConfig(config, store, { channels: [], onError });
+      const page = await serveApprovalPage({
+        port,
+        source: ledgerSource(config.ledger.path),
+        approvals: guard.approvals,
+        approver,
+        onError,
+        onEvent: (event) => output.note(eventText(event, approver)),
+      });
+      try {
+        greet(page, approver, config, output);
+        await giveLinks(page, place, stop, invocation);
+      } finally {
+        await page.close();
+      }
+      // The guard is not closed: it opened no session that could end.
+      return EXIT.OK;
+    } finally {
+      await store.close();
+    }
+  } finally {
+    place.close();
+    stop.release();
+  }
+}
+
+function portOf(given: string | undefined, config: Config): number {
+  if (given === undefined) return config.approvals.page.port;
+  const port = /^\d{1,5}$/.test(given) ? Number(given) : Number.NaN;
+  if (port <= MAX_PORT) return port;
+  throw new UsageError(`--port: ${JSON.stringify(given)} is no port`, `use a whole number from 0 (any free one) to ${MAX_PORT}`);
+}
+
+function approverOf(given: string | undefined, { approvers }: Config): string {
+  const name = given ?? `page:${userName()}`;
+  if (!NAME_SHAPE.test(name))
+    throw new UsageError('--as: use a name of at most 127 characters, without control characters', 'for example: --as ana');
+  if (approvers.has(name)) {
+    throw new CountersignError(
+      'APPROVER_REFUSED',
+      `${name} has a key under \`approvers\` and answers with that key only: use \`countersign approvals approve ID --key FILE --as ${name}\`, or another name here`,
+    );
+  }
+  return name;
+}
+
+function userName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    // A user id without an entry in the system's list.
+    return typeof process.getuid === 'function' ? `uid-${process.getuid()}` : 'unknown';
+  }
+}
+
+/** A ledger that is not there yet has no guards; it is made when the console opens it. */
+function writersOf({ ledger }: Config): readonly number[] {
+  let reader: ReturnType<typeof readLedger>;
+  try {
+    reader = readLedger(ledger.path);
+  } catch (error) {
+    if (CountersignError.is(error) && error.code === 'LEDGER_NOT_FOUND') return [];
+    throw error;
+  }
+  try {
+    return reader.liveWriterPids();
+  } finally {
+    reader.close();
+  }
+}
+
+function consoleRefused(why: string): CountersignError {
+  return new CountersignError('APPROVER_REFUSED', `${why}: the console is opened from outside; use a terminal the agent did not start`);
+}
+
+function greet({ url, port }: ServedPage, approver: string, config: Config, output: Output): void {
+  output.result({ url, port, approver, ledger: config.ledger.path });
+  output.note(`approvals of ${safe(config.ledger.path)} are answered at ${url} by ${safe(approver)}`);
+  output.note('Enter: a new link. Ctrl-C: end it, and every login.');
+}
+
+interface Stop {
+  readonly asked: Promise<void>;
+  release(): void;
+}
+
+/** Ctrl-C, a signal, or the end of what is typed. Without a terminal an input that ends says nothing: services have none. */
+function stopOf({ io: { stdin, isTTY } }: Invocation): Stop {
+  let stop = (): void => {};
+  const asked = new Promise<void>((resolve) => {
+    stop = resolve;
+  });
+  if (isTTY.stdin) stdin.once('end', stop);
+  for (const signal of STOPS) process.on(signal, stop);
+  const release = (): void => {
+    for (const signal of STOPS) process.off(signal, stop);
+    stdin.off('end', stop);
+  };
+  return { asked, release };
+}
+
+/** Links as they are asked for. */
+async function giveLinks(page: Pick<ServedPage, 'newLink'>, place: LinkPlace, stop: Stop, { io, flags }: Invocation): Promise<void> {
+  const { stdin, env } = io;
+  const isFile = flags.on('link-file');
+  const first = page.newLink();
+  place.put(first);
+  const remove = flags.on('no-open') || isFile ? undefined : openBrowser(first, env);
+  const renew = (): void => place.put(page.newLink());
+  const typed = (chunk: Buffer | string): void => {
+    if (chunk.toString().includes('\n')) renew();
+  };
+  stdin.on('data', typed);
+  // A service has nobody who could press Enter.
+  if (isFile) process.on('SIGHUP', renew);
+  await stop.asked;
+  process.off('SIGHUP', renew);
+  stdin.off('data', typed);
+  stdin.pause();
+  remove?.();
+}
+
+const STOPS = ['SIGINT', 'SIGTERM'] as const;
+
+function eventText(event: PageEvent, approver: string): string {
+  const at = new Date().toISOString().slice(11, 19);
+  switch (event.kind) {
+    case 'login':
+      return `${at} logged in with the link. If that was not you: Ctrl-C`;
+    case 'logout':
+      return `${at} logged out`;
+    case 'answer':
+      return `${at} ${WORDS[event.decision]} ${event.id.slice(0, 8)} as ${safe(approver)}`;
+  }
+}
+
+const WORDS = { approve: 'approved', deny: 'denied', edit: 'proposed other arguments for' } as const;
+
+function errorText(error: unknown): string {
+  const code = CountersignError.is(error) ? ` [${error.code}]` : '';
+  return `${safe(error instanceof Error ? error.message : 'unknown error')}${code}`;
+}
