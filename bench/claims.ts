@@ -1,4 +1,5 @@
 /** All claims, in the order they are printed. */
+import { budgetClaims } from './budgets.ts';
 import { contentionClaims } from './contention.ts';
 import { crashClaims } from './crash.ts';
 import { durabilityClaims } from './durability.ts';
@@ -18,6 +19,7 @@ export { removeFixtures } from './fixtures.ts';
 export const allClaims: readonly Claim[] = [
   ...ledgerClaims,
   ...guardClaims,
+  ...budgetClaims,
   ...durabilityClaims,
   ...crashClaims,
   ...contentionClaims,
