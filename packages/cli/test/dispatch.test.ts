@@ -27,6 +27,7 @@ describe('the surface', () => {
       ['approvals approve', '<id>', '--key=', '--as=', '--passphrase-file=', '--message='],
       ['approvals deny', '<id>', '--key=', '--as=', '--passphrase-file=', '--message='],
       ['console', '--port=', '--as=', '--no-open', '--link-file='],
+      ['budgets', '--budget=', '--key='],
       ['verify', '[ledger]', '--public-key=*', '--against=', '--since=', '--expect-size=', '--expect-head=', '--threads=', '--strict'],
       ['head', '[ledger]'],
       ['consistency make', '[ledger]', '--from=', '--output=', '--force'],

@@ -1,6 +1,7 @@
 /** The public shape of a guard. `guard.ts` has the main flow; start reading there. */
 
 import type { Budget } from './budget/budget.ts';
+import type { BudgetStatus, BudgetsFilter } from './budget/status.ts';
 import type { Authorization, Decision, Mode, ReasonCode, Refusal, ToolCall, ToolRef } from './call.ts';
 import { CountersignError } from './errors.ts';
 import type { GrantDraft } from './grant/give.ts';
@@ -162,6 +163,12 @@ export interface Guard {
     /** How many there are, by state. */
     counts(filter?: ApprovalFilter): Promise<ApprovalCounts>;
   };
+  /**
+   * What is used and left of the guard's budgets now. Reserves nothing: a call may find less.
+   *
+   * @throws {CountersignError} `OPTIONS_INVALID` for a budget there is not; `LEDGER_*`
+   */
+  budgets(filter?: BudgetsFilter): Promise<readonly BudgetStatus[]>;
   /** Writes outstanding outcomes and the session's end; does not close the store. */
   close(): Promise<void>;
 }

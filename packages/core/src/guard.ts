@@ -7,6 +7,7 @@
  */
 import { latestCall } from './approval/edited-call.ts';
 import { authorize, earlierCall } from './authorize.ts';
+import { budgetStatus } from './budget/status.ts';
 import { MAX_REASON_CHARS, type Refusal, type ToolCall } from './call.ts';
 import { checkPolicy, createEngine } from './create-engine.ts';
 import type { Engine, Rules } from './engine.ts';
@@ -92,6 +93,7 @@ export function createGuard(options: GuardOptions): Guard {
       list: (filter) => engine.store.approvals(filter),
       counts: (filter) => engine.store.approvalCounts(filter),
     },
+    budgets: (filter = {}) => budgetStatus(engine.budgets, engine.store, filter),
     close: () => engine.close(),
   };
 }

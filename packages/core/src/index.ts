@@ -8,8 +8,10 @@ export { type FileAuditOptions, fileAuditSink } from './audit-log/file-sink.ts';
 export { type OpenTelemetryLogger, openTelemetryAuditSink } from './audit-log/open-telemetry.ts';
 export type { AuditInclude, AuditRecord } from './audit-log/record.ts';
 export { type Scrubbed, scrubAuditLog } from './audit-log/scrub.ts';
-export { type Budget, budgetFrom } from './budget/budget.ts';
+export { type Budget, type BudgetDefinition, budgetFrom } from './budget/budget.ts';
 export { microUnits } from './budget/micro.ts';
+export { type BudgetStatus, type BudgetsFilter, budgetStatus } from './budget/status.ts';
+export type { BudgetQuery, BudgetUse } from './budget/use.ts';
 export {
   type ApprovalTerms,
   ASSURANCES,

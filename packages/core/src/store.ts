@@ -4,6 +4,7 @@
  * Work reaches a store as *units*, plain data that can cross a thread or a socket. The rules of the transaction are in
  * `commit.ts` and are the same for every store; a store brings rows and durability.
  */
+import type { BudgetQuery, BudgetUse } from './budget/use.ts';
 import type { ApprovalTerms, Assurance, EntryRef, Json, OutcomeStatus } from './call.ts';
 import type {
   ApproverIdentity,
@@ -352,6 +353,8 @@ export interface Store {
   openGrants(): Promise<readonly GrantRow[]>;
   /** Resolves when the approval is no longer pending or `signal` aborts; also for answers given by other processes. */
   approvalSettled(id: string, signal: AbortSignal): Promise<void>;
+  /** What is charged to a budget now. Reserves nothing. */
+  budgetUse(query: BudgetQuery): Promise<BudgetUse>;
   /** HMAC-SHA-256 under the store's secret, hex. */
   mac(text: string): string;
   /** Store time: never below the newest entry. */

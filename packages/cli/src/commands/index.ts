@@ -4,6 +4,7 @@ import { anchor } from './anchor.ts';
 import { approvalsAnswer } from './approvals-answer.ts';
 import { approvalsList } from './approvals-list.ts';
 import { approvalsShow } from './approvals-show.ts';
+import { budgetsCommand } from './budgets.ts';
 import { consistencyCheck } from './consistency-check.ts';
 import { consistencyMake } from './consistency-make.ts';
 import { consoleCommand } from './console.ts';
@@ -32,6 +33,7 @@ export const COMMANDS: readonly Command[] = [
   approvalsAnswer('approve'),
   approvalsAnswer('deny'),
   consoleCommand,
+  budgetsCommand,
   verify,
   head,
   consistencyMake,

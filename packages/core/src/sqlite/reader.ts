@@ -1,8 +1,10 @@
 /** Reading a ledger without writing a byte: for export, head, the list of approvals, and other tools. */
+import { createHmac, type KeyObject } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Database } from 'better-sqlite3';
 import { listingOf } from '../approval/listing.ts';
+import type { BudgetQuery, BudgetUse } from '../budget/use.ts';
 import { CountersignError } from '../errors.ts';
 import { type ParsedCheckpoint, parseCheckpoint } from '../ledger/checkpoint.ts';
 import type { Opening } from '../ledger/entry.ts';
@@ -17,6 +19,7 @@ import { Log } from './log.ts';
 import { removeReaderFiles } from './read-only.ts';
 import { Rows } from './rows.ts';
 import { checkSchema, expectedSchema } from './schema.ts';
+import { metaOf, secretOf } from './view.ts';
 
 /** One entry as stored. Nothing about it has been verified. */
 export interface LedgerLine {
@@ -51,6 +54,10 @@ export interface LedgerReader {
   /** How many there are, by state, reading none of them. Rows say so; `verify` counts entries. */
   approvalCounts(filter?: ApprovalFilter): ApprovalCounts;
   approval(id: string): ApprovalView | undefined;
+  /** What is charged to a budget by now: the wall clock, or the newest entry if that is later. Nothing of it is verified. */
+  budgetUse(query: BudgetQuery): BudgetUse;
+  /** HMAC-SHA-256 under the ledger's secret, hex. */
+  mac(text: string): string;
   /** Processes on this host that write to this ledger now: its guards. */
   liveWriterPids(): readonly number[];
   close(): void;
@@ -111,6 +118,7 @@ class Reader implements LedgerReader {
   readonly #close: () => void;
   readonly #statements: ReturnType<typeof prepare>;
   readonly #rows: Rows;
+  #secret: KeyObject | undefined;
 
   constructor(database: Database, readable: <T>(read: () => T) => T, close: () => void) {
     this.#close = close;
@@ -164,6 +172,25 @@ class Reader implements LedgerReader {
     });
   }
 
+  budgetUse(query: BudgetQuery): BudgetUse {
+    return this.#readable(() => this.#rows.budgetUse(query, Math.max(Date.now(), this.#newestAt())));
+  }
+
+  mac(text: string): string {
+    return this.#readable(() => {
+      this.#secret ??= secretOf(metaOf(this.#database));
+      return createHmac('sha256', this.#secret).update(text).digest('hex');
+    });
+  }
+
+  /** Store time never goes back: where the clock did, windows end where the guards of this ledger see them end. */
+  #newestAt(): number {
+    const body = this.#statements.last.get();
+    const entry: unknown = body === undefined ? undefined : JSON.parse(body);
+    const at = typeof entry === 'object' && entry !== null && 'at' in entry ? entry.at : undefined;
+    return typeof at === 'number' ? at : 0;
+  }
+
   liveWriterPids(): readonly number[] {
     return this.#readable(() => liveWriterPids(this.#database));
   }
@@ -203,6 +230,7 @@ function prepare(database: Database) {
     copied: database.prepare<[], { readonly size: number; readonly note: string }>(
       "SELECT size, note FROM checkpoints WHERE keep = 'anchor' ORDER BY size DESC LIMIT 1",
     ),
+    last: database.prepare<[], string>('SELECT body FROM entries ORDER BY seq DESC LIMIT 1').pluck(),
     body: database.prepare<[number], string>('SELECT body FROM entries WHERE seq = ?').pluck(),
     entries: database.prepare<[number], EntrySql>(
       'SELECT entries.seq, body, openings.key, sections FROM entries LEFT JOIN openings ON openings.seq = entries.seq WHERE entries.seq >= ? ORDER BY entries.seq',

@@ -1,6 +1,7 @@
 /** `Tx` over the tables of a SQLite ledger, and the row shapes behind it. */
 import type { Database } from 'better-sqlite3';
 import type { Listing } from '../approval/listing.ts';
+import type { BudgetQuery, BudgetUse } from '../budget/use.ts';
 import type { EntryRef, OutcomeStatus } from '../call.ts';
 import { CountersignError } from '../errors.ts';
 import { GrantHistories, type GrantHistory, type GrantPlaces } from '../grant/history.ts';
@@ -11,6 +12,7 @@ import type { ApprovalCounts, ApprovalFilter, CallRow, CallState } from '../stor
 import type { ApprovalRecord, CallRecord, ChargeRow, GrantRecord, SessionRecord, Tx } from '../transaction/tx.ts';
 import { ApprovalPages } from './approval-pages.ts';
 import { APPROVAL_COLUMNS, type ApprovalSql, approvalRecord } from './approval-rows.ts';
+import { BudgetUses } from './budget-use.ts';
 import type { Leases } from './leases.ts';
 import type { Log } from './log.ts';
 import { SpentSums } from './spent.ts';
@@ -61,6 +63,7 @@ export class Rows implements Tx {
   private readonly statements: ReturnType<typeof prepare>;
   private readonly sums: SpentSums;
   private readonly pages: ApprovalPages;
+  private readonly uses: BudgetUses;
   private readonly histories: GrantHistories;
   atMs = 0;
 
@@ -71,6 +74,7 @@ export class Rows implements Tx {
     this.statements = prepare(database);
     this.sums = new SpentSums(database);
     this.pages = new ApprovalPages(database);
+    this.uses = new BudgetUses(database);
     this.histories = new GrantHistories((of, wanted) => log.provenSince(of, wanted));
   }
 
@@ -259,6 +263,10 @@ export class Rows implements Tx {
   charge({ budget, key, cost, call, atMs = this.atMs }: ChargeRow): void {
     const { lastInsertRowid } = this.statements.charge.run(budget, key, atMs, cost, call);
     this.sums.add({ id: Number(lastInsertRowid), budget, key, at: atMs, cost });
+  }
+
+  budgetUse(query: BudgetQuery, nowMs: number): BudgetUse {
+    return this.uses.read(query, nowMs);
   }
 
   mark(name: string): EntryRef | undefined {

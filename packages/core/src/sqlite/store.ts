@@ -5,6 +5,7 @@ import { type AnchorOptions, AnchorPublisher, type AnchorResult } from '../ancho
 import { listingOf } from '../approval/listing.ts';
 import { approvalRow, askFacts } from '../approval/row.ts';
 import type { Background } from '../background.ts';
+import type { BudgetQuery, BudgetUse } from '../budget/use.ts';
 import type { EntryRef } from '../call.ts';
 import { CountersignError } from '../errors.ts';
 import { grantRow } from '../grant/row.ts';
@@ -244,6 +245,11 @@ export class SqliteStore implements Store, BatchWriter {
 
   approvalSettled(id: string, signal: AbortSignal): Promise<void> {
     return this.waiters.settled(id, signal);
+  }
+
+  async budgetUse(query: BudgetQuery): Promise<BudgetUse> {
+    // A connection that another process charged beside sees it: rows are read, not sums.
+    return this.read(({ rows }) => rows.budgetUse(query, this.nowMs()));
   }
 
   mac(text: string): string {

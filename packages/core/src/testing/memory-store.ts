@@ -2,6 +2,7 @@
 import { createHmac, createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
 import { countsOf, listingOf, pageOf } from '../approval/listing.ts';
 import { approvalRow, askFacts } from '../approval/row.ts';
+import { type BudgetQuery, type BudgetUse, countsFrom, type KeyUse } from '../budget/use.ts';
 import type { EntryRef } from '../call.ts';
 import { applyUnit } from '../commit.ts';
 import { CountersignError } from '../errors.ts';
@@ -139,6 +140,24 @@ class Memory implements MemoryStore {
     });
   }
 
+  async budgetUse({ budget, windowMs, key: only, limit }: BudgetQuery): Promise<BudgetUse> {
+    const since = countsFrom(this.nowMs(), windowMs);
+    const keys: KeyUse[] = [];
+    for (const [name, charges] of this.rows.charges) {
+      const [id, key] = JSON.parse(name) as [string, string];
+      if (id !== budget || (only !== undefined && key !== only)) continue;
+      const counted = charges.filter(({ at }) => at >= since);
+      const used = counted.reduce((sum, { cost }) => sum + cost, 0);
+      const amounts = Map.groupBy(counted, ({ at }) => at);
+      const oldest = [...amounts].map(([at, each]) => ({ at, amount: each.reduce((sum, { cost }) => sum + cost, 0) }));
+      const first = oldest.filter(({ amount }) => amount > 0).toSorted((a, b) => a.at - b.at)[0];
+      const frees = windowMs === undefined || first === undefined ? {} : { frees: { atMs: first.at + windowMs, amount: first.amount } };
+      if (used !== 0) keys.push({ key, used, ...frees });
+    }
+    const fullest = keys.toSorted((a, b) => b.used - a.used || (a.key < b.key ? -1 : 1));
+    return { keys: fullest.slice(0, limit), count: keys.length };
+  }
+
   mac(text: string): string {
     return createHmac('sha256', this.secret).update(text).digest('hex');
   }
@@ -191,7 +210,7 @@ class MemoryRows implements Tx {
   private readonly leaves: string[] = [];
   private readonly sessions = new Map<string, SessionRecord>();
   private readonly keys = new Map<string, string>();
-  private readonly charges = new Map<string, { readonly at: number; readonly cost: number }[]>();
+  readonly charges = new Map<string, { readonly at: number; readonly cost: number }[]>();
   private readonly marks = new Map<string, EntryRef>();
 
   constructor(writer: string) {
