@@ -1,3 +1,4 @@
-/** For tests and benches: a store that keeps nothing and a clock that stands still. */
+/** For tests and benches: a store that keeps nothing, a clock that stands still, an approver who answers at once. */
 export { type FixedClock, fixedClock } from './clock.ts';
+export { type ImmediateAnswer, immediateApprover } from './immediate-approver.ts';
 export { type MemoryStore, memoryStore } from './memory-store.ts';
