@@ -111,6 +111,7 @@ async function decide(
       if (committed.kind === 'refusal') return committed;
       engine.counts.allowed++;
       if (grant !== undefined) engine.counts.grantsUsed++;
+      if (use !== undefined) engine.notices.look(use.approval);
       const granted = {
         callId: call.callId,
         session: call.session,
@@ -160,6 +161,7 @@ async function answerTo(
   engine: Engine,
 ): Promise<NonNullable<DecideUnit['use']> | Authorization | 'again'> {
   const row = await engine.store.approval(asked.approvalId);
+  if (row !== undefined) engine.notices.tell(row);
   const refuseAs = (code: BuiltInReasonCode, reason: string): Promise<Refusal> => refuse(call, denial(code, reason), rules, engine);
   switch (row?.state) {
     case undefined:
@@ -172,6 +174,7 @@ async function answerTo(
       const waited = await waitForAnswer(row, options.signal, engine);
       if (waited === 'answered') return 'again';
       await engine.store.commit({ kind: 'lapse', approval: row.id, state: 'expired' });
+      engine.notices.look(row.id);
       return waited === 'expired'
         ? refuseAs('APPROVAL_EXPIRED', 'nobody answered in time')
         : refuseAs('CALL_CANCELLED', 'the caller gave up waiting');

@@ -1,8 +1,11 @@
 /** From the options of a guard to its engine; everything wrong with them is said here. */
 import { foldApprover } from './approval/approver-name.ts';
+import { autoApprover } from './approval/auto-approve.ts';
+import { ApprovalNotices } from './approval/notices.ts';
 import { resolveApproval } from './approval/resolve.ts';
 import { AuditTrail } from './audit-log/trail.ts';
 import { requireUsableBudgets } from './budget/budget.ts';
+import { MAX_DURATION_MS } from './config/duration.ts';
 import type { Engine } from './engine.ts';
 import { CountersignError } from './errors.ts';
 import { MAX_GRANT_TTL_MS } from './grant/terms.ts';
@@ -14,7 +17,7 @@ import { policyHash } from './policy/hash.ts';
 import { ownFilesPolicy } from './policy/own-files.ts';
 import type { Policy } from './policy/policy.ts';
 import { createRedactor } from './redact/redact.ts';
-import type { Store } from './store.ts';
+import type { ApprovalRow, Store } from './store.ts';
 
 export const DEFAULT_APPROVAL_TTL_MS: number = 5 * 60_000;
 export const MAX_APPROVAL_TTL_MS: number = 60 * 60_000;
@@ -42,6 +45,8 @@ export function createEngine(options: GuardOptions): Engine & { close(): Promise
     if (audit.isUsed) track(audit.after(unit, committed));
     return committed;
   };
+  const { notify } = options.approvals ?? {};
+  const notices = new ApprovalNotices({ notify, approval: (id) => store.approval(id), report, track });
   const engine = {
     agent: options.agent,
     mode: options.mode ?? 'enforce',
@@ -52,6 +57,8 @@ export function createEngine(options: GuardOptions): Engine & { close(): Promise
     redactor: options.redactor ?? createRedactor(),
     budgets: options.budgets ?? [],
     channels: options.channels ?? [],
+    autoApprover: autoApprover(options.approvals ?? {}, process.env),
+    notices,
     keys: options.approvals?.approvers ?? new Map<string, string>(),
     ttlMs: options.approvals?.ttlMs ?? DEFAULT_APPROVAL_TTL_MS,
     maxTtlMs: options.approvals?.maxTtlMs ?? MAX_APPROVAL_TTL_MS,
@@ -79,7 +86,11 @@ export function createEngine(options: GuardOptions): Engine & { close(): Promise
         throw error;
       }
     },
-    resolve: (id: string, answer: ApprovalAnswer, approver: Approver) => resolveApproval(id, answer, approver, engine),
+    async resolve(id: string, answer: ApprovalAnswer, approver: Approver): Promise<ApprovalRow> {
+      const row = await resolveApproval(id, answer, approver, engine);
+      notices.look(id);
+      return row;
+    },
     track,
     lost(error: unknown, callId: string): void {
       engine.counts.lostOutcomes++;
@@ -120,9 +131,17 @@ function checkOptions(options: GuardOptions): void {
   for (const sink of options.audit ?? [])
     if (typeof sink?.write !== 'function' || typeof sink.close !== 'function') fail('audit takes sinks: objects with write() and close()');
   requireUsableBudgets(options.budgets ?? []);
-  const { ttlMs, maxTtlMs, maxGrantTtlMs } = options.approvals ?? {};
+  const { ttlMs, maxTtlMs, maxGrantTtlMs, notify, onAutoApprove, allowAutoApprove } = options.approvals ?? {};
+  for (const callback of [notify, onAutoApprove])
+    if (callback !== undefined && typeof callback !== 'function') fail('approvals: notify and onAutoApprove are functions');
+  if (allowAutoApprove !== undefined && typeof allowAutoApprove !== 'boolean') fail('approvals: allowAutoApprove is true or false');
   for (const ms of [ttlMs, maxTtlMs, maxGrantTtlMs])
-    if (ms !== undefined && !(Number.isSafeInteger(ms) && ms > 0)) fail('approval times must be whole milliseconds above 0');
+    if (ms !== undefined && !isWait(ms)) fail('approval times must be whole milliseconds above 0, and at most ten years');
+}
+
+/** A time an approval may wait: nothing that would make its expiry uncountable. */
+export function isWait(ms: number): boolean {
+  return Number.isSafeInteger(ms) && ms > 0 && ms <= MAX_DURATION_MS;
 }
 
 /** Its document goes into one entry, so its size is checked before anything depends on it. */

@@ -1,5 +1,6 @@
 /** What the steps of a call share: the guard's parts, and the few things that outlive a call. */
 import type { ApproverKeys } from './approval/answers.ts';
+import type { ApprovalNotices } from './approval/notices.ts';
 import type { AuditTrail } from './audit-log/trail.ts';
 import type { Budget } from './budget/budget.ts';
 import type { Mode } from './call.ts';
@@ -18,6 +19,9 @@ export interface Engine {
   readonly redactor: Redactor;
   readonly budgets: readonly Budget[];
   readonly channels: readonly Channel[];
+  /** Answers in place of people, where code and environment both say so. */
+  readonly autoApprover: Channel | undefined;
+  readonly notices: ApprovalNotices;
   readonly keys: ApproverKeys;
   readonly ttlMs: number;
   readonly maxTtlMs: number;

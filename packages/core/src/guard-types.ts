@@ -1,5 +1,6 @@
 /** The public shape of a guard. `guard.ts` has the main flow; start reading there. */
 
+import type { ApprovalEvent } from './approval/events.ts';
 import type { Budget } from './budget/budget.ts';
 import type { BudgetStatus, BudgetsFilter } from './budget/status.ts';
 import type { Authorization, Decision, Mode, ReasonCode, Refusal, ToolCall, ToolRef } from './call.ts';
@@ -34,6 +35,15 @@ export interface GuardOptions {
     readonly maxGrantTtlMs?: number;
     /** Approver names to verifier lines: who may answer with a key. */
     readonly approvers?: ReadonlyMap<string, string>;
+    /**
+     * Told of what becomes of the approvals this guard asked for, waits for or answers: asked, answered by whichever process,
+     * settled, used. Carries the shown view, like everything else. Not waited for; what it throws goes to `onError`.
+     */
+    readonly notify?: (event: ApprovalEvent) => void | Promise<void>;
+    /** Lets `COUNTERSIGN_AUTO_APPROVE=1` approve calls without anybody. Never in production. */
+    readonly allowAutoApprove?: boolean;
+    /** Told once when it is in force; default: a line on standard error. */
+    readonly onAutoApprove?: (warning: string) => void;
   };
   readonly redactor?: Redactor;
   /** Where decisions, outcomes, answers and sessions are told to operators, after the ledger has them. Closed with the guard. */

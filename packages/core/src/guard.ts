@@ -9,7 +9,7 @@ import { latestCall } from './approval/edited-call.ts';
 import { authorize, earlierCall } from './authorize.ts';
 import { budgetStatus } from './budget/status.ts';
 import { MAX_REASON_CHARS, type Refusal, type ToolCall } from './call.ts';
-import { checkPolicy, createEngine } from './create-engine.ts';
+import { checkPolicy, createEngine, isWait } from './create-engine.ts';
 import type { Engine, Rules } from './engine.ts';
 import { CountersignError } from './errors.ts';
 import { findGrant } from './grant/find.ts';
@@ -114,8 +114,8 @@ function guardedTool<Args, Result>(
   engine: Engine,
 ): (args: Args, call?: Omit<ToolCall, 'tool' | 'args'>) => Promise<Result> {
   const { policy, cost, ttlMs, schema, server } = options;
-  if (ttlMs !== undefined && !(Number.isSafeInteger(ttlMs) && ttlMs > 0)) {
-    throw new CountersignError('OPTIONS_INVALID', `tool ${name}: ttlMs must be whole milliseconds above 0`);
+  if (ttlMs !== undefined && !isWait(ttlMs)) {
+    throw new CountersignError('OPTIONS_INVALID', `tool ${name}: ttlMs must be whole milliseconds above 0, and at most ten years`);
   }
   const own: Rules = {
     policy: policy === undefined ? rules.policy : checkPolicy(composePolicies([rules.policy, policy])),

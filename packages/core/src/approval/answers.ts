@@ -1,5 +1,5 @@
 /** Whose answer an approval entry really is. Rows and entries may have been written by another process of the same user. */
-import type { EntryRef } from '../call.ts';
+import type { Assurance, EntryRef } from '../call.ts';
 import type { Approver } from '../interfaces.ts';
 import { parseEntry } from '../ledger/body.ts';
 import type { ApproverIdentity } from '../ledger/entry.ts';
@@ -7,6 +7,7 @@ import { isName } from '../names.ts';
 import type { ApprovalRow, Store } from '../store.ts';
 import { foldApprover } from './approver-name.ts';
 import { assuranceOf } from './assurance.ts';
+import { AUTO_APPROVER, isAutoApprover } from './auto-approve.ts';
 import { type AnswerGiven, approvalStatement, isSignedBy, statementOf } from './statement.ts';
 
 /** Approver names to verifier lines. */
@@ -30,7 +31,7 @@ export function identifyApprover(
 /** @param statement - what that approver would have signed, by name. */
 export function identifyByStatement(approver: Approver, statement: (name: string) => Uint8Array, keys: ApproverKeys): Identified {
   if (!isName(approver.id)) return { refused: 'the approver has no usable name' };
-  const assurance = assuranceOf(approver.method);
+  const assurance = isAutoApprover(approver.id) ? autoAssurance(approver) : assuranceOf(approver.method);
   if (assurance === undefined) return { refused: `unknown approval method for ${approver.id}` };
   const vkey = keys.get(approver.id);
   const imitated = vkey === undefined && [...keys.keys()].find((name) => foldApprover(name) === foldApprover(approver.id));
@@ -44,6 +45,11 @@ export function identifyByStatement(approver: Approver, statement: (name: string
     }
   }
   return { identity: { id: approver.id, method: approver.method, assurance } };
+}
+
+/** Nobody answered: no channel and no key may lend that name more. */
+function autoAssurance({ id, method }: Approver): Assurance | undefined {
+  return id === AUTO_APPROVER && method === 'host' ? 'low' : undefined;
 }
 
 /**

@@ -4,6 +4,7 @@ import { callBinding } from '../call-key.ts';
 import { draftDecision } from '../draft.ts';
 import type { Engine, Rules } from '../engine.ts';
 import { CountersignError } from '../errors.ts';
+import type { Channel } from '../interfaces.ts';
 import type { Judgement } from '../judge.ts';
 import { newId } from '../ledger/body.ts';
 import { newOpeningKey } from '../ledger/commitment.ts';
@@ -12,6 +13,7 @@ import { coverage, denial, refusal, refuseRepeat, rowFacts } from '../refusal.ts
 import { outsideCalls } from '../scope.ts';
 import type { ApprovalRow } from '../store.ts';
 import { askChannels } from './ask.ts';
+import { isForAnybody } from './auto-approve.ts';
 
 /** An ask of a call that stands in the store. */
 export interface Asked {
@@ -28,6 +30,7 @@ export async function openAsk(call: PreparedCall, judgement: Judgement, rules: R
   const approvalId = newId();
   const { decision, input } = judgement;
   const { body, opening } = draftDecision(call, decision, [], rules.policy, engine);
+  const terms = termsOf(judgement.terms, rules, engine);
   const committed = await engine.commit({
     kind: 'decide',
     body: { ...body, binds: callBinding(call, rules.policy.hash, bindKey) },
@@ -35,7 +38,7 @@ export async function openAsk(call: PreparedCall, judgement: Judgement, rules: R
     call: { ...rowFacts(call), bindKey },
     sessionVersion: input.session.version,
     ...coverage(engine),
-    ask: { id: approvalId, ...termsOf(judgement.terms, rules, engine) },
+    ask: { id: approvalId, ...terms },
   });
   if (committed.kind === 'stale') return 'again';
   if (committed.kind === 'repeat') return refuseRepeat(call, committed.call, rules, engine);
@@ -47,7 +50,10 @@ export async function openAsk(call: PreparedCall, judgement: Judgement, rules: R
     return refusal(call.callId, denial(recorded.reason_code as BuiltInReasonCode, reason), engine, { entry });
   }
   const expiresAtMs = committed.body.approval?.expires_at ?? committed.atMs;
-  prompt(call, judgement, { id: approvalId, expiresAtMs, assurance: committed.body.approval?.assurance }, engine);
+  engine.notices.asked(approvalId);
+  const { assurance } = committed.body.approval ?? {};
+  const channels = engine.autoApprover !== undefined && isForAnybody({ ...terms, assurance }) ? [engine.autoApprover] : engine.channels;
+  prompt(call, judgement, { id: approvalId, expiresAtMs, assurance, channels }, engine);
   return { approvalId, bindKey };
 }
 
@@ -69,12 +75,13 @@ interface OpenAsk {
   readonly id: string;
   readonly expiresAtMs: number;
   readonly assurance: Assurance | undefined;
+  readonly channels: readonly Channel[];
 }
 
 /** Prompts are withdrawn when the approval is settled or expires, whoever answered. */
 function prompt(call: PreparedCall, judgement: Judgement, open: OpenAsk, engine: Engine): void {
-  const { id, expiresAtMs, assurance } = open;
-  if (engine.channels.length === 0) return;
+  const { id, expiresAtMs, assurance, channels } = open;
+  if (channels.length === 0) return;
   const controller = new AbortController();
   engine.prompts.set(id, controller);
   const { server, name } = call.tool;
@@ -94,7 +101,7 @@ function prompt(call: PreparedCall, judgement: Judgement, open: OpenAsk, engine:
     ...(call.edited !== undefined && { edited: { from: call.edited.from } }),
   };
   askChannels(request, controller.signal, {
-    channels: engine.channels,
+    channels,
     resolve: (approval, answer, approver) => engine.resolve(approval, answer, approver),
     failed: (approval) => engine.store.commit({ kind: 'lapse', approval, state: 'failed' }),
     onError: (error, during) => engine.report(error, { callId: call.callId, during }),
@@ -102,6 +109,7 @@ function prompt(call: PreparedCall, judgement: Judgement, open: OpenAsk, engine:
   void outsideCalls(() => untilSettled(id, expiresAtMs, controller.signal, engine)).finally(() => {
     engine.prompts.delete(id);
     controller.abort();
+    engine.notices.look(id);
   });
 }
 

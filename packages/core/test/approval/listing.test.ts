@@ -135,6 +135,18 @@ describe.each([
   });
 });
 
+it('a guard lists page after page', async () => {
+  const { store } = await filled((clock) => memoryStore({ clock }));
+  const guard = guardOn(store);
+  const seen: ApprovalRow[] = [];
+  for (let last: ApprovalRow | undefined; ; last = seen.at(-1)) {
+    const page = await guard.approvals.list({ state: 'pending', limit: 50, ...(last !== undefined && { after: last.id }) });
+    if (page.length === 0) break;
+    seen.push(...page);
+  }
+  expect(seen).toHaveLength(9);
+});
+
 it('a page is at most 100 unless more is asked for', async () => {
   const store = memoryStore();
   const guard = guardOn(store, { policy: askAll });
