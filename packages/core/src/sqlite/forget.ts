@@ -13,6 +13,8 @@ import type { SqliteStore } from './store.ts';
 /** Entries forgotten at once. */
 export const MAX_FORGOTTEN = 10_000;
 const MAX_TRIES = 5;
+/** How the entries of grants read. Data of a note may read the same, and then stands for no answer. */
+const GRANT_KIND = '"kind":"grant"';
 const DEADLINE_MS = 10_000;
 
 export interface ForgetRequest {
@@ -114,16 +116,28 @@ function lookUp(path: string, request: ForgetRequest): Meant {
   const wholeCalls = new Set<string>();
   const missing = { calls: new Set(wanted), sessions: new Set(sessions), positions: new Set(positions) };
   const names = [...wanted, ...sessions].map((name) => canonicalize(name));
+  /** Grants that were given with an answer of a call that goes. The answer stands directly before. */
+  const grants = new Set<number>();
+  let lastWhole = -1;
   const source = openContainer(path);
   try {
     for (const chunk of source.chunks()) {
       for (const { seq, body } of chunk) {
         // Parsing every body would take longer than reading them.
-        const isNear = body !== undefined && (positions.has(seq) || names.some((name) => body.includes(name)));
+        const isGrant = body?.includes(GRANT_KIND) === true && names.length > 0;
+        const isNear = body !== undefined && (isGrant || positions.has(seq) || names.some((name) => body.includes(name)));
         const entry = isNear ? namesOf(body) : undefined;
         if (body === undefined || entry === undefined) continue;
-        const { call, session } = entry;
+        const { call, session, granted } = entry;
+        if (isGrant && granted !== undefined && (grants.has(granted) || (granted === lastWhole && granted === seq - 1))) {
+          grants.add(seq);
+          found.push({ of: seq, leaf: leafHash(body) });
+          positions.delete(seq);
+          missing.positions.delete(seq);
+          continue;
+        }
         const isWhole = call !== undefined && (wanted.has(call) || (session !== undefined && sessions.has(session)));
+        if (isWhole) lastWhole = seq;
         if (session !== undefined) missing.sessions.delete(session);
         missing.positions.delete(seq);
         if (!isWhole && !positions.has(seq)) continue;
@@ -157,7 +171,9 @@ function checkFound({ calls, sessions, positions }: Missing, count: number): voi
 }
 
 /** Undefined for a body that is no object: verify tells of it, and nothing lies beside it that we wrote. */
-function namesOf(body: string): { readonly call: string | undefined; readonly session: string | undefined } | undefined {
+function namesOf(
+  body: string,
+): { readonly call: string | undefined; readonly session: string | undefined; readonly granted: number | undefined } | undefined {
   try {
     const entry: unknown = JSON.parse(body);
     if (typeof entry !== 'object' || entry === null) return undefined;
@@ -165,10 +181,26 @@ function namesOf(body: string): { readonly call: string | undefined; readonly se
       const value: unknown = Object.hasOwn(entry, name) ? (entry as { readonly [key: string]: unknown })[name] : undefined;
       return typeof value === 'string' ? value : undefined;
     };
-    return { call: text('call'), session: text('session') };
+    return { call: text('call'), session: text('session'), granted: isGrantEntry(entry) ? grantedWith(entry) : undefined };
   } catch {
     return undefined;
   }
+}
+
+interface GrantLike {
+  readonly kind: 'grant';
+  readonly approval?: { readonly answer?: { readonly of?: unknown } };
+  readonly entry?: { readonly of?: unknown };
+}
+
+function isGrantEntry(entry: object): entry is GrantLike {
+  return 'kind' in entry && entry.kind === 'grant';
+}
+
+/** Position of the answer a grant was given with, or of the grant that is taken back. */
+function grantedWith({ approval, entry }: GrantLike): number | undefined {
+  const of = approval?.answer?.of ?? entry?.of;
+  return typeof of === 'number' ? of : undefined;
 }
 
 function objection({ why, of }: Extract<Committed, { readonly kind: 'not-forgettable' }>): CountersignError {
