@@ -70,6 +70,7 @@ export function createEngine(options: GuardOptions): Engine & { close(): Promise
       ...(options.audit ?? []).flatMap(({ files = [] }) => files),
     ]),
     counts: { allowed: 0, refused: 0, pending: 0, lostOutcomes: 0, grantsUsed: 0 },
+    authenticGrants: new Map<string, string | undefined>(),
     prompts: new Map<string, AbortController>(),
     report,
     async recordPolicy(policy: Policy): Promise<void> {

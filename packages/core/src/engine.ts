@@ -30,6 +30,8 @@ export interface Engine {
   /** Guards Countersign's own files; cannot be removed. */
   readonly ownFiles: Policy;
   readonly counts: { allowed: number; refused: number; pending: number; lostOutcomes: number; grantsUsed: number };
+  /** Grants found to be given by whom they say, with the reason code of the ask; undefined for those that are not. */
+  readonly authenticGrants: Map<string, string | undefined>;
   /** Open prompts by approval, so that they can be withdrawn. */
   readonly prompts: Map<string, AbortController>;
   /** `store.commit`, told to the audit log afterwards without waiting for it. */

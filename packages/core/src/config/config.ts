@@ -33,6 +33,8 @@ export interface ApprovalsConfig {
   readonly page: { readonly port: number };
   readonly ttlMs: number;
   readonly maxTtlMs: number;
+  /** No grant may last longer. */
+  readonly maxGrantTtlMs: number;
 }
 
 /** Where humans are asked. Webhooks and Slack are asked by whoever may open sockets: `@countersign/connect`. */

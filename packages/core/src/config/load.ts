@@ -6,6 +6,7 @@ import { dirname, resolve } from 'node:path';
 import type { FileAuditOptions } from '../audit-log/file-sink.ts';
 import { type BudgetDefinition, budgetFaults, budgetFrom } from '../budget/budget.ts';
 import { CountersignError } from '../errors.ts';
+import { MAX_GRANT_TTL_MS } from '../grant/terms.ts';
 import { parseVerifierKey, TYPE_COSIGNATURE } from '../ledger/verifier-key.ts';
 import { compileCondition, compileCost, compileKey } from '../policy/conditions.ts';
 import { NAME_HINT, NAME_SHAPE, type Rule, type RuleSet, ruleFaults } from '../policy/rule-definition.ts';
@@ -111,10 +112,12 @@ function lookAt(yaml: YamlText): Look {
 function meaningProblems(document: ConfigDocument, yaml: YamlText): readonly Problem[] {
   const look = lookAt(yaml);
   const problems: Problem[] = [];
-  const { ttl = DEFAULT_APPROVAL_TTL, max_ttl: maxTtl = DEFAULT_MAX_TTL } = document.approvals ?? {};
+  const { ttl = DEFAULT_APPROVAL_TTL, max_ttl: maxTtl = DEFAULT_MAX_TTL, max_grant_ttl: maxGrantTtl } = document.approvals ?? {};
   const ttlMs = parseDuration(ttl);
   const maxTtlMs = parseDuration(maxTtl);
   if (maxTtlMs === undefined) problems.push(look(['approvals', 'max_ttl'], DURATION_HINT));
+  if (maxGrantTtl !== undefined && parseDuration(maxGrantTtl) === undefined)
+    problems.push(look(['approvals', 'max_grant_ttl'], DURATION_HINT));
   if (ttlMs === undefined) problems.push(look(['approvals', 'ttl'], DURATION_HINT));
   else if (ttlMs > (maxTtlMs ?? Number.POSITIVE_INFINITY)) problems.push(look(['approvals', 'ttl'], tooLong(maxTtl)));
   for (const approver of Object.keys(document.approvers ?? {})) {
@@ -219,7 +222,7 @@ function budgetProblems(budgets: readonly BudgetDefinition[], look: Look): reado
 
 function workOut(document: ConfigDocument, overrides: Overrides, path: string | undefined): Config {
   const agent = overrides.agent ?? document.agent;
-  const { ttl = DEFAULT_APPROVAL_TTL, max_ttl: maxTtl = DEFAULT_MAX_TTL } = document.approvals ?? {};
+  const { ttl = DEFAULT_APPROVAL_TTL, max_ttl: maxTtl = DEFAULT_MAX_TTL, max_grant_ttl: maxGrantTtl } = document.approvals ?? {};
   const folder = path === undefined ? process.cwd() : dirname(resolve(path));
   const policyDefinition = withDefaultTtl(document.policy, ttl);
   return {
@@ -233,6 +236,7 @@ function workOut(document: ConfigDocument, overrides: Overrides, path: string | 
       ...workOutChannels(document.approvals ?? {}, (name) => placed(folder, name)),
       ttlMs: milliseconds(ttl),
       maxTtlMs: milliseconds(maxTtl),
+      maxGrantTtlMs: maxGrantTtl === undefined ? MAX_GRANT_TTL_MS : milliseconds(maxGrantTtl),
     },
     approvers: new Map(Object.entries(document.approvers ?? {}).map(([name, { key }]) => [name, key])),
     redaction: { keys: document.redaction?.keys ?? [], values: document.redaction?.values ?? [] },

@@ -28,6 +28,7 @@ export interface ConfigDocument {
         readonly page?: { readonly port?: number | undefined } | undefined;
         readonly ttl?: string | undefined;
         readonly max_ttl?: string | undefined;
+        readonly max_grant_ttl?: string | undefined;
       }
     | undefined;
   readonly approvers?: Readonly<Record<string, { readonly key: string }>> | undefined;
@@ -191,6 +192,7 @@ export const configSchema: z.ZodType<ConfigDocument> = z.strictObject({
         .optional(),
       ttl: duration.optional().describe('how long an approval waits; 5m when absent'),
       max_ttl: duration.optional().describe('no rule may ask for longer; 1h when absent'),
+      max_grant_ttl: duration.optional().describe('no grant may last longer; 24h when absent'),
     })
     .optional(),
   approvers: z

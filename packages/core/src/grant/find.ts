@@ -21,7 +21,9 @@ export interface GrantInHand {
   readonly entry: EntryRef;
 }
 
-type FindEngine = Pick<Engine, 'agent' | 'store' | 'keys' | 'maxGrantTtlMs' | 'report'>;
+type FindEngine = Pick<Engine, 'agent' | 'store' | 'keys' | 'maxGrantTtlMs' | 'authenticGrants' | 'report'>;
+
+const MAX_REMEMBERED = 1000;
 
 /** @param spent - grants the transaction turned down for this call. */
 export async function findGrant(
@@ -61,21 +63,35 @@ function meetsTerms({ approver }: GrantRow, { terms }: Judgement): boolean {
   return terms.approvers?.includes(approver.id) !== false && isAssured(assurance, terms.assurance);
 }
 
-/** Whoever holds the ledger's key can write entries; a name with a key gives grants by that key only. */
+/** Entries never change, and keys not while the guard runs: what was found out once is so. */
 async function isAuthentic(row: GrantRow, { decision }: Judgement, engine: FindEngine): Promise<boolean> {
-  if (row.expiresAtMs - row.givenAtMs > engine.maxGrantTtlMs) return false;
-  const answer = await entryAt(row.answer, engine);
-  if (answer?.kind !== 'approval' || answer.approval !== row.approval || answer.answer !== 'approve') return false;
-  const { approver, signature } = answer;
-  if (approver.id !== row.approver.id || approver.method !== row.approver.method) return false;
-  const ask = await entryAt(answer.ask, engine);
+  const { authenticGrants: known } = engine;
+  const name = `${row.entry.of} ${row.entry.leaf}`;
+  if (!known.has(name)) {
+    if (known.size >= MAX_REMEMBERED) known.clear();
+    known.set(name, await reasonAskedFor(row, engine));
+  }
   // Policies that name no rule tell their reasons apart by code.
-  if (ask?.kind !== 'decision' || ask.reason_code !== decision.reasonCode) return false;
+  return known.get(name) === decision.reasonCode;
+}
+
+/**
+ * The reason code of the ask that a grant was given for, when it was given by whom it says: whoever holds the ledger's key
+ * can write entries, and a name with a key gives grants by that key only.
+ */
+async function reasonAskedFor(row: GrantRow, engine: FindEngine): Promise<string | undefined> {
+  if (row.expiresAtMs - row.givenAtMs > engine.maxGrantTtlMs) return undefined;
+  const answer = await entryAt(row.answer, engine);
+  if (answer?.kind !== 'approval' || answer.approval !== row.approval || answer.answer !== 'approve') return undefined;
+  const { approver, signature } = answer;
+  if (approver.id !== row.approver.id || approver.method !== row.approver.method) return undefined;
+  const ask = await entryAt(answer.ask, engine);
+  if (ask?.kind !== 'decision') return undefined;
   const { approval: id, agent, session, call, binds, expires_at: expiresAtMs } = answer;
   const claimed = { ...approver, ...(signature !== undefined && { signature }) };
   const who = identifyApprover(claimed, { id, agent, session, call, binds, expiresAtMs }, { answer: 'approve' }, engine.keys);
-  if ('refused' in who) return false;
-  return approver.method !== 'key' || isSigned(row, engine);
+  if ('refused' in who || (approver.method === 'key' && !(await isSigned(row, engine)))) return undefined;
+  return ask.reason_code;
 }
 
 async function isSigned(row: GrantRow, engine: FindEngine): Promise<boolean> {

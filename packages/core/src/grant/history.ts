@@ -8,7 +8,7 @@
 
 import type { EntryRef } from '../call.ts';
 import { parseEntry } from '../ledger/body.ts';
-import type { Entry, GrantedBody } from '../ledger/entry.ts';
+import type { Entry, EntryBody, GrantedBody } from '../ledger/entry.ts';
 
 /** Grants remembered at once; more than that and all are counted anew. */
 export const MAX_HISTORIES = 1000;
@@ -69,6 +69,13 @@ export class GrantHistories {
     return told;
   }
 
+  /** An entry this writer appends, so that it need not be read again. */
+  appended(of: number, body: EntryBody): void {
+    if (this.known.size === 0 || of !== this.upTo) return;
+    for (const { places, told } of this.known.values()) note(body, places, told);
+    this.upTo = of + 1;
+  }
+
   clear(): void {
     this.known.clear();
     this.upTo = 0;
@@ -91,7 +98,7 @@ function keyOf({ id, granted, ask }: GrantPlaces): string {
   return `${id} ${granted.of} ${ask.of}`;
 }
 
-function note(entry: Entry, places: GrantPlaces, told: Told): void {
+function note(entry: EntryBody, places: GrantPlaces, told: Told): void {
   switch (entry.kind) {
     case 'decision':
       if (entry.effect === 'allow' && entry.grant?.id === places.id) told.uses++;

@@ -149,7 +149,12 @@ export function guardFromConfig(config: Config, store: GuardOptions['store'], mo
     policy: config.policy,
     budgets: config.budgets,
     redactor: createRedactor(config.redaction),
-    approvals: { ttlMs: config.approvals.ttlMs, maxTtlMs: config.approvals.maxTtlMs, approvers: config.approvers },
+    approvals: {
+      ttlMs: config.approvals.ttlMs,
+      maxTtlMs: config.approvals.maxTtlMs,
+      maxGrantTtlMs: config.approvals.maxGrantTtlMs,
+      approvers: config.approvers,
+    },
     channels: more.channels ?? ownChannels(config),
     ...more,
     audit: [...(config.ledger.auditLog === undefined ? [] : [fileAuditSink(config.ledger.auditLog)]), ...(more.audit ?? [])],

@@ -19,6 +19,8 @@ import { SpentSums } from './spent.ts';
 
 /** How the entries this looks for read. Data of a note may read the same: the kind of the parsed entry decides. */
 const UNSIGNED_TAIL = '"event":"unsigned-tail"';
+/** Entries remembered as proven: asks, answers and grants. */
+const MAX_PROVEN = 1000;
 
 interface CallSql {
   readonly id: string;
@@ -65,6 +67,8 @@ export class Rows implements Tx {
   private readonly pages: ApprovalPages;
   private readonly uses: BudgetUses;
   private readonly histories: GrantHistories;
+  /** By place and hash. */
+  private readonly proven = new Map<string, Entry>();
   atMs = 0;
 
   constructor(database: Database, log: Log, leases: Leases, writer: string) {
@@ -96,10 +100,12 @@ export class Rows implements Tx {
   /** Entries were rolled back: what was counted may have gone with them. */
   forgetHistories(): void {
     this.histories.clear();
+    this.proven.clear();
   }
 
   append(body: EntryBody, opening?: Opening): EntryRef {
     const ref = this.log.append(entryText(body, this), this.atMs);
+    this.histories.appended(ref.of, body);
     if (opening !== undefined) this.statements.insertOpening.run(ref.of, opening.key, canonicalize(opening.sections));
     return ref;
   }
@@ -107,6 +113,17 @@ export class Rows implements Tx {
   entry(ref: EntryRef): Entry | undefined {
     const text = this.log.proven(ref);
     return text === undefined ? undefined : parseEntry(text);
+  }
+
+  lasting(ref: EntryRef): Entry | undefined {
+    const name = `${ref.of} ${ref.leaf}`;
+    const known = this.proven.get(name);
+    if (known !== undefined) return known;
+    const entry = this.entry(ref);
+    if (entry === undefined) return undefined;
+    if (this.proven.size >= MAX_PROVEN) this.proven.clear();
+    this.proven.set(name, entry);
+    return entry;
   }
 
   entriesAbout(of: number, approval: string): readonly Entry[] {

@@ -318,7 +318,7 @@ export class SqliteStore implements Store, BatchWriter {
   private grantRow(row: GrantRecord, isCounted: boolean): GrantRow | undefined {
     const { rows } = this.open;
     const history = isCounted ? { history: rows.grantHistory.bind(rows) } : {};
-    return grantRow(row, { entry: (ref) => rows.entry(ref), opening: (of) => rows.opening(of), ...history }, this.nowMs());
+    return grantRow(row, { entry: (ref) => rows.lasting(ref), opening: (of) => rows.opening(of), ...history }, this.nowMs());
   }
 
   private wakeAfter(units: readonly Unit[], outcome: BatchOutcome): BatchOutcome {

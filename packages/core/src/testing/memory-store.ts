@@ -235,6 +235,10 @@ class MemoryRows implements Tx {
     return text === undefined ? undefined : parseEntry(text);
   }
 
+  lasting(ref: EntryRef): Entry | undefined {
+    return this.entry(ref);
+  }
+
   entriesAbout(of: number, approval: string): readonly Entry[] {
     return this.texts
       .slice(of + 1)

@@ -146,13 +146,13 @@ export function revoke(unit: RevokeUnit, tx: Tx): Committed {
 
 /** The grant that stands there, with the ask it was given for: in the tree, each directly naming the other. */
 function provenGrant(id: string, ref: GrantRecord['entry'], tx: Tx): Proven | undefined {
-  const granted = tx.entry(ref);
+  const granted = tx.lasting(ref);
   if (granted?.kind !== 'grant' || granted.event !== 'granted' || granted.grant !== id) return undefined;
   const { id: approval, answer: answerRef } = granted.approval;
-  const answer = tx.entry(answerRef);
+  const answer = tx.lasting(answerRef);
   if (answerRef.of !== ref.of - 1 || answer?.kind !== 'approval' || answer.answer !== 'approve' || answer.approval !== approval)
     return undefined;
-  const ask = tx.entry(answer.ask);
+  const ask = tx.lasting(answer.ask);
   if (ask?.kind !== 'decision' || ask.effect !== 'require_approval' || ask.approval?.id !== approval) return undefined;
   return isGivenFor(granted, ask) ? { granted, ask, places: placesOf(ref, granted, answer.ask) } : undefined;
 }

@@ -52,6 +52,8 @@ export interface Tx {
   append(body: EntryBody, opening?: Opening): EntryRef;
   /** The entry at `ref`, if it is proven to be in the tree (entries of this transaction included). */
   entry(ref: EntryRef): Entry | undefined;
+  /** The same for entries that are read again and again: what was proven once stays in the tree. */
+  lasting(ref: EntryRef): Entry | undefined;
   /**
    * Entries after `of` that name this approval or tell of an unsigned tail, from entries proven to be the tree's, not from rows.
    * @throws {CountersignError} `LEDGER_CORRUPT` when what is stored since then is not what the tree holds.

@@ -66,6 +66,7 @@ describe('the example of docs/config.md', () => {
       page: { port: 4680 },
       ttlMs: 300_000,
       maxTtlMs: 3_600_000,
+      maxGrantTtlMs: 86_400_000,
     });
     expect(config.approvers.get('finance')).toMatch(/^finance\+1a2b3c4d\+/);
     expect(config.ledger).toEqual({
@@ -114,7 +115,14 @@ describe('defaults', () => {
     expect(config.path).toBeUndefined();
     expect(config.mode).toBe('enforce');
     expect(config.policy.default).toBe('deny');
-    expect(config.approvals).toEqual({ channels: [], senders: [], page: { port: 4680 }, ttlMs: 300_000, maxTtlMs: 3_600_000 });
+    expect(config.approvals).toEqual({
+      channels: [],
+      senders: [],
+      page: { port: 4680 },
+      ttlMs: 300_000,
+      maxTtlMs: 3_600_000,
+      maxGrantTtlMs: 86_400_000,
+    });
     expect(config.ledger).toEqual({
       path: resolve('.countersign/ledger.db'),
       key: resolve('.countersign/ledger.key'),
@@ -143,6 +151,8 @@ describe('defaults', () => {
   it('raises the longest ttl only when told', () => {
     const ask = '    - { id: ask, tools: [b], effect: require_approval, approval: { ttl: 2h } }\n';
     expect(problemsOf(MINIMAL + ask)).toContain('7:73 policy.rules[1].approval.ttl: longer than 1h');
+    expect(parseConfig(`${MINIMAL}approvals: { max_grant_ttl: 7d }\n`).approvals.maxGrantTtlMs).toBe(604_800_000);
+    expect(() => parseConfig(`${MINIMAL}approvals: { max_grant_ttl: soon }\n`)).toThrow(/max_grant_ttl/);
     expect(parseConfig(`${MINIMAL + ask}approvals: { max_ttl: 2h }\n`).approvals.maxTtlMs).toBe(7_200_000);
     expect(problemsOf(`${MINIMAL}approvals: { ttl: 61m }\n`)).toContain('7:19 approvals.ttl: longer than 1h');
   });
