@@ -131,10 +131,7 @@ describe('answers and openings', () => {
   it('an ask whose row says that one approver is enough gives none', async () => {
     const each = opened();
     const guard = guardOn(each.store, {
-      policy: {
-        ...(await import('../fixtures/ledger.ts')).testPolicy,
-        evaluate: () => ({ effect: 'require_approval', terms: { quorum: 2 } }),
-      },
+      policy: definePolicy({ id: 'two', evaluate: () => ({ effect: 'require_approval', terms: { quorum: 2 } }) }),
     });
     const pending = await guard.authorize({ tool: { name: 't' }, args: {} }, { approval: 'suspend' });
     sql(each.path, 'UPDATE approvals SET quorum = 1');
