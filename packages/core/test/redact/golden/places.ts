@@ -155,4 +155,14 @@ export const PLACED: readonly PlacedKind[] = [
       (r) => place(token(r), (secret) => `X-Client-Secret: ${secret}`),
     ],
   },
+  {
+    kind: 'command-password',
+    make: [
+      (r) => place(password(r), (secret) => `mysql -h db -u ${r.word()} -p${secret} ${r.word()}`),
+      (r) => place(password(r), (secret) => `curl -fsS -u ${r.word()}:${secret} https://api.example/v1`),
+      (r) => place(password(r), (secret) => `sshpass -p ${secret} ssh ${r.word()}@10.0.0.7 uptime`),
+      (r) => place(password(r), (secret) => `docker login registry.example -u ${r.word()} -p ${secret}`),
+      (r) => place(password(r), (secret) => `redis-cli -h cache -a ${secret} ping`),
+    ],
+  },
 ];
