@@ -4,11 +4,14 @@
  */
 
 import { foldApprover } from '../approval/approver-name.ts';
+import { assuranceOf, isAssured } from '../approval/assurance.ts';
 import { statementOf, verifyStatement } from '../approval/statement.ts';
 import type { VerifyCode } from './codes.ts';
+import { Edits } from './edits.ts';
 import type { GivenAnswer } from './grants.ts';
 import { difference, type EntryOf, names, type Placed } from './placed.ts';
 import type { Findings } from './report.ts';
+import { SeenIds } from './seen.ts';
 import { printable } from './shapes.ts';
 
 interface Answer {
@@ -32,13 +35,20 @@ interface Ask {
 /** A used approval needs no more than its place: a second use is all that can still happen to it. */
 type Used = { readonly usedBy: number };
 
+/** State of a call that a person denied. */
+const DENIED = 1;
+
 export class Approvals {
+  readonly edits: Edits;
   private readonly findings: Findings;
   private readonly suspect: (index: number) => void;
   private readonly approvers: ReadonlyMap<string, string> | undefined;
   /** Folded names of the approvers who have a key. */
   private readonly folded: ReadonlySet<string>;
   private readonly asks = new Map<string, Ask | Used>();
+  /** Calls that a person denied or edited: policy may come to allow them, and they do not run. */
+  private readonly denied = new SeenIds();
+  private isAnyDenied = false;
   /** The answer read last, when it belongs to an ask that was not used yet. */
   last: GivenAnswer | undefined;
   /** Answers by key whose signature could not be checked, for want of the approver's key. */
@@ -49,6 +59,7 @@ export class Approvals {
   constructor(findings: Findings, suspect: (index: number) => void, approvers: ReadonlyMap<string, string> | undefined) {
     this.findings = findings;
     this.suspect = suspect;
+    this.edits = new Edits(findings, suspect);
     this.approvers = approvers;
     this.folded = new Set([...(approvers?.keys() ?? [])].map(foldApprover));
   }
@@ -67,7 +78,8 @@ export class Approvals {
     this.asks.set(id, { placed, entry, expiresAt, shown, answers: [], denied: false });
   }
 
-  answer(placed: Placed, entry: EntryOf<'approval'>, gaps: boolean): void {
+  /** @param shown - hash of the arguments it proposes, when they are there. */
+  answer(placed: Placed, entry: EntryOf<'approval'>, shown: string | undefined, gaps: boolean): void {
     const ask = this.asks.get(entry.approval);
     if (ask === undefined) {
       if (!gaps) this.problem(placed, 'APPROVAL_WITHOUT_ASK', `nobody asked for approval ${entry.approval} before`);
@@ -78,9 +90,20 @@ export class Approvals {
     const by = entry.approver.id;
     if (flaw === undefined && ask.denied) this.problem(placed, 'ANSWER_AFTER_DENIAL', 'the approval was denied before this answer');
     ask.denied ||= entry.answer === 'deny';
+    if (ask.denied) {
+      this.denied.set(ask.entry.call, DENIED, placed.number);
+      this.isAnyDenied = true;
+    }
+    if (entry.args_commit !== undefined) this.edits.proposed(placed, entry, ask.entry, shown);
     const counts = flaw === undefined && entry.answer === 'approve';
     ask.answers.push({ placed, approver: by, answer: entry.answer, counts });
     this.last = { placed, entry, ask: ask.entry, counts };
+  }
+
+  /** An allow that names no approval. */
+  allow(placed: Placed, call: string): void {
+    const denied = this.isAnyDenied ? this.denied.get(call) : undefined;
+    if (denied !== undefined) this.problem(placed, 'APPROVAL_WAS_DENIED', `an approver had denied this call in entry ${denied.number}`);
   }
 
   /** An allow that names an approval. */
@@ -168,6 +191,10 @@ export class Approvals {
     const by = entry.approver.id;
     if (asked.approval?.approvers?.includes(by) === false)
       flaws.push(['APPROVER_NOT_LISTED', `${printable(by)} is not among those who may answer`]);
+    const { method, assurance } = entry.approver;
+    if (assurance !== assuranceOf(method)) flaws.push(['APPROVER_ASSURANCE', `an answer by ${method} is not of ${assurance} assurance`]);
+    else if ((entry.answer === 'approve' || entry.args_commit !== undefined) && !isAssured(assurance, asked.approval?.assurance))
+      flaws.push(['APPROVER_ASSURANCE', `the answer has ${assurance} assurance, ${asked.approval?.assurance} was asked for`]);
     const before = ask.answers.filter((given) => foldApprover(given.approver) === foldApprover(by));
     // Whoever approved may take it back before it is used; nobody says the same thing twice, or comes round to it.
     if (before.length > 0 && (entry.answer === 'approve' || before.some((given) => given.answer === 'deny')))
@@ -190,7 +217,8 @@ export class Approvals {
       return undefined;
     }
     const { approval, agent, session, call, binds, expires_at: expiresAtMs } = entry;
-    const statement = statementOf({ id: approval, agent, session, call, binds, expiresAtMs }, entry.answer, by);
+    const given = { answer: entry.answer, ...(entry.args_commit !== undefined && { argsCommit: entry.args_commit }) };
+    const statement = statementOf({ id: approval, agent, session, call, binds, expiresAtMs }, given, by);
     return verifyStatement(statement, vkey, entry.signature) ? undefined : `the signature of ${printable(by)} does not verify`;
   }
 

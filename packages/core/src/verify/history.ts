@@ -81,7 +81,7 @@ export class History {
     this.context.time(placed, stamp.at, stamp.writer);
   }
 
-  /** @param shown - hash of the arguments shown beside an ask or the allow that uses it, proven to match. */
+  /** @param shown - hash of the arguments beside an ask, an edit or what leans on one of them, proven to match. */
   take(placed: Placed, entry: Told, shown: string | undefined): void {
     const { counts } = this;
     this.context.time(placed, entry.at, entry.writer);
@@ -93,7 +93,7 @@ export class History {
         this.recallAsk(entry.ask.of);
         if (entry.answer === 'deny') this.grants.denied(placed, entry.approval);
         // The ask was read or recalled.
-        return this.approvals.answer(placed, entry, this.hasUnread);
+        return this.approvals.answer(placed, entry, shown, this.hasUnread);
       case 'grant':
         counts.others++;
         // An answer and the grant given with it are of one commit: no start lies between them.
@@ -138,6 +138,10 @@ export class History {
     counts.decisions++;
     this.calls.decision(placed, entry);
     this.context.decision(placed, entry, gaps);
+    if (entry.edited !== undefined) {
+      this.recallAnswer(entry.edited.answer.of);
+      this.approvals.edits.decided(placed, entry, shown, this.hasUnread);
+    }
     switch (entry.effect) {
       case 'allow':
         counts.allowed++;
@@ -145,7 +149,7 @@ export class History {
           for (const { of } of entry.approval.answers ?? []) this.recallAnswer(of);
           // Whatever it leans on was read or recalled.
           this.approvals.use(placed, entry, shown, this.hasUnread);
-        }
+        } else this.approvals.allow(placed, entry.call);
         if (entry.grant !== undefined) {
           this.recallGrant(entry.grant.entry.of);
           this.grants.use(placed, entry, this.hasUnread);
@@ -186,7 +190,7 @@ export class History {
     this.remember(this.recall?.once(of), ({ placed, content }) => {
       if (content.is !== 'told' || content.entry.kind !== 'approval') return;
       this.recallAsk(content.entry.ask.of);
-      this.approvals.answer(placed, content.entry, this.hasUnread);
+      this.approvals.answer(placed, content.entry, content.shown, this.hasUnread);
     });
   }
 

@@ -3,7 +3,7 @@ import { hash } from 'node:crypto';
 import type { Json } from '../call.ts';
 import { CountersignError } from '../errors.ts';
 import { canonicalize, parseCanonical } from '../ledger/canonical.ts';
-import { MAX_ENTRY_BYTES } from '../ledger/entry.ts';
+import { type Entry, MAX_ENTRY_BYTES } from '../ledger/entry.ts';
 import { isHash, leafDigest, toHex } from '../ledger/merkle.ts';
 import type { VerifyCode } from './codes.ts';
 import { type Content, type Found, type Judged, NOTHING_FOUND, UNREAD } from './judged.ts';
@@ -109,11 +109,16 @@ function judgeShape(row: SourceRow, body: Body): Shaped {
       const opening = judgeOpening(row, commitsOf(body));
       if (shape.kind === 'forget') return withOpening(notices, opening, { is: 'forget', entry: shape.entry });
       const { entry } = shape;
-      const takesPart = entry.kind === 'decision' && (entry.effect === 'require_approval' || entry.approval !== undefined);
-      const shown = takesPart ? digestOf(opening.sections['args']) : undefined;
+      const shown = takesPart(entry) ? digestOf(opening.sections['args']) : undefined;
       return withOpening(notices, opening, { is: 'told', entry, shown });
     }
   }
+}
+
+/** Whether what is shown beside it is compared with what is shown beside another. */
+function takesPart(entry: Entry): boolean {
+  if (entry.kind === 'approval') return entry.args_commit !== undefined;
+  return entry.kind === 'decision' && (entry.effect === 'require_approval' || entry.approval !== undefined || entry.edited !== undefined);
 }
 
 function withOpening(notices: readonly Found[], { found, more, withheld }: JudgedOpening, content: Content): Shaped {

@@ -17,12 +17,13 @@ export interface Found {
 
 type PlainFields = 'kind' | 'at' | 'writer' | 'agent' | 'session' | 'call';
 
-/** What history asks of a decision in which neither an approval nor a grant takes part. */
+/** What history asks of a decision in which neither an approval, an edit nor a grant takes part. */
 export type PlainDecision = Pick<EntryOf<'decision'>, PlainFields | 'mode' | 'would'> & {
   readonly budgets: readonly BudgetCharge[] | undefined;
   readonly effect: 'allow' | 'deny';
   readonly policy: Pick<EntryOf<'decision'>['policy'], 'id' | 'hash'>;
   readonly approval?: undefined;
+  readonly edited?: undefined;
   readonly grant?: undefined;
 };
 
@@ -35,7 +36,7 @@ export type Told = Entry | PlainDecision | PlainOutcome;
 export type Content =
   /** Nothing can be read from it: what is wrong is among the findings. */
   | { readonly is: 'unread' }
-  /** `shown`: hash of the arguments shown beside an ask or the allow that uses its approval. */
+  /** `shown`: hash of the arguments beside an ask, an edit, or a decision that leans on one of them. */
   | { readonly is: 'told'; readonly entry: Told; readonly shown: string | undefined }
   | { readonly is: 'plain'; readonly entry: PlainDecision | PlainOutcome }
   | { readonly is: 'forget'; readonly entry: ForgetEntry & Pick<Entry, 'at' | 'writer'> }
