@@ -64,6 +64,15 @@ export async function parseArguments(schema: unknown, raw: unknown, reparsed: bo
   }
 }
 
+/** The same for arguments that a person edited, which no framework has parsed. @throws when they do not fit. */
+export function validatorOf(schema: unknown, reparsed: boolean): (args: unknown) => Promise<unknown> {
+  return async (args) => {
+    const parsed = await parseArguments(schema, args, reparsed);
+    if (parsed.kind === 'invalid') throw new Error(parsed.reason);
+    return parsed.args;
+  };
+}
+
 const MAX_ISSUES = 5;
 
 /** zod 3 and zod 4 agree on `issues`, `path` and `message`. */

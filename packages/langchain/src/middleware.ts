@@ -4,7 +4,7 @@ import { ToolMessage } from '@langchain/core/messages';
 import { type Command, isGraphBubbleUp } from '@langchain/langgraph';
 import { type AgentMiddleware, createMiddleware, type ToolCallRequest, ToolInvocationError } from 'langchain';
 import { Attempts } from './attempts.ts';
-import { type FrameworkCall, parseArguments, record, toolCallOf } from './call.ts';
+import { type FrameworkCall, parseArguments, record, toolCallOf, validatorOf } from './call.ts';
 import type { GuardedToolOptions } from './options.ts';
 import { refusalMessage } from './refusal.ts';
 import { runPermitted } from './run.ts';
@@ -50,7 +50,8 @@ async function guardCall(
   const name = typeof tool?.name === 'string' ? tool.name : toolCall.name;
   // Looked at once: what the tool turns into while an approval is awaited must not change how its arguments were decided.
   const parts = wrappable(tool);
-  const parsed = await parseArguments(record(tool)['schema'], toolCall.args, parts === undefined);
+  const schema = record(tool)['schema'];
+  const parsed = await parseArguments(schema, toolCall.args, parts === undefined);
   const framework: FrameworkCall = {
     tool: name,
     args: parsed.kind === 'parsed' ? parsed.args : undefined,
@@ -69,7 +70,7 @@ async function guardCall(
     const refused = { tool: call.tool, reasonCode: 'ARGUMENTS_INVALID', reason: parsed.reason, ...(session !== undefined && { session }) };
     return refusalMessage(await guard.recordRefusal(refused), name, toolCall.id);
   }
-  const admitted = await admit(guard, call, options, runtime.signal);
+  const admitted = await admit(guard, call, options, validatorOf(schema, parts === undefined), runtime.signal);
   if (admitted.kind === 'refusal') return refusalMessage(admitted, name, toolCall.id);
   try {
     return await runPermitted(admitted, () => handler(permitted(request, admitted, parts)), runtime.signal);

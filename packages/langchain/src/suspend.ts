@@ -30,18 +30,28 @@ const MAX_WAKE_UPS = 100;
 /**
  * Asks the guard.
  *
+ * @param validate - parses arguments as the tool will, for those that a person edited.
  * @throws {GraphInterrupt} while a human has to answer and the run can be suspended.
  */
-export async function admit(guard: Guard, call: ToolCall, options: GuardedToolOptions, signal?: AbortSignal): Promise<Permit | Refusal> {
+export async function admit(
+  guard: Guard,
+  call: ToolCall,
+  options: GuardedToolOptions,
+  validate: (args: unknown) => Promise<unknown>,
+  signal?: AbortSignal,
+): Promise<Permit | Refusal> {
   const authorization = await guard.authorize(call, {
     approval: options.approval ?? 'suspend',
+    validate,
     // A call without an id is not recognised when its node runs again; its open ask is.
     ...(call.id === undefined && { adopt: true }),
     ...(signal !== undefined && { signal }),
   });
   switch (authorization.kind) {
     case 'permit':
-      if (authorization.decision.reasonCode === 'APPROVAL_GRANTED') drainWakeUps({ kind: 'countersign.approval' });
+      // A person was asked about it, or about the call it was edited from: a resume value may be waiting.
+      if (authorization.decision.reasonCode === 'APPROVAL_GRANTED' || authorization.edited !== undefined)
+        drainWakeUps({ kind: 'countersign.approval' });
       return authorization;
     case 'refusal':
       return authorization;

@@ -1,6 +1,6 @@
 /** A guarded tool: for tools that are called without an agent, and for agents that take no middleware. */
 import { CallRefusedError, CountersignError, type Guard, type Refusal } from '@countersign/core';
-import { record, toolCallOf } from './call.ts';
+import { record, toolCallOf, validatorOf } from './call.ts';
 import type { GuardedToolOptions } from './options.ts';
 import { refusalMessage } from './refusal.ts';
 import { isAsyncGenerator, runUnsettled, settleAtEnd, settleReturned } from './run.ts';
@@ -30,9 +30,10 @@ export function guardTool<T extends NamedTool>(guard: Guard, tool: T, options: G
   const parts = wrappable(tool);
   if (parts === undefined) throw new CountersignError('OPTIONS_INVALID', whyNot(tool));
   const { inner, wrap } = parts;
+  const validate = validatorOf(record(tool)['schema'], false);
   const guarded = wrap(async (args, runManager, config) => {
     const { id, signal, ...call } = frameOf(config);
-    const admitted = await admit(guard, toolCallOf({ tool: tool.name, args, id, ...call }, options), options, signal);
+    const admitted = await admit(guard, toolCallOf({ tool: tool.name, args, id, ...call }, options), options, validate, signal);
     if (admitted.kind === 'refusal') return refuse(admitted, tool, id);
     const result = await runUnsettled(admitted, () => inner(admitted.args, runManager, config), signal);
     if (isAsyncGenerator(result)) return settleAtEnd(admitted, result, signal);

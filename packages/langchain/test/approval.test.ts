@@ -1,9 +1,9 @@
-import { allowAll } from '@countersign/core';
+import { allowAll, definePolicy, type Guard, type Json } from '@countersign/core';
 import { Command, interrupt, MemorySaver } from '@langchain/langgraph';
 import { createAgent, fakeModel, tool } from 'langchain';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { type ApprovalInterrupt, countersignMiddleware, type MiddlewareOptions } from '../src/index.ts';
+import { type ApprovalInterrupt, countersignMiddleware, guardTool, type MiddlewareOptions } from '../src/index.ts';
 import { asks, bench, decisions, done, notingTool, outcomes, toolMessages } from './agent.ts';
 
 const alice = { id: 'alice', method: 'host' } as const;
@@ -96,6 +96,91 @@ describe('a call that needs approval', () => {
     const result = await agent.invoke(new Command({ resume: { approved: true } }), thread);
     expect(toolMessages(result)[0]?.content).toContain('ask finance first [APPROVAL_DENIED');
     expect(ran).toEqual([]);
+  });
+
+  describe('and is edited', () => {
+    const cheap = definePolicy({
+      id: 'cheap',
+      evaluate: ({ args }) =>
+        (args as { amount: number }).amount > 100 ? { effect: 'require_approval', reason: 'over 100' } : { effect: 'allow' },
+    });
+    const spender = (ran: unknown[], asksToo = false) =>
+      tool(
+        (input) => {
+          if (asksToo) ran.push(interrupt('which account?'));
+          ran.push(input);
+          return 'paid';
+        },
+        { name: 'pay', description: 'pays', schema: z.object({ amount: z.coerce.number() }) },
+      );
+    function agentOf(ran: unknown[], asksToo = false) {
+      const { guard } = bench({ policy: cheap });
+      const model = fakeModel()
+        .respond(asks({ name: 'pay', args: { amount: '500' }, id: 'c1' }))
+        .respond(done());
+      const agent = createAgent({
+        model,
+        tools: [spender(ran, asksToo)],
+        middleware: [countersignMiddleware(guard)],
+        checkpointer: new MemorySaver(),
+      });
+      return { guard, agent };
+    }
+    async function edit(guard: Guard, result: unknown, args: Json): Promise<void> {
+      await guard.approvals.resolve(interrupts(result)[0]?.value.approvalId ?? '', { decision: 'edit', args }, alice);
+    }
+
+    it('runs with the edited arguments, which the schema of the tool sees again', async () => {
+      const ran: unknown[] = [];
+      const { guard, agent } = agentOf(ran);
+      await edit(guard, await agent.invoke({ messages: 'go' }, thread), { amount: 50 });
+      const result = await agent.invoke(new Command({ resume: { amount: 999 } }), thread);
+      expect(ran).toEqual([{ amount: 50 }]);
+      expect(toolMessages(result).map(({ content }) => content)).toEqual(['paid']);
+    });
+
+    it('suspends again where the edited call needs approval', async () => {
+      const ran: unknown[] = [];
+      const { guard, agent } = agentOf(ran);
+      await edit(guard, await agent.invoke({ messages: 'go' }, thread), { amount: 200 });
+      const again = await agent.invoke(new Command({ resume: 1 }), thread);
+      expect(interrupts(again)[0]?.value.args).toEqual({ amount: 200 });
+      expect(ran).toEqual([]);
+      await guard.approvals.resolve(interrupts(again)[0]?.value.approvalId ?? '', { decision: 'approve' }, alice);
+      await agent.invoke(new Command({ resume: 1 }), thread);
+      expect(ran).toEqual([{ amount: 200 }]);
+    });
+
+    it('is refused when the edit does not fit the tool', async () => {
+      const ran: unknown[] = [];
+      const { guard, agent } = agentOf(ran);
+      await edit(guard, await agent.invoke({ messages: 'go' }, thread), { amount: 'plenty' });
+      const result = await agent.invoke(new Command({ resume: 1 }), thread);
+      expect(toolMessages(result)[0]?.content).toContain('ARGUMENTS_INVALID');
+      expect(ran).toEqual([]);
+    });
+
+    it('leaves no wake-up behind for a question of the tool', async () => {
+      const ran: unknown[] = [];
+      const { guard, agent } = agentOf(ran, true);
+      await edit(guard, await agent.invoke({ messages: 'go' }, thread), { amount: 50 });
+      const asked = await agent.invoke(new Command({ resume: 'a wake-up' }), thread);
+      expect(interrupts(asked).map(({ value }) => value)).toEqual(['which account?']);
+      expect(ran).toEqual([]);
+    });
+
+    it('runs a guarded tool with the edited arguments', async () => {
+      const ran: unknown[] = [];
+      const { guard } = bench({ policy: cheap });
+      const guarded = guardTool(guard, spender(ran));
+      const request = { name: 'pay', args: { amount: 500 }, id: 'c1', type: 'tool_call' as const };
+      await guarded.invoke(request);
+      const [waiting] = await guard.approvals.list({ state: 'pending' });
+      await guard.approvals.resolve(waiting?.id ?? '', { decision: 'edit', args: { amount: 50 } }, alice);
+      expect((await guarded.invoke(request)).content).toBe('paid');
+      expect((await guarded.invoke(request)).content).toContain('CALL_ALREADY_RUN');
+      expect(ran).toEqual([{ amount: 50 }]);
+    });
   });
 
   it('runs once when its checkpoint is resumed twice', async () => {

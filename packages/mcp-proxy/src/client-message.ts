@@ -50,6 +50,8 @@ export interface CallMessage {
   readonly idJson: string;
   readonly tool: string;
   readonly args: JsonObject;
+  /** Everything the call says, `arguments` included. */
+  readonly params: JsonObject;
   /** Task-augmented: the client expects a task, and a tool result fails its schema. */
   readonly task: boolean;
   /** Sent under the stateless protocol (2026-07-28), where results carry `resultType`. */
@@ -129,7 +131,24 @@ function readCall(params: unknown, id: unknown, idJson: string | undefined, scan
   if (!isObject(args)) return invalid('arguments-invalid', 'arguments of a tools/call is not an object', true);
   const meta = member(params, '_meta');
   const stateless = isObject(meta) && Object.hasOwn(meta, 'io.modelcontextprotocol/protocolVersion');
-  return { kind: 'call', key, idJson, tool, args, task: Object.hasOwn(params, 'task'), stateless };
+  return { kind: 'call', key, idJson, tool, args, params, task: Object.hasOwn(params, 'task'), stateless };
+}
+
+/**
+ * The call with other arguments, as one line: written once, from what was read, and nothing of the bytes that were received.
+ * Members beside those of JSON-RPC are left out; everything else in `params` stays.
+ *
+ * @param args - arguments that a person edited and the guard decided on.
+ */
+export function rewrittenCall(call: CallMessage, args: unknown): Buffer {
+  const params = JSON.stringify({ ...call.params, arguments: args });
+  return Buffer.from(`{"jsonrpc":"2.0","id":${call.idJson},"method":"${CALL_METHOD}","params":${params}}\n`);
+}
+
+/** What MCP asks of arguments. For those that a person edited: they come from no message. */
+export function requireArguments(args: unknown): unknown {
+  if (!isObject(args)) throw new TypeError('arguments of a tools/call are not an object');
+  return args;
 }
 
 const FLAW_TEXTS = {

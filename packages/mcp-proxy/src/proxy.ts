@@ -8,7 +8,7 @@ import { randomUUID } from 'node:crypto';
 import type { Outcome, Permit } from '@countersign/core';
 import { callAnswer, errorAnswer, invalidAnswer } from './answer.ts';
 import { objectionTo } from './answer-check.ts';
-import { type CallMessage, type InvalidMessage, readClientMessage, unreadable } from './client-message.ts';
+import { type CallMessage, type InvalidMessage, readClientMessage, requireArguments, rewrittenCall, unreadable } from './client-message.ts';
 import { GuardSource, type ProxyGuard } from './guard-source.ts';
 import { InFlight, type Request } from './in-flight.ts';
 import { excerptId, idKey, RPC_ERRORS } from './message.ts';
@@ -116,7 +116,7 @@ export class Interposer {
   async #decide(line: MessageLine, call: CallMessage, signal: AbortSignal): Promise<void> {
     const verdict = await this.#guard.authorize(
       { tool: this.#tools.ref(this.#options.server, call.tool), args: call.args, id: call.key, turn: this.#nonce },
-      { approval: 'suspend', adopt: true, signal },
+      { approval: 'suspend', adopt: true, signal, validate: requireArguments },
     );
     // Cancelled meanwhile, or the server is gone: the client has its answer, or wants none.
     if (signal.aborted) {
@@ -128,8 +128,10 @@ export class Interposer {
       this.#inFlight.take(call.key);
       return this.#options.toClient(callAnswer(call, verdict, this.#options.answerAt));
     }
-    this.#inFlight.replace(call.key, { state: 'running', idJson: call.idJson, sizeBytes: line.bytes.length, permit: verdict });
-    this.#options.toServer(line.bytes);
+    // The bytes that were decided on, or one serialisation of what was: a person may have changed the arguments.
+    const bytes = verdict.edited === undefined ? line.bytes : rewrittenCall(call, verdict.args);
+    this.#inFlight.replace(call.key, { state: 'running', idJson: call.idJson, sizeBytes: bytes.length, permit: verdict });
+    this.#options.toServer(bytes);
   }
 
   #request(line: MessageLine, { key, idJson, method }: { readonly key?: string; readonly idJson: string; readonly method: string }): void {

@@ -1,4 +1,4 @@
-import { createGuard, type Entry, rulePolicy } from '@countersign/core';
+import { createGuard, type Entry, type Json, rulePolicy } from '@countersign/core';
 import { memoryStore } from '@countersign/core/testing';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { isObject, type JsonObject, member } from '../src/message.ts';
@@ -107,6 +107,71 @@ describe('the proxy with a real guard', () => {
     await guard.approvals.resolve(approvalId, { decision: 'approve' }, { id: 'ann', method: 'host' });
     await send(call(2, 'refund'), call(3, 'refund'));
     expect(toServer.length).toBe(1);
+  });
+
+  describe('when a person edits the arguments', () => {
+    const rules = rulePolicy({
+      id: 'files',
+      rules: [
+        { id: 'small', tools: ['fs/refund'], when: 'args.amount <= 100', effect: 'allow' },
+        { id: 'refunds', tools: ['fs/refund'], when: 'args.amount > 100', effect: 'require_approval' },
+      ],
+    });
+    const odd = (id: number): string =>
+      `{"x":12345678901234567890, "params":{"_meta":{"progressToken":7},"arguments":{"amount":6e2,"key":"k"} ,"name":"refund"},"method":"tools/call","id":${id},"jsonrpc":"2.0"}\n`;
+
+    async function edited(args: Json): Promise<void> {
+      const approvalId = String(meta(toClient.at(-1))['countersign/approvalId']);
+      await guard.approvals.resolve(approvalId, { decision: 'edit', args }, { id: 'ann', method: 'host' });
+    }
+
+    beforeEach(() => {
+      guard = createGuard({ agent: 'mcp-client', policy: rules, store, session: 's1' });
+      connect();
+    });
+
+    it('forwards the message written anew with them, and never the bytes that came', async () => {
+      await send(odd(1));
+      await edited({ amount: 60, key: 'k' });
+      expect(toServer).toEqual([]);
+      await send(odd(2));
+      expect(toServer).toEqual([
+        '{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"_meta":{"progressToken":7},"arguments":{"amount":60,"key":"k"},"name":"refund"}}\n',
+      ]);
+      await serverAnswers(2);
+      // The edit is used up: the same call is asked about like any other.
+      await send(odd(3));
+      expect(toServer).toHaveLength(1);
+      expect(meta(toClient.at(-1))['countersign/approvalId']).toMatch(/^[0-9a-f]{32}$/);
+    });
+
+    it('asks about them where a rule says so, under the repeats of the original', async () => {
+      await send(odd(1));
+      await edited({ amount: 300, key: 'k' });
+      await send(odd(2));
+      const second = String(meta(toClient.at(-1))['countersign/approvalId']);
+      expect(await guard.approvals.get(second)).toMatchObject({ shown: { amount: 300 }, edited: { from: { amount: 600, key: 'k' } } });
+      await send(odd(3));
+      expect(meta(toClient.at(-1))['countersign/approvalId']).toBe(second);
+      expect(toServer).toEqual([]);
+      await guard.approvals.resolve(second, { decision: 'approve' }, { id: 'ann', method: 'host' });
+      await send(odd(4), odd(5));
+      expect(toServer.map((line) => (JSON.parse(line) as { params: { arguments: unknown } }).params.arguments)).toEqual([
+        { amount: 300, key: 'k' },
+      ]);
+    });
+
+    it.each<[string, Json]>([
+      ['a list', [60]],
+      ['a text', 'amount=60'],
+      ['nothing', null],
+    ])('runs nothing when they are %s', async (_what, args) => {
+      await send(odd(1));
+      await edited(args);
+      await send(odd(2));
+      expect(toServer).toEqual([]);
+      expect(meta(toClient.at(-1))['countersign/reasonCode']).toBe('ARGUMENTS_INVALID');
+    });
   });
 
   it('does not run a call again under an id that was used before', async () => {

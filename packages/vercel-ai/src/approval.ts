@@ -3,7 +3,7 @@ import { type ApprovalRow, type Guard, refusalText } from '@countersign/core';
 import type { ToolApprovalStatus } from 'ai';
 import { type FrameworkCall, toolCallOf } from './call.ts';
 import type { GuardToolsOptions } from './options.ts';
-import { executeOf, guardedOptions } from './tools.ts';
+import { executeOf, guardedBy } from './tools.ts';
 
 /** What of the SDK's options is looked at; fits `toolApproval` of generateText, streamText and ToolLoopAgent for any tools. */
 export interface ToolApprovalRequestOptions {
@@ -30,12 +30,12 @@ export function approvalFor(
   return async ({ toolCall, tools, toolsContext }) => {
     try {
       const tool = ownProperty(tools, toolCall.toolName);
-      const guarded = guardedOptions(tool, guard);
+      const guarded = guardedBy(tool, guard);
       if (guarded === undefined && executeOf(tool) !== undefined) {
         return { type: 'denied', reason: 'call refused: this tool is not guarded, pass it through guardTools first [INTERNAL_ERROR]' };
       }
       const { toolName, toolCallId, input } = toolCall;
-      return await statusOf({ toolName, toolCallId, input, context: ownProperty(toolsContext, toolName) }, guard, guarded ?? options);
+      return await statusOf({ toolName, toolCallId, input, context: ownProperty(toolsContext, toolName) }, guard, guarded ?? { options });
     } catch {
       // Throwing would end the whole run.
       return UNAVAILABLE;
@@ -43,7 +43,11 @@ export function approvalFor(
   };
 }
 
-async function statusOf(framework: FrameworkCall, guard: Guard, options: GuardToolsOptions): Promise<ToolApprovalStatus> {
+async function statusOf(
+  framework: FrameworkCall,
+  guard: Guard,
+  { options, validate }: { readonly options: GuardToolsOptions; readonly validate?: (args: unknown) => unknown },
+): Promise<ToolApprovalStatus> {
   const call = toolCallOf(framework, options);
   const { decision, approvalState } = await guard.preview(call);
   if (decision.effect === 'allow') return undefined;
@@ -52,7 +56,7 @@ async function statusOf(framework: FrameworkCall, guard: Guard, options: GuardTo
     if (options.approval === 'wait') return undefined;
   }
   // A denied call never reaches `execute`: it is recorded here.
-  const authorization = await guard.authorize(call, { approval: 'suspend' });
+  const authorization = await guard.authorize(call, { approval: 'suspend', ...(validate !== undefined && { validate }) });
   switch (authorization.kind) {
     case 'refusal':
       return { type: 'denied', reason: refusalText(authorization) };

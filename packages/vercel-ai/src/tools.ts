@@ -1,6 +1,6 @@
 /** The enforcing point: `execute` asks the guard, whatever approval the message history claims to hold. */
 import { CallRefusedError, CountersignError, type Guard, type Pending, type Permit, type ToolCall } from '@countersign/core';
-import type { ToolExecutionOptions } from 'ai';
+import { asSchema, type FlexibleSchema, type ToolExecutionOptions } from 'ai';
 import { toolCallOf } from './call.ts';
 import type { GuardToolsOptions } from './options.ts';
 import { runPermitted, streamPermitted } from './run.ts';
@@ -10,16 +10,18 @@ type Execute = (input: unknown, options: ToolExecutionOptions<unknown>) => unkno
 interface Mark {
   readonly guard: Guard;
   readonly options: GuardToolsOptions;
+  /** Parses arguments as the SDK does before it calls `execute`. */
+  readonly validate: (args: unknown) => Promise<unknown>;
 }
 
 /** By function, not by tool: a copy of a guarded tool is guarded, one with another `execute` is not. */
 const GUARDED = new WeakMap<object, Mark>();
 
-/** With which options `tool` asks `guard`; undefined when running it would not. */
-export function guardedOptions(tool: unknown, guard: Guard): GuardToolsOptions | undefined {
+/** How `tool` asks `guard`; undefined when running it would not. */
+export function guardedBy(tool: unknown, guard: Guard): Pick<Mark, 'options' | 'validate'> | undefined {
   const execute = executeOf(tool);
   const mark = execute === undefined ? undefined : GUARDED.get(execute);
-  return mark?.guard === guard ? mark.options : undefined;
+  return mark?.guard === guard ? mark : undefined;
 }
 
 /**
@@ -53,12 +55,14 @@ export function guardTools<T extends Readonly<Record<string, object>>>(guard: Gu
   const entries = Object.entries(tools).map(([name, tool]): [string, unknown] => {
     const inner = executeOf(tool);
     if (inner === undefined || GUARDED.get(inner)?.guard === guard) return [name, tool];
+    const validate = validatorOf(tool);
     const execute = guardExecute(name, (input, given) => Reflect.apply(inner, tool, [input, given]), {
       guard,
       options,
+      validate,
       streams: Object.prototype.toString.call(inner) === '[object AsyncGeneratorFunction]',
     });
-    GUARDED.set(execute, { guard, options });
+    GUARDED.set(execute, { guard, options, validate });
     // Descriptors, not a spread: the SDK keeps some marks of its own non-enumerable.
     const copy: unknown = Object.create(Object.getPrototypeOf(tool) as object | null, {
       ...Object.getOwnPropertyDescriptors(tool),
@@ -72,10 +76,10 @@ export function guardTools<T extends Readonly<Record<string, object>>>(guard: Gu
 
 /** A generator stays one: for any other function the SDK would report a preliminary result that never was. */
 function guardExecute(name: string, inner: Execute, how: Mark & { readonly streams: boolean }): Execute {
-  const { guard, options, streams } = how;
+  const { guard, options, validate, streams } = how;
   const admitted = (input: unknown, given: ToolExecutionOptions<unknown>): Promise<Permit> => {
     const { toolCallId, context, abortSignal } = given;
-    return admit(guard, toolCallOf({ toolName: name, toolCallId, input, context }, options), options, abortSignal);
+    return admit(guard, toolCallOf({ toolName: name, toolCallId, input, context }, options), { options, validate }, abortSignal);
   };
   if (streams) {
     return async function* (input, given) {
@@ -89,9 +93,15 @@ function guardExecute(name: string, inner: Execute, how: Mark & { readonly strea
   };
 }
 
-async function admit(guard: Guard, call: ToolCall, options: GuardToolsOptions, signal: AbortSignal | undefined): Promise<Permit> {
+async function admit(
+  guard: Guard,
+  call: ToolCall,
+  { options, validate }: Pick<Mark, 'options' | 'validate'>,
+  signal: AbortSignal | undefined,
+): Promise<Permit> {
   const authorization = await guard.authorize(call, {
     approval: options.approval ?? 'suspend',
+    validate,
     ...(signal !== undefined && { signal }),
   });
   switch (authorization.kind) {
@@ -102,6 +112,19 @@ async function admit(guard: Guard, call: ToolCall, options: GuardToolsOptions, s
     case 'pending':
       throw new CallRefusedError(notYet(authorization));
   }
+}
+
+/** For arguments that a person edited: the SDK parses only what the model wrote. */
+function validatorOf(tool: object): Mark['validate'] {
+  return async (args) => {
+    const schema: unknown = Reflect.get(tool, 'inputSchema');
+    if (schema === undefined) return args;
+    // What the SDK takes for a schema is what it made the tool with.
+    const { validate } = asSchema(schema as FlexibleSchema<unknown>);
+    const parsed = await validate?.(args);
+    if (parsed?.success === false) throw parsed.error;
+    return parsed === undefined ? args : parsed.value;
+  };
 }
 
 function notYet(pending: Pending): ConstructorParameters<typeof CallRefusedError>[0] {

@@ -1,3 +1,4 @@
+import { definePolicy, type Guard, type Json } from '@countersign/core';
 import type { ModelMessage } from 'ai';
 import { tool } from 'ai';
 import { describe, expect, it } from 'vitest';
@@ -51,6 +52,52 @@ describe('a call that needs approval', () => {
       'pay allow APPROVAL_GRANTED',
     ]);
     expect(outcomes(store)).toEqual(['success', 'success']);
+  });
+
+  describe('and is edited', () => {
+    const cheap = definePolicy({
+      id: 'cheap',
+      evaluate: ({ args }) => ((args as { amount: number }).amount > 100 ? { effect: 'require_approval' } : { effect: 'allow' }),
+    });
+    function till() {
+      const { guard } = bench({ policy: cheap });
+      const ran: unknown[] = [];
+      const pay = tool({ inputSchema: z.object({ amount: z.coerce.number() }), execute: (input) => (ran.push(input), 'paid') });
+      return { guard, ran, tools: guardTools(guard, { pay }, options) };
+    }
+    async function edit(guard: Guard, args: Json): Promise<void> {
+      const row = await approvalOf(guard, decided, options);
+      await guard.approvals.resolve(row?.id ?? '', { decision: 'edit', args }, alice);
+    }
+
+    it('runs once with the edited arguments', async () => {
+      const { guard, ran, tools } = till();
+      const asked = await turn(guard, tools, user, [call]);
+      await edit(guard, { amount: 50 });
+      expect(told(await turn(guard, tools, approved(asked)))).toContain('text: paid');
+      expect(ran).toEqual([{ amount: 50 }]);
+      expect(told(await turn(guard, tools, approved(asked)))[0]).toContain('CALL_ALREADY_RUN');
+      expect(ran).toHaveLength(1);
+    });
+
+    it('waits for another answer where the edited call needs one', async () => {
+      const { guard, ran, tools } = till();
+      const asked = await turn(guard, tools, user, [call]);
+      await edit(guard, { amount: 200 });
+      expect(told(await turn(guard, tools, approved(asked)))[0]).toContain('waits for approval');
+      expect(await approvalOf(guard, decided, options)).toMatchObject({ shown: { amount: 200 }, edited: { from: { amount: 500 } } });
+      await approve(guard);
+      await turn(guard, tools, approved(asked));
+      expect(ran).toEqual([{ amount: 200 }]);
+    });
+
+    it('does not run when the edit does not fit the tool', async () => {
+      const { guard, ran, tools } = till();
+      const asked = await turn(guard, tools, user, [call]);
+      await edit(guard, { amount: 'plenty' });
+      expect(told(await turn(guard, tools, approved(asked)))[0]).toContain('ARGUMENTS_INVALID');
+      expect(ran).toEqual([]);
+    });
   });
 
   it('does not run on the word of the client', async () => {
