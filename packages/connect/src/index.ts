@@ -7,6 +7,16 @@ export { type ApprovalsReader, type ApprovalsSource, ledgerSource } from './appr
 export type { AuthzenOptions } from './authzen/client.ts';
 export { authzenPolicy } from './authzen/client.ts';
 export type { SendingChannel, SendingOptions } from './channels/channel.ts';
+export {
+  type ChannelCheck,
+  type ConfiguredAnswers,
+  type ConfiguredAnswersOptions,
+  type ConfiguredChannels,
+  type ConfiguredOptions,
+  checkChannels,
+  configuredAnswers,
+  configuredChannels,
+} from './channels/configured.ts';
 export { type SlackOptions, slackChannel } from './channels/slack.ts';
 export type { SlackAccess } from './channels/slack-api.ts';
 export { type SlackInteractions, type SlackInteractionsOptions, slackInteractions } from './channels/slack-interactions.ts';

@@ -1,4 +1,5 @@
-import { type Channel, type Config, CountersignError, type Guard } from '@countersign/core';
+import { type ConfiguredChannels, configuredChannels } from '@countersign/connect';
+import { type ApprovalRow, type Config, CountersignError, type Guard, secretSources } from '@countersign/core';
 import { guardFromConfig, type SqliteStore } from '@countersign/core/sqlite';
 import { runStdioProxy } from '@countersign/mcp-proxy';
 import { hostMonitor, type ResourceMonitor } from '@countersign/monitor';
@@ -33,7 +34,7 @@ export const proxy: Command = {
     const config = configOf({ ...invocation, io: { ...io, env: withAgent(invocation) } });
     const server = serverOf(invocation);
     const [command = '', ...args] = rest;
-    const guard = new LazyGuard(config, server, output);
+    const guard = new LazyGuard(config, server, output, io.env);
     const answerAt = pageLinks(config);
     try {
       return await runStdioProxy({
@@ -41,8 +42,7 @@ export const proxy: Command = {
         args,
         server,
         // Tells whatever the server starts that it may not answer approvals.
-        // The server has no business with the ledger key.
-        env: { ...io.env, COUNTERSIGN_GUARDED: '1', COUNTERSIGN_PASSPHRASE_FILE: undefined },
+        env: { ...withoutSecrets(io.env, config), COUNTERSIGN_GUARDED: '1' },
         cwd: io.cwd,
         stdin: io.stdin,
         stdout: io.stdout,
@@ -62,6 +62,12 @@ function withAgent({ io, flags }: Invocation): NodeJS.ProcessEnv {
   return agent === undefined ? io.env : { ...io.env, COUNTERSIGN_AGENT: agent };
 }
 
+/** The server has no business with the ledger key, and with secrets of channels it could answer for the people they ask. */
+function withoutSecrets(env: NodeJS.ProcessEnv, config: Config): NodeJS.ProcessEnv {
+  const names = secretSources(config.approvals).flatMap((source) => ('env' in source ? [source.env] : []));
+  return { ...env, ...Object.fromEntries(['COUNTERSIGN_PASSPHRASE_FILE', ...names].map((name) => [name, undefined])) };
+}
+
 function serverOf({ flags, rest }: Invocation): string {
   const name = flags.text('server') ?? serverName(rest);
   if (name === undefined)
@@ -77,21 +83,31 @@ class LazyGuard {
   readonly #config: Config;
   readonly #server: string;
   readonly #output: Output;
+  readonly #asked: ConfiguredChannels;
   #opened: { readonly guard: Guard; readonly store: SqliteStore; readonly monitor: ResourceMonitor } | undefined;
 
-  constructor(config: Config, server: string, output: Output) {
+  /** @throws {CountersignError} `CONFIG_INVALID`: a proxy does not start with a channel that could not ask. */
+  constructor(config: Config, server: string, output: Output, env: NodeJS.ProcessEnv) {
     this.#config = config;
     this.#server = server;
     this.#output = output;
+    this.#asked = configuredChannels(config, {
+      env,
+      // Its terminal carries the protocol.
+      terminal: false,
+      approval: (id) => this.#approval(id),
+      onError: (error) => output.note(`countersign: ${errorText(error)}`),
+    });
   }
 
   async open(): Promise<Guard> {
     const store = openConfigured(this.#config);
     const monitor = hostMonitor();
     try {
+      const page = pageChannelOf(this.#config, this.#output);
       const guard = guardFromConfig(this.#config, store, {
         monitor,
-        ...this.#channels(),
+        channels: [...this.#asked.channels, ...(page === undefined ? [] : [page])],
         onError: (error, { during }) => this.#output.note(`countersign: ${safe(during)}: ${errorText(error)}`),
       });
       this.#opened = { guard, store, monitor };
@@ -107,18 +123,17 @@ class LazyGuard {
     }
   }
 
-  /** With a webhook or Slack configured the guard says itself that somebody has to bring them. */
-  #channels(): { readonly channels?: readonly Channel[] } {
-    const page = pageChannelOf(this.#config, this.#output);
-    const isOnlyWords = this.#config.approvals.channels.every((channel) => typeof channel === 'string');
-    return page !== undefined && isOnlyWords ? { channels: [page] } : {};
+  #approval(id: string): Promise<ApprovalRow | undefined> {
+    return this.#opened?.store.approval(id) ?? Promise.resolve(undefined);
   }
 
   async close(): Promise<void> {
     if (this.#opened === undefined) return;
     const { guard, store, monitor } = this.#opened;
-    this.#opened = undefined;
     await guard.close();
+    // Looks up how approvals ended, so the store is still open.
+    await this.#asked.close();
+    this.#opened = undefined;
     await monitor.close();
     await store.close();
   }

@@ -9,6 +9,7 @@ import type { Invocation } from '../command.ts';
 import { configOf } from '../configuration.ts';
 import { failureOf } from '../failure.ts';
 import { anchors } from './anchors.ts';
+import { channels, hasChannels } from './channels.ts';
 import { fileSystem } from './file-system.ts';
 import type { Finding, Verdict } from './finding.ts';
 
@@ -35,12 +36,14 @@ export async function runChecks(asked: Asked): Promise<readonly Finding[]> {
     }),
   );
   if (config !== undefined) {
-    const { ledger } = config;
+    const known: Config = config;
+    const { ledger } = known;
     findings.push(
       await check('key', () => keyFile(ledger)),
       await check('ledger', () => ledgerFile(ledger)),
       await check('filesystem', () => ledgerFileSystem(ledger)),
       ...(ledger.mirror === undefined ? [] : [await check('mirror', () => mirrorFile(ledger.path, ledger.mirror as string))]),
+      ...(hasChannels(known) ? [await check('channels', () => channels(known, asked.io.env))] : []),
       ...(ledger.anchors.length > 0 ? [await check('anchors', () => anchors(ledger))] : []),
     );
   }

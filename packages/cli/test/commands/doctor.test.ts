@@ -1,7 +1,7 @@
 import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { witnessAnchor } from '@countersign/connect';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { z } from 'zod';
 import { knows, testWitness, witnessKey } from '../../../connect/test/anchors/witness-server.ts';
 import { calls, folder, json, project, type Ran, run } from '../harness.ts';
@@ -46,6 +46,29 @@ describe('doctor', () => {
     expect(ran.stdout).toContain('the newest checkpoint is signed by the configured key');
     expect(ran.stdout.endsWith('\nReady.\n')).toBe(true);
     expect(ran.stdout).not.toContain('\u001b');
+  });
+
+  it('says of each channel and sender whether it is usable, and sends nothing', async () => {
+    const fetched = vi.spyOn(globalThis, 'fetch');
+    onTestFinished(() => fetched.mockRestore());
+    const block =
+      '  channels: [page, { webhook: { url: "https://pager.example/x", secret: { env: HOOK } } }]\n  senders: { pager: { secret: { file: answers } } }\n';
+    const cwd = await project('', (text) => text.replace('approvals:\n', `approvals:\n${block}`));
+    const secret = (byte: number): string => `whsec_${Buffer.alloc(32, byte).toString('base64')}`;
+    writeFileSync(join(cwd, 'answers'), secret(1), { mode: 0o600 });
+    const good = await run(['doctor', '--json'], { cwd, env: { HOOK: secret(2) } });
+    expect(good.code).toBe(0);
+    expect(checks(good).get('channels')).toMatchObject({
+      status: 'ok',
+      message: expect.stringContaining('webhook pager.example: usable\nsender pager: usable'),
+    });
+    chmodSync(join(cwd, 'answers'), 0o644);
+    const bad = await run(['doctor'], { cwd });
+    expect(bad.code).toBe(1);
+    expect(bad.stdout).toContain('webhook pager.example: approvals.channels[1].webhook.secret: the variable HOOK is not set');
+    expect(bad.stdout).toMatch(/sender pager: .*answers is open to other users \(mode 644\); run: chmod 600/);
+    expect(good.stdout + bad.stdout + bad.stderr).not.toContain('whsec_');
+    expect(fetched).not.toHaveBeenCalled();
   });
 
   describe('a mirror', () => {

@@ -1,8 +1,9 @@
-import { existsSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { fileURLToPath } from 'node:url';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
+import { json as answered, decisionPoint } from '../../../connect/test/authzen/decision-point.ts';
 import { folder, json, project, type Ran, run } from '../harness.ts';
 
 const SERVER = [process.execPath, fileURLToPath(new URL('../fixtures/echo-server.mjs', import.meta.url))];
@@ -83,6 +84,61 @@ describe('proxy', () => {
     const cwd = await project();
     const { stderr } = await proxied(cwd, [], [call(1, 'read_file')]);
     expect(stderr).toContain('guarding echo-server as bot');
+  });
+
+  describe('with a webhook', () => {
+    const secret = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
+    const asking = (url: string, more = '') =>
+      project('', (text) =>
+        text.replace(
+          'approvals:\n',
+          `approvals:\n  channels: [{ webhook: { url: "${url}", secret: { env: HOOK_SECRET }, settled: true } }]\n${more}`,
+        ),
+      );
+    const env = { HOOK_SECRET: secret };
+
+    it('asks there, and tells it when the approval is settled', async () => {
+      const point = await decisionPoint(answered({}));
+      const cwd = await asking(point.url);
+      const { stdout: vkey } = await run(['keygen', '--out', 'finance.key'], { cwd });
+      appendFileSync(join(cwd, 'countersign.yaml'), `approvers: { finance: { key: ${JSON.stringify(vkey.trim())} } }\n`);
+      const stdin = new PassThrough();
+      stdin.write(`${JSON.stringify({ jsonrpc: '2.0', ...call(1, 'write_file', { path: '/srv/a', token: 'hunter2' }) })}\n`);
+      const ran = run(['proxy', '--server', 'files', '--', ...SERVER], { cwd, stdin, env });
+      await vi.waitFor(() => expect(point.received).toHaveLength(1), 20_000);
+      const asked = JSON.parse(point.received[0]?.body ?? '') as { type: string; data: { id: string; args: unknown } };
+      expect(asked).toMatchObject({ type: 'approval.asked', data: { agent: 'bot', tool: { server: 'files', name: 'write_file' } } });
+      expect(asked.data.args).toEqual({ path: '/srv/a', token: '[redacted:key-name]' });
+      await run(['approvals', 'deny', asked.data.id, '--key', 'finance.key', '--as', 'finance'], { cwd });
+      await vi.waitFor(() => expect(point.received).toHaveLength(2), 20_000);
+      expect(JSON.parse(point.received[1]?.body ?? '')).toMatchObject({
+        type: 'approval.settled',
+        data: { id: asked.data.id, state: 'denied' },
+      });
+      stdin.end();
+      const { stderr, stdout } = await ran;
+      expect(stderr + stdout + JSON.stringify(point.received)).not.toMatch(/hunter2|whsec_/);
+    });
+
+    it('does not start without its secret, and names the variable', async () => {
+      const cwd = await asking('https://pager.example/x');
+      const mark = join(cwd, 'started');
+      const server = [process.execPath, '-e', `require('fs').writeFileSync(${JSON.stringify(mark)}, '')`];
+      const ran = await run(['proxy', '--server', 'x', '--', ...server], { cwd });
+      expect(ran).toMatchObject({ code: 1, stdout: '' });
+      expect(ran.stderr).toContain('approvals.channels[0].webhook.secret: the variable HOOK_SECRET is not set');
+      expect(existsSync(mark)).toBe(false);
+    });
+
+    it('keeps the secrets of channels and senders from the server', async () => {
+      const cwd = await asking('https://pager.example/x', '  senders: { pager: { secret: { env: PAGER_SECRET } } }\n');
+      const script = `console.log(JSON.stringify({ jsonrpc: '2.0', method: 'x', params: Object.keys(process.env).filter((name) => name.endsWith('_SECRET')) }))`;
+      const ran = await run(['proxy', '--server', 'x', '--', process.execPath, '-e', script], {
+        cwd,
+        env: { ...env, PAGER_SECRET: secret, OTHER_SECRET: 'x' },
+      });
+      expect(JSON.parse(ran.stdout)).toMatchObject({ params: ['OTHER_SECRET'] });
+    });
   });
 
   it('refuses calls it cannot record', async () => {

@@ -38,9 +38,10 @@ const CLOSE_GRACE_MS = 3000;
 
 export class Outbox {
   readonly #limits: OutboxLimits;
-  readonly #messages = new Set<Promise<unknown>>();
+  readonly #work = new Set<Promise<void>>();
   readonly #queue = new Set<() => void>();
   readonly #closed = new AbortController();
+  #messages = 0;
   #open = 0;
 
   constructor(limits: OutboxLimits) {
@@ -56,23 +57,39 @@ export class Outbox {
     attempt: (signal: AbortSignal) => Promise<Tried<T>>,
     until: { readonly deadlineMs: number; readonly signal?: AbortSignal },
   ): Promise<Delivered<T>> {
-    if (this.#messages.size >= MAX_MESSAGES) return { kind: 'failed', why: `has ${MAX_MESSAGES} messages waiting: this one was not taken` };
+    if (this.#messages >= MAX_MESSAGES) return { kind: 'failed', why: `has ${MAX_MESSAGES} messages waiting: this one was not taken` };
     const signal = until.signal === undefined ? this.#closed.signal : AbortSignal.any([until.signal, this.#closed.signal]);
-    const sent = this.#trySeveral(attempt, until.deadlineMs, signal);
-    this.#messages.add(sent);
+    this.#messages++;
     try {
-      return await sent;
+      return await this.track(this.#trySeveral(attempt, until.deadlineMs, signal));
     } finally {
-      this.#messages.delete(sent);
+      this.#messages--;
     }
   }
 
-  /** Gives what is on its way a moment, then gives it up. */
+  /** Work that sends, or is going to: `close` waits for it too. */
+  track<T>(work: Promise<T>): Promise<T> {
+    const ended = settled(work);
+    this.#work.add(ended);
+    void this.#drop(ended);
+    return work;
+  }
+
+  /** Gives what is on its way, and what follows from it, a moment; then gives it up. */
   async close(): Promise<void> {
     const late = new AbortController();
-    const all = Promise.all([...this.#messages]).then(() => late.abort());
+    const all = this.#untilIdle().then(() => late.abort());
     await Promise.race([all, this.#limits.timing.pause(CLOSE_GRACE_MS, late.signal)]);
     this.#closed.abort();
+  }
+
+  async #drop(ended: Promise<void>): Promise<void> {
+    await ended;
+    this.#work.delete(ended);
+  }
+
+  async #untilIdle(): Promise<void> {
+    while (this.#work.size > 0) await Promise.all(this.#work);
   }
 
   async #trySeveral<T>(
@@ -136,6 +153,15 @@ export class Outbox {
   #next(): void {
     this.#open--;
     for (const go of this.#queue) return go();
+  }
+}
+
+/** Whoever asked for the work hears how it ended. */
+async function settled(work: Promise<unknown>): Promise<void> {
+  try {
+    await work;
+  } catch {
+    // Told to its caller.
   }
 }
 

@@ -54,7 +54,11 @@ class SlackChannel implements SendingChannel {
     this.#outbox = new Outbox({ ...sendingLimits(options), timing: options.timing ?? realTiming });
   }
 
-  async ask(request: ApprovalRequest, _answer: unknown, signal: AbortSignal): Promise<void> {
+  ask(request: ApprovalRequest, _answer: unknown, signal: AbortSignal): Promise<void> {
+    return this.#outbox.track(this.#ask(request, signal));
+  }
+
+  async #ask(request: ApprovalRequest, signal: AbortSignal): Promise<void> {
     const { channel, pageUrl } = this.#options;
     const message = slackMessage(viewOfRequest(request), this.#nowMs(), approvalUrl(pageUrl, request.id));
     const body = { channel, ...message, ...PLAIN, ...FOLDED };
@@ -67,7 +71,7 @@ class SlackChannel implements SendingChannel {
     if (sent.kind === 'withdrawn') return;
     const { ts, channel: place = channel } = sent.value;
     if (ts === undefined) throw channelFailed(this.name, 'did not say where the message is');
-    onceWithdrawn(signal, () => void this.#tellSettled(request.id, { channel: place, ts }));
+    onceWithdrawn(signal, () => void this.#outbox.track(this.#tellSettled(request.id, { channel: place, ts })));
   }
 
   close(): Promise<void> {

@@ -82,7 +82,11 @@ class WebhookChannel implements SendingChannel {
     this.name = options.name ?? `webhook ${this.#endpoint.host}`;
   }
 
-  async ask(request: ApprovalRequest, _answer: unknown, signal: AbortSignal): Promise<void> {
+  ask(request: ApprovalRequest, _answer: unknown, signal: AbortSignal): Promise<void> {
+    return this.#outbox.track(this.#ask(request, signal));
+  }
+
+  async #ask(request: ApprovalRequest, signal: AbortSignal): Promise<void> {
     const body = askedBody(request, approvalUrl(this.#options.pageUrl, request.id), this.#nowMs());
     const sent = await this.#outbox.send((one) => this.#post(`asked_${request.id}`, body, one), {
       deadlineMs: request.expiresAtMs,
@@ -90,7 +94,7 @@ class WebhookChannel implements SendingChannel {
     });
     if (sent.kind === 'failed') throw channelFailed(this.name, sent.why);
     if (this.#options.settled !== true || (sent.kind === 'withdrawn' && !sent.wasTried)) return;
-    onceWithdrawn(signal, () => void this.#tellSettled(request.id));
+    onceWithdrawn(signal, () => void this.#outbox.track(this.#tellSettled(request.id)));
   }
 
   close(): Promise<void> {

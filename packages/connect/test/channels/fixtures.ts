@@ -1,6 +1,14 @@
 /** Shared by the tests of channels: time that passes at once, a guard whose `ask*` tools need approval, what a channel is shown. */
 import { randomBytes } from 'node:crypto';
-import { type ApprovalRequest, createGuard, definePolicy, type Guard, type GuardOptions, type Pending } from '@countersign/core';
+import {
+  type ApprovalRequest,
+  type Clock,
+  createGuard,
+  definePolicy,
+  type Guard,
+  type GuardOptions,
+  type Pending,
+} from '@countersign/core';
 import { type MemoryStore, memoryStore } from '@countersign/core/testing';
 import type { Timing } from '../../src/channels/timing.ts';
 
@@ -60,10 +68,10 @@ export interface Asking {
 }
 
 export function asking(
-  options: Partial<GuardOptions> & { readonly quorum?: number; readonly approverNames?: readonly string[] } = {},
+  options: Partial<GuardOptions> & { readonly quorum?: number; readonly approverNames?: readonly string[]; readonly clock?: Clock } = {},
 ): Asking {
-  const { quorum = 1, approverNames, ...more } = options;
-  const store = memoryStore();
+  const { quorum = 1, approverNames, clock, ...more } = options;
+  const store = memoryStore(clock === undefined ? {} : { clock });
   const policy = definePolicy({
     id: 'ask',
     version: '1',

@@ -276,10 +276,10 @@ describe('a click', () => {
   });
 
   it('on an expired approval changes nothing', async () => {
-    const { slack, guard, asked, send, settled } = await set({ approvals: { ttlMs: 200 } });
+    const { slack, guard, asked, send, settled } = await set({ approvals: { ttlMs: 2000 } });
     const { message, id } = await asked();
     const late = clicked(message, 'Approve');
-    await vi.waitFor(() => expect(readable(message)).toMatch(/\*Expired\* at/));
+    await vi.waitFor(() => expect(readable(message)).toMatch(/\*Expired\* at/), 20_000);
     await send(late);
     await settled();
     expect(await guard.approvals.get(id)).toMatchObject({ state: 'expired', answers: [] });

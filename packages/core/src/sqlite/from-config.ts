@@ -179,7 +179,7 @@ function ownChannels(config: Config): readonly Channel[] {
   if (config.approvals.channels.some((channel) => typeof channel === 'object'))
     throw new CountersignError(
       'OPTIONS_INVALID',
-      'approvals.channels names a webhook or slack, and nothing here can ask it: pass `channels: configuredChannels(config)` of @countersign/connect where the guard is made',
+      'approvals.channels names a webhook or slack, and nothing here can ask it: pass `configuredChannels(config).channels` of @countersign/connect where the guard is made',
     );
   return canPrompt(config) ? [terminalChannel()] : [];
 }
