@@ -1,5 +1,5 @@
 import { userInfo } from 'node:os';
-import { ledgerSource, type PageEvent, type ServedPage, serveApprovalPage } from '@countersign/connect';
+import { configuredAnswers, ledgerSource, type PageEvent, type ServedPage, serveApprovalPage } from '@countersign/connect';
 import { type Config, CountersignError } from '@countersign/core';
 import { guardFromConfig, readLedger } from '@countersign/core/sqlite';
 import type { Command, Invocation } from '../command.ts';
@@ -48,19 +48,24 @@ async function run(invocation: Invocation): Promise<number> {
       const onError = (error: unknown): void => output.note(`countersign: ${errorText(error)}`);
       // It asks nobody: calls are asked about by the guards that make them.
       const guard = guardFromConfig(config, store, { channels: [], onError });
+      const answers = configuredAnswers(config, { approvals: guard.approvals, env: io.env, onError });
       const page = await serveApprovalPage({
         port,
         source: ledgerSource(config.ledger.path),
         approvals: guard.approvals,
         approver,
+        routes: answers.routes,
         onError,
         onEvent: (event) => output.note(eventText(event, approver)),
       });
       try {
         greet(page, approver, config, output);
+        for (const { path } of answers.routes) output.note(`signed answers are taken at ${page.url}${safe(path)}`);
         await giveLinks(page, place, stop, invocation);
       } finally {
         await page.close();
+        // What was acknowledged is recorded before the store goes.
+        await answers.close();
       }
       // The guard is not closed: it opened no session that could end.
       return EXIT.OK;

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { createHmac } from 'node:crypto';
 import { once } from 'node:events';
 import {
   appendFileSync,
@@ -341,5 +342,46 @@ describe('openBrowser', () => {
     expect(readFileSync(file, 'utf8')).toContain(`url=${link}"`);
     remove?.();
     expect(existsSync(file)).toBe(false);
+  });
+});
+
+describe('signed answers', () => {
+  const secret = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
+  const withSender = (): Promise<string> =>
+    project('', (text) => text.replace('approvals:\n', 'approvals:\n  senders: { pager: { secret: { env: PAGER_SECRET } } }\n'));
+
+  it('of a configured sender are taken beside the page, without a login, and of nobody else', async () => {
+    const cwd = await withSender();
+    const [id] = await calls(cwd, [{}]);
+    const page = await opened(cwd, [], { env: { PAGER_SECRET: secret } });
+    const { url } = page;
+    expect(page.stderr.text).toContain(`signed answers are taken at ${url}/webhooks/pager`);
+    const body = JSON.stringify({ type: 'approval.answer', data: { approval: id, decision: 'approve' } });
+    const send = async (key: string): Promise<number> => {
+      const at = Math.floor(Date.now() / 1000);
+      const mac = createHmac('sha256', Buffer.from(key.slice(6), 'base64'))
+        .update(`m1.${at}.${body}`)
+        .digest('base64');
+      const headers = {
+        'content-type': 'application/json',
+        'webhook-id': 'm1',
+        'webhook-timestamp': String(at),
+        'webhook-signature': `v1,${mac}`,
+      };
+      return (await fetch(`${url}/webhooks/pager`, { method: 'POST', headers, body })).status;
+    };
+    expect(await send(`whsec_${Buffer.alloc(32, 8).toString('base64')}`)).toBe(401);
+    expect(await send(secret)).toBe(200);
+    await page.stop();
+    expect(json(await run(['approvals', 'show', id ?? '', '--json'], { cwd }))['approval']).toMatchObject({
+      state: 'approved',
+      answers: [{ approver: 'pager' }],
+    });
+  });
+
+  it('keep the console from starting when their secret is not there', async () => {
+    const ran = await run(['console', '--port', '0'], { cwd: await withSender(), tty: true });
+    expect(ran.code).toBe(1);
+    expect(ran.stderr).toContain('approvals.senders.pager.secret: the variable PAGER_SECRET is not set');
   });
 });
