@@ -1,5 +1,6 @@
 /** What webhooks and Slack share: the options of a channel that sends, and noticing how an approval ended. */
 import { type ApprovalRow, type Channel, CountersignError } from '@countersign/core';
+import { approvalLink } from '../approvals/page-channel.ts';
 import type { Timing } from './timing.ts';
 
 /** A channel that may still be telling somebody something when its guard is closed. */
@@ -40,7 +41,7 @@ export function sendingLimits({ tries = DEFAULT_TRIES, timeoutMs = DEFAULT_TIMEO
 
 /** Link to the approval on the approval page. */
 export function approvalUrl(pageUrl: string | undefined, id: string): string | undefined {
-  return pageUrl === undefined ? undefined : `${pageUrl.replace(/\/+$/, '')}/approvals/${encodeURIComponent(id)}`;
+  return pageUrl === undefined ? undefined : approvalLink(pageUrl.replace(/\/+$/, ''), id);
 }
 
 /**

@@ -110,7 +110,7 @@ export function configuredAnswers(config: Configured, options: ConfiguredAnswers
   requireDistinct(config, env);
   const slacks = config.approvals.channels.flatMap((channel, at) =>
     typeof channel === 'object' && 'slack' in channel
-      ? [interactionsOf(channel.slack, `approvals.channels[${at}].slack`, config, options, env)]
+      ? [interactionsOf(channel.slack, `approvals.channels[${at}].slack`, options, env)]
       : [],
   );
   return {
@@ -149,13 +149,12 @@ function requireDistinct({ approvals: { senders } }: Configured, env: Environmen
 function interactionsOf(
   { token, signingSecrets, team, app, users }: SlackConfig,
   place: string,
-  config: Configured,
   { approvals, onError }: ConfiguredAnswersOptions,
   env: Environment,
 ): ReturnType<typeof slackInteractions> {
   const secrets = signingSecrets.map((source) => readSecret(source, env, `${place}.signing_secret`));
   const access = { token: readSecret(token, env, `${place}.token`), signingSecrets: secrets };
-  const more = { ...(app !== undefined && { app }), ...(onError !== undefined && { onError }), ...pageOf(config) };
+  const more = { ...(app !== undefined && { app }), ...(onError !== undefined && { onError }) };
   return placed(place, () => slackInteractions({ approvals, ...access, team, users, ...more }));
 }
 
@@ -176,7 +175,7 @@ export function checkChannels(config: Configured, env: Environment = process.env
     // What is settled is looked up in the store of a guard, which is not opened for this.
     const asks = (): unknown => sendingChannel(channel, at, config, { env, approval: nobody.get });
     if ('webhook' in channel) return [check(`webhook ${hostOf(channel.webhook.url)}`, asks)];
-    const takes = (): unknown => interactionsOf(channel.slack, `${place}.slack`, config, approvals, env);
+    const takes = (): unknown => interactionsOf(channel.slack, `${place}.slack`, approvals, env);
     return [check(`slack ${channel.slack.channel}`, () => [asks(), takes()])];
   });
   const senders = config.approvals.senders.map((sender) => check(`sender ${sender.name}`, () => senderRoute(sender, approvals, env)));

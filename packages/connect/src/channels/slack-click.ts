@@ -1,6 +1,6 @@
 /** One click on a button, out of the form Slack sends. Everything in it is signed by Slack, and still only claims. */
 import * as z from 'zod';
-import { APPROVE, DENY } from './slack-message.ts';
+import { APPROVE, DENY, type SlackBlock } from './slack-message.ts';
 
 export interface SlackClick {
   readonly team: string;
@@ -8,6 +8,8 @@ export interface SlackClick {
   readonly user: string;
   /** Where the message is. */
   readonly place: { readonly channel: string; readonly ts: string };
+  /** What the person saw. */
+  readonly blocks: readonly SlackBlock[];
   readonly approval: string;
   readonly decision: 'approve' | 'deny';
 }
@@ -20,7 +22,13 @@ const payloadSchema = z.object({
   api_app_id: id,
   user: z.object({ id }),
   channel: z.object({ id }),
-  message: z.object({ ts: z.string().regex(/^[0-9]{1,12}\.[0-9]{1,12}$/) }),
+  message: z.object({
+    ts: z.string().regex(/^[0-9]{1,12}\.[0-9]{1,12}$/),
+    blocks: z
+      .array(z.looseObject({ type: z.string(), block_id: z.string().optional() }))
+      .min(1)
+      .max(50),
+  }),
   // One click is one action.
   actions: z.tuple([z.object({ action_id: z.enum([APPROVE, DENY]), value: z.string().regex(/^[A-Za-z0-9_-]{1,128}$/) })]),
 });
@@ -38,6 +46,7 @@ export function readClick(body: Uint8Array): SlackClick | undefined {
       app: parsed.api_app_id,
       user: parsed.user.id,
       place: { channel: parsed.channel.id, ts: parsed.message.ts },
+      blocks: parsed.message.blocks,
       approval: value,
       decision: action === APPROVE ? 'approve' : 'deny',
     };

@@ -9,16 +9,16 @@ import { createHash, type KeyObject } from 'node:crypto';
 import type { ApprovalRow, Approver, Guard } from '@countersign/core';
 import { CountersignError } from '@countersign/core';
 import { readPost, refusal } from '../http/inbound.ts';
-import { approvalUrl, channelFailed, SETTLED_LIFE_MS, type SendingOptions, sendingLimits } from './channel.ts';
+import { channelFailed, SETTLED_LIFE_MS, type SendingOptions, sendingLimits } from './channel.ts';
 import { Outbox } from './outbox.ts';
 import { Replies } from './replies.ts';
 import { PLAIN, type SlackAccess, SlackApi, type SlackMethod } from './slack-api.ts';
 import { readClick, type SlackClick } from './slack-click.ts';
-import { slackMessage, viewOfRow } from './slack-message.ts';
+import { restated } from './slack-message.ts';
 import { isFromSlack, SLACK_TOLERANCE_MS, slackKey } from './slack-signature.ts';
 import { realTiming } from './timing.ts';
 
-export interface SlackInteractionsOptions extends SlackAccess, Omit<SendingOptions, 'approval'> {
+export interface SlackInteractionsOptions extends SlackAccess, Omit<SendingOptions, 'approval' | 'pageUrl'> {
   /** `guard.approvals`. */
   readonly approvals: Pick<Guard['approvals'], 'resolve' | 'get'>;
   /** Of the app, one to four: a click may be signed with any of them. */
@@ -160,15 +160,11 @@ class Interactions {
     return change;
   }
 
-  async #change({ approval, place }: SlackClick): Promise<void> {
-    const { approvals, pageUrl } = this.#options;
+  async #change({ approval, place, blocks }: SlackClick): Promise<void> {
+    const { approvals } = this.#options;
     let row = await approvals.get(approval);
     for (let round = 0; row !== undefined && round < MAX_ROUNDS; round++) {
-      await this.#send('chat.update', {
-        ...place,
-        ...slackMessage(viewOfRow(row), this.#nowMs(), approvalUrl(pageUrl, approval)),
-        ...PLAIN,
-      });
+      await this.#send('chat.update', { ...place, ...restated(blocks, row, this.#nowMs()), ...PLAIN });
       // Answered meanwhile, here or in another process, which may have written before us.
       const now = await approvals.get(approval);
       if (now === undefined || isSame(row, now)) return;

@@ -6,37 +6,28 @@
  *
  * @see https://docs.slack.dev/reference/block-kit/blocks
  */
-import type { ApprovalRequest, ApprovalRow, Json } from '@countersign/core';
+import type { ApprovalRequest, ApprovalRow } from '@countersign/core';
 import { codeBlock, codeSpan } from './slack-text.ts';
 
-/** What the message tells, from a request or from a row. */
-export interface SlackView {
-  readonly id: string;
-  readonly agent: string;
-  readonly principal?: string;
-  readonly session: string;
-  readonly tool: { readonly server?: string; readonly name: string };
-  /** Absent once forgotten. */
-  readonly args?: Json;
-  readonly editedFrom?: Json;
-  readonly reason?: string;
-  readonly rule?: string;
-  readonly expiresAtMs: number;
-  readonly state: ApprovalRow['state'];
-  readonly answers: ApprovalRow['answers'];
-  readonly quorum?: number;
-  /** Of the approver who answered last. */
-  readonly message?: string;
-}
+/** How an approval stands. */
+export type SlackStanding = Pick<ApprovalRow, 'state' | 'answers' | 'quorum' | 'expiresAtMs' | 'message'>;
 
 export interface SlackMessage {
   /** For notifications, where no blocks are shown. */
   readonly text: string;
-  readonly blocks: readonly object[];
+  readonly blocks: readonly SlackBlock[];
+}
+
+export interface SlackBlock {
+  readonly type: string;
+  readonly block_id?: string | undefined;
+  readonly [member: string]: unknown;
 }
 
 export const APPROVE = 'countersign.approve';
 export const DENY = 'countersign.deny';
+/** The block that says how the approval stands. */
+const STANDING = 'countersign.standing';
 /** Slack takes 3000 characters in one text, and about 13,000 in all blocks together. */
 const MAX_ARGS_CHARS = 2800;
 const MAX_EDITED_CHARS = 1800;
@@ -44,84 +35,59 @@ const MAX_LABEL_CHARS = 240;
 const MAX_REASON_CHARS = 1000;
 const MAX_APPROVERS_SHOWN = 5;
 
-export function viewOfRequest(request: ApprovalRequest): SlackView {
-  const { id, agent, principal, session, tool, args, edited, reason, rule, expiresAtMs } = request;
+/** @param url - of the approval page, which shows all of it. */
+export function slackMessage(request: ApprovalRequest, nowMs: number, url: string | undefined): SlackMessage {
+  const args = codeBlock(request.args, MAX_ARGS_CHARS);
+  const before = request.edited === undefined ? undefined : codeBlock(request.edited.from, MAX_EDITED_CHARS);
+  const whole = url === undefined ? `\`countersign approvals show ${shortId(request)}\`` : `<${url}>`;
+  const what = `${codeSpan(request.agent, MAX_LABEL_CHARS)} wants to call ${codeSpan(toolName(request), MAX_LABEL_CHARS)}`;
   return {
-    id,
-    agent,
-    ...(principal !== undefined && { principal }),
-    session,
-    tool,
-    args,
-    ...(edited !== undefined && { editedFrom: edited.from }),
-    ...(reason !== undefined && { reason }),
-    ...(rule !== undefined && { rule }),
-    expiresAtMs,
-    state: 'pending',
-    answers: [],
-  };
-}
-
-export function viewOfRow(row: ApprovalRow): SlackView {
-  const { id, agent, principal, session, tool, shown, edited, reason, rule, expiresAtMs, state, answers, quorum, message } = row;
-  return {
-    id,
-    agent,
-    ...(principal !== undefined && { principal }),
-    session,
-    tool,
-    ...(shown !== undefined && { args: shown }),
-    ...(edited?.from !== undefined && { editedFrom: edited.from }),
-    ...(reason !== undefined && { reason }),
-    ...(rule !== undefined && { rule }),
-    expiresAtMs,
-    state,
-    answers,
-    quorum,
-    ...(message !== undefined && { message }),
-  };
-}
-
-/** @param nowMs - when it is told. @param url - of the approval page, which shows all of it. */
-export function slackMessage(view: SlackView, nowMs: number, url: string | undefined): SlackMessage {
-  const title = `${titleOf(view)}: ${codeSpan(view.agent, MAX_LABEL_CHARS)} wants to call ${codeSpan(toolName(view), MAX_LABEL_CHARS)}`;
-  const args = codeBlock(view.args ?? null, MAX_ARGS_CHARS);
-  const before = view.editedFrom === undefined ? undefined : codeBlock(view.editedFrom, MAX_EDITED_CHARS);
-  const isCut = args.isCut || before?.isCut === true;
-  const whole = url === undefined ? `\`countersign approvals show ${shortId(view)}\`` : `<${url}>`;
-  return {
-    text: title,
+    text: `Approval needed: ${what}`,
     blocks: [
-      section(title),
-      section(factLines(view).join('\n')),
+      section(what),
+      section(factLines(request).join('\n')),
       ...(before === undefined ? [] : [section(`A person edited the arguments. Before:\n${before.text}`)]),
-      section(view.args === undefined ? 'The arguments were forgotten.' : args.text),
-      ...(isCut ? [section(`*The arguments are longer than a message can show.* All of them: ${whole}`)] : []),
-      section(statusText(view, nowMs)),
-      ...(view.state === 'pending' ? [buttons(view)] : []),
-      { type: 'context', elements: [mrkdwn(`approval ${codeSpan(view.id, MAX_LABEL_CHARS)} · ${whole}`)] },
+      section(args.text),
+      ...(args.isCut || before?.isCut === true
+        ? [section(`*The arguments are longer than a message can show.* All of them: ${whole}`)]
+        : []),
+      {
+        ...section(standingText({ state: 'pending', answers: [], quorum: 1, expiresAtMs: request.expiresAtMs }, nowMs)),
+        block_id: STANDING,
+      },
+      buttons(request),
+      { type: 'context', elements: [mrkdwn(`approval ${codeSpan(request.id, MAX_LABEL_CHARS)} · ${whole}`)] },
     ],
   };
 }
 
-function titleOf({ state }: SlackView): string {
-  switch (state) {
-    case 'pending':
-      return 'Approval needed';
-    case 'approved':
-      return 'Approved';
-    case 'consumed':
-      return 'Approved and used';
-    case 'denied':
-      return 'Denied';
-    case 'expired':
-      return 'Expired';
-    case 'failed':
-      return 'Not asked';
-  }
+/**
+ * A message that says how its approval stands by now. What it showed stays as it was shown, byte for byte: rows of the store
+ * can be edited by whoever can write the file, and the next person approves on the strength of this message.
+ *
+ * @param blocks - of the message, as `slackMessage` made them or as Slack gives them back.
+ * @param nowMs - when it is told.
+ */
+export function restated(blocks: readonly SlackBlock[], standing: SlackStanding, nowMs: number): SlackMessage {
+  const isOpen = standing.state === 'pending';
+  return {
+    text: TITLES[standing.state],
+    blocks: blocks
+      .filter(({ type }) => isOpen || type !== 'actions')
+      .map((block) => (block.block_id === STANDING ? { ...section(standingText(standing, nowMs)), block_id: STANDING } : block)),
+  };
 }
 
-function factLines({ principal, session, rule, reason }: SlackView): readonly string[] {
+const TITLES: Readonly<Record<ApprovalRow['state'], string>> = {
+  pending: 'Approval needed',
+  approved: 'Approved',
+  consumed: 'Approved and used',
+  denied: 'Denied',
+  expired: 'Expired',
+  failed: 'Not asked',
+};
+
+function factLines({ principal, session, rule, reason }: ApprovalRequest): readonly string[] {
   const facts: readonly (readonly [string, string | undefined, number])[] = [
     ['for', principal, MAX_LABEL_CHARS],
     ['session', session, MAX_LABEL_CHARS],
@@ -131,8 +97,7 @@ function factLines({ principal, session, rule, reason }: SlackView): readonly st
   return facts.flatMap(([name, value, most]) => (value === undefined ? [] : [`${name} ${codeSpan(value, most)}`]));
 }
 
-function statusText(view: SlackView, nowMs: number): string {
-  const { state, answers, quorum = 1, expiresAtMs, message } = view;
+function standingText({ state, answers, quorum, expiresAtMs, message }: SlackStanding, nowMs: number): string {
   const approved = answers.filter(({ answer }) => answer === 'approve').map(({ approver }) => approver);
   const denied = answers.filter(({ answer }) => answer === 'deny');
   const said = message === undefined ? '' : `\n${codeSpan(message, MAX_REASON_CHARS)}`;
@@ -165,7 +130,7 @@ function date(ms: number): string {
   return `<!date^${Math.floor(ms / 1000)}^{date_short_pretty} {time_secs}|${new Date(ms).toISOString()}>`;
 }
 
-function buttons({ id }: SlackView): object {
+function buttons({ id }: ApprovalRequest): SlackBlock {
   const button = (text: string, action: string, style: string): object => ({
     type: 'button',
     text: { type: 'plain_text', text, emoji: false },
@@ -176,7 +141,7 @@ function buttons({ id }: SlackView): object {
   return { type: 'actions', block_id: 'countersign', elements: [button('Approve', APPROVE, 'primary'), button('Deny', DENY, 'danger')] };
 }
 
-function section(text: string): object {
+function section(text: string): SlackBlock {
   return { type: 'section', text: mrkdwn(text) };
 }
 
@@ -185,10 +150,10 @@ function mrkdwn(text: string): object {
   return { type: 'mrkdwn', text, verbatim: true };
 }
 
-function toolName({ tool }: SlackView): string {
+function toolName({ tool }: ApprovalRequest): string {
   return tool.server === undefined ? tool.name : `${tool.server}/${tool.name}`;
 }
 
-function shortId({ id }: SlackView): string {
+function shortId({ id }: ApprovalRequest): string {
   return /^[0-9a-f]+$/.test(id) ? id.slice(0, 12) : '';
 }

@@ -19,7 +19,7 @@ import {
 } from './channel.ts';
 import { Outbox } from './outbox.ts';
 import { PLAIN, type SlackAccess, SlackApi } from './slack-api.ts';
-import { slackMessage, viewOfRequest, viewOfRow } from './slack-message.ts';
+import { restated, type SlackMessage, slackMessage } from './slack-message.ts';
 import { realTiming } from './timing.ts';
 
 export interface SlackOptions extends SendingOptions, SlackAccess {
@@ -60,7 +60,7 @@ class SlackChannel implements SendingChannel {
 
   async #ask(request: ApprovalRequest, signal: AbortSignal): Promise<void> {
     const { channel, pageUrl } = this.#options;
-    const message = slackMessage(viewOfRequest(request), this.#nowMs(), approvalUrl(pageUrl, request.id));
+    const message = slackMessage(request, this.#nowMs(), approvalUrl(pageUrl, request.id));
     const body = { channel, ...message, ...PLAIN, ...FOLDED };
     const sent = await this.#outbox.send((one) => this.#api.call('chat.postMessage', body, this.#nowMs(), one), {
       deadlineMs: request.expiresAtMs,
@@ -71,7 +71,7 @@ class SlackChannel implements SendingChannel {
     if (sent.kind === 'withdrawn') return;
     const { ts, channel: place = channel } = sent.value;
     if (ts === undefined) throw channelFailed(this.name, 'did not say where the message is');
-    onceWithdrawn(signal, () => void this.#outbox.track(this.#tellSettled(request.id, { channel: place, ts })));
+    onceWithdrawn(signal, () => void this.#outbox.track(this.#tellSettled(request.id, message, { channel: place, ts })));
   }
 
   close(): Promise<void> {
@@ -79,11 +79,11 @@ class SlackChannel implements SendingChannel {
   }
 
   /** Never rejects: the approval is settled, whether the message says so or not. */
-  async #tellSettled(id: string, place: { readonly channel: string; readonly ts: string }): Promise<void> {
+  async #tellSettled(id: string, shown: SlackMessage, place: { readonly channel: string; readonly ts: string }): Promise<void> {
     try {
       const row = await endOf(id, this.#options.approval);
       if (row === undefined) return;
-      const body = { ...place, ...slackMessage(viewOfRow(row), this.#nowMs(), approvalUrl(this.#options.pageUrl, id)), ...PLAIN };
+      const body = { ...place, ...restated(shown.blocks, row, this.#nowMs()), ...PLAIN };
       const sent = await this.#outbox.send((one) => this.#api.call('chat.update', body, this.#nowMs(), one), {
         deadlineMs: this.#nowMs() + SETTLED_LIFE_MS,
       });

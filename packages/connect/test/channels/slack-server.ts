@@ -55,10 +55,11 @@ const button = z.strictObject({
   value: z.string().max(2000),
   style: z.enum(['primary', 'danger']).optional(),
 });
+const block_id = z.string().min(1).max(255).optional();
 const block = z.discriminatedUnion('type', [
-  z.strictObject({ type: z.literal('section'), text }),
-  z.strictObject({ type: z.literal('context'), elements: z.array(text).min(1).max(10) }),
-  z.strictObject({ type: z.literal('actions'), block_id: z.string().max(255).optional(), elements: z.array(button).min(1).max(25) }),
+  z.strictObject({ type: z.literal('section'), block_id, text }),
+  z.strictObject({ type: z.literal('context'), block_id, elements: z.array(text).min(1).max(10) }),
+  z.strictObject({ type: z.literal('actions'), block_id, elements: z.array(button).min(1).max(25) }),
 ]);
 export type Block = z.infer<typeof block>;
 const plain = { parse: z.literal('none'), link_names: z.literal(false) };
@@ -119,7 +120,9 @@ function answer(slack: Omit<FakeSlack, 'apiUrl'>, request: IncomingMessage, body
   }
   if (method === 'chat.postMessage') {
     const ts = `17673230${slack.messages.length}.000200`;
-    slack.messages.push({ ts, text: given.text, blocks: given.blocks, updates: 0 });
+    // It gives every block an id.
+    const blocks = given.blocks.map((each, at) => ({ ...each, block_id: each.block_id ?? `b${at}` }));
+    slack.messages.push({ ts, text: given.text, blocks, updates: 0 });
     return { ok: true, channel: CHANNEL, ts };
   }
   const old = slack.messages.find(({ ts }) => ts === given.ts);

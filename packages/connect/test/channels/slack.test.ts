@@ -63,7 +63,6 @@ async function set(options: Parameters<typeof asking>[0] = {}, more: Partial<Sla
       approvals: guard.approvals,
       token: TOKEN,
       apiUrl: slack.apiUrl,
-      pageUrl: PAGE,
       signingSecrets: [SIGNING_SECRET],
       team: TEAM,
       app: APP,
@@ -498,6 +497,27 @@ describe('the message', () => {
     await guard.approvals.resolve(id, { decision: 'deny', message: 'no <!channel>' }, { id: 'zoe', method: 'host' });
     await vi.waitFor(() => expect(readable(message)).toMatch(/\*Denied\* by `zoe`.*\n`no &lt;!channel&gt;`/));
     expect(buttonsOf(message).size).toBe(0);
+  });
+
+  it('goes on showing what was asked, whatever a row of the store says by then', async () => {
+    const { guard, asked, press, settled } = await set(
+      { quorum: 2 },
+      {
+        approvals: {
+          resolve: (...given) => guard.approvals.resolve(...given),
+          get: async (id) => {
+            const row = await guard.approvals.get(id);
+            return row && { ...row, shown: { amount: 1 }, agent: 'nicer-bot', reason: 'harmless' };
+          },
+        },
+      },
+    );
+    const { message } = await asked({ amount: 900 });
+    await press(message, 'Approve');
+    await settled();
+    expect(readable(message)).toContain('*1 of 2 approvals* by `alice`');
+    expect(readable(message)).toContain('"amount": 900');
+    expect(readable(message)).not.toMatch(/nicer|harmless|"amount": 1\b/);
   });
 
   it('keeps its buttons when only the process that asked goes', async () => {
