@@ -192,7 +192,9 @@ export class Approvals {
     if (asked.approval?.approvers?.includes(by) === false)
       flaws.push(['APPROVER_NOT_LISTED', `${printable(by)} is not among those who may answer`]);
     const { method, assurance } = entry.approver;
-    if (assurance !== assuranceOf(method)) flaws.push(['APPROVER_ASSURANCE', `an answer by ${method} is not of ${assurance} assurance`]);
+    // A guard may take an answer for less than its method is worth, never for more.
+    if (!isAssured(assuranceOf(method) ?? 'low', assurance))
+      flaws.push(['APPROVER_ASSURANCE', `an answer by ${method} is not of ${assurance} assurance`]);
     else if ((entry.answer === 'approve' || entry.args_commit !== undefined) && !isAssured(assurance, asked.approval?.assurance))
       flaws.push(['APPROVER_ASSURANCE', `the answer has ${assurance} assurance, ${asked.approval?.assurance} was asked for`]);
     const before = ask.answers.filter((given) => foldApprover(given.approver) === foldApprover(by));

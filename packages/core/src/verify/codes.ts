@@ -108,7 +108,7 @@ export const VERIFY_CODES = {
   APPROVER_NOT_LISTED: 'An answer is by somebody who may not answer.',
   APPROVER_TWICE: 'Somebody answered twice.',
   APPROVAL_SIGNATURE: 'An answer by key is not signed, or its signature does not verify.',
-  APPROVER_ASSURANCE: 'An answer is worth less than was asked for, or not what its method is worth.',
+  APPROVER_ASSURANCE: 'An answer is worth less than was asked for, or claims to be worth more than its method is.',
   EDIT_UNPROVEN: 'A call is said to be made by an edit that stands nowhere before it.',
   EDIT_MISMATCH: 'An edit and the call it made are not of the same tool, session or call, or an edit approves as well.',
   EDIT_ARGUMENTS: 'A call made by an edit has other arguments than were proposed.',
