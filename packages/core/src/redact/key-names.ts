@@ -95,11 +95,31 @@ const ASCII = /^[\x00-\x7f]*$/;
 
 /** @param extra - more names that mean a secret, each as its words (see `nameWords`). */
 export function isSecretName(name: string, extra: readonly (readonly string[])[] = []): boolean {
-  if (extra.length === 0 && isPlainName(name)) return false;
+  if (extra.length === 0) return isBuiltInName(name);
+  if (isBuiltInName(name)) return true;
   const all = nameWords(name);
   const end = withoutNeutralEnding(all);
-  if (isSecretEnd(end) || SECRET_ENDINGS.some((ending) => endsWith(all, ending))) return true;
   return extra.some((wanted) => endsWith(all, wanted) || endsWith(end, wanted));
+}
+
+/** The same names come again and again, in lists of objects above all; splitting one costs a microsecond. */
+const JUDGED = new Map<string, boolean>();
+const MAX_JUDGED = 1000;
+const MAX_JUDGED_CHARS = 64;
+
+function isBuiltInName(name: string): boolean {
+  const known = JUDGED.get(name);
+  if (known !== undefined) return known;
+  const secret = !isPlainName(name) && isSecretByWords(nameWords(name));
+  if (name.length <= MAX_JUDGED_CHARS) {
+    if (JUDGED.size >= MAX_JUDGED) JUDGED.clear();
+    JUDGED.set(name, secret);
+  }
+  return secret;
+}
+
+function isSecretByWords(all: readonly string[]): boolean {
+  return isSecretEnd(withoutNeutralEnding(all)) || SECRET_ENDINGS.some((ending) => endsWith(all, ending));
 }
 
 /**

@@ -4,7 +4,7 @@ import { isPlaceholder, placeholder } from './detector.ts';
 import { typedPlaceholder } from './host-types.ts';
 import { isHarmlessValue, isSecretMember, isSecretName, nameWords } from './key-names.ts';
 import { pointerText } from './pointer.ts';
-import { DETECTORS, KEY_NAME_KIND, REDACTION_KINDS, VALUE_KIND } from './rules.ts';
+import { detectorsFor, KEY_NAME_KIND, REDACTION_KINDS, VALUE_KIND } from './rules.ts';
 import { redactText, type TextRules, textRules } from './scan.ts';
 
 /** Shorter literals would tear holes into ordinary text. */
@@ -50,7 +50,7 @@ export interface Redactor {
 export function createRedactor(options: RedactionOptions = {}): Redactor {
   const keys = parseKeys(options.keys ?? []);
   const values = parseValues(options.values ?? []);
-  const rules: Rules = { keys, values, text: textRules(DETECTORS, values) };
+  const rules: Rules = { keys, values, text: textRules(detectorsFor(keys), values) };
   return {
     redact(value) {
       const view = new View(rules);

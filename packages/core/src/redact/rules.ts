@@ -3,7 +3,9 @@ import { AI_SERVICES } from './detectors/ai-services.ts';
 import { BUSINESS_SERVICES } from './detectors/business-services.ts';
 import { CLOUDS } from './detectors/clouds.ts';
 import { CODE_SERVICES } from './detectors/code-services.ts';
+import { COMMAND_PASSWORD } from './detectors/commands.ts';
 import { AUTHORIZATION, BASIC_CREDENTIALS, BEARER_TOKEN, COOKIE_HEADER, SECRET_HEADER } from './detectors/headers.ts';
+import { secretMember } from './detectors/members.ts';
 import { MONITORING_SERVICES } from './detectors/monitoring-services.ts';
 import { CONNECTION_KEY, SECRET_PARAMETER, URL_PASSWORD, WEBHOOK_URL } from './detectors/parameters.ts';
 import { CARD_NUMBER, IBAN } from './detectors/payment-numbers.ts';
@@ -38,7 +40,14 @@ export const DETECTORS: readonly Detector[] = [
   BASIC_CREDENTIALS,
   COOKIE_HEADER,
   SECRET_HEADER,
+  COMMAND_PASSWORD,
+  secretMember(),
 ];
+
+/** The detectors, with more names that mean a secret (each as its words). */
+export function detectorsFor(keys: readonly (readonly string[])[]): readonly Detector[] {
+  return keys.length === 0 ? DETECTORS : [...DETECTORS, secretMember(keys)];
+}
 
 /** The whole value of a member whose name says it is a secret. */
 export const KEY_NAME_KIND = 'key-name';

@@ -89,6 +89,9 @@ export function secretsOf(seed: string): readonly Secret[] {
     { kind: 'cookie', secret: base62(20), text: `Cookie: theme=dark; sid=${base62(20)}` },
     { kind: 'header', secret: `${base62(20)}7`, text: `curl -H 'X-Api-Key: ${base62(20)}7'` },
     { kind: 'header', secret: `${base62(20)}7`, text: `PRIVATE-TOKEN: ${base62(20)}7` },
+    { kind: 'command-password', secret: base62(12), text: `mysql -u root -p${base62(12)} main` },
+    { kind: 'command-password', secret: base62(12), text: `curl -s -u admin:${base62(12)} https://a.example` },
+    { kind: 'key-name', secret: `${base62(12)}7`, text: `{"dbPassword":"${base62(12)}7"}` },
     ...privateKeys(),
   ];
 }

@@ -434,6 +434,7 @@ describe('options', () => {
         "basic-credentials",
         "cookie",
         "header",
+        "command-password",
         "key-name",
         "value",
         "text",
