@@ -6,6 +6,7 @@ import { LedgerChanges, type WatchFile } from './ledger-changes.ts';
 /** What a connection saw last; of two connections nothing can be compared. */
 export interface SeenVersion {
   readonly connection: unknown;
+  /** Changes whenever another connection changed the file. */
   readonly version: number;
 }
 
@@ -14,8 +15,22 @@ export interface ApprovalLooks {
   isPending(id: string): boolean;
   /** Those that no longer wait, found by one query. Throws when they cannot be read. */
   settledAmong(ids: readonly string[]): readonly string[];
-  /** Its `version` changes whenever another connection changed the file. Throws when it cannot be read. */
+  /** Approvals that the entries from position `from` on answer, found by one query. Throws when they cannot be read. */
+  answeredSince(from: number): readonly string[];
+  /** Number of entries. Throws when it cannot be read. */
+  size(): number;
+  /** Throws when it cannot be read. */
   version(): SeenVersion;
+}
+
+/** Rows of all waiters are looked at this often at most, while there are changes: an approval may lapse without an entry. */
+const ALL_MS = 5000;
+/** More new entries than this are not read: the rows of all waiters say it sooner. */
+const MAX_TAIL = 4096;
+
+/** Up to where the ledger was looked at. */
+interface Seen extends SeenVersion {
+  readonly size: number;
 }
 
 export interface ApprovalWaitersOptions {
@@ -30,7 +45,10 @@ export class ApprovalWaiters {
   private readonly looks: ApprovalLooks;
   private readonly waiters = new Map<string, Set<() => void>>();
   private readonly changes: LedgerChanges;
-  private seen: SeenVersion | undefined;
+  private seen: Seen | undefined;
+  private allAt = 0;
+  /** Changes came of which only the entries were looked at. */
+  private isAllDue = false;
   private isFollowing = false;
   private closed = false;
 
@@ -82,8 +100,10 @@ export class ApprovalWaiters {
   private start(): void {
     if (this.closed || this.isFollowing) return;
     this.isFollowing = true;
+    this.isAllDue = false;
+    this.allAt = performance.now();
     try {
-      this.seen = this.looks.version();
+      this.seen = this.now();
     } catch {
       // The first look finds another version, or the same fault.
     }
@@ -104,17 +124,46 @@ export class ApprovalWaiters {
   /** @returns whether anything changed since the last look. */
   private lookAtOthers(): boolean {
     try {
-      const now = this.looks.version();
-      if (this.seen !== undefined && now.connection === this.seen.connection && now.version === this.seen.version) return false;
-      for (const id of this.looks.settledAmong([...this.waiters.keys()])) this.finish(id);
+      const { connection, version } = this.looks.version();
+      const isSame = this.seen !== undefined && connection === this.seen.connection && version === this.seen.version;
+      if (isSame && !(this.isAllDue && this.isTimeForAll())) return false;
+      const size = this.looks.size();
+      for (const id of this.settledSince(this.seen, size, isSame)) this.finish(id);
       // Only now: a look that failed is done again.
-      if (this.waiters.size > 0) this.seen = now;
+      if (this.waiters.size > 0) this.seen = { connection, version, size };
+      return !isSame;
     } catch (error) {
       if (isBusy(error)) return true;
       // A broken connection: everybody finds out, and the next read brings it back.
       for (const id of [...this.waiters.keys()]) this.finish(id);
     }
     return true;
+  }
+
+  /**
+   * Whatever another process commits throws away what this connection has cached: a row each for a thousand waiters costs
+   * milliseconds, the newest entries lie together. Answers are entries, so these are what is looked at after each change.
+   */
+  private settledSince(seen: Seen | undefined, size: number, isSame: boolean): readonly string[] {
+    const isTailKnown = seen !== undefined && size >= seen.size && size - seen.size <= MAX_TAIL;
+    if (!isSame && isTailKnown && !this.isTimeForAll()) {
+      this.isAllDue = true;
+      const named = [...new Set(this.looks.answeredSince(seen.size))].filter((id) => this.waiters.has(id));
+      return named.length === 0 ? [] : this.looks.settledAmong(named);
+    }
+    const settled = this.looks.settledAmong([...this.waiters.keys()]);
+    this.isAllDue = false;
+    this.allAt = performance.now();
+    return settled;
+  }
+
+  private isTimeForAll(): boolean {
+    return performance.now() - this.allAt >= ALL_MS;
+  }
+
+  private now(): Seen {
+    const { connection, version } = this.looks.version();
+    return { connection, version, size: this.looks.size() };
   }
 
   private finish(id: string): void {

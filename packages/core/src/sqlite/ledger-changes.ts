@@ -16,6 +16,8 @@ import { watchFile } from './file-watch.ts';
 const LOOK_MS = 5;
 /** ... though no more than this part of the time: 2 % of a core. */
 const LOOK_SHARE = 0.02;
+/** ... but often enough: an answer must not wait for this on top of all the rest. */
+const MAX_LOOK_MS = 50;
 /** How long it stays awake after the last change. Longer than most syncs take. */
 const AWAKE_MS = 100;
 /** Asleep, in case a notification is late, or the sync took longer than it was awake. */
@@ -136,7 +138,7 @@ export class LedgerChanges {
         if (changed) this.changedAt = now;
         // Watched again first, then looked at once more: what came in between is found.
         if (now - this.changedAt >= AWAKE_MS) return this.sleepAgain();
-        return this.lookIn(Math.min(SLOW_POLL_MS, Math.max(LOOK_MS, (now - startedAt) / LOOK_SHARE)));
+        return this.lookIn(Math.min(MAX_LOOK_MS, Math.max(LOOK_MS, (now - startedAt) / LOOK_SHARE)));
       case 'blind':
         return now - this.triedAt >= RETRY_MS ? this.sleepAgain() : this.lookIn(BLIND_MS);
     }

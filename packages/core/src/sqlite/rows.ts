@@ -213,6 +213,16 @@ export class Rows implements Tx {
     return this.statements.settledAmong.all(JSON.stringify(ids));
   }
 
+  /** Approvals that entries from position `from` on answer, or seem to: nothing about it is proven. */
+  answeredSince(from: number): readonly string[] {
+    return this.statements.answeredSince.all(from).filter((id) => id !== null);
+  }
+
+  /** As stored, not proven. */
+  entryCount(): number {
+    return this.statements.entryCount.get() ?? 0;
+  }
+
   /** Changes whenever another connection changed the file; says nothing about another connection's. */
   dataVersion(): number {
     return this.statements.dataVersion.get() ?? 0;
@@ -338,6 +348,13 @@ function prepare(database: Database) {
         `SELECT value FROM json_each(?) LEFT JOIN approvals ON approvals.id = value WHERE approvals.state IS NOT 'pending'`,
       )
       .pluck(),
+    answeredSince: database
+      .prepare<[number], string | null>(
+        // Canonical text: a string that holds these words has its quotes escaped.
+        `SELECT iif(json_valid(body), body ->> '$.approval', NULL) FROM entries WHERE seq >= ? AND instr(body, '"kind":"approval"') > 0`,
+      )
+      .pluck(),
+    entryCount: database.prepare<[], number>('SELECT coalesce(max(seq) + 1, 0) FROM entries').pluck(),
     dataVersion: database.prepare<[], number>('PRAGMA data_version').pluck(),
     putApproval: database.prepare(`INSERT OR REPLACE INTO approvals (${APPROVAL_COLUMNS}) VALUES (${marks(APPROVAL_COLUMNS)})`),
     grant: database.prepare<[string], GrantSql>('SELECT * FROM grants WHERE id = ?'),

@@ -352,6 +352,8 @@ export class SqliteStore implements Store, BatchWriter {
       {
         isPending: (id) => this.open.rows.approval(id)?.state === 'pending',
         settledAmong: (ids) => this.open.rows.settledAmong(ids),
+        answeredSince: (from) => this.open.rows.answeredSince(from),
+        size: () => this.open.rows.entryCount(),
         version: () => ({ connection: this.open, version: this.open.rows.dataVersion() }),
       },
       { file: `${path}-wal`, onError },

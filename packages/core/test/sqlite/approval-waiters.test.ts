@@ -15,13 +15,15 @@ const ANSWERING = new URL('../fixtures/answering-process.ts', import.meta.url);
 interface Fake {
   readonly settled: Set<string>;
   readonly queries: (readonly string[])[];
+  /** Ids of approvals that entries answer, one an entry. */
+  readonly entries: string[];
   version: number;
   fault: Error | undefined;
 }
 
 function fake(): Fake & { readonly waiters: ApprovalWaiters; readonly errors: CountersignError[]; readonly live: () => number } {
   const errors: CountersignError[] = [];
-  const state: Fake = { settled: new Set(), queries: [], version: 1, fault: undefined };
+  const state: Fake = { settled: new Set(), queries: [], entries: [], version: 1, fault: undefined };
   let watches = 0;
   const check = (): void => {
     if (state.fault !== undefined) throw state.fault;
@@ -30,6 +32,8 @@ function fake(): Fake & { readonly waiters: ApprovalWaiters; readonly errors: Co
     {
       isPending: (id) => (check(), !state.settled.has(id)),
       settledAmong: (ids) => (check(), state.queries.push(ids), ids.filter((id) => state.settled.has(id))),
+      answeredSince: (from) => (check(), state.entries.slice(from)),
+      size: () => (check(), state.entries.length),
       version: () => (check(), { connection: 1, version: state.version }),
     },
     {
@@ -59,14 +63,61 @@ describe('ApprovalWaiters', () => {
     await vi.advanceTimersByTimeAsync(5000);
     expect(it.queries).toHaveLength(0);
     it.settled.add('a3').add('a999');
+    it.entries.push('a3', 'of nobody here', 'a999', 'a4', 'a3');
     it.version++;
-    await vi.advanceTimersByTimeAsync(1000);
+    await vi.advanceTimersByTimeAsync(200);
+    // The first look after 5 seconds is at all of them.
     expect(it.queries.map((ids) => ids.length)).toEqual([1000]);
     expect(settled).toEqual(['a3', 'a999']);
+
+    it.settled.add('a5');
+    it.entries.push('a5', 'of nobody here', 'a6');
+    it.version++;
+    await vi.advanceTimersByTimeAsync(300);
+    expect(it.queries.slice(1)).toEqual([['a5', 'a6']]);
+    expect(settled).toEqual(['a3', 'a999', 'a5']);
+
+    it.entries.push('of nobody here');
+    it.version++;
+    await vi.advanceTimersByTimeAsync(300);
+    expect(it.queries).toHaveLength(2);
     it.waiters.close();
     await vi.advanceTimersByTimeAsync(0);
     expect(settled).toHaveLength(1000);
     expect([vi.getTimerCount(), it.live()]).toEqual([0, 0]);
+  });
+
+  it('an approval that lapsed in another process, without an entry, is found within seconds', async () => {
+    vi.useFakeTimers();
+    const it = fake();
+    const woken = vi.fn<() => void>();
+    void it.waiters.settled('x', never).then(woken);
+    it.settled.add('x');
+    it.version++;
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(woken).not.toHaveBeenCalled();
+    await vi.advanceTimersByTimeAsync(4500);
+    expect(woken).toHaveBeenCalledOnce();
+    expect(it.queries).toEqual([['x']]);
+    expect([vi.getTimerCount(), it.live()]).toEqual([0, 0]);
+  });
+
+  it('more new entries than are worth reading, or fewer than there were: the rows of all are looked at', async () => {
+    vi.useFakeTimers();
+    const it = fake();
+    const woken = vi.fn<() => void>();
+    void it.waiters.settled('x', never).then(woken);
+    void it.waiters.settled('y', never);
+    it.entries.push(...Array.from({ length: 5000 }, () => 'of nobody here'));
+    it.version++;
+    await vi.advanceTimersByTimeAsync(300);
+    expect(it.queries).toEqual([['x', 'y']]);
+    it.entries.length = 10;
+    it.settled.add('x');
+    it.version++;
+    await vi.advanceTimersByTimeAsync(300);
+    expect(woken).toHaveBeenCalledOnce();
+    it.waiters.close();
   });
 
   it('leaves nothing behind when a waiter is answered, gives up, or never had to wait', async () => {
