@@ -1,4 +1,5 @@
 /** All claims, in the order they are printed. */
+import { approvalClaims } from './approvals.ts';
 import { budgetClaims } from './budgets.ts';
 import { contentionClaims } from './contention.ts';
 import { crashClaims } from './crash.ts';
@@ -30,4 +31,5 @@ export const allClaims: readonly Claim[] = [
   ...sudoagentClaims,
   ...verifyClaims,
   ...receiptClaims,
+  ...approvalClaims,
 ];
