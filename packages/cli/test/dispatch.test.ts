@@ -24,6 +24,7 @@ describe('the surface', () => {
       ['proxy', '--server=', '--agent='],
       ['approvals list', '--state=', '--agent=', '--session=', '--tool=', '--limit=', '--after='],
       ['approvals show', '<id>'],
+      ['approvals watch', '--agent=', '--session=', '--tool=', '--bell'],
       ['approvals approve', '<id>', '--key=', '--as=', '--passphrase-file=', '--message='],
       ['approvals deny', '<id>', '--key=', '--as=', '--passphrase-file=', '--message='],
       ['console', '--port=', '--as=', '--no-open', '--link-file='],

@@ -4,6 +4,7 @@ import { anchor } from './anchor.ts';
 import { approvalsAnswer } from './approvals-answer.ts';
 import { approvalsList } from './approvals-list.ts';
 import { approvalsShow } from './approvals-show.ts';
+import { approvalsWatch } from './approvals-watch.ts';
 import { budgetsCommand } from './budgets.ts';
 import { consistencyCheck } from './consistency-check.ts';
 import { consistencyMake } from './consistency-make.ts';
@@ -30,6 +31,7 @@ export const COMMANDS: readonly Command[] = [
   proxy,
   approvalsList,
   approvalsShow,
+  approvalsWatch,
   approvalsAnswer('approve'),
   approvalsAnswer('deny'),
   consoleCommand,

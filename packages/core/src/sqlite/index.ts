@@ -28,6 +28,7 @@ export {
 export { verifyLedger } from '../verify/verify.ts';
 export type { ApprovalView } from './approval-view.ts';
 export { checkDurability, type DurabilityFacts } from './durability.ts';
+export { type FollowOptions, followApprovals } from './follow-approvals.ts';
 export { type ForgetRequest, type Forgotten, forgetClearText } from './forget.ts';
 export { guardFromConfig, openGuard, storeFromConfig } from './from-config.ts';
 export type { IntervalSigner } from './interval-signing.ts';
