@@ -248,8 +248,11 @@ export class SqliteStore implements Store, BatchWriter {
   }
 
   async budgetUse(query: BudgetQuery): Promise<BudgetUse> {
-    // A connection that another process charged beside sees it: rows are read, not sums.
-    return this.read(({ rows }) => rows.budgetUse(query, this.nowMs()));
+    return this.read((open) => {
+      // Another writer may have seen a later time than this one: windows end where it saw them end.
+      newestHead(open);
+      return open.rows.budgetUse(query, this.nowMs());
+    });
   }
 
   mac(text: string): string {
