@@ -92,6 +92,10 @@ interface Held {
   readonly call: Asked;
 }
 
+function agree(actual: unknown, expected: unknown): void {
+  expect(actual).toEqual(expected);
+}
+
 class Model {
   readonly charges: Charged[] = [];
   held: Held[] = [];
@@ -153,8 +157,7 @@ class Real {
     const { at, budgets = [] } = JSON.parse(text ?? '') as { at: number; budgets?: { id: string; key: string; left: number }[] };
     // Store time never goes back, and is the clock's unless the clock did.
     this.latestClock = Math.max(this.latestClock, this.clock.nowMs());
-    expect(at).toBeGreaterThanOrEqual(Math.max(this.newestAt, this.clock.nowMs()));
-    expect(at).toBeLessThanOrEqual(this.latestClock);
+    agree([at >= Math.max(this.newestAt, this.clock.nowMs()), at <= this.latestClock], [true, true]);
     this.newestAt = at;
     return { at, budgets };
   }
@@ -262,7 +265,7 @@ class Repeat implements Command {
   async run(model: Model, real: Real): Promise<void> {
     const call = model.decided[this.nth % model.decided.length] as Asked;
     const again = await real.guard(this.writer).authorize(toolCall(call), { approval: 'suspend' });
-    expect(again.kind).toBe('refusal');
+    agree(again.kind, 'refusal');
     // A refusal of before may be given again without an entry, so nothing is known to have been committed.
     await new Check().run(model, real);
   }
@@ -309,7 +312,7 @@ class SettleAndCrash implements Command {
     const database = new Sqlite(real.path, { readonly: true });
     const state: unknown = database.prepare('SELECT state FROM calls WHERE id = ?').pluck().get(held.permit.callId);
     database.close();
-    expect(['settled', 'unknown']).toContain(state);
+    agree(state === 'settled' || state === 'unknown', true);
     if (state === 'settled')
       for (const charge of model.charges) if (charge.call === held.permit.callId && charge.rule.refunds) charge.givenBack = true;
   }
@@ -364,7 +367,7 @@ class Check implements Command {
           model.used(rule, key, nowMs),
         ]);
         const used = all[nth]?.keys.map((each) => [each.key, each.used / MICRO]) ?? [];
-        expect(new Map(used as [string, number][])).toEqual(new Map(expected.filter(([, amount]) => amount !== 0) as [string, number][]));
+        agree(new Map(used as [string, number][]), new Map(expected.filter(([, amount]) => amount !== 0) as [string, number][]));
       }
     }
   }
