@@ -20,7 +20,7 @@ export interface Listed {
 
 /** @throws {CountersignError} `APPROVAL_NOT_FOUND` for a page after an approval that is not there. */
 export function listPage(reader: ApprovalsReader, { state, after }: Listed, frame: Pick<Frame, 'approver' | 'version'>): Response {
-  const counts = reader.approvalCounts?.();
+  const counts = reader.approvalCounts();
   // One more tells whether there is a next page.
   const found = reader.approvals({
     ...(state !== 'all' && { state }),
@@ -28,14 +28,14 @@ export function listPage(reader: ApprovalsReader, { state, after }: Listed, fram
     ...(after !== undefined && { after }),
   });
   const rows = found.slice(0, PAGE_ROWS);
-  const last = counts !== undefined && found.length > PAGE_ROWS ? rows.at(-1) : undefined;
+  const last = found.length > PAGE_ROWS ? rows.at(-1) : undefined;
   const nowMs = Date.now();
-  const waiting = counts?.pending ?? 0;
+  const waiting = counts.pending;
   const title = waiting > 0 ? `(${waiting}) Approvals` : 'Approvals';
-  const total = counts === undefined ? undefined : Object.values(counts).reduce((sum, count) => sum + count, 0);
+  const total = Object.values(counts).reduce((sum, count) => sum + count, 0);
   const main = html`<h1>${state === 'pending' ? 'Calls that wait for a person' : 'Approvals'}</h1>
 <div id="list" data-live="list">
-<ul class="tabs">${STATES.map((each) => tab(each, each, state, counts?.[each]))}${tab('all', 'all', state, total)}</ul>
+<ul class="tabs">${STATES.map((each) => tab(each, each, state, counts[each]))}${tab('all', 'all', state, total)}</ul>
 ${rows.length === 0 ? emptyList(state, after) : table(rows, state, nowMs)}
 <nav class="pages" aria-label="More">${after !== undefined && html`<a href="/approvals?state=${state}">From the start</a>`}
 ${last !== undefined && html`<a rel="next" href="/approvals?state=${state}&amp;after=${last.id}">Next ${PAGE_ROWS}</a>`}</nav>
@@ -44,7 +44,7 @@ ${last !== undefined && html`<a rel="next" href="/approvals?state=${state}&amp;a
   return framed({ ...frame, title, here: 'approvals' }, main);
 }
 
-function tab(state: ListedState, title: string, here: ListedState, count: number | undefined): Html {
+function tab(state: ListedState, title: string, here: ListedState, count: number): Html {
   return html`<li><a href="/approvals?state=${state}"${state === here && html` aria-current="page"`}>${title} ${count}</a></li>`;
 }
 

@@ -1,12 +1,12 @@
 /** Where the page reads. */
 import { statSync } from 'node:fs';
-import type { ApprovalState } from '@countersign/core';
+import type { ApprovalCounts, ApprovalState } from '@countersign/core';
 import { type ApprovalView, readLedger } from '@countersign/core/sqlite';
 
 /** One look at the ledger. */
 export interface ApprovalsReader {
   approvals(filter: ApprovalsFilter): readonly ApprovalView[];
-  approvalCounts?(): Readonly<Record<ApprovalState, number>>;
+  approvalCounts(): ApprovalCounts;
   approval(id: string): ApprovalView | undefined;
   close(): void;
 }

@@ -1,5 +1,6 @@
 import { generateKey } from '@countersign/core';
 import { describe, expect, it } from 'vitest';
+import { PAGE_ROWS } from '../../src/approvals/list-view.ts';
 import { APPROVER, ledger, ORIGIN, type Sent, Site } from './site.ts';
 
 const EVIL = '</textarea></script><script>alert(1)</script>"\'\u202e\0';
@@ -150,6 +151,26 @@ describe('the list', () => {
     const { site, cookie } = await waiting();
     const answer = await site.visit(`/approvals${query}`, { cookie });
     expect([answer.status, answer.headers.get('location')]).toEqual([303, '/approvals']);
+  });
+
+  it('comes in pages that leave nothing out', async () => {
+    const site = new Site(ledger());
+    const ids = new Set<string>();
+    for (let i = 0; i < PAGE_ROWS + 7; i++) ids.add(await site.ledger.ask({ i }));
+    const cookie = await site.loggedIn();
+    const found: string[] = [];
+    const counts: number[] = [];
+    for (let path: string | undefined = '/approvals'; path !== undefined && counts.length < 3; ) {
+      const text: string = await (await site.visit(path, { cookie })).text();
+      const rows = [...text.matchAll(/<tr id="row-([0-9a-f]{32})"/g)].map(([, id = '']) => id);
+      counts.push(rows.length);
+      found.push(...rows);
+      path = /<a rel="next" href="([^"]+)"/.exec(text)?.[1]?.replaceAll('&amp;', '&');
+    }
+    expect(counts).toEqual([PAGE_ROWS, 7]);
+    expect(new Set(found)).toEqual(ids);
+    const gone = await site.visit(`/approvals?after=${'f'.repeat(32)}`, { cookie });
+    expect([gone.status, gone.headers.get('location')]).toEqual([303, '/approvals?state=pending']);
   });
 
   it('changes its version when something was asked or answered, and not otherwise', async () => {
