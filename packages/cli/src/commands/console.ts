@@ -188,7 +188,13 @@ function eventText(event: PageEvent, approver: string): string {
   }
 }
 
-const WORDS = { approve: 'approved', deny: 'denied', edit: 'proposed other arguments for' } as const;
+const WORDS = {
+  approve: 'approved',
+  deny: 'denied',
+  edit: 'proposed other arguments for',
+  grant: 'approved and granted with',
+  revoke: 'revoked',
+} as const;
 
 function errorText(error: unknown): string {
   const code = CountersignError.is(error) ? ` [${error.code}]` : '';

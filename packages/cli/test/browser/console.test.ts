@@ -177,6 +177,26 @@ describe.skipIf(chromium === undefined)('the console in a browser', () => {
     expect(complaints).toEqual([]);
   });
 
+  it('grants for a while: the next call runs without asking, until it is revoked', async () => {
+    const console = await openConsole();
+    const { page, complaints } = await loggedIn(console);
+    const first = guarded(console.cwd, { path: '/srv/d1.txt' });
+    await page.waitForSelector('table.list a');
+    await click(page, 'table.list a');
+    await page.click('#grant summary');
+    await page.type('#reason', 'moving files all afternoon');
+    await page.select('#scope', 'agent');
+    await click(page, 'button[value=grant]');
+    expect(await textOf(page, '.done')).toContain('granted for further calls');
+    expect(await first).toEqual({ ran: { path: '/srv/d1.txt' } });
+    expect(await guarded(console.cwd, { path: '/srv/d2.txt' })).toEqual({ ran: { path: '/srv/d2.txt' } });
+    await click(page, 'nav a[href="/grants"]');
+    expect(await textOf(page, '#grants')).toMatch(/files\/write_file[^]*4 of 5[^]*moving files all afternoon/);
+    await click(page, 'button[value=revoke]');
+    expect(await textOf(page, '#grants .state')).toBe('revoked');
+    expect(complaints).toEqual([]);
+  });
+
   it('takes the buttons away when somebody else answered, and keeps what is being written otherwise', async () => {
     const console = await openConsole();
     const [id = '', other = ''] = await calls(console.cwd, [{}, { args: { path: '/srv/other' } }]);

@@ -1,6 +1,6 @@
 /** From a posted form to an answer. Whoever posts it is logged in, and still may send anything. */
-import { type ApprovalAnswer, canonicalize, type Json } from '@countersign/core';
-import { MAX_EDITED_CHARS, MAX_MESSAGE_CHARS, type Typed } from './answer-forms.ts';
+import { type ApprovalAnswer, canonicalize, type GrantTerms, type Json } from '@countersign/core';
+import { MAX_EDITED_CHARS, MAX_MESSAGE_CHARS, type Typed, type TypedGrant } from './answer-forms.ts';
 
 /** What the person has to know; `message` is shown as it is. */
 export class AnswerError extends Error {
@@ -14,6 +14,8 @@ export class AnswerError extends Error {
 
 export type ReadAnswer =
   | { readonly kind: 'answer'; readonly answer: ApprovalAnswer; readonly seen: string; readonly typed: Typed }
+  /** An approval that was given and not used is taken back. */
+  | { readonly kind: 'revoke'; readonly message?: string; readonly typed: Typed }
   /** Nothing is answered yet: show the form again with this in it. */
   | { readonly kind: 'show'; readonly typed: Typed };
 
@@ -34,6 +36,17 @@ export function readAnswer(form: URLSearchParams): ReadAnswer {
       return { kind: 'answer', answer: { decision: 'deny', ...reply }, seen, typed };
     case 'edit':
       return { kind: 'answer', answer: { decision: 'edit', args: editedArguments(args), ...reply }, seen, typed };
+    case 'grant': {
+      const fields = grantFields(form);
+      return {
+        kind: 'answer',
+        answer: { decision: 'approve', grant: grantTerms(fields), ...reply },
+        seen,
+        typed: { ...typed, grant: fields },
+      };
+    }
+    case 'revoke':
+      return { kind: 'revoke', ...reply, typed };
     case 'review':
       return { kind: 'show', typed: { ...typed, proposed: editedArguments(args) } };
     case 'rework':
@@ -41,6 +54,34 @@ export function readAnswer(form: URLSearchParams): ReadAnswer {
     default:
       throw new AnswerError(400, 'This form has no such button. Load the page again.');
   }
+}
+
+/** @throws {AnswerError} */
+function grantFields(form: URLSearchParams): TypedGrant {
+  const field = (name: string): string => one(form, name) ?? '';
+  return { minutes: field('minutes'), uses: field('uses'), scope: field('scope'), reason: field('reason'), when: field('when') };
+}
+
+const MS_PER_MINUTE = 60_000;
+const MAX_DIGITS = 6;
+
+/** Limits are core's to check; here the texts become what they stand for. */
+function grantTerms({ minutes, uses, scope, reason, when }: TypedGrant): GrantTerms {
+  if (reason.trim() === '') throw new AnswerError(400, 'A grant needs a reason, for the record.');
+  if (scope !== 'session' && scope !== 'agent')
+    throw new AnswerError(400, 'A grant is for this session or for every session of the agent.');
+  return {
+    ttlMs: whole(minutes, 'The time of a grant') * MS_PER_MINUTE,
+    uses: whole(uses, 'The number of calls'),
+    scope,
+    reason: reason.trim(),
+    ...(when.trim() !== '' && { when: when.trim() }),
+  };
+}
+
+function whole(text: string, what: string): number {
+  if (text.length > MAX_DIGITS || !/^[1-9]\d*$/.test(text)) throw new AnswerError(400, `${what} is a whole number from 1.`);
+  return Number(text);
 }
 
 function one(form: URLSearchParams, name: string): string | undefined {

@@ -1,10 +1,11 @@
 /** The forms under an approval that waits. */
-import { escapeJson, type Json } from '@countersign/core';
+import { escapeJson, type Json, MAX_GRANT_USES } from '@countersign/core';
 import type { ApprovalView } from '@countersign/core/sqlite';
 import { changesTable } from './changes-table.ts';
 import { type Html, html, verbatim } from './html.ts';
 
 export const MAX_MESSAGE_CHARS = 500;
+export const MAX_CONDITION_CHARS = 1_000;
 /** Larger arguments are edited with `countersign approvals approve --args`. */
 export const MAX_EDITED_CHARS = 200_000;
 
@@ -15,6 +16,16 @@ export interface Typed {
   readonly args?: string;
   /** The same, parsed: now to be confirmed. */
   readonly proposed?: Json;
+  readonly grant?: TypedGrant;
+}
+
+/** Fields of the form for a grant, as they were typed. */
+export interface TypedGrant {
+  readonly minutes: string;
+  readonly uses: string;
+  readonly scope: string;
+  readonly reason: string;
+  readonly when: string;
 }
 
 export function answerForms(row: ApprovalView, seen: string, typed: Typed = { message: '' }): Html {
@@ -39,7 +50,8 @@ ${verbatim(typed.message)}</textarea>
 <button class="bad" name="do" value="deny" data-answer>Deny</button>
 </div>
 </form>
-${mayApprove && editForm(row, seen, shown, typed)}`;
+${mayApprove && editForm(row, seen, shown, typed)}
+${mayApprove && row.quorum === 1 && grantForm(id, seen, typed)}`;
 }
 
 function editForm({ id }: ApprovalView, seen: string, shown: Json, { args, message }: Typed): Html {
@@ -59,6 +71,50 @@ ${verbatim(text)}</textarea>
 ${verbatim(message)}</textarea>
 <div class="buttons"><button name="do" value="review" data-answer>Review the changes</button></div>
 </form></details>`;
+}
+
+const DURATIONS: readonly (readonly [number, string])[] = [
+  [15, '15 minutes'],
+  [60, '1 hour'],
+  [240, '4 hours'],
+  [480, '8 hours'],
+  [1440, '24 hours'],
+];
+
+function grantForm(id: string, seen: string, { grant, message }: Typed): Html {
+  const { minutes = '60', uses = '5', scope = 'session', reason = '', when = '' } = grant ?? {};
+  const option = (value: string, text: string, chosen: string): Html =>
+    html`<option value="${value}"${value === chosen && html` selected`}>${text}</option>`;
+  return html`<details class="more" id="grant"${grant !== undefined && html` open`}><summary>Approve, and do not ask again for a while</summary>
+<form method="post" action="/approvals/${id}">
+<input type="hidden" name="seen" value="${seen}">
+<p>Approves this call, and lets later calls of the same tool under the same rule run without asking. Every use is recorded; a deny rule still
+denies; you can revoke it under Grants.</p>
+<div class="fields">
+<div><label for="minutes">For</label><select id="minutes" name="minutes">${DURATIONS.map(([value, text]) => option(String(value), text, minutes))}</select></div>
+<div><label for="uses">At most so many calls</label><input type="number" id="uses" name="uses" min="1" max="${MAX_GRANT_USES}" required value="${verbatim(uses)}"></div>
+<div><label for="scope">Of this agent</label><select id="scope" name="scope">${option('session', 'in this session', scope)}${option('agent', 'in every session', scope)}</select></div>
+</div>
+<label for="reason">Reason, for the record</label>
+<input type="text" id="reason" name="reason" maxlength="${MAX_MESSAGE_CHARS}" required autocomplete="off" value="${verbatim(reason)}">
+<label for="when">Only if (optional): a condition on the arguments, such as <code>args.amount &lt;= 1000</code></label>
+<input type="text" id="when" name="when" class="mono" maxlength="${MAX_CONDITION_CHARS}" autocomplete="off" spellcheck="false" value="${verbatim(when)}">
+<label for="grant-message">Message to the agent and the record (optional)</label>
+<textarea id="grant-message" name="message" rows="2" maxlength="${MAX_MESSAGE_CHARS}">
+${verbatim(message)}</textarea>
+<div class="buttons"><button class="good" name="do" value="grant" data-answer>Approve and grant</button></div>
+</form></details>`;
+}
+
+/** Under a call that may run and has not. */
+export function revokeForm({ id }: ApprovalView): Html {
+  return html`<h2>Changed your mind?</h2>
+<form method="post" action="/approvals/${id}" class="card">
+<p>The call has not run yet. Taking the approval back refuses it.</p>
+<label for="message">Message to the agent and the record (optional)</label>
+<textarea id="message" name="message" rows="2" maxlength="${MAX_MESSAGE_CHARS}"></textarea>
+<div class="buttons"><button class="bad" name="do" value="revoke" data-answer>Take the approval back</button></div>
+</form>`;
 }
 
 function confirmEdit(id: string, seen: string, shown: Json, typed: Typed & { readonly proposed: Json }): Html {

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { canonicalize, type Json } from '@countersign/core';
 import type { ApprovalView } from '@countersign/core/sqlite';
 import { agentText } from './agent-text.ts';
-import { answerForms, type Typed } from './answer-forms.ts';
+import { answerForms, revokeForm, type Typed } from './answer-forms.ts';
 import { argumentTree } from './argument-tree.ts';
 import { changesTable } from './changes-table.ts';
 import { type Html, html } from './html.ts';
@@ -41,7 +41,7 @@ ${tampered(row)}
 ${row.edited?.from !== undefined && row.shown !== undefined && editedFrom(row.edited.from, row.shown)}
 <h2>Arguments, as the policy saw them</h2>
 ${argumentsCard(row)}
-<div id="answer" data-live="${row.state}:${seenOf(row)}">${row.state === 'pending' && answerForms(row, seenOf(row), typed)}</div>
+<div id="answer" data-live="${row.state}:${seenOf(row)}">${row.state === 'pending' && answerForms(row, seenOf(row), typed)}${row.state === 'approved' && revokeForm(row)}</div>
 <section id="answers" data-live="answers">${answersCard(row)}</section>
 <details class="more"><summary>For the record</summary><dl class="facts mono">
 ${fact('approval', row.id)}${fact('call', row.call)}${fact('entry', entryNumber(row.ask?.of))}${fact('code', row.reasonCode)}${fact('policy', row.policyHash)}${fact('binds', row.binds)}
@@ -144,4 +144,9 @@ function answersCard(row: ApprovalView): Html {
       html`<dt>${each?.answer === 'approve' ? 'approved' : each?.edited === true ? 'edited' : 'denied'}</dt><dd>by <span class="mono">${label(each?.approver)}</span>, entry ${entryNumber(each?.of) ?? '?'}</dd>`,
   )}${message !== undefined && html`<dt>message</dt><dd>${agentText(message)}</dd>`}</dl></div>
 ${row.edit !== undefined && row.shown !== undefined && html`<h2>Proposed in place of these arguments</h2>${changesTable(row.shown, row.edit, 'asked for', 'proposed')}`}`;
+}
+
+export function notFoundPage(frame: Pick<Frame, 'approver' | 'version'>): Response {
+  const main = html`<h1>There is nothing here</h1><p>No approval of this ledger has that id. <a href="/approvals">All approvals</a></p>`;
+  return framed({ ...frame, title: 'Not found', status: 404 }, main);
 }

@@ -34,7 +34,7 @@ ${reload && html`<meta http-equiv="refresh" content="0">`}
 <strong>Countersign</strong>
 ${
   approver !== undefined &&
-  html`<nav aria-label="Pages">${tab('approvals', 'Approvals', here)}</nav>
+  html`<nav aria-label="Pages">${tab('approvals', 'Approvals', here)}${tab('grants', 'Grants', here)}</nav>
 <form method="post" action="/logout"><span>answering as <span class="mono">${approver}</span></span><button class="small">Log out</button></form>`
 }
 </header>

@@ -29,7 +29,9 @@ header.top nav a[aria-current] { color: var(--text); font-weight: 600; text-deco
 header.top form { display: flex; gap: 12px; align-items: center; color: var(--dim); }
 main { max-width: 960px; margin: 0 auto; padding: 20px 24px 64px; }
 h1 { font-size: 1.45rem; line-height: 1.25; margin: 8px 0 16px; overflow-wrap: anywhere; }
-h2 { font-size: 1.05rem; margin: 28px 0 8px; }
+h2 { font-size: 1.05rem; margin: 28px 0 8px; overflow-wrap: anywhere; }
+.card > h2 { margin-top: 0; }
+.sub { font-weight: 400; }
 footer { max-width: 960px; margin: 0 auto; padding: 0 24px 32px; color: var(--dim); font-size: .875rem; }
 .card { background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: 16px 20px; margin: 12px 0; }
 .notice { border-left: 4px solid var(--warn-line); background: var(--warn); color: var(--warn-text); padding: 10px 14px; border-radius: 4px; margin: 12px 0; }
@@ -48,8 +50,8 @@ table.list tbody tr:hover { background: var(--code); }
 td.when { white-space: nowrap; }
 td .sub { display: block; color: var(--dim); font-size: .875rem; }
 .state { display: inline-block; padding: 0 8px; border-radius: 10px; border: 1px solid currentColor; font-size: .8125rem; font-weight: 600; white-space: nowrap; }
-.state.pending { color: var(--warn-line); } .state.approved, .state.consumed, .state.active { color: var(--good-ink); }
-.state.denied, .state.failed, .state.revoked { color: var(--odd); } .state.expired, .state.used { color: var(--dim); }
+.state.pending { color: var(--warn-line); } .state.approved, .state.consumed, .state.open { color: var(--good-ink); }
+.state.denied, .state.failed, .state.revoked, .state.altered { color: var(--odd); } .state.expired, .state.used, .state.forgotten { color: var(--dim); }
 dl.facts { display: grid; grid-template-columns: max-content 1fr; gap: 4px 20px; margin: 0; }
 dl.facts dt { color: var(--dim); } dl.facts dd { margin: 0; overflow-wrap: anywhere; }
 code, .mono, ul.tree, textarea.code, pre { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; font-size: .9rem; }

@@ -7,24 +7,23 @@
 import { type ApprovalAnswer, CountersignError, escapeJson, type Guard } from '@countersign/core';
 import type { ApprovalView } from '@countersign/core/sqlite';
 import type { Handler, Peer } from '../http/serve.ts';
-import { AnswerError, type ReadAnswer, readAnswer } from './answer-form.ts';
-import { type Detail, detailPage, seenOf } from './detail-view.ts';
+import { answer, revokeGrant } from './answering.ts';
+import { detailPage, notFoundPage } from './detail-view.ts';
 import { answered, plain, redirect, refusalOf } from './gate.ts';
-import { html } from './html.ts';
-import { framed } from './layout.ts';
+import { grantsPage } from './grants-view.ts';
 import { type ListedState, listPage, STATES } from './list-view.ts';
 import { loginPage } from './login-view.ts';
 import { type InstantSource, Logins, SESSION_MS } from './logins.ts';
 import { PAGE_SCRIPT } from './page-script.ts';
 import { PAGE_ICON, PAGE_STYLE } from './page-style.ts';
 import { peerUser } from './peer-user.ts';
-import type { ApprovalsReader, ApprovalsSource } from './source.ts';
+import { type ApprovalsReader, type ApprovalsSource, reading } from './source.ts';
 
 export interface ApprovalPageOptions {
   /** Where browsers find it, `http://127.0.0.1:4680`: requests for any other host are refused. A function when it is known only later. */
   readonly origin: string | (() => string);
   readonly source: ApprovalsSource;
-  readonly approvals: Pick<Guard['approvals'], 'resolve'>;
+  readonly approvals: Pick<Guard['approvals'], 'resolve' | 'revoke' | 'grants'>;
   /** In whose name is answered, by method `page`. */
   readonly approver: string;
   /** Told of every login and answer, so that somebody at the terminal can see what he did not do. Must not throw. */
@@ -38,7 +37,8 @@ export interface ApprovalPageOptions {
 
 export type PageEvent =
   | { readonly kind: 'login' | 'logout' }
-  | { readonly kind: 'answer'; readonly id: string; readonly decision: ApprovalAnswer['decision'] };
+  /** `id` of an approval, or of the grant that is revoked. */
+  | { readonly kind: 'answer'; readonly id: string; readonly decision: ApprovalAnswer['decision'] | 'grant' | 'revoke' };
 
 export interface ApprovalPage {
   readonly handler: Handler;
@@ -49,7 +49,9 @@ export interface ApprovalPage {
 const ID = /^[0-9a-f]{32}$/;
 const DETAIL = /^\/approvals\/([0-9a-f]{32})$/;
 const WHOLE = /^\/approvals\/([0-9a-f]{32})\/arguments$/;
+const GRANT = /^\/grants\/([0-9a-f]{32})$/;
 const HOME = '/approvals';
+const GRANTS = '/grants';
 /** Where a login may lead. */
 const NEXT = /^\/(?:approvals(?:\/[0-9a-f]{32})?|grants)$/;
 
@@ -154,17 +156,22 @@ function loggedOut(request: Request, url: URL): Response {
 async function site(request: Request, url: URL, options: ApprovalPageOptions): Promise<Response> {
   const { pathname } = url;
   const id = DETAIL.exec(pathname)?.[1];
-  if (request.method === 'POST')
+  if (request.method === 'POST') {
+    const grant = GRANT.exec(pathname)?.[1];
+    if (grant !== undefined) return revokeGrant(request, grant, options);
     return id === undefined ? plain(405, 'method not allowed', { allow: 'GET, HEAD' }) : answer(request, id, options);
+  }
   if (pathname === '/version') return answered(options.source.version(), 'text/plain');
   if (pathname === '/') return redirect(HOME);
   const version = options.source.version();
   const frame = { approver: options.approver, version };
+  if (pathname === GRANTS)
+    return grantsPage(await options.approvals.grants(), { isDone: url.searchParams.get('done') === 'revoked' }, frame);
   return reading(options.source, (reader) => {
     if (pathname === HOME) return list(reader, url, frame);
     const whole = WHOLE.exec(pathname)?.[1];
     const row = reader.approval(id ?? whole ?? '');
-    if (row === undefined) return notFound(frame);
+    if (row === undefined) return notFoundPage(frame);
     if (whole !== undefined) return wholeArguments(row);
     const done = url.searchParams.get('done');
     return detailPage(row, done === null ? {} : { done }, frame);
@@ -174,15 +181,6 @@ async function site(request: Request, url: URL, options: ApprovalPageOptions): P
 interface PageFrame {
   readonly approver: string;
   readonly version: string;
-}
-
-function reading<T>(source: ApprovalsSource, look: (reader: ApprovalsReader) => T): T {
-  const reader = source.read();
-  try {
-    return look(reader);
-  } finally {
-    reader.close();
-  }
 }
 
 function list(reader: ApprovalsReader, url: URL, frame: PageFrame): Response {
@@ -202,84 +200,7 @@ function stateOf(given: string | null): ListedState | undefined {
   return given === null ? 'pending' : given === 'all' ? 'all' : STATES.find((state) => state === given);
 }
 
-function notFound(frame: PageFrame): Response {
-  const main = html`<h1>There is nothing here</h1><p>No approval of this ledger has that id. <a href="/approvals">All approvals</a></p>`;
-  return framed({ ...frame, title: 'Not found', status: 404 }, main);
-}
-
 function wholeArguments({ shown }: ApprovalView): Response {
   if (shown === undefined) return plain(404, 'the clear text of these arguments is not in the ledger any more');
   return answered(escapeJson(`${JSON.stringify(shown, undefined, 2)}\n`), 'text/plain');
-}
-
-async function answer(request: Request, id: string, options: ApprovalPageOptions): Promise<Response> {
-  const { source, approvals, approver, onError = () => {}, onEvent = () => {} } = options;
-  const form = new URLSearchParams(await request.text());
-  const row = reading(source, (reader) => reader.approval(id));
-  const frame = { approver, version: source.version() };
-  if (row === undefined) return notFound(frame);
-  let given: ReadAnswer | undefined;
-  try {
-    given = readAnswer(form);
-    if (given.kind === 'show') return detailPage(row, { typed: given.typed }, frame);
-    checkAnswerable(row, given);
-    const resolved = await approvals.resolve(id, given.answer, { id: approver, method: 'page' });
-    onEvent({ kind: 'answer', id, decision: given.answer.decision });
-    return redirect(`/approvals/${id}?done=${doneWord(given.answer, resolved.state)}`);
-  } catch (error) {
-    const known = problemOf(error);
-    if (known === undefined) onError(error);
-    const problem = known ?? { status: 500, text: 'This could not be recorded. The terminal of countersign console says why.' };
-    // Read again: what was wrong may be that it changed.
-    const now = reading(source, (reader) => reader.approval(id)) ?? row;
-    return detailPage(now, { problem, typed: given?.typed ?? typedIn(form) }, frame);
-  }
-}
-
-function typedIn(form: URLSearchParams): NonNullable<Detail['typed']> {
-  const args = form.get('args');
-  return { message: form.get('message') ?? '', ...(args !== null && { args }) };
-}
-
-/** The person read what the page showed: it must still be what the ledger says. */
-function checkAnswerable(row: ApprovalView, { answer: { decision }, seen }: Extract<ReadAnswer, { readonly kind: 'answer' }>): void {
-  if (row.state !== 'pending') throw new CountersignError('APPROVAL_NOT_PENDING', `this approval is ${row.state} already`);
-  // A no needs no reading.
-  if (decision === 'deny') return;
-  if (row.mismatches.length > 0)
-    throw new CountersignError('LEDGER_CORRUPT', `the stored approval does not agree with its ledger entry: ${row.mismatches.join(', ')}`);
-  if (row.shown === undefined)
-    throw new CountersignError('APPROVER_REFUSED', 'the arguments are not in the ledger any more: nobody can know what would run');
-  if (seen !== seenOf(row)) throw new AnswerError(409, 'This approval changed since you opened it. Look at it again, then answer.');
-}
-
-function doneWord({ decision }: ApprovalAnswer, state: string): string {
-  if (decision !== 'approve') return decision === 'deny' ? 'denied' : 'edited';
-  return state === 'pending' ? 'counted' : 'approved';
-}
-
-const STATUS: ReadonlyMap<string, number> = new Map([
-  ['APPROVAL_NOT_FOUND', 404],
-  ['APPROVAL_NOT_PENDING', 409],
-  ['APPROVER_REFUSED', 403],
-  ['APPROVAL_EDIT_INVALID', 400],
-  ['OPTIONS_INVALID', 400],
-  ['CONDITION_INVALID', 400],
-  ['LEDGER_CORRUPT', 409],
-]);
-
-const NEXT_STEP: ReadonlyMap<string, string> = new Map([
-  [
-    'APPROVER_REFUSED',
-    'Who has a key answers with it: countersign approvals approve ID --key FILE --as NAME. Another name for this page: countersign console --as NAME.',
-  ],
-  ['LEDGER_CORRUPT', 'Do not approve it. Keep the file as evidence and run countersign verify.'],
-]);
-
-/** Undefined for what is our own fault: no details of that go into a page. */
-function problemOf(error: unknown): Detail['problem'] {
-  if (error instanceof AnswerError) return { status: error.status, text: error.message };
-  if (!CountersignError.is(error)) return undefined;
-  const next = NEXT_STEP.get(error.code);
-  return { status: STATUS.get(error.code) ?? 503, text: `${error.message} [${error.code}]`, ...(next !== undefined && { next }) };
 }

@@ -33,3 +33,13 @@ function stamp(file: string): string {
   const stats = statSync(file, { bigint: true, throwIfNoEntry: false });
   return stats === undefined ? '0' : `${stats.mtimeNs.toString(36)}-${stats.size.toString(36)}`;
 }
+
+/** One look that is closed again, whatever happens. */
+export function reading<T>(source: ApprovalsSource, look: (reader: ApprovalsReader) => T): T {
+  const reader = source.read();
+  try {
+    return look(reader);
+  } finally {
+    reader.close();
+  }
+}

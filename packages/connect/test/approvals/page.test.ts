@@ -408,3 +408,114 @@ describe('edited arguments', () => {
     expect(text.match(/<script/g)).toEqual(['<script']);
   });
 });
+
+describe('a grant', () => {
+  const terms = { do: 'grant', minutes: '60', uses: '3', scope: 'session', reason: 'tidying up', when: 'args.amount <= 1000' };
+
+  async function runs(site: Site, args: unknown): Promise<string> {
+    const call = await site.ledger.guard.authorize({ tool: { name: 'refund' }, args, session: 's1' }, { approval: 'suspend' });
+    if (call.kind === 'permit') await call.settle({ status: 'success' });
+    return call.kind;
+  }
+
+  it('approves the call and lets later ones run, within its terms, until it is revoked', async () => {
+    const { site, id, cookie } = await waiting({ amount: 1 });
+    const posted = await site.answer(id, cookie, { ...terms, message: 'go on' });
+    expect(posted.headers.get('location')).toBe(`/approvals/${id}?done=granted`);
+    expect(await site.ledger.state(id)).toBe('approved');
+    expect([await runs(site, { amount: 2 }), await runs(site, { amount: 2000 })]).toEqual(['permit', 'pending']);
+    const [grant] = await site.ledger.guard.approvals.grants();
+    const list = await (await site.visit('/grants', { cookie })).text();
+    for (const part of ['refund', 'tidying up', 'args.amount &lt;= 1000', '2 of 3', APPROVER, `/approvals/${id}`])
+      expect(list).toContain(part);
+    const revoked = await site.visit(`/grants/${grant?.id}`, { cookie, form: { do: 'revoke' } });
+    expect(revoked.headers.get('location')).toBe('/grants?done=revoked');
+    expect(await runs(site, { amount: 3 })).toBe('pending');
+    expect(await (await site.visit('/grants', { cookie })).text()).not.toContain('value="revoke"');
+  });
+
+  it.each([
+    ['no reason', { reason: ' ' }],
+    ['no time', { minutes: '' }],
+    ['negative time', { minutes: '-5' }],
+    ['more time than allowed', { minutes: '999999' }],
+    ['no number', { uses: '' }],
+    ['none', { uses: '0' }],
+    ['too many', { uses: '100000' }],
+    ['a fraction', { uses: '1.5' }],
+    ['an exponent', { uses: '1e3' }],
+    ['another scope', { scope: 'everything' }],
+    ['a condition that does not compile', { when: 'args.amount <=' }],
+    ['a long condition', { when: 'x'.repeat(100_000) }],
+    ['a long reason', { reason: 'x'.repeat(501) }],
+  ])('is none with %s, and then nothing is approved', async (_, fields) => {
+    const { site, id, cookie } = await waiting();
+    const posted = await site.answer(id, cookie, { ...terms, ...fields });
+    expect([posted.status, await site.ledger.state(id), await site.ledger.guard.approvals.grants()]).toEqual([400, 'pending', []]);
+    const text = await posted.text();
+    expect(text).toContain('Not done.');
+    // What was typed is still there.
+    expect(text).toMatch(/<details class="more" id="grant" open>/);
+  });
+
+  it('is offered neither where several must approve, nor for what was tampered with', async () => {
+    const several = await waiting({ amount: 1 }, 'wire');
+    expect(await (await several.site.visit(`/approvals/${several.id}`, { cookie: several.cookie })).text()).not.toContain('value="grant"');
+    expect((await several.site.answer(several.id, several.cookie, terms)).status).toBe(400);
+    const tampered = await waiting();
+    tampered.site.ledger.tamper(`UPDATE openings SET sections = replace(sections, '700', '7')`);
+    expect(await (await tampered.site.visit(`/approvals/${tampered.id}`, { cookie: tampered.cookie })).text()).not.toContain(
+      'value="grant"',
+    );
+    expect((await tampered.site.answer(tampered.id, tampered.cookie, terms)).status).toBe(409);
+    expect(await tampered.site.ledger.guard.approvals.grants()).toEqual([]);
+  });
+
+  it('is neither shown nor revoked without a login, from elsewhere, by GET, or by another word', async () => {
+    const { site, id, cookie } = await waiting();
+    await site.answer(id, cookie, terms);
+    const [grant] = await site.ledger.guard.approvals.grants();
+    const path = `/grants/${grant?.id}`;
+    expect((await site.visit('/grants')).status).toBe(401);
+    expect((await site.visit(path, { form: { do: 'revoke' } })).status).toBe(401);
+    expect((await site.visit(path, { form: { do: 'revoke' }, cookie, headers: { origin: 'null' } })).status).toBe(403);
+    expect((await site.visit(`${path}?do=revoke`, { cookie })).status).toBe(404);
+    expect((await site.visit(path, { form: { do: 'constructor' }, cookie })).status).toBe(400);
+    expect((await site.visit(`/grants/${'f'.repeat(32)}`, { form: { do: 'revoke' }, cookie })).status).toBe(404);
+    // The id of an approval is none of a grant.
+    expect((await site.visit(`/grants/${id}`, { form: { do: 'revoke' }, cookie })).status).toBe(404);
+    expect(await site.ledger.guard.approvals.grants()).toMatchObject([{ state: 'open' }]);
+  });
+
+  it('says what stands there when nothing is granted', async () => {
+    const { site, cookie } = await waiting();
+    expect(await (await site.visit('/grants', { cookie })).text()).toContain('Nothing is granted.');
+  });
+
+  it('shows hostile conditions and reasons as text', async () => {
+    const { site, id, cookie } = await waiting();
+    await site.answer(id, cookie, { ...terms, reason: EVIL, when: '"<script>" != args.x' });
+    const text = await (await site.visit('/grants', { cookie })).text();
+    expect(text.match(/<script/g)).toEqual(['<script']);
+    expect(text).not.toMatch(/\u202e|\0/);
+  });
+});
+
+describe('an approval that was given', () => {
+  it('is taken back before it is used', async () => {
+    const { site, id, cookie } = await waiting();
+    await site.answer(id, cookie, { do: 'approve' });
+    expect(await (await site.visit(`/approvals/${id}`, { cookie })).text()).toContain('Take the approval back');
+    const posted = await site.answer(id, cookie, { do: 'revoke', message: 'wrong customer' });
+    expect(posted.headers.get('location')).toBe(`/approvals/${id}?done=revoked`);
+    expect(await site.ledger.guard.approvals.get(id)).toMatchObject({ state: 'denied', message: 'wrong customer' });
+  });
+
+  it('is not taken back by a GET, or from elsewhere', async () => {
+    const { site, id, cookie } = await waiting();
+    await site.answer(id, cookie, { do: 'approve' });
+    await site.visit(`/approvals/${id}?do=revoke`, { cookie });
+    await site.answer(id, cookie, { do: 'revoke' }, { headers: { origin: 'http://127.0.0.1:1' } });
+    expect(await site.ledger.state(id)).toBe('approved');
+  });
+});
