@@ -37,11 +37,15 @@ const ANYTHING = /(?:)/y;
 
 export const BUSINESS_SERVICES: readonly Detector[] = [
   runToken('stripe-key', ['sk_live_', 'rk_live_', 'sk_test_', 'rk_test_', 'sk_prod_', 'rk_prod_'], 'A-Za-z0-9', 16),
-  runToken('stripe-webhook-secret', ['whsec_'], 'A-Za-z0-9+/=', 24),
+  runToken('stripe-webhook-secret', ['whsec_'], 'A-Za-z0-9+/=%', 24),
   runToken('shopify-token', ['shpat_', 'shpca_', 'shppa_', 'shpss_'], 'a-fA-F0-9', 32),
   runToken('square-token', ['sq0atp-', 'sq0csp-'], 'A-Za-z0-9_-', 22),
   runToken('square-token', ['EAAA'], 'A-Za-z0-9_-', 60, 'word'),
-  shapedToken('braintree-token', ['access_token$production$', 'access_token$sandbox$'], /[a-z0-9]{16}\$[a-f0-9]{32}/y),
+  shapedToken(
+    'braintree-token',
+    ['access_token$production$', 'access_token$sandbox$', 'access_token%24production%24', 'access_token%24sandbox%24'],
+    /[a-z0-9]{16}(?:\$|%24)[a-f0-9]{32}/y,
+  ),
   runToken('paypal-token', ['A21AA'], 'A-Za-z0-9_-', 50, 'word'),
   shapedToken(
     'plaid-token',
@@ -55,7 +59,7 @@ export const BUSINESS_SERVICES: readonly Detector[] = [
     'A-Za-z0-9.%-',
     16,
   ),
-  markedToken('telegram-token', [':AA'], /\d{8,12}$/, /[A-Za-z0-9_-]{32}[A-Za-z0-9_-]{0,4}/y),
+  markedToken('telegram-token', [':AA', '%3AAA'], /\d{8,12}$/, /[A-Za-z0-9_-]{32}[A-Za-z0-9_-]{0,4}/y),
   DISCORD_TOKEN,
   SENDGRID_KEY,
   // `SK` and 32 hex digits could be anything.

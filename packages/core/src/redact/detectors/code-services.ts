@@ -85,7 +85,7 @@ export const CODE_SERVICES: readonly Detector[] = [
     /[A-Z0-9]{6}-(?:[A-Z0-9]{11}|[A-Z0-9]{6}-[A-Z0-9]{5})-[A-Z0-9]{5}-[A-Z0-9]{5}-[A-Z0-9]{5}/y,
     'word',
   ),
-  runToken('onepassword-key', ['ops_eyJ'], 'A-Za-z0-9+/=_-', 100),
+  runToken('onepassword-key', ['ops_eyJ'], 'A-Za-z0-9+/=%_-', 100),
   runToken('prefect-key', ['pnu_'], 'A-Za-z0-9', 36),
   runToken('readme-key', ['rdme_'], 'a-z0-9', 60),
   runToken('contentful-token', ['CFPAT-'], 'A-Za-z0-9_-', 40),

@@ -1,4 +1,5 @@
 import { createPrivateKey } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { createRedactor } from '../../../src/redact/redact.ts';
 import { type CodeFile, codeFiles } from './code-files.ts';
@@ -15,6 +16,7 @@ const UNIT_BYTES = 100_000;
 const MOST_IN_CODE = 1;
 
 const redactor = createRedactor();
+const GUIDE = readFileSync(new URL('../../../../../docs/guides/redaction.md', import.meta.url), 'utf8');
 
 interface Row {
   readonly name: string;
@@ -31,6 +33,9 @@ describe('false alarms', () => {
     const all: Row = { name: 'all code', bytes: sum(rows.map(({ bytes }) => bytes)), redactions: rows.flatMap(({ redactions }) => redactions) };
     printTable('ordinary code', head, [...rows.toSorted((a, b) => b.bytes - a.bytes), all].map(cells));
     expect(all.bytes).toBeGreaterThanOrEqual(LEAST_CODE_BYTES);
+    // With other versions of dependencies it is another figure: the guide's is a rounded one that must not be exceeded.
+    const [, told = '0'] = /fewer than ([\d.]+\d) redactions in 100 KB/.exec(GUIDE) ?? [];
+    expect(perUnit(all), 'docs/guides/redaction.md').toBeLessThan(Number(told));
     for (const row of [...rows.filter(({ bytes }) => bytes > UNIT_BYTES), all]) {
       expect(perUnit(row), `${row.name}: ${quoted(row)}`).toBeLessThanOrEqual(MOST_IN_CODE);
     }

@@ -1,13 +1,14 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { createRedactor } from '../../../src/redact/redact.ts';
 import { REDACTION_KINDS } from '../../../src/redact/rules.ts';
 import { PLACED } from './places.ts';
 import { Random } from './random.ts';
-import { surroundingsOf } from './surroundings.ts';
+import { ENCODED, surroundingsOf } from './surroundings.ts';
 import { printTable } from './table.ts';
 import { VENDORS } from './vendors.ts';
 
-const SAMPLES = 300;
+const SAMPLES = 400;
 const LEAST_RECALL = 0.95;
 /** What is found by a name or a configured value has no generator here; `text` is the last resort of the engine. */
 const WITHOUT_GENERATOR = ['key-name', 'value', 'text'];
@@ -20,6 +21,7 @@ interface Sample {
 }
 
 const redactor = createRedactor();
+const GUIDE = readFileSync(new URL('../../../../../docs/guides/redaction.md', import.meta.url), 'utf8');
 const kinds = [...new Set([...VENDORS, ...PLACED].map(({ kind }) => kind))].filter((kind) => REDACTION_KINDS.includes(kind));
 const results = new Map(kinds.map((kind) => [kind, samplesOf(kind).map((sample) => ({ sample, ...judge(sample) }))]));
 
@@ -36,13 +38,15 @@ describe('recall of generated credentials', () => {
     expect(1 - missed.length / judged.length, missed.slice(0, 3).join('\n')).toBeGreaterThanOrEqual(LEAST_RECALL);
   });
 
-  it('prints the rates', () => {
+  it('prints the rates, of which the guide tells the lowest', () => {
     const rows = [...results].map(([kind, judged]) => {
       const rate = (claim: 'hidden' | 'named'): string => (judged.filter((one) => one[claim]).length / judged.length).toFixed(3);
       return [kind, String(judged.length), rate('hidden'), rate('named')];
     });
     printTable('recall', ['kind', 'samples', 'hidden', 'by its kind'], rows);
-    expect(rows.length).toBe(kinds.length);
+    const lowest = Math.min(...rows.map(([, , hidden, named]) => Math.min(Number(hidden), Number(named))));
+    const [, told = '1'] = /no kind is below ([\d.]+\d)/.exec(GUIDE) ?? [];
+    expect(lowest, 'docs/guides/redaction.md').toBeGreaterThanOrEqual(Number(told));
   });
 });
 
@@ -57,9 +61,12 @@ function samplesOf(kind: string): readonly Sample[] {
     const shape = shapes[i % shapes.length];
     if (shape === undefined) throw new Error(`no generator for ${kind}`);
     const secret = shape.make(random);
-    const [surrounding, write] = random.pick(surroundingsOf(shape.vendor, secret));
-    const text = write({ name: random.pick(shape.vendor.names), vendor: kind.split('-')[0] ?? kind, value: secret, random });
-    return { kind, surrounding, text, secret };
+    // One in forty stands in an encoded address, where the credential itself is encoded.
+    const encoded = shape.vendor.needs === undefined && random.below(40) === 0;
+    const [surrounding, write] = encoded ? ENCODED : random.pick(surroundingsOf(shape.vendor, secret));
+    const value = encoded ? encodeURIComponent(secret) : secret;
+    const text = write({ name: random.pick(shape.vendor.names), vendor: kind.split('-')[0] ?? kind, value, random });
+    return { kind, surrounding, text, secret: value };
   });
 }
 

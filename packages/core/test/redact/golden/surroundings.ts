@@ -27,6 +27,16 @@ const NAMED: Readonly<Record<string, Surrounding>> = {
   hcl: ({ name, value }) => `variable "x" {}\nlocals {\n  ${name} = "${value}"\n}\n`,
 };
 
+/** More of the same, as other systems write it. */
+const MORE_NAMED: Readonly<Record<string, Surrounding>> = {
+  compose: ({ name, value }) => `services:\n  app:\n    environment:\n      - ${name}=${value}\n      - TZ=UTC\n`,
+  windows: ({ name, value }) => `set ${name}=${value}\r\nnode server.js\r\n`,
+  powershell: ({ name, value }) => `$env:${name} = "${value}"\n`,
+  'object, printed': ({ name, value, random }) => `{\n  host: '${random.word()}',\n  ${name}: '${value}',\n  port: 80\n}`,
+  grep: ({ name, value, random }) => `src/${random.word()}.ts:${random.below(200)}:  ${name}: "${value}",`,
+  'python, keyword': ({ name, value }) => `connect(host=HOST, ${name}="${value}")\n`,
+};
+
 /** The vendor is named near. */
 const VENDOR: Readonly<Record<string, Surrounding>> = {
   sentence: ({ vendor, value, random }) => `${random.words(6)}. The ${vendor} key is ${value}, please rotate it.`,
@@ -50,6 +60,17 @@ const BARE: Readonly<Record<string, Surrounding>> = {
   list: ({ value, random }) => `["${random.word()}","${value}","${random.word()}"]`,
   chat: ({ value, random }) => `<@${random.word()}> ${random.words(4)} ${value} ${random.words(2)}?`,
   'end of text': ({ value, random }) => `${random.words(8)}: ${value}`,
+  colour: ({ value, random }) => `\u001b[1m${random.word()}\u001b[0m \u001b[32m${value}\u001b[39m ok`,
+  'path of a file': ({ value, random }) => `/var/lib/${random.word()}/keys/${value}.txt`,
+  prompt: ({ value, random }) => `${random.word()}? (current: ${value}): `,
+  netrc: ({ value, random }) => `machine ${random.word()}.example login x password ${value}\n`,
+  attribute: ({ value, random }) => `<add key="${random.word()}" value="${value}" />`,
+  'template string': ({ value, random }) => `fetch(\`https://\${host}/${random.word()}\`, { auth: \`${value}\` })`,
+  bytes: ({ value }) => `key = b'${value}'\n`,
+  link: ({ value, random }) => `see [${random.word()}](https://wiki.example/${random.word()}#${value}).`,
+  entities: ({ value }) => `data-value=&quot;${value}&quot;`,
+  'end of a sentence': ({ value, random }) => `${random.words(5)} is ${value}. ${random.words(3)}!`,
+  'behind a word': ({ value, random }) => `${random.word()}_${value}\n`,
   'in brackets': ({ value }) => `(${value}) [${value}] <${value}> {${value}}`,
 };
 
@@ -60,8 +81,14 @@ const ADDRESS: Readonly<Record<string, Surrounding>> = {
   user: ({ value }) => `git clone https://oauth2:${value}@git.example/team/app.git`,
 };
 
+/** As a part of an encoded address, where what has a meaning there is written with percent signs. */
+export const ENCODED: readonly [string, Surrounding] = [
+  'encoded address',
+  ({ value, random }) => `https://app.example/${random.word()}?next=${encodeURIComponent(`https://api.example/?k=`)}${value}&x=1`,
+];
+
 export function surroundingsOf(vendor: Vendor, value: string): readonly (readonly [string, Surrounding])[] {
-  const named = Object.entries(NAMED);
+  const named = [...Object.entries(NAMED), ...Object.entries(MORE_NAMED)];
   if (vendor.needs === 'name') return named;
   if (vendor.needs === 'vendor') return [...named, ...Object.entries(VENDOR)];
   const address = /^[A-Za-z0-9._~-]+$/.test(value) ? Object.entries(ADDRESS) : [];
