@@ -15,6 +15,7 @@ const SECTIONS: readonly (readonly [string, string])[] = [
   ['args', 'arguments, as the policy saw them'],
   ['reason', 'reason'],
   ['message', 'what the approver said'],
+  ['when', 'condition, in CEL'],
   ['result', 'result, as an excerpt'],
   ['error', 'error, as an excerpt'],
   ['malformed', 'what lies beside the entry is no opening'],
@@ -81,6 +82,10 @@ function told(facts: RecordFacts): readonly [string, Parameters<Output['style']>
       return facts.answer === 'approve'
         ? ['APPROVED', 'good', `by ${safe(facts.approver ?? 'somebody')}`]
         : ['DENIED', 'bad', `by ${safe(facts.approver ?? 'somebody')}`];
+    case 'grant':
+      return facts.event === 'granted'
+        ? ['GRANTED', 'warn', `by ${safe(facts.approver ?? 'somebody')} to ${who}: ${safe(toolText(facts))}, without asking each time`]
+        : ['TAKEN BACK', 'good', `by ${safe(facts.approver ?? 'somebody')}: what was granted to ${who}`];
     case 'outcome': {
       const duration = facts.durationMs === undefined ? '' : ` after ${facts.durationMs} ms`;
       if (facts.status === 'success') return ['SUCCEEDED', 'good', `the call ended${duration}`];
@@ -116,6 +121,7 @@ function factRows(facts: RecordFacts, tool: RecordFacts['tool'], width: number):
     ['policy', policy?.id === undefined ? undefined : [policy.id, policy.version].filter((part) => part !== undefined).join(' ')],
     ['mode', facts.mode === undefined || facts.mode === 'enforce' ? undefined : `${facts.mode}; policy said ${facts.would ?? '?'}`],
     ['approval', facts.approval],
+    ['grant', facts.grant],
     ['decision', facts.decision === undefined ? undefined : `entry ${facts.decision + 1}`],
     ['leaf', facts.leaf],
   ];

@@ -35,6 +35,12 @@ export function headline(facts: RecordFacts): Headline {
       return line(effectStyle(facts.effect), effectWord(facts.effect), [toolText(facts), facts.reasonCode, ruleText(facts)]);
     case 'approval':
       return line(answer === 'approve' ? 'good' : 'bad', answer === 'approve' ? 'approved' : 'denied', [`by ${facts.approver ?? '?'}`]);
+    case 'grant':
+      return line(event === 'granted' ? 'warn' : 'good', event ?? '?', [
+        facts.tool === undefined ? undefined : toolText(facts),
+        `by ${facts.approver ?? '?'}`,
+        ruleText(facts),
+      ]);
     case 'outcome':
       return line(status === 'success' ? 'good' : status === 'error' ? 'bad' : 'warn', status ?? '?', [
         facts.errorType,

@@ -49,6 +49,7 @@ export type {
   WebhookConfig,
   WitnessConfig,
 } from './config/config.ts';
+export { DURATION_HINT, parseDuration } from './config/duration.ts';
 export { configJsonSchema } from './config/json-schema.ts';
 export { DEFAULT_CONFIG_NAME, loadConfig, parseConfig } from './config/load.ts';
 export { didYouMean, nearest } from './config/nearest.ts';

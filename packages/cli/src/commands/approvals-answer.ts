@@ -4,6 +4,8 @@ import {
   approvalStatement,
   type Config,
   CountersignError,
+  type GrantRow,
+  type GrantTerms,
   parseVerifierKey,
   readSigner,
   type Signer,
@@ -15,12 +17,17 @@ import type { Command, Invocation } from '../command.ts';
 import { configOf } from '../configuration.ts';
 import { EXIT } from '../exit-codes.ts';
 import { UsageError } from '../failure.ts';
+import { GRANT_OPTIONS, grantJson, grantTermsOf } from '../grant-lookup.ts';
 import { refuseInsideGuard } from '../guarded-tree.ts';
 import { openConfigured } from '../open-configured.ts';
 import { safe } from '../output.ts';
 import { passphraseFor } from '../passphrase.ts';
+import { instant } from '../time.ts';
 
 type Answer = 'approve' | 'deny';
+
+const GRANT_NOTE =
+  'With --grant later calls by this agent of the same tool, under the same rule of the same policy, run without asking, until time or uses are up or `approvals revoke` takes it back. It overrides no deny.';
 
 /** `approvals approve` and `approvals deny` differ in one word. */
 export function approvalsAnswer(answer: Answer): Command {
@@ -33,9 +40,11 @@ export function approvalsAnswer(answer: Answer): Command {
       { name: 'as', kind: 'text', value: 'NAME', about: 'your name under `approvers` in the configuration' },
       { name: 'passphrase-file', kind: 'text', value: 'F', about: 'passphrase of the key; asked for on a terminal' },
       { name: 'message', kind: 'text', value: 'M', about: 'a sentence for the agent and the record' },
+      ...(answer === 'approve' ? GRANT_OPTIONS : []),
     ],
     notes: [
       'Signs exactly this call: tool, arguments, agent, session, policy and expiry. Refused from inside a guarded process tree, and when the stored approval differs from the ledger.',
+      ...(answer === 'approve' ? [GRANT_NOTE] : []),
     ],
     example: `countersign approvals ${answer} 3f9a1c --key ~/keys/finance.key --as finance`,
     run: (invocation) => run(answer, invocation),
@@ -48,11 +57,19 @@ async function run(answer: Answer, invocation: Invocation): Promise<number> {
   const view = lookUp(config, positionals[0] ?? '', io.env);
   checkAnswerable(view, answer);
   const name = required(invocation, 'as', 'NAME');
+  const terms = answer === 'approve' ? grantTermsOf(flags) : undefined;
   const signer = await approverKey(config, name, invocation);
   const message = flags.text('message');
-  const row = await commitAnswer(config, view, { answer, name, signer, ...(message !== undefined && { message }) });
-  output.result({ approval: approvalJson({ ...row, mismatches: [] }), answer, approver: name });
+  const given = { answer, name, signer, ...(message !== undefined && { message }), ...(terms !== undefined && { terms }) };
+  const { row, grant } = await commitAnswer(config, view, given);
+  output.result({
+    approval: approvalJson({ ...row, mismatches: [] }),
+    answer,
+    approver: name,
+    ...(grant !== undefined && { grant: grantJson(grant) }),
+  });
   for (const line of resultLines(row, answer)) output.line(line);
+  if (grant !== undefined) output.line(grantedLine(grant));
   return EXIT.OK;
 }
 
@@ -81,13 +98,13 @@ function checkAnswerable(view: ApprovalView, answer: Answer): void {
   }
 }
 
-function required({ flags }: Invocation, name: 'as' | 'key', value: string): string {
+export function required({ flags }: Invocation, name: 'as' | 'key', value: string): string {
   const given = flags.text(name);
   if (given === undefined) throw new UsageError(`an answer needs --${name} ${value}`, 'an answer is signed: --key FILE --as NAME');
   return given;
 }
 
-async function approverKey(config: Config, name: string, invocation: Invocation): Promise<Signer> {
+export async function approverKey(config: Config, name: string, invocation: Invocation): Promise<Signer> {
   const vkey = config.approvers.get(name);
   if (vkey === undefined) {
     throw new CountersignError(
@@ -109,9 +126,15 @@ interface Given {
   readonly name: string;
   readonly signer: Signer;
   readonly message?: string;
+  readonly terms?: GrantTerms;
 }
 
-async function commitAnswer(config: Config, view: ApprovalView, { answer, name, signer, message }: Given): Promise<ApprovalRow> {
+interface Answered {
+  readonly row: ApprovalRow;
+  readonly grant: GrantRow | undefined;
+}
+
+async function commitAnswer(config: Config, view: ApprovalView, { answer, name, signer, message, terms }: Given): Promise<Answered> {
   const store = openConfigured(config, { create: false, signNow: true });
   try {
     const row = await store.approval(view.id);
@@ -124,12 +147,21 @@ async function commitAnswer(config: Config, view: ApprovalView, { answer, name, 
     }
     const signature = Buffer.from(signer.sign(statement)).toString('base64');
     const guard = guardFromConfig(config, store, { channels: [] });
-    const reply = { decision: answer, ...(message !== undefined && { message }) };
+    const draft = terms === undefined ? undefined : await guard.approvals.draftGrant(view.id, terms);
+    const grant = draft && { ...draft.offer, signature: Buffer.from(signer.sign(draft.statement(name))).toString('base64') };
+    const reply = { decision: answer, ...(message !== undefined && { message }), ...(grant !== undefined && { grant }) };
     // The guard is not closed: it opened no session that could end.
-    return await guard.approvals.resolve(view.id, reply, { id: name, method: 'key', signature });
+    const resolved = await guard.approvals.resolve(view.id, reply, { id: name, method: 'key', signature });
+    return { row: resolved, grant: grant === undefined ? undefined : await store.grant(grant.id) };
   } finally {
     await store.close();
   }
+}
+
+function grantedLine(grant: GrantRow): string {
+  const whose = grant.session === undefined ? 'of every session' : 'of this session';
+  const what = `${grant.uses} more calls ${whose}, until ${instant(grant.expiresAtMs)}`;
+  return `granted: ${what}; take it back: countersign approvals revoke ${grant.id.slice(0, 8)}`;
 }
 
 function resultLines(row: ApprovalRow, answer: Answer): readonly string[] {

@@ -1,12 +1,13 @@
 import type { ApprovalCounts, ApprovalFilter, ApprovalState } from '@countersign/core';
 import { didYouMean } from '@countersign/core';
-import { type ApprovalView, readLedger } from '@countersign/core/sqlite';
+import { type ApprovalView, type LedgerReader, readLedger } from '@countersign/core/sqlite';
 import { approvalJson, findApproval, toolName } from '../approval-lookup.ts';
 import type { Command, Flags, Option } from '../command.ts';
 import { configOf } from '../configuration.ts';
 import { EXIT } from '../exit-codes.ts';
 import { UsageError } from '../failure.ts';
-import { safe } from '../output.ts';
+import { grantJson, grantListLines } from '../grant-lookup.ts';
+import { type Output, safe } from '../output.ts';
 import { type Column, tableLines } from '../table.ts';
 import { span } from '../time.ts';
 
@@ -34,6 +35,7 @@ export const approvalsList: Command = {
     ...APPROVAL_FILTER_OPTIONS,
     { name: 'limit', kind: 'text', value: 'N', about: `at most so many; default ${DEFAULT_LIMIT}, at most ${MAX_LIMIT}` },
     { name: 'after', kind: 'text', value: 'ID', about: 'the next page: what comes after this approval' },
+    { name: 'grants', kind: 'switch', about: 'what was granted instead: used, left, by whom' },
   ],
   notes: ['What waits longest comes first; of what is over, the newest. With --json, `next` is the id to give to --after, or null.'],
   example: 'countersign approvals list --state all',
@@ -44,6 +46,7 @@ export const approvalsList: Command = {
     const { ledger } = configOf({ io, flags });
     const reader = readLedger(ledger.path);
     try {
+      if (flags.on('grants')) return listGrants(reader, output);
       const given = flags.text('after');
       const after = given === undefined ? undefined : findApproval(reader, given).id;
       const rows = reader.approvals({ ...filter, limit, ...(after !== undefined && { after }) });
@@ -62,6 +65,13 @@ export const approvalsList: Command = {
     }
   },
 };
+
+function listGrants(reader: LedgerReader, output: Output): number {
+  const rows = reader.grants();
+  output.result({ grants: rows.map(grantJson) });
+  for (const line of grantListLines(rows, output.isTerminal ? output.columns : undefined)) output.line(line);
+  return EXIT.OK;
+}
 
 export function approvalFilterOf(flags: Flags): ApprovalFilter {
   const [agent, session, tool] = ['agent', 'session', 'tool'].map((name) => flags.text(name));

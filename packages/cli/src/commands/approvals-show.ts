@@ -1,14 +1,15 @@
 import { type ApprovalView, readLedger } from '@countersign/core/sqlite';
-import { approvalJson, findApproval, toolName } from '../approval-lookup.ts';
+import { approvalJson, toolName } from '../approval-lookup.ts';
 import type { Command } from '../command.ts';
 import { configOf } from '../configuration.ts';
 import { EXIT } from '../exit-codes.ts';
+import { findGrantOrApproval, grantJson, grantLines } from '../grant-lookup.ts';
 import { type Output, safe, safeJsonLines } from '../output.ts';
 import { instant, span } from '../time.ts';
 
 export const approvalsShow: Command = {
   name: 'approvals show',
-  summary: 'show one approval: what would run, why, and what an answer binds',
+  summary: 'show one approval or grant: what would run, why, what an answer binds',
   positionals: [{ name: 'id', required: true }],
   options: [],
   notes: ['The first 6 digits of the id are enough. Exit 1 when the stored approval differs from the ledger.'],
@@ -16,7 +17,13 @@ export const approvalsShow: Command = {
   async run({ io, output, flags, positionals }) {
     const reader = readLedger(configOf({ io, flags }).ledger.path);
     try {
-      const row = findApproval(reader, positionals[0] ?? '');
+      const found = findGrantOrApproval(reader, positionals[0] ?? '');
+      if ('grant' in found) {
+        output.result({ grant: grantJson(found.grant) });
+        for (const line of grantLines(found.grant, output)) output.line(line);
+        return EXIT.OK;
+      }
+      const row = found.approval;
       output.result({ approval: approvalJson(row) });
       for (const line of approvalLines(row, output)) output.line(line);
       return row.mismatches.length > 0 ? EXIT.FAILED : EXIT.OK;

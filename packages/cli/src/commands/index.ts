@@ -3,6 +3,7 @@ import type { Command } from '../command.ts';
 import { anchor } from './anchor.ts';
 import { approvalsAnswer } from './approvals-answer.ts';
 import { approvalsList } from './approvals-list.ts';
+import { approvalsRevoke } from './approvals-revoke.ts';
 import { approvalsShow } from './approvals-show.ts';
 import { approvalsWatch } from './approvals-watch.ts';
 import { budgetsCommand } from './budgets.ts';
@@ -34,6 +35,7 @@ export const COMMANDS: readonly Command[] = [
   approvalsWatch,
   approvalsAnswer('approve'),
   approvalsAnswer('deny'),
+  approvalsRevoke,
   consoleCommand,
   budgetsCommand,
   verify,

@@ -47,6 +47,7 @@ function entryFacts({ index, text, opening }: LedgerRecord): RecordFacts {
     rule: textOf(body, 'rule'),
     policy: policyOf(membersOf(body, 'policy')),
     approval,
+    grant: textOf(body, 'grant') ?? textOf(membersOf(body, 'grant'), 'id'),
     answer: textOf(body, 'answer'),
     approver: textOf(approver, 'id'),
     decision: belongsTo,

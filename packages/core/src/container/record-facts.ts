@@ -34,6 +34,8 @@ export interface RecordFacts {
   readonly policy?: { readonly id?: string; readonly version?: string; readonly hash?: string };
   /** Id of the approval an ask opens, an answer answers, an allow uses. */
   readonly approval?: string;
+  /** Id of the grant that was given, used or taken back. */
+  readonly grant?: string;
   readonly answer?: string;
   readonly approver?: string;
   /** 0-based position of the decision it belongs to: of an outcome its allow, of an answer its ask. */

@@ -44,6 +44,8 @@ export const CSV_COLUMNS = [
   'message',
   'result',
   'error',
+  'grant',
+  'when',
 ] as const;
 
 export const CSV_HEADER: string = `${CSV_COLUMNS.join(',')}\r\n`;
@@ -86,6 +88,8 @@ export function csvRow(facts: RecordFacts, decision: DecisionFacts | undefined, 
     message: shown('message'),
     result: shown('result'),
     error: shown('error'),
+    grant: facts.grant,
+    when: shown('when'),
   };
   return `${CSV_COLUMNS.map((column) => cell(cells[column])).join(',')}\r\n`;
 }

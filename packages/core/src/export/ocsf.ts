@@ -19,7 +19,8 @@ const CLASS = { class_uid: 6003, class_name: 'API Activity' } as const;
 /** Neither created, read, updated nor deleted: what a tool does is not ours to say. */
 const ACTIVITY_OTHER = 99;
 const TYPE_UID: number = CLASS.class_uid * 100 + ACTIVITY_OTHER;
-const APPROVED = 'APPROVAL_GRANTED';
+/** A person agreed: to this call, or to calls like it before. */
+const APPROVED: ReadonlySet<string | undefined> = new Set(['APPROVAL_GRANTED', 'GRANT_USED']);
 const NOT_KNOWN = 'unknown';
 
 interface Verdict {
@@ -113,7 +114,7 @@ function verdictOf({ kind, effect, reasonCode, answer, status }: RecordFacts): V
   switch (kind) {
     case 'decision':
       if (effect === 'allow')
-        return { activity_name: 'Tool call decided', ...(reasonCode === APPROVED ? APPROVED_BY : ALLOWED), ...SUCCESS, ...INFORMATIONAL };
+        return { activity_name: 'Tool call decided', ...(APPROVED.has(reasonCode) ? APPROVED_BY : ALLOWED), ...SUCCESS, ...INFORMATIONAL };
       if (effect === 'require_approval') return { activity_name: 'Tool call asked', ...WAITING, status_id: 99, status: 'Pending', ...LOW };
       return { activity_name: 'Tool call decided', ...DENIED, ...FAILURE, ...MEDIUM };
     case 'approval':
@@ -135,7 +136,7 @@ function policyOf(policy: RecordFacts['policy']): Readonly<Record<string, string
 }
 
 function unmapped(facts: RecordFacts, decision: DecisionFacts | undefined, withClearText: boolean): Readonly<Record<string, unknown>> {
-  const { index, kind, mode, would, rule, approval, approver, answer, atMs } = facts;
+  const { index, kind, mode, would, rule, approval, grant, approver, answer, atMs } = facts;
   const belongsTo = kind === 'decision' || decision === undefined ? facts.decision : decision.index;
   return withoutAbsent({
     entry: index + 1,
@@ -144,6 +145,7 @@ function unmapped(facts: RecordFacts, decision: DecisionFacts | undefined, withC
     would,
     rule: rule ?? decision?.rule,
     approval,
+    grant,
     approver,
     answer,
     decision_entry: belongsTo === undefined ? undefined : belongsTo + 1,

@@ -5,13 +5,17 @@ import { resolve } from 'node:path';
 import type { Database } from 'better-sqlite3';
 import { listingOf } from '../approval/listing.ts';
 import type { BudgetQuery, BudgetUse } from '../budget/use.ts';
+import type { EntryRef } from '../call.ts';
 import { CountersignError } from '../errors.ts';
+import { GrantHistories, type GrantPlaces } from '../grant/history.ts';
+import { grantRow } from '../grant/row.ts';
+import { parseEntry } from '../ledger/body.ts';
 import { type ParsedCheckpoint, parseCheckpoint } from '../ledger/checkpoint.ts';
-import type { Opening } from '../ledger/entry.ts';
+import type { Entry, Opening } from '../ledger/entry.ts';
 import { leafHash } from '../ledger/merkle.ts';
 import { parseNote } from '../ledger/note.ts';
-import type { ApprovalCounts, ApprovalFilter, Checkpoint } from '../store.ts';
-import type { ApprovalRecord } from '../transaction/tx.ts';
+import type { ApprovalCounts, ApprovalFilter, Checkpoint, GrantRow } from '../store.ts';
+import type { ApprovalRecord, GrantRecord } from '../transaction/tx.ts';
 import { type ApprovalView, approvalView, newestAnswer } from './approval-view.ts';
 import { openForReading } from './database.ts';
 import { Leases, liveWriterPids } from './leases.ts';
@@ -20,6 +24,8 @@ import { removeReaderFiles } from './read-only.ts';
 import { Rows } from './rows.ts';
 import { checkSchema, expectedSchema } from './schema.ts';
 import { metaOf, secretOf } from './view.ts';
+
+const MAX_GRANTS_READ = 10_000;
 
 /** One entry as stored. Nothing about it has been verified. */
 export interface LedgerLine {
@@ -58,6 +64,9 @@ export interface LedgerReader {
   budgetUse(query: BudgetQuery): BudgetUse;
   /** HMAC-SHA-256 under the ledger's secret, hex. */
   mac(text: string): string;
+  /** Every grant, newest first, at most 10,000, with what the entries tell of its use. Like all of this not verified. */
+  grants(): readonly GrantRow[];
+  grant(id: string): GrantRow | undefined;
   /** Processes on this host that write to this ledger now: its guards. */
   liveWriterPids(): readonly number[];
   close(): void;
@@ -118,6 +127,7 @@ class Reader implements LedgerReader {
   readonly #close: () => void;
   readonly #statements: ReturnType<typeof prepare>;
   readonly #rows: Rows;
+  #histories: GrantHistories | undefined;
   #secret: KeyObject | undefined;
 
   constructor(database: Database, readable: <T>(read: () => T) => T, close: () => void) {
@@ -172,6 +182,17 @@ class Reader implements LedgerReader {
     });
   }
 
+  grants(): readonly GrantRow[] {
+    return this.#readable(() => this.#rows.grants(MAX_GRANTS_READ).flatMap((row) => this.#grant(row) ?? []));
+  }
+
+  grant(id: string): GrantRow | undefined {
+    return this.#readable(() => {
+      const row = this.#rows.grant(id);
+      return row === undefined ? undefined : this.#grant(row);
+    });
+  }
+
   budgetUse(query: BudgetQuery): BudgetUse {
     return this.#readable(() => this.#rows.budgetUse(query, Math.max(Date.now(), this.#newestAt())));
   }
@@ -197,6 +218,32 @@ class Reader implements LedgerReader {
 
   close(): void {
     this.#close();
+  }
+
+  #grant(row: GrantRecord): GrantRow | undefined {
+    const { since } = this.#statements;
+    this.#histories ??= new GrantHistories((of, wanted) => {
+      const found: string[] = [];
+      for (const text of since.iterate(of)) if (wanted(text)) found.push(text);
+      return found;
+    });
+    const histories = this.#histories;
+    const parts = {
+      entry: (ref: EntryRef) => this.#entryAt(ref),
+      opening: (of: number) => this.#rows.opening(of),
+      history: (places: GrantPlaces) => histories.of(places, this.#size()),
+    };
+    return grantRow(row, parts, Date.now());
+  }
+
+  /** Undefined when nothing, or something else, stands there. */
+  #entryAt({ of, leaf }: EntryRef): Entry | undefined {
+    const text = this.#statements.body.get(of);
+    return text === undefined || leafHash(text) !== leaf ? undefined : parseEntry(text);
+  }
+
+  #size(): number {
+    return (this.#statements.newestSeq.get() ?? -1) + 1;
   }
 
   #view(row: ApprovalRecord): ApprovalView {
@@ -232,6 +279,8 @@ function prepare(database: Database) {
     ),
     last: database.prepare<[], string>('SELECT body FROM entries ORDER BY seq DESC LIMIT 1').pluck(),
     body: database.prepare<[number], string>('SELECT body FROM entries WHERE seq = ?').pluck(),
+    since: database.prepare<[number], string>('SELECT body FROM entries WHERE seq > ? ORDER BY seq').pluck(),
+    newestSeq: database.prepare<[], number | null>('SELECT max(seq) FROM entries').pluck(),
     entries: database.prepare<[number], EntrySql>(
       'SELECT entries.seq, body, openings.key, sections FROM entries LEFT JOIN openings ON openings.seq = entries.seq WHERE entries.seq >= ? ORDER BY entries.seq',
     ),

@@ -38,7 +38,7 @@ function parse(text: string): readonly (readonly string[])[] {
 describe('csv', () => {
   it('has exactly these columns', () => {
     expect(exported('csv').split('\r\n')[0]).toBe(
-      'entry,leaf,time,kind,agent,session,principal,call,server,tool,effect,would,mode,reason_code,rule,policy_id,policy_version,policy_hash,approval,answer,approver,decision_entry,status,error_type,duration_ms,event,args,reason,message,result,error',
+      'entry,leaf,time,kind,agent,session,principal,call,server,tool,effect,would,mode,reason_code,rule,policy_id,policy_version,policy_hash,approval,answer,approver,decision_entry,status,error_type,duration_ms,event,args,reason,message,result,error,grant,when',
     );
   });
 
@@ -49,7 +49,7 @@ describe('csv', () => {
   it('has one row per entry and as many cells in each', () => {
     const rows = parse(exported('csv'));
     expect(rows).toHaveLength(RECORDS.length + 1);
-    for (const row of rows) expect(row).toHaveLength(31);
+    for (const row of rows) expect(row).toHaveLength(33);
   });
 
   it('joins an outcome and an answer to their decision', () => {

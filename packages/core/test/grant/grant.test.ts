@@ -226,6 +226,17 @@ describe.each(['memory', 'sqlite'])('grants on the %s store', (kind) => {
     expect(await guard.approvals.grants()).toMatchObject([{ when: 'args.amount <= 10', usesLeft: 1 }]);
   });
 
+  it('as the guide gives it', async () => {
+    const guard = guarded();
+    const id = await pendingId(guard, call('ask', { amount: 5000 }));
+    const grant = { ttlMs: 3_600_000, uses: 5, reason: 'the outage', when: 'args.amount <= 1000' };
+    await guard.approvals.resolve(id, { decision: 'approve', grant }, { id: 'ana', method: 'host' });
+    expect([await ask(guard, call('ask', { amount: 5000 })), await ask(guard, call('ask', { amount: 5 }))]).toEqual([
+      'asked',
+      'GRANT_USED',
+    ]);
+  });
+
   it('is charged to budgets, and a budget that refuses leaves it unused', async () => {
     const guard = guarded({ budgets: [budgetFrom({ id: 'calls', per: 'agent', limit: 1, window: '1h' })] });
     await granted(guard);
