@@ -55,6 +55,7 @@ export function slackMessage(request: ApprovalRequest, nowMs: number, url: strin
         ...section(standingText({ state: 'pending', answers: [], quorum: 1, expiresAtMs: request.expiresAtMs }, nowMs)),
         block_id: STANDING,
       },
+      ...(isBeyondUs(request) ? [section('Approving it takes the key of an approver: `countersign approvals approve`')] : []),
       buttons(request),
       { type: 'context', elements: [mrkdwn(`approval ${codeSpan(request.id, MAX_LABEL_CHARS)} · ${whole}`)] },
     ],
@@ -130,15 +131,24 @@ function date(ms: number): string {
   return `<!date^${Math.floor(ms / 1000)}^{date_short_pretty} {time_secs}|${new Date(ms).toISOString()}>`;
 }
 
-function buttons({ id }: ApprovalRequest): SlackBlock {
+/** An answer by Slack is worth `medium`. It may still deny. */
+function isBeyondUs({ assurance }: ApprovalRequest): boolean {
+  return assurance === 'high';
+}
+
+function buttons(request: ApprovalRequest): SlackBlock {
   const button = (text: string, action: string, style: string): object => ({
     type: 'button',
     text: { type: 'plain_text', text, emoji: false },
     action_id: action,
     style,
-    value: id,
+    value: request.id,
   });
-  return { type: 'actions', block_id: 'countersign', elements: [button('Approve', APPROVE, 'primary'), button('Deny', DENY, 'danger')] };
+  return {
+    type: 'actions',
+    block_id: 'countersign',
+    elements: [...(isBeyondUs(request) ? [] : [button('Approve', APPROVE, 'primary')]), button('Deny', DENY, 'danger')],
+  };
 }
 
 function section(text: string): SlackBlock {

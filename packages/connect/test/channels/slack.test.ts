@@ -138,6 +138,17 @@ describe('a request', () => {
     expect(readable(slack.messages[0] as Message)).toMatch(/A person edited the arguments. Before:\n```\n{\n {2}"amount": 9000\n}\n```/);
   });
 
+  it('has no button to approve what only a key can approve', async () => {
+    const slack = await fakeSlack();
+    await slackChannel({ channel: CHANNEL, token: TOKEN, apiUrl: slack.apiUrl }).ask(
+      approvalRequest({ assurance: 'high' }),
+      noAnswer,
+      never,
+    );
+    expect([...buttonsOf(slack.messages[0] as Message).keys()]).toEqual(['Deny']);
+    expect(readable(slack.messages[0] as Message)).toContain('takes the key of an approver');
+  });
+
   it.each([
     ['addresses everybody', '<!channel> <!here> <!everyone> @here @channel'],
     ['addresses a person or a group', '<@U0ALICE> <!subteam^S1>'],
