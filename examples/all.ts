@@ -6,6 +6,10 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const EXAMPLES: readonly { readonly name: string; readonly prints?: readonly string[] }[] = [
+  {
+    name: 'approval-webhook',
+    prints: ['refunded 900', 'call refused: an approver denied this call: by the refund desk [APPROVAL_DENIED]'],
+  },
   { name: 'guard-a-function', prints: ['refunded 120', 'call refused: no rule matches this call [POLICY_DEFAULT_DENY]'] },
   { name: 'main-job' },
   { name: 'refund-for-two' },
