@@ -1,6 +1,5 @@
 /** Two versions of arguments side by side. */
-import type { Json } from '@countersign/core';
-import { argumentChanges } from './argument-changes.ts';
+import { argumentChanges, type Json } from '@countersign/core';
 import { argumentTree } from './argument-tree.ts';
 import { type Html, html } from './html.ts';
 import { label } from './list-view.ts';

@@ -1,6 +1,6 @@
+import { argumentChanges } from '@countersign/core';
 import { describe, expect, it } from 'vitest';
 import { agentText } from '../../src/approvals/agent-text.ts';
-import { argumentChanges } from '../../src/approvals/argument-changes.ts';
 import { argumentTree, MAX_STRING_CHARS, MAX_TREE_CHARS } from '../../src/approvals/argument-tree.ts';
 import { html, verbatim } from '../../src/approvals/html.ts';
 

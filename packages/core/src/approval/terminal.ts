@@ -8,9 +8,12 @@
 import { userInfo } from 'node:os';
 import { createInterface, type Interface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
+import type { Json } from '../call.ts';
 import { CountersignError } from '../errors.ts';
 import type { ApprovalAnswer, ApprovalRequest, Approver, Channel } from '../interfaces.ts';
-import { clip, escapeForTerminal } from './terminal-text.ts';
+import { editByLine, MAX_EDIT_LINE_CHARS } from './terminal-edit.ts';
+import { changeLines, detailsText, questionText, shortId } from './terminal-question.ts';
+import { escapeForTerminal } from './terminal-text.ts';
 
 export interface TerminalChannelOptions {
   /** Default standard input. */
@@ -23,17 +26,11 @@ export interface TerminalChannelOptions {
   readonly typeAheadMs?: number;
 }
 
-/** Lines of arguments in the first view, and in the detailed one. */
-export const MAX_PROMPT_LINES = 20;
-export const MAX_DETAIL_LINES = 2000;
-/** Characters of one line in the first view, and in the detailed one. */
-export const MAX_PROMPT_LINE_CHARS = 200;
-export const MAX_DETAIL_LINE_CHARS = 20_000;
 /** Longest line read from the terminal; the rest is cut. */
 const MAX_ANSWER_CHARS = 1000;
-const MAX_LABEL_CHARS = 300;
 const TYPE_AHEAD_MS = 300;
-const HELP = '[y] approve   [n] deny, words after it go to the agent   [d] details';
+const HELP = '[y] approve   [n] deny, words after it go to the agent   [e] edit: e /pointer value   [d] details';
+const EDIT_HELP = '[y] propose this instead   [n] deny   [e] edit more, alone: forget the edit';
 
 /**
  * A channel that asks on a terminal and takes the answer there.
@@ -87,6 +84,9 @@ class Question {
   readonly #signal: AbortSignal;
   readonly #place: Place;
   #shownAt = 0;
+  #isClosed = false;
+  /** The arguments as the person would have them. */
+  #edit: Json | undefined;
 
   constructor(request: ApprovalRequest, answer: GiveAnswer, signal: AbortSignal, place: Place) {
     this.#request = request;
@@ -97,12 +97,17 @@ class Question {
 
   async run(): Promise<void> {
     const lines = createInterface({ input: this.#place.input, terminal: false });
+    lines.once('close', () => (this.#isClosed = true));
     try {
-      this.#write(questionText(this.#request, Date.now()));
-      this.#shownAt = performance.now();
-      const answer = await this.#read(lines);
-      if (answer === 'withdrawn') this.#write(`\nwithdrawn: approval ${shortId(this.#request)} was answered elsewhere or has expired\n`);
-      else await this.#give(answer);
+      this.#show(`${questionText(this.#request, Date.now())}\n${HELP}\n> `);
+      for (let isAnswered = false; !isAnswered; ) {
+        const answer = await this.#read(lines);
+        if (answer === 'withdrawn') {
+          this.#write(`\nwithdrawn: approval ${shortId(this.#request)} was answered elsewhere or has expired\n`);
+          return;
+        }
+        isAnswered = await this.#give(answer);
+      }
     } finally {
       lines.close();
       // An open terminal must not keep a program alive that is otherwise done.
@@ -112,17 +117,22 @@ class Question {
 
   #read(lines: Interface): Promise<ApprovalAnswer | 'withdrawn'> {
     return new Promise((resolve, reject) => {
-      const withdraw = (): void => resolve('withdrawn');
-      this.#signal.addEventListener('abort', withdraw, { once: true });
-      lines.on('line', (line) => {
-        const answer = this.#understand(line.slice(0, MAX_ANSWER_CHARS));
-        if (answer !== undefined) resolve(answer);
-      });
-      lines.on('close', () => {
+      if (this.#signal.aborted) return resolve('withdrawn');
+      const finish = (settle: () => void): void => {
         this.#signal.removeEventListener('abort', withdraw);
-        // Ignored after an answer: the promise is settled by then.
-        reject(new CountersignError('APPROVER_REFUSED', 'the terminal was closed before the question was answered'));
-      });
+        lines.off('line', take).off('close', fail);
+        settle();
+      };
+      const withdraw = (): void => finish(() => resolve('withdrawn'));
+      const take = (line: string): void => {
+        const answer = this.#understand(line);
+        if (answer !== undefined) finish(() => resolve(answer));
+      };
+      const fail = (): void =>
+        finish(() => reject(new CountersignError('APPROVER_REFUSED', 'the terminal was closed before the question was answered')));
+      this.#signal.addEventListener('abort', withdraw, { once: true });
+      lines.on('line', take).on('close', fail);
+      if (this.#isClosed) fail();
     });
   }
 
@@ -131,101 +141,74 @@ class Question {
       this.#write('ignored: typed before the question was shown\n> ');
       return undefined;
     }
-    const [word = '', ...rest] = line.trim().split(/\s+/);
+    const [word = '', ...rest] = line.slice(0, MAX_ANSWER_CHARS).trim().split(/\s+/);
     const message = rest.join(' ');
     switch (word.toLowerCase()) {
       case 'y':
       case 'yes':
         // Anything after it would be lost on approval; better to ask again than to guess.
-        if (message === '') return { decision: 'approve' };
+        if (message === '') return this.#edit === undefined ? { decision: 'approve' } : { decision: 'edit', args: this.#edit };
         break;
       case 'n':
       case 'no':
         return { decision: 'deny', ...(message !== '' && { message }) };
+      case 'e':
+      case 'edit':
+        this.#takeEdit(line.trim().slice(word.length));
+        return undefined;
       case 'd':
       case 'details':
-        this.#write(`${detailsText(this.#request)}\n${HELP}\n> `);
+        this.#write(`${detailsText(this.#request)}\n${this.#help()}\n> `);
         return undefined;
     }
-    this.#write(`${HELP}\n> `);
+    this.#write(`${this.#help()}\n> `);
     return undefined;
   }
 
-  async #give(answer: ApprovalAnswer): Promise<void> {
+  /** Shows what would change; only a yes after it answers anything. */
+  #takeEdit(line: string): void {
+    if (line.trim() === '') {
+      this.#edit = undefined;
+      return this.#show(`${HELP}\n> `);
+    }
+    if (line.length > MAX_EDIT_LINE_CHARS) return this.#write(`the line is longer than ${MAX_EDIT_LINE_CHARS} characters\n> `);
+    const edited = editByLine(this.#edit ?? this.#request.args, line);
+    if ('fault' in edited) return this.#write(`${edited.fault}\n> `);
+    this.#edit = edited.args;
+    const changes = changeLines(this.#request.args, edited.args);
+    this.#show(`  changed\n${changes.length === 0 ? '    nothing' : changes.join('\n')}\n${EDIT_HELP}\n> `);
+  }
+
+  /** @returns false when the person has to say it differently. */
+  async #give(answer: ApprovalAnswer): Promise<boolean> {
     try {
       await this.#answer(answer, this.#place.approver);
-      this.#write(answer.decision === 'approve' ? 'approved\n' : 'denied\n');
+      const done = { approve: 'approved', deny: 'denied', edit: 'denied, and the changed call is decided anew' } as const;
+      this.#write(`${done[answer.decision]}\n`);
     } catch (error) {
       // The question was put and read: others may still be entitled to answer it, so this channel has not failed.
       this.#write(`not answered: ${escapeForTerminal(error instanceof Error ? error.message : 'unknown error')}\n`);
+      if (!CountersignError.is(error) || error.code !== 'APPROVAL_EDIT_INVALID') return true;
+      this.#edit = undefined;
+      this.#show(`${HELP}\n> `);
+      return false;
     }
+    return true;
+  }
+
+  #help(): string {
+    return this.#edit === undefined ? HELP : EDIT_HELP;
+  }
+
+  /** What a person has to read before a line counts. */
+  #show(text: string): void {
+    this.#write(text);
+    this.#shownAt = performance.now();
   }
 
   #write(text: string): void {
     this.#place.output.write(text);
   }
-}
-
-function questionText(request: ApprovalRequest, nowMs: number): string {
-  const { agent, principal, session, reason, rule } = request;
-  const facts: readonly (readonly [string, string | undefined])[] = [
-    ['agent', agent],
-    ['for', principal],
-    ['session', session],
-    ['rule', rule],
-    ['reason', reason],
-  ];
-  const shown = facts.flatMap(([name, value]) => (value === undefined ? [] : [`  ${name.padEnd(8)} ${label(value)}`]));
-  return [
-    '',
-    `approval ${shortId(request)}: may ${label(agent)} call ${label(toolName(request))}?`,
-    ...shown,
-    `  expires  ${expiryText(request.expiresAtMs, nowMs)}`,
-    '  arguments',
-    ...argumentLines(request, MAX_PROMPT_LINES, MAX_PROMPT_LINE_CHARS, 'type d to see them'),
-    HELP,
-    '> ',
-  ].join('\n');
-}
-
-function detailsText(request: ApprovalRequest): string {
-  const advice = `see \`countersign approvals show ${shortId(request)}\``;
-  return [
-    `  approval ${label(request.id)}`,
-    `  call     ${label(request.callId)}`,
-    '  arguments',
-    ...argumentLines(request, MAX_DETAIL_LINES, MAX_DETAIL_LINE_CHARS, advice),
-  ].join('\n');
-}
-
-/** The shown arguments as indented JSON, escaped line by line, and what was left out. */
-function argumentLines(request: ApprovalRequest, maxLines: number, maxChars: number, advice: string): readonly string[] {
-  const lines = JSON.stringify(request.args, undefined, 2).split('\n');
-  const shown = lines.slice(0, maxLines).map((line) => {
-    const safe = escapeForTerminal(line);
-    const cut = clip(safe, maxChars);
-    return `    ${cut}${cut === safe ? '' : ` (line cut, ${advice})`}`;
-  });
-  const hidden = lines.length - shown.length;
-  return hidden > 0 ? [...shown, `    … ${hidden} more lines not shown: ${advice}`] : shown;
-}
-
-function expiryText(expiresAtMs: number, nowMs: number): string {
-  const seconds = Math.max(0, Math.round((expiresAtMs - nowMs) / 1000));
-  const left = seconds < 120 ? `${seconds} s` : `${Math.round(seconds / 60)} min`;
-  return `in ${left}, at ${new Date(expiresAtMs).toISOString()}`;
-}
-
-function toolName({ tool }: ApprovalRequest): string {
-  return tool.server === undefined ? tool.name : `${tool.server}/${tool.name}`;
-}
-
-function label(text: string): string {
-  return clip(escapeForTerminal(text), MAX_LABEL_CHARS);
-}
-
-function shortId({ id }: ApprovalRequest): string {
-  return label(id).slice(0, 8);
 }
 
 function isTerminal(stream: Readable | Writable): boolean {

@@ -1,6 +1,7 @@
 import { PassThrough, Writable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
-import { MAX_DETAIL_LINES, MAX_PROMPT_LINES, terminalChannel } from '../../src/approval/terminal.ts';
+import { terminalChannel } from '../../src/approval/terminal.ts';
+import { MAX_DETAIL_LINES, MAX_PROMPT_LINES } from '../../src/approval/terminal-question.ts';
 import { CountersignError } from '../../src/errors.ts';
 import type { ApprovalAnswer, ApprovalRequest, Approver } from '../../src/interfaces.ts';
 
@@ -250,5 +251,130 @@ describe('terminalChannel', () => {
     await expect(done).resolves.toBeUndefined();
     expect(screen.text).toContain('not answered: not among the\\u{1b}[2J approvers');
     expect(screen.text).not.toContain('approved\n');
+  });
+
+  describe('arguments that people edit', () => {
+    const EVIL = 'a\u001b[2J\u202eb\u200bc\r\nd';
+
+    it('shows what a person changed in an edited call, old and new', async () => {
+      const { input, screen, given, ask } = terminal();
+      const done = ask({
+        args: { amount: 70, to: { name: 'ann' }, note: 'x' },
+        edited: { from: { amount: 700, to: { name: 'bob' }, old: [1] } },
+      });
+      await screen.shows(PROMPT);
+      for (const line of ['~ /amount: 700 -> 70', '~ /to/name: "bob" -> "ann"', '- /old: [1]', '+ /note: "x"'])
+        expect(screen.text).toContain(line);
+      input.write('y\n');
+      await done;
+      expect(given[0]?.answer).toEqual({ decision: 'approve' });
+    });
+
+    it('escapes and bounds what it shows of them', async () => {
+      const { input, screen, ask } = terminal();
+      const from = Object.fromEntries(Array.from({ length: 5000 }, (_, i) => [`${EVIL}${i}`, EVIL]));
+      const done = ask({ args: { [EVIL]: 'x'.repeat(1_000_000) }, edited: { from } });
+      await screen.shows(PROMPT);
+      expect(screen.text).not.toMatch(/[\u001b\u202e\u200b\r]/);
+      expect(screen.text).toContain('\\u{202e}');
+      expect(screen.text).toContain('more changes not shown');
+      expect(screen.text.length).toBeLessThan(20_000);
+      expect(screen.text.split('\n').length).toBeLessThan(80);
+      input.write('n\n');
+      await done;
+    });
+
+    it('lets the person change values, and answers nothing before a yes to what is shown', async () => {
+      const { input, screen, given, ask } = terminal();
+      const done = ask({ args: { amount: 700, list: ['a', 'b'], note: 'x' } });
+      await screen.shows(PROMPT);
+      input.write('e /amount 70\n');
+      await screen.shows('~ /amount: 700 -> 70');
+      input.write('e /list/2 "c"\n');
+      await screen.shows('+ /list/2: "c"');
+      input.write('e /note\n');
+      await screen.shows('- /note: "x"');
+      expect(given).toEqual([]);
+      input.write('y\n');
+      await done;
+      expect(given.map(({ answer }) => answer)).toEqual([{ decision: 'edit', args: { amount: 70, list: ['a', 'b', 'c'] } }]);
+      expect(screen.text).toContain('denied, and the changed call is decided anew');
+    });
+
+    it('forgets an edit on request, and then a yes means the call as it was', async () => {
+      const { input, screen, given, ask } = terminal();
+      const done = ask();
+      await screen.shows(PROMPT);
+      input.write('e /amount 1\n');
+      await screen.shows('forget the edit');
+      const before = screen.text.length;
+      input.write('e\n');
+      await expect.poll(() => screen.text.slice(before)).toContain('[y] approve');
+      input.write('y\n');
+      await done;
+      expect(given.map(({ answer }) => answer)).toEqual([{ decision: 'approve' }]);
+    });
+
+    it('ignores a yes that was pasted together with the edit', async () => {
+      const { input, screen, given, ask } = terminal({ typeAheadMs: 150 });
+      const done = ask();
+      await screen.shows(PROMPT);
+      await expect
+        .poll(
+          () => {
+            input.write('e /amount 1\ny\n');
+            return screen.text;
+          },
+          { interval: 200 },
+        )
+        .toContain('~ /amount: 700 -> 1');
+      expect(given).toEqual([]);
+      await expect
+        .poll(
+          () => {
+            if (given.length === 0) input.write('n\n');
+            return given.length;
+          },
+          { interval: 200 },
+        )
+        .toBe(1);
+      await done;
+      expect(given[0]?.answer).toEqual({ decision: 'deny' });
+    });
+
+    it.each<[string, string, string]>([
+      ['no pointer', 'e amount 70', 'needs a JSON pointer'],
+      ['no JSON', 'e /amount seventy', 'not JSON'],
+      ['a pointer to nothing', 'e /a/b 1', 'nothing stands'],
+      ['taking out nothing', 'e /nothing', 'nothing stands'],
+      ['an item far beyond', 'e /amount/5 1', 'nothing stands'],
+      ['a prototype', 'e /__proto__ {}', 'nothing stands'],
+      ['a line that would be cut', `e /amount ${'9'.repeat(1500)}`, 'longer than'],
+    ])('says what is wrong with %s, and changes nothing', async (_what, line, told) => {
+      const { input, screen, given, ask } = terminal();
+      const done = ask();
+      await screen.shows(PROMPT);
+      input.write(`${line}\n`);
+      await screen.shows(told);
+      input.write('y\n');
+      await done;
+      expect(given.map(({ answer }) => answer)).toEqual([{ decision: 'approve' }]);
+    });
+
+    it('asks again when the edit was refused', async () => {
+      const { input, screen, given, ask } = terminal({
+        refuse: new CountersignError('APPROVAL_EDIT_INVALID', 'the edit is refused: a \u001b[2Jsecret'),
+      });
+      const done = ask();
+      await screen.shows(PROMPT);
+      input.write('e /amount 1\n');
+      await screen.shows('forget the edit');
+      input.write('y\n');
+      await screen.shows('not answered: the edit is refused');
+      expect(screen.text).not.toContain('\u001b');
+      input.end();
+      await expect(done).rejects.toMatchObject({ code: 'APPROVER_REFUSED' });
+      expect(given).toHaveLength(1);
+    });
   });
 });

@@ -1,5 +1,5 @@
 /** What differs between two versions of arguments, value by value. */
-import type { Json } from '@countersign/core';
+import type { Json } from '../call.ts';
 
 export interface ArgumentChange {
   /** JSON pointer; empty for the whole. */

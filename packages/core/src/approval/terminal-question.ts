@@ -1,0 +1,93 @@
+/** What a person reads on the terminal before answering. Everything in it may come from the agent: it is escaped and bounded. */
+import type { Json } from '../call.ts';
+import type { ApprovalRequest } from '../interfaces.ts';
+import { argumentChanges } from './changes.ts';
+import { clip, escapeForTerminal } from './terminal-text.ts';
+
+/** Lines of arguments in the first view, and in the detailed one. */
+export const MAX_PROMPT_LINES = 20;
+export const MAX_DETAIL_LINES = 2000;
+/** Characters of one line in the first view, and in the detailed one. */
+export const MAX_PROMPT_LINE_CHARS = 200;
+export const MAX_DETAIL_LINE_CHARS = 20_000;
+/** Characters of a value before and after, and of the pointer to it. */
+const MAX_VALUE_CHARS = 80;
+const MAX_LABEL_CHARS = 300;
+
+export function questionText(request: ApprovalRequest, nowMs: number): string {
+  const { agent, principal, session, reason, rule, edited } = request;
+  const facts: readonly (readonly [string, string | undefined])[] = [
+    ['agent', agent],
+    ['for', principal],
+    ['session', session],
+    ['rule', rule],
+    ['reason', reason],
+  ];
+  const shown = facts.flatMap(([name, value]) => (value === undefined ? [] : [`  ${name.padEnd(8)} ${label(value)}`]));
+  return [
+    '',
+    `approval ${shortId(request)}: may ${label(agent)} call ${label(toolName(request))}?`,
+    ...shown,
+    `  expires  ${expiryText(request.expiresAtMs, nowMs)}`,
+    ...(edited === undefined ? [] : ['  changed by a person, from what the agent asked for', ...changeLines(edited.from, request.args)]),
+    '  arguments',
+    ...argumentLines(request, MAX_PROMPT_LINES, MAX_PROMPT_LINE_CHARS, 'type d to see them'),
+  ].join('\n');
+}
+
+export function detailsText(request: ApprovalRequest): string {
+  const advice = `see \`countersign approvals show ${shortId(request)}\``;
+  return [
+    `  approval ${label(request.id)}`,
+    `  call     ${label(request.callId)}`,
+    '  arguments',
+    ...argumentLines(request, MAX_DETAIL_LINES, MAX_DETAIL_LINE_CHARS, advice),
+  ].join('\n');
+}
+
+/** One line for each value that differs: its pointer, what it was, what it is. */
+export function changeLines(from: Json, to: Json, maxLines: number = MAX_PROMPT_LINES): readonly string[] {
+  const { changes, more } = argumentChanges(from, to);
+  const lines = changes.slice(0, maxLines).map(({ pointer, before, after }) => {
+    const place = pointer === '' ? '(all)' : clip(escapeForTerminal(pointer), MAX_VALUE_CHARS);
+    if (before === undefined) return `    + ${place}: ${valueText(after)}`;
+    return after === undefined ? `    - ${place}: ${valueText(before)}` : `    ~ ${place}: ${valueText(before)} -> ${valueText(after)}`;
+  });
+  const hidden = changes.length - lines.length + more;
+  return hidden > 0 ? [...lines, `    … ${hidden} more changes not shown`] : lines;
+}
+
+export function toolName({ tool }: ApprovalRequest): string {
+  return tool.server === undefined ? tool.name : `${tool.server}/${tool.name}`;
+}
+
+export function shortId({ id }: ApprovalRequest): string {
+  return label(id).slice(0, 8);
+}
+
+/** The shown arguments as indented JSON, escaped line by line, and what was left out. */
+function argumentLines(request: ApprovalRequest, maxLines: number, maxChars: number, advice: string): readonly string[] {
+  const lines = JSON.stringify(request.args, undefined, 2).split('\n');
+  const shown = lines.slice(0, maxLines).map((line) => {
+    const safe = escapeForTerminal(line);
+    const cut = clip(safe, maxChars);
+    return `    ${cut}${cut === safe ? '' : ` (line cut, ${advice})`}`;
+  });
+  const hidden = lines.length - shown.length;
+  return hidden > 0 ? [...shown, `    … ${hidden} more lines not shown: ${advice}`] : shown;
+}
+
+/** Where a value was cut is said by its last character. */
+function valueText(value: Json | undefined): string {
+  return clip(escapeForTerminal(JSON.stringify(value) ?? 'nothing'), MAX_VALUE_CHARS);
+}
+
+function expiryText(expiresAtMs: number, nowMs: number): string {
+  const seconds = Math.max(0, Math.round((expiresAtMs - nowMs) / 1000));
+  const left = seconds < 120 ? `${seconds} s` : `${Math.round(seconds / 60)} min`;
+  return `in ${left}, at ${new Date(expiresAtMs).toISOString()}`;
+}
+
+function label(text: string): string {
+  return clip(escapeForTerminal(text), MAX_LABEL_CHARS);
+}
