@@ -114,6 +114,7 @@ export { RECEIPT_CODES, type ReceiptCode } from './receipt/codes.ts';
 export { type CheckConsistencyOptions, type ConsistencyReport, checkConsistency, MAX_CONSISTENCY_BYTES } from './receipt/consistency.ts';
 export { MAX_RECEIPT_BYTES } from './receipt/format.ts';
 export type { ReceiptEntry, ReceiptFinding, ReceiptReport } from './receipt/report.ts';
+export type { DetectorDefinition } from './redact/custom.ts';
 export { createRedactor, type RedactionOptions, type Redactor } from './redact/redact.ts';
 export { type CallScope, currentCall } from './scope.ts';
 export type {

@@ -1,9 +1,11 @@
 /** A configuration, worked out: defaults filled in, paths absolute, rules compiled. */
+
 import type { FileAuditOptions } from '../audit-log/file-sink.ts';
 import type { Budget } from '../budget/budget.ts';
 import type { Mode } from '../call.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { RuleSet } from '../policy/rule-definition.ts';
+import type { DetectorDefinition } from '../redact/custom.ts';
 import type { WriterChoice } from '../store.ts';
 import type { ChannelWord } from './channel-schema.ts';
 import type { ScopeDocument } from './schema.ts';
@@ -21,7 +23,11 @@ export interface Config {
   /** Names of approvers to verifier lines. */
   readonly approvers: ReadonlyMap<string, string>;
   /** On top of the built-in detectors. */
-  readonly redaction: { readonly keys: readonly string[]; readonly values: readonly string[] };
+  readonly redaction: {
+    readonly keys: readonly string[];
+    readonly values: readonly string[];
+    readonly detectors: readonly DetectorDefinition[];
+  };
   readonly ledger: LedgerConfig;
   readonly scope?: ScopeDocument;
 }

@@ -11,6 +11,7 @@ import { parseVerifierKey, TYPE_COSIGNATURE } from '../ledger/verifier-key.ts';
 import { compileCondition, compileCost, compileKey } from '../policy/conditions.ts';
 import { NAME_HINT, NAME_SHAPE, type Rule, type RuleSet, ruleFaults } from '../policy/rule-definition.ts';
 import { rulePolicy } from '../policy/rules.ts';
+import { detectorFaults } from '../redact/custom.ts';
 import { channelProblems, workOutChannels } from './channels.ts';
 import type { AnchorConfig, Config, Environment, LedgerConfig } from './config.ts';
 import { type Look, MAX_CONFIG_CHARS, type Path, type Problem, readYaml, type YamlText } from './document.ts';
@@ -126,6 +127,9 @@ function meaningProblems(document: ConfigDocument, yaml: YamlText): readonly Pro
   if (document.ledger?.sign === 'none' && document.ledger.key !== undefined) {
     problems.push(look(['ledger', 'key'], 'with sign: none no key is used; remove one of the two'));
   }
+  for (const { path, message } of detectorFaults(document.redaction?.detectors ?? [])) {
+    problems.push(look(['redaction', 'detectors', ...path.map((step, i) => (i === 0 ? Number(step) : step))], message));
+  }
   problems.push(...channelProblems(document, look), ...signingProblems(document, look));
   problems.push(...ruleSetProblems(document.policy, maxTtlMs ?? Number.POSITIVE_INFINITY, look, maxTtl));
   problems.push(...budgetProblems(document.budgets ?? [], look));
@@ -239,7 +243,11 @@ function workOut(document: ConfigDocument, overrides: Overrides, path: string | 
       maxGrantTtlMs: maxGrantTtl === undefined ? MAX_GRANT_TTL_MS : milliseconds(maxGrantTtl),
     },
     approvers: new Map(Object.entries(document.approvers ?? {}).map(([name, { key }]) => [name, key])),
-    redaction: { keys: document.redaction?.keys ?? [], values: document.redaction?.values ?? [] },
+    redaction: {
+      keys: document.redaction?.keys ?? [],
+      values: document.redaction?.values ?? [],
+      detectors: document.redaction?.detectors ?? [],
+    },
     ledger: workOutLedger(document, overrides, agent, folder),
     ...(document.scope === undefined ? {} : { scope: document.scope }),
   };

@@ -1,4 +1,5 @@
 /** The shape of `countersign.yaml`. Strict everywhere: a key we do not know is an error, never ignored. */
+
 import * as z from 'zod';
 import { MIN_AUDIT_BYTES } from '../audit-log/file-sink.ts';
 import { AUDIT_INCLUDES, type AuditInclude } from '../audit-log/record.ts';
@@ -6,6 +7,7 @@ import { MAX_KEEP } from '../audit-log/segments.ts';
 import { BUDGET_SCOPES, type BudgetDefinition, MAX_BUDGETS, REFUNDS } from '../budget/budget.ts';
 import { ASSURANCES, type Mode } from '../call.ts';
 import { EFFECTS, MAX_RULES, type RuleSet } from '../policy/rule-definition.ts';
+import { type DetectorDefinition, MAX_CUSTOM_DETECTORS, MAX_KEYWORDS } from '../redact/custom.ts';
 import { WRITERS } from '../store.ts';
 import { type ChannelDocument, channelSchema, MAX_CHANNELS, type SenderDocument, sendersSchema } from './channel-schema.ts';
 
@@ -32,7 +34,13 @@ export interface ConfigDocument {
       }
     | undefined;
   readonly approvers?: Readonly<Record<string, { readonly key: string }>> | undefined;
-  readonly redaction?: { readonly keys?: readonly string[] | undefined; readonly values?: readonly string[] | undefined } | undefined;
+  readonly redaction?:
+    | {
+        readonly keys?: readonly string[] | undefined;
+        readonly values?: readonly string[] | undefined;
+        readonly detectors?: readonly DetectorDefinition[] | undefined;
+      }
+    | undefined;
   readonly ledger?:
     | {
         readonly path?: string | undefined;
@@ -201,7 +209,29 @@ export const configSchema: z.ZodType<ConfigDocument> = z.strictObject({
       z.strictObject({ key: z.string().regex(VERIFIER_SHAPE, 'a verifier line is name+keyid+base64, as printed by `countersign keygen`') }),
     )
     .optional(),
-  redaction: z.strictObject({ keys: texts.optional(), values: texts.optional() }).optional().describe('on top of the built-in detectors'),
+  redaction: z
+    .strictObject({
+      keys: texts.optional(),
+      values: texts.optional(),
+      detectors: z
+        .array(
+          z.strictObject({
+            kind: z.string().describe('goes into [redacted:kind]: lower-case letters, digits and hyphens'),
+            pattern: z.string().describe("regular expression in RE2's syntax: linear time, no lookaround, no backreferences"),
+            group: z.int().min(0).optional().describe('the group that is the secret; the whole match when absent'),
+            keywords: z
+              .array(z.string())
+              .max(MAX_KEYWORDS)
+              .optional()
+              .describe('one of these must stand in the text; makes it much faster'),
+          }),
+        )
+        .max(MAX_CUSTOM_DETECTORS)
+        .optional()
+        .describe('shapes of secrets of your own'),
+    })
+    .optional()
+    .describe('on top of the built-in detectors'),
   ledger: z
     .strictObject({
       path: text.optional(),

@@ -8,9 +8,11 @@
  * - `==` and `!=` of two different types (not null) is an error: a redacted number is text, and `text == 5` is no answer;
  * - `x in list` is an error when no element could ever equal `x`;
  * - a result that is NaN or infinite is an error;
- * - `matches` (backtracking regular expressions) and `json` are not available.
+ * - `matches` takes RE2's regular expressions, in linear time, and only as a literal that is compiled with the rule;
+ * - `json` is not available.
  */
 import { type ASTNode, Environment } from '@marcbachmann/cel-js';
+import { linearPattern } from '../redact/linear-pattern.ts';
 import { ConditionFault } from './condition-value.ts';
 
 /** Names a condition may use. */
@@ -30,10 +32,7 @@ export const CONDITION_VARIABLES = [
 ] as const;
 
 /** Methods that exist in the library and are not offered. */
-const REFUSED_METHODS: ReadonlyMap<string, string> = new Map([
-  ['matches', 'matches() is not available: use startsWith, endsWith, contains, or split the rule'],
-  ['json', 'json() is not available: arguments are parsed already'],
-]);
+const REFUSED_METHODS: ReadonlyMap<string, string> = new Map([['json', 'json() is not available: arguments are parsed already']]);
 
 /** Words the library itself defines, offered as suggestions beside the variables. */
 export const CONDITION_WORDS: readonly string[] = [
@@ -82,7 +81,7 @@ export function conditionEnvironment(): Environment {
 export function tightenTree(root: ASTNode, rawPointers: ReadonlySet<string>): TreeFault | undefined {
   const pending: ASTNode[] = [root];
   for (let node = pending.pop(); node !== undefined; node = pending.pop()) {
-    const fault = nodeFault(node, rawPointers);
+    const fault = nodeFault(node, rawPointers) ?? tightenMatches(node);
     if (fault !== undefined) return { at: node.start, message: fault };
     tightenNode(node);
     collectChildren(node.args, pending);
@@ -98,6 +97,23 @@ export function readsVariable(root: ASTNode, name: string): boolean {
     collectChildren(node.args, pending);
   }
   return false;
+}
+
+/** `text.matches('pattern')`: as in CEL the pattern may match anywhere. Ours, since the library's engine backtracks. */
+function tightenMatches(node: ASTNode): string | undefined {
+  if (node.op !== 'rcall' || node.args[0] !== 'matches') return undefined;
+  const [, receiver, [argument]] = node.args;
+  if (argument?.op !== 'value' || typeof argument.args !== 'string')
+    return 'the pattern of matches() must be written in the rule, in quotes';
+  const pattern = linearPattern(argument.args);
+  if ('fault' in pattern) return `the pattern of matches() ${pattern.fault}`;
+  const live = node as unknown as LiveNode;
+  live.setMeta('evaluate', (evaluator, _self, context) => {
+    const text = evaluator.run(receiver, context);
+    if (typeof text !== 'string') throw new ConditionFault('matches() needs a text');
+    return pattern.test(text);
+  });
+  return undefined;
 }
 
 function nodeFault(node: ASTNode, rawPointers: ReadonlySet<string>): string | undefined {

@@ -17,6 +17,8 @@
  * | `findings`    | list of `kind`, `pointer`: what the redactor replaced                         |
  * | `raw`         | map from JSON pointer to raw argument, for the pointers the rule declares     |
  *
+ * `text.matches('^[A-Z]{2}-[0-9]+$')` searches for a regular expression in RE2's syntax, in linear time; the pattern is a literal.
+ *
  * A missing key, a type error or a redacted value used as a number is an error, never false; `has(args.key)` guards.
  */
 import type { Environment } from '@marcbachmann/cel-js';

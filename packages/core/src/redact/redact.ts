@@ -1,5 +1,6 @@
 import type { Json, RedactionFinding } from '../call.ts';
 import { CountersignError } from '../errors.ts';
+import { customDetectors, type DetectorDefinition } from './custom.ts';
 import { isPlaceholder, placeholder } from './detector.ts';
 import { typedPlaceholder } from './host-types.ts';
 import { isHarmlessValue, isSecretMember, isSecretName, nameWords } from './key-names.ts';
@@ -23,6 +24,8 @@ export interface RedactionOptions {
   readonly keys?: readonly string[];
   /** Literal secrets, replaced wherever they occur; at least `MIN_SECRET_VALUE_CHARS` each. */
   readonly values?: readonly string[];
+  /** Shapes of secrets of your own; at most `MAX_CUSTOM_DETECTORS`. */
+  readonly detectors?: readonly DetectorDefinition[];
 }
 
 export interface Redacted {
@@ -50,7 +53,7 @@ export interface Redactor {
 export function createRedactor(options: RedactionOptions = {}): Redactor {
   const keys = parseKeys(options.keys ?? []);
   const values = parseValues(options.values ?? []);
-  const rules: Rules = { keys, values, text: textRules(detectorsFor(keys), values) };
+  const rules: Rules = { keys, values, text: textRules(detectorsFor(keys), values, customDetectors(options.detectors ?? [])) };
   return {
     redact(value) {
       const view = new View(rules);

@@ -1,3 +1,4 @@
+import type { CustomDetector } from './custom.ts';
 import { type Detector, isPlaceholder, placeholder } from './detector.ts';
 import { Finder } from './finder.ts';
 import { DETECTORS, TEXT_KIND, VALUE_KIND } from './rules.ts';
@@ -27,15 +28,20 @@ interface Pattern {
 export interface TextRules {
   readonly finder: Finder;
   readonly patterns: readonly Pattern[];
+  readonly custom: readonly CustomDetector[];
 }
 
 /** @param values - literal secrets besides what the detectors find; none may occur in a placeholder. */
-export function textRules(detectors: readonly Detector[] = DETECTORS, values: readonly string[] = []): TextRules {
+export function textRules(
+  detectors: readonly Detector[] = DETECTORS,
+  values: readonly string[] = [],
+  custom: readonly CustomDetector[] = [],
+): TextRules {
   const patterns: readonly Pattern[] = [
     ...detectors.flatMap((detector, rank) => [...new Set(detector.triggers)].map((trigger) => ({ detector, trigger, rank }))),
     ...values.map((trigger) => ({ detector: undefined, trigger, rank: detectors.length })),
   ];
-  return { finder: new Finder(patterns.map(({ trigger }) => trigger)), patterns };
+  return { finder: new Finder(patterns.map(({ trigger }) => trigger)), patterns, custom };
 }
 
 const BUILT_IN = textRules();
@@ -75,6 +81,11 @@ function findSecrets(text: string, rules: TextRules): Found[] {
       places.push({ kind: detector?.kind ?? VALUE_KIND, start: sighting.start, end: sighting.end, rank });
     }
   });
+  for (const [i, custom] of rules.custom.entries()) {
+    custom.find(text, (start, end) => {
+      if (isNews(text, start, end)) places.push({ kind: custom.kind, start, end, rank: rules.patterns.length + i });
+    });
+  }
   return places.sort((a, b) => a.start - b.start || a.rank - b.rank);
 }
 

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { Json } from '../../src/call.ts';
 import { CountersignError } from '../../src/errors.ts';
 import { conditionMap, MAX_CONDITION_DEPTH } from '../../src/policy/condition-value.ts';
 import { ConditionError, ConditionFacts, compileCondition, compileCost, MAX_CONDITION_CHARS } from '../../src/policy/conditions.ts';
@@ -248,8 +249,13 @@ describe('conditions that do not compile', () => {
     ['tool > 5', 1, 1, 'no such overload'],
     ['args.m.hasOwnProperty("a")', 1, 1, 'found no matching overload'],
     ['foo(args.x)', 1, 1, 'found no matching overload'],
-    ["args.x.matches('(a+)+$')", 1, 1, 'matches() is not available'],
-    ["args.n == 1 && args.l.exists(x, x.matches('a'))", 1, 33, 'matches() is not available'],
+    ["args.x.matches('(?=a)')", 1, 1, 'the pattern of matches() is no regular expression of RE2'],
+    ["args.x.matches('(a)\\\\1')", 1, 1, 'the pattern of matches() is no regular expression of RE2'],
+    ["args.n == 1 && args.l.exists(x, x.matches('['))", 1, 33, 'the pattern of matches() is no regular expression of RE2'],
+    ['args.x.matches(args.y)', 1, 1, 'must be written in the rule, in quotes'],
+    ["args.x.matches('a' + 'b')", 1, 1, 'must be written in the rule, in quotes'],
+    ["args.x.matches('(abcdefgh){300}')", 1, 1, 'too large'],
+    ["args.x.matches('')", 1, 1, 'must have 1 to 500 characters'],
     ['bytes(args.s).json().x == 1', 1, 1, 'json() is not available'],
     ['__proto__ == 1', 1, 1, 'reserved'],
     ['constructor == 1', 1, 1, 'unknown variable'],
@@ -328,5 +334,24 @@ describe('facts of one call', () => {
     expect(holds('args.a == args.b && args.a != args.c && size(args.a) == 2')).toBe(true);
     expect(holds("args.a == {'x': 1, 'y': [{'z': null}]} && args.a != {'x': 1}")).toBe(true);
     expect(holds("args.exists(key, key == 'c') && args.a.all(key, key in ['x', 'y'])")).toBe(true);
+  });
+});
+
+describe('matches()', () => {
+  it.each<[string, unknown, boolean | 'error']>([
+    ["args.x.matches('b')", 'abc', true],
+    ["args.x.matches('^b')", 'abc', false],
+    ["args.x.matches('^[A-Z]{2}-[0-9]+$')", 'DE-77', true],
+    ["!args.x.matches('(?i)^de-')", 'DE-77', false],
+    ["args.x.matches('(a+)+$')", `${'a'.repeat(50_000)}b`, false],
+    ["args.x.exists(x, x.matches('^b$'))", ['a', 'b'], true],
+    ["args.x.matches('1')", 1, 'error'],
+    ["args.x.matches('a')", null, 'error'],
+    ["args.x.matches('a')", ['a'], 'error'],
+    ["args.y.matches('a')", 'a', 'error'],
+  ])('%s on %j', (source, x, expected) => {
+    const run = (): boolean => compileCondition(source, 'test')(policyInput({ args: { x: x as Json } }));
+    if (expected === 'error') expect(run).toThrow(ConditionError);
+    else expect(run()).toBe(expected);
   });
 });
