@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createRedactor } from '../../../src/redact/redact.ts';
-import { REDACTION_KINDS } from '../../../src/redact/rules.ts';
 import { PLACED } from './places.ts';
 import { Random } from './random.ts';
 import { surroundingsOf } from './surroundings.ts';
@@ -20,7 +19,7 @@ const TEXTS = [
       return { kind: vendor.kind, secret, text: write({ name: vendor.names[0] ?? '', vendor: vendor.kind, value: secret, random }).trimEnd() };
     }),
   ),
-  ...PLACED.filter(({ kind }) => REDACTION_KINDS.includes(kind)).flatMap(({ kind, make }) => make.map((one, i) => ({ kind, ...one(new Random(`property ${kind} ${i}`)) }))),
+  ...PLACED.flatMap(({ kind, make }) => make.map((one, i) => ({ kind, ...one(new Random(`property ${kind} ${i}`)) }))),
 ];
 const anyText = fc.constantFrom(...TEXTS);
 

@@ -22,11 +22,11 @@ interface Sample {
 
 const redactor = createRedactor();
 const GUIDE = readFileSync(new URL('../../../../../docs/guides/redaction.md', import.meta.url), 'utf8');
-const kinds = [...new Set([...VENDORS, ...PLACED].map(({ kind }) => kind))].filter((kind) => REDACTION_KINDS.includes(kind));
+const kinds = [...new Set([...VENDORS, ...PLACED].map(({ kind }) => kind))];
 const results = new Map(kinds.map((kind) => [kind, samplesOf(kind).map((sample) => ({ sample, ...judge(sample) }))]));
 
 describe('recall of generated credentials', () => {
-  it('has a generator for every kind', () => {
+  it('has a generator for every kind, and a kind for every generator', () => {
     expect(kinds.toSorted()).toEqual(REDACTION_KINDS.filter((kind) => !WITHOUT_GENERATOR.includes(kind)).toSorted());
     expect(kinds.length).toBeGreaterThanOrEqual(40);
   });
