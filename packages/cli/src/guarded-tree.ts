@@ -30,12 +30,17 @@ export function refuseInsideGuard(
   writers: readonly number[],
   refused: (why: string) => CountersignError = answerRefused,
 ): void {
-  const mark = MARKS.find((name) => env[name] !== undefined && env[name] !== '');
+  const mark = guardMark(new Map(Object.entries(env)));
   if (mark !== undefined) {
     throw refused(`${mark} is set, so this command runs inside a guarded process tree`);
   }
   const guard = ancestors(process.pid).find((pid) => writers.includes(pid));
   if (guard !== undefined) throw refused(`process ${guard}, which started this command, is a guard of this ledger`);
+}
+
+/** The variable that says so, if one does. */
+export function guardMark(env: ReadonlyMap<string, string | undefined>): string | undefined {
+  return MARKS.find((name) => (env.get(name) ?? '') !== '');
 }
 
 /** Parents of a process, nearest first. From /proc, else from `ps`; where there is neither only the direct parent is known. */

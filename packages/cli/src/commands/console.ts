@@ -4,6 +4,7 @@ import { type Config, CountersignError } from '@countersign/core';
 import { guardFromConfig, readLedger } from '@countersign/core/sqlite';
 import type { Command, Invocation } from '../command.ts';
 import { configOf } from '../configuration.ts';
+import { guardedPeer } from '../console/guarded-peer.ts';
 import { type LinkPlace, linkPlace } from '../console/link-place.ts';
 import { openBrowser } from '../console/open-browser.ts';
 import { EXIT } from '../exit-codes.ts';
@@ -22,59 +23,75 @@ export const consoleCommand: Command = {
   options: [
     { name: 'port', kind: 'text', value: 'N', about: 'where it listens, on 127.0.0.1; default `approvals.page.port`, 4680' },
     { name: 'as', kind: 'text', value: 'NAME', about: 'in whose name you answer; default page:<user of this system>' },
-    { name: 'no-open', kind: 'switch', about: 'do not open a browser' },
-    { name: 'link-file', kind: 'text', value: 'F', about: 'write login links to this new file, mode 600, instead of the terminal' },
+    { name: 'no-open', kind: 'switch', about: 'do not open a browser (it is shown the page, not the link)' },
+    { name: 'link-file', kind: 'text', value: 'F', about: 'write login links to this new file, mode 600, not to the terminal' },
   ],
   notes: [
-    'Prints a link that logs one browser in, once, within five minutes; Enter prints a new one, Ctrl-C ends it and every login. The link is shown on a terminal only, or written to --link-file. Refused from inside a guarded process tree.',
-    'A process of your own user can read your terminal and your browser. To keep approvals from it, run this as another user, or give approvers keys with a passphrase.',
+    'Prints a link that logs one browser in, once, within five minutes; Enter prints a new one, Ctrl-C ends it and every login. The link is shown on a terminal only, or written to --link-file. Refused from inside a guarded process tree, and so are, on Linux, logins and answers that come from there.',
+    'A process of your own user can read your terminal, your browser and the file of --link-file. To keep approvals from it, run this as another user, or give approvers keys with a passphrase.',
   ],
   example: 'countersign console --as ana',
   run,
 };
 
 async function run(invocation: Invocation): Promise<number> {
-  const { io, output, flags } = invocation;
+  const { io, flags } = invocation;
   const config = configOf(invocation);
   const port = portOf(flags.text('port'), config);
   const approver = approverOf(flags.text('as'), config);
   refuseInsideGuard(io.env, writersOf(config), consoleRefused);
   // From here on something has to be cleaned up.
   const stop = stopOf(invocation);
-  const place = linkPlace(io, flags.text('link-file'));
   try {
-    const store = openConfigured(config, { signNow: true });
+    const place = linkPlace(io, flags.text('link-file'));
     try {
-      const onError = (error: unknown): void => output.note(`countersign: ${errorText(error)}`);
-      // It asks nobody: calls are asked about by the guards that make them.
-      const guard = guardFromConfig(config, store, { channels: [], onError });
-      const answers = configuredAnswers(config, { approvals: guard.approvals, env: io.env, onError });
-      const page = await serveApprovalPage({
-        port,
-        source: ledgerSource(config.ledger.path),
-        approvals: guard.approvals,
-        approver,
-        routes: answers.routes,
-        onError,
-        onEvent: (event) => output.note(eventText(event, approver)),
-      });
-      try {
-        greet(page, approver, config, output);
-        for (const { path } of answers.routes) output.note(`signed answers are taken at ${page.url}${safe(path)}`);
-        await giveLinks(page, place, stop, invocation);
-      } finally {
-        await page.close();
-        // What was acknowledged is recorded before the store goes.
-        await answers.close();
-      }
-      // The guard is not closed: it opened no session that could end.
-      return EXIT.OK;
+      await serveLinks(config, { port, approver, stop, place }, invocation);
     } finally {
-      await store.close();
+      place.close();
     }
+    return EXIT.OK;
   } finally {
-    place.close();
     stop.release();
+  }
+}
+
+interface Serving {
+  readonly port: number;
+  readonly approver: string;
+  readonly stop: Stop;
+  readonly place: LinkPlace;
+}
+
+async function serveLinks(config: Config, { port, approver, stop, place }: Serving, invocation: Invocation): Promise<void> {
+  const { io, output } = invocation;
+  const store = openConfigured(config, { signNow: true });
+  try {
+    const onError = (error: unknown): void => output.note(`countersign: ${errorText(error)}`);
+    // It asks nobody: calls are asked about by the guards that make them.
+    const guard = guardFromConfig(config, store, { channels: [], onError });
+    const answers = configuredAnswers(config, { approvals: guard.approvals, env: io.env, onError });
+    const page = await serveApprovalPage({
+      port,
+      source: ledgerSource(config.ledger.path),
+      approvals: guard.approvals,
+      approver,
+      routes: answers.routes,
+      objectionTo: (peer, ours) => guardedPeer(peer, ours, () => writersOf(config)),
+      onError,
+      onEvent: (event) => output.note(eventText(event, approver)),
+    });
+    try {
+      greet(page, approver, config, output);
+      for (const { path } of answers.routes) output.note(`signed answers are taken at ${page.url}${safe(path)}`);
+      await giveLinks(page, place, stop, invocation);
+    } finally {
+      await page.close();
+      // What was acknowledged is recorded before the store goes.
+      await answers.close();
+    }
+    // The guard is not closed: it opened no session that could end.
+  } finally {
+    await store.close();
   }
 }
 
@@ -154,12 +171,16 @@ function stopOf({ io: { stdin, isTTY } }: Invocation): Stop {
 }
 
 /** Links as they are asked for. */
-async function giveLinks(page: Pick<ServedPage, 'newLink'>, place: LinkPlace, stop: Stop, { io, flags }: Invocation): Promise<void> {
+async function giveLinks(
+  page: Pick<ServedPage, 'newLink' | 'url'>,
+  place: LinkPlace,
+  stop: Stop,
+  { io, flags }: Invocation,
+): Promise<void> {
   const { stdin, env } = io;
   const isFile = flags.on('link-file');
-  const first = page.newLink();
-  place.put(first);
-  const remove = flags.on('no-open') || isFile ? undefined : openBrowser(first, env);
+  place.put(page.newLink());
+  if (!flags.on('no-open') && !isFile) openBrowser(`${page.url}/login`, env);
   const renew = (): void => place.put(page.newLink());
   const typed = (chunk: Buffer | string): void => {
     if (chunk.toString().includes('\n')) renew();
@@ -171,7 +192,6 @@ async function giveLinks(page: Pick<ServedPage, 'newLink'>, place: LinkPlace, st
   process.off('SIGHUP', renew);
   stdin.off('data', typed);
   stdin.pause();
-  remove?.();
 }
 
 const STOPS = ['SIGINT', 'SIGTERM'] as const;
@@ -181,6 +201,8 @@ function eventText(event: PageEvent, approver: string): string {
   switch (event.kind) {
     case 'login':
       return `${at} logged in with the link. If that was not you: Ctrl-C`;
+    case 'refused':
+      return `${at} REFUSED a login or an answer: ${safe(event.why)}`;
     case 'logout':
       return `${at} logged out`;
     case 'answer':

@@ -97,6 +97,27 @@ async function withApprover(): Promise<string> {
   return cwd;
 }
 
+/** What the shell said to a command that the agent chose. */
+async function inShell(cwd: string, command: string): Promise<string> {
+  const stdin = new PassThrough();
+  stdin.end(`${JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'read_shell', arguments: { command } } })}\n`);
+  const proxy = spawn(
+    process.execPath,
+    ['--conditions=@countersign/source', MAIN, 'proxy', '--server', 'sh', '--', process.execPath, SHELL],
+    { cwd, stdio: ['pipe', 'pipe', 'ignore'] },
+  );
+  onTestFinished(() => void proxy.kill('SIGKILL'));
+  stdin.pipe(proxy.stdin);
+  let said = '';
+  proxy.stdout.setEncoding('utf8').on('data', (text: string) => {
+    said += text;
+  });
+  await once(proxy, 'close');
+  const text: unknown = JSON.parse(said.split('\n', 1)[0] ?? '').result?.content?.[0]?.text;
+  if (typeof text !== 'string') throw new Error(`no answer: ${said}`);
+  return text;
+}
+
 describe('console', () => {
   it('logs a browser in by the link on the terminal, takes its answer, and tells of both', async () => {
     const cwd = await project();
@@ -115,6 +136,17 @@ describe('console', () => {
     });
     expect((await run(['verify', '--public-key', '.countersign/ledger.key.pub'], { cwd })).code).toBe(0);
     await expect(fetch(page.url)).rejects.toThrow('fetch failed');
+  });
+
+  it.runIf(process.platform === 'linux')('opens a browser at the page, and shows it nothing of the link', async () => {
+    const bin = folder();
+    const seen = join(bin, 'seen');
+    writeFileSync(join(bin, 'xdg-open'), `#!/bin/sh\n{ echo "$@"; env; } > ${seen}.tmp; mv ${seen}.tmp ${seen}\n`, { mode: 0o755 });
+    const page = await opened(await project(), [], { env: { DISPLAY: ':0', PATH: `${bin}:${process.env['PATH'] ?? ''}` } });
+    while (!existsSync(seen)) await new Promise((resolve) => setImmediate(resolve));
+    const text = readFileSync(seen, 'utf8');
+    expect(text.split('\n', 1)).toEqual([`${page.url}/login`]);
+    expect(text).not.toContain(new URL(page.links()[0] ?? '').hash.slice(1));
   });
 
   it('gives a new link at Enter, and the one before is worth nothing', async () => {
@@ -260,29 +292,6 @@ describe('console', () => {
 });
 
 describe('an agent with a shell behind the proxy', () => {
-  /** What the shell said to a command that the agent chose. */
-  async function inShell(cwd: string, command: string): Promise<string> {
-    const stdin = new PassThrough();
-    stdin.end(
-      `${JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'read_shell', arguments: { command } } })}\n`,
-    );
-    const proxy = spawn(
-      process.execPath,
-      ['--conditions=@countersign/source', MAIN, 'proxy', '--server', 'sh', '--', process.execPath, SHELL],
-      { cwd, stdio: ['pipe', 'pipe', 'ignore'] },
-    );
-    onTestFinished(() => void proxy.kill('SIGKILL'));
-    stdin.pipe(proxy.stdin);
-    let said = '';
-    proxy.stdout.setEncoding('utf8').on('data', (text: string) => {
-      said += text;
-    });
-    await once(proxy, 'close');
-    const text: unknown = JSON.parse(said.split('\n', 1)[0] ?? '').result?.content?.[0]?.text;
-    if (typeof text !== 'string') throw new Error(`no answer: ${said}`);
-    return text;
-  }
-
   const countersign = `'${process.execPath}' --conditions=@countersign/source '${MAIN}'`;
 
   it.each([
@@ -317,8 +326,36 @@ describe('an agent with a shell behind the proxy', () => {
   });
 });
 
+describe.runIf(process.platform === 'linux')('an agent with a shell that got hold of a secret', () => {
+  it.each([
+    ['as it is', ''],
+    ['without our variables', 'env -u COUNTERSIGN_GUARDED -u COUNTERSIGN_CALL '],
+  ])('cannot log in with a link, which is then worth nothing, %s', async (_, before) => {
+    const cwd = await project();
+    await calls(cwd, [{}]);
+    const page = await opened(cwd);
+    const { origin, hash } = new URL(page.links()[0] ?? '');
+    const send = `fetch('${origin}/login', { method: 'POST', redirect: 'manual', headers: { origin: '${origin}' }, body: new URLSearchParams({ code: '${hash.slice(1)}' }) }).then((r) => console.log(r.status, r.headers.get('set-cookie')))`;
+    expect(await inShell(cwd, `${before}'${process.execPath}' -e "${send}"`)).toContain('403 null');
+    await page.shows(/REFUSED a login or an answer: approvals are answered from outside of a guarded process tree/);
+    expect(await login(page.links()[0] ?? '')).toBe('');
+  });
+
+  it('cannot answer with the cookie of a person', async () => {
+    const cwd = await project();
+    const [id = ''] = await calls(cwd, [{}]);
+    const page = await opened(cwd);
+    const cookie = await login(page.links()[0] ?? '');
+    const send = `(async () => { const h = { origin: '${page.url}', cookie: '${cookie}' }; const text = await (await fetch('${page.url}/approvals/${id}', { headers: h })).text(); const seen = /name=.seen. value=.([0-9a-f]+)/.exec(text)?.[1]; const r = await fetch('${page.url}/approvals/${id}', { method: 'POST', redirect: 'manual', headers: h, body: new URLSearchParams({ do: 'approve', seen }) }); console.log(r.status, typeof seen); })()`;
+    expect(await inShell(cwd, `'${process.execPath}' -e "${send}"`)).toContain('403 string');
+    expect(await stateOf(cwd, id)).toBe('pending');
+    // The same words from outside are taken, so it was the tree that was refused.
+    expect((await approve(page.url, id, cookie)).status).toBe(303);
+  });
+});
+
 describe('openBrowser', () => {
-  const link = 'http://127.0.0.1:4680/login#abc';
+  const url = 'http://127.0.0.1:4680/login';
 
   it.each<[NodeJS.ProcessEnv, NodeJS.Platform]>([
     [{}, 'linux'],
@@ -326,22 +363,16 @@ describe('openBrowser', () => {
     [{ DISPLAY: ':0', SSH_CONNECTION: '10.0.0.1 1 10.0.0.2 22' }, 'linux'],
     [{ DISPLAY: ':0' }, 'win32'],
   ])('opens nothing with %j on %s', (env, platform) => {
-    expect(openBrowser(link, env, platform)).toBe(undefined);
+    expect(openBrowser(url, env, platform)).toBe(false);
   });
 
-  it.runIf(process.platform === 'linux')('shows the link to its own user only, in no argument', async () => {
+  it.runIf(process.platform === 'linux')('hands over what it is given, and nothing else', async () => {
     const bin = folder();
     const seen = join(bin, 'seen');
-    writeFileSync(join(bin, 'xdg-open'), `#!/bin/sh\necho "$1" > ${seen}.tmp; mv ${seen}.tmp ${seen}\n`, { mode: 0o755 });
-    const remove = openBrowser(link, { DISPLAY: ':0', PATH: `${bin}:${process.env['PATH'] ?? ''}` }, 'linux');
+    writeFileSync(join(bin, 'xdg-open'), `#!/bin/sh\necho "$@" > ${seen}.tmp; mv ${seen}.tmp ${seen}\n`, { mode: 0o755 });
+    expect(openBrowser(url, { DISPLAY: ':0', PATH: `${bin}:${process.env['PATH'] ?? ''}` }, 'linux')).toBe(true);
     while (!existsSync(seen)) await new Promise((resolve) => setImmediate(resolve));
-    const argument = readFileSync(seen, 'utf8').trim();
-    expect(argument).toMatch(/^file:\/\/.*\/open\.html$/);
-    const file = fileURLToPath(argument);
-    expect(statSync(file).mode & 0o777).toBe(0o600);
-    expect(readFileSync(file, 'utf8')).toContain(`url=${link}"`);
-    remove?.();
-    expect(existsSync(file)).toBe(false);
+    expect(readFileSync(seen, 'utf8')).toBe(`${url}\n`);
   });
 });
 

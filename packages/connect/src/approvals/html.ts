@@ -37,8 +37,14 @@ function markupOf(value: HtmlValue): string {
   if (value === undefined || value === false) return '';
   if (value instanceof Html) return value.toString();
   if (typeof value === 'number') return String(value);
-  if (typeof value === 'string') return escaped(escapeForTerminal(value));
-  return value.map(markupOf).join('');
+  if (isList(value)) return value.map(markupOf).join('');
+  // Not only strings: rows that somebody edited hold whatever SQLite can.
+  return escaped(escapeForTerminal(String(value)));
+}
+
+/** `Array.isArray` does not narrow readonly arrays. */
+function isList(value: string | readonly HtmlValue[]): value is readonly HtmlValue[] {
+  return Array.isArray(value);
 }
 
 const NAMED: ReadonlyMap<string, string> = new Map([

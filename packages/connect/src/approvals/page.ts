@@ -16,7 +16,7 @@ import { loginPage } from './login-view.ts';
 import { type InstantSource, Logins, SESSION_MS } from './logins.ts';
 import { PAGE_SCRIPT } from './page-script.ts';
 import { PAGE_ICON, PAGE_STYLE } from './page-style.ts';
-import { peerUser } from './peer-user.ts';
+import { peerSocket } from './peer-socket.ts';
 import { type ApprovalsReader, type ApprovalsSource, reading } from './source.ts';
 
 export interface ApprovalPageOptions {
@@ -26,6 +26,11 @@ export interface ApprovalPageOptions {
   readonly approvals: Pick<Guard['approvals'], 'resolve' | 'revoke' | 'grants'>;
   /** In whose name is answered, by method `page`. */
   readonly approver: string;
+  /**
+   * Why this peer may neither log in nor answer, whatever it knows: for who can tell a process of the agent. Asked when
+   * everything else is in order, so it may take its time.
+   */
+  readonly objectionTo?: (peer: Peer, port: number) => string | undefined;
   /** Told of every login and answer, so that somebody at the terminal can see what he did not do. Must not throw. */
   readonly onEvent?: (event: PageEvent) => void;
   /** Told of what could not be answered for a reason of our own. Must not throw. */
@@ -37,6 +42,7 @@ export interface ApprovalPageOptions {
 
 export type PageEvent =
   | { readonly kind: 'login' | 'logout' }
+  | { readonly kind: 'refused'; readonly why: string }
   /** `id` of an approval, or of the grant that is revoked. */
   | { readonly kind: 'answer'; readonly id: string; readonly decision: ApprovalAnswer['decision'] | 'grant' | 'revoke' };
 
@@ -56,7 +62,7 @@ const GRANTS = '/grants';
 const NEXT = /^\/(?:approvals(?:\/[0-9a-f]{32})?|grants)$/;
 
 export function approvalPage(options: ApprovalPageOptions): ApprovalPage {
-  const { origin: given, instant, userOf = peerUser, onEvent = () => {} } = options;
+  const { origin: given, instant, userOf = kernelUser, onEvent = () => {}, objectionTo = () => undefined } = options;
   const origin = typeof given === 'string' ? () => given : given;
   const logins = new Logins(instant);
   return {
@@ -68,19 +74,30 @@ export function approvalPage(options: ApprovalPageOptions): ApprovalPage {
       const asset = request.method === 'POST' ? undefined : assetOf(url.pathname);
       if (asset !== undefined) return asset;
       const port = Number(new URL(origin()).port) || 80;
-      const visitor = { user: userOf(peer, port), cookie: `countersign_${port}`, logins };
+      const objection = (): string | undefined => objectionTo(peer, port);
+      const visitor = { user: userOf(peer, port), cookie: `countersign_${port}`, logins, objection };
       if (url.pathname === '/login') return login(request, url, visitor, onEvent);
       const secret = secretOf(request, visitor.cookie);
       // A page that refreshes itself in the background is no sign of a person.
       const touch = url.pathname !== '/version' && request.headers.get('x-countersign-live') === null;
       if (!logins.isLoggedIn(secret, visitor.user, touch)) return loggedOut(request, url);
       if (url.pathname === '/logout') return logout(request, secret, visitor, onEvent);
+      const why = request.method === 'POST' ? objection() : undefined;
+      if (why !== undefined) {
+        onEvent({ kind: 'refused', why });
+        return plain(403, why);
+      }
       return site(request, url, options);
     },
   };
 }
 
+function kernelUser(peer: Peer, port: number): string | undefined {
+  return peerSocket(peer, port)?.user;
+}
+
 interface Visitor {
+  readonly objection: () => string | undefined;
   readonly user: string | undefined;
   readonly cookie: string;
   readonly logins: Logins;
@@ -101,7 +118,7 @@ function assetOf(path: string): Response | undefined {
 
 type Tell = (event: PageEvent) => void;
 
-async function login(request: Request, url: URL, { user, cookie, logins }: Visitor, tell: Tell): Promise<Response> {
+async function login(request: Request, url: URL, { user, cookie, logins, objection }: Visitor, tell: Tell): Promise<Response> {
   if (request.method !== 'POST') return loginPage({ status: 200, next: nextOf(url.searchParams.get('next')), reload: false });
   const form = new URLSearchParams(await request.text());
   const next = nextOf(form.get('next'));
@@ -110,6 +127,13 @@ async function login(request: Request, url: URL, { user, cookie, logins }: Visit
     const problem =
       'This code is not valid: each works once, for five minutes, and a new one ends the one before. Press Enter in the terminal of `countersign console` for a new link.';
     return loginPage({ status: 403, next, problem, reload: false });
+  }
+  const why = objection();
+  if (why !== undefined) {
+    // The link is used up all the same: it was where it should not be.
+    logins.end(secret);
+    tell({ kind: 'refused', why });
+    return loginPage({ status: 403, next, problem: why, reload: false });
   }
   // A login always makes a new session: one that somebody laid into this browser before is worth nothing.
   logins.end(secretOf(request, cookie));

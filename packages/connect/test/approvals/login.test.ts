@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { type Instant, LINK_TTL_MS, MAX_SESSIONS, SESSION_IDLE_MS, SESSION_MS } from '../../src/approvals/logins.ts';
-import { peerUser } from '../../src/approvals/peer-user.ts';
+import { peerSocket } from '../../src/approvals/peer-socket.ts';
 import { cookieOf, ledger, ORIGIN, Site } from './site.ts';
 
 /** Both clocks, moved by hand. */
@@ -203,6 +203,24 @@ describe('a session', () => {
     expect(await isIn(site, cookie)).toBe(true);
   });
 
+  it('is neither begun nor used by a peer that is objected to, and the link is used up', async () => {
+    let objection: string | undefined = 'it is the agent itself';
+    const told: unknown[] = [];
+    const site = new Site(ledger(), { objectionTo: () => objection, onEvent: (event) => told.push(event) });
+    const id = await site.ledger.ask();
+    const token = site.token();
+    const refused = await site.login(token);
+    expect([refused.status, refused.headers.getSetCookie()]).toEqual([403, []]);
+    expect(await refused.text()).toContain('it is the agent itself');
+    objection = undefined;
+    expect((await site.login(token)).status).toBe(403);
+    const cookie = await site.loggedIn();
+    objection = 'it is the agent itself';
+    expect((await site.answer(id, cookie, { do: 'approve' })).status).toBe(403);
+    expect(await site.ledger.state(id)).toBe('pending');
+    expect(told).toEqual([{ kind: 'refused', why: objection }, { kind: 'login' }, { kind: 'refused', why: objection }]);
+  });
+
   it('asks once more by itself when the browser came from elsewhere and kept the cookie back', async () => {
     const site = new Site(ledger());
     const from = (where: string): Promise<string> =>
@@ -213,7 +231,7 @@ describe('a session', () => {
   });
 });
 
-describe('peerUser', () => {
+describe('peerSocket', () => {
   const TABLE = `  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
    0: 0100007F:1248 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 1 1 0 100 0 0 10 0
    1: 0100007F:1248 0100007F:C350 01 00000000:00000000 00:00000000 00000000  1000        0 2 1 0 20 4 30 10 -1
@@ -222,19 +240,19 @@ describe('peerUser', () => {
   const from = (table: string) => (path: string) => (path.endsWith('tcp') ? table : '');
 
   it('is who owns the other end', () => {
-    expect(peerUser({ address: '127.0.0.1', port: 50_000 }, 4680, from(TABLE))).toBe('1001');
-    expect(peerUser({ address: '::ffff:127.0.0.1', port: 50_000 }, 4680, from(TABLE))).toBe('1001');
+    expect(peerSocket({ address: '127.0.0.1', port: 50_000 }, 4680, from(TABLE))).toEqual({ user: '1001', inode: '3' });
+    expect(peerSocket({ address: '::ffff:127.0.0.1', port: 50_000 }, 4680, from(TABLE))).toEqual({ user: '1001', inode: '3' });
   });
 
   it('is nobody for other ports, other hosts, no table, odd tables', () => {
-    expect(peerUser({ address: '127.0.0.1', port: 50_001 }, 4680, from(TABLE))).toBe(undefined);
-    expect(peerUser({ address: '127.0.0.1', port: 50_000 }, 4681, from(TABLE))).toBe(undefined);
-    expect(peerUser({ address: '10.0.0.1', port: 50_000 }, 4680, from(TABLE))).toBe(undefined);
-    expect(peerUser({ address: '', port: 0 }, 4680, from(TABLE))).toBe(undefined);
-    expect(peerUser({ address: '127.0.0.1', port: 50_000 }, 4680, from('\n\n: :\n'))).toBe(undefined);
+    expect(peerSocket({ address: '127.0.0.1', port: 50_001 }, 4680, from(TABLE))).toBe(undefined);
+    expect(peerSocket({ address: '127.0.0.1', port: 50_000 }, 4681, from(TABLE))).toBe(undefined);
+    expect(peerSocket({ address: '10.0.0.1', port: 50_000 }, 4680, from(TABLE))).toBe(undefined);
+    expect(peerSocket({ address: '', port: 0 }, 4680, from(TABLE))).toBe(undefined);
+    expect(peerSocket({ address: '127.0.0.1', port: 50_000 }, 4680, from('\n\n: :\n'))).toBe(undefined);
     const broken = (): string => {
       throw new Error('no such file');
     };
-    expect(peerUser({ address: '127.0.0.1', port: 50_000 }, 4680, broken)).toBe(undefined);
+    expect(peerSocket({ address: '127.0.0.1', port: 50_000 }, 4680, broken)).toBe(undefined);
   });
 });

@@ -1,5 +1,5 @@
 /**
- * Whose process is at the other end of a connection on this host, where the kernel says so (Linux).
+ * Who is at the other end of a connection on this host, where the kernel says so (Linux).
  *
  * Cookies know no ports: a browser sends the one of this page to every server on 127.0.0.1 it visits, also to one of another
  * user. A session that answers only to the user who logged in is worth nothing to them.
@@ -9,13 +9,20 @@ import type { Peer } from '../http/serve.ts';
 
 const TABLES: readonly string[] = ['/proc/net/tcp', '/proc/net/tcp6'];
 
-/** Number of the user, as text; undefined where nobody says, or the peer is on another host. */
-export function peerUser(peer: Peer, port: number, read: (path: string) => string = readTable): string | undefined {
+export interface PeerSocket {
+  /** Number of the user whose socket it is, as text. */
+  readonly user: string;
+  /** Processes hold it open as `socket:[inode]`. */
+  readonly inode: string;
+}
+
+/** Undefined where nobody says, or the peer is on another host. @param port - ours. */
+export function peerSocket(peer: Peer, port: number, read: (path: string) => string = readTable): PeerSocket | undefined {
   const place = hexPlace(peer.address, peer.port);
   if (place === undefined) return undefined;
   for (const path of TABLES) {
-    const user = userIn(tableText(path, read), place, port);
-    if (user !== undefined) return user;
+    const socket = socketIn(tableText(path, read), place, port);
+    if (socket !== undefined) return socket;
   }
   return undefined;
 }
@@ -43,11 +50,11 @@ function hex(numbers: readonly number[], digits: number): string {
 }
 
 /** The line of the peer's own socket: its local end is what we see as remote. */
-function userIn(table: string, place: string, port: number): string | undefined {
+function socketIn(table: string, place: string, port: number): PeerSocket | undefined {
   const ours = `:${hex([port], 4)}`;
   for (const line of table.split('\n')) {
-    const [, local = '', remote = '', , , , , user = ''] = line.trim().split(/\s+/);
-    if ((local === place || local.endsWith(`FFFF0000${place}`)) && remote.endsWith(ours)) return user;
+    const [, local = '', remote = '', , , , , user = '', , inode = ''] = line.trim().split(/\s+/);
+    if ((local === place || local.endsWith(`FFFF0000${place}`)) && remote.endsWith(ours)) return { user, inode };
   }
   return undefined;
 }
