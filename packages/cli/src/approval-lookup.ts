@@ -63,7 +63,10 @@ export function approvalJson(row: ApprovalView): Record<string, unknown> {
     expires_at: row.expiresAtMs,
     quorum: row.quorum,
     approvers: row.approvers ?? null,
-    answers: row.answers.map(({ approver, answer, of, leaf }) => ({ approver, answer, of, leaf })),
+    assurance: row.assurance ?? null,
+    answers: row.answers.map(({ approver, answer, edited, of, leaf }) => ({ approver, answer, edited: edited === true, of, leaf })),
+    edit: row.edit ?? null,
+    edited: row.edited === undefined ? null : { call: row.edited.call, from: row.edited.from ?? null },
     message: row.message ?? null,
     mismatches: row.mismatches,
   };

@@ -32,6 +32,7 @@ describe('the surface', () => {
         '--as=',
         '--passphrase-file=',
         '--message=',
+        '--args=',
         '--grant=',
         '--uses=',
         '--reason=',

@@ -4,8 +4,11 @@ import {
   approvalStatement,
   type Config,
   CountersignError,
+  commitSection,
   type GrantRow,
   type GrantTerms,
+  type Json,
+  newOpeningKey,
   parseVerifierKey,
   readSigner,
   type Signer,
@@ -13,8 +16,9 @@ import {
 } from '@countersign/core';
 import { type ApprovalView, guardFromConfig, readLedger } from '@countersign/core/sqlite';
 import { approvalJson, findApproval, toolName } from '../approval-lookup.ts';
-import type { Command, Invocation } from '../command.ts';
+import type { Command, Invocation, Option } from '../command.ts';
 import { configOf } from '../configuration.ts';
+import { changeLines, readEditedArguments } from '../edited-arguments.ts';
 import { EXIT } from '../exit-codes.ts';
 import { UsageError } from '../failure.ts';
 import { GRANT_OPTIONS, grantJson, grantTermsOf } from '../grant-lookup.ts';
@@ -26,6 +30,14 @@ import { instant } from '../time.ts';
 
 type Answer = 'approve' | 'deny';
 
+const ARGS_OPTION: Option = {
+  name: 'args',
+  kind: 'text',
+  value: 'FILE',
+  about: 'propose these arguments instead: JSON; - for standard input',
+};
+const ARGS_NOTE =
+  'With --args the call is refused as it was, and made anew with your arguments: policy decides that call from the start, and may ask about it. Leave `[redacted:...]` where it stands: it is the secret of the call again. Nothing else may be secret in there.';
 const GRANT_NOTE =
   'With --grant later calls by this agent of the same tool, under the same rule of the same policy, run without asking, until time or uses are up or `approvals revoke` takes it back. It overrides no deny.';
 
@@ -40,11 +52,11 @@ export function approvalsAnswer(answer: Answer): Command {
       { name: 'as', kind: 'text', value: 'NAME', about: 'your name under `approvers` in the configuration' },
       { name: 'passphrase-file', kind: 'text', value: 'F', about: 'passphrase of the key; asked for on a terminal' },
       { name: 'message', kind: 'text', value: 'M', about: 'a sentence for the agent and the record' },
-      ...(answer === 'approve' ? GRANT_OPTIONS : []),
+      ...(answer === 'approve' ? [ARGS_OPTION, ...GRANT_OPTIONS] : []),
     ],
     notes: [
       'Signs exactly this call: tool, arguments, agent, session, policy and expiry. Refused from inside a guarded process tree, and when the stored approval differs from the ledger.',
-      ...(answer === 'approve' ? [GRANT_NOTE] : []),
+      ...(answer === 'approve' ? [ARGS_NOTE, GRANT_NOTE] : []),
     ],
     example: `countersign approvals ${answer} 3f9a1c --key ~/keys/finance.key --as finance`,
     run: (invocation) => run(answer, invocation),
@@ -58,19 +70,36 @@ async function run(answer: Answer, invocation: Invocation): Promise<number> {
   checkAnswerable(view, answer);
   const name = required(invocation, 'as', 'NAME');
   const terms = answer === 'approve' ? grantTermsOf(flags) : undefined;
+  const args = answer === 'approve' ? await proposal(invocation, terms) : undefined;
   const signer = await approverKey(config, name, invocation);
   const message = flags.text('message');
-  const given = { answer, name, signer, ...(message !== undefined && { message }), ...(terms !== undefined && { terms }) };
+  const given = {
+    answer,
+    name,
+    signer,
+    ...(message !== undefined && { message }),
+    ...(terms !== undefined && { terms }),
+    ...(args !== undefined && { args }),
+  };
   const { row, grant } = await commitAnswer(config, view, given);
   output.result({
     approval: approvalJson({ ...row, mismatches: [] }),
-    answer,
+    answer: args === undefined ? answer : 'edit',
     approver: name,
     ...(grant !== undefined && { grant: grantJson(grant) }),
   });
-  for (const line of resultLines(row, answer)) output.line(line);
+  for (const line of args === undefined ? resultLines(row, answer) : editedLines(row, view.shown ?? null, args)) output.line(line);
   if (grant !== undefined) output.line(grantedLine(grant));
   return EXIT.OK;
+}
+
+/** @throws {UsageError} also together with a grant: what is granted is what was asked for. */
+async function proposal({ flags, io }: Invocation, terms: GrantTerms | undefined): Promise<Json | undefined> {
+  const path = flags.text('args');
+  if (path === undefined) return undefined;
+  if (terms !== undefined)
+    throw new UsageError('--args and --grant do not go together', 'propose the arguments first; grant when the call asks again');
+  return readEditedArguments(path, io);
 }
 
 function lookUp(config: Config, id: string, env: NodeJS.ProcessEnv): ApprovalView {
@@ -127,6 +156,8 @@ interface Given {
   readonly signer: Signer;
   readonly message?: string;
   readonly terms?: GrantTerms;
+  /** Proposed in place of the call's own. */
+  readonly args?: Json;
 }
 
 interface Answered {
@@ -134,14 +165,16 @@ interface Answered {
   readonly grant: GrantRow | undefined;
 }
 
-async function commitAnswer(config: Config, view: ApprovalView, { answer, name, signer, message, terms }: Given): Promise<Answered> {
+async function commitAnswer(config: Config, view: ApprovalView, { answer, name, signer, message, terms, args }: Given): Promise<Answered> {
+  const openingKey = newOpeningKey();
+  const said = args === undefined ? answer : ({ answer: 'deny', argsCommit: commitSection(openingKey, 'args', args) } as const);
   const store = openConfigured(config, { create: false, signNow: true });
   try {
     const row = await store.approval(view.id);
     if (row === undefined) throw new CountersignError('APPROVAL_NOT_FOUND', `approval ${view.id} is gone`);
-    const statement = approvalStatement(statementOf(row, answer, name));
+    const statement = approvalStatement(statementOf(row, said, name));
     // What was looked at must still be what is signed, and must stand in the tree under the ledger's key.
-    const seen = approvalStatement(statementOf(view, answer, name));
+    const seen = approvalStatement(statementOf(view, said, name));
     if (!Buffer.from(statement).equals(seen) || (await store.entry(view.ask)) === undefined) {
       throw new CountersignError('LEDGER_CORRUPT', `approval ${view.id} changed while it was being answered`);
     }
@@ -149,7 +182,11 @@ async function commitAnswer(config: Config, view: ApprovalView, { answer, name, 
     const guard = guardFromConfig(config, store, { channels: [] });
     const draft = terms === undefined ? undefined : await guard.approvals.draftGrant(view.id, terms);
     const grant = draft && { ...draft.offer, signature: Buffer.from(signer.sign(draft.statement(name))).toString('base64') };
-    const reply = { decision: answer, ...(message !== undefined && { message }), ...(grant !== undefined && { grant }) };
+    const words = message !== undefined && { message };
+    const reply =
+      args === undefined
+        ? { decision: answer, ...words, ...(grant !== undefined && { grant }) }
+        : ({ decision: 'edit', args, openingKey, ...words } as const);
     // The guard is not closed: it opened no session that could end.
     const resolved = await guard.approvals.resolve(view.id, reply, { id: name, method: 'key', signature });
     return { row: resolved, grant: grant === undefined ? undefined : await store.grant(grant.id) };
@@ -162,6 +199,14 @@ function grantedLine(grant: GrantRow): string {
   const whose = grant.session === undefined ? 'of every session' : 'of this session';
   const what = `${grant.uses} more calls ${whose}, until ${instant(grant.expiresAtMs)}`;
   return `granted: ${what}; take it back: countersign approvals revoke ${grant.id.slice(0, 8)}`;
+}
+
+function editedLines(row: ApprovalRow, shown: Json, args: Json): readonly string[] {
+  return [
+    `edited: ${safe(toolName(row))} for ${safe(row.agent)}`,
+    ...changeLines(shown, args).map((line) => `  ${line}`),
+    'the call is refused as it was; when the agent comes back the edited one is decided anew',
+  ];
 }
 
 function resultLines(row: ApprovalRow, answer: Answer): readonly string[] {

@@ -1,7 +1,9 @@
+import type { Json } from '@countersign/core';
 import { type ApprovalView, readLedger } from '@countersign/core/sqlite';
 import { approvalJson, toolName } from '../approval-lookup.ts';
 import type { Command } from '../command.ts';
 import { configOf } from '../configuration.ts';
+import { changeLines } from '../edited-arguments.ts';
 import { EXIT } from '../exit-codes.ts';
 import { findGrantOrApproval, grantJson, grantLines } from '../grant-lookup.ts';
 import { type Output, safe, safeJsonLines } from '../output.ts';
@@ -53,19 +55,32 @@ function approvalLines(row: ApprovalView, output: Output): readonly string[] {
     ['binds', row.binds],
     ['answers', `${given} of ${row.quorum} approvals given`],
     ['by', approversText(row.approvers)],
+    ['worth', row.assurance === undefined ? undefined : `${row.assurance} assurance or more`],
     ['message', row.message],
   ];
   return [
     output.style('bold', `approval ${safe(row.id)}`),
     ...facts.flatMap(([name, value]) => (value === undefined ? [] : [`  ${name.padEnd(8)} ${safe(value)}`])),
     ...row.answers.map(
-      ({ approver, answer, of }) =>
-        `  ${answer === 'approve' ? 'approved' : 'denied'.padEnd(8)} by ${safe(String(approver))}, entry ${safe(String(of + 1))}`,
+      ({ approver, answer, edited, of }) =>
+        `  ${answer === 'approve' ? 'approved' : (edited === true ? 'edited' : 'denied').padEnd(8)} by ${safe(String(approver))}, entry ${safe(String(of + 1))}`,
     ),
     '  arguments, as the policy saw them',
     ...(row.shown === undefined ? ['    (their clear text is not in the ledger)'] : safeJsonLines(row.shown).map((line) => `    ${line}`)),
+    ...editLines(row),
     ...mismatchLines(row, output),
     ...(row.state === 'pending' ? ['', `answer: countersign approvals approve|deny ${safe(row.id).slice(0, 8)} --key FILE --as NAME`] : []),
+  ];
+}
+
+/** What a person made of the call, and of which call a person made it. */
+function editLines({ shown, edit, edited }: ApprovalView): readonly string[] {
+  const diff = (from: Json, to: Json): readonly string[] => changeLines(from, to).map((line) => `    ${line}`);
+  return [
+    ...(edited === undefined ? [] : [`  edited from call ${safe(edited.call)}`]),
+    ...(edited?.from === undefined || shown === undefined ? [] : diff(edited.from, shown)),
+    ...(edit === undefined ? [] : ['  proposed instead']),
+    ...(edit === undefined || shown === undefined ? [] : diff(shown, edit)),
   ];
 }
 

@@ -1,6 +1,7 @@
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { loadConfig } from '@countersign/core';
+import { Readable } from 'node:stream';
+import { type Authorization, loadConfig } from '@countersign/core';
 import { guardFromConfig, storeFromConfig } from '@countersign/core/sqlite';
 import Database from 'better-sqlite3';
 import { describe, expect, it } from 'vitest';
@@ -97,7 +98,10 @@ describe('approvals list', () => {
         expires_at: expect.any(Number),
         quorum: 1,
         approvers: null,
+        assurance: null,
         answers: [],
+        edit: null,
+        edited: null,
         message: null,
         mismatches: [],
       },
@@ -282,6 +286,99 @@ describe('approvals approve and deny', () => {
     await store.close();
     const verified = await run(['verify', '--public-key', '.countersign/ledger.key.pub'], { cwd });
     expect(verified.code).toBe(0);
+  });
+
+  describe('with other arguments', () => {
+    const TOKEN = 'ghp_16C7e42F292c6912E7710c838347Ae178B4a';
+    const ARGS = { path: '/srv/a.txt', mode: 420, api_key: TOKEN };
+
+    async function waiting(): Promise<{ cwd: string; id: string }> {
+      const cwd = await withApprover();
+      const [id = ''] = await calls(cwd, [{ args: ARGS }]);
+      return { cwd, id };
+    }
+    async function comeBack(cwd: string): Promise<Authorization> {
+      const store = storeFromConfig(loadConfig(join(cwd, 'countersign.yaml'), { env: {} }));
+      const guard = guardFromConfig(loadConfig(join(cwd, 'countersign.yaml'), { env: {} }), store);
+      const call = { tool: { server: 'files', name: 'write_file' }, args: ARGS, session: 's1' };
+      const authorization = await guard.authorize(call, { approval: 'suspend', adopt: true });
+      if (authorization.kind === 'permit') await authorization.settle({ status: 'success' }, { durable: true });
+      await store.close();
+      return authorization;
+    }
+
+    it('proposes them, shows what changed, and asks about the edited call', async () => {
+      const { cwd, id } = await waiting();
+      writeFileSync(join(cwd, 'args.json'), JSON.stringify({ path: '/srv/b.txt', api_key: '[redacted:key-name]', note: 'x\u202e' }));
+      const ran = await answer(cwd, 'approve', id, ['--args', 'args.json', '--message', 'not there']);
+      expect(ran).toMatchObject({ code: 0, stderr: '' });
+      expect(ran.stdout).toBe(
+        [
+          'edited: files/write_file for bot',
+          '  - /mode: 420',
+          '  ~ /path: "/srv/a.txt" -> "/srv/b.txt"',
+          '  + /note: "x\\u{202e}"',
+          'the call is refused as it was; when the agent comes back the edited one is decided anew',
+          '',
+        ].join('\n'),
+      );
+      const shown = await run(['approvals', 'show', id], { cwd });
+      expect(shown).toMatchObject({ code: 0 });
+      expect(shown.stdout).toMatch(/edited {3}by finance, entry/);
+      expect(shown.stdout).toContain('~ /path: "/srv/a.txt" -> "/srv/b.txt"');
+      expect(json(await run(['approvals', 'show', id, '--json'], { cwd }))).toMatchObject({
+        approval: {
+          state: 'denied',
+          answers: [{ answer: 'deny', edited: true }],
+          edit: { path: '/srv/b.txt', api_key: '[redacted:key-name]' },
+          mismatches: [],
+        },
+      });
+
+      const again = await comeBack(cwd);
+      expect(again).toMatchObject({ kind: 'pending', shown: { path: '/srv/b.txt' } });
+      const second = again.kind === 'pending' ? again.approvalId : '';
+      const anew = await run(['approvals', 'show', second], { cwd });
+      expect(anew.stdout).toContain('edited from call');
+      expect(anew.stdout).toContain('- /mode: 420');
+      expect((await answer(cwd, 'approve', second)).code).toBe(0);
+      expect(await comeBack(cwd)).toMatchObject({ kind: 'permit', args: { path: '/srv/b.txt', api_key: TOKEN, note: 'x\u202e' } });
+      const verified = await run(['verify', '--public-key', '.countersign/ledger.key.pub', '--json'], { cwd });
+      expect(json(verified)).toMatchObject({ status: 'valid', problems: [] });
+    });
+
+    it('takes them from standard input', async () => {
+      const { cwd, id } = await waiting();
+      const stdin = Readable.from([Buffer.from('{"path":"/srv/'), Buffer.from('c.txt"}')]);
+      const ran = await run(['approvals', 'approve', id, '--key', 'finance.key', '--as', 'finance', '--args', '-', '--json'], {
+        cwd,
+        stdin,
+      });
+      expect(json(ran)).toMatchObject({ answer: 'edit', approver: 'finance', approval: { edit: { path: '/srv/c.txt' } } });
+    });
+
+    it.each<[string, string | Buffer, readonly string[], number, string]>([
+      ['no JSON', '{path', [], 2, 'USAGE'],
+      ['no UTF-8', Buffer.from([0x22, 0xff, 0x22]), [], 2, 'USAGE'],
+      ['too much', ' '.repeat(4_194_305), [], 2, 'USAGE'],
+      ['a secret', JSON.stringify({ path: TOKEN }), [], 1, 'APPROVAL_EDIT_INVALID'],
+      ['a placeholder that was moved', '{"path":"[redacted:key-name]"}', [], 1, 'APPROVAL_EDIT_INVALID'],
+      ['a prototype', '{"__proto__":{"a":1}}', [], 1, 'APPROVAL_EDIT_INVALID'],
+      ['a grant beside them', '{"path":"/b"}', ['--grant', '1h', '--uses', '2', '--reason', 'r'], 2, 'USAGE'],
+    ])('refuses %s, and the call still waits', async (_what, content, more, code, name) => {
+      const { cwd, id } = await waiting();
+      writeFileSync(join(cwd, 'args.json'), content);
+      const ran = await answer(cwd, 'approve', id, ['--args', 'args.json', '--json', ...more]);
+      expect(ran.code).toBe(code);
+      expect(json(ran)).toMatchObject({ error: { code: name } });
+      expect(ran.stdout + ran.stderr).not.toContain(TOKEN);
+      expect(json(await run(['approvals', 'show', id, '--json'], { cwd }))).toMatchObject({ approval: { state: 'pending' } });
+    });
+
+    it('is no option of a deny', async () => {
+      const { cwd, id } = await waiting();
+      expect((await answer(cwd, 'deny', id, ['--args', 'args.json'])).code).toBe(2);
+    });
   });
 
   it('denies with a word for the agent', async () => {
