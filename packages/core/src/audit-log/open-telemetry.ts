@@ -78,6 +78,8 @@ function body(record: AuditRecord): string {
       return `${record.status} after ${record.duration_ms} ms`;
     case 'approval':
       return `${record.answer} by ${record.approver}`;
+    case 'grant':
+      return `${record.what} by ${record.approver}`;
     case 'session':
       return `session ${record.what}`;
     case 'dropped':

@@ -6,7 +6,7 @@
  * Clear text (arguments, reasons) is in a record only for a sink that asked for it, and then as the policy saw it.
  */
 import type { EntryRef, Json } from '../call.ts';
-import type { Committed, DecideUnit, OutcomeUnit, Unit } from '../store.ts';
+import type { AnswerUnit, Committed, DecideUnit, OutcomeUnit, Unit } from '../store.ts';
 
 export const AUDIT_VERSION = 1;
 export const AUDIT_INCLUDES = ['args', 'reason'] as const;
@@ -39,6 +39,7 @@ export type AuditRecord =
       readonly rule?: string;
       readonly policy: { readonly id: string; readonly version?: string; readonly hash: string };
       readonly approval?: string;
+      readonly grant?: string;
       readonly redacted?: readonly string[];
       readonly labels?: readonly string[];
       readonly entry: EntryRef;
@@ -65,6 +66,19 @@ export type AuditRecord =
       readonly state: string;
       readonly entry: EntryRef;
     })
+  /** Given together with an answer, or taken back. */
+  | (Common & {
+      readonly event: 'grant';
+      readonly what: 'granted' | 'revoked';
+      readonly grant: string;
+      readonly agent?: string;
+      readonly tool?: { readonly server?: string; readonly name: string };
+      readonly uses?: number;
+      readonly expires_at?: string;
+      readonly approver: string;
+      readonly method: string;
+      readonly entry: EntryRef;
+    })
   | (Common & {
       readonly event: 'session';
       readonly agent: string;
@@ -79,7 +93,9 @@ export type AuditRecord =
 
 /** @returns in the order they happened; empty for what the log does not tell: policies, notes, and whatever wrote nothing. */
 export function auditRecords(unit: Unit, committed: Committed, atMs: number, include: readonly AuditInclude[]): readonly AuditRecord[] {
-  const at = new Date(committed.kind === 'decided' || committed.kind === 'answered' ? committed.atMs : atMs).toISOString();
+  const at = new Date(
+    committed.kind === 'decided' || committed.kind === 'answered' || committed.kind === 'revoked' ? committed.atMs : atMs,
+  ).toISOString();
   const common: Common = { v: AUDIT_VERSION, at, pid: process.pid };
   if (unit.kind === 'decide' && committed.kind === 'decided') return decisionRecords(unit, committed, common, include);
   if (unit.kind === 'outcome' && committed.kind === 'settled') return [outcomeRecord(unit, committed.entry, common)];
@@ -88,13 +104,30 @@ export function auditRecords(unit: Unit, committed: Committed, atMs: number, inc
     const { id: approval, agent, session, call, tool, state } = row;
     const { answer, approver } = unit;
     const who = { answer, approver: approver.id, method: approver.method, state };
-    return [{ ...common, event: 'approval', agent, session, call, approval, tool, ...who, entry }];
+    const answered: AuditRecord = { ...common, event: 'approval', agent, session, call, approval, tool, ...who, entry };
+    return [answered, ...grantRecords(unit, committed, common)];
+  }
+  if (unit.kind === 'revoke' && committed.kind === 'revoked' && committed.entry !== undefined) {
+    const { grant, approver } = unit;
+    const { entry } = committed;
+    return [{ ...common, event: 'grant', what: 'revoked', grant, approver: approver.id, method: approver.method, entry }];
   }
   if (unit.kind === 'record' && committed.kind === 'recorded' && unit.body.kind === 'session') {
     const { kind: _kind, event: what, ...body } = unit.body;
     return [{ ...common, event: 'session', what, ...body }];
   }
   return [];
+}
+
+function grantRecords(unit: AnswerUnit, committed: Committed & { readonly kind: 'answered' }, common: Common): readonly AuditRecord[] {
+  if (unit.grant === undefined || committed.grant === undefined) return [];
+  const { id, uses, expiresAtMs } = unit.grant;
+  const { agent, tool } = committed.approval;
+  const { id: approver, method } = unit.approver;
+  const expires_at = new Date(expiresAtMs).toISOString();
+  return [
+    { ...common, event: 'grant', what: 'granted', grant: id, agent, tool, uses, expires_at, approver, method, entry: committed.grant },
+  ];
 }
 
 export function droppedRecord(count: number, atMs: number): AuditRecord {
@@ -107,8 +140,24 @@ function decisionRecords(
   common: Common,
   include: readonly AuditInclude[],
 ): readonly AuditRecord[] {
-  const { agent, session, call, principal, tool, attempt, mode, effect, would, reason_code, rule, policy, approval, redacted, labels } =
-    committed.body;
+  const {
+    agent,
+    session,
+    call,
+    principal,
+    tool,
+    attempt,
+    mode,
+    effect,
+    would,
+    reason_code,
+    rule,
+    policy,
+    approval,
+    grant,
+    redacted,
+    labels,
+  } = committed.body;
   const shown = committed.isForgotten === true ? {} : { ...unit.opening?.sections };
   const { args } = shown;
   // The transaction may have refused for a reason of its own.
@@ -130,6 +179,7 @@ function decisionRecords(
     ...(rule !== undefined && { rule }),
     policy,
     ...(approval !== undefined && { approval: approval.id }),
+    ...(grant !== undefined && { grant: grant.id }),
     ...(redacted !== undefined && { redacted }),
     ...(labels !== undefined && { labels }),
     entry: committed.entry,

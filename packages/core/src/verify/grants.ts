@@ -108,6 +108,8 @@ export class Grants {
       difference(['server', 'name', 'schema'], entry.tool, granted.tool) ??
       difference(['hash'], entry.policy, granted.policy);
     if (field !== undefined) this.problem(placed, 'GRANT_MISMATCH', `the call differs in ${field} from what entry ${at} granted`);
+    if (entry.reason_code !== 'GRANT_USED')
+      this.problem(placed, 'GRANT_MISMATCH', 'the call was allowed by a grant, and its reason code says otherwise');
     if (entry.at >= granted.expires_at)
       this.problem(placed, 'GRANT_EXPIRED', `the grant had expired ${entry.at - granted.expires_at} ms before it was used`);
     if (given.revokedBy !== undefined) this.problem(placed, 'GRANT_REVOKED', `entry ${given.revokedBy} had taken the grant back`);

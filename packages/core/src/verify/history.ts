@@ -96,8 +96,10 @@ export class History {
         return this.approvals.answer(placed, entry, shown, this.hasUnread);
       case 'grant':
         counts.others++;
-        // An answer and the grant given with it are of one commit: no start lies between them.
-        if (entry.event === 'granted') return this.grants.granted(placed, entry, this.approvals.last, this.hasUnread);
+        if (entry.event === 'granted') {
+          this.recallAnswer(entry.approval.answer.of);
+          return this.grants.granted(placed, entry, this.approvals.last, this.hasUnread);
+        }
         this.recallGrant(entry.entry.of);
         return this.grants.revoked(placed, entry, this.hasUnread);
       case 'outcome':

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
   type Approver,
+  type AuditRecord,
   type Authorization,
   approvalStatement,
   budgetFrom,
@@ -224,6 +225,21 @@ describe.each(['memory', 'sqlite'])('grants on the %s store', (kind) => {
     expect(errors).toEqual([['the condition of a grant', expect.stringContaining('missing key')]]);
     expect(await ask(guard, call('ask', { amount: 10 }))).toBe('GRANT_USED');
     expect(await guard.approvals.grants()).toMatchObject([{ when: 'args.amount <= 10', usesLeft: 1 }]);
+  });
+
+  it('is told to the audit log: given, used, taken back', async () => {
+    const records: AuditRecord[] = [];
+    const guard = guarded({ audit: [{ write: (record) => void records.push(record), close: () => undefined }] });
+    const id = await granted(guard);
+    await ask(guard);
+    await guard.approvals.revoke(id, ALICE);
+    await guard.approvals.revoke(id, ALICE);
+    await guard.close();
+    expect(records.filter(({ event }) => event === 'grant')).toMatchObject([
+      { what: 'granted', grant: id, agent: 'tester', tool: { name: 'ask' }, uses: 2, approver: 'alice', method: 'host' },
+      { what: 'revoked', grant: id, approver: 'alice' },
+    ]);
+    expect(records).toContainEqual(expect.objectContaining({ event: 'decision', reason_code: 'GRANT_USED', grant: id }));
   });
 
   it('as the guide gives it', async () => {

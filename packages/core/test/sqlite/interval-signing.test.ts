@@ -346,4 +346,25 @@ describe('entries that somebody without the key put into the file', () => {
     expect(entriesOf(path).filter((entry) => entry['event'] === 'unsigned-tail')).toMatchObject([{ from: of, to: of + 1 }]);
     expect(entriesOf(path).some((entry) => entry['effect'] === 'allow')).toBe(false);
   });
+
+  it('give no grant, whoever wrote them', async () => {
+    const path = newPath();
+    const before = opened(path, NEVER);
+    const ask = (guard: Guard, args: object): ReturnType<Guard['authorize']> =>
+      guard.authorize({ tool: { name: 'ask' }, args }, { approval: 'suspend' });
+    const pending = await ask(before.guard, {});
+    if (pending.kind !== 'pending') throw new Error('it did not ask');
+    const grant = { ttlMs: 3_600_000, uses: 5, reason: 'tonight' };
+    await before.guard.approvals.resolve(pending.approvalId, { decision: 'approve', grant }, { id: 'alice', method: 'host' });
+    // For its own writer it is good: nobody else wrote these entries.
+    expect((await ask(before.guard, { a: 1 })).decision.reasonCode).toBe('GRANT_USED');
+    await before.guard.close();
+    await before.store.close();
+    const sign = async (message: Uint8Array): Promise<Uint8Array> => KEY.sign(message);
+    const after = opened(path, { vkey: LEDGER_VKEY, sign });
+    expect((await ask(after.guard, { a: 2 })).kind).toBe('pending');
+    expect(await after.guard.approvals.grants()).toMatchObject([{ state: 'altered' }]);
+    await after.guard.close();
+    await after.store.close();
+  });
 });

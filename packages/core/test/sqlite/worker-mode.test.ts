@@ -3,6 +3,7 @@ process.env['COUNTERSIGN_TEST_WRITER'] = 'worker';
 await import('./durability.test.ts');
 await import('../attack/approval-answers.test.ts');
 await import('../attack/commit-failure-wedges-the-writer.test.ts');
+await import('../attack/grants.test.ts');
 await import('../attack/hangs.test.ts');
 await import('../attack/heads-and-leases.test.ts');
 await import('../attack/leaks-and-bypasses.test.ts');

@@ -1,11 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { grantStatement, grantStatementOf } from '../../src/grant/statement.ts';
 import type { GrantedBody } from '../../src/ledger/entry.ts';
+import { signerFromPem } from '../../src/ledger/keys.ts';
 import { verifyLedger } from '../../src/sqlite/index.ts';
+import { LEDGER_PEM } from '../fixtures/ledger.ts';
 import { goldenFile } from '../formats/golden-file.ts';
 import { CHECKPOINT_WITH_GRANTS, WITH_GRANTS } from '../formats/grants.ts';
 import { finance, GOLDEN, ORIGIN } from '../formats/ledger.ts';
-import { forged, type Loose } from './forge.ts';
+import { forged, type Loose, noteOf } from './forge.ts';
 
 const path = goldenFile(WITH_GRANTS, CHECKPOINT_WITH_GRANTS);
 const APPROVERS = new Map([['finance', finance.vkey]]);
@@ -205,6 +207,13 @@ describe('how a grant is used', () => {
     expect(await found(change)).toContainEqual([at(index), code]);
   });
 
+  it('an override that hides behind another reason code is told of', async () => {
+    expect(await found((entries) => void (use(entries)['reason_code'] = 'POLICY_ALLOW_LOW_RISK'))).toContainEqual([
+      at(USE),
+      'GRANT_MISMATCH',
+    ]);
+  });
+
   it('a deny is never made an allow by a grant', async () => {
     expect(await found((entries) => void (use(entries)['would'] = 'deny'))).toContainEqual([at(USE), 'ALLOW_WITHOUT_APPROVAL']);
   });
@@ -221,6 +230,35 @@ describe('how a grant is used', () => {
       'REVOKED_WITHOUT_GRANT',
     ]);
     expect(await found((entries) => void (of(entries, REVOKED)['agent'] = 'eve'))).toContainEqual([at(REVOKED), 'GRANT_MISMATCH']);
+  });
+});
+
+describe('read from a checkpoint on', () => {
+  const noteAt = async (size: number): Promise<string> => {
+    const { root = '' } = await verifyLedger(forged(path, (entries) => entries.slice(0, size), { origin: ORIGIN }));
+    return noteOf({ size, root }, { origin: ORIGIN });
+  };
+  const options = { publicKeys: [signerFromPem(LEDGER_PEM, ORIGIN).vkey], approvers: APPROVERS };
+
+  it('an honest ledger stays valid, wherever one starts: grants and answers from before are looked up', async () => {
+    const signed = forged(path, () => undefined, { origin: ORIGIN });
+    for (let size = 1; size <= WITH_GRANTS.length; size++) {
+      const report = await verifyLedger(signed, { ...options, since: await noteAt(size) });
+      expect([size, report.status, report.problems]).toEqual([size, 'valid', []]);
+    }
+  });
+
+  it('a use of an older grant that was not given, or after its end, is found', async () => {
+    const since = await noteAt(USE);
+    const codes = async (change: (entries: Loose[]) => Loose[] | void): Promise<readonly string[]> => {
+      const report = await verifyLedger(forged(path, change, { origin: ORIGIN }), { ...options, since });
+      return report.problems.map(({ code }) => code);
+    };
+    expect(await codes((entries) => numberedAs(entries, OTHER_ID))).toContain('ALLOW_WITHOUT_GRANT');
+    expect(await codes((entries) => void (of(entries, USE)['grant'] = { ...(of(entries, USE)['grant'] as Loose), use: 4 }))).toContain(
+      'GRANT_OVERUSED',
+    );
+    expect(await codes((entries) => void (of(entries, USE)['tool'] = { name: 'drop' }))).toContain('GRANT_MISMATCH');
   });
 });
 
