@@ -88,7 +88,10 @@ export function isVaried(text: string, start: number, end: number, wanted: numbe
   return seen.size >= wanted;
 }
 
-/** A value written in code or documentation that stands for a secret: `${TOKEN}`, `{token}`, `$TOKEN`, `%s`, `***`. */
+/** A value written in code or documentation that stands for a secret: `${TOKEN}`, `{token}`, `$TOKEN`, `%s`, `***`, `xxx`, `your-key`. */
 export function isReference(value: string): boolean {
-  return value.length <= 200 && /^(?:\{|\$[{(]|\$[A-Z_][A-Z0-9_]*$|%[sdv]$|%\(|\*+$|\.+$)/.test(value);
+  return (
+    value.length <= 200 &&
+    /^(?:\{|\$[{(]|\$[A-Z_][A-Z0-9_]*$|%[sdv]$|%\(|\*+$|\.+$|x{3,}$|X{3,}$|your[-_][-_a-z]+$|YOUR[-_][-_A-Z]+$)/.test(value)
+  );
 }

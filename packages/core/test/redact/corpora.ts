@@ -200,5 +200,7 @@ export const ORDINARY: readonly string[] = [
   'primary-key: id\ncache-key: v1-2026-linux-node24\nX-Request-Key: 12',
   '{"type":"object","properties":{"password":{"type":"string"},"token":{"type":"string"}}}',
   'ghp_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx sk-xxxxxxxxxxxxxxxxxxxxxxxx',
+  'AI_GATEWAY_API_KEY=xxxxxxxxx\nGATEWAY_SECRET=your-generated-secret-here\ndeploy --token=YOUR_TOKEN --password=xxxxxx',
+  'if (url.password === other.password) token ==\n  next;\noauthAccessToken: !envAuthSet\njwt: /^[A-Za-z0-9-_]+\\.x$/',
   '[redacted] [redacted:jwt] token=[redacted:parameter] https://u:[redacted:url-password]@h Bearer [redacted:bearer-token]',
 ];

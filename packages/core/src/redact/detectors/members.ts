@@ -247,7 +247,10 @@ function isTold(value: string): boolean {
 }
 
 function isAssigned(value: string): boolean {
-  return !isReference(value) && !/^[-<(&|>]|[({,;]$|^[A-Za-z_$][\w$]*[.[(]|^[A-Z][A-Za-z]*$|=>/.test(value);
+  return (
+    !isReference(value) &&
+    !/^[-<(&|>=]|^!{1,2}[a-z]{1,40}[A-Z][A-Za-z]{0,60}$|^\/\^|[({,;]$|^[A-Za-z_$][\w$]*[.[(]|^[A-Z][A-Za-z]*$|=>/.test(value)
+  );
 }
 
 function isFlagValue(value: string): boolean {
