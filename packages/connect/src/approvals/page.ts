@@ -11,6 +11,8 @@ import { answer, revokeGrant } from './answering.ts';
 import { detailPage, notFoundPage } from './detail-view.ts';
 import { answered, plain, redirect, refusalOf } from './gate.ts';
 import { grantsPage } from './grants-view.ts';
+import { html } from './html.ts';
+import { framed } from './layout.ts';
 import { type ListedState, listPage, STATES } from './list-view.ts';
 import { loginPage } from './login-view.ts';
 import { type InstantSource, Logins, SESSION_MS } from './logins.ts';
@@ -87,7 +89,7 @@ export function approvalPage(options: ApprovalPageOptions): ApprovalPage {
         onEvent({ kind: 'refused', why });
         return plain(403, why);
       }
-      return site(request, url, options);
+      return await site(request, url, options).catch((error: unknown) => unreadable(error, options));
     },
   };
 }
@@ -175,6 +177,16 @@ function loggedOut(request: Request, url: URL): Response {
     reload,
     ...(request.method === 'POST' && { problem: 'You are logged out, and nothing was answered. Log in and look again.' }),
   });
+}
+
+/** Whoever is logged in is told what is wrong with the ledger; anything else is a fault of ours, and not told. */
+function unreadable(error: unknown, { approver, onError = () => {} }: ApprovalPageOptions): Response {
+  if (!CountersignError.is(error)) throw error;
+  onError(error);
+  const main = html`<h1>The ledger cannot be read</h1>
+<div class="alarm" role="alert"><strong>Nothing was answered.</strong> ${error.message} [${error.code}]<br>
+Run <code>countersign verify</code>, and keep the file as evidence.</div>`;
+  return framed({ title: 'Unreadable', status: 503, approver }, main);
 }
 
 async function site(request: Request, url: URL, options: ApprovalPageOptions): Promise<Response> {

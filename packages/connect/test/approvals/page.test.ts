@@ -353,6 +353,24 @@ describe('an answer', () => {
     expect([posted.status, await site.ledger.state(id)]).toEqual([403, 'pending']);
   });
 
+  it.each([
+    `UPDATE approvals SET answers = 'no json'`,
+    `UPDATE approvals SET approvers = '{'`,
+    'DROP TABLE approvals',
+    'DROP TABLE openings',
+  ])('is none from a ledger that cannot be read, which is said: %s', async (sql) => {
+    const { site, id, cookie } = await waiting();
+    site.ledger.tamper(sql);
+    for (const path of ['/approvals', `/approvals/${id}`]) {
+      const answer = await site.visit(path, { cookie });
+      expect(answer.status).toBe(503);
+      expect(await answer.text()).toMatch(/The ledger cannot be read[^]*LEDGER_UNREADABLE[^]*countersign verify/);
+    }
+    expect((await site.visit(`/approvals/${id}`, { cookie, form: { do: 'approve', seen: '0'.repeat(32) } })).status).toBe(503);
+    // Who is not logged in learns nothing of it.
+    expect((await site.visit('/approvals')).status).toBe(401);
+  });
+
   it('changes nothing by GET', async () => {
     const { site, id, cookie } = await waiting();
     for (const path of [`/approvals/${id}?do=approve`, `/approvals/${id}/approve`, `/approvals?do=approve&id=${id}`])
