@@ -44,7 +44,7 @@ export async function authorize(
       const settled = decided.kind === 'edited' && edited.length >= MAX_EDITS ? await refuseChain(decided.of, rules, engine) : decided;
       if (settled.kind !== 'edited') {
         // Until the edited call is decided, whoever comes back finds the way to it through the one that was asked about.
-        if (isRecorded(settled)) await refuseEdited(edited, rules, engine);
+        if (isRecorded(settled)) await refuseEdited(edited, settled.callId, rules, engine);
         return settled;
       }
       edited.push(settled.of);

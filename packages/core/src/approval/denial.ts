@@ -54,10 +54,12 @@ export function refuseChain(call: PreparedCall, rules: Rules, engine: Engine): P
   return refuse(call, denial('APPROVAL_EDITED', `people edited this call ${MAX_EDITS} times and more: make a new one`), rules, engine);
 }
 
-/** The calls that were asked about and did not run. They stay refused by their approval if this cannot be written. */
-export async function refuseEdited(calls: readonly PreparedCall[], rules: Rules, engine: Engine): Promise<void> {
+/** The calls that were asked about and did not run, once the call `madeId` that came of them is decided. They stay refused by their approval if this cannot be written. */
+export async function refuseEdited(calls: readonly PreparedCall[], madeId: string, rules: Rules, engine: Engine): Promise<void> {
   for (const call of calls) {
     try {
+      // Refused for now (a budget), its approval good for another try.
+      if ((await engine.store.callById(madeId))?.state === 'asked') return;
       if ((await engine.store.callById(call.callId))?.state !== 'asked') continue;
       await refuse(call, denial('APPROVAL_EDITED', 'an approver proposed other arguments, which are another call'), rules, engine);
     } catch (error) {

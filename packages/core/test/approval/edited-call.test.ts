@@ -270,6 +270,23 @@ describe.each([
     ]);
   });
 
+  it.each([
+    ['with an id of the framework', named],
+    ['without one', call],
+  ])('whose approval a budget left unused is found again, %s', async (_name, make) => {
+    const budgets = [budgetFrom({ id: 'paid', per: 'agent', limit: 250, window: '1h', cost: 'args.amount' })];
+    const guard = guarded({ budgets });
+    await guard.run(call({ amount: 100 }), () => 'paid');
+    await ask(guard, make());
+    await edit(guard, { amount: 200, to: 'ann' });
+    await reenter(guard, make());
+    await guard.approvals.resolve((await pending(guard)).id, { decision: 'approve' }, ALICE);
+    opened.clock.advance(60_000);
+    expect(refused(await reenter(guard, make())).reasonCode).toBe('BUDGET_EXCEEDED_AGENT_RATE');
+    const larger = guarded({ budgets: [budgetFrom({ id: 'paid', per: 'agent', limit: 500, window: '1h', cost: 'args.amount' })] });
+    expect(await reenter(larger, make())).toMatchObject({ kind: 'permit', args: { amount: 200, to: 'ann' } });
+  });
+
   it('keeps the secrets of the original in their places, and nowhere else', async () => {
     const guard = guarded();
     const running = guard.run(named({ amount: 700, api_key: TOKEN }), (args) => args);
