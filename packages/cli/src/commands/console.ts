@@ -28,6 +28,7 @@ export const consoleCommand: Command = {
   ],
   notes: [
     'Prints a link that logs one browser in, once, within five minutes; Enter prints a new one, Ctrl-C ends it and every login. The link is shown on a terminal only, or written to --link-file. Refused from inside a guarded process tree, and so are, on Linux, logins and answers that come from there.',
+    'Where the configuration names `senders` or Slack, it also takes their signed answers, at /webhooks/NAME and /slack/interactions.',
     'A process of your own user can read your terminal, your browser and the file of --link-file. To keep approvals from it, run this as another user, or give approvers keys with a passphrase.',
   ],
   example: 'countersign console --as ana',

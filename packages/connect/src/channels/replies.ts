@@ -33,6 +33,10 @@ export class Replies {
     const known = this.#kept.get(id);
     if (known !== undefined) return known.digest === digest ? known.reply : undefined;
     const reply = workOut();
+    for (const oldest of this.#kept.keys()) {
+      if (this.#kept.size < this.#most) break;
+      this.#kept.delete(oldest);
+    }
     this.#kept.set(id, { digest, reply, untilMs: nowMs + this.#lifeMs });
     try {
       const { status } = await reply;
@@ -51,7 +55,7 @@ export class Replies {
   /** Kept in the order they came, so the first ones are the oldest. */
   #forget(nowMs: number): void {
     for (const [id, { untilMs }] of this.#kept) {
-      if (untilMs > nowMs && this.#kept.size < this.#most) return;
+      if (untilMs > nowMs) return;
       this.#kept.delete(id);
     }
   }

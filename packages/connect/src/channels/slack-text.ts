@@ -27,7 +27,9 @@ export interface CodeBlock {
 
 /** A JSON value as indented text in a code block. Its strings hold the same characters, some of them spelled `\u202e`. */
 export function codeBlock(value: unknown, maxChars: number): CodeBlock {
-  const json = escapeJson(JSON.stringify(value, undefined, 2)).replaceAll('`', '\\u0060');
+  // Every character becomes at least one, so what lies beyond the limit is not even looked at.
+  const start = JSON.stringify(value, undefined, 2).slice(0, maxChars + 1);
+  const json = escapeJson(start).replaceAll('`', '\\u0060');
   const { shown, isCut } = entities(json.split('\n').map(escapeForTerminal).join('\n'), maxChars);
   return { text: `\`\`\`\n${shown}${isCut ? `\n${CUT}` : ''}\n\`\`\``, isCut };
 }
