@@ -12,6 +12,7 @@ import { anchors } from './anchors.ts';
 import { channels, hasChannels } from './channels.ts';
 import { fileSystem } from './file-system.ts';
 import type { Finding, Verdict } from './finding.ts';
+import { watching } from './watching.ts';
 
 type Asked = Pick<Invocation, 'io' | 'flags'>;
 
@@ -42,6 +43,7 @@ export async function runChecks(asked: Asked): Promise<readonly Finding[]> {
       await check('key', () => keyFile(ledger)),
       await check('ledger', () => ledgerFile(ledger)),
       await check('filesystem', () => ledgerFileSystem(ledger)),
+      await check('watching', () => watching(ledger.path)),
       ...(ledger.mirror === undefined ? [] : [await check('mirror', () => mirrorFile(ledger.path, ledger.mirror as string))]),
       ...(hasChannels(known) ? [await check('channels', () => channels(known, asked.io.env))] : []),
       ...(ledger.anchors.length > 0 ? [await check('anchors', () => anchors(ledger))] : []),

@@ -30,6 +30,7 @@ describe('doctor', () => {
       'key',
       'ledger',
       'filesystem',
+      'watching',
       'state',
       'monitor',
       'environment',
