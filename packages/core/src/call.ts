@@ -157,6 +157,8 @@ export interface Permit {
   readonly edited?: { readonly call: string };
   /** Runs `fn` inside the scope that names this call (`currentCall()`). Does not settle. */
   within<T>(fn: () => T): T;
+  /** The result as the model may see it: without secrets when the guard masks results, otherwise the very same value. */
+  mask<T>(result: T): T;
   /**
    * Records the outcome. Rides with the next commit (at most 20 ms later) unless `durable`.
    * @throws {CountersignError} `PERMIT_ALREADY_SETTLED`; never because the ledger failed: that goes to `onError`.

@@ -55,6 +55,7 @@ export function createEngine(options: GuardOptions): Engine & { close(): Promise
     audit,
     commit,
     redactor: options.redactor ?? createRedactor(),
+    masksResults: options.maskResults === true,
     budgets: options.budgets ?? [],
     channels: options.channels ?? [],
     autoApprover: autoApprover(options.approvals ?? {}, process.env),

@@ -17,6 +17,7 @@ export interface Engine {
   readonly store: Store;
   readonly audit: AuditTrail;
   readonly redactor: Redactor;
+  readonly masksResults: boolean;
   readonly budgets: readonly Budget[];
   readonly channels: readonly Channel[];
   /** Answers in place of people, where code and environment both say so. */

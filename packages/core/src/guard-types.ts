@@ -46,6 +46,8 @@ export interface GuardOptions {
     readonly onAutoApprove?: (warning: string) => void;
   };
   readonly redactor?: Redactor;
+  /** Secrets in what tools return are replaced before the caller gets it; default false. What tools throw is not touched. */
+  readonly maskResults?: boolean;
   /** Where decisions, outcomes, answers and sessions are told to operators, after the ledger has them. Closed with the guard. */
   readonly audit?: readonly AuditSink[];
   readonly monitor?: HostMonitor;

@@ -60,7 +60,7 @@ export function createGuard(options: GuardOptions): Guard {
         throw new CallRefusedError(permit.kind === 'refusal' ? permit : refusal(permit.callId, denial('CALL_CANCELLED'), engine));
       ran = true;
       try {
-        const result = await permit.within(() => fn(permit.args, { callId: permit.callId }));
+        const result = permit.mask(await permit.within(() => fn(permit.args, { callId: permit.callId })));
         await permit.settle({ status: 'success', result });
         return result;
       } catch (error) {

@@ -115,6 +115,7 @@ export { type CheckConsistencyOptions, type ConsistencyReport, checkConsistency,
 export { MAX_RECEIPT_BYTES } from './receipt/format.ts';
 export type { ReceiptEntry, ReceiptFinding, ReceiptReport } from './receipt/report.ts';
 export type { DetectorDefinition } from './redact/custom.ts';
+export { WITHHELD_RESULT } from './redact/mask.ts';
 export { createRedactor, type RedactionOptions, type Redactor } from './redact/redact.ts';
 export { type CallScope, currentCall } from './scope.ts';
 export type {

@@ -6,11 +6,12 @@ import type { CallWatch } from './interfaces.ts';
 import { commitSection, newOpeningKey } from './ledger/commitment.ts';
 import type { Opening, ResourceFigures } from './ledger/entry.ts';
 import { errorType, showAnything } from './redact/excerpt.ts';
+import { maskResult } from './redact/mask.ts';
 import type { Redactor } from './redact/redact.ts';
 import { withinCall } from './scope.ts';
 import type { Committed, OutcomeUnit } from './store.ts';
 
-type PermitDeps = Pick<Engine, 'agent' | 'budgets' | 'commit' | 'redactor' | 'lost' | 'track'>;
+type PermitDeps = Pick<Engine, 'agent' | 'budgets' | 'commit' | 'redactor' | 'masksResults' | 'lost' | 'track'>;
 
 export interface Granted {
   readonly callId: string;
@@ -37,6 +38,7 @@ export function createPermit(granted: Granted, deps: PermitDeps): Permit {
       if (settled) throw new CountersignError('PERMIT_ALREADY_SETTLED', `call ${callId} was settled before: a permit runs one call`);
       return withinCall({ callId, agent: deps.agent, session }, fn);
     },
+    mask: (result) => (deps.masksResults ? maskResult(result, deps.redactor) : result),
     async settle(outcome, options = {}) {
       if (settled) throw new CountersignError('PERMIT_ALREADY_SETTLED', `call ${callId} was settled before: a permit settles once`);
       settled = true;

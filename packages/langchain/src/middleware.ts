@@ -80,7 +80,7 @@ async function guardCall(
       attempts.failed(call);
       throw error;
     }
-    return errorMessage(request, toolErrorText(error));
+    return errorMessage(request, admitted.mask(toolErrorText(error)));
   }
 }
 

@@ -5,7 +5,7 @@ import { isGraphBubbleUp, isParentCommand } from '@langchain/langgraph';
 
 /** Runs `run` in the scope of the call and settles; whatever it throws is thrown on, unchanged. */
 export async function runPermitted<T>(permit: Permit, run: () => T | Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  const result = await runUnsettled(permit, run, signal);
+  const result = masked(permit, await runUnsettled(permit, run, signal));
   await settleReturned(permit, result);
   return result;
 }
@@ -18,6 +18,18 @@ export async function runUnsettled<T>(permit: Permit, run: () => T | Promise<T>,
     await settleThrown(permit, error, signal);
     throw error;
   }
+}
+
+/** What the model sees of a result: of a message its content, and its artifact too. The very same value when nothing changed. */
+export function masked<T>(permit: Permit, result: T): T {
+  if (!ToolMessage.isInstance(result)) return permit.mask(result);
+  const { content, artifact, tool_call_id, name, status, id, additional_kwargs, response_metadata, metadata } = result;
+  const shown = { content: permit.mask(content), artifact: permit.mask(artifact as unknown) };
+  if (shown.content === content && shown.artifact === artifact) return result;
+  const fields = { tool_call_id, additional_kwargs, response_metadata, ...(metadata !== undefined && { metadata }) };
+  const named = { ...(name !== undefined && { name }), ...(status !== undefined && { status }), ...(id !== undefined && { id }) };
+  // A message with the same fields is what `T` says it is.
+  return new ToolMessage({ ...fields, ...named, ...shown }) as T;
 }
 
 export async function settleReturned(permit: Permit, result: unknown): Promise<void> {
@@ -54,12 +66,13 @@ export async function* settleAtEnd(
   try {
     for (;;) {
       const step = await permit.within(() => events.next());
+      const value = masked(permit, step.value);
       if (step.done === true) {
         ended = true;
-        await settleReturned(permit, step.value);
-        return step.value;
+        await settleReturned(permit, value);
+        return value;
       }
-      yield step.value;
+      yield value;
     }
   } catch (error) {
     ended = true;

@@ -187,3 +187,48 @@ describe('guardTool', () => {
     expect(ran).toEqual([]);
   });
 });
+
+describe('a guard that masks results', () => {
+  const SECRET = 'postgres://u:hunter22@h/';
+  const SHOWN = 'postgres://u:[redacted:url-password]@h/';
+  const plain = tool(() => SECRET, { name: 'plain', description: 'reads', schema: z.object({}) });
+  const pair = tool(() => [SECRET, { password: 'hunter22', n: 1 }], {
+    name: 'pair',
+    description: 'reads',
+    schema: z.object({}),
+    responseFormat: 'content_and_artifact',
+  });
+
+  it('masks content and artifact of a guarded tool', async () => {
+    const { guard } = bench({ policy: allowAll(), maskResults: true });
+    expect(await guardTool(guard, plain).invoke({})).toBe(SHOWN);
+    const message: unknown = await guardTool(guard, pair).invoke(call('pair', {}));
+    expect(ToolMessage.isInstance(message) && [message.content, message.artifact, message.tool_call_id]).toEqual([
+      SHOWN,
+      { password: '[redacted:key-name]', n: 1 },
+      'c1',
+    ]);
+  });
+
+  it('masks the message an agent gets, of results and of errors', async () => {
+    const { guard } = bench({ policy: allowAll(), maskResults: true });
+    const failing = tool((): Promise<string> => Promise.reject(new Error(`cannot reach ${SECRET}`)), {
+      name: 'failing',
+      description: 'fails',
+      schema: z.object({}),
+    });
+    const model = fakeModel().respondWithTools([
+      { name: 'plain', args: {}, id: 'c1' },
+      { name: 'failing', args: {}, id: 'c2' },
+    ]);
+    const agent = createAgent({ model: model.respond(done), tools: [plain, failing], middleware: [countersignMiddleware(guard)] });
+    const contents = toolMessages(await agent.invoke({ messages: 'go' })).map(({ text }) => text);
+    expect(contents[0]).toBe(SHOWN);
+    expect(contents[1]).toContain('cannot reach postgres://u:[redacted:url-password]@h/');
+  });
+
+  it('and leaves them alone unless asked to', async () => {
+    const { guard } = bench({ policy: allowAll() });
+    expect(await guardTool(guard, plain).invoke({})).toBe(SECRET);
+  });
+});

@@ -2,17 +2,18 @@
  * The proxy between one MCP client and one server, without any I/O of its own.
  *
  * It reads both directions and changes neither: a line goes on exactly as it came, or it does not go on. The only
- * message it decides about is `tools/call`; the only ones it writes are answers to messages it kept back.
+ * message it decides about is `tools/call`; the only ones it writes are answers to messages it kept back, calls whose
+ * arguments a person edited, and, where the guard masks results, answers to calls that had a secret in them.
  */
 import { randomUUID } from 'node:crypto';
-import type { Outcome, Permit } from '@countersign/core';
+import { type Outcome, type Permit, WITHHELD_RESULT } from '@countersign/core';
 import { callAnswer, errorAnswer, invalidAnswer } from './answer.ts';
 import { objectionTo } from './answer-check.ts';
 import { type CallMessage, type InvalidMessage, readClientMessage, requireArguments, rewrittenCall, unreadable } from './client-message.ts';
 import { GuardSource, type ProxyGuard } from './guard-source.ts';
 import { InFlight, type Request } from './in-flight.ts';
 import { excerptId, idKey, RPC_ERRORS } from './message.ts';
-import { readServerMessage, type ServerResponse } from './server-message.ts';
+import { readServerMessage, type ServerResponse, withAnswers } from './server-message.ts';
 import { ToolDirectory } from './tool-directory.ts';
 import { type Line, MAX_MESSAGE_BYTES, type MessageLine, type OversizeLine } from './wire.ts';
 
@@ -85,8 +86,9 @@ export class Interposer {
     const problem =
       message.kind === 'unclear' ? `a line that could be an answer: ${message.problem}` : objectionTo(message, this.#inFlight);
     if (problem !== undefined) return this.#discard(problem, message.responses);
-    this.#options.toClient(line.bytes);
-    for (const response of message.responses) this.#answered(response);
+    const answers = this.#masked(line, message.responses);
+    this.#options.toClient(answers.bytes);
+    for (const response of answers.responses) this.#answered(response);
   }
 
   /** Resolves when no call is being decided: what the client sent has been forwarded or refused. */
@@ -198,6 +200,25 @@ export class Interposer {
     track(this.#recording, this.#settle(request.permit, outcomeOf(response)));
   }
 
+  /** Answers to calls as the client may see them: the server's own bytes, unless something in them had to be masked. */
+  #masked(
+    line: MessageLine,
+    responses: readonly ServerResponse[],
+  ): { readonly bytes: Buffer; readonly responses: readonly ServerResponse[] } {
+    const masked = responses.map((response) => {
+      const request = response.key === undefined ? undefined : this.#inFlight.get(response.key);
+      if (request === undefined || !('permit' in request)) return response;
+      const result = resultOf(request.permit.mask(response.result));
+      const error = request.permit.mask(response.error);
+      return result === response.result && error === response.error ? response : { ...response, result, error };
+    });
+    if (masked.every((response, i) => response === responses[i])) return { bytes: line.bytes, responses };
+    return {
+      bytes: withAnswers(line.content.toString('utf8'), new Map(masked.map((response) => [response.key, response]))),
+      responses: masked,
+    };
+  }
+
   #abandon(request: Request | undefined, reason: string): void {
     if (request === undefined) return;
     if (request.state === 'deciding') request.abort.abort();
@@ -257,6 +278,11 @@ export class Interposer {
 
 function oversize({ sizeBytes }: OversizeLine): InvalidMessage {
   return unreadable('too-large', `message has ${sizeBytes} bytes, limit ${MAX_MESSAGE_BYTES}`);
+}
+
+/** A result that was withheld is a text, which MCP does not know as one. */
+function resultOf(masked: unknown): unknown {
+  return masked === WITHHELD_RESULT ? { content: [{ type: 'text', text: WITHHELD_RESULT }], isError: true } : masked;
 }
 
 function outcomeOf({ result, error }: ServerResponse): Outcome {

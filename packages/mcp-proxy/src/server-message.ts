@@ -125,3 +125,15 @@ function unreadable(content: Buffer, text: string, problem: string): ServerMessa
   const key = idKey(id);
   return { kind: 'unclear', problem, responses: key === undefined ? [] : [{ id, key }] };
 }
+
+/** The same message with these results and errors, written anew: for answers that had to change. */
+export function withAnswers(content: string, answers: ReadonlyMap<string | undefined, ServerResponse>): Buffer {
+  const message: unknown = JSON.parse(content);
+  const changed = (item: unknown): unknown => {
+    if (!isObject(item) || !('result' in item || 'error' in item)) return item;
+    const answer = answers.get(idKey(item['id']));
+    if (answer === undefined) return item;
+    return { ...item, ...('result' in item && { result: answer.result }), ...('error' in item && { error: answer.error }) };
+  };
+  return Buffer.from(`${JSON.stringify(Array.isArray(message) ? message.map(changed) : changed(message))}\n`);
+}

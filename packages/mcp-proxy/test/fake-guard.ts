@@ -8,6 +8,8 @@ export type Verdict = 'allow' | 'deny' | 'ask';
 export class FakeGuard implements ProxyGuard {
   readonly calls: ToolCall[] = [];
   readonly options: (AuthorizeOptions | undefined)[] = [];
+  /** What a guard that masks results makes of one; the same by default. */
+  mask: (result: unknown) => unknown = (result) => result;
   readonly outcomes: { readonly callId: string; readonly outcome: Outcome }[] = [];
   readonly refusals: RefusedMessage[] = [];
   decide: (call: ToolCall, signal: AbortSignal | undefined) => Verdict | Promise<Verdict> = (call) =>
@@ -46,6 +48,7 @@ export class FakeGuard implements ProxyGuard {
       entry: { of: 0, leaf: '00' },
       args: call.args,
       within: (fn) => fn(),
+      mask: (result) => this.mask(result) as typeof result,
       settle: async (outcome) => {
         if (this.outcomes.some((settled) => settled.callId === callId)) throw new Error('permit settled twice');
         this.outcomes.push({ callId, outcome });

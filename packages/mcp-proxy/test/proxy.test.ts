@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { createRedactor, WITHHELD_RESULT } from '@countersign/core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ProxyGuard } from '../src/guard-source.ts';
 import { MAX_IN_FLIGHT, MAX_REQUESTS } from '../src/in-flight.ts';
@@ -663,5 +664,64 @@ describe('a guard', () => {
     await proxy.decided();
     expect(answers()).toMatchObject([{ result: { isError: true, _meta: { 'countersign/reasonCode': 'INTERNAL_ERROR' } } }]);
     expect(toServer).toEqual([]);
+  });
+});
+
+describe('answers to calls, where the guard masks results', () => {
+  const secret = '{"content":[{"type":"text","text":"postgres://u:hunter22@h/"}],"structuredContent":{"password":"hunter22","n":1.50}}';
+
+  beforeEach(() => {
+    const redactor = createRedactor();
+    guard.mask = (value) => {
+      const { shown, findings } = redactor.redact(value);
+      return findings.length === 0 ? value : shown;
+    };
+  });
+
+  it('are written anew without their secrets, and recorded so', async () => {
+    clientSends(call('1', 'read'), call('"1"', 'read'));
+    await proxy.decided();
+    serverSends(result('1', secret), `{"id":"1","error":{"code":5,"message":"postgres://u:hunter22@h/"},"jsonrpc":"2.0"}\n`);
+    const shown = {
+      content: [{ type: 'text', text: 'postgres://u:[redacted:url-password]@h/' }],
+      structuredContent: { password: '[redacted:key-name]', n: 1.5 },
+    };
+    expect(answers()).toEqual([
+      { jsonrpc: '2.0', id: 1, result: shown },
+      { jsonrpc: '2.0', id: '1', error: { code: 5, message: 'postgres://u:[redacted:url-password]@h/' } },
+    ]);
+    expect(JSON.stringify(guard.outcomes)).not.toContain('hunter22');
+  });
+
+  it('go on byte for byte when nothing is in them', async () => {
+    clientSends(call('1', 'read'));
+    await proxy.decided();
+    const line = result('1', '{ "content":[ {"type":"text","text":"\\u0061 1.0"} ], "structuredContent":{"n":1.50} }');
+    serverSends(line);
+    expect(toClient).toEqual([line]);
+  });
+
+  it('are masked in a batch too, whose other answers keep their content', async () => {
+    clientSends(call('1', 'read'), '{"jsonrpc":"2.0","id":2,"method":"ping"}\n');
+    await proxy.decided();
+    serverSends(`[${result('1', secret).trim()},{"jsonrpc":"2.0","id":2,"result":{"password":"kept, it is no call"}}]\n`);
+    expect(toClient.join('')).not.toContain('hunter22');
+    expect(toClient.join('')).toContain('kept, it is no call');
+  });
+
+  it('still are after the client cancelled', async () => {
+    clientSends(call('1', 'read'));
+    await proxy.decided();
+    clientSends(cancel('1'));
+    serverSends(result('1', secret));
+    expect(toClient.join('')).not.toContain('hunter22');
+  });
+
+  it('that cannot be masked are withheld', async () => {
+    clientSends(call('1', 'read'));
+    await proxy.decided();
+    guard.mask = (value) => (value === undefined ? value : WITHHELD_RESULT);
+    serverSends(result('1', secret));
+    expect(answers()).toEqual([{ jsonrpc: '2.0', id: 1, result: { content: [{ type: 'text', text: WITHHELD_RESULT }], isError: true } }]);
   });
 });

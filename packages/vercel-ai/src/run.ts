@@ -11,8 +11,9 @@ export async function runPermitted(permit: Permit, run: () => unknown, signal?: 
     await settleThrown(permit, error, signal);
     throw error;
   }
-  await permit.settle({ status: 'success', result });
-  return result;
+  const shown = permit.mask(result);
+  await permit.settle({ status: 'success', result: shown });
+  return shown;
 }
 
 /** Passes on what a generator yields; each step runs in the scope of the call, the last one brings the outcome. */
@@ -26,7 +27,7 @@ export async function* streamPermitted(permit: Permit, run: () => unknown, signa
       const reading = steps;
       const step = await permit.within(() => reading.next());
       if (step.done === true) break;
-      result = step.value;
+      result = permit.mask(step.value);
       yield result;
     }
     ended = true;

@@ -288,3 +288,29 @@ describe('guardTools', () => {
     });
   });
 });
+
+describe('a guard that masks results', () => {
+  const secret = { url: 'postgres://u:hunter22@h/', at: new Date(5) };
+  const shown = { url: 'postgres://u:[redacted:url-password]@h/', at: new Date(5) };
+  const inputSchema = z.object({});
+
+  it('hands on results and preliminary results without their secrets', async () => {
+    const { guard } = bench({ policy: allowAll(), maskResults: true });
+    const once = tool({ inputSchema, execute: () => secret });
+    const stream = tool({
+      inputSchema,
+      async *execute() {
+        yield 'plain';
+        yield secret;
+      },
+    });
+    const tools = guardTools(guard, { once, stream });
+    expect(await tools.once.execute?.({}, given)).toEqual(shown);
+    expect(await events(tools.stream.execute?.({}, { ...given, toolCallId: 'c2' }))).toEqual(['plain', shown]);
+  });
+
+  it('and not unless asked to', async () => {
+    const { guard } = bench({ policy: allowAll() });
+    expect(await guardTools(guard, { once: tool({ inputSchema, execute: () => secret }) }).once.execute?.({}, given)).toBe(secret);
+  });
+});

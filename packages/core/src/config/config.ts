@@ -27,6 +27,8 @@ export interface Config {
     readonly keys: readonly string[];
     readonly values: readonly string[];
     readonly detectors: readonly DetectorDefinition[];
+    /** What tools return is masked too. */
+    readonly results: boolean;
   };
   readonly ledger: LedgerConfig;
   readonly scope?: ScopeDocument;

@@ -247,6 +247,7 @@ function workOut(document: ConfigDocument, overrides: Overrides, path: string | 
       keys: document.redaction?.keys ?? [],
       values: document.redaction?.values ?? [],
       detectors: document.redaction?.detectors ?? [],
+      results: document.redaction?.results ?? false,
     },
     ledger: workOutLedger(document, overrides, agent, folder),
     ...(document.scope === undefined ? {} : { scope: document.scope }),

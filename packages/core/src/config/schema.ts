@@ -39,6 +39,7 @@ export interface ConfigDocument {
         readonly keys?: readonly string[] | undefined;
         readonly values?: readonly string[] | undefined;
         readonly detectors?: readonly DetectorDefinition[] | undefined;
+        readonly results?: boolean | undefined;
       }
     | undefined;
   readonly ledger?:
@@ -229,6 +230,7 @@ export const configSchema: z.ZodType<ConfigDocument> = z.strictObject({
         .max(MAX_CUSTOM_DETECTORS)
         .optional()
         .describe('shapes of secrets of your own'),
+      results: z.boolean().optional().describe('secrets in what tools return are replaced before the model sees it; false when absent'),
     })
     .optional()
     .describe('on top of the built-in detectors'),

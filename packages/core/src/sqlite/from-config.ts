@@ -149,6 +149,7 @@ export function guardFromConfig(config: Config, store: GuardOptions['store'], mo
     policy: config.policy,
     budgets: config.budgets,
     redactor: createRedactor(config.redaction),
+    maskResults: config.redaction.results,
     approvals: {
       ttlMs: config.approvals.ttlMs,
       maxTtlMs: config.approvals.maxTtlMs,

@@ -131,7 +131,7 @@ describe('defaults', () => {
       writer: 'inline',
       anchors: [],
     });
-    expect(config.redaction).toEqual({ keys: [], values: [], detectors: [] });
+    expect(config.redaction).toEqual({ keys: [], values: [], detectors: [], results: false });
   });
 
   it('has no key with sign: none, and refuses one', () => {
