@@ -5,6 +5,7 @@ import { contentionClaims } from './contention.ts';
 import { crashClaims } from './crash.ts';
 import { durabilityClaims } from './durability.ts';
 import type { Claim } from './figure.ts';
+import { grantClaims } from './grants.ts';
 import { guardClaims } from './guard.ts';
 import { ledgerClaims } from './ledger.ts';
 import { policyClaims } from './policy.ts';
@@ -32,4 +33,5 @@ export const allClaims: readonly Claim[] = [
   ...verifyClaims,
   ...receiptClaims,
   ...approvalClaims,
+  ...grantClaims,
 ];
