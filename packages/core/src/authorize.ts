@@ -216,7 +216,7 @@ async function commitAllow(
   const { input, labels } = judgement;
   let charges: readonly Charge[];
   try {
-    charges = chargesFor(engine.budgets, input, (text) => engine.store.mac(text));
+    charges = chargesFor(engine.budgets, input, engine.budgetKeys);
   } catch (error) {
     engine.report(error, { callId: call.callId, during: 'budgets' });
     return refuse(

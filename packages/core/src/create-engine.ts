@@ -5,6 +5,7 @@ import { ApprovalNotices } from './approval/notices.ts';
 import { resolveApproval } from './approval/resolve.ts';
 import { AuditTrail } from './audit-log/trail.ts';
 import { requireUsableBudgets } from './budget/budget.ts';
+import { BudgetKeys } from './budget/key.ts';
 import { MAX_DURATION_MS } from './config/duration.ts';
 import type { Engine } from './engine.ts';
 import { CountersignError } from './errors.ts';
@@ -57,6 +58,7 @@ export function createEngine(options: GuardOptions): Engine & { close(): Promise
     redactor: options.redactor ?? createRedactor(),
     masksResults: options.maskResults === true,
     budgets: options.budgets ?? [],
+    budgetKeys: new BudgetKeys((text) => store.mac(text)),
     channels: options.channels ?? [],
     autoApprover: autoApprover(options.approvals ?? {}, process.env),
     notices,

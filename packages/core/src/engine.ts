@@ -3,6 +3,7 @@ import type { ApproverKeys } from './approval/answers.ts';
 import type { ApprovalNotices } from './approval/notices.ts';
 import type { AuditTrail } from './audit-log/trail.ts';
 import type { Budget } from './budget/budget.ts';
+import type { BudgetKeys } from './budget/key.ts';
 import type { Mode } from './call.ts';
 import type { ApprovalAnswer, Approver, Channel, HostMonitor } from './interfaces.ts';
 import type { Policy } from './policy/policy.ts';
@@ -19,6 +20,7 @@ export interface Engine {
   readonly redactor: Redactor;
   readonly masksResults: boolean;
   readonly budgets: readonly Budget[];
+  readonly budgetKeys: BudgetKeys;
   readonly channels: readonly Channel[];
   /** Answers in place of people, where code and environment both say so. */
   readonly autoApprover: Channel | undefined;

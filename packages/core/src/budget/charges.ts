@@ -2,16 +2,16 @@
 import type { PolicyInput } from '../policy/policy.ts';
 import type { Charge } from '../store.ts';
 import { type Budget, BudgetError, requireUsableBudgets } from './budget.ts';
-import { budgetKey, keyFault } from './key.ts';
+import { type BudgetKeys, keyFault } from './key.ts';
 
 /**
- * @param mac - HMAC under the store's secret, hex.
+ * @param keys - MACs under the store's secret.
  * @throws {BudgetError} when a cost or a key cannot be worked out, or a budget per principal meets a call without one.
  * @throws {CountersignError} `OPTIONS_INVALID` for budgets that could not be counted.
  */
-export function chargesFor(budgets: readonly Budget[], input: PolicyInput, mac: (text: string) => string): readonly Charge[] {
+export function chargesFor(budgets: readonly Budget[], input: PolicyInput, keys: Pick<BudgetKeys, 'of'>): readonly Charge[] {
   requireUsableBudgets(budgets);
-  return budgets.filter((budget) => covers(budget, input)).map((budget) => chargeOf(budget, input, mac));
+  return budgets.filter((budget) => covers(budget, input)).map((budget) => chargeOf(budget, input, keys));
 }
 
 function covers(budget: Budget, input: PolicyInput): boolean {
@@ -20,14 +20,14 @@ function covers(budget: Budget, input: PolicyInput): boolean {
   return matches;
 }
 
-function chargeOf(budget: Budget, input: PolicyInput, mac: (text: string) => string): Charge {
+function chargeOf(budget: Budget, input: PolicyInput, keys: Pick<BudgetKeys, 'of'>): Charge {
   const { id, per, limit, windowMs } = budget;
   const cost = ask(budget, 'the cost could not be worked out', () => budget.cost(input));
   if (!Number.isSafeInteger(cost) || cost < 0) throw new BudgetError(`budget "${id}": the cost must be a whole number of micro-units`);
-  return { id, per, key: keyOf(budget, input, mac), cost, limit, ...(windowMs === undefined ? {} : { window_ms: windowMs }) };
+  return { id, per, key: keyOf(budget, input, keys), cost, limit, ...(windowMs === undefined ? {} : { window_ms: windowMs }) };
 }
 
-function keyOf(budget: Budget, input: PolicyInput, mac: (text: string) => string): string {
+function keyOf(budget: Budget, input: PolicyInput, keys: Pick<BudgetKeys, 'of'>): string {
   switch (budget.per) {
     case 'agent':
       return input.agent;
@@ -45,7 +45,7 @@ function keyOf(budget: Budget, input: PolicyInput, mac: (text: string) => string
       const value = ask(budget, 'the key could not be worked out', () => budget.key?.(input));
       const fault = keyFault(value);
       if (fault !== undefined) throw new BudgetError(`budget "${budget.id}": ${fault}`);
-      return budgetKey(budget.id, value as string, mac);
+      return keys.of(budget.id, value as string);
     }
   }
 }

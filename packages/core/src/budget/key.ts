@@ -31,3 +31,29 @@ export function keyFault(value: unknown): string | undefined {
 export function budgetKey(budget: string, value: string, mac: (text: string) => string): string {
   return mac(`countersign/budget-key/v1\n${canonicalize([budget, value])}`);
 }
+
+/** Values whose MAC is remembered, of all budgets together. */
+const MAX_REMEMBERED = 1000;
+
+/** The keys of one store: customers come back, and a MAC costs as much as the rest of a charge. */
+export class BudgetKeys {
+  private readonly mac: (text: string) => string;
+  private readonly known = new Map<string, string>();
+
+  constructor(mac: (text: string) => string) {
+    this.mac = mac;
+  }
+
+  /** @param value - without a fault (`keyFault`). */
+  of(budget: string, value: string): string {
+    // An id holds no line feed.
+    const name = `${budget}\n${value}`;
+    let key = this.known.get(name);
+    if (key === undefined) {
+      if (this.known.size >= MAX_REMEMBERED) this.known.clear();
+      key = budgetKey(budget, value, this.mac);
+      this.known.set(name, key);
+    }
+    return key;
+  }
+}

@@ -11,9 +11,22 @@ export const MAX_SUMS = 1000;
 /** Charges of other writers that are read on one by one; after more all sums are read anew. */
 export const MAX_FOREIGN = 10_000;
 
+/** Times that are read ahead of a window: most commits find that none of them has left it, and read nothing. */
+const LOOK_AHEAD = 32;
+
 interface Sum {
+  /** `total` is of every charge from here on. */
   sinceMs: number;
   total: number;
+  /** What leaves next, in order of time: nothing else lies between `sinceMs` and the last of it. Empty = to be read. */
+  leaving: readonly Leaving[];
+  /** Of `leaving`, how many have left. */
+  left: number;
+}
+
+interface Leaving {
+  readonly at: number;
+  readonly cost: number;
 }
 
 export interface StoredCharge {
@@ -26,7 +39,8 @@ export interface StoredCharge {
 
 export class SpentSums {
   private readonly from: Statement<[string, string, number], number>;
-  private readonly between: Statement<[string, string, number, number], number>;
+  private readonly next: Statement<[string, string, number, number], Leaving>;
+  private readonly lookAhead: number;
   private readonly newest: Statement<[], number>;
   private readonly after: Statement<[number, number], StoredCharge>;
   /** By budget and key, then by length of the window. */
@@ -35,10 +49,11 @@ export class SpentSums {
   private lastId = 0;
   private isBehind = true;
 
-  constructor(database: Database) {
-    const select = 'SELECT total(cost) FROM charges WHERE budget = ? AND key = ? AND at >= ?';
-    this.from = database.prepare<[string, string, number], number>(select).pluck();
-    this.between = database.prepare<[string, string, number, number], number>(`${select} AND at < ?`).pluck();
+  constructor(database: Database, lookAhead: number = LOOK_AHEAD) {
+    this.lookAhead = lookAhead;
+    const where = 'FROM charges WHERE budget = ? AND key = ? AND at >= ?';
+    this.from = database.prepare<[string, string, number], number>(`SELECT total(cost) ${where}`).pluck();
+    this.next = database.prepare(`SELECT at, total(cost) AS cost ${where} GROUP BY at ORDER BY at LIMIT ?`);
     this.newest = database.prepare<[], number>('SELECT coalesce(max(id), 0) FROM charges').pluck();
     this.after = database.prepare<[number, number], StoredCharge>(
       'SELECT id, budget, key, at, cost FROM charges WHERE id > ? ORDER BY id LIMIT ?',
@@ -54,13 +69,10 @@ export class SpentSums {
     const known = windows.get(windowMs);
     if (known === undefined || since < known.sinceMs) {
       const total = this.from.get(budget, key, since) ?? 0;
-      windows.set(windowMs, { sinceMs: since, total });
+      windows.set(windowMs, { sinceMs: since, total, leaving: [], left: 0 });
       return total;
     }
-    if (since > known.sinceMs) {
-      known.total -= this.between.get(budget, key, known.sinceMs, since) ?? 0;
-      known.sinceMs = since;
-    }
+    if (since > known.sinceMs) this.move(known, budget, key, since);
     return known.total;
   }
 
@@ -82,6 +94,21 @@ export class SpentSums {
     this.isBehind = true;
   }
 
+  /** Takes away what leaves the window when it begins at `since`. */
+  private move(sum: Sum, budget: string, key: string, since: number): void {
+    for (;;) {
+      const { leaving } = sum;
+      for (let next = leaving[sum.left]; next !== undefined && next.at < since; next = leaving[++sum.left]) sum.total -= next.cost;
+      if (sum.left < leaving.length) break;
+      const last = leaving.at(-1);
+      const from = last === undefined ? sum.sinceMs : Math.max(sum.sinceMs, last.at + 1);
+      sum.leaving = this.next.all(budget, key, from, this.lookAhead);
+      sum.left = 0;
+      if (sum.leaving.length === 0) break;
+    }
+    sum.sinceMs = since;
+  }
+
   private catchUp(): void {
     this.isBehind = false;
     const newest = this.newest.get() ?? 0;
@@ -95,7 +122,13 @@ export class SpentSums {
 
   private take({ budget, key, at, cost }: StoredCharge): void {
     // A refund is dated like its charge: where that one has left the window, it never enters.
-    for (const sum of this.sums.get(nameOf(budget, key))?.values() ?? []) if (at >= sum.sinceMs) sum.total += cost;
+    for (const sum of this.sums.get(nameOf(budget, key))?.values() ?? []) {
+      if (at < sum.sinceMs) continue;
+      sum.total += cost;
+      const last = sum.leaving.at(-1);
+      // Among what was read already: read it again.
+      if (last !== undefined && at <= last.at) Object.assign(sum, { leaving: [], left: 0 });
+    }
   }
 
   private windows(budget: string, key: string): Map<number, Sum> {

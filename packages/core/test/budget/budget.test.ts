@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Budget, type BudgetDefinition, BudgetError, budgetFrom } from '../../src/budget/budget.ts';
 import { chargesFor as chargesUnder } from '../../src/budget/charges.ts';
+import { BudgetKeys } from '../../src/budget/key.ts';
 import { microUnits } from '../../src/budget/micro.ts';
 import { CountersignError } from '../../src/errors.ts';
 import type { PolicyInput } from '../../src/policy/policy.ts';
@@ -60,7 +61,7 @@ describe('micro-units', () => {
 });
 
 const mac = (text: string): string => createHmac('sha256', 'a secret').update(text).digest('hex');
-const chargesFor = (budgets: readonly Budget[], input: PolicyInput): readonly Charge[] => chargesUnder(budgets, input, mac);
+const chargesFor = (budgets: readonly Budget[], input: PolicyInput): readonly Charge[] => chargesUnder(budgets, input, new BudgetKeys(mac));
 
 const CALLS: BudgetDefinition = { id: 'calls', per: 'agent', limit: 100, window: '1h' };
 const TOTAL: BudgetDefinition = { id: 'total', per: 'tool', limit: 0.5, tools: ['refund'], cost: 'args.amount' };

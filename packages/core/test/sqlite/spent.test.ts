@@ -29,11 +29,11 @@ describe('running sums', () => {
       fc.record({ kind: fc.constant('roll back' as const), key, cost: fc.integer({ min: 1, max: 9 }) }),
     );
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 80 }), (steps) => {
+      fc.property(fc.array(step, { maxLength: 80, size: 'max' }), fc.integer({ min: 1, max: 4 }), (steps, lookAhead) => {
         const database = new Sqlite(':memory:');
         database.exec(CHARGES);
         const insert = database.prepare('INSERT INTO charges (budget, key, at, cost) VALUES (?, ?, ?, ?)');
-        const sums = new SpentSums(database);
+        const sums = new SpentSums(database, lookAhead);
         let all: Charged[] = [];
         let now = 1000;
         const charge = (charged: Charged, isOurs: boolean): void => {
@@ -74,6 +74,43 @@ describe('running sums', () => {
         database.close();
       }),
       { numRuns: 500 },
+    );
+  });
+
+  it('follow refunds of what was read ahead already, and charges of one time', () => {
+    const step = fc.oneof(
+      fc.record({ kind: fc.constant('charge' as const), cost: fc.integer({ min: 1, max: 9 }) }),
+      fc.record({ kind: fc.constant('time' as const), ms: fc.integer({ min: 1, max: 4 }) }),
+      fc.record({ kind: fc.constant('refund' as const), nth: fc.nat({ max: 5 }) }),
+    );
+    fc.assert(
+      fc.property(fc.array(step, { minLength: 10, maxLength: 60, size: 'max' }), fc.integer({ min: 1, max: 4 }), (steps, lookAhead) => {
+        const database = new Sqlite(':memory:');
+        database.exec(CHARGES);
+        const insert = database.prepare('INSERT INTO charges (budget, key, at, cost) VALUES (?, ?, ?, ?)');
+        const sums = new SpentSums(database, lookAhead);
+        const all: { at: number; cost: number; open: boolean }[] = [];
+        let now = 1000;
+        const charge = (at: number, cost: number): void => {
+          sums.add({ id: Number(insert.run('x', 'a', at, cost).lastInsertRowid), budget: 'x', key: 'a', at, cost });
+        };
+        for (const each of steps) {
+          // The newest ones: those that are still in the window.
+          const undone = each.kind === 'refund' ? all.at(-1 - each.nth) : undefined;
+          if (each.kind === 'time') now += each.ms;
+          else if (each.kind === 'charge') {
+            charge(now, each.cost);
+            all.push({ at: now, cost: each.cost, open: true });
+          } else if (undone?.open === true) {
+            charge(undone.at, -undone.cost);
+            undone.open = false;
+          }
+          const counted = all.filter(({ at, open }) => open && at > now - 12);
+          expect(sums.spent('x', 'a', now - 12 + 1, now)).toBe(counted.reduce((sum, { cost }) => sum + cost, 0));
+        }
+        database.close();
+      }),
+      { numRuns: 300 },
     );
   });
 
