@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Guard, RemoteSigner, Signer } from '../../src/index.ts';
-import { canonicalize } from '../../src/index.ts';
+import { canonicalize, commitSection, newOpeningKey } from '../../src/index.ts';
 import { formatCheckpoint } from '../../src/ledger/checkpoint.ts';
 import { tailMarkingSigner } from '../../src/ledger/deferred-signer.ts';
 import { generateKey, signerFromPem } from '../../src/ledger/keys.ts';
@@ -345,6 +345,49 @@ describe('entries that somebody without the key put into the file', () => {
     await store.close();
     expect(entriesOf(path).filter((entry) => entry['event'] === 'unsigned-tail')).toMatchObject([{ from: of, to: of + 1 }]);
     expect(entriesOf(path).some((entry) => entry['effect'] === 'allow')).toBe(false);
+  });
+
+  it('propose no other arguments', async () => {
+    const path = newPath();
+    const sign = async (message: Uint8Array): Promise<Uint8Array> => KEY.sign(message);
+    const { store, guard } = opened(path, { vkey: LEDGER_VKEY, sign });
+    const asked = { tool: { name: 'ask-refund' }, args: { amount: 1 }, id: 'f1' };
+    const pending = await guard.authorize(asked, { approval: 'suspend' });
+    const row = pending.kind === 'pending' ? await store.approval(pending.approvalId) : undefined;
+    if (row === undefined) throw new Error('no row');
+    await until(() => !store['open'].log.unsignedHead());
+    const key = newOpeningKey();
+    const args = { amount: 1_000_000 };
+    const forged: Loose = {
+      kind: 'approval',
+      v: 1,
+      id: 'ab'.repeat(16),
+      at: row.createdAtMs,
+      writer: 'cd'.repeat(16),
+      agent: row.agent,
+      session: row.session,
+      call: row.call,
+      approval: row.id,
+      ask: { ...row.ask },
+      answer: 'deny',
+      approver: { id: 'alice', method: 'host', assurance: 'medium' },
+      args_commit: commitSection(key, 'args', args),
+      binds: row.binds,
+      expires_at: row.expiresAtMs,
+    };
+    const of = entriesOf(path).length;
+    const answers = JSON.stringify([{ of, leaf: leafHash(canonicalize(forged)), approver: 'alice', answer: 'deny', edited: true }]);
+    const opening = `INSERT INTO openings (seq, key, sections) VALUES (${of}, '${key}', '${canonicalize({ args })}')`;
+    appendForged(path, [forged], `UPDATE approvals SET state = 'denied', answers = '${answers}'; ${opening}`);
+    for (let again = 0; again < 2; again++) {
+      const refused = await guard.authorize(asked, { approval: 'suspend' });
+      expect(refused).toMatchObject({ kind: 'refusal', decision: { reasonCode: 'APPROVAL_FORGED' } });
+    }
+    await guard.close();
+    await store.close();
+    expect(
+      entriesOf(path).some((entry) => entry['effect'] === 'allow' || (entry['effect'] === 'require_approval' && 'edited' in entry)),
+    ).toBe(false);
   });
 
   it('give no grant, whoever wrote them', async () => {
