@@ -77,7 +77,8 @@ export function approvalPage(options: ApprovalPageOptions): ApprovalPage {
       if (asset !== undefined) return asset;
       const port = Number(new URL(origin()).port) || 80;
       const objection = (): string | undefined => objectionTo(peer, port);
-      const visitor = { user: userOf(peer, port), cookie: `countersign_${port}`, logins, objection };
+      const isSecure = origin().startsWith('https:');
+      const visitor = { user: userOf(peer, port), cookie: `countersign_${port}`, isSecure, logins, objection };
       if (url.pathname === '/login') return login(request, url, visitor, onEvent);
       const secret = secretOf(request, visitor.cookie);
       // A page that refreshes itself in the background is no sign of a person.
@@ -102,6 +103,7 @@ interface Visitor {
   readonly objection: () => string | undefined;
   readonly user: string | undefined;
   readonly cookie: string;
+  readonly isSecure: boolean;
   readonly logins: Logins;
 }
 
@@ -120,7 +122,8 @@ function assetOf(path: string): Response | undefined {
 
 type Tell = (event: PageEvent) => void;
 
-async function login(request: Request, url: URL, { user, cookie, logins, objection }: Visitor, tell: Tell): Promise<Response> {
+async function login(request: Request, url: URL, visitor: Visitor, tell: Tell): Promise<Response> {
+  const { user, cookie, logins, objection } = visitor;
   if (request.method !== 'POST') return loginPage({ status: 200, next: nextOf(url.searchParams.get('next')), reload: false });
   const form = new URLSearchParams(await request.text());
   const next = nextOf(form.get('next'));
@@ -140,23 +143,23 @@ async function login(request: Request, url: URL, { user, cookie, logins, objecti
   // A login always makes a new session: one that somebody laid into this browser before is worth nothing.
   logins.end(secretOf(request, cookie));
   tell({ kind: 'login' });
-  return redirect(next, { 'set-cookie': cookieLine(cookie, secret, Math.floor(SESSION_MS / 1000)) });
+  return redirect(next, { 'set-cookie': cookieLine(visitor, secret, Math.floor(SESSION_MS / 1000)) });
 }
 
 function nextOf(given: string | null): string {
   return given !== null && NEXT.test(given) ? given : HOME;
 }
 
-function logout(request: Request, secret: string | undefined, { logins, cookie }: Visitor, tell: Tell): Response {
+function logout(request: Request, secret: string | undefined, visitor: Visitor, tell: Tell): Response {
   if (request.method !== 'POST') return plain(405, 'method not allowed', { allow: 'POST' });
-  logins.end(secret);
+  visitor.logins.end(secret);
   tell({ kind: 'logout' });
-  return redirect('/login', { 'set-cookie': cookieLine(cookie, '', 0) });
+  return redirect('/login', { 'set-cookie': cookieLine(visitor, '', 0) });
 }
 
-/** No `Secure`: this is http on 127.0.0.1, where browsers differ about it, and no network is between. */
-function cookieLine(name: string, value: string, maxAgeSeconds: number): string {
-  return `${name}=${value}; Path=/; HttpOnly; SameSite=Strict; Max-Age=${maxAgeSeconds}`;
+/** No `Secure` with http on 127.0.0.1, where browsers differ about it, and no network is between. */
+function cookieLine({ cookie, isSecure }: Pick<Visitor, 'cookie' | 'isSecure'>, value: string, maxAgeSeconds: number): string {
+  return `${cookie}=${value}; Path=/; HttpOnly; SameSite=Strict; Max-Age=${maxAgeSeconds}${isSecure ? '; Secure' : ''}`;
 }
 
 function secretOf(request: Request, name: string): string | undefined {

@@ -30,6 +30,13 @@ describe('the login link', () => {
     expect(Buffer.from(link.hash.slice(1), 'base64url')).toHaveLength(32);
   });
 
+  it('makes a cookie for https only where the page is reached so', async () => {
+    const origin = 'https://approvals.example';
+    const site = new Site(ledger(), { origin });
+    const given = await site.login(site.token(), { headers: { host: 'approvals.example', origin } });
+    expect(given.headers.getSetCookie()).toEqual([expect.stringMatching(/; HttpOnly; SameSite=Strict; Max-Age=28800; Secure$/)]);
+  });
+
   it('is not used up by a preview or prefetch, and logs in once', async () => {
     const site = new Site(ledger());
     const token = site.token();
