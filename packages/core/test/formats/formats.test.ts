@@ -12,6 +12,7 @@ import { MAX_NOTE_BYTES } from '../../src/ledger/note.ts';
 import { VERIFY_CODES, verifyLedger } from '../../src/sqlite/index.ts';
 import { expectedSchema } from '../../src/sqlite/schema.ts';
 import { tempDirectory } from '../fixtures/ledger.ts';
+import { CHECKPOINT_WITH_EDITS, editing, WITH_EDITS } from './edits.ts';
 import { goldenFile } from './golden-file.ts';
 import { CHECKPOINT_WITH_GRANTS, giving, revocation, WITH_GRANTS } from './grants.ts';
 import { CHECKPOINT, finance, GOLDEN, ORIGIN, signer, statement } from './ledger.ts';
@@ -33,19 +34,20 @@ describe('docs/formats/entry.md', () => {
     expect(new Set(kinds)).toEqual(
       new Set(['key', 'policy', 'session', 'decision', 'outcome', 'approval', 'recovery', 'forget', 'note', 'grant']),
     );
-    expect(kinds.filter((kind) => kind === 'decision')).toHaveLength(5);
+    expect(kinds.filter((kind) => kind === 'decision')).toHaveLength(6);
     expect(kinds.filter((kind) => kind === 'grant')).toHaveLength(2);
   });
 
   it.each(examples)('entry $number is, byte for byte, what the code makes', ({ text, number, leaf }) => {
-    expect(text).toBe(WITH_GRANTS[number - 1]?.text);
-    expect(leaf).toBe(WITH_GRANTS[number - 1]?.leaf);
+    expect(text).toBe(WITH_EDITS[number - 1]?.text);
+    expect(leaf).toBe(WITH_EDITS[number - 1]?.leaf);
     expect(leafHash(text)).toBe(leaf);
     expect(canonicalize(parseCanonical(text))).toBe(text);
   });
 
   it('shows the statements an approver signs', () => {
-    for (const signed of [statement, giving, revocation]) expect(entryPage).toContain(`\`\`\`\n${Buffer.from(signed).toString()}\n\`\`\``);
+    for (const signed of [statement, giving, revocation, editing])
+      expect(entryPage).toContain(`\`\`\`\n${Buffer.from(signed).toString()}\n\`\`\``);
     expect(entryPage).toContain(finance.vkey);
   });
 
@@ -117,16 +119,17 @@ it('docs/formats/sqlite.md lists the schema word for word', () => {
 });
 
 it.each([
-  ['of the first version', GOLDEN, CHECKPOINT],
-  ['with grants', WITH_GRANTS, CHECKPOINT_WITH_GRANTS],
-])('the examples %s together are a valid ledger', async (_which, entries, checkpoint) => {
+  ['of the first version', GOLDEN, CHECKPOINT, 1],
+  ['with grants', WITH_GRANTS, CHECKPOINT_WITH_GRANTS, 3],
+  ['with edits', WITH_EDITS, CHECKPOINT_WITH_EDITS, 4],
+])('the examples %s together are a valid ledger', async (_which, entries, checkpoint, open) => {
   const path = goldenFile(entries, checkpoint);
   const approvers = new Map([['finance', finance.vkey]]);
   expect(await verifyLedger(path, { publicKeys: [signer.vkey], approvers, against: checkpoint, strict: true })).toMatchObject({
     status: 'valid',
     authorship: 'proven',
     end: 'proven',
-    open_decisions: entries === GOLDEN ? 1 : 3,
+    open_decisions: open,
     forgotten: 1,
     problems: [],
     warnings: [],
