@@ -210,3 +210,20 @@ it.each(['csv', 'ocsf', 'ndjson', 'acta', 'dsse'])('export --format %s takes gra
   const text = readFileSync(join(each.cwd, 'out.txt'), 'utf8');
   expect(text).toContain(format === 'dsse' ? 'payload' : 'GRANT_USED');
 });
+
+it('receipts of a grant, and of a call it let run, are valid', async () => {
+  const each = await withApprover();
+  await granted(each);
+  await calls(each.cwd, [{}]);
+  const { entries } = json(await run(['filter', '--json'], { cwd: each.cwd })) as {
+    entries: readonly { index: number; entry: { kind: string } }[];
+  };
+  const found = entries.filter(({ entry }) => entry.kind === 'grant' || ('grant' in entry && entry.kind === 'decision'));
+  expect(found).toHaveLength(2);
+  for (const { index } of found) {
+    expect((await run(['receipt', 'make', '--entry', String(index + 1), '--output', `${index}.json`], { cwd: each.cwd })).code).toBe(0);
+    const vkey = readFileSync(join(each.cwd, '.countersign/ledger.key.pub'), 'utf8').trim();
+    const checked = await run(['receipt', 'check', `${index}.json`, '--public-key', vkey, '--json'], { cwd: each.cwd });
+    expect(json(checked)).toMatchObject({ status: 'valid', warnings: [] });
+  }
+});

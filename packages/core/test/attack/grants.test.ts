@@ -4,9 +4,11 @@ import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { describe, expect, it } from 'vitest';
 import { type Approver, definePolicy, type GrantTerms, type Guard, generateKey, type Json } from '../../src/index.ts';
+import { newId } from '../../src/ledger/body.ts';
 import { canonicalize } from '../../src/ledger/canonical.ts';
 import { leafHash } from '../../src/ledger/merkle.ts';
 import { forgetClearText, type SqliteStore, verifyLedger } from '../../src/sqlite/index.ts';
+import type { DecideUnit, Unit } from '../../src/store.ts';
 import { type FixedClock, fixedClock } from '../../src/testing/index.ts';
 import { guardOn, LEDGER_PEM, LEDGER_VKEY, openLedger, tempDirectory } from '../fixtures/ledger.ts';
 import { entriesOf, type Loose, tampered } from '../verify/forge.ts';
@@ -252,6 +254,92 @@ describe('entries', () => {
     expect(await ask(guard)).toBe('asked');
     expect(guard.counters.grantsUsed).toBe(0);
     await closed(each);
+  });
+});
+
+describe('a process that knows the store and skips the guard', () => {
+  /** A decision by grant as the guard makes it, caught before it is committed. */
+  async function caught(each: Opened): Promise<DecideUnit> {
+    let unit: DecideUnit | undefined;
+    const catching = Object.assign(Object.create(each.store) as SqliteStore, {
+      commit: (given: Unit) => {
+        if (given.kind !== 'decide' || given.grant === undefined) return each.store.commit(given);
+        unit = given;
+        return Promise.resolve({ kind: 'not-granted', why: 'used' });
+      },
+    });
+    await ask(guardOn(catching));
+    if (unit === undefined) throw new Error('no decision by grant');
+    return unit;
+  }
+  const commit = (each: Opened, unit: DecideUnit, body: Loose = {}): ReturnType<SqliteStore['commit']> => {
+    const call = { match: unit.call.match };
+    return each.store.commit({ ...unit, call, body: { ...unit.body, call: newId(), ...body } as DecideUnit['body'] });
+  };
+
+  it.each<[string, Loose]>([
+    ['another agent', { agent: 'eve' }],
+    ['another session', { session: 's2' }],
+    ['a principal', { principal: 'eve' }],
+    ['another tool', { tool: { name: 'drop' } }],
+    ['another server', { tool: { name: 'ask', server: 'bank' } }],
+    ['another schema', { tool: { name: 'ask', schema: 'x' } }],
+    ['another rule', { rule: 'other' }],
+    ['another policy', { policy: { id: 'test', hash: '0'.repeat(64) } }],
+    ['a call that policy denies', { would: 'deny' }],
+    ['a call that policy allows', { would: 'allow' }],
+  ])('is turned down by the transaction for %s', async (_what, body) => {
+    const each = opened();
+    await granted(each);
+    const unit = await caught(each);
+    // Another session has another version: what the guard saw of it must not turn the unit away before the grant does.
+    const { sessionVersion: _seen, ...unseen } = unit;
+    expect(await commit(each, unseen, body)).toEqual({ kind: 'not-granted', why: 'mismatch' });
+    expect(await commit(each, unit)).toMatchObject({ kind: 'decided', body: { effect: 'allow', grant: { use: 1 } } });
+    await closed(each);
+  });
+
+  it('chooses neither the number of the use nor the grant', async () => {
+    const each = opened();
+    await granted(each);
+    const unit = await caught(each);
+    const [row] = await each.guard.approvals.grants();
+    const grant = { id: row?.id ?? '', entry: row?.entry ?? { of: 0, leaf: '' } };
+    expect(await commit(each, unit, { grant: { ...grant, use: 7 } as unknown as Json })).toMatchObject({ body: { grant: { use: 1 } } });
+    for (const other of [
+      { ...grant, id: 'f'.repeat(32) },
+      { ...grant, entry: { ...grant.entry, of: grant.entry.of - 1 } },
+      { ...grant, entry: { ...grant.entry, leaf: '0'.repeat(64) } },
+      { ...grant, entry: { of: -1, leaf: '' } },
+      { ...grant, entry: { of: 1e9, leaf: grant.entry.leaf } },
+    ])
+      expect(await commit(each, { ...unit, grant: other })).toEqual({ kind: 'not-granted', why: 'altered' });
+    expect(await commit(each, unit)).toMatchObject({ body: { grant: { use: 2 } } });
+    expect(await commit(each, unit)).toEqual({ kind: 'not-granted', why: 'used' });
+    await closed(each);
+  });
+
+  it('after its end: expired, taken back, forgotten', async () => {
+    const expired = opened();
+    await granted(expired, { ttlMs: 1000 });
+    const late = await caught(expired);
+    expired.clock.advance(1000);
+    expect(await commit(expired, late)).toEqual({ kind: 'not-granted', why: 'expired' });
+    await closed(expired);
+    const revoked = opened();
+    await granted(revoked);
+    const unit = await caught(revoked);
+    const [row] = await revoked.guard.approvals.grants();
+    await revoked.guard.approvals.revoke(row?.id ?? '', ALICE);
+    expect(await commit(revoked, unit)).toEqual({ kind: 'not-granted', why: 'revoked' });
+    await closed(revoked);
+    const forgotten = opened();
+    await granted(forgotten);
+    const kept = await caught(forgotten);
+    const [gone] = await forgotten.guard.approvals.grants();
+    await forgetClearText(forgotten.store, { entries: [gone?.entry.of ?? 0] });
+    expect(await commit(forgotten, kept)).toEqual({ kind: 'not-granted', why: 'forgotten' });
+    await closed(forgotten);
   });
 });
 
