@@ -40,6 +40,8 @@ export type AuditRecord =
       readonly policy: { readonly id: string; readonly version?: string; readonly hash: string };
       readonly approval?: string;
       readonly grant?: string;
+      /** The call that a person edited into this one. */
+      readonly edited?: string;
       readonly redacted?: readonly string[];
       readonly labels?: readonly string[];
       readonly entry: EntryRef;
@@ -61,6 +63,8 @@ export type AuditRecord =
       readonly approval: string;
       readonly tool: { readonly server?: string; readonly name: string };
       readonly answer: string;
+      /** The deny proposed other arguments. */
+      readonly edited?: true;
       readonly approver: string;
       readonly method: string;
       readonly state: string;
@@ -102,8 +106,8 @@ export function auditRecords(unit: Unit, committed: Committed, atMs: number, inc
   if (unit.kind === 'answer' && committed.kind === 'answered') {
     const { approval: row, entry } = committed;
     const { id: approval, agent, session, call, tool, state } = row;
-    const { answer, approver } = unit;
-    const who = { answer, approver: approver.id, method: approver.method, state };
+    const { answer, approver, edit } = unit;
+    const who = { answer, ...(edit !== undefined && { edited: true as const }), approver: approver.id, method: approver.method, state };
     const answered: AuditRecord = { ...common, event: 'approval', agent, session, call, approval, tool, ...who, entry };
     return [answered, ...grantRecords(unit, committed, common)];
   }
@@ -155,6 +159,7 @@ function decisionRecords(
     policy,
     approval,
     grant,
+    edited,
     redacted,
     labels,
   } = committed.body;
@@ -180,6 +185,7 @@ function decisionRecords(
     policy,
     ...(approval !== undefined && { approval: approval.id }),
     ...(grant !== undefined && { grant: grant.id }),
+    ...(edited !== undefined && { edited: edited.call }),
     ...(redacted !== undefined && { redacted }),
     ...(labels !== undefined && { labels }),
     entry: committed.entry,

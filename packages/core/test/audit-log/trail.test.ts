@@ -7,6 +7,7 @@ import {
   type AuditSink,
   budgetFrom,
   createGuard,
+  definePolicy,
   fileAuditSink,
   type GuardOptions,
   openTelemetryAuditSink,
@@ -45,6 +46,25 @@ const without = (record: AuditRecord | undefined, ...names: readonly string[]): 
   Object.fromEntries(Object.entries(record ?? {}).filter(([name]) => !names.includes(name)));
 
 describe('the audit log of a guard', () => {
+  it('tells of an edit, and of the call that came of it', async () => {
+    const sink = collector();
+    const policy = definePolicy({
+      id: 'p',
+      evaluate: ({ args }) => ((args as { n: number }).n > 1 ? { effect: 'require_approval' } : { effect: 'allow' }),
+    });
+    const guard = guardOn(memoryStore({ clock: fixedClock() }), { audit: [sink], policy });
+    const asked = { tool: { name: 'pay' }, args: { n: 2 }, id: 'c1' };
+    const pending = await guard.authorize(asked, { approval: 'suspend' });
+    if (pending.kind !== 'pending') throw new Error('it did not ask');
+    await guard.approvals.resolve(pending.approvalId, { decision: 'edit', args: { n: 1 } }, { id: 'alice', method: 'host' });
+    await guard.authorize(asked, { approval: 'suspend' });
+    await guard.close();
+    expect(sink.records.find(({ event }) => event === 'approval')).toMatchObject({ answer: 'deny', edited: true, call: pending.callId });
+    const allowed = sink.records.find((record) => record.event === 'decision' && record.effect === 'allow');
+    expect(allowed).toMatchObject({ edited: pending.callId });
+    expect(JSON.stringify(sink.records)).not.toContain('"n":');
+  });
+
   it('has these fields', async () => {
     const sink = collector();
     const store = memoryStore({ clock: fixedClock() });
