@@ -104,10 +104,17 @@ class View {
   #array(items: readonly unknown[]): Json {
     return items.map((item, i) => {
       this.#path.push(i);
-      const shown = this.any(item);
+      const shown = this.#isFlagValue(items[i - 1], item) ? this.#hidden() : this.any(item);
       this.#path.pop();
       return shown;
     });
+  }
+
+  /** `['--password', 'hunter2']`: the arguments of a command line. */
+  #isFlagValue(flag: unknown, value: unknown): boolean {
+    if (typeof flag !== 'string' || typeof value !== 'string' || !/^--[A-Za-z][\w-]{0,60}$/.test(flag) || value.startsWith('-'))
+      return false;
+    return isSecretName(flag, this.#rules.keys) && isWorthHiding(value);
   }
 
   #object(value: object): Json {

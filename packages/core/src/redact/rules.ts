@@ -53,9 +53,11 @@ export function detectorsFor(keys: readonly (readonly string[])[]): readonly Det
 export const KEY_NAME_KIND = 'key-name';
 /** One of the literal values the user configured. */
 export const VALUE_KIND = 'value';
+/** A run of base64, percent-encoded or escaped text with a secret in it. */
+export const ENCODED_KIND = 'encoded';
 /** A whole string that could not be settled in `MAX_ROUNDS` (see `scan.ts`). */
 export const TEXT_KIND = 'text';
 
 export const REDACTION_KINDS: readonly string[] = [
-  ...new Set([...DETECTORS.map((detector) => detector.kind), KEY_NAME_KIND, VALUE_KIND, TEXT_KIND]),
+  ...new Set([...DETECTORS.map((detector) => detector.kind), KEY_NAME_KIND, VALUE_KIND, ENCODED_KIND, TEXT_KIND]),
 ];

@@ -1,7 +1,8 @@
 import type { CustomDetector } from './custom.ts';
 import { type Detector, isPlaceholder, placeholder } from './detector.ts';
+import { findEncoded, MAX_ENCODED_DEPTH } from './encoded.ts';
 import { Finder } from './finder.ts';
-import { DETECTORS, TEXT_KIND, VALUE_KIND } from './rules.ts';
+import { DETECTORS, ENCODED_KIND, TEXT_KIND, VALUE_KIND } from './rules.ts';
 
 /**
  * Replacing a secret changes what stands next to its neighbours, which may make one of them recognisable. So a text is
@@ -66,7 +67,7 @@ export function redactText(text: string, rules: TextRules = BUILT_IN, found?: (k
   return current;
 }
 
-function findSecrets(text: string, rules: TextRules): Found[] {
+function findSecrets(text: string, rules: TextRules, depth = 0): Found[] {
   const places: Found[] = [];
   let next: Uint32Array | undefined;
   rules.finder.find(text, (pattern, at) => {
@@ -85,6 +86,13 @@ function findSecrets(text: string, rules: TextRules): Found[] {
     custom.find(text, (start, end) => {
       if (isNews(text, start, end)) places.push({ kind: custom.kind, start, end, rank: rules.patterns.length + i });
     });
+  }
+  if (depth < MAX_ENCODED_DEPTH) {
+    const isSecret = (decoded: string): boolean => findSecrets(decoded, rules, depth + 1).length > 0;
+    const isPlain = (segment: string): boolean => findSecrets(segment, rules, MAX_ENCODED_DEPTH).length > 0;
+    findEncoded(text, { isSecret, isPlain }, (start, end) =>
+      places.push({ kind: ENCODED_KIND, start, end, rank: Number.MAX_SAFE_INTEGER }),
+    );
   }
   return places.sort((a, b) => a.start - b.start || a.rank - b.rank);
 }

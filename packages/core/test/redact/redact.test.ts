@@ -437,6 +437,7 @@ describe('options', () => {
         "command-password",
         "key-name",
         "value",
+        "encoded",
         "text",
       ]
     `);

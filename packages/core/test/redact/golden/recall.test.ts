@@ -11,7 +11,7 @@ import { VENDORS } from './vendors.ts';
 const SAMPLES = 400;
 const LEAST_RECALL = 0.95;
 /** What is found by a name or a configured value has no generator here; `text` is the last resort of the engine. */
-const WITHOUT_GENERATOR = ['key-name', 'value', 'text'];
+const WITHOUT_GENERATOR = ['key-name', 'value', 'encoded', 'text'];
 
 interface Sample {
   readonly kind: string;

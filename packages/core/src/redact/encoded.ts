@@ -1,0 +1,76 @@
+/**
+ * Secrets that were encoded once more: text in base64 (also twice), percent-encoded parts of URLs, `\uXXXX` escapes. The encoded
+ * run is replaced as a whole, for what stands around the secret in it is as unreadable as the secret.
+ */
+
+/** A run shorter than this holds no secret worth the name. */
+const MIN_RUN_CHARS = 32;
+/** How often base64 may have been applied. Each level is a third shorter, so all of them together stay linear. */
+export const MAX_ENCODED_DEPTH = 2;
+const MAX_SEGMENT_CHARS = 8192;
+
+const RUN_CODES = Uint8Array.from({ length: 128 }, (_, code) => (/[A-Za-z0-9+/_-]/.test(String.fromCharCode(code)) ? 1 : 0));
+
+interface Judge {
+  /** Whether a decoded text holds a secret. */
+  isSecret(decoded: string): boolean;
+  /** Whether an encoded one can be seen to hold one as it is: then only that is replaced, under its own kind. */
+  isPlain(segment: string): boolean;
+}
+
+export function findEncoded(text: string, judge: Judge, found: (start: number, end: number) => void): void {
+  findBase64(text, judge, found);
+  if (text.includes('%')) findSegments(text, PERCENT_SEGMENT, percentDecoded, judge, found);
+  if (text.includes('\\u00')) findSegments(text, ESCAPED_SEGMENT, unescaped, judge, found);
+}
+
+function findBase64(text: string, judge: Judge, found: (start: number, end: number) => void): void {
+  let done = 0;
+  // Every run long enough covers one of these places, so most of the text is never looked at.
+  for (let at = MIN_RUN_CHARS - 1; at < text.length; at += MIN_RUN_CHARS) {
+    if (at < done || RUN_CODES[text.charCodeAt(at)] !== 1) continue;
+    let start = at;
+    while (start > done && RUN_CODES[text.charCodeAt(start - 1)] === 1) start -= 1;
+    let end = at + 1;
+    while (end < text.length && RUN_CODES[text.charCodeAt(end)] === 1) end += 1;
+    done = end;
+    if (end - start < MIN_RUN_CHARS || !isText(text.slice(start, start + MIN_RUN_CHARS))) continue;
+    while (end - done < 2 && text.charAt(end) === '=') end += 1;
+    if (judge.isSecret(Buffer.from(text.slice(start, end), 'base64').toString('utf8'))) found(start, end);
+  }
+}
+
+/** Images, digests and keys decode to anything but text: 24 bytes settle it. */
+function isText(base64: string): boolean {
+  const bytes = Buffer.from(base64, 'base64');
+  return bytes.every(
+    (byte) =>
+      (byte >= 0x20 && byte < 0x7f) || byte >= 0xc2 || byte === 0x0a || byte === 0x0d || byte === 0x09 || (byte >= 0x80 && byte < 0xc0),
+  );
+}
+
+function findSegments(
+  text: string,
+  pattern: RegExp,
+  decode: (segment: string) => string,
+  judge: Judge,
+  found: (start: number, end: number) => void,
+): void {
+  for (const { 0: segment, index } of text.matchAll(pattern)) {
+    if (segment.length > MAX_SEGMENT_CHARS) continue;
+    const decoded = decode(segment);
+    if (decoded !== segment && !judge.isPlain(segment) && judge.isSecret(decoded)) found(index, index + segment.length);
+  }
+}
+
+/** Between the marks that a URL or a form has outside of its values. */
+const PERCENT_SEGMENT = /[A-Za-z0-9%._~+-]{8,}/g;
+const ESCAPED_SEGMENT = /(?:[A-Za-z0-9._~+/:@-]|\\u[0-9a-fA-F]{4}){8,}/g;
+
+function percentDecoded(segment: string): string {
+  return segment.replace(/%([0-7][0-9a-fA-F])/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+}
+
+function unescaped(segment: string): string {
+  return segment.replace(/\\u([0-9a-fA-F]{4})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+}
