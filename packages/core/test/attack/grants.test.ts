@@ -3,7 +3,17 @@ import { fork } from 'node:child_process';
 import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { describe, expect, it } from 'vitest';
-import { type Approver, definePolicy, type GrantTerms, type Guard, generateKey, type Json } from '../../src/index.ts';
+import {
+  type Approver,
+  approvalStatement,
+  definePolicy,
+  type GrantTerms,
+  type Guard,
+  generateKey,
+  type Json,
+  signerFromPem,
+  statementOf,
+} from '../../src/index.ts';
 import { newId } from '../../src/ledger/body.ts';
 import { canonicalize } from '../../src/ledger/canonical.ts';
 import { leafHash } from '../../src/ledger/merkle.ts';
@@ -238,6 +248,38 @@ describe('entries', () => {
     const approvers = new Map([['finance', finance.vkey]]);
     const report = await verifyLedger(each.path, { publicKeys: [LEDGER_VKEY], approvers });
     expect(report.problems.map(({ code }) => code)).toEqual(['APPROVAL_SIGNATURE', 'GRANT_WITHOUT_APPROVAL', 'GRANT_SIGNATURE']);
+  });
+
+  it('nor can a grant be slipped in with an answer that was really signed, or be made larger', async () => {
+    const finance = generateKey('finance');
+    const signer = signerFromPem(finance.privatePem, 'finance');
+    const sign = (statement: Uint8Array): string => Buffer.from(signer.sign(statement)).toString('base64');
+    const approvers = new Map([['finance', finance.vkey]]);
+    for (const change of ['unsigned', 'another signature', 'more uses']) {
+      const each = opened();
+      const guard = guardOn(each.store, { approvals: { approvers } });
+      const pending = await guard.authorize({ tool: { name: 'ask' }, args: {} }, { approval: 'suspend' });
+      const id = pending.kind === 'pending' ? pending.approvalId : '';
+      const row = await guard.approvals.get(id);
+      if (row === undefined) throw new Error('no approval');
+      const signature = sign(approvalStatement(statementOf(row, 'approve', 'finance')));
+      const draft = await guard.approvals.draftGrant(id, TERMS);
+      const granting = change === 'unsigned' ? {} : { signature: change === 'more uses' ? sign(draft.statement('finance')) : signature };
+      const committed = await each.store.commit({
+        kind: 'answer',
+        approval: id,
+        answer: 'approve',
+        approver: { id: 'finance', method: 'key', assurance: 'high' },
+        signature,
+        grant: { ...draft.offer, ...(change === 'more uses' && { uses: 1000 }), ...granting },
+      });
+      expect([change, committed.kind]).toEqual([change, 'answered']);
+      expect([change, await ask(guard)]).toEqual([change, 'asked']);
+      await guard.close();
+      await each.store.close();
+      const report = await verifyLedger(each.path, { publicKeys: [LEDGER_VKEY], approvers });
+      expect(report.problems.map(({ code }) => code)).toEqual(['GRANT_SIGNATURE']);
+    }
   });
 
   it('a guard that was told of a grant and comes too late is not granted: the transaction says so', async () => {
