@@ -2,7 +2,7 @@ export type { WitnessOptions } from './anchors/witness.ts';
 export { witnessAnchor } from './anchors/witness.ts';
 export { type ApprovalPage, type ApprovalPageOptions, approvalPage, type PageEvent } from './approvals/page.ts';
 export { approvalLink, type PageChannelOptions, pageChannel } from './approvals/page-channel.ts';
-export { type PeerSocket, peerSocket } from './approvals/peer-socket.ts';
+export { type PeerSocket, peerSocket, tellsPeers } from './approvals/peer-socket.ts';
 export { type ServedPage, type ServedPageOptions, serveApprovalPage } from './approvals/serve-page.ts';
 export { type ApprovalsReader, type ApprovalsSource, ledgerSource } from './approvals/source.ts';
 export type { AuthzenOptions } from './authzen/client.ts';

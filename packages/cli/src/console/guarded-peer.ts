@@ -4,7 +4,7 @@
  * as `guarded-tree.ts`: a process that detached itself is not recognised.
  */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { type Peer, peerSocket } from '@countersign/connect';
+import { type Peer, peerSocket, tellsPeers } from '@countersign/connect';
 import { ancestors, guardMark } from '../guarded-tree.ts';
 
 /**
@@ -14,7 +14,9 @@ import { ancestors, guardMark } from '../guarded-tree.ts';
  */
 export function guardedPeer(peer: Peer, port: number, writers: () => readonly number[]): string | undefined {
   const socket = peerSocket(peer, port);
-  if (socket === undefined) return undefined;
+  // The console is reached from this host only. Whoever hangs up before it is asked who that was may be anybody.
+  if (socket === undefined)
+    return tellsPeers() ? `${REFUSED}: the connection is closed already, and nobody can tell whose it was` : undefined;
   // The console writes answers itself, and what it started is no agent.
   const guards = writers().filter((pid) => pid !== process.pid);
   for (const pid of holdersOf(socket.inode)) {

@@ -8,6 +8,8 @@ import { readFileSync } from 'node:fs';
 import type { Peer } from '../http/serve.ts';
 
 const TABLES: readonly string[] = ['/proc/net/tcp', '/proc/net/tcp6'];
+/** Of a connection whose process has closed it. The kernel then calls it root's, whoever it was. */
+const NO_INODE = '0';
 
 export interface PeerSocket {
   /** Number of the user whose socket it is, as text. */
@@ -16,7 +18,7 @@ export interface PeerSocket {
   readonly inode: string;
 }
 
-/** Undefined where nobody says, or the peer is on another host. @param port - ours. */
+/** Undefined where nobody says, or the peer has hung up or is on another host. @param port - ours. */
 export function peerSocket(peer: Peer, port: number, read: (path: string) => string = readTable): PeerSocket | undefined {
   const place = hexPlace(peer.address, peer.port);
   if (place === undefined) return undefined;
@@ -49,11 +51,17 @@ function hex(numbers: readonly number[], digits: number): string {
   return numbers.map((number) => number.toString(16).toUpperCase().padStart(digits, '0')).join('');
 }
 
+/** Whether the kernel tells of connections at all: then one that it does not know is closed. */
+export function tellsPeers(read: (path: string) => string = readTable): boolean {
+  return TABLES.some((path) => tableText(path, read) !== '');
+}
+
 /** The line of the peer's own socket: its local end is what we see as remote. */
 function socketIn(table: string, place: string, port: number): PeerSocket | undefined {
   const ours = `:${hex([port], 4)}`;
   for (const line of table.split('\n')) {
     const [, local = '', remote = '', , , , , user = '', , inode = ''] = line.trim().split(/\s+/);
+    if (inode === NO_INODE) continue;
     if ((local === place || local.endsWith(`FFFF0000${place}`)) && remote.endsWith(ours)) return { user, inode };
   }
   return undefined;
