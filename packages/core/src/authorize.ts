@@ -2,7 +2,7 @@
 import { authenticAnswers } from './approval/answers.ts';
 import { denialOf, type Edited, editOf, refuseChain, refuseEdited } from './approval/denial.ts';
 import { MAX_EDITS } from './approval/edit.ts';
-import { type Asked, openAsk, termsOf, waitForAnswer } from './approval/pending.ts';
+import { type Asked, openAsk, type Taken, termsOf, waitForAnswer } from './approval/pending.ts';
 import { chargesFor } from './budget/charges.ts';
 import type { Authorization, BuiltInReasonCode, Decision, EntryRef, Refusal } from './call.ts';
 import { callBinding } from './call-key.ts';
@@ -91,8 +91,10 @@ async function decide(
           ? await findGrant(call, judgement, rules, engine, turnedDown)
           : undefined;
       if (judgement.decision.effect === 'require_approval' && grant === undefined) {
-        const opened: Asked | Refusal | 'again' = asked ?? (await openAsk(call, judgement, rules, engine));
+        const opened: Asked | Refusal | Taken | 'again' = asked ?? (await openAsk(call, judgement, rules, engine));
         if (opened === 'again') continue;
+        // One ask is enough, and its answer is for whoever comes with the call: a refusal would end it.
+        if ('takenBy' in opened) return await decide(prepared, opened.takenBy, options, rules, engine);
         if ('kind' in opened) return opened;
         asked = opened;
         const answer = await answerTo(asked, call, judgement, options, rules, engine);
@@ -104,6 +106,7 @@ async function decide(
       watch ??= beginWatch(call.callId, engine);
       const committed = await commitAllow(call, judgement, { asked, use, grant }, rules, engine);
       if (committed === 'again') continue;
+      if (typeof committed === 'object' && 'takenBy' in committed) return await decide(prepared, committed.takenBy, options, rules, engine);
       if (committed === 'not-granted') {
         turnedDown.add(grant?.id ?? '');
         continue;
@@ -212,7 +215,7 @@ async function commitAllow(
   { asked, use, grant }: Authority,
   rules: Rules,
   engine: Engine,
-): Promise<Allowed | Refusal | 'again' | 'not-granted'> {
+): Promise<Allowed | Refusal | Taken | 'again' | 'not-granted'> {
   const { input, labels } = judgement;
   let charges: readonly Charge[];
   try {
@@ -251,7 +254,8 @@ async function commitAllow(
   const isLogged = await engine.audit.after(unit, committed);
   if (committed.kind === 'stale') return 'again';
   if (committed.kind === 'not-granted') return 'not-granted';
-  if (committed.kind === 'repeat') return refuseRepeat(call, committed.call, rules, engine);
+  if (committed.kind === 'repeat')
+    return committed.call.state === 'asked' ? { takenBy: committed.call } : refuseRepeat(call, committed.call, rules, engine);
   if (committed.kind !== 'decided')
     throw new CountersignError('LEDGER_WRITE_FAILED', `the store answered a decision with ${committed.kind}`);
   const { body: recorded, entry, reason } = committed;

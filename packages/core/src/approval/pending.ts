@@ -11,7 +11,7 @@ import { newOpeningKey } from '../ledger/commitment.ts';
 import type { PreparedCall } from '../prepare.ts';
 import { coverage, denial, refusal, refuseRepeat, rowFacts } from '../refusal.ts';
 import { outsideCalls } from '../scope.ts';
-import type { ApprovalRow } from '../store.ts';
+import type { ApprovalRow, CallRow } from '../store.ts';
 import { askChannels } from './ask.ts';
 import { isForAnybody } from './auto-approve.ts';
 
@@ -24,8 +24,16 @@ export interface Asked {
 const MAX_QUORUM = 32;
 const MAX_TIMER_MS = 2_147_483_647;
 
+/** Somebody else, who came at the same moment, has asked about this very call. */
+export type Taken = { readonly takenBy: CallRow };
+
 /** Makes the ask durable, then tells the channels. `again`: the session changed, decide anew. */
-export async function openAsk(call: PreparedCall, judgement: Judgement, rules: Rules, engine: Engine): Promise<Asked | Refusal | 'again'> {
+export async function openAsk(
+  call: PreparedCall,
+  judgement: Judgement,
+  rules: Rules,
+  engine: Engine,
+): Promise<Asked | Refusal | Taken | 'again'> {
   const bindKey = newOpeningKey();
   const approvalId = newId();
   const { decision, input } = judgement;
@@ -41,7 +49,8 @@ export async function openAsk(call: PreparedCall, judgement: Judgement, rules: R
     ask: { id: approvalId, ...terms },
   });
   if (committed.kind === 'stale') return 'again';
-  if (committed.kind === 'repeat') return refuseRepeat(call, committed.call, rules, engine);
+  if (committed.kind === 'repeat')
+    return committed.call.state === 'asked' ? { takenBy: committed.call } : refuseRepeat(call, committed.call, rules, engine);
   if (committed.kind !== 'decided') throw new CountersignError('LEDGER_WRITE_FAILED', `the store answered an ask with ${committed.kind}`);
 
   // Only the transaction could know: the call stands on an edit that it may not stand on.
