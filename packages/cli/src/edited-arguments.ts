@@ -1,6 +1,6 @@
 /** Arguments that a person proposes in place of a call's own, from a file or standard input. */
 import type { Json } from '@countersign/core';
-import { argumentChanges } from '@countersign/core';
+import { argumentChanges, CountersignError, strictJson } from '@countersign/core';
 import { UsageError } from './failure.ts';
 import type { Io } from './io.ts';
 import { safe } from './output.ts';
@@ -14,16 +14,24 @@ const OPTION = '--args';
 
 /**
  * @param path - `-` for standard input.
- * @throws {UsageError} for what is no JSON, no UTF-8, or too large; a system error when the file cannot be opened.
+ * @throws {UsageError} for what is no JSON, no UTF-8, or too large; {CountersignError} `APPROVAL_EDIT_INVALID` for JSON that
+ *   others could read differently; a system error when the file cannot be opened.
  */
 export async function readEditedArguments(path: string, { cwd, stdin }: Pick<Io, 'cwd' | 'stdin'>): Promise<Json> {
   const bytes = path === '-' ? await readStream(stdin) : readFileBytes(path, cwd, OPTION, MAX_EDIT_BYTES);
+  let value: Json;
   try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)) as Json;
+    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)) as Json;
   } catch {
     // The parser's own words would quote what it read.
     throw new UsageError(`${OPTION}: the new arguments are not JSON`, 'start from `countersign approvals show ID --json`, member `args`');
   }
+  if (strictJson(bytes, Number.POSITIVE_INFINITY) === undefined)
+    throw new CountersignError(
+      'APPROVAL_EDIT_INVALID',
+      `${OPTION}: others could read the new arguments differently: name each member once and none __proto__, and write long numbers as texts`,
+    );
+  return value;
 }
 
 /** One line for each value that differs, escaped for a terminal. */

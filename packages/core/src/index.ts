@@ -90,6 +90,7 @@ export { canonicalize } from './ledger/canonical.ts';
 export { type ParsedCheckpoint, parseCheckpoint, verifyCheckpoint } from './ledger/checkpoint.ts';
 export { commitSection, newOpeningKey } from './ledger/commitment.ts';
 export { addCosignature, type CosignedNote } from './ledger/cosignature.ts';
+export { isLossyNumber } from './ledger/decimal.ts';
 export {
   type ApproverIdentity,
   type ApproverMethod,
@@ -132,6 +133,7 @@ export type {
   Store,
   Unit,
 } from './store.ts';
+export { strictJson } from './strict-json.ts';
 export {
   type CheckSudoReceiptOptions,
   checkSudoReceipt,

@@ -7,7 +7,7 @@
  * surrogates, keys that are the same but for case. All input is the client's.
  */
 import { isUtf8 } from 'node:buffer';
-import { isLossyNumber } from './decimal.ts';
+import { isLossyNumber } from '@countersign/core';
 import { lookalike } from './lookalike.ts';
 
 /** Deepest nesting of objects and arrays that is read. */

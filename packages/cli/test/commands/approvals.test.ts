@@ -364,6 +364,8 @@ describe('approvals approve and deny', () => {
       ['a secret', JSON.stringify({ path: TOKEN }), [], 1, 'APPROVAL_EDIT_INVALID'],
       ['a placeholder that was moved', '{"path":"[redacted:key-name]"}', [], 1, 'APPROVAL_EDIT_INVALID'],
       ['a prototype', '{"__proto__":{"a":1}}', [], 1, 'APPROVAL_EDIT_INVALID'],
+      ['a name twice', '{"amount":1,"amount":70}', [], 1, 'APPROVAL_EDIT_INVALID'],
+      ['a number that is another one once it is read', '{"amount":12345678901234567890}', [], 1, 'APPROVAL_EDIT_INVALID'],
       ['a grant beside them', '{"path":"/b"}', ['--grant', '1h', '--uses', '2', '--reason', 'r'], 2, 'USAGE'],
     ])('refuses %s, and the call still waits', async (_what, content, more, code, name) => {
       const { cwd, id } = await waiting();

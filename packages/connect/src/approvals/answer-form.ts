@@ -1,5 +1,5 @@
 /** From a posted form to an answer. Whoever posts it is logged in, and still may send anything. */
-import { type ApprovalAnswer, canonicalize, type GrantTerms, type Json } from '@countersign/core';
+import { type ApprovalAnswer, canonicalize, type GrantTerms, type Json, strictJson } from '@countersign/core';
 import { MAX_EDITED_CHARS, MAX_MESSAGE_CHARS, type Typed, type TypedGrant } from './answer-forms.ts';
 
 /** What the person has to know; `message` is shown as it is. */
@@ -108,5 +108,7 @@ function editedArguments(text: string | undefined): Json {
       `These arguments cannot be a call's: ${error instanceof Error ? error.message : 'they cannot be written as JSON'}.`,
     );
   }
+  if (strictJson(Buffer.from(text), Number.POSITIVE_INFINITY) === undefined)
+    throw new AnswerError(400, 'Others could read these arguments differently: a name stands twice, or a number has too many digits.');
   return value;
 }

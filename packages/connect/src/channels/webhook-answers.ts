@@ -12,10 +12,9 @@
  */
 import { createHash, type KeyObject } from 'node:crypto';
 import type { ApprovalAnswer, ApprovalRow, Approver, Clock, Guard } from '@countersign/core';
-import { CountersignError, canonicalize } from '@countersign/core';
+import { CountersignError, canonicalize, strictJson } from '@countersign/core';
 import * as z from 'zod';
 import { jsonResponse, readPost, refusal } from '../http/inbound.ts';
-import { strictJson } from '../http/strict-json.ts';
 import { Replies, type Reply } from './replies.ts';
 import { TOLERANCE_MS, verifySigned, webhookKey } from './standard-webhooks.ts';
 

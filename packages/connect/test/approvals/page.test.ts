@@ -401,6 +401,8 @@ describe('edited arguments', () => {
     ['nothing', ' ', 'no arguments'],
     ['a number that is none', '{"amount":1e999}', 'cannot be a call'],
     ['a lone surrogate', '{"amount":"\\ud800"}', 'cannot be a call'],
+    ['a name twice', '{"amount":1,"amount":70}', 'a name stands twice'],
+    ['a number that is another one once it is read', '{"amount":12345678901234567890}', 'too many digits'],
     ['too much', `{"amount":"${'x'.repeat(200_001)}"}`, 'longer than'],
   ])('are refused as %s', async (_, args, why) => {
     const { site, id, cookie } = await waiting();

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { isLossyNumber } from '../src/decimal.ts';
+import { isLossyNumber } from '../../src/ledger/decimal.ts';
 
 describe('isLossyNumber', () => {
   it.each([
