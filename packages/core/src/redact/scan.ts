@@ -10,6 +10,9 @@ import { DETECTORS, ENCODED_KIND, TEXT_KIND, VALUE_KIND } from './rules.ts';
  */
 const MAX_ROUNDS = 6;
 
+/** From here on a secret is long: what hides in it would be hidden with it. */
+const LONG_CHARS = 4096;
+
 interface Found {
   readonly kind: string;
   readonly start: number;
@@ -78,6 +81,8 @@ function findSecrets(text: string, rules: TextRules, depth = 0): Found[] {
     const sighting = detector === undefined ? { start: at, end: at + trigger.length, secret: true } : detector.look(text, at, trigger);
     if (sighting === undefined) return;
     next[pattern] = sighting.end;
+    // A long secret is read once for its detector, not once for each of its triggers that stands in it.
+    if (sighting.secret && sighting.end - at > LONG_CHARS) passOver(next, rules.patterns, detector, sighting.end - LONG_CHARS);
     if (sighting.secret && isNews(text, sighting.start, sighting.end)) {
       places.push({ kind: detector?.kind ?? VALUE_KIND, start: sighting.start, end: sighting.end, rank });
     }
@@ -95,6 +100,11 @@ function findSecrets(text: string, rules: TextRules, depth = 0): Found[] {
     );
   }
   return places.sort((a, b) => a.start - b.start || a.rank - b.rank);
+}
+
+/** No trigger of the detector is looked at before `end`; the rest may be the start of something that reaches further. */
+function passOver(next: Uint32Array, patterns: readonly Pattern[], detector: Detector | undefined, end: number): void {
+  for (const [i, other] of patterns.entries()) if (other.detector === detector) next[i] = Math.max(next[i] as number, end);
 }
 
 function isNews(text: string, start: number, end: number): boolean {

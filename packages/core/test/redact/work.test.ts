@@ -47,6 +47,12 @@ describe('the work of a redaction', () => {
     expect(four).toBeLessThanOrEqual(40 * 80_000);
   });
 
+  it('is no multiple of the triggers of a detector, when the value behind each of them has no end', () => {
+    const heads = DETECTORS.flatMap(({ kind, triggers }) => (kind === 'key-name' ? triggers.map((trigger) => `"${trigger}": [["a",`) : []));
+    expect(heads.length).toBeGreaterThan(50);
+    expect(workOn(heads.join('\n') + '[""],'.repeat(40_000), 200_000)).toBeLessThanOrEqual(3 * 200_000);
+  });
+
   it('of a text without a trigger is none', () => {
     expect(workOn('die Katze ', 100_000)).toBe(0);
   });
