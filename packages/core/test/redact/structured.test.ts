@@ -50,6 +50,8 @@ describe('structured values inside strings', () => {
   it.each([
     '{"password":null,"secret":"","token":false,"credentials":{},"api_keys":[]}',
     '{"properties":{"password":{"type":"string"},"token":{ "description": "a token" }}}',
+    '{"members":{"clientToken":{"shape":"Token"},"credentials": {\n"shape": "Credentials" }}}',
+    'permissions:\n  contents: read\n  id-token: write\n  secrets: read # for the release',
     '{"dependencies":{"cookie":"^0.7.1"}}',
     'const state = ok ? "pass" : "fail";',
     'interface A {\n  password: string;\n  token: Token\n  secret?: string | undefined\n}',

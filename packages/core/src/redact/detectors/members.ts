@@ -235,7 +235,7 @@ function isWorth(value: string, name: Name, accepts: (value: string) => boolean)
 /** In place of a value: in schemas, documentation and types. */
 const TYPE_WORDS: ReadonlySet<string> = new Set(
   `string number integer boolean object array any unknown never void undefined bool int str bytes text required optional hidden
-   password token secret disabled enabled yes no on off nil default redacted masked`.split(/\s+/),
+   password token secret disabled enabled yes no on off nil default redacted masked read write`.split(/\s+/),
 );
 
 /** Not `<password>`, `sk-...`, or the version of a package that is called `cookie`. */

@@ -86,4 +86,4 @@ export function startsSchema(text: string, start: number, quote: Delimiter): boo
   return match !== null && match[1] === quote.text;
 }
 const SCHEMA =
-  /\{[ \t\r\n]{0,200}(\\{0,31}")(?:type|\$ref|description|title|anyOf|oneOf|allOf|enum|const|format|default|required|nullable|readOnly|writeOnly|example|examples|minLength|maxLength|pattern|not)\\{0,31}"/y;
+  /\{[ \t\r\n]{0,200}(\\{0,31}")(?:type|shape|\$ref|description|title|anyOf|oneOf|allOf|enum|const|format|default|required|nullable|readOnly|writeOnly|example|examples|minLength|maxLength|pattern|not)\\{0,31}"/y;
