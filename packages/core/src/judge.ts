@@ -2,6 +2,7 @@
 import { type ApprovalTerms, type Decision, type Effect, type Json, MAX_REASON_CHARS, type Mode } from './call.ts';
 import { evaluatePolicy } from './policy/compose.ts';
 import type { Policy, PolicyInput, PolicyVerdict, SessionFacts } from './policy/policy.ts';
+import { failedVerdict } from './policy/verdict.ts';
 import type { PreparedCall } from './prepare.ts';
 import type { Redactor } from './redact/redact.ts';
 
@@ -31,7 +32,7 @@ export async function judge(call: PreparedCall, session: SessionFacts, policy: P
   }
   // Over the private copy, not the shown view: a path must not hide behind a placeholder.
   const own = await evaluatePolicy(deps.ownFiles, { ...input, args: call.args as Json });
-  const verdict = own.effect === 'abstain' ? await evaluatePolicy(policy, input) : own;
+  const verdict = own.effect === 'abstain' ? withoutSecrets(await evaluatePolicy(policy, input), policy, deps.redactor) : own;
   const would: PolicyVerdict = verdict.effect === 'abstain' ? defaultVerdict(policy.default ?? 'deny', verdict) : verdict;
   const effect = enforced(would, verdict.effect === 'abstain', deps.mode);
   const { labels = [], reason, rule } = would as Exclude<PolicyVerdict, { effect: 'abstain' }>;
@@ -45,6 +46,15 @@ export async function judge(call: PreparedCall, session: SessionFacts, policy: P
   };
   if (would.effect !== 'require_approval') return { decision, labels, terms: {}, asks: effect === 'require_approval' ? 1 : 0, input };
   return { decision, labels, terms: would.terms ?? {}, asks: would.asks ?? 1, input };
+}
+
+/** A policy function sees raw arguments, and what it names stands in the entry, where nothing can erase it. */
+function withoutSecrets(verdict: PolicyVerdict, policy: Policy, redactor: Pick<Redactor, 'text'>): PolicyVerdict {
+  if (verdict.effect === 'abstain') return verdict;
+  const { rule, reasonCode, labels = [] } = verdict;
+  const approvers = verdict.effect === 'require_approval' ? (verdict.terms?.approvers ?? []) : [];
+  const isClean = [rule, reasonCode, ...labels, ...approvers].every((name) => name === undefined || redactor.text(name) === name);
+  return isClean ? verdict : failedVerdict(policy, 'gave a name that looks like a secret');
 }
 
 /** Audit lets run what policy would not; confirm asks where no rule matched. What fails closed stays closed in every mode. */

@@ -63,7 +63,7 @@ async function writeOutcome(granted: Granted, outcome: Outcome, durationMs: numb
     call: granted.callId,
     decision: granted.entry,
     status: outcome.status,
-    ...(outcome.error !== undefined && { error_type: errorType(outcome.error) }),
+    ...(outcome.error !== undefined && { error_type: errorType(outcome.error, deps.redactor) }),
     duration_ms: durationMs,
     ...(opening !== undefined && result !== undefined && { result_commit: commitSection(opening.key, 'result', result) }),
     ...(opening !== undefined && error !== undefined && { error_commit: commitSection(opening.key, 'error', error) }),

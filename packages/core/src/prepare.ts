@@ -72,7 +72,7 @@ export function prepareCall(call: ToolCall, deps: PrepareDeps, costOf?: (args: u
   let captured: ReturnType<typeof captureArguments>;
   let cost: number | undefined;
   try {
-    captured = captureArguments(given);
+    captured = captureArguments(given, deps.redactor);
     cost = costOf === undefined ? names.cost : costOf(captured.value);
   } catch (error) {
     return unusable('ARGUMENTS_INVALID', CountersignError.is(error) ? error.message : 'the arguments could not be read');

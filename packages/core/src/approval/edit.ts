@@ -29,10 +29,10 @@ const HIDDEN = /\[redacted:[a-z0-9-]{1,40}\]|^\[(?:bytes|map|set):\d+\]$|^\[rege
  * @param shown - the shown arguments of the call that is edited.
  * @throws {CountersignError} `APPROVAL_EDIT_INVALID`; the message names the place, never the value.
  */
-export function readEdit(given: unknown, shown: Json, redactor: Pick<Redactor, 'redact'>): Json {
+export function readEdit(given: unknown, shown: Json, redactor: Pick<Redactor, 'redact' | 'text'>): Json {
   let captured: ReturnType<typeof captureArguments>;
   try {
-    captured = captureArguments(given);
+    captured = captureArguments(given, redactor);
   } catch (error) {
     throw invalid(CountersignError.is(error) ? error.message : 'the arguments could not be read');
   }

@@ -5,7 +5,7 @@ import { CountersignError } from '../errors.ts';
 import { offerOf } from '../grant/give.ts';
 import type { ApprovalAnswer, Approver } from '../interfaces.ts';
 import { commitSection, newOpeningKey } from '../ledger/commitment.ts';
-import { isName } from '../names.ts';
+import { isRecordable, requireRecordable } from '../names.ts';
 import { currentCall } from '../scope.ts';
 import type { AnswerUnit, ApprovalRow } from '../store.ts';
 import { identifyApprover } from './answers.ts';
@@ -28,8 +28,10 @@ export async function resolveApproval(
     throw new CountersignError('APPROVER_REFUSED', 'an approval cannot be answered from inside a guarded call');
   if (!['approve', 'deny', 'edit'].includes(answer.decision))
     throw new CountersignError('OPTIONS_INVALID', 'an answer is `approve`, `deny` or `edit`');
+  requireRecordable(approver.id, engine.redactor);
   const row = await engine.store.approval(id);
-  if (row === undefined) throw new CountersignError('APPROVAL_NOT_FOUND', `no approval has the id ${isName(id) ? id : '(malformed)'}`);
+  if (row === undefined)
+    throw new CountersignError('APPROVAL_NOT_FOUND', `no approval has the id ${isRecordable(id, engine.redactor) ? id : '(malformed)'}`);
   const edit = answer.decision === 'edit' ? editOf(answer, approver, row, engine) : undefined;
   const given = {
     answer: answer.decision === 'approve' ? 'approve' : 'deny',

@@ -6,7 +6,7 @@ import { MAX_REASON_CHARS } from '../call.ts';
 import type { Engine } from '../engine.ts';
 import { CountersignError } from '../errors.ts';
 import type { Approver } from '../interfaces.ts';
-import { isName } from '../names.ts';
+import { isRecordable, requireRecordable } from '../names.ts';
 import { currentCall } from '../scope.ts';
 import type { ApprovalRow, GrantRow } from '../store.ts';
 import { revocationStatement } from './statement.ts';
@@ -16,11 +16,15 @@ export type Revoked = { readonly kind: 'grant'; readonly grant: GrantRow } | { r
 /** @throws {CountersignError} `APPROVAL_NOT_FOUND`, `APPROVAL_NOT_PENDING`, `APPROVER_REFUSED`, `LEDGER_*` */
 export async function revoke(id: string, approver: Approver, options: { readonly message?: string }, engine: Engine): Promise<Revoked> {
   if (currentCall() !== undefined) throw new CountersignError('APPROVER_REFUSED', 'nothing can be taken back from inside a guarded call');
+  requireRecordable(approver.id, engine.redactor);
   const grant = await engine.store.grant(id);
   if (grant !== undefined) return { kind: 'grant', grant: await revokeGrant(grant, approver, options, engine) };
   const row = await engine.store.approval(id);
   if (row === undefined)
-    throw new CountersignError('APPROVAL_NOT_FOUND', `no approval or grant has the id ${isName(id) ? id : '(malformed)'}`);
+    throw new CountersignError(
+      'APPROVAL_NOT_FOUND',
+      `no approval or grant has the id ${isRecordable(id, engine.redactor) ? id : '(malformed)'}`,
+    );
   // It was denied or taken back before: nothing is left to say.
   if (row.state === 'denied') return { kind: 'approval', approval: row };
   const { message } = options;

@@ -3,6 +3,7 @@ import { types } from 'node:util';
 import { CountersignError } from '../errors.ts';
 import { ARRAY_BUFFER_BYTES, BINARY_CLASSES, copyBytes, TYPED_ARRAY_BYTES, URL_TEXT } from './host-types.ts';
 import { pointerText } from './pointer.ts';
+import type { Redactor } from './redact.ts';
 import { redactText } from './scan.ts';
 
 /** Containers inside one another. */
@@ -30,10 +31,11 @@ export interface CapturedArguments {
  * copy and text; -0 becomes 0. Getters are never run and every property is read once, so a proxy cannot show us one value
  * and the tool another.
  *
+ * @param redactor - for names in the place of a refusal, which are escaped there: afterwards nothing would find a secret in them.
  * @throws {CountersignError} `ARGUMENTS_INVALID`, naming the place by JSON pointer; nothing else, whatever `raw` does.
  */
-export function captureArguments(raw: unknown): CapturedArguments {
-  const capture = new Capture();
+export function captureArguments(raw: unknown, redactor: Pick<Redactor, 'text'> = BUILT_IN): CapturedArguments {
+  const capture = new Capture(redactor);
   try {
     const captured = capture.any(raw);
     if (Buffer.byteLength(captured.exact) > MAX_ARGUMENT_BYTES) capture.refuse(TOO_LARGE);
@@ -46,16 +48,22 @@ export function captureArguments(raw: unknown): CapturedArguments {
   }
 }
 
+const BUILT_IN: Pick<Redactor, 'text'> = { text: (value) => redactText(value) };
 const TOO_LARGE = `is larger than ${MAX_ARGUMENT_BYTES} bytes as text; pass a reference instead`;
 const UNDEFINED: CapturedArguments = { value: undefined, exact: '!undefined' };
 
 class Capture {
+  readonly #redactor: Pick<Redactor, 'text'>;
   refusal: CountersignError | undefined;
   readonly #path: (string | number)[] = [];
   readonly #ancestors = new Set<object>();
   #nodes = 0;
   #chars = 0;
   #binaryBytes = 0;
+
+  constructor(redactor: Pick<Redactor, 'text'>) {
+    this.#redactor = redactor;
+  }
 
   any(raw: unknown): CapturedArguments {
     this.#countNodes(1);
@@ -83,7 +91,7 @@ class Capture {
   }
 
   failure(problem: string): CountersignError {
-    const pointer = pointerText(this.#path.map((step) => (typeof step === 'string' ? redactText(step) : step)));
+    const pointer = pointerText(this.#path.map((step) => (typeof step === 'string' ? this.#redactor.text(step) : step)));
     this.refusal = new CountersignError('ARGUMENTS_INVALID', `arguments${pointer === '' ? '' : ` at ${pointer}`}: value ${problem}`, {
       details: { pointer },
     });

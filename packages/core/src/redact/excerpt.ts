@@ -37,13 +37,15 @@ export function showAnything(value: unknown, redactor: Redactor, maxChars: numbe
 /**
  * Class name of an error, safe for a ledger body: `[A-Za-z0-9_.]{1,64}`, else `Error`; `NonError` for anything else thrown.
  * Never throws and never runs a getter.
+ *
+ * @param redactor - whose own values and detectors count too; default: the built-in ones.
  */
-export function errorType(error: unknown): string {
+export function errorType(error: unknown, redactor?: Pick<Redactor, 'text'>): string {
   try {
     if (!isError(error)) return 'NonError';
     const name = className(error);
     // The ledger keeps this for good, so a name made of a secret must not get there.
-    return name !== undefined && redactText(name) === name ? name : 'Error';
+    return name !== undefined && (redactor?.text(name) ?? redactText(name)) === name ? name : 'Error';
   } catch {
     return 'Error';
   }
