@@ -69,7 +69,7 @@ function decideIn(unit: DecideUnit, granted: GrantUse | undefined, tx: Tx): Comm
   const { body } = unit;
   if (body.effect === 'deny') return refuse(unit, tx, { body, opening: unit.opening });
   const unfounded = objectionToEdit(body, tx);
-  if (unfounded !== undefined) return refuse(unit, tx, denied(unit, unfounded));
+  if (unfounded !== undefined) return refuse(unit, tx, denied(unfounded === 'APPROVAL_ALREADY_USED' ? unit : withoutEdit(unit), unfounded));
   if (unit.ask !== undefined) return ask(unit, unit.ask, tx);
 
   const objection = unit.use === undefined ? undefined : objectionToApproval(unit, unit.use, tx);
@@ -175,6 +175,12 @@ function denied(unit: DecideUnit, code: BuiltInReasonCode, reason?: string): Ref
     body: { ...body, reason_commit: commitSection(key, 'reason', reason) },
     opening: { key, sections: { ...unit.opening?.sections, reason } },
   };
+}
+
+/** The refusal is an entry like any other: what it claims must be so. */
+function withoutEdit(unit: DecideUnit): DecideUnit {
+  const { edited: _unfounded, ...body } = unit.body;
+  return { ...unit, body };
 }
 
 function withoutReason(opening: Opening | undefined): Opening | undefined {
