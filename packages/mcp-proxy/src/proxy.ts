@@ -3,7 +3,7 @@
  *
  * It reads both directions and changes neither: a line goes on exactly as it came, or it does not go on. The only
  * message it decides about is `tools/call`; the only ones it writes are answers to messages it kept back, calls whose
- * arguments a person edited, and, where the guard masks results, answers to calls that had a secret in them.
+ * arguments a person edited, and, where the guard masks results, the secrets in answers to calls.
  */
 import { randomUUID } from 'node:crypto';
 import { type Outcome, type Permit, WITHHELD_RESULT } from '@countersign/core';
@@ -213,10 +213,7 @@ export class Interposer {
       return result === response.result && error === response.error ? response : { ...response, result, error };
     });
     if (masked.every((response, i) => response === responses[i])) return { bytes: line.bytes, responses };
-    return {
-      bytes: withAnswers(line.content.toString('utf8'), new Map(masked.map((response) => [response.key, response]))),
-      responses: masked,
-    };
+    return { bytes: withAnswers(line.bytes, masked), responses: masked };
   }
 
   #abandon(request: Request | undefined, reason: string): void {

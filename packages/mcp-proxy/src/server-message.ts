@@ -5,6 +5,7 @@
  * Whether a line can be a response is asked of its decoded keys, never of its bytes: `"\u0069d"` is the key `id`.
  */
 import { isUtf8 } from 'node:buffer';
+import { rewriteJson } from './json-rewrite.ts';
 import { scanJson } from './json-scan.ts';
 import { lookalike } from './lookalike.ts';
 import { excerptId, idKey, isObject, type JsonObject, member } from './message.ts';
@@ -126,14 +127,17 @@ function unreadable(content: Buffer, text: string, problem: string): ServerMessa
   return { kind: 'unclear', problem, responses: key === undefined ? [] : [{ id, key }] };
 }
 
-/** The same message with these results and errors, written anew: for answers that had to change. */
-export function withAnswers(content: string, answers: ReadonlyMap<string | undefined, ServerResponse>): Buffer {
-  const message: unknown = JSON.parse(content);
+/** A line with answers in which something was masked: their values changed, nothing else. */
+export function withAnswers(line: Buffer, masked: readonly ServerResponse[]): Buffer {
+  const text = line.toString('utf8');
+  const answers = new Map(masked.map((answer) => [answer.key, answer]));
+  const before: unknown = JSON.parse(text.replace(/^\ufeff+/, ''));
   const changed = (item: unknown): unknown => {
-    if (!isObject(item) || !('result' in item || 'error' in item)) return item;
-    const answer = answers.get(idKey(item['id']));
-    if (answer === undefined) return item;
-    return { ...item, ...('result' in item && { result: answer.result }), ...('error' in item && { error: answer.error }) };
+    const answer = isObject(item) ? answers.get(idKey(member(item, 'id'))) : undefined;
+    if (!isObject(item) || answer === undefined) return item;
+    // Of a result and an error, one of them null, only the other one was read.
+    const { result, error } = answer;
+    return { ...item, ...(result !== undefined && { result }), ...(error !== undefined && { error }) };
   };
-  return Buffer.from(`${JSON.stringify(Array.isArray(message) ? message.map(changed) : changed(message))}\n`);
+  return Buffer.from(rewriteJson(text, before, Array.isArray(before) ? before.map(changed) : changed(before)));
 }

@@ -678,7 +678,7 @@ describe('answers to calls, where the guard masks results', () => {
     };
   });
 
-  it('are written anew without their secrets, and recorded so', async () => {
+  it('go on without their secrets, and are recorded so', async () => {
     clientSends(call('1', 'read'), call('"1"', 'read'));
     await proxy.decided();
     serverSends(result('1', secret), `{"id":"1","error":{"code":5,"message":"postgres://u:hunter22@h/"},"jsonrpc":"2.0"}\n`);
@@ -699,6 +699,19 @@ describe('answers to calls, where the guard masks results', () => {
     const line = result('1', '{ "content":[ {"type":"text","text":"\\u0061 1.0"} ], "structuredContent":{"n":1.50} }');
     serverSends(line);
     expect(toClient).toEqual([line]);
+  });
+
+  it('keep every other byte: digits, escapes, order, spacing, line end', async () => {
+    clientSends(call('1', 'read'), call('2', 'read'));
+    await proxy.decided();
+    const rest =
+      '\t"n":[12345678901234567890, 0.10000000000000000000001, 1E2, -0, 1e400], "\\u0061\\/" : "\\ud83d\\ude00\\u00e9\\/" ,"10":1,"9":{ } }';
+    serverSends(`{ "result":{"password" : "hunter22",${rest} ,"id": 1, "jsonrpc":"2.0"}\r\n`);
+    serverSends(`{ "error":null ,"result":{"password":"hunter22",${rest},"id":2,"jsonrpc":"2.0"}\n`);
+    expect(toClient).toEqual([
+      `{ "result":{"password" : "[redacted:key-name]",${rest} ,"id": 1, "jsonrpc":"2.0"}\r\n`,
+      `{ "error":null ,"result":{"password":"[redacted:key-name]",${rest},"id":2,"jsonrpc":"2.0"}\n`,
+    ]);
   });
 
   it('are masked in a batch too, whose other answers keep their content', async () => {

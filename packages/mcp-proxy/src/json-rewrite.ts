@@ -1,0 +1,141 @@
+/**
+ * A JSON text with some of its values replaced, everything else byte for byte as it was: numbers beyond a double, spelling of
+ * escapes, order and spacing are the writer's, and not ours to change.
+ */
+import { isObject, type JsonObject, member } from './message.ts';
+
+/**
+ * @param text - valid JSON without repeated keys, not deeper than the stack (see `MAX_DEPTH` of `json-scan.ts`).
+ * @param before - what `JSON.parse` makes of it.
+ * @param after - the same with other values and names of members in some places; the members of an object in the same order.
+ */
+export function rewriteJson(text: string, before: unknown, after: unknown): string {
+  const rewriter = new Rewriter(text);
+  rewriter.value(before, after);
+  return rewriter.end();
+}
+
+const SPACE = /[ \t\r\n\ufeff]*/y;
+const SCALAR_END = /[\s,\]}]|$/g;
+const MARK = /["[\]{}]/g;
+
+class Rewriter {
+  readonly #text: string;
+  #at = 0;
+  #written = '';
+  /** Up to here the text is in `#written`. */
+  #done = 0;
+
+  constructor(text: string) {
+    this.#text = text;
+  }
+
+  end(): string {
+    return this.#written + this.#text.slice(this.#done);
+  }
+
+  value(before: unknown, after: unknown): void {
+    this.#space();
+    if (Array.isArray(before) && Array.isArray(after) && before.length === after.length) return this.#array(before, after);
+    if (isObject(before) && isObject(after)) {
+      const names = renamed(before, after);
+      if (names !== undefined) return this.#object(before, after, names);
+    }
+    const start = this.#at;
+    this.#skip();
+    if (!Object.is(before, after)) this.#replace(start, after);
+  }
+
+  #array(before: readonly unknown[], after: readonly unknown[]): void {
+    this.#at += 1;
+    for (const [i, item] of before.entries()) {
+      this.value(item, after[i]);
+      this.#space();
+      this.#at += 1; // the comma, or the bracket at the end
+    }
+    if (before.length === 0) this.#closing();
+  }
+
+  #object(before: JsonObject, after: JsonObject, names: ReadonlyMap<string, string>): void {
+    this.#at += 1;
+    for (let left = names.size; left > 0; left--) {
+      this.#space();
+      const start = this.#at;
+      this.#string();
+      const key = String(JSON.parse(this.#text.slice(start, this.#at)));
+      const name = names.get(key) ?? key;
+      if (name !== key) this.#replace(start, name);
+      this.#space();
+      this.#at += 1; // the colon
+      this.value(member(before, key), member(after, name));
+      this.#space();
+      this.#at += 1; // the comma, or the brace at the end
+    }
+    if (names.size === 0) this.#closing();
+  }
+
+  /** The end of an empty container. */
+  #closing(): void {
+    this.#space();
+    this.#at += 1;
+  }
+
+  #replace(start: number, value: unknown): void {
+    this.#written += this.#text.slice(this.#done, start) + JSON.stringify(value);
+    this.#done = this.#at;
+  }
+
+  #space(): void {
+    SPACE.lastIndex = this.#at;
+    SPACE.test(this.#text);
+    this.#at = SPACE.lastIndex;
+  }
+
+  #skip(): void {
+    const opening = this.#text.charAt(this.#at);
+    if (opening === '"') return this.#string();
+    if (opening !== '{' && opening !== '[') {
+      SCALAR_END.lastIndex = this.#at;
+      this.#at = SCALAR_END.exec(this.#text)?.index ?? this.#text.length;
+      return;
+    }
+    let open = 0;
+    do {
+      MARK.lastIndex = this.#at;
+      this.#at = MARK.exec(this.#text)?.index ?? this.#text.length;
+      const mark = this.#text.charAt(this.#at);
+      if (mark === '"') this.#string();
+      else {
+        open += mark === '{' || mark === '[' ? 1 : -1;
+        this.#at += 1;
+      }
+    } while (open > 0);
+  }
+
+  #string(): void {
+    let end = this.#at;
+    do end = this.#text.indexOf('"', end + 1);
+    while (isEscaped(this.#text, end));
+    this.#at = end + 1;
+  }
+}
+
+/** A quote behind an odd number of backslashes does not end its string. */
+function isEscaped(text: string, quote: number): boolean {
+  let start = quote;
+  while (text.charCodeAt(start - 1) === 0x5c) start -= 1;
+  return (quote - start) % 2 === 1;
+}
+
+/**
+ * The new name of each member. Those that kept theirs are known by it, and the others by their order among themselves, since
+ * names that look like numbers stand first in an object and a replaced one does not look like one any more.
+ */
+function renamed(before: JsonObject, after: JsonObject): ReadonlyMap<string, string> | undefined {
+  const names = Object.keys(before);
+  const news = Object.keys(after).filter((name) => !Object.hasOwn(before, name));
+  const gone = names.filter((name) => !Object.hasOwn(after, name));
+  if (news.length !== gone.length) return undefined;
+  const replaced = new Map(gone.map((name, i) => [name, news[i] as string]));
+  return new Map(names.map((name) => [name, replaced.get(name) ?? name]));
+}
