@@ -5,8 +5,9 @@ import { isPlaceholder, placeholder } from './detector.ts';
 import { typedPlaceholder } from './host-types.ts';
 import { isHarmlessValue, isSecretMember, isSecretName, nameWords } from './key-names.ts';
 import { pointerText } from './pointer.ts';
-import { detectorsFor, KEY_NAME_KIND, REDACTION_KINDS, VALUE_KIND } from './rules.ts';
+import { detectorsFor, KEY_NAME_KIND, REDACTION_KINDS, TEXT_KIND, VALUE_KIND } from './rules.ts';
 import { redactText, type TextRules, textRules } from './scan.ts';
+import { hideSplit } from './split.ts';
 
 /** Shorter literals would tear holes into ordinary text. */
 export const MIN_SECRET_VALUE_CHARS = 6;
@@ -15,6 +16,9 @@ export const MAX_SECRET_VALUE_CHARS = 4096;
 export const MAX_REDACTION_OPTIONS = 200;
 /** Findings of one call; beyond it only kinds not seen before are added. */
 export const MAX_FINDINGS = 1000;
+
+/** A list still not settled after this many rounds has all its texts replaced. */
+const MAX_SPLIT_ROUNDS = 4;
 
 /** Captured values are less deep; this is for callers who redact something else. */
 const MAX_SHOWN_DEPTH = 200;
@@ -102,12 +106,41 @@ class View {
   }
 
   #array(items: readonly unknown[]): Json {
-    return items.map((item, i) => {
-      this.#path.push(i);
-      const shown = this.#isFlagValue(items[i - 1], item) ? this.#hidden() : this.any(item);
-      this.#path.pop();
-      return shown;
-    });
+    const whole = this.#unsplit(items);
+    const shown: Json[] = [];
+    for (const [i, item] of whole.entries()) shown.push(this.#at(i, () => this.#item(items, shown, item)));
+    return this.#settled(items, shown);
+  }
+
+  /** The next item of a list. A flag and its value are looked for in what is shown as well: a second look sees only that. */
+  #item(items: readonly unknown[], shown: readonly Json[], item: unknown): Json {
+    const i = shown.length;
+    if (this.#isFlagValue(items[i - 1], items[i])) return this.#hidden();
+    const text = this.any(item);
+    return text !== items[i] && this.#isFlagValue(shown[i - 1], text) ? this.#hidden() : text;
+  }
+
+  /** Replacing secrets may bring the pieces of another one together, so a list is looked at again until nothing is found. */
+  #settled(items: readonly unknown[], first: readonly Json[]): Json {
+    let shown = first;
+    if (first.every((item, i) => typeof item !== 'string' || item === items[i])) return [...first];
+    for (let round = 0; round < MAX_SPLIT_ROUNDS; round++) {
+      const again = this.#unsplit(shown);
+      if (again === shown) return [...shown];
+      shown = again.map((item, i) => (typeof item === 'string' ? this.#at(i, () => this.#text(item)) : (shown[i] as Json)));
+    }
+    return shown.map((item, i) => (typeof item === 'string' ? this.#at(i, () => this.#replaced(TEXT_KIND)) : item));
+  }
+
+  #unsplit<Item>(items: readonly Item[]): readonly (Item | string)[] {
+    return hideSplit(items, this.#rules.text, (item, kind) => this.#at(item, () => this.#note(kind))) as readonly (Item | string)[];
+  }
+
+  #at<T>(step: string | number, look: () => T): T {
+    this.#path.push(step);
+    const seen = look();
+    this.#path.pop();
+    return seen;
   }
 
   /** `['--password', 'hunter2']`: the arguments of a command line. */
@@ -165,8 +198,12 @@ class View {
   }
 
   #hidden(): string {
-    this.#note(KEY_NAME_KIND);
-    return placeholder(KEY_NAME_KIND);
+    return this.#replaced(KEY_NAME_KIND);
+  }
+
+  #replaced(kind: string): string {
+    this.#note(kind);
+    return placeholder(kind);
   }
 
   #note(kind: string): void {
