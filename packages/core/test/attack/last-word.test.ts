@@ -6,7 +6,16 @@ import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import type { ApprovalTerms } from '../../src/call.ts';
-import { type Approver, type GrantTerms, type Guard, type Json, rulePolicy, type ToolCall, type Unit } from '../../src/index.ts';
+import {
+  type Approver,
+  createRedactor,
+  type GrantTerms,
+  type Guard,
+  type Json,
+  rulePolicy,
+  type ToolCall,
+  type Unit,
+} from '../../src/index.ts';
 import { newId } from '../../src/ledger/body.ts';
 import { canonicalize } from '../../src/ledger/canonical.ts';
 import { newOpeningKey } from '../../src/ledger/commitment.ts';
@@ -280,6 +289,15 @@ describe('a call made by an edit', () => {
       { call: named, answer: { of: 9999, leaf: '0'.repeat(64) } },
     ]);
     for (const end of ends) expect(await store.commit(fresh({ edited: end }))).toMatchObject(refused('APPROVAL_FORGED'));
+  });
+
+  it('is none where what a person proposed is hidden by now', async () => {
+    await edited({ amount: 7, iban: 'DE00 0000' });
+    const stricter = guardOn(store, { policy, redactor: createRedactor({ keys: ['iban'] }) });
+    expect(await stricter.authorize(CALL, { approval: 'suspend' })).toMatchObject({
+      kind: 'refusal',
+      decision: { reasonCode: 'APPROVAL_EDIT_INVALID' },
+    });
   });
 
   it('is the only one: a second is refused while the first waits, and after it was allowed', async () => {

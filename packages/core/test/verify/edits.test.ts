@@ -162,6 +162,15 @@ describe('edits', () => {
       },
     ],
     [
+      'APPROVER_ASSURANCE',
+      'a proposal by somebody who may not propose',
+      (all) => {
+        const { call: named } = find(all, isEdit);
+        const asked = find(all, (entry) => isAsk(entry) && entry['call'] === named);
+        asked['approval'] = { ...(asked['approval'] as Loose), assurance: 'high' };
+      },
+    ],
+    [
       'QUORUM_NOT_MET',
       'and counts for nothing',
       (all) => {

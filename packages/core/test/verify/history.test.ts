@@ -215,6 +215,12 @@ const FORGERIES: readonly [VerifyCode, string, Change, Forgery?][] = [
     'an allow after the end',
     edit(approved, (entry, all) => void (entry['at'] = (approvalOf(find(all, ask))['expires_at'] as number) + 5)),
   ],
+  ['APPROVAL_LATE', 'an answer at the very end', edit(approval, (entry) => void (entry['at'] = entry['expires_at'] as number))],
+  [
+    'APPROVAL_EXPIRED',
+    'an allow at the very end',
+    edit(approved, (entry, all) => void (entry['at'] = approvalOf(find(all, ask))['expires_at'] as number)),
+  ],
   ['APPROVAL_WAS_DENIED', 'a denial before an allow', edit(approval, { answer: 'deny' })],
   ['APPROVAL_REUSED', 'an approval used twice', repeat(approved)],
   [
