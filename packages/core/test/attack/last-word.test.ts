@@ -313,5 +313,7 @@ describe('a call made by an edit', () => {
     expect(permit.kind).toBe('permit');
     if (permit.kind === 'permit') await permit.settle({ status: 'success' }, { durable: true });
     expect(await store.commit({ ...rest, body: { ...allow, call: newId() } })).toMatchObject(refused('APPROVAL_ALREADY_USED'));
+    sql(path, 'DELETE FROM calls');
+    expect(await store.commit({ ...rest, body: { ...allow, call: permit.callId } })).toMatchObject(refused('APPROVAL_ALREADY_USED'));
   });
 });
