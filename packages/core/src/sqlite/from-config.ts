@@ -16,7 +16,8 @@ import type { Anchor, Channel } from '../interfaces.ts';
 import { tailMarkingSigner } from '../ledger/deferred-signer.ts';
 import { readSigner } from '../ledger/keys.ts';
 import { createRedactor } from '../redact/redact.ts';
-import { openStore, type SqliteStore, type SqliteStoreOptions } from './store.ts';
+import type { SqliteStoreOptions } from './options.ts';
+import { openStore, type SqliteStore } from './store.ts';
 
 /**
  * Opens the ledger a configuration names.

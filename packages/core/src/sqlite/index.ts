@@ -33,6 +33,7 @@ export { type ForgetRequest, type Forgotten, forgetClearText } from './forget.ts
 export { guardFromConfig, openGuard, storeFromConfig } from './from-config.ts';
 export type { IntervalSigner } from './interval-signing.ts';
 export { KnownHeads, stateDirectory } from './known-heads.ts';
+export type { SqliteStoreOptions } from './options.ts';
 export { type LedgerLine, type LedgerReader, readLedger } from './reader.ts';
 export { type RotateKeyOptions, rotateKey } from './rotate-key.ts';
-export { openStore, SqliteStore, type SqliteStoreOptions } from './store.ts';
+export { openStore, SqliteStore } from './store.ts';

@@ -2,17 +2,19 @@
 import type { Database } from 'better-sqlite3';
 import type { Listing } from '../approval/listing.ts';
 import type { BudgetQuery, BudgetUse } from '../budget/use.ts';
-import type { EntryRef, OutcomeStatus } from '../call.ts';
+import type { EntryRef } from '../call.ts';
 import { CountersignError } from '../errors.ts';
 import { GrantHistories, type GrantHistory, type GrantPlaces } from '../grant/history.ts';
 import { entryText, parseEntry } from '../ledger/body.ts';
 import { canonicalize } from '../ledger/canonical.ts';
 import type { Entry, EntryBody, Opening } from '../ledger/entry.ts';
-import type { ApprovalCounts, ApprovalFilter, CallRow, CallState } from '../store.ts';
+import type { ApprovalCounts, ApprovalFilter, CallRow } from '../store.ts';
 import type { ApprovalRecord, CallRecord, ChargeRow, GrantRecord, SessionRecord, Tx } from '../transaction/tx.ts';
 import { ApprovalPages } from './approval-pages.ts';
 import { APPROVAL_COLUMNS, type ApprovalSql, approvalRecord } from './approval-rows.ts';
 import { BudgetUses } from './budget-use.ts';
+import { CALL_COLUMNS, type CallSql, callRecord } from './call-rows.ts';
+import { GrantRows } from './grant-rows.ts';
 import type { Leases } from './leases.ts';
 import type { Log } from './log.ts';
 import { SpentSums } from './spent.ts';
@@ -21,24 +23,6 @@ import { SpentSums } from './spent.ts';
 const UNSIGNED_TAIL = '"event":"unsigned-tail"';
 /** Entries remembered as proven: asks, answers and grants. */
 const MAX_PROVEN = 1000;
-
-interface CallSql {
-  readonly id: string;
-  readonly key: string | null;
-  readonly match: string;
-  readonly state: CallState;
-  readonly session: string;
-  readonly agent: string;
-  readonly writer: string;
-  readonly bind_key: string | null;
-  readonly approval: string | null;
-  readonly decision_of: number;
-  readonly decision_leaf: string;
-  readonly outcome_of: number | null;
-  readonly outcome_leaf: string | null;
-  readonly reason_code: string;
-  readonly status: OutcomeStatus | null;
-}
 
 interface SessionSql {
   readonly id: string;
@@ -49,15 +33,6 @@ interface SessionSql {
   readonly started_at: number;
 }
 
-interface GrantSql {
-  readonly id: string;
-  readonly entry_of: number;
-  readonly entry_leaf: string;
-  readonly expires_at: number;
-  readonly uses_left: number | null;
-  readonly revoked_of: number | null;
-}
-
 export class Rows implements Tx {
   readonly writer: string;
   private readonly log: Log;
@@ -66,6 +41,7 @@ export class Rows implements Tx {
   private readonly sums: SpentSums;
   private readonly pages: ApprovalPages;
   private readonly uses: BudgetUses;
+  private readonly grantRows: GrantRows;
   private readonly histories: GrantHistories;
   /** By place and hash. */
   private readonly proven = new Map<string, Entry>();
@@ -79,6 +55,7 @@ export class Rows implements Tx {
     this.sums = new SpentSums(database);
     this.pages = new ApprovalPages(database);
     this.uses = new BudgetUses(database);
+    this.grantRows = new GrantRows(database);
     this.histories = new GrantHistories((of, wanted) => log.provenSince(of, wanted));
   }
 
@@ -262,21 +239,21 @@ export class Rows implements Tx {
   }
 
   grant(id: string): GrantRecord | undefined {
-    return grantRecord(this.statements.grant.get(id));
+    return this.grantRows.one(id);
   }
 
   /** Newest first. */
   grants(limit: number): readonly GrantRecord[] {
-    return this.statements.grants.all(limit).map((row) => grantRecord(row) as GrantRecord);
+    return this.grantRows.newest(limit);
   }
 
   /** Those that rows say may still be used, the first to expire first. */
   openGrants(nowMs: number, limit: number): readonly GrantRecord[] {
-    return this.statements.openGrants.all(nowMs, limit).map((row) => grantRecord(row) as GrantRecord);
+    return this.grantRows.open(nowMs, limit);
   }
 
-  putGrant({ id, entry, expiresAtMs, usesLeft, revoked }: GrantRecord): void {
-    this.statements.putGrant.run(id, entry.of, entry.leaf, expiresAtMs, usesLeft, revoked ?? null);
+  putGrant(row: GrantRecord): void {
+    this.grantRows.put(row);
   }
 
   grantHistory(places: GrantPlaces): GrantHistory {
@@ -317,9 +294,6 @@ export class Rows implements Tx {
   }
 }
 
-const CALL_COLUMNS =
-  'id, key, match, state, session, agent, writer, bind_key, approval, decision_of, decision_leaf, outcome_of, outcome_leaf, reason_code, status';
-
 function prepare(database: Database) {
   const marks = (columns: string): string => columns.replaceAll(/\w+/g, '?');
   const updates = (columns: string): string => columns.replaceAll(/(\w+)/g, '$1 = excluded.$1');
@@ -357,46 +331,8 @@ function prepare(database: Database) {
     entryCount: database.prepare<[], number>('SELECT coalesce(max(seq) + 1, 0) FROM entries').pluck(),
     dataVersion: database.prepare<[], number>('PRAGMA data_version').pluck(),
     putApproval: database.prepare(`INSERT OR REPLACE INTO approvals (${APPROVAL_COLUMNS}) VALUES (${marks(APPROVAL_COLUMNS)})`),
-    grant: database.prepare<[string], GrantSql>('SELECT * FROM grants WHERE id = ?'),
-    grants: database.prepare<[number], GrantSql>('SELECT * FROM grants ORDER BY entry_of DESC LIMIT ?'),
-    openGrants: database.prepare<[number, number], GrantSql>(
-      'SELECT * FROM grants WHERE expires_at > ? AND uses_left > 0 AND revoked_of IS NULL ORDER BY expires_at, id LIMIT ?',
-    ),
-    putGrant: database.prepare(
-      'INSERT OR REPLACE INTO grants (id, entry_of, entry_leaf, expires_at, uses_left, revoked_of) VALUES (?, ?, ?, ?, ?, ?)',
-    ),
     charge: database.prepare('INSERT INTO charges (budget, key, at, cost, call) VALUES (?, ?, ?, ?, ?)'),
     mark: database.prepare<[string], { seq: number; leaf: string }>('SELECT seq, leaf FROM marks WHERE name = ?'),
     putMark: database.prepare('INSERT OR REPLACE INTO marks (name, seq, leaf) VALUES (?, ?, ?)'),
-  };
-}
-
-function callRecord(row: CallSql | undefined): CallRecord | undefined {
-  if (row === undefined) return undefined;
-  return {
-    id: row.id,
-    ...(row.key !== null && { key: row.key }),
-    match: row.match,
-    state: row.state,
-    session: row.session,
-    agent: row.agent,
-    writer: row.writer,
-    ...(row.bind_key !== null && { bindKey: row.bind_key }),
-    ...(row.approval !== null && { approval: row.approval }),
-    decision: { of: row.decision_of, leaf: row.decision_leaf },
-    ...(row.outcome_of !== null && row.outcome_leaf !== null && { outcome: { of: row.outcome_of, leaf: row.outcome_leaf } }),
-    reasonCode: row.reason_code,
-    ...(row.status !== null && { status: row.status }),
-  };
-}
-
-function grantRecord(row: GrantSql | undefined): GrantRecord | undefined {
-  if (row === undefined) return undefined;
-  return {
-    id: row.id,
-    entry: { of: row.entry_of, leaf: row.entry_leaf },
-    expiresAtMs: row.expires_at,
-    usesLeft: row.uses_left ?? 0,
-    ...(row.revoked_of !== null && { revoked: row.revoked_of }),
   };
 }

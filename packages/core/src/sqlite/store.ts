@@ -1,7 +1,7 @@
 /** The Store on SQLite. Start reading at `openStore`. */
 import { createHmac } from 'node:crypto';
 import { resolve } from 'node:path';
-import { type AnchorOptions, AnchorPublisher, type AnchorResult } from '../anchor/publisher.ts';
+import { AnchorPublisher, type AnchorResult } from '../anchor/publisher.ts';
 import { listingOf } from '../approval/listing.ts';
 import { approvalRow, askFacts } from '../approval/row.ts';
 import type { Background } from '../background.ts';
@@ -9,12 +9,10 @@ import type { BudgetQuery, BudgetUse } from '../budget/use.ts';
 import type { EntryRef } from '../call.ts';
 import { CountersignError } from '../errors.ts';
 import { grantRow } from '../grant/row.ts';
-import { type BatchOutcome, type BatchWriter, DEADLINE_MS, GroupCommit, type GroupCommitOptions } from '../group-commit.ts';
-import type { Clock, Signer } from '../interfaces.ts';
-import { Mirror, type MirrorOptions } from '../jsonl/mirror.ts';
+import { type BatchOutcome, type BatchWriter, DEADLINE_MS, GroupCommit } from '../group-commit.ts';
+import { Mirror } from '../jsonl/mirror.ts';
 import { mirrorFiles } from '../jsonl/mirror-file.ts';
 import { newId } from '../ledger/body.ts';
-import { deferredSigner } from '../ledger/deferred-signer.ts';
 import type { Opening, RecoveryBody } from '../ledger/entry.ts';
 import type { SessionFacts } from '../policy/policy.ts';
 import {
@@ -27,52 +25,16 @@ import {
   type GrantRow,
   type Store,
   type Unit,
-  WRITERS,
-  type WriterChoice,
 } from '../store.ts';
 import type { ApprovalRecord, GrantRecord } from '../transaction/tx.ts';
 import { newestAnswer } from './approval-view.ts';
 import { ApprovalWaiters } from './approval-waiters.ts';
 import { ChosenWriter } from './chosen-writer.ts';
-import { type IntervalSigner, IntervalSigning } from './interval-signing.ts';
+import { IntervalSigning } from './interval-signing.ts';
 import { KnownHeads } from './known-heads.ts';
 import { HEARTBEAT_MS } from './leases.ts';
+import { checkOptions, logSigner, type SqliteStoreOptions, writerChoice } from './options.ts';
 import { type LedgerView, newestHead } from './view.ts';
-
-export interface SqliteStoreOptions {
-  /** The ledger file. */
-  readonly path: string;
-  /** Names the log in checkpoints, like `example.com/billing`. */
-  readonly origin: string;
-  /**
-   * The signing key: one that signs every commit, one that signs on an interval (`{ remote, everyMs? }`, for a KMS or
-   * HSM), or the word `none`: an unsigned ledger proves integrity, never authorship.
-   */
-  readonly signer: Signer | IntervalSigner | 'none';
-  /** Default true: create the ledger when it is missing. */
-  readonly create?: boolean;
-  /** More files that tool arguments may not name, such as the key file. */
-  readonly files?: readonly string[];
-  /** Where last known heads are kept; see `KnownHeads`. */
-  readonly stateDirectory?: string;
-  /** A file that follows the ledger as JSON lines; see docs/formats/jsonl.md. Calls never wait for it. */
-  readonly mirror?: MirrorOptions;
-  readonly clock?: Clock;
-  readonly queue?: GroupCommitOptions;
-  /** Where checkpoints are copied, and whether calls depend on it. */
-  readonly anchors?: AnchorOptions;
-  /**
-   * Where commits are made. `inline` (default): on this thread, the shortest way for one caller. `worker`: on a thread of
-   * its own, so that neither a slow disk nor a crowd of callers holds up the event loop. `auto`: inline until half of the
-   * commits take longer than 1 ms or a batch exceeds 64 units, then on a thread.
-   */
-  readonly writer?: WriterChoice;
-  /**
-   * Told of what goes wrong behind calls and costs them only time: `LEDGER_NOT_WATCHED`. Default: a warning of the process.
-   * Signing, anchors and the mirror have their own.
-   */
-  readonly onError?: (error: Error) => void;
-}
 
 const MAX_GRANTS_LISTED = 10_000;
 /** Grants looked at for one call; the rest expires later. */
@@ -84,30 +46,12 @@ const MAX_GRANTS_TRIED = 256;
  * @throws {CountersignError} `LEDGER_*`, `KEY_MISMATCH`, `OPTIONS_INVALID`
  */
 export function openStore(options: SqliteStoreOptions): SqliteStore {
-  if (options.origin === '' || /[\s+]/u.test(options.origin)) {
-    throw new CountersignError('OPTIONS_INVALID', 'origin must be a name without spaces or `+`, like `example.com/billing`');
-  }
-  if (options.writer !== undefined && !WRITERS.includes(options.writer)) {
-    throw new CountersignError('OPTIONS_INVALID', `writer must be one of ${WRITERS.join(', ')}`);
-  }
+  checkOptions(options);
   return new SqliteStore(options);
 }
 
 function warn(error: Error): void {
   process.emitWarning(error.message, 'CountersignWarning');
-}
-
-function logSigner(signer: SqliteStoreOptions['signer']): Signer | undefined {
-  if (signer === 'none') return undefined;
-  return 'remote' in signer ? deferredSigner(signer.remote.vkey) : signer;
-}
-
-/** Signing on an interval takes the signature off this thread already; the writer stays where its unsigned tail is known. */
-function writerChoice({ signer, writer = 'inline' }: SqliteStoreOptions): WriterChoice {
-  if (signer === 'none' || !('remote' in signer)) return writer;
-  if (writer === 'worker')
-    throw new CountersignError('OPTIONS_INVALID', 'signing on an interval is done with writer: inline, not with worker');
-  return 'inline';
 }
 
 export class SqliteStore implements Store, BatchWriter {
