@@ -153,6 +153,8 @@ export function nameWords(name: string): string[] {
   const end = name.length > MAX_NAME_CHARS ? name.slice(-MAX_NAME_CHARS) : name;
   const spaced = end
     .replace(PLACEHOLDERS, ' ')
+    // Soft hyphens and blanks without width, which nobody sees.
+    .replace(/\p{Cf}/gu, '')
     .normalize('NFKC')
     .replace(/([\p{Ll}\d])(\p{Lu})/gu, '$1 $2')
     .replace(/(\p{Lu})(\p{Lu}\p{Ll})/gu, '$1 $2')

@@ -105,17 +105,20 @@ class View {
     return placeholder(VALUE_KIND);
   }
 
-  #array(items: readonly unknown[]): Json {
+  /** @param isPair - a name and what it stands for. */
+  #array(items: readonly unknown[], isPair = false): Json {
+    if (items.length > 0 && items.every(isNameAndValue)) return items.map((item, i) => this.#at(i, () => this.#array(item, true)));
     const whole = this.#unsplit(items);
     const shown: Json[] = [];
-    for (const [i, item] of whole.entries()) shown.push(this.#at(i, () => this.#item(items, shown, item)));
+    for (const [i, item] of whole.entries()) shown.push(this.#at(i, () => this.#item(items, shown, item, isPair)));
     return this.#settled(items, shown);
   }
 
   /** The next item of a list. A flag and its value are looked for in what is shown as well: a second look sees only that. */
-  #item(items: readonly unknown[], shown: readonly Json[], item: unknown): Json {
+  #item(items: readonly unknown[], shown: readonly Json[], item: unknown, isPair: boolean): Json {
     const i = shown.length;
     if (this.#isFlagValue(items[i - 1], items[i])) return this.#hidden();
+    if (isPair && i === 1 && this.#isNamedSecret(shown[0], items[1])) return this.#hidden();
     const text = this.any(item);
     return text !== items[i] && this.#isFlagValue(shown[i - 1], text) ? this.#hidden() : text;
   }
@@ -150,14 +153,20 @@ class View {
     return isSecretName(flag, this.#rules.keys) && isWorthHiding(value);
   }
 
+  /** `[['X-Api-Key', '...'], ...]`: the entries of a `Headers` object or a map. */
+  #isNamedSecret(name: unknown, value: unknown): boolean {
+    const named = typeof name === 'string' ? redactText(name, this.#rules.text) : '';
+    return isSecretMember(named, asShown(value), this.#rules.keys) && isWorthHiding(value);
+  }
+
   #object(value: object): Json {
     const entries = Object.entries(value);
     const names = this.#names(entries);
-    const pairName = names.includes('value') && this.#namesSecret(entries, names);
+    const isPair = names.some((name) => VALUE_NAMES.has(name)) && this.#namesSecret(entries, names);
     const members = entries.map(([ownName, item], i): [string, Json] => {
       const name = names[i] ?? ownName;
       this.#path.push(name);
-      const secret = isSecretMember(name, asShown(item), this.#rules.keys) || (pairName && name === 'value');
+      const secret = isSecretMember(name, asShown(item), this.#rules.keys) || (isPair && VALUE_NAMES.has(name));
       const shown = secret && isWorthHiding(item) ? this.#hidden() : this.any(item);
       this.#path.pop();
       return [name, shown];
@@ -191,7 +200,7 @@ class View {
   /** `{ name: 'X-Api-Key', value: '...' }`: header and environment lists name the secret in a member of its own. */
   #namesSecret(entries: readonly (readonly [string, unknown])[], names: readonly string[]): boolean {
     return entries.some(([, item], i) => {
-      if (names[i] !== 'name' && names[i] !== 'key') return false;
+      if (!NAME_NAMES.has(names[i] ?? '')) return false;
       const named = asShown(item);
       return typeof named === 'string' && isSecretName(redactText(named, this.#rules.text), this.#rules.keys);
     });
@@ -213,6 +222,14 @@ class View {
     const last = this.findings.at(-1);
     if (last?.kind !== kind || last.pointer !== pointer) this.findings.push({ kind, pointer });
   }
+}
+
+/** Members that hold a name, and what it stands for: in headers, environments, tags and parameters of clouds. */
+const NAME_NAMES: ReadonlySet<string> = new Set(['name', 'key', 'Name', 'Key', 'ParameterKey', 'OptionName']);
+const VALUE_NAMES: ReadonlySet<string> = new Set(['value', 'Value', 'ParameterValue', 'OptionValue']);
+
+function isNameAndValue(item: unknown): item is readonly [string, unknown] {
+  return Array.isArray(item) && item.length === 2 && typeof item[0] === 'string';
 }
 
 /** A date or a URL is judged as the text it is shown as: on a second pass it is that text. */

@@ -7,6 +7,7 @@ import { COMMAND_PASSWORD } from './detectors/commands.ts';
 import { AUTHORIZATION, BASIC_CREDENTIALS, BEARER_TOKEN, COOKIE_HEADER, SECRET_HEADER } from './detectors/headers.ts';
 import { secretMember } from './detectors/members.ts';
 import { MONITORING_SERVICES } from './detectors/monitoring-services.ts';
+import { namedValue } from './detectors/named-values.ts';
 import { CONNECTION_KEY, SECRET_PARAMETER, URL_PASSWORD, WEBHOOK_URL } from './detectors/parameters.ts';
 import { CARD_NUMBER, IBAN } from './detectors/payment-numbers.ts';
 import { AGE_KEY, JWT, KUBERNETES_TOKEN, PRIVATE_KEY, PUTTY_KEY } from './detectors/structures.ts';
@@ -42,11 +43,12 @@ export const DETECTORS: readonly Detector[] = [
   SECRET_HEADER,
   COMMAND_PASSWORD,
   secretMember(),
+  namedValue(),
 ];
 
 /** The detectors, with more names that mean a secret (each as its words). */
 export function detectorsFor(keys: readonly (readonly string[])[]): readonly Detector[] {
-  return keys.length === 0 ? DETECTORS : [...DETECTORS, secretMember(keys)];
+  return keys.length === 0 ? DETECTORS : [...DETECTORS, secretMember(keys), namedValue(keys)];
 }
 
 /** The whole value of a member whose name says it is a secret. */

@@ -1,6 +1,6 @@
 /**
  * Passwords behind flags whose meaning depends on the command: `mysql -pX`, `curl -u user:X`, `sshpass -p X`, `docker login -p X`,
- * `htpasswd -b file user X`, `redis-cli -a X`, `openssl ... -passin pass:X`.
+ * `htpasswd -b file user X`, `redis-cli -a X`, `openssl ... -passin pass:X`; and in statements of SQL.
  */
 import { type Detector, isPlaceholder, isReference, type Sighting } from '../detector.ts';
 
@@ -34,7 +34,13 @@ function command(trigger: string, flag: string): Command {
   return { trigger: `${trigger} `, before: new RegExp(WORDS + flag, 'y') };
 }
 
-const BY_TRIGGER: ReadonlyMap<string, RegExp> = new Map(COMMANDS.map(({ trigger, before }) => [trigger, before]));
+/** `CREATE USER u IDENTIFIED BY 'x'`, `ALTER ROLE u WITH PASSWORD 'x'`. */
+const STATEMENTS: readonly Command[] = ['IDENTIFIED BY ', 'identified by ', 'PASSWORD ', 'password '].map((trigger) => ({
+  trigger,
+  before: / [\\]{0,3}'/y,
+}));
+
+const BY_TRIGGER: ReadonlyMap<string, RegExp> = new Map([...COMMANDS, ...STATEMENTS].map(({ trigger, before }) => [trigger, before]));
 
 export const COMMAND_PASSWORD: Detector = {
   kind: 'command-password',

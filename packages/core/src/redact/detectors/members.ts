@@ -66,8 +66,8 @@ export function secretMember(extra: Names = []): Detector {
   };
 }
 
-/** Quotes, the backslash before one, `:`, `=`, blanks and `]`. */
-const AFTER_NAME: ReadonlySet<number> = new Set([...'"\'\\:= \t`'].map((character) => character.charCodeAt(0)));
+/** Quotes, the backslash before one, `:`, `=`, blanks and `>`. */
+const AFTER_NAME: ReadonlySet<number> = new Set([...'"\'\\:= \t`>'].map((character) => character.charCodeAt(0)));
 
 interface Name {
   readonly start: number;
@@ -77,6 +77,7 @@ interface Name {
 }
 
 function memberAt(text: string, name: Name): Sighting | undefined {
+  if (text.charAt(name.end) === '>') return element(text, name);
   const closing = delimiterAt(text, name.end);
   if (closing !== undefined) return quotedMember(text, name, closing);
   if (text.startsWith('--', name.start)) return flag(text, name);
@@ -84,6 +85,17 @@ function memberAt(text: string, name: Name): Sighting | undefined {
   const mark = text.charAt(sign);
   return mark === ':' || mark === '=' ? line(text, name, sign) : undefined;
 }
+
+/** `<password>x</password>`; `<password>` alone is a word of documentation. */
+function element(text: string, name: Name): Sighting | undefined {
+  if (text.charAt(name.start - 1) !== '<' || !maySecret(name)) return undefined;
+  const start = name.end + 1;
+  TAG.lastIndex = start;
+  const end = TAG.test(text) ? TAG.lastIndex - 1 : text.length;
+  const nothing = { start, end: Math.max(end, start), secret: false };
+  return text.startsWith(`</${name.text}>`, end) ? judged(text, name, start, end, isTold) : nothing;
+}
+const TAG = /</g;
 
 /** `"password": value`, and `"--password", "value"`. */
 function quotedMember(text: string, name: Name, closing: Delimiter): Sighting | undefined {
@@ -147,6 +159,7 @@ function line(text: string, name: Name, sign: number): Sighting | undefined {
     return text.charAt(sign) === '=' ? connectionValue(text, name, start, place === 'query' ? QUERY_STOP : CONNECTION_STOP) : undefined;
   }
   const end = tokenEnd(text, start);
+  if (isBlockMark(text, start, end)) return block(text, name, end);
   // More words on the line: a sentence, or code.
   if (!endsLine(text, end)) return place === 'pair' ? judged(text, name, start, end, looksChosen) : undefined;
   const spaced = text.charAt(sign) === '=' && start > sign + 1;
@@ -158,6 +171,28 @@ function line(text: string, name: Name, sign: number): Sighting | undefined {
     spaced ? looksChosen : (value) => isAssigned(value) && !same(value, text.slice(name.start, name.end)),
   );
 }
+
+function isBlockMark(text: string, start: number, end: number): boolean {
+  return end - start <= 3 && /^[|>][+-]?[1-9]?$/.test(text.slice(start, end)) && endsLine(text, end);
+}
+
+/** The lines of YAML's `password: |`, as far as they are indented like the first. */
+function block(text: string, name: Name, mark: number): Sighting | undefined {
+  BLOCK.lastIndex = mark;
+  const match = BLOCK.exec(text);
+  if (match === null) return undefined;
+  const start = BLOCK.lastIndex;
+  const indent = match[1] ?? '';
+  let end = start;
+  for (;;) {
+    const line = text.indexOf('\n', end);
+    end = line === -1 ? text.length : line;
+    if (line === -1 || !text.startsWith(indent, line + 1)) break;
+    end = line + 1 + indent.length;
+  }
+  return judged(text, name, start, text.charAt(end - 1) === '\r' ? end - 1 : end, isAssigned);
+}
+const BLOCK = /[ \t]{0,16}\r?\n([ ]{1,40})/y;
 
 /** A name ends a stretch of `a=b;`, which ends at `;` or a quote; ODBC puts values with such characters in braces. */
 function connectionValue(text: string, name: Name, start: number, ending: RegExp): Sighting | undefined {
@@ -215,7 +250,7 @@ function token(text: string, name: Name, start: number, accepts: (value: string)
   return judged(text, name, from, quotedEnd(text, from, quote), isTold);
 }
 
-function judged(text: string, name: Name, start: number, end: number, accepts: (value: string) => boolean): Sighting | undefined {
+export function judged(text: string, name: Name, start: number, end: number, accepts: (value: string) => boolean): Sighting | undefined {
   if (end <= start) return undefined;
   const secret = end - start > MAX_JUDGED_CHARS || isWorth(text.slice(start, end), name, accepts);
   return { start, end, secret };
@@ -239,7 +274,7 @@ const TYPE_WORDS: ReadonlySet<string> = new Set(
 );
 
 /** Not `<password>`, `sk-...`, or the version of a package that is called `cookie`. */
-function isTold(value: string): boolean {
+export function isTold(value: string): boolean {
   return (
     value.length > 100 ||
     !/^<[^<>]*>$|\.\.\.$|^[~^]?\d{1,4}\.\d{1,5}\.\d{1,6}$|^\$?\{\{?[^{}]+\}\}?$|^\$[A-Z_][A-Z0-9_]*$|^\*+$/.test(value)
@@ -262,7 +297,7 @@ const FLAG_PROSE: ReadonlySet<string> = new Set(
 );
 
 /** Where code stands as often as data: not a word, a label or an expression, but something a person or a generator chose. */
-function looksChosen(value: string): boolean {
+export function looksChosen(value: string): boolean {
   if (value.length < 4 || /\s/.test(value) || !isAssigned(value) || /[()[\]{}$]/.test(value)) return false;
   return /\d/.test(value) ? /[A-Za-z!@#%^&*~]/.test(value) || value.length >= 6 : /[!@%^&*~+]/.test(value);
 }
@@ -276,7 +311,7 @@ function maySecret(name: Name): boolean {
   return isSecretMember(name.text, 'x', name.extra);
 }
 
-function tokenEnd(text: string, from: number): number {
+export function tokenEnd(text: string, from: number): number {
   TOKEN_STOP.lastIndex = from;
   return TOKEN_STOP.test(text) ? TOKEN_STOP.lastIndex - 1 : text.length;
 }

@@ -5,9 +5,9 @@ import { isSecretName } from '../key-names.ts';
 /** `scheme://user:password@host`: the password. */
 export const URL_PASSWORD: Detector = {
   kind: 'url-password',
-  triggers: ['://'],
-  look(text, at) {
-    const start = at + 3;
+  triggers: ['://', String.raw`:\/\/`],
+  look(text, at, trigger) {
+    const start = at + trigger.length;
     const end = runEnd(AUTHORITY_STOP, text, start);
     const nothing = { start, end, secret: false };
     const authority = text.slice(start, end);
@@ -83,6 +83,8 @@ function mayEndName(code: number): boolean {
 function nameAndBefore(text: string, at: number): { readonly name: string; readonly before: string } {
   const name = nameBefore(text, at, '.[]');
   const before = text.charAt(at - name.length - 1);
+  // Go and Gson write `&` so in JSON.
+  if (before === '\\' && /^u00(?:26|3f)/i.test(name)) return { name: name.slice(5), before: '&' };
   // A literal `\n` in escaped text: its letter is no part of the name.
   return before === '\\' && /^[nrt]/.test(name) ? { name: name.slice(1), before: '\n' } : { name, before };
 }
