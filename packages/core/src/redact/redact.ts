@@ -5,6 +5,7 @@ import { isPlaceholder, placeholder } from './detector.ts';
 import { typedPlaceholder } from './host-types.ts';
 import { isHarmlessValue, isSecretMember, isSecretName, nameWords } from './key-names.ts';
 import { pointerText } from './pointer.ts';
+import { readItems, readMembers, withoutProxy } from './read.ts';
 import { detectorsFor, KEY_NAME_KIND, REDACTION_KINDS, TEXT_KIND, VALUE_KIND } from './rules.ts';
 import { redactText, type TextRules, textRules } from './scan.ts';
 import { hideSplit } from './split.ts';
@@ -17,6 +18,8 @@ export const MAX_REDACTION_OPTIONS = 200;
 /** Findings of one call; beyond it only kinds not seen before are added. */
 export const MAX_FINDINGS = 1000;
 
+/** Values of one view, which is far more than captured arguments have; containers beyond are not looked into. */
+export const MAX_SHOWN_NODES = 1_000_000;
 /** A list still not settled after this many rounds has all its texts replaced. */
 const MAX_SPLIT_ROUNDS = 4;
 
@@ -43,6 +46,9 @@ export interface Redactor {
   /**
    * The shown view of a captured value: secrets become `[redacted:kind]`, values that are not JSON a placeholder
    * (`[bytes:12]`, `[date ...]`, `[map:2]`; their content is not shown). Doing it twice equals doing it once.
+   *
+   * Any value will do: no getter, trap or `toJSON` is run (`[getter]`, `[proxy]`), what contains itself, is too deep or has too
+   * many values is cut there (`[cycle]`, `[too deep]`, `[too many]`), and of an instance of a class its own members are shown.
    */
   redact(value: unknown): Redacted;
   /** The same for one text. */
@@ -61,7 +67,7 @@ export function createRedactor(options: RedactionOptions = {}): Redactor {
   return {
     redact(value) {
       const view = new View(rules);
-      return { shown: view.any(value), findings: view.findings };
+      return { shown: view.any(withoutProxy(value)), findings: view.findings };
     },
     text: (value) => redactText(value, rules.text),
   };
@@ -78,6 +84,8 @@ class View {
   readonly #rules: Rules;
   readonly #path: (string | number)[] = [];
   readonly #kinds = new Set<string>();
+  readonly #ancestors = new Set<object>();
+  #nodes = MAX_SHOWN_NODES;
 
   constructor(rules: Rules) {
     this.#rules = rules;
@@ -89,9 +97,20 @@ class View {
     if (typeof value === 'boolean') return value;
     if (typeof value !== 'object' || value === null) return null;
     if (this.#path.length >= MAX_SHOWN_DEPTH) return '[too deep]';
-    if (Array.isArray(value)) return this.#array(value);
     const text = typedPlaceholder(value);
-    return text === undefined ? this.#object(value) : this.#text(text);
+    if (text !== undefined) return this.#text(text);
+    if (this.#ancestors.has(value)) return '[cycle]';
+    this.#ancestors.add(value);
+    const shown = this.#container(value);
+    this.#ancestors.delete(value);
+    return shown;
+  }
+
+  #container(value: object): Json {
+    const size = Array.isArray(value) ? value.length : Object.keys(value).length;
+    if (size > this.#nodes) return '[too many]';
+    this.#nodes -= size;
+    return Array.isArray(value) ? this.#array(readItems(value)) : this.#object(readMembers(value));
   }
 
   #text(value: string): string {
@@ -107,7 +126,8 @@ class View {
 
   /** @param isPair - a name and what it stands for. */
   #array(items: readonly unknown[], isPair = false): Json {
-    if (items.length > 0 && items.every(isNameAndValue)) return items.map((item, i) => this.#at(i, () => this.#array(item, true)));
+    if (items.length > 0 && items.every(isNameAndValue))
+      return items.map((item, i) => this.#at(i, () => this.#array(readItems(item), true)));
     const whole = this.#unsplit(items);
     const shown: Json[] = [];
     for (const [i, item] of whole.entries()) shown.push(this.#at(i, () => this.#item(items, shown, item, isPair)));
@@ -159,15 +179,14 @@ class View {
     return isSecretMember(named, asShown(value), this.#rules.keys) && isWorthHiding(value);
   }
 
-  #object(value: object): Json {
-    const entries = Object.entries(value);
+  #object(entries: readonly (readonly [string, unknown])[]): Json {
     const names = this.#names(entries);
     const isPair = names.some((name) => VALUE_NAMES.has(name)) && this.#namesSecret(entries, names);
     const members = entries.map(([ownName, item], i): [string, Json] => {
       const name = names[i] ?? ownName;
       this.#path.push(name);
       const secret = isSecretMember(name, asShown(item), this.#rules.keys) || (isPair && VALUE_NAMES.has(name));
-      const shown = secret && isWorthHiding(item) ? this.#hidden() : this.any(item);
+      const shown = secret ? this.#secret(item) : this.any(item);
       this.#path.pop();
       return [name, shown];
     });
@@ -206,6 +225,13 @@ class View {
     });
   }
 
+  /** The value of a member named as a secret. A word in place of a cut is judged too, as a second look would. */
+  #secret(item: unknown): Json {
+    if (isWorthHiding(item)) return this.#hidden();
+    const shown = this.any(item);
+    return isWorthHiding(shown) ? this.#hidden() : shown;
+  }
+
   #hidden(): string {
     return this.#replaced(KEY_NAME_KIND);
   }
@@ -229,7 +255,7 @@ const NAME_NAMES: ReadonlySet<string> = new Set(['name', 'key', 'Name', 'Key', '
 const VALUE_NAMES: ReadonlySet<string> = new Set(['value', 'Value', 'ParameterValue', 'OptionValue']);
 
 function isNameAndValue(item: unknown): item is readonly [string, unknown] {
-  return Array.isArray(item) && item.length === 2 && typeof item[0] === 'string';
+  return Array.isArray(item) && item.length === 2 && typeof readItems(item)[0] === 'string';
 }
 
 /** A date or a URL is judged as the text it is shown as: on a second pass it is that text. */
@@ -237,13 +263,20 @@ function asShown(value: unknown): unknown {
   return typeof value === 'object' && value !== null ? (typedPlaceholder(value) ?? value) : value;
 }
 
-/** Booleans, nulls, empty containers and empty words stay under any name: they tell policy something and thieves nothing. */
-function isWorthHiding(value: unknown): boolean {
+/**
+ * Booleans, nulls, empty containers and empty words stay under any name: they tell policy something and thieves nothing.
+ *
+ * @param seen - containers that were looked into.
+ */
+function isWorthHiding(value: unknown, seen: Set<object> = new Set(), depth = 0): boolean {
   if (typeof value === 'string') return !isHarmlessValue(value) && !isPlaceholder(value);
   if (typeof value === 'number') return true;
-  if (typeof value !== 'object' || value === null) return false;
-  if (Array.isArray(value)) return value.some(isWorthHiding);
-  return typedPlaceholder(value) !== undefined || Object.values(value).some(isWorthHiding);
+  if (typeof value !== 'object' || value === null || seen.has(value)) return false;
+  // What is too deep or too long to look into is hidden rather than shown.
+  if (typedPlaceholder(value) !== undefined || depth > MAX_SHOWN_DEPTH) return true;
+  seen.add(value);
+  if (!Array.isArray(value)) return readMembers(value).some(([, item]) => isWorthHiding(item, seen, depth + 1));
+  return value.length > MAX_SHOWN_NODES || readItems(value).some((item) => isWorthHiding(item, seen, depth + 1));
 }
 
 function parseKeys(keys: readonly string[]): readonly (readonly string[])[] {

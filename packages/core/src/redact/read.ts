@@ -1,0 +1,25 @@
+/**
+ * Reading objects and lists without running anybody's code: every property once, by its descriptor. What would need code is
+ * shown as a word in its place.
+ */
+import { types } from 'node:util';
+
+/** Own enumerable members with a text as name. */
+export function readMembers(value: object): [string, unknown][] {
+  return Object.keys(value).map((name): [string, unknown] => [name, dataOf(Object.getOwnPropertyDescriptor(value, name))]);
+}
+
+/** As many items as the list is long; a hole is `undefined`. The caller bounds the length. */
+export function readItems(items: readonly unknown[]): unknown[] {
+  return Array.from({ length: items.length }, (_, i) => dataOf(Object.getOwnPropertyDescriptor(items, i)));
+}
+
+/** `[proxy]` for one: any question to it but this runs a trap, or throws. */
+export function withoutProxy(value: unknown): unknown {
+  return typeof value === 'object' && value !== null && types.isProxy(value) ? '[proxy]' : value;
+}
+
+function dataOf(descriptor: PropertyDescriptor | undefined): unknown {
+  if (descriptor === undefined) return undefined;
+  return 'value' in descriptor ? withoutProxy(descriptor.value) : '[getter]';
+}
