@@ -244,6 +244,30 @@ describe('a use of an approval', () => {
   });
 });
 
+describe('taking an approval back', () => {
+  const BOB = { id: 'bob', method: 'host', assurance: 'medium' } as const;
+  let approval: string;
+
+  beforeEach(async () => {
+    approval = await asked(call(700, { id: 'r1', turn: 't' }));
+    await guard.approvals.resolve(approval, { decision: 'approve' }, ALICE);
+  });
+
+  it('is a deny: nothing else may follow an approval', async () => {
+    const again = { kind: 'answer', approval, answer: 'approve', revokes: true, approver: BOB } as const;
+    expect(await store.commit(again)).toEqual({ kind: 'not-answerable', why: 'not-pending', state: 'approved' });
+  });
+
+  it('comes too late for a call that ran, whatever the row says', async () => {
+    const permit = await guard.authorize(call(700, { id: 'r1', turn: 't' }), { approval: 'suspend' });
+    expect(permit.kind).toBe('permit');
+    if (permit.kind === 'permit') await permit.settle({ status: 'success' }, { durable: true });
+    sql(path, `UPDATE approvals SET state = 'approved'`);
+    const late = { kind: 'answer', approval, answer: 'deny', revokes: true, approver: BOB } as const;
+    expect(await store.commit(late)).toEqual({ kind: 'not-answerable', why: 'not-pending', state: 'consumed' });
+  });
+});
+
 describe('a call made by an edit', () => {
   const CALL = call(700, { id: 'f1', turn: 't' });
   let unit: DecideUnit;
