@@ -118,6 +118,7 @@ export type { ReceiptEntry, ReceiptFinding, ReceiptReport } from './receipt/repo
 export type { DetectorDefinition } from './redact/custom.ts';
 export { WITHHELD_RESULT } from './redact/mask.ts';
 export { createRedactor, type RedactionOptions, type Redactor } from './redact/redact.ts';
+export { renamedMembers } from './redact/renamed-members.ts';
 export { type CallScope, currentCall } from './scope.ts';
 export type {
   ApprovalCounts,

@@ -2,6 +2,7 @@
  * A JSON text with some of its values replaced, everything else byte for byte as it was: numbers beyond a double, spelling of
  * escapes, order and spacing are the writer's, and not ours to change.
  */
+import { renamedMembers } from '@countersign/core';
 import { isObject, type JsonObject, member } from './message.ts';
 
 /**
@@ -38,7 +39,7 @@ class Rewriter {
     this.#space();
     if (Array.isArray(before) && Array.isArray(after) && before.length === after.length) return this.#array(before, after);
     if (isObject(before) && isObject(after)) {
-      const names = renamed(before, after);
+      const names = renamedMembers(before, after);
       if (names !== undefined) return this.#object(before, after, names);
     }
     const start = this.#at;
@@ -125,17 +126,4 @@ function isEscaped(text: string, quote: number): boolean {
   let start = quote;
   while (text.charCodeAt(start - 1) === 0x5c) start -= 1;
   return (quote - start) % 2 === 1;
-}
-
-/**
- * The new name of each member. Those that kept theirs are known by it, and the others by their order among themselves, since
- * names that look like numbers stand first in an object and a replaced one does not look like one any more.
- */
-function renamed(before: JsonObject, after: JsonObject): ReadonlyMap<string, string> | undefined {
-  const names = Object.keys(before);
-  const news = Object.keys(after).filter((name) => !Object.hasOwn(before, name));
-  const gone = names.filter((name) => !Object.hasOwn(after, name));
-  if (news.length !== gone.length) return undefined;
-  const replaced = new Map(gone.map((name, i) => [name, news[i] as string]));
-  return new Map(names.map((name) => [name, replaced.get(name) ?? name]));
 }

@@ -1,6 +1,7 @@
 import { types } from 'node:util';
 import type { Json } from '../call.ts';
 import type { Redactor } from './redact.ts';
+import { renamedMembers } from './renamed-members.ts';
 
 /** Values of one result, containers included. */
 const MAX_MASKED_NODES = 1_000_000;
@@ -75,7 +76,7 @@ function data(descriptor: PropertyDescriptor | undefined): unknown {
   return descriptor?.value;
 }
 
-/** The shown view keeps the order of members and items, though names of members may be others. */
+/** @throws {TypeError} when the shown view is none of what is shown. */
 function putBack(plain: unknown, shown: Json, others: ReadonlyMap<object, unknown>): unknown {
   if (typeof plain !== 'object' || plain === null) return shown;
   // Hidden as a whole, for its name.
@@ -83,6 +84,9 @@ function putBack(plain: unknown, shown: Json, others: ReadonlyMap<object, unknow
   if (others.has(plain)) return others.get(plain);
   if (typeof shown !== 'object' || shown === null) return shown;
   if (Array.isArray(shown)) return shown.map((item, i) => putBack((plain as readonly unknown[])[i], item, others));
-  const values = Object.values(plain);
-  return Object.fromEntries(Object.entries(shown).map(([name, item], i) => [name, putBack(values[i], item, others)]));
+  const view = shown as { readonly [name: string]: Json };
+  const names = renamedMembers(plain, view);
+  if (names === undefined) throw new TypeError('another object');
+  const members = plain as Readonly<Record<string, unknown>>;
+  return Object.fromEntries([...names].map(([name, as]) => [as, putBack(members[name], view[as] ?? null, others)]));
 }

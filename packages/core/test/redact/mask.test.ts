@@ -11,6 +11,13 @@ const URL_TEXT = 'postgres://u:hunter22@h/';
 const MASKED = 'postgres://u:[redacted:url-password]@h/';
 
 describe('maskResult', () => {
+  it('puts what is no JSON back where it was, also beside a name that is a secret', () => {
+    // Names that look like numbers stand first, and the replaced one is none any more.
+    const value = { 123456: new Date(5), 999999999: 'text', b: Buffer.from('x') };
+    const masked = maskResult(value, createRedactor({ values: ['123456'] }));
+    expect(masked).toEqual({ '[redacted:value]': new Date(5), 999999999: 'text', b: Buffer.from('x') });
+  });
+
   it('gives back the very same value when nothing is in it', () => {
     const value = { a: [1, 'x', { b: null, date: new Date(5), bytes: Buffer.from('x'), no: undefined }], fn: () => 1 };
     expect(mask(value)).toBe(value);
