@@ -1,18 +1,20 @@
 /** Secrets of many kinds in every place a text can come from: not one byte of them is written or told. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import {
   type ApprovalAnswer,
   type Approver,
   createGuard,
   createRedactor,
   definePolicy,
+  fileAuditSink,
   type Guard,
   type Policy,
   type PolicyVerdict,
   type ToolCall,
 } from '../../src/index.ts';
+import { EXPORT_FORMATS, Export, openRecords } from '../../src/sqlite/index.ts';
 import { openLedger, tempDirectory } from '../fixtures/ledger.ts';
 
 const GITHUB = `ghp_${'a1B2c3D4e5F6'.repeat(3)}`;
@@ -28,7 +30,8 @@ type World = { readonly directory: string; readonly told: unknown[]; readonly gu
 
 async function leaksOf(run: (world: World) => Promise<void>, policy: Policy = open): Promise<string> {
   const directory = tempDirectory();
-  const store = openLedger(join(directory, 'ledger.db'));
+  const store = openLedger(join(directory, 'ledger.db'), { mirror: { path: join(directory, 'mirror.jsonl') } });
+  const printed = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
   const told: unknown[] = [];
   const guard = createGuard({
     agent: 'a',
@@ -47,13 +50,27 @@ async function leaksOf(run: (world: World) => Promise<void>, policy: Policy = op
       },
     ],
     approvals: { notify: (event) => void told.push(event) },
-    audit: [{ include: ['args', 'reason'], write: (record) => void told.push(record), close: () => undefined }],
+    audit: [
+      { include: ['args', 'reason'], write: (record) => void told.push(record), close: () => undefined },
+      fileAuditSink({ path: join(directory, 'audit.jsonl'), include: ['args', 'reason'] }),
+    ],
   });
   await run({ directory, told, guard });
   await guard.close();
   await store.close();
-  const files = readdirSync(directory).map((file) => readFileSync(join(directory, file)).toString('latin1'));
-  return `${files.join('\n')}\n${JSON.stringify(told)}`;
+  told.push(...printed.mock.calls.map(([text]) => String(text)));
+  printed.mockRestore();
+  const names = readdirSync(directory);
+  // A place that was not looked at would prove nothing.
+  expect(names).toEqual(expect.arrayContaining(['audit.jsonl', 'ledger.db', 'mirror.jsonl']));
+  const files = names.map((file) => readFileSync(join(directory, file)).toString('latin1'));
+  const exported = EXPORT_FORMATS.filter((name) => name !== 'dsse').map((format) => {
+    const reader = openRecords(join(directory, 'ledger.db'));
+    const text = [...new Export(reader, format, { withOpenings: true })].join('');
+    reader.close();
+    return text;
+  });
+  return `${files.join('\n')}\n${exported.join('\n')}\n${JSON.stringify(told)}`;
 }
 
 const open: Policy = definePolicy({
