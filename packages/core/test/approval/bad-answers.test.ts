@@ -178,7 +178,7 @@ describe.each([
       expect(allows()).toBe(0);
     });
 
-    it.runIf(storeName === 'sqlite store')('replayed: rows that say it was never used', async () => {
+    it.runIf(storeName === 'sqlite store')('replayed: rows that say it was never used (the memory store has none to edit)', async () => {
       await approve(guarded(), await ask(guarded()));
       const permit = await suspend(guarded());
       if (permit.kind === 'permit') await permit.settle({ status: 'success' }, { durable: true });

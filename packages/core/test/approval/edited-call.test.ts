@@ -456,7 +456,7 @@ describe.each([
     });
   });
 
-  describe.runIf(storeName === 'sqlite store')('whose rows somebody edited', () => {
+  describe.runIf(storeName === 'sqlite store')('whose rows somebody edited (the memory store has none)', () => {
     const sql = (text: string): void => {
       const database = new Sqlite(opened.path ?? '');
       database.exec(text);
