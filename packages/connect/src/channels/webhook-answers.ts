@@ -178,17 +178,26 @@ async function refused(
       return said(403, 'APPROVER_REFUSED', 'this approver may not answer this approval');
     case 'APPROVAL_EDIT_INVALID':
       return said(422, 'APPROVAL_EDIT_INVALID', 'these arguments cannot be proposed: too large, a secret, or a placeholder that was moved');
-    case 'APPROVAL_NOT_PENDING': {
-      const row = await approvals.get(data.approval).catch(() => undefined);
-      if (row === undefined) return said(404, 'APPROVAL_NOT_FOUND', 'no approval has that id');
-      if (stands(row, data, approver)) return recorded(data, approver, row.state);
-      const { body } = said(409, 'APPROVAL_NOT_PENDING', `the approval is ${row.state}: it takes no such answer any more`);
-      return { status: 409, body: { ...body, approval: data.approval, state: row.state } };
-    }
+    case 'APPROVAL_NOT_PENDING':
+      return approvals.get(data.approval).then(
+        (row) => settled(row, data, approver),
+        (failure: unknown) => notRecorded(failure, onError),
+      );
     default:
-      onError?.(error);
-      return said(503, 'NOT_RECORDED', 'the answer could not be recorded: send it again');
+      return notRecorded(error, onError);
   }
+}
+
+function notRecorded(error: unknown, onError: WebhookAnswersOptions['onError']): Reply {
+  onError?.(error);
+  return said(503, 'NOT_RECORDED', 'the answer could not be recorded: send it again');
+}
+
+function settled(row: ApprovalRow | undefined, data: AnswerData, approver: Approver): Reply {
+  if (row === undefined) return said(404, 'APPROVAL_NOT_FOUND', 'no approval has that id');
+  if (stands(row, data, approver)) return recorded(data, approver, row.state);
+  const { body } = said(409, 'APPROVAL_NOT_PENDING', `the approval is ${row.state}: it takes no such answer any more`);
+  return { status: 409, body: { ...body, approval: data.approval, state: row.state } };
 }
 
 /** The very answer is there already: this is a delivery of it that nobody remembers. */

@@ -347,6 +347,19 @@ describe('the same again', () => {
 });
 
 describe('a ledger that fails', () => {
+  it('is 503 also when only the standing of an answered approval cannot be read: it is not called unknown', async () => {
+    const errors: unknown[] = [];
+    const approvals = {
+      resolve: () => Promise.reject(new CountersignError('APPROVAL_NOT_PENDING', 'it is approved')),
+      get: () => Promise.reject(new CountersignError('LEDGER_UNREADABLE', 'the disk is gone')),
+    };
+    const { ask, send } = answering({}, { approvals, onError: (error: unknown) => errors.push(error) });
+    const { approvalId } = await ask();
+    const failed = await send(answer(approvalId), { id: 'm6' });
+    expect(failed).toMatchObject({ status: 503, body: { error: { code: 'NOT_RECORDED' } } });
+    expect(errors).toMatchObject([{ code: 'LEDGER_UNREADABLE' }]);
+  });
+
   it('is 503, told to onError, and not remembered', async () => {
     const errors: unknown[] = [];
     const { guard, ask, send, store } = answering({}, { onError: (error) => errors.push(error) });
