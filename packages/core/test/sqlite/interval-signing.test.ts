@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import type { Guard, RemoteSigner, Signer } from '../../src/index.ts';
+import type { ApprovalRow, Guard, RemoteSigner, Signer } from '../../src/index.ts';
 import { canonicalize, commitSection, newOpeningKey } from '../../src/index.ts';
 import { formatCheckpoint } from '../../src/ledger/checkpoint.ts';
 import { tailMarkingSigner } from '../../src/ledger/deferred-signer.ts';
@@ -320,22 +320,7 @@ describe('entries that somebody without the key put into the file', () => {
     await until(() => !store['open'].log.unsignedHead());
     const row = await store.approval(pending.approvalId);
     if (row === undefined) throw new Error('no row');
-    const forged: Loose = {
-      kind: 'approval',
-      v: 1,
-      id: 'ab'.repeat(16),
-      at: row.createdAtMs,
-      writer: 'cd'.repeat(16),
-      agent: row.agent,
-      session: row.session,
-      call: row.call,
-      approval: row.id,
-      ask: { ...row.ask },
-      answer: 'approve',
-      approver: { id: 'alice', method: 'host', assurance: 'medium' },
-      binds: row.binds,
-      expires_at: row.expiresAtMs,
-    };
+    const forged = forgedAnswer(row, { answer: 'approve' });
     const of = entriesOf(path).length;
     const answers = JSON.stringify([{ of, leaf: leafHash(canonicalize(forged)), approver: 'alice', answer: 'approve' }]);
     appendForged(path, [forged], `UPDATE approvals SET state = 'approved', answers = '${answers}'`);
@@ -358,23 +343,7 @@ describe('entries that somebody without the key put into the file', () => {
     await until(() => !store['open'].log.unsignedHead());
     const key = newOpeningKey();
     const args = { amount: 1_000_000 };
-    const forged: Loose = {
-      kind: 'approval',
-      v: 1,
-      id: 'ab'.repeat(16),
-      at: row.createdAtMs,
-      writer: 'cd'.repeat(16),
-      agent: row.agent,
-      session: row.session,
-      call: row.call,
-      approval: row.id,
-      ask: { ...row.ask },
-      answer: 'deny',
-      approver: { id: 'alice', method: 'host', assurance: 'medium' },
-      args_commit: commitSection(key, 'args', args),
-      binds: row.binds,
-      expires_at: row.expiresAtMs,
-    };
+    const forged = forgedAnswer(row, { answer: 'deny', args_commit: commitSection(key, 'args', args) });
     const of = entriesOf(path).length;
     const answers = JSON.stringify([{ of, leaf: leafHash(canonicalize(forged)), approver: 'alice', answer: 'deny', edited: true }]);
     const opening = `INSERT INTO openings (seq, key, sections) VALUES (${of}, '${key}', '${canonicalize({ args })}')`;
@@ -411,3 +380,23 @@ describe('entries that somebody without the key put into the file', () => {
     await after.store.close();
   });
 });
+
+/** An answer to that ask as whoever can write to the file may add it. */
+function forgedAnswer({ id, createdAtMs, agent, session, call: asked, ask, binds, expiresAtMs }: ApprovalRow, said: Loose): Loose {
+  return {
+    kind: 'approval',
+    v: 1,
+    id: 'ab'.repeat(16),
+    at: createdAtMs,
+    writer: 'cd'.repeat(16),
+    agent,
+    session,
+    call: asked,
+    approval: id,
+    ask: { ...ask },
+    approver: { id: 'alice', method: 'host', assurance: 'medium' },
+    binds,
+    expires_at: expiresAtMs,
+    ...said,
+  };
+}
