@@ -110,6 +110,7 @@ export { composePolicies } from './policy/compose.ts';
 export { policyHash } from './policy/hash.ts';
 export type { Policy, PolicyInput, PolicyVerdict, SessionFacts } from './policy/policy.ts';
 export { rulePolicy } from './policy/rules.ts';
+export { readPrivateFile } from './private-file.ts';
 export { type CheckReceiptOptions, checkReceipt } from './receipt/check.ts';
 export { RECEIPT_CODES, type ReceiptCode } from './receipt/codes.ts';
 export { type CheckConsistencyOptions, type ConsistencyReport, checkConsistency, MAX_CONSISTENCY_BYTES } from './receipt/consistency.ts';

@@ -64,7 +64,7 @@ describe('a secret', () => {
     ['is not there', () => {}, 'cannot be opened (ENOENT)'],
     ['is a folder', (path) => mkdirSync(path, { mode: 0o700 }), 'not a regular file'],
     ['is empty', (path) => writeFileSync(path, '\n', { mode: 0o600 }), 'is empty'],
-    ['is too long', (path) => writeFileSync(path, 'hunter2'.repeat(1000), { mode: 0o600 }), 'more than 4096 characters'],
+    ['is too long', (path) => writeFileSync(path, 'hunter2'.repeat(1000), { mode: 0o600 }), 'is longer than 4096 bytes'],
   ])('in a file that %s is refused', (_, make, why) => {
     const file = join(folder(), 'secret');
     make(file);

@@ -5,10 +5,11 @@
  * line (see `verifier-key.ts`) that others need. No message here ever quotes what a key file holds.
  */
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
-import { closeSync, constants, fstatSync, fsyncSync, openSync, readSync, unlinkSync, writeFileSync } from 'node:fs';
+import { closeSync, constants, fsyncSync, openSync, unlinkSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { CountersignError } from '../errors.ts';
 import type { Signer } from '../interfaces.ts';
+import { readPrivateFile } from '../private-file.ts';
 import { formatVerifierKey, TYPE_ED25519 } from './verifier-key.ts';
 
 export { verifyEd25519 } from './ed25519.ts';
@@ -18,7 +19,6 @@ export const MAX_KEY_FILE_BYTES = 65_536;
 
 const PRIVATE_MODE = 0o600;
 const PUBLIC_MODE = 0o644;
-const GROUP_AND_OTHERS = 0o077;
 /** PKCS#8 alone: OpenSSL would also read older forms, and a file that merely contains a key somewhere. */
 const PEM_PATTERN = /^-----BEGIN (ENCRYPTED )?PRIVATE KEY-----\r?\n[A-Za-z0-9+/=\r\n]+-----END \1?PRIVATE KEY-----\s*$/;
 
@@ -95,7 +95,12 @@ export function writeKeyFile(path: string, pem: string, vkey?: string): void {
  *   regular file, longer than `MAX_KEY_FILE_BYTES`, or not a key that `signerFromPem` takes.
  */
 export function readSigner(path: string, name: string, passphrase?: string): Signer {
-  return signerFromPem(readPrivateFile(path), name, passphrase);
+  const pem = readPrivateFile(path, MAX_KEY_FILE_BYTES, (what, code) =>
+    code === 'ENOENT'
+      ? new CountersignError('KEY_NOT_FOUND', `key file ${path} is not there; run \`countersign keygen\`, or set \`sign: none\``)
+      : invalid(what),
+  );
+  return signerFromPem(pem, name, passphrase);
 }
 
 function parsePrivateKey(pem: string, passphrase: string | undefined): KeyObject {
@@ -150,44 +155,6 @@ function syncFolder(path: string): void {
     fsyncSync(folder);
   } finally {
     closeSync(folder);
-  }
-}
-
-function readPrivateFile(path: string): string {
-  let file: number;
-  try {
-    // O_NONBLOCK (0 where there is none): a named pipe laid at that path must not make the start hang.
-    file = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
-  } catch (error) {
-    const code = systemCode(error);
-    if (code === 'ENOENT') {
-      throw new CountersignError('KEY_NOT_FOUND', `key file ${path} is not there; run \`countersign keygen\`, or set \`sign: none\``);
-    }
-    throw invalid(`${path} cannot be opened (${code})`);
-  }
-  const bytes = Buffer.alloc(MAX_KEY_FILE_BYTES + 1);
-  try {
-    // Of the open file, not of the path: whatever is swapped in afterwards is not what was checked.
-    const stats = fstatSync(file);
-    if (!stats.isFile()) throw invalid(`${path} is not a regular file`);
-    if (process.platform !== 'win32' && (stats.mode & GROUP_AND_OTHERS) !== 0) {
-      throw invalid(`${path} is open to other users (mode ${(stats.mode & 0o777).toString(8)}); run: chmod 600 ${path}`);
-    }
-    const length = readUpTo(file, bytes);
-    if (length > MAX_KEY_FILE_BYTES) throw invalid(`${path} is longer than ${MAX_KEY_FILE_BYTES} bytes`);
-    return bytes.toString('latin1', 0, length);
-  } finally {
-    bytes.fill(0);
-    closeSync(file);
-  }
-}
-
-function readUpTo(file: number, bytes: Buffer): number {
-  let length = 0;
-  for (;;) {
-    const count = readSync(file, bytes, length, bytes.length - length, null);
-    length += count;
-    if (count === 0 || length === bytes.length) return length;
   }
 }
 
