@@ -25,6 +25,8 @@ export interface ToolPattern {
   readonly source: string;
   /** The one name this pattern can match, when it has no wildcard in its name part. */
   readonly exactName?: string;
+  /** The one server whose tools it can match, when it has no wildcard in its server part. */
+  readonly exactServer?: string;
   matches(tool: Pick<ToolRef, 'server' | 'name'>): boolean;
 }
 
@@ -45,7 +47,12 @@ export function compileToolPattern(source: string, reach: PatternReach, where: s
   const namePart = slash < 0 ? source : source.slice(slash + 1);
   const serverPart = slash < 0 ? undefined : source.slice(0, slash);
   const matches = reach === 'wide' ? wideMatcher(serverPart, namePart, source) : narrowMatcher(serverPart, namePart);
-  return namePart.includes('*') ? { source, matches } : { source, exactName: namePart, matches };
+  return {
+    source,
+    ...(!namePart.includes('*') && { exactName: namePart }),
+    ...(serverPart !== undefined && !serverPart.includes('*') && { exactServer: serverPart }),
+    matches,
+  };
 }
 
 /** What is wrong with a pattern, for people; `undefined` when nothing is. */

@@ -53,7 +53,7 @@ export interface NormalRuleSet {
   readonly rules: readonly NormalRule[];
 }
 
-export const MAX_RULES = 1000;
+export const MAX_RULES = 20_000;
 export const MAX_RULE_TOOLS = 200;
 export const MAX_QUORUM = 16;
 const MAX_RAW_POINTERS = 32;
@@ -81,7 +81,7 @@ export function normalizeRuleSet(definition: RuleSet): NormalRuleSet {
   if (definition.default !== undefined && !EFFECTS.includes(definition.default))
     throw refused(`policy default must be one of ${EFFECTS.join(', ')}`);
   if (!Array.isArray(definition.rules)) throw refused('policy rules must be a list');
-  if (definition.rules.length > MAX_RULES) throw refused(`a policy has at most ${MAX_RULES} rules`);
+  if (definition.rules.length > MAX_RULES) throw refused(`a policy has at most ${MAX_RULES} rules; split it and compose the parts`);
   const seen = new Set<string>();
   const rules = definition.rules.map((rule: Rule, index) => {
     const fault = typeof rule === 'object' && rule !== null ? ruleFaults(rule)[0] : { message: 'must be an object' };

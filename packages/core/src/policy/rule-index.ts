@@ -24,23 +24,22 @@ export function ruleIndex<Rule, Candidates>(
   select: (rules: readonly Rule[]) => Candidates,
 ): RuleIndex<Candidates> {
   const byName = new Map<string, number[]>();
+  const byServer = new Map<string, number[]>();
   const wild: number[] = [];
-  entries.forEach((entry, index) => {
-    if (entry.patterns.some((pattern) => pattern.exactName === undefined)) wild.push(index);
-    else
-      for (const name of new Set(entry.patterns.map((pattern) => pattern.exactName ?? '')))
-        byName.set(name, [...(byName.get(name) ?? []), index]);
+  entries.forEach(({ patterns }, index) => {
+    for (const bucket of new Set(patterns.map((pattern) => bucketOf(pattern, { byName, byServer, wild })))) bucket.push(index);
   });
-  const all = entries.map((_, index) => index);
   const remembered = new Map<string, Candidates>();
 
   const lookUp = (tool: Pick<ToolRef, 'server' | 'name'>): Candidates => {
-    // A name that holds a `/` may also be matched as `server/name`, so the index by name does not cover it.
-    const indexes = tool.name.includes('/') ? all : [...(byName.get(tool.name) ?? []), ...wild].sort((left, right) => left - right);
-    const rules = indexes.flatMap((index) => {
+    const near = new Set([...(byName.get(tool.name) ?? []), ...(byServer.get(tool.server ?? '') ?? []), ...wild]);
+    // A name that holds a `/` may also be matched as `server/name`, so the buckets do not cover it.
+    const indexes = tool.name.includes('/') ? entries.keys() : [...near].sort((left, right) => left - right);
+    const rules: Rule[] = [];
+    for (const index of indexes) {
       const entry = entries[index];
-      return entry?.patterns.some((pattern) => pattern.matches(tool)) ? [entry.rule] : [];
-    });
+      if (entry?.patterns.some((pattern) => pattern.matches(tool))) rules.push(entry.rule);
+    }
     return select(rules);
   };
 
@@ -61,4 +60,21 @@ export function ruleIndex<Rule, Candidates>(
       return remembered.size;
     },
   };
+}
+
+/** Where a pattern is looked for: under the one name it can match, the one server, or always. */
+function bucketOf(
+  pattern: ToolPattern,
+  { byName, byServer, wild }: { readonly byName: Map<string, number[]>; readonly byServer: Map<string, number[]>; readonly wild: number[] },
+): number[] {
+  if (pattern.exactName !== undefined) return bucket(byName, pattern.exactName);
+  return pattern.exactServer === undefined ? wild : bucket(byServer, pattern.exactServer);
+}
+
+function bucket(buckets: Map<string, number[]>, name: string): number[] {
+  const known = buckets.get(name);
+  if (known !== undefined) return known;
+  const made: number[] = [];
+  buckets.set(name, made);
+  return made;
 }

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { Effect } from '../../src/call.ts';
 import { CountersignError } from '../../src/errors.ts';
 import { policyHash } from '../../src/policy/hash.ts';
-import { compileToolPattern } from '../../src/policy/patterns.ts';
+import { compileToolPattern, type ToolPattern } from '../../src/policy/patterns.ts';
 import type { Rule, RuleSet } from '../../src/policy/rule-definition.ts';
 import { MAX_REMEMBERED_TOOLS, ruleIndex } from '../../src/policy/rule-index.ts';
 import { rulePolicy } from '../../src/policy/rules.ts';
@@ -262,14 +262,18 @@ describe('definitions out of shape', () => {
     expect(() => rulePolicy({ id: 'p', rules: 5 as never })).toThrow(CountersignError);
     expect(() => rulePolicy({ id: 'p', default: 'abstain' as never, rules: [] })).toThrow(CountersignError);
     expect(() => rulePolicy({ id: 'p', version: 3 as never, rules: [] })).toThrow(CountersignError);
-    expect(() => rulePolicy({ id: 'p', rules: Array.from({ length: 1001 }, (_, index) => ({ ...ALLOW, id: `r${index}` })) })).toThrow(
-      'at most 1000',
-    );
+    for (const count of [20_001, 100_000])
+      expect(() => rulePolicy({ id: 'p', rules: Array.from({ length: count }, (_, index) => ({ ...ALLOW, id: `r${index}` })) })).toThrow(
+        'at most 20000',
+      );
   });
 });
 
 describe('the rule index', () => {
-  const entries = ['a', 'fs/*', '*', 'b/c'].map((source) => ({ rule: source, patterns: [compileToolPattern(source, 'wide', 'w')] }));
+  const entries = ['a', 'fs/*', '*', 'b/c', 'f*/x', '*/c', 'b/*', 'fs/*/*'].map((source) => ({
+    rule: source,
+    patterns: [compileToolPattern(source, 'wide', 'w')],
+  }));
 
   it('finds the same rules as trying all of them, in definition order', () => {
     const index = ruleIndex(entries, (rules) => rules);
@@ -298,5 +302,21 @@ describe('the rule index', () => {
     const before = index.size;
     expect(index.find({ name: 'x'.repeat(100_000) })).toEqual(['*']);
     expect(index.size).toBe(before);
+  });
+
+  it('tries only the rules that can match a tool: those of its name, of its server, and those with a wildcard for both', () => {
+    let tried = 0;
+    const counting = (source: string): ToolPattern => {
+      const pattern = compileToolPattern(source, 'wide', 'w');
+      return { ...pattern, matches: (tool) => (tried++, pattern.matches(tool)) };
+    };
+    const sources = Array.from({ length: 10_000 }, (_, at) => (at % 2 === 0 ? `server-${at}/*` : `tool-${at}`));
+    const index = ruleIndex(
+      [...sources, '*/read_*'].map((source) => ({ rule: source, patterns: [counting(source)] })),
+      (rules) => rules,
+    );
+    expect(index.find({ server: 'server-4', name: 'read_all' })).toEqual(['server-4/*', '*/read_*']);
+    expect(index.find({ name: 'tool-9' })).toEqual(['tool-9']);
+    expect(tried).toBe(4);
   });
 });
