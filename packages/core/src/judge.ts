@@ -50,8 +50,8 @@ export async function judge(call: PreparedCall, session: SessionFacts, policy: P
 
 /** A policy function sees raw arguments, and what it names stands in the entry, where nothing can erase it. */
 function withoutSecrets(verdict: PolicyVerdict, policy: Policy, redactor: Pick<Redactor, 'text'>): PolicyVerdict {
-  if (verdict.effect === 'abstain') return verdict;
-  const { rule, reasonCode, labels = [] } = verdict;
+  const { labels = [] } = verdict;
+  const { rule, reasonCode } = verdict.effect === 'abstain' ? {} : verdict;
   const approvers = verdict.effect === 'require_approval' ? (verdict.terms?.approvers ?? []) : [];
   const isClean = [rule, reasonCode, ...labels, ...approvers].every((name) => name === undefined || redactor.text(name) === name);
   return isClean ? verdict : failedVerdict(policy, 'gave a name that looks like a secret');
@@ -84,7 +84,7 @@ function defaultVerdict(effect: Effect, abstained: PolicyVerdict): PolicyVerdict
   } as const;
   // An allow rule that erred abstains; its explanation is worth more than "no rule matched".
   const explained = 'reason' in abstained && typeof abstained.reason === 'string' ? abstained.reason : 'no rule matches this call';
-  return { effect, reasonCode: codes[effect], reason: explained };
+  return { effect, reasonCode: codes[effect], reason: explained, ...(abstained.labels !== undefined && { labels: abstained.labels }) };
 }
 
 function policyInput(call: PreparedCall, session: SessionFacts, atMs: number, deps: JudgeDeps): PolicyInput {

@@ -6,7 +6,7 @@ import { AUDIT_INCLUDES, type AuditInclude } from '../audit-log/record.ts';
 import { MAX_KEEP } from '../audit-log/segments.ts';
 import { BUDGET_SCOPES, type BudgetDefinition, MAX_BUDGETS, REFUNDS } from '../budget/budget.ts';
 import { ASSURANCES, type Mode } from '../call.ts';
-import { EFFECTS, MAX_RULES, type RuleSet } from '../policy/rule-definition.ts';
+import { EFFECTS, MAX_RULES, RULE_EFFECTS, type RuleSet } from '../policy/rule-definition.ts';
 import { type DetectorDefinition, MAX_CUSTOM_DETECTORS, MAX_KEYWORDS } from '../redact/custom.ts';
 import { WRITERS } from '../store.ts';
 import { type ChannelDocument, channelSchema, MAX_CHANNELS, type SenderDocument, sendersSchema } from './channel-schema.ts';
@@ -116,7 +116,7 @@ const rule = z.strictObject({
   tools: z.array(z.string()).min(1).describe('server/name globs; in allow rules a bare name means tools without a server'),
   when: z.string().optional().describe('CEL condition that must be true'),
   unless: z.string().optional().describe('CEL condition that must not be true'),
-  effect,
+  effect: z.enum(RULE_EFFECTS).describe('label decides nothing: it attaches its labels when the call goes through'),
   reason: z.string().max(500).optional().describe('for people'),
   reason_code: z.string().optional().describe('in the style of POLICY_DENY_HIGH_RISK'),
   approval: z

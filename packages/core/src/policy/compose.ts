@@ -56,12 +56,13 @@ function evaluateAll(members: readonly Policy[], input: PolicyInput): PolicyVerd
 type Deny = PolicyVerdict & { readonly effect: 'deny' };
 type Ask = PolicyVerdict & { readonly effect: 'require_approval' };
 type Allow = PolicyVerdict & { readonly effect: 'allow' };
+type Abstain = PolicyVerdict & { readonly effect: 'abstain' };
 
 function mergeVerdicts(verdicts: readonly PolicyVerdict[]): PolicyVerdict {
   const denies: Deny[] = [];
   const asks: Ask[] = [];
   const allows: Allow[] = [];
-  const abstained: string[] = [];
+  const abstained: Abstain[] = [];
   for (const verdict of verdicts) {
     switch (verdict.effect) {
       case 'deny':
@@ -74,7 +75,7 @@ function mergeVerdicts(verdicts: readonly PolicyVerdict[]): PolicyVerdict {
         allows.push(verdict);
         break;
       case 'abstain':
-        if (verdict.reason !== undefined) abstained.push(verdict.reason);
+        abstained.push(verdict);
         break;
       default:
         return failedVerdict({ id: 'composed' }, 'gave an unknown effect');
@@ -83,22 +84,23 @@ function mergeVerdicts(verdicts: readonly PolicyVerdict[]): PolicyVerdict {
   // A deny that audit mode enforces too is the stricter one.
   const denied = denies.find((verdict) => verdict.always === true) ?? denies[0];
   if (denied !== undefined) return denied;
-  if (asks[0] !== undefined) return mergeAsks(asks, asks[0], allows);
-  if (allows[0] !== undefined) return { ...allows[0], ...labelled(allows) };
-  return abstained.length === 0 ? { effect: 'abstain' } : { effect: 'abstain', reason: boundReason(abstained.join('; ')) };
+  if (asks[0] !== undefined) return mergeAsks(asks, asks[0], [...allows, ...abstained]);
+  if (allows[0] !== undefined) return { ...allows[0], ...labelled([...allows, ...abstained]) };
+  const reasons = abstained.flatMap(({ reason }) => reason ?? []);
+  return { effect: 'abstain', ...(reasons.length > 0 && { reason: boundReason(reasons.join('; ')) }), ...labelled(abstained) };
 }
 
-function mergeAsks(asks: readonly Ask[], first: Ask, allows: readonly Allow[]): PolicyVerdict {
+function mergeAsks(asks: readonly Ask[], first: Ask, others: readonly (Allow | Abstain)[]): PolicyVerdict {
   const terms: Partial<ApprovalTerms> | undefined = mergeTerms(asks.map((verdict) => verdict.terms ?? {}));
   if (terms === undefined) {
     const rule = first.rule === undefined ? {} : { rule: first.rule };
     return { effect: 'deny', ...rule, reasonCode: 'POLICY_DENY_HIGH_RISK', reason: 'nobody can approve under the terms of all policies' };
   }
   const count = asks.reduce((sum, verdict) => sum + (verdict.asks ?? 1), 0);
-  return { ...first, ...labelled([...asks, ...allows]), terms, ...(count > 1 && { asks: count }) };
+  return { ...first, ...labelled([...asks, ...others]), terms, ...(count > 1 && { asks: count }) };
 }
 
-function labelled(verdicts: readonly (Ask | Allow)[]): { readonly labels?: readonly string[] } {
+function labelled(verdicts: readonly (Ask | Allow | Abstain)[]): { readonly labels?: readonly string[] } {
   const labels = mergeLabels(verdicts.map((verdict) => verdict.labels));
   return labels === undefined ? {} : { labels };
 }

@@ -38,7 +38,13 @@ interface Ruled {
 }
 
 export type PolicyVerdict =
-  | { readonly effect: 'abstain' /** Why a rule that might have applied did not: it could not be evaluated. */; readonly reason?: string }
+  | {
+      readonly effect: 'abstain';
+      /** Why a rule that might have applied did not: it could not be evaluated. */
+      readonly reason?: string;
+      /** Facts to attach to the session, should the call go through. */
+      readonly labels?: readonly string[];
+    }
   | ({ readonly effect: 'allow' } & Ruled)
   | ({
       readonly effect: 'deny' /** Enforced in audit mode too (Countersign's own files, broken policy). */;

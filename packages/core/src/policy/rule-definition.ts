@@ -14,6 +14,9 @@ export interface RuleApproval {
   readonly assurance?: Assurance | undefined;
 }
 
+/** What a rule does. `label` decides nothing: it attaches its labels when the call goes through, whoever let it. */
+export type RuleEffect = Effect | 'label';
+
 /** One rule, as in the `policy:` block of `countersign.yaml`. */
 export interface Rule {
   readonly id: string;
@@ -23,7 +26,7 @@ export interface Rule {
   readonly when?: string | undefined;
   /** ... and this one is not. */
   readonly unless?: string | undefined;
-  readonly effect: Effect;
+  readonly effect: RuleEffect;
   readonly reason?: string | undefined;
   readonly reason_code?: string | undefined;
   readonly approval?: RuleApproval | undefined;
@@ -60,6 +63,7 @@ const MAX_RAW_POINTERS = 32;
 const MAX_RULE_LABELS = 16;
 
 export const EFFECTS: readonly Effect[] = ['allow', 'deny', 'require_approval'];
+export const RULE_EFFECTS: readonly RuleEffect[] = [...EFFECTS, 'label'];
 /** Names of policies, rules and budgets. */
 export const NAME_SHAPE: RegExp = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$/;
 export const NAME_HINT = 'use letters, digits and . _ : -, at most 64 characters';
@@ -98,7 +102,7 @@ export function ruleFaults(rule: Rule): readonly RuleFault[] {
   const faults: RuleFault[] = [];
   const fault = (message: string, ...path: (string | number)[]): number => faults.push({ path, message });
   if (!isName(rule.id)) fault(`id: ${NAME_HINT}`, 'id');
-  if (!EFFECTS.includes(rule.effect)) fault(`effect must be one of ${EFFECTS.join(', ')}`, 'effect');
+  if (!RULE_EFFECTS.includes(rule.effect)) fault(`effect must be one of ${RULE_EFFECTS.join(', ')}`, 'effect');
   if (!Array.isArray(rule.tools) || rule.tools.length === 0) fault('tools needs at least one pattern', 'tools');
   else if (rule.tools.length > MAX_RULE_TOOLS) fault(`tools has at most ${MAX_RULE_TOOLS} patterns`, 'tools');
   else {
@@ -111,6 +115,8 @@ export function ruleFaults(rule: Rule): readonly RuleFault[] {
   if (rule.reason_code !== undefined && !matches(REASON_CODE_SHAPE, rule.reason_code)) {
     fault('reason_code must look like POLICY_DENY_HIGH_RISK', 'reason_code');
   }
+  if (rule.effect === 'label' && (rule.label === undefined || rule.label.length === 0))
+    fault('a rule with effect label names its labels', 'label');
   if (rule.label !== undefined) {
     if (rule.effect === 'deny') fault('label has no effect on a deny rule: a denied call leaves no trace on the session', 'label');
     if (!isListOf(LABEL_SHAPE, rule.label) || rule.label.length > MAX_RULE_LABELS)

@@ -2,21 +2,24 @@
  * The `policy:` block of `countersign.yaml` as a Policy.
  *
  * All matching rules count and the most restrictive wins: deny, then require_approval, then allow; where no rule
- * matches the policy abstains and its default applies. A rule whose condition cannot be evaluated fails closed: an
- * allow rule does not apply, a deny or ask rule denies with `POLICY_EVALUATION_FAILED`.
+ * matches the policy abstains and its default applies. A rule with effect `label` decides nothing; its labels count with
+ * whatever lets the call through. A rule whose condition cannot be evaluated fails closed: an allow rule does not apply,
+ * any other denies with `POLICY_EVALUATION_FAILED`.
  */
-import type { ApprovalTerms, Effect, ReasonCode } from '../call.ts';
+import type { ApprovalTerms, ReasonCode } from '../call.ts';
 import { canonicalize } from '../ledger/canonical.ts';
 import { type Condition, ConditionFacts, compileCondition } from './conditions.ts';
 import { policyHash } from './hash.ts';
 import { compileToolPattern } from './patterns.ts';
 import type { Policy, PolicyInput, PolicyVerdict } from './policy.ts';
-import { type NormalRule, normalizeRuleSet, type RuleSet } from './rule-definition.ts';
+import { type NormalRule, normalizeRuleSet, type RuleEffect, type RuleSet } from './rule-definition.ts';
 import { ruleIndex } from './rule-index.ts';
 import { mergeLabels, mergeTerms } from './terms.ts';
 
-const REASON_CODE_OF: Readonly<Record<Effect, ReasonCode>> = {
+const REASON_CODE_OF: Readonly<Record<RuleEffect, ReasonCode>> = {
   allow: 'POLICY_ALLOW_LOW_RISK',
+  // Never the code of a decision.
+  label: 'POLICY_ALLOW_LOW_RISK',
   deny: 'POLICY_DENY_HIGH_RISK',
   require_approval: 'POLICY_REQUIRE_APPROVAL_HIGH_VALUE',
 };
@@ -46,7 +49,7 @@ export function rulePolicy(definition: RuleSet): Policy {
 
 interface CompiledRule {
   readonly id: string;
-  readonly effect: Effect;
+  readonly effect: RuleEffect;
   readonly reasonCode: ReasonCode;
   readonly reason?: string;
   readonly labels?: readonly string[];
@@ -60,14 +63,21 @@ interface Candidates {
   readonly deny: readonly CompiledRule[];
   readonly ask: readonly CompiledRule[];
   readonly allow: readonly CompiledRule[];
+  readonly label: readonly CompiledRule[];
   /** The allow rules that attach labels: they count beside an ask, too. */
   readonly labelling: readonly CompiledRule[];
 }
 
 function byStrictness(rules: readonly CompiledRule[]): Candidates {
-  const of = (effect: Effect): CompiledRule[] => rules.filter((rule) => rule.effect === effect);
+  const of = (effect: RuleEffect): CompiledRule[] => rules.filter((rule) => rule.effect === effect);
   const allow = of('allow');
-  return { deny: of('deny'), ask: of('require_approval'), allow, labelling: allow.filter((rule) => rule.labels !== undefined) };
+  return {
+    deny: of('deny'),
+    ask: of('require_approval'),
+    allow,
+    label: of('label'),
+    labelling: allow.filter((rule) => rule.labels !== undefined),
+  };
 }
 
 function compileRule(rule: NormalRule): CompiledRule {
@@ -99,23 +109,25 @@ function both(when: Condition | undefined, unless: Condition | undefined): Condi
 }
 
 function decide(candidates: Candidates, input: PolicyInput): PolicyVerdict {
-  const { deny, ask, allow } = candidates;
-  if (deny.length + ask.length + allow.length === 0) return { effect: 'abstain' };
+  const { deny, ask, allow, label } = candidates;
+  if (deny.length + ask.length + allow.length + label.length === 0) return { effect: 'abstain' };
   const call = new Call(input);
   // Every deny and ask rule is evaluated, even after a match: a rule that cannot be evaluated denies in audit mode too,
   // and adding a rule must never take that away.
   const denied = call.matching(deny);
   const asked = call.matching(ask);
+  // A fact that is missing lets later calls pass, so a label rule that cannot be evaluated denies too.
+  const facts = call.matching(label);
   if (call.failure !== undefined) {
     const { rule, text } = call.failure;
     return { effect: 'deny', always: true, rule: rule.id, reasonCode: 'POLICY_EVALUATION_FAILED', reason: text };
   }
   if (denied[0] !== undefined) return { effect: 'deny', ...ruled(denied[0]) };
-  if (asked[0] !== undefined) return askVerdict(asked, asked[0], call.matching(candidates.labelling));
+  if (asked[0] !== undefined) return askVerdict(asked, asked[0], [...call.matching(candidates.labelling), ...facts]);
   const allowed = call.matching(allow);
-  if (allowed[0] !== undefined) return { effect: 'allow', ...ruled(allowed[0]), ...labelled(allowed) };
+  if (allowed[0] !== undefined) return { effect: 'allow', ...ruled(allowed[0]), ...labelled([...allowed, ...facts]) };
   const text = call.failureText();
-  return text === undefined ? { effect: 'abstain' } : { effect: 'abstain', reason: `an allow rule did not apply: ${text}` };
+  return { effect: 'abstain', ...(text !== undefined && { reason: `an allow rule did not apply: ${text}` }), ...labelled(facts) };
 }
 
 /** One evaluation of a call against rules; remembers the first rule that could not be evaluated. */

@@ -76,13 +76,15 @@ function readVerdict(verdict: unknown): PolicyVerdict | undefined {
   const { effect, rule, reasonCode, reason, labels, always, terms, asks } = fields;
   if (!isAbsentOr(reason, isText)) return undefined;
   const why = reason === undefined ? {} : { reason: boundReason(String(reason)) };
-  if (effect === 'abstain') return { effect, ...why };
-  if (!isAbsentOr(rule, isName) || !isAbsentOr(reasonCode, isName) || !isAbsentOr(labels, isLabels)) return undefined;
+  if (!isAbsentOr(labels, isLabels)) return undefined;
+  const facts = labels === undefined ? {} : { labels: [...labels] };
+  if (effect === 'abstain') return { effect, ...why, ...facts };
+  if (!isAbsentOr(rule, isName) || !isAbsentOr(reasonCode, isName)) return undefined;
   const ruled = {
     ...(rule === undefined ? {} : { rule }),
     ...(reasonCode === undefined ? {} : { reasonCode }),
     ...why,
-    ...(labels === undefined ? {} : { labels: [...labels] }),
+    ...facts,
   };
   if (effect === 'allow') return { effect, ...ruled };
   if (effect === 'deny') {
