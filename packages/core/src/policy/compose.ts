@@ -83,7 +83,7 @@ function mergeVerdicts(verdicts: readonly PolicyVerdict[]): PolicyVerdict {
   }
   // A deny that audit mode enforces too is the stricter one.
   const denied = denies.find((verdict) => verdict.always === true) ?? denies[0];
-  if (denied !== undefined) return denied;
+  if (denied !== undefined) return { ...denied, ...labelled([...denies, ...asks, ...allows, ...abstained]) };
   if (asks[0] !== undefined) return mergeAsks(asks, asks[0], [...allows, ...abstained]);
   if (allows[0] !== undefined) return { ...allows[0], ...labelled([...allows, ...abstained]) };
   const reasons = abstained.flatMap(({ reason }) => reason ?? []);
@@ -100,7 +100,7 @@ function mergeAsks(asks: readonly Ask[], first: Ask, others: readonly (Allow | A
   return { ...first, ...labelled([...asks, ...others]), terms, ...(count > 1 && { asks: count }) };
 }
 
-function labelled(verdicts: readonly (Ask | Allow | Abstain)[]): { readonly labels?: readonly string[] } {
+function labelled(verdicts: readonly PolicyVerdict[]): { readonly labels?: readonly string[] } {
   const labels = mergeLabels(verdicts.map((verdict) => verdict.labels));
   return labels === undefined ? {} : { labels };
 }

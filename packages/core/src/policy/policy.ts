@@ -33,7 +33,7 @@ interface Ruled {
   readonly reasonCode?: ReasonCode;
   /** For people; kept in the opening, not in the entry body. */
   readonly reason?: string;
-  /** Facts to attach to the session when the call is allowed. */
+  /** Facts to attach to the session when the call goes through: of a deny, in audit mode only. */
   readonly labels?: readonly string[];
 }
 

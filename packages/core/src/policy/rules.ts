@@ -122,7 +122,8 @@ function decide(candidates: Candidates, input: PolicyInput): PolicyVerdict {
     const { rule, text } = call.failure;
     return { effect: 'deny', always: true, rule: rule.id, reasonCode: 'POLICY_EVALUATION_FAILED', reason: text };
   }
-  if (denied[0] !== undefined) return { effect: 'deny', ...ruled(denied[0]) };
+  // In audit mode the call runs nevertheless, and later rules must know what it did.
+  if (denied[0] !== undefined) return { effect: 'deny', ...ruled(denied[0]), ...labelled(facts) };
   if (asked[0] !== undefined) return askVerdict(asked, asked[0], [...call.matching(candidates.labelling), ...facts]);
   const allowed = call.matching(allow);
   if (allowed[0] !== undefined) return { effect: 'allow', ...ruled(allowed[0]), ...labelled([...allowed, ...facts]) };

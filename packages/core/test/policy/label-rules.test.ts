@@ -20,7 +20,7 @@ describe('a rule with effect label', () => {
     expect(policyOf(LABEL).evaluate(INPUT)).toEqual({ effect: 'abstain', labels: ['untrusted'] });
     expect(policyOf(LABEL, ALLOW).evaluate(INPUT)).toMatchObject({ effect: 'allow', rule: 'allow', labels: ['untrusted'] });
     expect(policyOf(LABEL, ASK).evaluate(INPUT)).toMatchObject({ effect: 'require_approval', labels: ['untrusted'] });
-    expect(policyOf(LABEL, DENY).evaluate(INPUT)).not.toHaveProperty('labels');
+    expect(policyOf(LABEL, DENY).evaluate(INPUT)).toMatchObject({ effect: 'deny', labels: ['untrusted'] });
     expect(policyOf({ ...LABEL, when: 'false' }).evaluate(INPUT)).toEqual({ effect: 'abstain' });
   });
 
@@ -53,7 +53,7 @@ describe('a rule with effect label', () => {
   ] as const)('composes: labels of one policy beside the %s of another', (effect, expected) => {
     const other = rulePolicy({ id: 'other', rules: [{ id: 'r', tools: ['fetch'], effect }] });
     const verdict = composePolicies([policyOf(LABEL), other]).evaluate(INPUT);
-    expect(verdict).toMatchObject({ effect: expected, ...(effect !== 'deny' && { labels: ['untrusted'] }) });
+    expect(verdict).toMatchObject({ effect: expected, labels: ['untrusted'] });
   });
 
   it('loosens no default, and its labels count when the default lets the call through', async () => {
@@ -77,11 +77,23 @@ describe('a rule with effect label', () => {
     expect(await run([labelling, rulePolicy({ id: 'closed', rules: [] })])).toEqual(Array(3).fill('POLICY_DEFAULT_DENY'));
   });
 
-  it('counts in audit mode for a call that only the default would have denied', async () => {
+  it.each([
+    ['the default', []],
+    ['a rule', [DENY]],
+  ])('counts in audit mode for a call that %s would have denied', async (_what, more) => {
     const store = memoryStore();
-    const guard = createGuard({ agent: 'bot', mode: 'audit', policy: policyOf(LABEL), store, session: 's' });
+    const guard = createGuard({ agent: 'bot', mode: 'audit', policy: policyOf(LABEL, ...more), store, session: 's' });
     const authorization = await guard.authorize({ tool: { name: 'fetch' }, args: {} });
     expect(authorization.decision).toMatchObject({ effect: 'allow', would: 'deny' });
     expect(await store.session('s')).toMatchObject({ labels: ['untrusted'] });
+  });
+
+  it('leaves no trace of a call that was denied', async () => {
+    const store = memoryStore();
+    const policies = [policyOf(LABEL, DENY), rulePolicy({ id: 'more', rules: [{ ...LABEL, label: ['seen'] }] })];
+    const guard = createGuard({ agent: 'bot', policy: policies, store, session: 's' });
+    const refused = await guard.authorize({ tool: { name: 'fetch' }, args: {} });
+    expect(refused).toMatchObject({ kind: 'refusal', decision: { effect: 'deny', reasonCode: 'POLICY_DENY_HIGH_RISK' } });
+    expect(await store.session('s')).toMatchObject({ labels: [] });
   });
 });
