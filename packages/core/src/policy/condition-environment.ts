@@ -14,6 +14,9 @@
 import { type ASTNode, Environment } from '@marcbachmann/cel-js';
 import { linearPattern } from '../redact/linear-pattern.ts';
 import { ConditionFault } from './condition-value.ts';
+import { CHARS_PER_STEP, spend } from './evaluation.ts';
+import { FUNCTION_WORDS, registerFunctions } from './functions/index.ts';
+import { walkTree } from './tree.ts';
 
 /** Names a condition may use. */
 export const CONDITION_VARIABLES = [
@@ -37,6 +40,7 @@ const REFUSED_METHODS: ReadonlyMap<string, string> = new Map([['json', 'json() i
 /** Words the library itself defines, offered as suggestions beside the variables. */
 export const CONDITION_WORDS: readonly string[] = [
   ...CONDITION_VARIABLES,
+  ...FUNCTION_WORDS,
   'true',
   'false',
   'null',
@@ -70,6 +74,7 @@ export function conditionEnvironment(): Environment {
   });
   registerNumbers(environment);
   registerMismatches(environment);
+  registerFunctions(environment);
   return environment;
 }
 
@@ -79,28 +84,21 @@ export function conditionEnvironment(): Environment {
  * @param rawPointers - pointers the rule declares; `raw['/other']` is a fault.
  */
 export function tightenTree(root: ASTNode, rawPointers: ReadonlySet<string>): TreeFault | undefined {
-  const pending: ASTNode[] = [root];
-  for (let node = pending.pop(); node !== undefined; node = pending.pop()) {
-    const fault = nodeFault(node, rawPointers) ?? tightenMatches(node);
+  return walkTree(root, (node, { isInBody }) => {
+    const fault = nodeFault(node, rawPointers) ?? tightenMatches(node, isInBody);
     if (fault !== undefined) return { at: node.start, message: fault };
     tightenNode(node);
-    collectChildren(node.args, pending);
-  }
-  return undefined;
+    return undefined;
+  });
 }
 
 /** True when the expression names this variable. */
 export function readsVariable(root: ASTNode, name: string): boolean {
-  const pending: ASTNode[] = [root];
-  for (let node = pending.pop(); node !== undefined; node = pending.pop()) {
-    if (node.op === 'id' && node.args === name) return true;
-    collectChildren(node.args, pending);
-  }
-  return false;
+  return walkTree(root, (node) => (node.op === 'id' && node.args === name) || undefined) ?? false;
 }
 
 /** `text.matches('pattern')`: as in CEL the pattern may match anywhere. Ours, since the library's engine backtracks. */
-function tightenMatches(node: ASTNode): string | undefined {
+function tightenMatches(node: ASTNode, isInBody: boolean): string | undefined {
   if (node.op !== 'rcall' || node.args[0] !== 'matches') return undefined;
   const [, receiver, [argument]] = node.args;
   if (argument?.op !== 'value' || typeof argument.args !== 'string')
@@ -111,6 +109,7 @@ function tightenMatches(node: ASTNode): string | undefined {
   live.setMeta('evaluate', (evaluator, _self, context) => {
     const text = evaluator.run(receiver, context);
     if (typeof text !== 'string') throw new ConditionFault('matches() needs a text');
+    if (isInBody) spend(text.length / CHARS_PER_STEP);
     return pattern.test(text);
   });
   return undefined;
@@ -123,15 +122,6 @@ function nodeFault(node: ASTNode, rawPointers: ReadonlySet<string>): string | un
   const [left, index] = node.args;
   if (left.op !== 'id' || left.args !== 'raw' || index.op !== 'value' || typeof index.args !== 'string') return undefined;
   return rawPointers.has(index.args) ? undefined : `raw pointer ${JSON.stringify(index.args)} is not declared in raw of the rule`;
-}
-
-function collectChildren(args: unknown, pending: ASTNode[]): void {
-  if (Array.isArray(args)) for (const item of args) collectChildren(item, pending);
-  else if (isNode(args)) pending.push(args);
-}
-
-function isNode(value: unknown): value is ASTNode {
-  return typeof value === 'object' && value !== null && 'op' in value && 'start' in value;
 }
 
 type Evaluate = (evaluator: NodeEvaluator, node: Operands, context: unknown) => unknown;

@@ -27,7 +27,10 @@ import { didYouMean } from '../config/nearest.ts';
 import { CountersignError } from '../errors.ts';
 import { CONDITION_WORDS, conditionEnvironment, readsVariable, tightenTree } from './condition-environment.ts';
 import { ConditionFault, conditionMap, conditionValue } from './condition-value.ts';
-import type { PolicyInput } from './policy.ts';
+import { type Evaluation, runEvaluation } from './evaluation.ts';
+import { createLookups, type Lookups } from './lookups.ts';
+import { meterTree } from './metering.ts';
+import type { PolicyInput, SessionFacts } from './policy.ts';
 
 export const MAX_CONDITION_CHARS = 4096;
 
@@ -103,25 +106,31 @@ export function compileKey(source: string, where: string): Key {
 }
 
 /** What the conditions of one call see. Make one per call and share it between rules; nothing is computed before it is read. */
-export class ConditionFacts {
-  readonly #input: PolicyInput;
+export class ConditionFacts implements Evaluation {
+  readonly input: PolicyInput;
+  #lookups: Lookups | undefined;
   #args: unknown;
   #plain: Variables | undefined;
 
   constructor(input: PolicyInput) {
-    this.#input = input;
+    this.input = input;
+  }
+
+  get lookups(): Lookups {
+    this.#lookups ??= this.input.lookups ?? createLookups();
+    return this.#lookups;
   }
 
   /** The evaluator's variables, together with the raw arguments at these pointers. */
   variables(rawPointers: readonly string[]): object {
-    if (rawPointers.length > 0) return new Variables(this.#input, () => this.args(), rawPointers);
-    this.#plain ??= new Variables(this.#input, () => this.args(), rawPointers);
+    if (rawPointers.length > 0) return new Variables(this.input, () => this.args(), rawPointers);
+    this.#plain ??= new Variables(this.input, () => this.args(), rawPointers);
     return this.#plain;
   }
 
   /** @throws {ConditionFault} when the arguments cannot be shown to the evaluator. */
   args(): unknown {
-    if (this.#args === undefined) this.#args = conditionValue(this.#input.args);
+    if (this.#args === undefined) this.#args = conditionValue(this.input.args);
     return this.#args;
   }
 }
@@ -131,6 +140,11 @@ class Variables {
   readonly #input: PolicyInput;
   readonly #args: () => unknown;
   readonly #rawPointers: readonly string[];
+  // A condition may read a variable once per item of a list.
+  #annotations: unknown;
+  #session: object | undefined;
+  #findings: unknown;
+  #raw: unknown;
 
   constructor(input: PolicyInput, args: () => unknown, rawPointers: readonly string[]) {
     this.#input = input;
@@ -147,7 +161,8 @@ class Variables {
     return this.#args();
   }
   get annotations(): unknown {
-    return conditionValue(this.#input.tool.annotations ?? {});
+    this.#annotations ??= conditionValue(this.#input.tool.annotations ?? {});
+    return this.#annotations;
   }
   /** In whole units; a call that declares no cost has none to compare, which is a fault and not a zero. */
   get cost(): number {
@@ -161,8 +176,8 @@ class Variables {
     return this.#input.principal ?? '';
   }
   get session(): object {
-    const { id, labels, startedAtMs } = this.#input.session;
-    return { id, labels: [...labels], started: new Date(startedAtMs) };
+    this.#session ??= sessionValue(this.#input.session);
+    return this.#session;
   }
   get time(): Date {
     return new Date(this.#input.atMs);
@@ -171,16 +186,26 @@ class Variables {
     return this.#input.mode;
   }
   get findings(): unknown {
-    return conditionValue(this.#input.findings);
+    this.#findings ??= conditionValue(this.#input.findings);
+    return this.#findings;
   }
   get raw(): unknown {
-    const pairs: [string, unknown][] = [];
-    for (const pointer of this.#rawPointers) {
-      const value = this.#input.raw(pointer);
-      if (value !== undefined) pairs.push([pointer, value]);
-    }
-    return conditionMap(pairs);
+    this.#raw ??= rawValue(this.#input, this.#rawPointers);
+    return this.#raw;
   }
+}
+
+function sessionValue({ id, labels, startedAtMs }: SessionFacts): object {
+  return { id, labels: [...labels], started: new Date(startedAtMs) };
+}
+
+function rawValue(input: PolicyInput, pointers: readonly string[]): unknown {
+  const pairs: [string, unknown][] = [];
+  for (const pointer of pointers) {
+    const value = input.raw(pointer);
+    if (value !== undefined) pairs.push([pointer, value]);
+  }
+  return conditionMap(pairs);
 }
 
 const RESULT_TEXTS: ReadonlyMap<string, string> = new Map([
@@ -209,10 +234,11 @@ function compile(
   if (type !== 'dyn' && !results.includes(type)) {
     throw invalid(where, `the result must be ${RESULT_TEXTS.get(results[0] ?? '')}, not ${type}`, source, 0);
   }
-  return (input, facts) => {
+  meterTree(program.ast);
+  return (input, facts = new ConditionFacts(input)) => {
     let result: unknown;
     try {
-      result = program((facts ?? new ConditionFacts(input)).variables(rawPointers));
+      result = runEvaluation(facts, () => program(facts.variables(rawPointers)));
     } catch (error) {
       throw new ConditionError(`${where}: ${faultText(error, source)}`);
     }

@@ -1,4 +1,5 @@
 import type { ApprovalTerms, Effect, Json, Mode, ReasonCode, RedactionFinding, ToolRef } from '../call.ts';
+import type { Lookups } from './lookups.ts';
 
 /** What the store knows about a session. */
 export interface SessionFacts {
@@ -24,6 +25,8 @@ export interface PolicyInput {
   readonly cost?: number;
   /** Time recorded for this decision, UTC milliseconds. */
   readonly atMs: number;
+  /** Answers from outside the call, such as the disk; the same for every rule, and recorded. Absent: read and forgotten. */
+  readonly lookups?: Lookups;
   /** A raw argument by JSON pointer, in process only; a rule must declare the pointer. `undefined` when absent. */
   raw(pointer: string): unknown;
 }

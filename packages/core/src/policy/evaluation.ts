@@ -1,0 +1,126 @@
+/**
+ * The evaluation that is going on: how a function of the conditions reaches the call, the disk and its allowance of work.
+ *
+ * Evaluation is synchronous, and the evaluator hands its functions nothing but their arguments. So the running
+ * evaluation stands in a variable of this module, set while the condition runs and put back afterwards.
+ *
+ *     export function registerExample(environment: Environment): void {
+ *       environment.registerFunction('example(string): bool', (text: string) => {
+ *         const { input, lookups } = currentEvaluation();
+ *         spend(text.length / CHARS_PER_STEP);
+ *         if (text === '') throw new ConditionFault('example() needs a text');
+ *         return remember('example', text, () => expensive(text)) === input.agent;
+ *       });
+ *     }
+ *
+ * A function throws `ConditionFault` where it would have to guess: the rule fails closed. Its message names the function
+ * and never quotes an argument.
+ */
+import { ConditionFault } from './condition-value.ts';
+import type { Lookups } from './lookups.ts';
+import type { PolicyInput } from './policy.ts';
+
+/**
+ * Work one condition may do: a step is one turn of `all`, `exists`, `map` or `filter` over a small body. Functions add
+ * to it by the size of what they read. Past it the condition cannot be evaluated, whatever its other parts say.
+ */
+export const MAX_CONDITION_STEPS = 100_000;
+/** Reading a text costs a step per so many characters. */
+export const CHARS_PER_STEP = 64;
+/** Answers of functions remembered per call. */
+const MAX_REMEMBERED = 256;
+
+export interface Evaluation {
+  readonly input: PolicyInput;
+  readonly lookups: Lookups;
+}
+
+let current: Evaluation | undefined;
+let stepsLeft = 0;
+/** What this condition paid for already. */
+let paid: Set<Remembered> | undefined;
+
+/**
+ * Runs a condition under a fresh allowance of steps. May be entered again from inside.
+ *
+ * @throws what `run` throws; `ConditionFault` when the allowance was used up, also when the evaluator absorbed that error:
+ *   `error || true` is true in CEL, and a condition that ran out of steps has no answer.
+ */
+export function runEvaluation<T>(evaluation: Evaluation, run: () => T): T {
+  const outer = current;
+  const outerSteps = stepsLeft;
+  const outerPaid = paid;
+  current = evaluation;
+  stepsLeft = MAX_CONDITION_STEPS;
+  paid = undefined;
+  try {
+    const result = run();
+    if (stepsLeft < 0) throw exhausted();
+    return result;
+  } catch (error) {
+    throw stepsLeft < 0 ? exhausted() : error;
+  } finally {
+    current = outer;
+    stepsLeft = outerSteps;
+    paid = outerPaid;
+  }
+}
+
+/** @throws {ConditionFault} when no condition is running. */
+export function currentEvaluation(): Evaluation {
+  if (current === undefined) throw new ConditionFault('this function works in a condition only');
+  return current;
+}
+
+/**
+ * Takes work off the allowance of the running condition. Once it is used up, this and every later call throws.
+ *
+ * @param steps - 0 or more; fractions count.
+ * @throws {ConditionFault}
+ */
+export function spend(steps: number): void {
+  // Not `stepsLeft < 0` after the fact alone: a NaN would never fall below anything.
+  stepsLeft = steps >= 0 ? stepsLeft - steps : -1;
+  if (stepsLeft < 0) throw exhausted();
+}
+
+interface Remembered {
+  readonly answer: unknown;
+  readonly steps: number;
+}
+/** By call: rules, and the policies they belong to, share what a function worked out. */
+const remembered = new WeakMap<PolicyInput, Map<string, Remembered>>();
+
+/**
+ * What a pure function gives for a subject, worked out once per call: twenty rules over `shell(args.command)` parse once.
+ *
+ * A condition that finds the answer ready pays the steps it cost all the same, once: whether a condition runs out of
+ * steps must not depend on the rules before it. An error is not remembered.
+ */
+export function remember<T>(kind: string, subject: string, compute: () => T): T {
+  const { input } = currentEvaluation();
+  let answers = remembered.get(input);
+  if (answers === undefined) {
+    answers = new Map();
+    remembered.set(input, answers);
+  }
+  const key = `${kind}:${subject}`;
+  const known = answers.get(key);
+  if (known !== undefined) {
+    if (paid?.has(known) !== true) {
+      spend(known.steps);
+      (paid ??= new Set()).add(known);
+    }
+    return known.answer as T; // stored under this kind by the same function
+  }
+  const before = stepsLeft;
+  const answer = compute();
+  const made = { answer, steps: before - stepsLeft };
+  (paid ??= new Set()).add(made);
+  if (answers.size < MAX_REMEMBERED) answers.set(key, made);
+  return answer;
+}
+
+function exhausted(): ConditionFault {
+  return new ConditionFault(`the condition needs more than ${MAX_CONDITION_STEPS} steps on this call`);
+}
