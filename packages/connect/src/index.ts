@@ -7,6 +7,7 @@ export { type ServedPage, type ServedPageOptions, serveApprovalPage } from './ap
 export { type ApprovalsReader, type ApprovalsSource, ledgerSource } from './approvals/source.ts';
 export type { AuthzenOptions } from './authzen/client.ts';
 export { authzenPolicy } from './authzen/client.ts';
+export { type ConfiguredPolicyOptions, configuredPolicy } from './authzen/configured.ts';
 export type { SendingChannel, SendingOptions } from './channels/channel.ts';
 export {
   type ChannelCheck,

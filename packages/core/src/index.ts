@@ -37,19 +37,22 @@ export {
   type ToolCall,
   type ToolRef,
 } from './call.ts';
-export { secretSources } from './config/channels.ts';
 export type {
   AnchorConfig,
   ApprovalsConfig,
+  AuthzenConfig,
   ChannelConfig,
   Config,
   LedgerConfig,
   SecretSource,
   SenderConfig,
+  ServeClientConfig,
+  ServeConfig,
   SlackConfig,
   WebhookConfig,
   WitnessConfig,
 } from './config/config.ts';
+export { configuredSecrets } from './config/decision-point.ts';
 export { DURATION_HINT, parseDuration } from './config/duration.ts';
 export { configJsonSchema } from './config/json-schema.ts';
 export { DEFAULT_CONFIG_NAME, loadConfig, parseConfig } from './config/load.ts';

@@ -14,7 +14,8 @@ import {
   type Signer,
   statementOf,
 } from '@countersign/core';
-import { type ApprovalView, guardFromConfig, readLedger } from '@countersign/core/sqlite';
+import { type ApprovalView, readLedger } from '@countersign/core/sqlite';
+import { answeringGuard } from '../answering-guard.ts';
 import { approvalJson, findApproval, toolName } from '../approval-lookup.ts';
 import type { Command, Invocation, Option } from '../command.ts';
 import { configOf } from '../configuration.ts';
@@ -179,7 +180,7 @@ async function commitAnswer(config: Config, view: ApprovalView, { answer, name, 
       throw new CountersignError('LEDGER_CORRUPT', `approval ${view.id} changed while it was being answered`);
     }
     const signature = Buffer.from(signer.sign(statement)).toString('base64');
-    const guard = guardFromConfig(config, store, { channels: [] });
+    const guard = answeringGuard(config, store);
     const draft = terms === undefined ? undefined : await guard.approvals.draftGrant(view.id, terms);
     const grant = draft && { ...draft.offer, signature: Buffer.from(signer.sign(draft.statement(name))).toString('base64') };
     const words = message !== undefined && { message };

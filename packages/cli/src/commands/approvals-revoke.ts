@@ -7,7 +7,8 @@ import {
   type Signer,
   statementOf,
 } from '@countersign/core';
-import { guardFromConfig, readLedger } from '@countersign/core/sqlite';
+import { readLedger } from '@countersign/core/sqlite';
+import { answeringGuard } from '../answering-guard.ts';
 import { approvalJson, toolName } from '../approval-lookup.ts';
 import type { Command, Invocation } from '../command.ts';
 import { configOf } from '../configuration.ts';
@@ -71,7 +72,7 @@ async function commitRevocation(
   try {
     const statement = 'grant' in found ? grantBytes(found.grant, name) : await denialBytes(id, store, name);
     const signature = Buffer.from(signer.sign(statement)).toString('base64');
-    const guard = guardFromConfig(config, store, { channels: [] });
+    const guard = answeringGuard(config, store);
     const message = flags.text('message');
     // The guard is not closed: it opened no session that could end.
     return await guard.approvals.revoke(id, { id: name, method: 'key', signature }, message === undefined ? {} : { message });

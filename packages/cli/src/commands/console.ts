@@ -1,7 +1,8 @@
 import { userInfo } from 'node:os';
 import { configuredAnswers, ledgerSource, type PageEvent, type ServedPage, serveApprovalPage } from '@countersign/connect';
 import { type Config, CountersignError } from '@countersign/core';
-import { guardFromConfig, readLedger } from '@countersign/core/sqlite';
+import { readLedger } from '@countersign/core/sqlite';
+import { answeringGuard } from '../answering-guard.ts';
 import type { Command, Invocation } from '../command.ts';
 import { configOf } from '../configuration.ts';
 import { guardedPeer } from '../console/guarded-peer.ts';
@@ -69,7 +70,7 @@ async function serveLinks(config: Config, { port, approver, stop, place }: Servi
   try {
     const onError = (error: unknown): void => output.note(`countersign: ${errorText(error)}`);
     // It asks nobody: calls are asked about by the guards that make them.
-    const guard = guardFromConfig(config, store, { channels: [], onError });
+    const guard = answeringGuard(config, store, { onError });
     const answers = configuredAnswers(config, { approvals: guard.approvals, env: io.env, onError });
     const page = await serveApprovalPage({
       port,

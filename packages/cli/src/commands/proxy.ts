@@ -1,5 +1,5 @@
-import { type ConfiguredChannels, configuredChannels } from '@countersign/connect';
-import { type ApprovalRow, type Config, CountersignError, type Guard, secretSources } from '@countersign/core';
+import { type ConfiguredChannels, configuredChannels, configuredPolicy } from '@countersign/connect';
+import { type ApprovalRow, type Config, CountersignError, configuredSecrets, type Guard, type Policy } from '@countersign/core';
 import { guardFromConfig, type SqliteStore } from '@countersign/core/sqlite';
 import { runStdioProxy } from '@countersign/mcp-proxy';
 import { hostMonitor, type ResourceMonitor } from '@countersign/monitor';
@@ -64,7 +64,7 @@ function withAgent({ io, flags }: Invocation): NodeJS.ProcessEnv {
 
 /** The server has no business with the ledger key, and with secrets of channels it could answer for the people they ask. */
 function withoutSecrets(env: NodeJS.ProcessEnv, config: Config): NodeJS.ProcessEnv {
-  const names = secretSources(config.approvals).flatMap((source) => ('env' in source ? [source.env] : []));
+  const names = configuredSecrets(config).flatMap((source) => ('env' in source ? [source.env] : []));
   return { ...env, ...Object.fromEntries(['COUNTERSIGN_PASSPHRASE_FILE', ...names].map((name) => [name, undefined])) };
 }
 
@@ -84,13 +84,15 @@ class LazyGuard {
   readonly #server: string;
   readonly #output: Output;
   readonly #asked: ConfiguredChannels;
+  readonly #policy: Policy;
   #opened: { readonly guard: Guard; readonly store: SqliteStore; readonly monitor: ResourceMonitor } | undefined;
 
-  /** @throws {CountersignError} `CONFIG_INVALID`: a proxy does not start with a channel that could not ask. */
+  /** @throws {CountersignError} `CONFIG_INVALID`: a proxy does not start with a channel or a decision point that could not be asked. */
   constructor(config: Config, server: string, output: Output, env: NodeJS.ProcessEnv) {
     this.#config = config;
     this.#server = server;
     this.#output = output;
+    this.#policy = configuredPolicy(config, { env });
     this.#asked = configuredChannels(config, {
       env,
       // Its terminal carries the protocol.
@@ -107,6 +109,7 @@ class LazyGuard {
       const page = pageChannelOf(this.#config, this.#output);
       const guard = guardFromConfig(this.#config, store, {
         monitor,
+        policy: this.#policy,
         channels: [...this.#asked.channels, ...(page === undefined ? [] : [page])],
         onError: (error, { during }) => this.#output.note(`countersign: ${safe(during)}: ${errorText(error)}`),
       });

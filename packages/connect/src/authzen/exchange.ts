@@ -1,5 +1,6 @@
 /** One HTTP exchange with a decision point, whose every byte is hostile: what comes out is a JSON value or `Unusable`. */
 import { randomUUID } from 'node:crypto';
+import { strictJson } from '@countersign/core';
 import { boundedBytes, post, Unusable } from '../http/post.ts';
 
 export const MAX_RESPONSE_BYTES = 65_536;
@@ -41,9 +42,8 @@ function requireJsonAnswer(response: Response, requestId: string): void {
 }
 
 function parseJson(bytes: Uint8Array): unknown {
-  try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
-  } catch {
-    throw new Unusable('answered with invalid JSON');
-  }
+  // A name given twice is the first to one reader and the last to another: `{"decision":false,"decision":true}`.
+  const parsed = strictJson(bytes);
+  if (parsed === undefined) throw new Unusable('answered with invalid JSON');
+  return parsed.value;
 }

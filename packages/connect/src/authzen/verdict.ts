@@ -6,6 +6,9 @@
  *     { "decision": false, "context": { "countersign": { "effect": "require_approval", "reason_code": "REFUND_OVER_LIMIT" } } }
  *                                                                                      ask a human
  *
+ * `countersign` is what another Countersign adds: `effect`, here also `deny`, `reason_code`, and `approval_id`, the id of an
+ * approval that is pending *there*, which gives no right here and is not read.
+ *
  * `context` may hold obligations. Those we cannot honour, so an answer that would let a call run (at once or after an approval)
  * must hold no key but the three that only inform. AuthZEN 1.0, section 5.5, leaves that rejection to the enforcement point.
  */
@@ -19,7 +22,11 @@ const ANSWER = z.object({
   decision: z.boolean(),
   context: z.custom<Readonly<Record<string, unknown>>>(isObject).optional(),
 });
-const ASK = z.object({ effect: z.literal('require_approval'), reason_code: z.string().refine(isOwnReasonCode).optional() });
+const ASK = z.strictObject({
+  effect: z.literal('require_approval'),
+  reason_code: z.string().refine(isOwnReasonCode).optional(),
+  approval_id: z.string().optional(),
+});
 
 /** What a decision keeps of a reason; cut here, so that the cut shows and splits no character. */
 export const MAX_REASON_CHARS = 500;
@@ -39,12 +46,16 @@ export function readVerdict(answer: unknown, token?: string): PolicyVerdict {
     return { effect: 'allow', reasonCode: 'POLICY_ALLOW_LOW_RISK' };
   }
   const reason = userReason(context, token);
-  if (!Object.hasOwn(context, 'countersign')) {
+  if (!Object.hasOwn(context, 'countersign') || saysDeny(context['countersign'])) {
     return { effect: 'deny', reasonCode: 'POLICY_DENY_HIGH_RISK', reason: reason ?? 'denied by the decision point' };
   }
   requireInformational(Object.keys(context).filter((key) => key !== 'countersign'));
   const reasonCode = askReasonCode(context['countersign']);
   return { effect: 'require_approval', reasonCode, ...(reason === undefined ? {} : { reason }) };
+}
+
+function saysDeny(value: unknown): boolean {
+  return isObject(value) && Object.hasOwn(value, 'effect') && value['effect'] === 'deny';
 }
 
 function requireInformational(keys: readonly string[]): void {
@@ -53,9 +64,9 @@ function requireInformational(keys: readonly string[]): void {
 
 function askReasonCode(value: unknown): string {
   const ask = ASK.safeParse(value);
-  // Terms we do not know (approvers, a shorter time) would be dropped: then the human asked is not the one that was meant.
-  const known = isObject(value) && Object.keys(value).every((key) => Object.hasOwn(ASK.shape, key));
-  if (!ask.success || !known) throw new Unusable('attached a countersign object that cannot be honoured');
+  // Strict: terms we do not know (approvers, a shorter time) would be dropped, and the human asked is not the one that was meant.
+  if (!ask.success || (isObject(value) && Object.hasOwn(value, '__proto__')))
+    throw new Unusable('attached a countersign object that cannot be honoured');
   return ask.data.reason_code ?? 'POLICY_REQUIRE_APPROVAL_HIGH_VALUE';
 }
 

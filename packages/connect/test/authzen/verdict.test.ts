@@ -85,7 +85,10 @@ describe('asking a human', () => {
     '[]',
     '{}',
     '{"effect":"allow"}',
-    '{"effect":"deny"}',
+    '{"effect":["deny"]}',
+    '{"effect":"require_approval","approval_id":7}',
+    '{"effect":"require_approval","labels":["trusted"]}',
+    '{"effect":"require_approval","effect_":"deny"}',
     '{"effect":"REQUIRE_APPROVAL"}',
     '{"effect":["require_approval"]}',
     '{"__proto__":{"effect":"require_approval"}}',
@@ -105,6 +108,16 @@ describe('asking a human', () => {
     '{"effect":"require_approval","reason_code":"LEDGER_QUEUE_FULL"}',
   ])('refuses %s', (ask) => {
     expect(() => read(`{"decision":false,"context":{"countersign":${ask}}}`)).toThrow(ASK_NOT_HONOURED);
+  });
+
+  it('takes the deny of another Countersign as a deny, whatever else it says', () => {
+    const text = '{"decision":false,"context":{"countersign":{"effect":"deny","reason_code":"APPROVAL_GRANTED"},"reason_user":"no"}}';
+    expect(read(text)).toStrictEqual({ effect: 'deny', reasonCode: 'POLICY_DENY_HIGH_RISK', reason: 'no' });
+  });
+
+  it('gives no meaning to the id of an approval over there', () => {
+    const text = '{"decision":false,"context":{"countersign":{"effect":"require_approval","approval_id":"01"}}}';
+    expect(read(text)).toStrictEqual({ effect: 'require_approval', reasonCode: 'POLICY_REQUIRE_APPROVAL_HIGH_VALUE' });
   });
 
   it('refuses a further requirement beside it: an approval would run the call without it', () => {

@@ -37,7 +37,7 @@ export interface SenderDocument {
 }
 
 const NAMED = 'a secret is named, never written here: { env: NAME } or { file: PATH }';
-const secret = z
+export const secretSchema: z.ZodType<SecretDocument> = z
   .union(
     [
       z.strictObject({ env: z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/, 'the name of an environment variable') }),
@@ -46,8 +46,8 @@ const secret = z
     { error: NAMED },
   )
   .describe('where the secret lies: a variable of the environment, or a file that only its owner may read');
-const secrets = z
-  .union([secret, z.array(secret).min(1).max(MAX_SECRETS)], { error: NAMED })
+export const secretsSchema: z.ZodType<SecretsDocument> = z
+  .union([secretSchema, z.array(secretSchema).min(1).max(MAX_SECRETS)], { error: NAMED })
   .describe('one, or several while one is being replaced');
 
 const slackId = (first: string, what: string): z.ZodString =>
@@ -58,7 +58,7 @@ const person = z.string().min(1).max(64);
 
 const webhook = z.strictObject({
   url: z.string().min(1).max(2048).describe('https; http to loopback. No credentials and no query: it is no place for secrets'),
-  secret: secrets,
+  secret: secretsSchema,
   settled: z.boolean().optional().describe('also tell when an approval was settled; false when absent'),
   allow_insecure: z.boolean().optional().describe('plain http to other hosts'),
 });
@@ -67,8 +67,8 @@ const slack = z.strictObject({
   channel: slackId('CGD', 'the id of a channel').describe('id of the channel that messages go to'),
   team: slackId('T', 'the id of a workspace').describe('id of the workspace: clicks from any other are refused'),
   app: slackId('A', 'the id of an app').optional().describe('id of the app; any app with the signing secret when absent'),
-  token: secret.describe('of the bot, xoxb-...: it needs chat:write'),
-  signing_secret: secrets.describe('of the app: clicks are signed with it'),
+  token: secretSchema.describe('of the bot, xoxb-...: it needs chat:write'),
+  signing_secret: secretsSchema.describe('of the app: clicks are signed with it'),
   users: z
     .union([z.record(slackId('UW', 'the id of a user'), person), z.array(slackId('UW', 'the id of a user')).min(1).max(MAX_PEOPLE)])
     .describe('who may answer: ids of users, each with a name as approver if it has one'),
@@ -84,7 +84,7 @@ export const sendersSchema: z.ZodType<Readonly<Record<string, SenderDocument>>> 
   .record(
     z.string(),
     z.strictObject({
-      secret: secrets,
+      secret: secretsSchema,
       approvers: z.array(person).min(1).max(MAX_PEOPLE).optional().describe('people it may name; it answers in its own name when absent'),
     }),
   )

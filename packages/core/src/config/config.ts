@@ -32,6 +32,35 @@ export interface Config {
   };
   readonly ledger: LedgerConfig;
   readonly scope?: ScopeDocument;
+  /** A decision point that is asked besides `policy`. Asked by whoever may open sockets: `configuredPolicy` of `@countersign/connect`. */
+  readonly authzen?: AuthzenConfig;
+  /** What `countersign serve` offers. */
+  readonly serve: ServeConfig;
+}
+
+export interface AuthzenConfig {
+  readonly url: string;
+  readonly id?: string;
+  readonly version?: string;
+  readonly token?: SecretSource;
+  readonly timeoutMs: number;
+  readonly allowInsecure?: boolean;
+}
+
+export interface ServeConfig {
+  /** Of 127.0.0.1. */
+  readonly port?: number;
+  /** Absolute path of a unix socket. Without a port there is one. */
+  readonly socket?: string;
+  readonly clients: readonly ServeClientConfig[];
+}
+
+export interface ServeClientConfig {
+  readonly agent: string;
+  /** Any of these is this client. */
+  readonly tokens: readonly SecretSource[];
+  /** The only sessions it may use, as they stand. Absent: any, each recorded as `agent/name`. */
+  readonly sessions?: readonly string[];
 }
 
 export interface ApprovalsConfig {

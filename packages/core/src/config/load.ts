@@ -14,6 +14,7 @@ import { rulePolicy } from '../policy/rules.ts';
 import { detectorFaults } from '../redact/custom.ts';
 import { channelProblems, workOutChannels } from './channels.ts';
 import type { AnchorConfig, Config, Environment, LedgerConfig } from './config.ts';
+import { decisionPointProblems, workOutAuthzen, workOutServe } from './decision-point.ts';
 import { type Look, MAX_CONFIG_CHARS, type Path, type Problem, readYaml, type YamlText } from './document.ts';
 import { DURATION_HINT, parseDuration } from './duration.ts';
 import { type Overrides, readOverrides } from './environment.ts';
@@ -131,6 +132,7 @@ function meaningProblems(document: ConfigDocument, yaml: YamlText): readonly Pro
     problems.push(look(['redaction', 'detectors', ...path.map((step, i) => (i === 0 ? Number(step) : step))], message));
   }
   problems.push(...channelProblems(document, look), ...signingProblems(document, look));
+  problems.push(...decisionPointProblems({ authzen: document.policy.authzen, serve: document.serve }, look));
   problems.push(...ruleSetProblems(document.policy, maxTtlMs ?? Number.POSITIVE_INFINITY, look, maxTtl));
   problems.push(...budgetProblems(document.budgets ?? [], look));
   return problems;
@@ -228,7 +230,8 @@ function workOut(document: ConfigDocument, overrides: Overrides, path: string | 
   const agent = overrides.agent ?? document.agent;
   const { ttl = DEFAULT_APPROVAL_TTL, max_ttl: maxTtl = DEFAULT_MAX_TTL, max_grant_ttl: maxGrantTtl } = document.approvals ?? {};
   const folder = path === undefined ? process.cwd() : dirname(resolve(path));
-  const policyDefinition = withDefaultTtl(document.policy, ttl);
+  const { authzen, ...rules } = document.policy;
+  const policyDefinition = withDefaultTtl(rules, ttl);
   return {
     ...(path === undefined ? {} : { path: resolve(path) }),
     agent,
@@ -251,6 +254,8 @@ function workOut(document: ConfigDocument, overrides: Overrides, path: string | 
     },
     ledger: workOutLedger(document, overrides, agent, folder),
     ...(document.scope === undefined ? {} : { scope: document.scope }),
+    ...(authzen === undefined ? {} : { authzen: workOutAuthzen(authzen, (name) => placed(folder, name)) }),
+    serve: workOutServe(document.serve ?? {}, (name) => placed(folder, name)),
   };
 }
 

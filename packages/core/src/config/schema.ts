@@ -10,6 +10,7 @@ import { EFFECTS, MAX_RULES, RULE_EFFECTS, type RuleSet } from '../policy/rule-d
 import { type DetectorDefinition, MAX_CUSTOM_DETECTORS, MAX_KEYWORDS } from '../redact/custom.ts';
 import { WRITERS } from '../store.ts';
 import { type ChannelDocument, channelSchema, MAX_CHANNELS, type SenderDocument, sendersSchema } from './channel-schema.ts';
+import { type AuthzenDocument, authzenSchema, type ServeDocument, serveSchema } from './decision-point-schema.ts';
 
 /** What the YAML text says, before defaults and names are worked out. */
 export type AnchorDocument =
@@ -17,11 +18,16 @@ export type AnchorDocument =
   | { readonly command: readonly string[] }
   | { readonly witness: { readonly url: string; readonly vkey: string; readonly allow_insecure?: boolean | undefined } };
 
+/** The `policy:` block as written. */
+export interface PolicyDocument extends RuleSet {
+  readonly authzen?: AuthzenDocument | undefined;
+}
+
 export interface ConfigDocument {
   readonly version: 1;
   readonly agent: string;
   readonly mode?: Mode | undefined;
-  readonly policy: RuleSet;
+  readonly policy: PolicyDocument;
   readonly budgets?: readonly BudgetDefinition[] | undefined;
   readonly approvals?:
     | {
@@ -59,6 +65,7 @@ export interface ConfigDocument {
       }
     | undefined;
   readonly scope?: ScopeDocument | undefined;
+  readonly serve?: ServeDocument | undefined;
 }
 
 /** The `ledger.audit_log:` block as written. */
@@ -133,11 +140,12 @@ const rule = z.strictObject({
 });
 
 /** The `policy:` block alone. */
-export const policySchema: z.ZodType<RuleSet> = z.strictObject({
+export const policySchema: z.ZodType<PolicyDocument> = z.strictObject({
   id: z.string(),
   version: z.string().optional(),
   default: effect.optional().describe('for calls no rule matches; deny when absent'),
   rules: z.array(rule).max(MAX_RULES),
+  authzen: authzenSchema.optional(),
 });
 
 const budget = z.strictObject({
@@ -269,4 +277,5 @@ export const configSchema: z.ZodType<ConfigDocument> = z.strictObject({
     })
     .optional(),
   scope: scope.optional(),
+  serve: serveSchema.optional(),
 });

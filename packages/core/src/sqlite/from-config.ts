@@ -6,8 +6,8 @@ import { fileAnchor } from '../anchor/file-anchor.ts';
 import type { AnchorOptions } from '../anchor/publisher.ts';
 import { terminalChannel } from '../approval/terminal.ts';
 import { fileAuditSink } from '../audit-log/file-sink.ts';
-import { secretSources } from '../config/channels.ts';
 import type { AnchorConfig, Config, WitnessConfig } from '../config/config.ts';
+import { configuredSecrets } from '../config/decision-point.ts';
 import { loadConfig } from '../config/load.ts';
 import { CountersignError } from '../errors.ts';
 import { createGuard } from '../guard.ts';
@@ -142,8 +142,10 @@ function passphraseFromEnvironment(): string | undefined {
  *
  * @throws {CountersignError} `OPTIONS_INVALID`, also when a webhook or Slack is configured and `more.channels` does not bring
  *   its channel: `configuredChannels` of `@countersign/connect` makes them; whoever only answers passes none by `channels: []`.
+ *   Likewise when a decision point is configured and `more.policy` does not bring it: `configuredPolicy` makes that.
  */
 export function guardFromConfig(config: Config, store: GuardOptions['store'], more: Partial<GuardOptions> = {}): Guard {
+  if (config.authzen !== undefined && more.policy === undefined) throw unasked();
   return createGuard({
     agent: config.agent,
     mode: config.mode,
@@ -186,9 +188,18 @@ function ownChannels(config: Config): readonly Channel[] {
   return canPrompt(config) ? [terminalChannel()] : [];
 }
 
-/** An agent that reads them could answer for the people it asks. */
-function secretFiles({ approvals }: Config): readonly string[] {
-  return secretSources(approvals).flatMap((source) => ('file' in source ? [source.file] : []));
+/** Rules alone would let run what the decision point was put there to stop. */
+function unasked(): CountersignError {
+  return new CountersignError(
+    'OPTIONS_INVALID',
+    'policy.authzen names a decision point, and nothing here can ask it: pass `policy: configuredPolicy(config)` of @countersign/connect where the guard is made',
+  );
+}
+
+/** An agent that reads them could answer for the people it asks, or ask in the name of another. Nor may it lay its own socket where ours is. */
+function secretFiles(config: Config): readonly string[] {
+  const files = configuredSecrets(config).flatMap((source) => ('file' in source ? [source.file] : []));
+  return config.serve.socket === undefined ? files : [...files, config.serve.socket];
 }
 
 /** A prompt needs a person at this process' own terminal. Without one, approvals wait for an approver elsewhere. */

@@ -1,7 +1,8 @@
 import { resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { secretSources } from '../../src/config/channels.ts';
 import { createGuard } from '../../src/guard.ts';
-import { allowAll, type Config, CountersignError, parseConfig, secretSources } from '../../src/index.ts';
+import { allowAll, type Config, CountersignError, parseConfig } from '../../src/index.ts';
 import { guardFromConfig } from '../../src/sqlite/index.ts';
 import { memoryStore } from '../../src/testing/index.ts';
 

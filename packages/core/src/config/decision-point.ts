@@ -1,0 +1,89 @@
+/** `policy.authzen` and `serve`: what the schema cannot see, and the plain data the rest works with. */
+import type { SecretDocument, SecretsDocument } from './channel-schema.ts';
+import { secretSources } from './channels.ts';
+import type { AuthzenConfig, Config, SecretSource, ServeConfig } from './config.ts';
+import type { AuthzenDocument, ServeDocument } from './decision-point-schema.ts';
+import type { Look, Problem } from './document.ts';
+import { DURATION_HINT, parseDuration } from './duration.ts';
+import { AGENT_SHAPE } from './schema.ts';
+
+export const DEFAULT_SERVE_SOCKET = '.countersign/serve/decide.sock';
+const DEFAULT_TIMEOUT_MS = 2_000;
+/** The most `authzenPolicy` waits. */
+const MAX_TIMEOUT_MS = 60_000;
+
+type Place = (name: string) => string;
+
+interface Documents {
+  readonly authzen: AuthzenDocument | undefined;
+  readonly serve: ServeDocument | undefined;
+}
+
+export function decisionPointProblems({ authzen, serve }: Documents, look: Look): readonly Problem[] {
+  const problems: Problem[] = [];
+  if (authzen?.timeout !== undefined) {
+    const timeoutMs = parseDuration(authzen.timeout);
+    if (timeoutMs === undefined) problems.push(look(['policy', 'authzen', 'timeout'], DURATION_HINT));
+    else if (timeoutMs < 1 || timeoutMs > MAX_TIMEOUT_MS)
+      problems.push(look(['policy', 'authzen', 'timeout'], 'from 1ms to 60s: a call waits for it'));
+  }
+  const seen = new Set<string>();
+  (serve?.clients ?? []).forEach(({ agent }, at) => {
+    const path = ['serve', 'clients', at, 'agent'];
+    if (!AGENT_SHAPE.test(agent)) problems.push(look(path, 'use letters, digits and . _ : @ -, at most 128 characters'));
+    // Two clients of one agent could settle, and wait for, each other's calls.
+    if (seen.has(agent)) problems.push(look(path, `another client is the agent ${agent}; give each its own, or one client several tokens`));
+    seen.add(agent);
+  });
+  if (serve?.port !== undefined && (serve.clients ?? []).length === 0)
+    problems.push(look(['serve', 'port'], 'needs serve.clients: who asks on a port is known by a token only'));
+  return problems;
+}
+
+/** @param place - makes a path absolute. */
+export function workOutAuthzen(document: AuthzenDocument, place: Place): AuthzenConfig {
+  const { url, id, version, token, timeout, allow_insecure: allowInsecure } = document;
+  return {
+    url,
+    ...(id !== undefined && { id }),
+    ...(version !== undefined && { version }),
+    ...(token !== undefined && { token: source(token, place) }),
+    timeoutMs: (timeout === undefined ? undefined : parseDuration(timeout)) ?? DEFAULT_TIMEOUT_MS,
+    ...(allowInsecure !== undefined && { allowInsecure }),
+  };
+}
+
+/** @param place - makes a path absolute. */
+export function workOutServe({ port, socket, clients = [] }: ServeDocument, place: Place): ServeConfig {
+  return {
+    ...(port !== undefined && { port }),
+    ...((socket !== undefined || port === undefined) && { socket: place(socket ?? DEFAULT_SERVE_SOCKET) }),
+    clients: clients.map(({ agent, token, sessions }) => ({
+      agent,
+      tokens: sources(token, place),
+      ...(sessions !== undefined && { sessions }),
+    })),
+  };
+}
+
+function sources(given: SecretsDocument, place: Place): readonly SecretSource[] {
+  return (isList(given) ? given : [given]).map((each) => source(each, place));
+}
+
+function source(given: SecretDocument, place: Place): SecretSource {
+  return 'file' in given ? { file: place(given.file) } : given;
+}
+
+/** `Array.isArray` does not narrow readonly arrays. */
+function isList<Item>(value: readonly Item[] | object): value is readonly Item[] {
+  return Array.isArray(value);
+}
+
+/** Every place a secret of the whole configuration lies: of channels, senders, clients and the decision point that is asked. */
+export function configuredSecrets({ approvals, authzen, serve }: Pick<Config, 'approvals' | 'authzen' | 'serve'>): readonly SecretSource[] {
+  return [
+    ...secretSources(approvals),
+    ...(authzen?.token === undefined ? [] : [authzen.token]),
+    ...serve.clients.flatMap(({ tokens }) => tokens),
+  ];
+}
