@@ -4,8 +4,11 @@
  * Against the whole decision (finding the candidates, showing them the arguments, evaluating, choosing the verdict) stand
  * the bare evaluations of its 5 conditions: the CEL library alone, without our wrapping, stricter operators or arguments
  * as maps, on a plain object that was built before.
+ *
+ * And how it grows: the same 5 candidates among 10,000 rules against among 100, for a tool that was seen before and for
+ * tools that never were.
  */
-import { type PolicyInput, rulePolicy } from '@countersign/core';
+import { type Policy, type PolicyInput, rulePolicy } from '@countersign/core';
 import { Environment } from '@marcbachmann/cel-js';
 import { AGENT, ARGS, SESSION, TOOL } from './calls.ts';
 import { atMost, type Claim } from './figure.ts';
@@ -20,8 +23,17 @@ const RULES = [
   { effect: 'allow', when: "args.filter.currency in ['EUR', 'USD'] && args.filter.open" },
 ] as const;
 
-const name = 'decision over 100 rules on 20 tools / bare evaluation of its 5 conditions';
-export const policyClaims: readonly Claim[] = [{ name, measure: async () => atMost(name, await decisionOverConditions(), 4) }];
+const bare = 'decision over 100 rules on 20 tools / bare evaluation of its 5 conditions';
+const known = 'decision over 10,000 rules / over 100, the same 5 candidates';
+const fresh = 'decision over 10,000 rules / over 100, the same 5 candidates, each tool seen for the first time';
+export const policyClaims: readonly Claim[] = [
+  { name: bare, measure: async () => atMost(bare, await decisionOverConditions(), 4) },
+  { name: known, measure: async () => atMost(known, await manyOverFew((call) => ({ ...call, tool: TOOL })), 1.5) },
+  {
+    name: fresh,
+    measure: async () => atMost(fresh, await manyOverFew((call, i) => ({ ...call, tool: { ...TOOL, name: `${TOOL.name}_${i}` } })), 1.5),
+  },
+];
 
 function decisionOverConditions(): Promise<number> {
   const tools = Array.from({ length: TOOLS }, (_, i) => (i === 0 ? TOOL.name : `${TOOL.name}_${i}`));
@@ -62,4 +74,27 @@ function policyInput(): PolicyInput {
     atMs: 2_000_000,
     raw: () => undefined,
   };
+}
+
+/** @param callOf - the i-th call; none of the two policies sees one name twice when it gives each another. */
+function manyOverFew(callOf: (call: PolicyInput, i: number) => PolicyInput): Promise<number> {
+  // 5 rules for all tools of one server, under each of so many servers.
+  const policyOf = (servers: number): Policy =>
+    rulePolicy({
+      id: 'bench',
+      rules: Array.from({ length: servers }, (_, s) => (s === 0 ? TOOL.server : `server-${s}`)).flatMap((server, s) =>
+        RULES.map((rule, r) => ({ ...rule, id: `${s}-${r}`, tools: [`${server}/*`] })),
+      ),
+    });
+  const [few, many] = [policyOf(100 / RULES.length), policyOf(10_000 / RULES.length)];
+  const quiet = policyInput();
+  if (JSON.stringify(many.evaluate(callOf(quiet, 0))) !== JSON.stringify(few.evaluate(callOf(quiet, 0))))
+    throw new Error('the two policies do not decide alike');
+  const decideWith = (policy: Policy): ((count: number) => void) => {
+    let calls = 0;
+    return (count) => {
+      for (let i = 0; i < count; i++) void policy.evaluate(callOf(quiet, calls++));
+    };
+  };
+  return timeRatio(decideWith(many), decideWith(few), { count: 1000 });
 }
