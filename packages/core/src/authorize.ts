@@ -15,10 +15,10 @@ import type { CallWatch } from './interfaces.ts';
 import { type Judgement, judge } from './judge.ts';
 import { createPermit } from './permit.ts';
 import { isUnusable, type PreparedCall, type UnusableCall } from './prepare.ts';
-import { coverage, denial, failure, refusal, refuse, refuseRepeat, refuseUnlogged, rowFacts } from './refusal.ts';
+import { coverage, denial, failure, refusal, refuse, refuseJudged, refuseRepeat, refuseUnlogged, rowFacts } from './refusal.ts';
 import type { CallRow, Charge, DecideUnit } from './store.ts';
 
-/** How often a call is decided again because its session changed meanwhile. */
+/** How often a call is decided again because its session or the policy changed meanwhile. */
 const MAX_ROUNDS = 20;
 /** Grants that the transaction may turn down before the call is asked about all the same. */
 const MAX_GRANTS_TRIED = 5;
@@ -34,7 +34,6 @@ export async function authorize(
   engine: Engine,
 ): Promise<Authorization> {
   try {
-    await engine.recordPolicy(rules.policy);
     if (isUnusable(prepared)) return await refuse(prepared, denial(prepared.reasonCode, prepared.reason), rules, engine);
     const edited: PreparedCall[] = [];
     let call = prepared;
@@ -80,18 +79,25 @@ async function decide(
       // Before policy, which may have moved to allow: what a person refused does not run.
       const denied = asked === undefined ? undefined : await denialOf(asked, call, options, rules, engine);
       if (denied !== undefined) return denied;
+      // One policy decides one round, whatever is put in force meanwhile.
+      const now = rules.now();
+      await engine.recordPolicy(now.policy);
       const session = await engine.store.session(call.session);
-      const judgement = await judge(call, session, rules.policy, engine.store.nowMs(), engine);
-      if (judgement.decision.effect === 'deny') return await refuse(call, judgement.decision, rules, engine);
+      const judgement = await judge(call, session, now.policy, engine.store.nowMs(), engine);
+      if (judgement.decision.effect === 'deny') {
+        const refused = await refuseJudged(call, judgement.decision, now, engine);
+        if (refused === 'again') continue;
+        return refused;
+      }
 
       let use: DecideUnit['use'];
       const mayBeGranted = asked === undefined && options.usesGrants !== false && turnedDown.size < MAX_GRANTS_TRIED;
       const grant =
         judgement.decision.effect === 'require_approval' && mayBeGranted
-          ? await findGrant(call, judgement, rules, engine, turnedDown)
+          ? await findGrant(call, judgement, now, engine, turnedDown)
           : undefined;
       if (judgement.decision.effect === 'require_approval' && grant === undefined) {
-        const opened: Asked | Refusal | Taken | 'again' = asked ?? (await openAsk(call, judgement, rules, engine));
+        const opened: Asked | Refusal | Taken | 'again' = asked ?? (await openAsk(call, judgement, now, engine));
         if (opened === 'again') continue;
         // One ask is enough, and its answer is for whoever comes with the call: a refusal would end it.
         if ('takenBy' in opened) return await decide(prepared, opened.takenBy, options, rules, engine);
@@ -104,7 +110,7 @@ async function decide(
       }
 
       watch ??= beginWatch(call.callId, engine);
-      const committed = await commitAllow(call, judgement, { asked, use, grant }, rules, engine);
+      const committed = await commitAllow(call, judgement, { asked, use, grant }, now, engine);
       if (committed === 'again') continue;
       if (typeof committed === 'object' && 'takenBy' in committed) return await decide(prepared, committed.takenBy, options, rules, engine);
       if (committed === 'not-granted') {
@@ -127,7 +133,10 @@ async function decide(
       watch = undefined;
       return createPermit(granted, engine);
     }
-    throw new CountersignError('LEDGER_BUSY', `the session changed ${MAX_ROUNDS} times while this call was decided: try again`);
+    throw new CountersignError(
+      'LEDGER_BUSY',
+      `the session or the policy changed ${MAX_ROUNDS} times while this call was decided: try again`,
+    );
   } catch (error) {
     engine.report(error, { callId: call.callId, during: 'authorize' });
     if (error instanceof MonitorFailure) return refuseMonitor(call, rules, engine);
@@ -249,7 +258,7 @@ async function commitAllow(
     ...(use !== undefined && { use }),
     ...(grant !== undefined && { grant }),
   };
-  const committed = await engine.store.commit(unit);
+  const committed = await engine.inForce.commit(rules.epoch, () => engine.store.commit(unit));
   // The ledger first: what the audit log tells is so. Then the permit, if every log that is required has the line.
   const isLogged = await engine.audit.after(unit, committed);
   if (committed.kind === 'stale') return 'again';

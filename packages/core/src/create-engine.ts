@@ -14,7 +14,9 @@ import type { GuardOptions } from './guard-types.ts';
 import type { ApprovalAnswer, Approver } from './interfaces.ts';
 import { newId } from './ledger/body.ts';
 import { isName } from './names.ts';
+import { composePolicies } from './policy/compose.ts';
 import { policyHash } from './policy/hash.ts';
+import { PolicyInForce } from './policy/in-force.ts';
 import { ownFilesPolicy } from './policy/own-files.ts';
 import type { Policy } from './policy/policy.ts';
 import { createRedactor } from './redact/redact.ts';
@@ -72,6 +74,7 @@ export function createEngine(options: GuardOptions): Engine & { close(): Promise
       ...(options.protectedPaths ?? []),
       ...(options.audit ?? []).flatMap(({ files = [] }) => files),
     ]),
+    inForce: new PolicyInForce(onePolicy(options.policy)),
     counts: { allowed: 0, refused: 0, pending: 0, lostOutcomes: 0, grantsUsed: 0 },
     authenticGrants: new Map<string, string | undefined>(),
     prompts: new Map<string, AbortController>(),
@@ -146,6 +149,19 @@ function checkOptions(options: GuardOptions): void {
 /** A time an approval may wait: nothing that would make its expiry uncountable. */
 export function isWait(ms: number): boolean {
   return Number.isSafeInteger(ms) && ms > 0 && ms <= MAX_DURATION_MS;
+}
+
+/**
+ * What a guard is given as one policy.
+ *
+ * @throws {CountersignError} `OPTIONS_INVALID`
+ */
+export function onePolicy(given: GuardOptions['policy']): Policy {
+  if (typeof given !== 'object' || given === null)
+    throw new CountersignError('OPTIONS_INVALID', 'policy is required: pass one, or ask for allowAll() or denyAll() by name');
+  if (Array.isArray(given)) return checkPolicy(composePolicies(given));
+  // A list that is readonly is no list to the type system.
+  return checkPolicy(given as Policy);
 }
 
 /** Its document goes into one entry, so its size is checked before anything depends on it. */

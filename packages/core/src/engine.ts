@@ -6,6 +6,7 @@ import type { Budget } from './budget/budget.ts';
 import type { BudgetKeys } from './budget/key.ts';
 import type { Mode } from './call.ts';
 import type { ApprovalAnswer, Approver, Channel, HostMonitor } from './interfaces.ts';
+import type { PolicyInForce } from './policy/in-force.ts';
 import type { Policy } from './policy/policy.ts';
 import type { Redactor } from './redact/redact.ts';
 import type { ApprovalRow, Store } from './store.ts';
@@ -32,6 +33,7 @@ export interface Engine {
   readonly monitor: HostMonitor | undefined;
   /** Guards Countersign's own files; cannot be removed. */
   readonly ownFiles: Policy;
+  readonly inForce: PolicyInForce;
   readonly counts: { allowed: number; refused: number; pending: number; lostOutcomes: number; grantsUsed: number };
   /** Grants found to be given by whom they say, with the reason code of the ask; undefined for those that are not. */
   readonly authenticGrants: Map<string, string | undefined>;
@@ -52,7 +54,12 @@ export interface Engine {
 
 /** What differs between a plain call and one of `guard.tool`. */
 export interface Rules {
+  /** In force: another one after `guard.setPolicy`. Whoever decides takes `now()` first. */
   readonly policy: Policy;
+  /** Of `policy`, as `PolicyInForce` counts. */
+  readonly epoch: number;
+  /** The same with the policy that is in force at this moment, which stays it. */
+  now(): Rules;
   readonly ttlMs?: number;
   /** As in `AuthorizeOptions`. */
   readonly costOf?: (args: unknown) => number;

@@ -147,6 +147,19 @@ export interface Guard {
     readonly reasonCode: ReasonCode;
     readonly reason: string;
   }): Promise<Refusal>;
+  /** The policy in force, without what single tools add to it. */
+  readonly policy: PolicyName;
+  /**
+   * Puts another policy in force, for every call and every wrapped tool, and records the change before anything is decided
+   * under it. Calls that are not decided durably yet are decided under the new one; permits that were given stay good; an
+   * approval or grant given under another policy than the one in force then is good for nothing. Changes are made one
+   * after the other.
+   *
+   * @param policy - one or several, or a function that reads one: when it throws, that is recorded, and the policy in force stays.
+   * @throws {CountersignError} `OPTIONS_INVALID` for what is no policy, `LEDGER_*` when the change could not be recorded, and
+   *   whatever `policy` throws. The policy in force is then the one that was.
+   */
+  setPolicy(policy: GuardOptions['policy'] | (() => GuardOptions['policy'] | Promise<GuardOptions['policy']>)): Promise<PolicyChange>;
   readonly approvals: {
     /**
      * Answers a pending approval. The only way to answer one.
@@ -183,6 +196,20 @@ export interface Guard {
   budgets(filter?: BudgetsFilter): Promise<readonly BudgetStatus[]>;
   /** Writes outstanding outcomes and the session's end; does not close the store. */
   close(): Promise<void>;
+}
+
+export interface PolicyName {
+  readonly id: string;
+  readonly version?: string;
+  /** 64 hex digits, as in every decision. */
+  readonly hash: string;
+}
+
+export interface PolicyChange {
+  /** False: the policy has the same hash as the one in force, and nothing was recorded. */
+  readonly changed: boolean;
+  readonly from: PolicyName;
+  readonly to: PolicyName;
 }
 
 /** Thrown by `guard.run` and wrapped tools. The tool did not run. */

@@ -28,10 +28,12 @@ import { judge } from './judge.ts';
 import { newOrderedId } from './ledger/body.ts';
 import { isName, isRecordable } from './names.ts';
 import { composePolicies } from './policy/compose.ts';
+import type { Policy } from './policy/policy.ts';
 import { isUnusable, prepareCall, toolRef } from './prepare.ts';
 import { denial, failure, refusal, refuse, repeatDecision } from './refusal.ts';
 import { RunResults } from './run-results.ts';
 import { schemaIssues } from './schema-issues.ts';
+import { nameOf, setPolicy } from './set-policy.ts';
 import type { ApprovalRow } from './store.ts';
 
 /**
@@ -39,7 +41,7 @@ import type { ApprovalRow } from './store.ts';
  */
 export function createGuard(options: GuardOptions): Guard {
   const engine = createEngine(options);
-  const rules: Rules = { policy: checkPolicy('evaluate' in options.policy ? options.policy : composePolicies(options.policy)) };
+  const rules = rulesUnder(engine);
   const results = new RunResults();
 
   async function runUnder<T>(
@@ -76,14 +78,18 @@ export function createGuard(options: GuardOptions): Guard {
   return {
     agent: engine.agent,
     mode: engine.mode,
+    get policy() {
+      return nameOf(engine.inForce.policy);
+    },
     get counters() {
       return { ...engine.counts, lostAuditRecords: engine.audit.lost };
     },
     authorize: async (call, options = {}) => authorize(prepareCall(call, engine, options.costOf), options, rules, engine),
     run: (call, fn, options = {}) => runUnder(rules, call, fn, options),
-    tool: (name, fn, options = {}) => guardedTool(name, fn, options, rules, runUnder, engine),
+    tool: (name, fn, options = {}) => guardedTool(name, fn, options, runUnder, engine),
     preview: (call, options = {}) => preview(call, options, rules, engine),
     recordRefusal: (refused) => recordRefusal(refused, rules, engine),
+    setPolicy: (policy) => setPolicy(policy, engine),
     approvals: {
       resolve: (id, answer, approver) => engine.resolve(id, answer, approver),
       revoke: (id, approver, options = {}) => revoke(id, approver, options, engine),
@@ -98,6 +104,30 @@ export function createGuard(options: GuardOptions): Guard {
   };
 }
 
+/** What decides calls: the policy in force, with what one tool adds to it. */
+function rulesUnder({ inForce }: Engine, added?: Policy, more: Omit<Rules, 'policy' | 'epoch' | 'now'> = {}): Rules {
+  let composed: { readonly of: Policy; readonly policy: Policy } | undefined;
+  const policyNow = (): Policy => {
+    const { policy } = inForce;
+    if (added === undefined) return policy;
+    if (composed?.of !== policy) composed = { of: policy, policy: checkPolicy(composePolicies([policy, added])) };
+    return composed.policy;
+  };
+  // What does not compose is said where the tool is wrapped.
+  policyNow();
+  const now = (): Rules => ({ ...more, policy: policyNow(), epoch: inForce.epoch, now });
+  return {
+    ...more,
+    get policy() {
+      return policyNow();
+    },
+    get epoch() {
+      return inForce.epoch;
+    },
+    now,
+  };
+}
+
 type RunUnder = <T>(
   rules: Rules,
   call: ToolCall,
@@ -109,7 +139,6 @@ function guardedTool<Args, Result>(
   name: string,
   fn: (args: Args, scope: RunScope) => Result | Promise<Result>,
   options: ToolOptions<Args>,
-  rules: Rules,
   runUnder: RunUnder,
   engine: Engine,
 ): (args: Args, call?: Omit<ToolCall, 'tool' | 'args'>) => Promise<Result> {
@@ -117,13 +146,12 @@ function guardedTool<Args, Result>(
   if (ttlMs !== undefined && !isWait(ttlMs)) {
     throw new CountersignError('OPTIONS_INVALID', `tool ${name}: ttlMs must be whole milliseconds above 0, and at most ten years`);
   }
-  const own: Rules = {
-    policy: policy === undefined ? rules.policy : checkPolicy(composePolicies([rules.policy, policy])),
+  const own = rulesUnder(engine, policy, {
     ...(ttlMs !== undefined && { ttlMs }),
     // The cost is worked out from the copy that will run, not from what the caller still holds.
     ...(cost !== undefined && { costOf: (copied: unknown) => cost(copied as Args) }),
     ...(schema !== undefined && { validate: (edited: unknown) => schema.parse(edited) }),
-  };
+  });
   const tool = { name, ...(server !== undefined && { server }) };
   return async (input, call = {}) => {
     let args: Args;
@@ -144,7 +172,8 @@ function guardedTool<Args, Result>(
 }
 
 /** Grants nothing. Opening the approval early lets a framework show it before it asks to run. */
-async function preview(call: ToolCall, options: { readonly openApproval?: boolean }, rules: Rules, engine: Engine): Promise<Preview> {
+async function preview(call: ToolCall, options: { readonly openApproval?: boolean }, live: Rules, engine: Engine): Promise<Preview> {
+  const rules = live.now();
   const prepared = prepareCall(call, engine);
   if (isUnusable(prepared)) return { decision: denial(prepared.reasonCode, prepared.reason) };
   try {
@@ -159,7 +188,7 @@ async function preview(call: ToolCall, options: { readonly openApproval?: boolea
     const isGranted = (await findGrant(latest, judgement, rules, engine)) !== undefined;
     if (isGranted) return { decision: { ...decision, effect: 'allow', reasonCode: 'GRANT_USED' } };
     if (options.openApproval !== true) return { decision };
-    const opened = await authorize(prepared, { approval: 'suspend', usesGrants: false }, rules, engine);
+    const opened = await authorize(prepared, { approval: 'suspend', usesGrants: false }, live, engine);
     if (opened.kind === 'pending') return { decision: opened.decision, approvalId: opened.approvalId, approvalState: 'pending' };
     // Policy moved to `allow` in between: the permit is given back unused.
     if (opened.kind === 'permit') await opened.settle({ status: 'cancelled' });
@@ -192,7 +221,6 @@ async function recordRefusal(refused: Parameters<Guard['recordRefusal']>[0], rul
     reason: engine.redactor.text(reason.toWellFormed()).slice(0, MAX_REASON_CHARS).toWellFormed(),
   } as const;
   try {
-    await engine.recordPolicy(rules.policy);
     return await refuse(call, decision, rules, engine);
   } catch (error) {
     engine.report(error, { callId: call.callId, during: 'recording a refusal' });

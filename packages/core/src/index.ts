@@ -70,6 +70,8 @@ export {
   type Guard,
   type GuardCounters,
   type GuardOptions,
+  type PolicyChange,
+  type PolicyName,
   type Preview,
   type RunScope,
   refusalText,

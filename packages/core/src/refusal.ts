@@ -3,6 +3,7 @@ import type { BuiltInReasonCode, Decision, EntryRef, OutcomeStatus, Refusal } fr
 import { draftDecision, type RecordedCall } from './draft.ts';
 import type { Engine, Rules } from './engine.ts';
 import { CountersignError } from './errors.ts';
+import type { Policy } from './policy/policy.ts';
 import type { PreparedCall } from './prepare.ts';
 import type { CallRow, DecideUnit } from './store.ts';
 
@@ -22,9 +23,25 @@ export function refusal(
 
 /** Records a decision not to run. Throws when the ledger cannot be written: the caller refuses all the same. */
 export async function refuse(call: PreparedCall | RecordedCall, decision: Decision, rules: Rules, engine: Engine): Promise<Refusal> {
-  const { body, opening } = draftDecision(call, decision, [], rules.policy, engine);
-  const committed = await engine.commit({ kind: 'decide', body, opening, call: rowFacts(call), ...coverage(engine) });
+  const committed = await engine.inForce.during(async () => {
+    const { policy } = rules.now();
+    await engine.recordPolicy(policy);
+    return engine.commit(denyUnit(call, decision, policy, engine));
+  });
   return refusal(call.callId, decision, engine, committed.kind === 'decided' ? { entry: committed.entry } : {});
+}
+
+/** Records that policy says no. `again`: another policy is in force by now, which has to say it itself. */
+export async function refuseJudged(call: PreparedCall, decision: Decision, rules: Rules, engine: Engine): Promise<Refusal | 'again'> {
+  const unit = denyUnit(call, decision, rules.policy, engine);
+  const committed = await engine.inForce.commit(rules.epoch, () => engine.commit(unit));
+  if (committed.kind === 'stale') return 'again';
+  return refusal(call.callId, decision, engine, committed.kind === 'decided' ? { entry: committed.entry } : {});
+}
+
+function denyUnit(call: PreparedCall | RecordedCall, decision: Decision, policy: Policy, engine: Engine): DecideUnit {
+  const { body, opening } = draftDecision(call, decision, [], policy, engine);
+  return { kind: 'decide', body, opening, call: rowFacts(call), ...coverage(engine) };
 }
 
 /** Another run of a call that was decided before. Recorded, and the earlier call's state stays what it was. */

@@ -11,7 +11,7 @@ import { newOpeningKey } from '../ledger/commitment.ts';
 import type { PreparedCall } from '../prepare.ts';
 import { coverage, denial, refusal, refuseRepeat, rowFacts } from '../refusal.ts';
 import { outsideCalls } from '../scope.ts';
-import type { ApprovalRow, CallRow } from '../store.ts';
+import type { ApprovalRow, CallRow, DecideUnit } from '../store.ts';
 import { askChannels } from './ask.ts';
 import { isForAnybody } from './auto-approve.ts';
 
@@ -27,7 +27,7 @@ const MAX_TIMER_MS = 2_147_483_647;
 /** Somebody else, who came at the same moment, has asked about this very call. */
 export type Taken = { readonly takenBy: CallRow };
 
-/** Makes the ask durable, then tells the channels. `again`: the session changed, decide anew. */
+/** Makes the ask durable, then tells the channels. `again`: the session or the policy changed, decide anew. */
 export async function openAsk(
   call: PreparedCall,
   judgement: Judgement,
@@ -39,7 +39,7 @@ export async function openAsk(
   const { decision, input } = judgement;
   const { body, opening } = draftDecision(call, decision, [], rules.policy, engine);
   const terms = termsOf(judgement.terms, rules, engine);
-  const committed = await engine.commit({
+  const unit: DecideUnit = {
     kind: 'decide',
     body: { ...body, binds: callBinding(call, rules.policy.hash, bindKey) },
     opening,
@@ -47,7 +47,8 @@ export async function openAsk(
     sessionVersion: input.session.version,
     ...coverage(engine),
     ask: { id: approvalId, ...terms },
-  });
+  };
+  const committed = await engine.inForce.commit(rules.epoch, () => engine.commit(unit));
   if (committed.kind === 'stale') return 'again';
   if (committed.kind === 'repeat')
     return committed.call.state === 'asked' ? { takenBy: committed.call } : refuseRepeat(call, committed.call, rules, engine);
