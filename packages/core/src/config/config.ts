@@ -8,6 +8,7 @@ import type { RuleSet } from '../policy/rule-definition.ts';
 import type { DetectorDefinition } from '../redact/custom.ts';
 import type { WriterChoice } from '../store.ts';
 import type { ChannelWord } from './channel-schema.ts';
+import type { UsedPack } from './pack-schema.ts';
 import type { ScopeDocument } from './schema.ts';
 
 export interface Config {
@@ -16,7 +17,9 @@ export interface Config {
   readonly agent: string;
   readonly mode: Mode;
   readonly policy: Policy;
-  /** What `policy` was compiled from: the file's rules with the default time to live filled in. */
+  /** The packs among what `policy` is composed of. */
+  readonly packs: readonly UsedPack[];
+  /** The file's own rules, with the default time to live filled in. */
   readonly policyDefinition: RuleSet;
   readonly budgets: readonly Budget[];
   readonly approvals: ApprovalsConfig;

@@ -5,9 +5,11 @@ import { homedir } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import type { FileAuditOptions } from '../audit-log/file-sink.ts';
 import { type BudgetDefinition, budgetFaults, budgetFrom } from '../budget/budget.ts';
+import type { Mode } from '../call.ts';
 import { CountersignError } from '../errors.ts';
 import { MAX_GRANT_TTL_MS } from '../grant/terms.ts';
 import { parseVerifierKey, TYPE_COSIGNATURE } from '../ledger/verifier-key.ts';
+import { composePolicies } from '../policy/compose.ts';
 import { compileCondition, compileCost, compileKey } from '../policy/conditions.ts';
 import { NAME_HINT, NAME_SHAPE, type Rule, type RuleSet, ruleFaults } from '../policy/rule-definition.ts';
 import { rulePolicy } from '../policy/rules.ts';
@@ -18,6 +20,7 @@ import { decisionPointProblems, workOutAuthzen, workOutServe } from './decision-
 import { type Look, MAX_CONFIG_CHARS, type Path, type Problem, readYaml, type YamlText } from './document.ts';
 import { DURATION_HINT, parseDuration } from './duration.ts';
 import { type Overrides, readOverrides } from './environment.ts';
+import { packProblems, workOutPacks } from './pack-schema.ts';
 import { configError, schemaProblems } from './problems.ts';
 import {
   type AnchorDocument,
@@ -26,6 +29,7 @@ import {
   type ConfigDocument,
   configSchema,
   ORIGIN_SHAPE,
+  type PolicyDocument,
   policySchema,
 } from './schema.ts';
 
@@ -33,6 +37,8 @@ export const DEFAULT_CONFIG_NAME = 'countersign.yaml';
 export const DEFAULT_APPROVAL_TTL = '5m';
 const DEFAULT_MAX_TTL = '1h';
 const DEFAULT_LEDGER = '.countersign/ledger.db';
+/** Names the policy of a file that has packs and nothing of its own. */
+const PACKS_ONLY_ID = 'packs-only';
 const DEFAULT_KEY = '.countersign/ledger.key';
 
 /**
@@ -177,11 +183,16 @@ function tooLong(maxTtl: string): string {
   return `longer than ${maxTtl}, the most an approval may wait; raise approvals.max_ttl if that is meant`;
 }
 
-function ruleSetProblems(policy: RuleSet, maxTtlMs: number, look: Look, maxTtl: string = DEFAULT_MAX_TTL): readonly Problem[] {
+function ruleSetProblems(policy: PolicyDocument, maxTtlMs: number, look: Look, maxTtl: string = DEFAULT_MAX_TTL): readonly Problem[] {
   const problems: Problem[] = [];
-  if (!NAME_SHAPE.test(policy.id)) problems.push(look(['policy', 'id'], `id: ${NAME_HINT}`));
+  const { packs, id, rules } = policy;
+  if (id === undefined && (packs === undefined || rules !== undefined)) problems.push(look(['policy', 'id'], 'required, but missing'));
+  if (id !== undefined && !NAME_SHAPE.test(id)) problems.push(look(['policy', 'id'], `id: ${NAME_HINT}`));
+  if (rules === undefined && packs === undefined)
+    problems.push(look(['policy', 'rules'], 'required, but missing: write rules, or name packs such as [baseline]'));
+  problems.push(...packProblems(packs ?? [], look, (ttlMs) => (ttlMs > maxTtlMs ? tooLong(maxTtl) : undefined)));
   const seen = new Set<string>();
-  policy.rules.forEach((rule, index) => {
+  (rules ?? []).forEach((rule, index) => {
     const at = ['policy', 'rules', index];
     for (const fault of ruleFaults(rule)) problems.push(look([...at, ...fault.path], fault.message));
     if (seen.has(rule.id)) problems.push(look([...at, 'id'], `another rule has the id "${rule.id}"`));
@@ -230,13 +241,19 @@ function workOut(document: ConfigDocument, overrides: Overrides, path: string | 
   const agent = overrides.agent ?? document.agent;
   const { ttl = DEFAULT_APPROVAL_TTL, max_ttl: maxTtl = DEFAULT_MAX_TTL, max_grant_ttl: maxGrantTtl } = document.approvals ?? {};
   const folder = path === undefined ? process.cwd() : dirname(resolve(path));
-  const { authzen, ...rules } = document.policy;
-  const policyDefinition = withDefaultTtl(rules, ttl);
+  const { authzen, ...policyBlock } = document.policy;
+  const mode = overrides.mode ?? document.mode ?? 'enforce';
+  const packs = workOutPacks(policyBlock.packs ?? [], (name) => placed(folder, name)).map(({ name, definition }) => ({
+    name,
+    definition: withDefaultTtl(definition, ttl),
+  }));
+  const policyDefinition = withDefaultTtl(ownRules(policyBlock, mode), ttl);
   return {
     ...(path === undefined ? {} : { path: resolve(path) }),
     agent,
-    mode: overrides.mode ?? document.mode ?? 'enforce',
-    policy: rulePolicy(policyDefinition),
+    mode,
+    policy: composePolicies([...packs.map(({ definition }) => rulePolicy(definition)), rulePolicy(policyDefinition)]),
+    packs,
     policyDefinition,
     budgets: (document.budgets ?? []).map(budgetFrom),
     approvals: {
@@ -257,6 +274,13 @@ function workOut(document: ConfigDocument, overrides: Overrides, path: string | 
     ...(authzen === undefined ? {} : { authzen: workOutAuthzen(authzen, (name) => placed(folder, name)) }),
     serve: workOutServe(document.serve ?? {}, (name) => placed(folder, name)),
   };
+}
+
+/** Packs alone say what to look out for and allow nothing: what they do not mention runs while they only watch. */
+function ownRules(block: Omit<PolicyDocument, 'authzen'>, mode: Mode): RuleSet {
+  const { packs: _packs, id = PACKS_ONLY_ID, rules, default: fallback, ...rest } = block;
+  const chosen = fallback ?? (rules === undefined && mode === 'audit' ? 'allow' : undefined);
+  return { ...rest, id, ...(chosen !== undefined && { default: chosen }), rules: rules ?? [] };
 }
 
 /** Rules that name no time to live get the file's, so that merging takes the shortest of what is really meant. */

@@ -5,12 +5,15 @@ import { MIN_AUDIT_BYTES } from '../audit-log/file-sink.ts';
 import { AUDIT_INCLUDES, type AuditInclude } from '../audit-log/record.ts';
 import { MAX_KEEP } from '../audit-log/segments.ts';
 import { BUDGET_SCOPES, type BudgetDefinition, MAX_BUDGETS, REFUNDS } from '../budget/budget.ts';
-import { ASSURANCES, type Mode } from '../call.ts';
+import type { Mode } from '../call.ts';
+import type { PackDocument } from '../packs/index.ts';
+import { approvalSchema } from '../packs/pack.ts';
 import { EFFECTS, MAX_RULES, RULE_EFFECTS, type RuleSet } from '../policy/rule-definition.ts';
 import { type DetectorDefinition, MAX_CUSTOM_DETECTORS, MAX_KEYWORDS } from '../redact/custom.ts';
 import { WRITERS } from '../store.ts';
 import { type ChannelDocument, channelSchema, MAX_CHANNELS, type SenderDocument, sendersSchema } from './channel-schema.ts';
 import { type AuthzenDocument, authzenSchema, type ServeDocument, serveSchema } from './decision-point-schema.ts';
+import { packsSchema } from './pack-schema.ts';
 
 /** What the YAML text says, before defaults and names are worked out. */
 export type AnchorDocument =
@@ -18,8 +21,11 @@ export type AnchorDocument =
   | { readonly command: readonly string[] }
   | { readonly witness: { readonly url: string; readonly vkey: string; readonly allow_insecure?: boolean | undefined } };
 
-/** The `policy:` block as written. */
-export interface PolicyDocument extends RuleSet {
+/** The `policy:` block as written. Without packs it needs an id and rules. */
+export interface PolicyDocument extends Omit<RuleSet, 'id' | 'rules'> {
+  readonly packs?: readonly PackDocument[] | undefined;
+  readonly id?: string | undefined;
+  readonly rules?: RuleSet['rules'] | undefined;
   readonly authzen?: AuthzenDocument | undefined;
 }
 
@@ -126,25 +132,18 @@ const rule = z.strictObject({
   effect: z.enum(RULE_EFFECTS).describe('label decides nothing: it attaches its labels when the call goes through'),
   reason: z.string().max(500).optional().describe('for people'),
   reason_code: z.string().optional().describe('in the style of POLICY_DENY_HIGH_RISK'),
-  approval: z
-    .strictObject({
-      ttl: duration.optional(),
-      quorum: z.number().optional(),
-      approvers: z.array(z.string().min(1)).optional(),
-      assurance: z.enum(ASSURANCES).optional().describe('least an approving answer must be worth; a key is high, elicitation is low'),
-    })
-    .optional()
-    .describe('terms of a require_approval rule'),
+  approval: approvalSchema.optional().describe('terms of a require_approval rule'),
   label: z.array(z.string()).optional().describe('labels for the session'),
   raw: z.array(z.string()).optional().describe('JSON pointers of raw arguments the conditions may read'),
 });
 
 /** The `policy:` block alone. */
 export const policySchema: z.ZodType<PolicyDocument> = z.strictObject({
-  id: z.string(),
+  packs: packsSchema.optional().describe('rules that are ready: names, or objects with one key for a pack with options'),
+  id: z.string().optional().describe('required, unless there are packs and no rules'),
   version: z.string().optional(),
   default: effect.optional().describe('for calls no rule matches; deny when absent'),
-  rules: z.array(rule).max(MAX_RULES),
+  rules: z.array(rule).max(MAX_RULES).optional().describe('required, unless there are packs'),
   authzen: authzenSchema.optional(),
 });
 
