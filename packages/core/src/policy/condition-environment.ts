@@ -15,7 +15,7 @@ import { type ASTNode, Environment } from '@marcbachmann/cel-js';
 import { linearPattern } from '../redact/linear-pattern.ts';
 import { ConditionFault } from './condition-value.ts';
 import { CHARS_PER_STEP, spend } from './evaluation.ts';
-import { FUNCTION_WORDS, registerFunctions } from './functions/index.ts';
+import { FUNCTION_WORDS, literalFault, registerFunctions } from './functions/index.ts';
 import { walkTree } from './tree.ts';
 
 /** Names a condition may use. */
@@ -85,7 +85,7 @@ export function conditionEnvironment(): Environment {
  */
 export function tightenTree(root: ASTNode, rawPointers: ReadonlySet<string>): TreeFault | undefined {
   return walkTree(root, (node, { isInBody }) => {
-    const fault = nodeFault(node, rawPointers) ?? tightenMatches(node, isInBody);
+    const fault = nodeFault(node, rawPointers) ?? literalFault(node) ?? tightenMatches(node, isInBody);
     if (fault !== undefined) return { at: node.start, message: fault };
     tightenNode(node);
     return undefined;
@@ -99,7 +99,8 @@ export function readsVariable(root: ASTNode, name: string): boolean {
 
 /** `text.matches('pattern')`: as in CEL the pattern may match anywhere. Ours, since the library's engine backtracks. */
 function tightenMatches(node: ASTNode, isInBody: boolean): string | undefined {
-  if (node.op !== 'rcall' || node.args[0] !== 'matches') return undefined;
+  // With two arguments it is host.matches(h, [...]).
+  if (node.op !== 'rcall' || node.args[0] !== 'matches' || node.args[2].length !== 1) return undefined;
   const [, receiver, [argument]] = node.args;
   if (argument?.op !== 'value' || typeof argument.args !== 'string')
     return 'the pattern of matches() must be written in the rule, in quotes';
@@ -142,9 +143,19 @@ interface LiveNode {
 const FINITE_OPERATORS: ReadonlySet<string> = new Set(['+', '-', '*', '/', '%', 'call']);
 
 function tightenNode(node: ASTNode): void {
-  if (node.op !== 'in' && !FINITE_OPERATORS.has(node.op)) return;
+  const isEquality = node.op === '==' || node.op === '!=';
+  if (node.op !== 'in' && !isEquality && !FINITE_OPERATORS.has(node.op)) return;
   // The declared type leaves these members out. A version without them fails here, at load, not open.
   const live = node as unknown as LiveNode;
+  if (isEquality) {
+    live.setMeta('evaluate', (evaluator, self, context) => {
+      const left = evaluator.run(self.left, context);
+      const right = evaluator.run(self.right, context);
+      requireSameKind(left, right);
+      return self.handle(left, right, self, evaluator);
+    });
+    return;
+  }
   if (node.op === 'in') {
     live.setMeta('evaluate', (evaluator, self, context) => {
       const left = evaluator.run(self.left, context);
@@ -163,6 +174,12 @@ function finite(value: unknown): unknown {
   return value;
 }
 
+/** The library takes a text and a timestamp, or any other two objects of different types, for unequal. */
+function requireSameKind(left: unknown, right: unknown): void {
+  if (left === null || right === null || kindOf(left) === kindOf(right)) return;
+  throw new ConditionFault('"==" or "!=" compares different types');
+}
+
 function requireComparable(value: unknown, list: readonly unknown[]): void {
   if (value === null || list.length === 0) return;
   const kind = kindOf(value);
@@ -170,10 +187,14 @@ function requireComparable(value: unknown, list: readonly unknown[]): void {
   throw new ConditionFault('"in" compares different types');
 }
 
-function kindOf(value: unknown): string {
+function kindOf(value: unknown): unknown {
   if (typeof value === 'bigint') return 'number';
   if (typeof value !== 'object' || value === null) return typeof value;
-  return Array.isArray(value) ? 'list' : 'object';
+  // The library's unsigned numbers, whose class its types do not name.
+  if (typeof value.valueOf() === 'bigint') return 'number';
+  if (Array.isArray(value)) return 'list';
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return value instanceof Map || prototype === Object.prototype || prototype === null ? 'map' : value.constructor;
 }
 
 function registerNumbers(environment: Environment): void {
