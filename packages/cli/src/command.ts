@@ -56,6 +56,11 @@ export class Flags {
   texts(name: string): readonly string[] {
     return this.#values.get(name) ?? [];
   }
+
+  /** The same, as if this option had been given with this value. */
+  with(name: string, value: string): Flags {
+    return new Flags(new Map(this.#values).set(name, [value]));
+  }
 }
 
 /** Options of every command. */

@@ -1,5 +1,6 @@
 /** Help texts, written from the table of commands. */
 import { COMMON_OPTIONS, type Command, type Option } from './command.ts';
+import { wrap } from './wrap.ts';
 
 const NOTE_CHARS = 80;
 
@@ -43,7 +44,7 @@ export function commandHelp(command: Command): string {
     '',
     'options:',
     ...optionLines([...options, ...COMMON_OPTIONS]),
-    ...notes.flatMap((note) => ['', ...wrapped(note)]),
+    ...notes.flatMap((note) => ['', ...wrap(note, NOTE_CHARS)]),
     '',
     'example:',
     `  ${example}`,
@@ -54,19 +55,6 @@ function optionLines(options: readonly Option[]): readonly string[] {
   const shown = options.map(({ name, value }) => (value === undefined ? `--${name}` : `--${name} ${value}`));
   const width = Math.max(...shown.map((text) => text.length));
   return options.map(({ about }, index) => `  ${(shown[index] ?? '').padEnd(width)}  ${about}`);
-}
-
-function wrapped(text: string): readonly string[] {
-  const lines: string[] = [];
-  let line = '';
-  for (const word of text.split(' ')) {
-    if (line !== '' && line.length + 1 + word.length > NOTE_CHARS) {
-      lines.push(line);
-      line = '';
-    }
-    line = line === '' ? word : `${line} ${word}`;
-  }
-  return [...lines, line];
 }
 
 function lines(texts: readonly string[]): string {

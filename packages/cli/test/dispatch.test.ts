@@ -43,6 +43,7 @@ describe('the surface', () => {
       ['approvals revoke', '<id>', '--key=', '--as=', '--passphrase-file=', '--message='],
       ['console', '--port=', '--as=', '--no-open', '--link-file='],
       ['budgets', '--budget=', '--key='],
+      ['policy check', '[file]', '--tools=*', '--ledger=', '--strict'],
       ['verify', '[ledger]', '--public-key=*', '--against=', '--since=', '--expect-size=', '--expect-head=', '--threads=', '--strict'],
       ['head', '[ledger]'],
       ['consistency make', '[ledger]', '--from=', '--output=', '--force'],

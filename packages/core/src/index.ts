@@ -55,8 +55,9 @@ export type {
 export { configuredSecrets } from './config/decision-point.ts';
 export { DURATION_HINT, parseDuration } from './config/duration.ts';
 export { configJsonSchema } from './config/json-schema.ts';
-export { DEFAULT_CONFIG_NAME, loadConfig, parseConfig } from './config/load.ts';
+export { DEFAULT_CONFIG_NAME, loadConfig, parseConfig, readConfigText } from './config/load.ts';
 export { didYouMean, nearest } from './config/nearest.ts';
+export { loadPolicyFile } from './config/policy-source.ts';
 export { DEFAULT_APPROVAL_TTL_MS, MAX_APPROVAL_TTL_MS } from './create-engine.ts';
 export { CountersignError, ERROR_CODES, type ErrorCode } from './errors.ts';
 export type { GrantDraft } from './grant/give.ts';
@@ -111,6 +112,9 @@ export { type GeneratedKey, generateKey, readSigner, signerFromPem, writeKeyFile
 export { type ParsedNote, parseNote } from './ledger/note.ts';
 export { parseVerifierKey, TYPE_COSIGNATURE, type VerifierKey } from './ledger/verifier-key.ts';
 export { allowAll, definePolicy, denyAll } from './policy/built-in.ts';
+export { type CheckPolicyOptions, checkPolicySource, type PolicyCheck } from './policy/check/check.ts';
+export { POLICY_CODES, type PolicyCode, type PolicyFinding, type PolicySeverity } from './policy/check/codes.ts';
+export { type KnownTool, readToolsList } from './policy/check/known-tools.ts';
 export { composePolicies } from './policy/compose.ts';
 export { policyHash } from './policy/hash.ts';
 export type { Policy, PolicyInput, PolicyVerdict, SessionFacts } from './policy/policy.ts';

@@ -18,6 +18,7 @@ import { forget } from './forget.ts';
 import { head } from './head.ts';
 import { init } from './init.ts';
 import { keygen } from './keygen.ts';
+import { policyCheck } from './policy-check.ts';
 import { proxy } from './proxy.ts';
 import { receiptCheck } from './receipt-check.ts';
 import { receiptMake } from './receipt-make.ts';
@@ -38,6 +39,7 @@ export const COMMANDS: readonly Command[] = [
   approvalsRevoke,
   consoleCommand,
   budgetsCommand,
+  policyCheck,
   verify,
   head,
   consistencyMake,

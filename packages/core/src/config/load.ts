@@ -52,7 +52,7 @@ export function loadConfig(path?: string, options: { readonly env?: Environment 
   const env = options.env ?? process.env;
   const fromEnv = env['COUNTERSIGN_CONFIG'];
   const name = path ?? (fromEnv === undefined || fromEnv === '' ? DEFAULT_CONFIG_NAME : fromEnv);
-  return parseConfig(readText(name), { path: name, env });
+  return parseConfig(readConfigText(name), { path: name, env });
 }
 
 /**
@@ -66,17 +66,23 @@ export function loadConfig(path?: string, options: { readonly env?: Environment 
 export function parseConfig(source: string, options: { readonly path?: string; readonly env?: Environment } = {}): Config {
   const name = options.path ?? 'configuration';
   const overrides = readOverrides(options.env ?? {});
-  const yaml = readYaml(source);
-  if (yaml.problems.length > 0) throw configError(name, yaml.problems);
-  const parsed = configSchema.safeParse(yaml.value);
-  if (!parsed.success)
-    throw configError(name, [...parsed.error.issues.flatMap((issue) => schemaProblems(issue, yaml)), ...looseProblems(yaml)]);
-  const problems = meaningProblems(parsed.data, yaml);
-  if (problems.length > 0) throw configError(name, problems);
-  return workOut(parsed.data, overrides, options.path);
+  const { document, problems } = checkDocument(readYaml(source));
+  if (document === undefined) throw configError(name, problems);
+  return workOut(document, overrides, options.path);
 }
 
-function readText(path: string): string {
+/** The document of a configuration, or everything that is wrong with it. */
+export function checkDocument(yaml: YamlText): { readonly document?: ConfigDocument; readonly problems: readonly Problem[] } {
+  if (yaml.problems.length > 0) return { problems: yaml.problems };
+  const parsed = configSchema.safeParse(yaml.value);
+  if (!parsed.success)
+    return { problems: [...parsed.error.issues.flatMap((issue) => schemaProblems(issue, yaml)), ...looseProblems(yaml)] };
+  const problems = meaningProblems(parsed.data, yaml);
+  return problems.length > 0 ? { problems } : { document: parsed.data, problems };
+}
+
+/** @throws {CountersignError} `CONFIG_NOT_FOUND`, `CONFIG_INVALID` for a file that cannot be read, is too large or no text. */
+export function readConfigText(path: string): string {
   let bytes: Buffer;
   try {
     bytes = readFileSync(path);
@@ -237,7 +243,8 @@ function budgetProblems(budgets: readonly BudgetDefinition[], look: Look): reado
   return problems;
 }
 
-function workOut(document: ConfigDocument, overrides: Overrides, path: string | undefined): Config {
+/** @throws {CountersignError} `CONFIG_INVALID` for what only shows once names and paths are worked out. */
+export function workOut(document: ConfigDocument, overrides: Overrides, path: string | undefined): Config {
   const agent = overrides.agent ?? document.agent;
   const { ttl = DEFAULT_APPROVAL_TTL, max_ttl: maxTtl = DEFAULT_MAX_TTL, max_grant_ttl: maxGrantTtl } = document.approvals ?? {};
   const folder = path === undefined ? process.cwd() : dirname(resolve(path));

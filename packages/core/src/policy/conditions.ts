@@ -21,7 +21,7 @@
  *
  * A missing key, a type error or a redacted value used as a number is an error, never false; `has(args.key)` guards.
  */
-import type { Environment } from '@marcbachmann/cel-js';
+import type { ASTNode, Environment } from '@marcbachmann/cel-js';
 import { microUnits } from '../budget/micro.ts';
 import { didYouMean } from '../config/nearest.ts';
 import { CountersignError } from '../errors.ts';
@@ -103,6 +103,15 @@ export function compileKey(source: string, where: string): Key {
     if (typeof result !== 'string') throw new ConditionError(`${where}: the result is not a text; write string(...) around a number`);
     return result;
   };
+}
+
+/** The syntax tree of an expression, for those who look at rules without running them; `undefined` when it does not parse. */
+export function conditionTree(source: string): ASTNode | undefined {
+  try {
+    return parse(source, 'condition').ast;
+  } catch {
+    return undefined;
+  }
 }
 
 /** What the conditions of one call see. Make one per call and share it between rules; nothing is computed before it is read. */

@@ -1,0 +1,15 @@
+/** Text in lines no longer than a terminal is wide. */
+
+/** @returns at least one line; a word that is longer than a line stands alone and is not cut. */
+export function wrap(text: string, columns: number): readonly string[] {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.split(' ')) {
+    if (line !== '' && line.length + 1 + word.length > columns) {
+      lines.push(line);
+      line = '';
+    }
+    line = line === '' ? word : `${line} ${word}`;
+  }
+  return [...lines, line];
+}
