@@ -1,7 +1,7 @@
 /** Entries told to people: a sentence, the facts, and the clear text beside it. Everything from the ledger is escaped. */
 import { factsOf, type RecordFacts, type RecordReader } from '@countersign/core/sqlite';
 import { type Output, safe } from './output.ts';
-import { effectStyle, toolText } from './record-text.ts';
+import { effectStyle, releasedText, toolText } from './record-text.ts';
 import type { Found } from './selected.ts';
 import { fit } from './table.ts';
 
@@ -117,6 +117,7 @@ function factRows(facts: RecordFacts, tool: RecordFacts['tool'], width: number):
     ['call', facts.call],
     ['tool', tool === undefined ? undefined : toolText({ tool })],
     ['code', facts.reasonCode],
+    ['result', releasedText(facts)],
     ['rule', facts.rule],
     ['policy', policy?.id === undefined ? undefined : [policy.id, policy.version].filter((part) => part !== undefined).join(' ')],
     ['mode', facts.mode === undefined || facts.mode === 'enforce' ? undefined : `${facts.mode}; policy said ${facts.would ?? '?'}`],

@@ -45,6 +45,7 @@ export function headline(facts: RecordFacts): Headline {
       return line(status === 'success' ? 'good' : status === 'error' ? 'bad' : 'warn', status ?? '?', [
         facts.errorType,
         facts.durationMs === undefined ? undefined : `${facts.durationMs} ms`,
+        facts.released === undefined ? undefined : `result ${releasedText(facts)}`,
         facts.tool === undefined ? undefined : toolText(facts),
       ]);
     case 'session':
@@ -70,6 +71,22 @@ export function effectWord(effect: string | undefined): string {
 
 export function effectStyle(effect: string | undefined): Style {
   return effect === 'allow' ? 'good' : effect === 'require_approval' ? 'warn' : 'bad';
+}
+
+const RELEASE_WORDS: ReadonlyMap<string, string> = new Map([
+  ['release', 'released as it was'],
+  ['label', 'labelled'],
+  ['mask', 'masked'],
+  ['truncate', 'cut'],
+  ['withhold', 'withheld'],
+]);
+
+/** Undefined for a result that no rule changed. */
+export function releasedText({ released }: RecordFacts): string | undefined {
+  if (released === undefined) return undefined;
+  const { action, would } = released;
+  const word = RELEASE_WORDS.get(action) ?? action;
+  return would === undefined ? word : `${word}; policy said ${would}`;
 }
 
 function ruleText({ rule }: RecordFacts): string | undefined {

@@ -45,6 +45,9 @@ export interface ToolCall {
 
 export type Mode = 'audit' | 'confirm' | 'enforce';
 export type Effect = 'allow' | 'deny' | 'require_approval';
+/** What becomes of a tool's result on its way to the model, rising with restriction. */
+export const RESULT_ACTIONS = ['release', 'label', 'mask', 'truncate', 'withhold'] as const;
+export type ResultAction = (typeof RESULT_ACTIONS)[number];
 
 /** Reason codes the engine itself gives. A policy may name its own in the same style. */
 export const REASON_CODES = [
@@ -84,6 +87,7 @@ export const REASON_CODES = [
   'CALL_ALREADY_RUN',
   'CALL_OUTCOME_UNKNOWN',
   'LEDGER_WRITE_FAILED_DECISION',
+  'LEDGER_WRITE_FAILED_OUTCOME',
   'LEDGER_QUEUE_FULL',
   'AUDIT_LOG_FAILED',
   'INTERNAL_ERROR',

@@ -6,6 +6,7 @@
  * Clear text (arguments, reasons) is in a record only for a sink that asked for it, and then as the policy saw it.
  */
 import type { EntryRef, Json } from '../call.ts';
+import type { ReleasedResult } from '../ledger/entry.ts';
 import type { AnswerUnit, Committed, DecideUnit, OutcomeUnit, Unit } from '../store.ts';
 
 export const AUDIT_VERSION = 1;
@@ -55,6 +56,10 @@ export type AuditRecord =
       readonly status: string;
       readonly error_type?: string;
       readonly duration_ms: number;
+      /** What rules on results did; absent when none matched. */
+      readonly released?: ReleasedResult;
+      /** Labels the result gave its session. */
+      readonly labels?: readonly string[];
       readonly decision: EntryRef;
       readonly entry: EntryRef;
     })
@@ -198,7 +203,8 @@ function decisionRecords(
 }
 
 function outcomeRecord({ body }: OutcomeUnit, entry: EntryRef, common: Common): AuditRecord {
-  const { agent, session, call, status, error_type, duration_ms, decision } = body;
+  const { agent, session, call, status, error_type, duration_ms, released, labels, decision } = body;
   const failed = error_type === undefined ? {} : { error_type };
-  return { ...common, event: 'outcome', agent, session, call, status, ...failed, duration_ms, decision, entry };
+  const result = { ...(released !== undefined && { released }), ...(labels !== undefined && { labels }) };
+  return { ...common, event: 'outcome', agent, session, call, status, ...failed, duration_ms, ...result, decision, entry };
 }

@@ -8,7 +8,8 @@ import { BUDGET_SCOPES, type BudgetDefinition, MAX_BUDGETS, REFUNDS } from '../b
 import type { Mode } from '../call.ts';
 import type { PackDocument } from '../packs/index.ts';
 import { approvalSchema } from '../packs/pack.ts';
-import { EFFECTS, MAX_RULES, RULE_EFFECTS, type RuleSet } from '../policy/rule-definition.ts';
+import { RESULT_EFFECTS } from '../policy/result-rule.ts';
+import { EFFECTS, MAX_RULES, RULE_EFFECTS, RULE_SUBJECTS, type RuleSet } from '../policy/rule-definition.ts';
 import { type DetectorDefinition, MAX_CUSTOM_DETECTORS, MAX_KEYWORDS } from '../redact/custom.ts';
 import { WRITERS } from '../store.ts';
 import { type ChannelDocument, channelSchema, MAX_CHANNELS, type SenderDocument, sendersSchema } from './channel-schema.ts';
@@ -126,15 +127,20 @@ const effect = z.enum(EFFECTS);
 
 const rule = z.strictObject({
   id: z.string().describe('unique name of the rule'),
+  on: z.enum(RULE_SUBJECTS).optional().describe('result: the rule looks at what the tool returned; call when absent'),
   tools: z.array(z.string()).min(1).describe('server/name globs; in allow rules a bare name means tools without a server'),
   when: z.string().optional().describe('CEL condition that must be true'),
   unless: z.string().optional().describe('CEL condition that must not be true'),
-  effect: z.enum(RULE_EFFECTS).describe('label decides nothing: it attaches its labels when the call goes through'),
+  effect: z
+    .enum([...new Set([...RULE_EFFECTS, ...RESULT_EFFECTS])])
+    .describe('label decides nothing: it attaches its labels when the call goes through; mask, truncate and withhold are for on: result'),
   reason: z.string().max(500).optional().describe('for people'),
   reason_code: z.string().optional().describe('in the style of POLICY_DENY_HIGH_RISK'),
   approval: approvalSchema.optional().describe('terms of a require_approval rule'),
   label: z.array(z.string()).optional().describe('labels for the session'),
   raw: z.array(z.string()).optional().describe('JSON pointers of raw arguments the conditions may read'),
+  max_chars: z.number().optional().describe('of effect truncate: characters that are left'),
+  message: z.string().optional().describe('of a rule on results: for the model, beside what is withheld or cut'),
 });
 
 /** The `policy:` block alone. */

@@ -44,7 +44,8 @@ function entryFacts({ index, text, opening }: LedgerRecord): RecordFacts {
     effect: textOf(body, 'effect'),
     would: textOf(body, 'would'),
     reasonCode: textOf(body, 'reason_code'),
-    rule: textOf(body, 'rule'),
+    rule: textOf(body, 'rule') ?? textOf(membersOf(body, 'released'), 'rule'),
+    released: releasedOf(membersOf(body, 'released')),
     policy: policyOf(membersOf(body, 'policy')),
     approval,
     grant: textOf(body, 'grant') ?? textOf(membersOf(body, 'grant'), 'id'),
@@ -64,6 +65,11 @@ function toolOf(tool: Members | undefined): RecordFacts['tool'] {
   const name = textOf(tool, 'name');
   const server = textOf(tool, 'server');
   return name === undefined ? undefined : { ...(server !== undefined && { server }), name };
+}
+
+function releasedOf(released: Members | undefined): RecordFacts['released'] {
+  const action = textOf(released, 'action');
+  return action === undefined ? undefined : withoutAbsent({ action, would: textOf(released, 'would') });
 }
 
 function policyOf(policy: Members | undefined): RecordFacts['policy'] {

@@ -1,5 +1,5 @@
 /** Bodies of ledger entries. The prose, the rules and golden bytes are in `docs/formats/entry.md`. */
-import type { Assurance, Effect, EntryRef, Json, Mode, OutcomeStatus } from '../call.ts';
+import type { Assurance, Effect, EntryRef, Json, Mode, OutcomeStatus, ResultAction } from '../call.ts';
 
 export const ENTRY_VERSION = 1;
 /** Largest body, in UTF-8 bytes of its canonical text. */
@@ -172,6 +172,16 @@ export interface ResourceFigures {
   readonly scope: 'process' | 'tree';
 }
 
+export interface ReleasedResult {
+  /** What was done. */
+  readonly action: ResultAction;
+  /** What policy said; present when audit mode let the result through all the same. */
+  readonly would?: ResultAction;
+  readonly rule?: string;
+  /** The rule's own, or why the result could not be judged. */
+  readonly reason_code?: string;
+}
+
 export interface OutcomeBody {
   readonly kind: 'outcome';
   readonly agent: string;
@@ -184,6 +194,8 @@ export interface OutcomeBody {
   readonly result_commit?: string;
   readonly error_commit?: string;
   readonly labels?: readonly string[];
+  /** What rules on results made of it; absent when none matched. */
+  readonly released?: ReleasedResult;
   readonly resources?: ResourceFigures;
   /** Charges given back, in the order of the decision's. */
   readonly refunds?: readonly BudgetRefund[];

@@ -3,7 +3,7 @@ import type { Effect } from '../call.ts';
 import { CountersignError } from '../errors.ts';
 import { canonicalize } from '../ledger/canonical.ts';
 import { policyHash } from './hash.ts';
-import type { Policy, PolicyInput, PolicyVerdict } from './policy.ts';
+import type { Policy, PolicyInput, PolicyVerdict, ResultInput, ResultVerdict } from './policy.ts';
 import { EFFECTS, NAME_HINT, NAME_SHAPE } from './rule-definition.ts';
 
 /** Allows every call. Calls are still recorded, redacted and charged. */
@@ -23,12 +23,14 @@ export interface PolicyDefinition {
   /** For calls the function abstains on; default `deny`. */
   readonly default?: Effect;
   evaluate(input: PolicyInput): PolicyVerdict | Promise<PolicyVerdict>;
+  /** What may be seen of results; everything when absent. */
+  evaluateResult?(input: ResultInput): ResultVerdict | Promise<ResultVerdict>;
 }
 
 /**
  * A policy written as a function.
  *
- * Its hash covers the declared version and the source text of `evaluate`. It cannot cover what the function closes over,
+ * Its hash covers the declared version and the source text of `evaluate` and `evaluateResult`. It cannot cover what the function closes over,
  * and the document says so.
  *
  * @throws {CountersignError} `OPTIONS_INVALID`
@@ -40,12 +42,23 @@ export function definePolicy(definition: PolicyDefinition): Policy {
   if (version !== undefined && typeof version !== 'string')
     throw new CountersignError('OPTIONS_INVALID', `policy "${id}": version must be text`);
   if (typeof evaluate !== 'function') throw new CountersignError('OPTIONS_INVALID', `policy "${id}": evaluate must be a function`);
+  const onResult: unknown = Reflect.get(definition, 'evaluateResult');
+  if (onResult !== undefined && typeof onResult !== 'function')
+    throw new CountersignError('OPTIONS_INVALID', `policy "${id}": evaluateResult must be a function`);
   const fallback = definition.default ?? 'deny';
   if (!EFFECTS.includes(fallback))
     throw new CountersignError('OPTIONS_INVALID', `policy "${id}": default must be one of ${EFFECTS.join(', ')}`);
   // Function.prototype itself: an own `toString` would let a function describe itself as another.
-  const source = Function.prototype.toString.call(evaluate).toWellFormed();
-  const document = canonicalize({ kind: 'function', id, version, default: fallback, source, note: 'closures are not covered' });
+  const sourceOf = (fn: unknown): string => Function.prototype.toString.call(fn).toWellFormed();
+  const document = canonicalize({
+    kind: 'function',
+    id,
+    version,
+    default: fallback,
+    source: sourceOf(evaluate),
+    ...(onResult !== undefined && { result_source: sourceOf(onResult) }),
+    note: 'closures are not covered',
+  });
   return {
     id,
     ...(version === undefined ? {} : { version }),
@@ -53,6 +66,10 @@ export function definePolicy(definition: PolicyDefinition): Policy {
     document,
     default: fallback,
     evaluate: (input) => definition.evaluate(input),
+    ...(typeof onResult === 'function' && {
+      // What it answers is checked where it is asked.
+      evaluateResult: (input) => Reflect.apply(onResult, definition, [input]) as ResultVerdict | Promise<ResultVerdict>,
+    }),
   };
 }
 

@@ -4,6 +4,8 @@ import { CountersignError } from '../errors.ts';
 import { canonicalize } from '../ledger/canonical.ts';
 import { policyHash } from './hash.ts';
 import type { Policy, PolicyInput, PolicyVerdict } from './policy.ts';
+import { mergeResultVerdicts } from './result-rule.ts';
+import { evaluateResult } from './result-verdict.ts';
 import { mergeLabels, mergeTerms } from './terms.ts';
 import { boundReason, evaluatePolicy, failedVerdict } from './verdict.ts';
 
@@ -38,6 +40,7 @@ export function composePolicies(policies: readonly Policy[]): Policy {
     document,
     default: strictestDefault(members),
     evaluate: (input) => evaluateAll(members, input),
+    ...composedResults(members),
   };
 }
 
@@ -51,6 +54,16 @@ function evaluateAll(members: readonly Policy[], input: PolicyInput): PolicyVerd
   const known = verdicts.filter((verdict): verdict is PolicyVerdict => !(verdict instanceof Promise));
   if (known.length === verdicts.length) return mergeVerdicts(known);
   return Promise.all(verdicts.map(async (verdict) => verdict)).then(mergeVerdicts);
+}
+
+/** Present when a member has something to say about results. */
+function composedResults(members: readonly Policy[]): Pick<Policy, 'evaluateResult' | 'mayActOnResult'> {
+  const judging = members.filter((member) => member.evaluateResult !== undefined);
+  if (judging.length === 0) return {};
+  return {
+    evaluateResult: async (input) => mergeResultVerdicts(await Promise.all(judging.map((member) => evaluateResult(member, input)))),
+    mayActOnResult: (tool) => judging.some((member) => member.mayActOnResult?.(tool) ?? true),
+  };
 }
 
 type Deny = PolicyVerdict & { readonly effect: 'deny' };

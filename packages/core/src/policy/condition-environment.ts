@@ -51,6 +51,18 @@ export const CONDITION_WORDS: readonly string[] = [
   'string',
 ];
 
+/** Of the variable `result`. */
+const RESULT_FIELDS = {
+  value: 'dyn',
+  text: 'string',
+  size: 'double',
+  is_error: 'bool',
+  secrets: 'list<string>',
+  instructions: 'list<string>',
+  ansi: 'list<string>',
+  hidden: 'list<string>',
+};
+
 const LIMITS = { maxAstNodes: 2000, maxDepth: 64, maxListElements: 500, maxMapEntries: 100, maxCallArguments: 8 };
 
 /** A fault found in the syntax tree, with its place. */
@@ -59,7 +71,8 @@ export interface TreeFault {
   readonly message: string;
 }
 
-export function conditionEnvironment(): Environment {
+/** @param on - `result`: of a rule on results, which sees `result` too. */
+export function conditionEnvironment(on: 'call' | 'result' = 'call'): Environment {
   const environment = new Environment({ homogeneousAggregateLiterals: false, limits: LIMITS });
   for (const name of ['tool', 'server', 'agent', 'principal', 'mode']) environment.registerVariable(name, 'string');
   environment.registerVariable('args', 'dyn');
@@ -72,6 +85,7 @@ export function conditionEnvironment(): Environment {
     name: 'session',
     schema: { id: 'string', labels: 'list<string>', started: 'google.protobuf.Timestamp' },
   });
+  if (on === 'result') environment.registerVariable({ name: 'result', schema: RESULT_FIELDS });
   registerNumbers(environment);
   registerMismatches(environment);
   registerFunctions(environment);

@@ -17,6 +17,9 @@
  * | `findings`    | list of `kind`, `pointer`: what the redactor replaced                         |
  * | `raw`         | map from JSON pointer to raw argument, for the pointers the rule declares     |
  *
+ * Rules on results see one more: `result`, with `value`, `text`, `size` (characters), `is_error`, and the kinds of what was
+ * found in it: `secrets`, `instructions`, `ansi`, `hidden`.
+ *
  * `text.matches('^[A-Z]{2}-[0-9]+$')` searches for a regular expression in RE2's syntax, in linear time; the pattern is a literal.
  *
  * A missing key, a type error or a redacted value used as a number is an error, never false; `has(args.key)` guards.
@@ -30,7 +33,7 @@ import { ConditionFault, conditionMap, conditionValue } from './condition-value.
 import { type Evaluation, runEvaluation } from './evaluation.ts';
 import { createLookups, type Lookups } from './lookups.ts';
 import { meterTree } from './metering.ts';
-import type { PolicyInput, SessionFacts } from './policy.ts';
+import type { PolicyInput, ResultFacts, ResultInput, SessionFacts } from './policy.ts';
 
 export const MAX_CONDITION_CHARS = 4096;
 
@@ -43,6 +46,8 @@ export class ConditionError extends Error {
 export interface ConditionOptions {
   /** JSON pointers whose raw arguments the expression may read. */
   readonly raw?: readonly string[];
+  /** `result`: the expression may read `result`, and is evaluated on a `ResultInput`. */
+  readonly on?: 'call' | 'result';
 }
 
 /** @throws {ConditionError} */
@@ -154,6 +159,7 @@ class Variables {
   #session: object | undefined;
   #findings: unknown;
   #raw: unknown;
+  #result: unknown;
 
   constructor(input: PolicyInput, args: () => unknown, rawPointers: readonly string[]) {
     this.#input = input;
@@ -202,6 +208,39 @@ class Variables {
     this.#raw ??= rawValue(this.#input, this.#rawPointers);
     return this.#raw;
   }
+  /** Declared for rules on results only, whose input it is. */
+  get result(): unknown {
+    this.#result ??= resultValue((this.#input as ResultInput).result);
+    return this.#result;
+  }
+}
+
+/** Own getters, so that nothing is looked for which no rule asks about. */
+function resultValue(facts: ResultFacts): object {
+  let value: unknown;
+  return {
+    size: facts.size,
+    is_error: facts.isError,
+    get value() {
+      value ??= conditionValue(facts.value);
+      return value;
+    },
+    get text() {
+      return facts.text;
+    },
+    get secrets() {
+      return [...facts.secrets];
+    },
+    get instructions() {
+      return [...facts.instructions];
+    },
+    get ansi() {
+      return [...facts.ansi];
+    },
+    get hidden() {
+      return [...facts.hidden];
+    },
+  };
 }
 
 function sessionValue({ id, labels, startedAtMs }: SessionFacts): object {
@@ -223,7 +262,7 @@ const RESULT_TEXTS: ReadonlyMap<string, string> = new Map([
   ['string', 'a text'],
 ]);
 
-let environment: Environment | undefined;
+const environments = new Map<'call' | 'result', Environment>();
 
 function compile(
   source: string,
@@ -234,7 +273,7 @@ function compile(
   if (typeof source !== 'string' || source.trim() === '') throw invalid(where, 'the expression is empty', '', 0);
   if (source.length > MAX_CONDITION_CHARS) throw invalid(where, `the expression is longer than ${MAX_CONDITION_CHARS} characters`, '', 0);
   const rawPointers = options.raw ?? [];
-  const program = parse(source, where);
+  const program = parse(source, where, options.on);
   const fault = tightenTree(program.ast, new Set(rawPointers));
   if (fault !== undefined) throw invalid(where, fault.message, source, fault.at);
   const check = program.check();
@@ -260,8 +299,9 @@ function compile(
   };
 }
 
-function parse(source: string, where: string): ReturnType<Environment['parse']> {
-  environment ??= conditionEnvironment();
+function parse(source: string, where: string, on: 'call' | 'result' = 'call'): ReturnType<Environment['parse']> {
+  const environment = environments.get(on) ?? conditionEnvironment(on);
+  environments.set(on, environment);
   try {
     return environment.parse(source);
   } catch (error) {
@@ -286,9 +326,13 @@ function isEvaluatorError(error: unknown): error is EvaluatorError {
 function compileError(error: unknown, where: string, source: string): CountersignError {
   if (!isEvaluatorError(error)) return invalid(where, messageOf(error), source, 0);
   const name = error.node?.args;
-  const suggestion = error.code === 'unknown_variable' && typeof name === 'string' ? didYouMean(name, CONDITION_WORDS) : '';
+  const suggestion = error.code !== 'unknown_variable' || typeof name !== 'string' ? '' : suggestionFor(name);
   const text = error.code === 'unknown_variable' && typeof name === 'string' ? `unknown variable "${name}"` : lowerFirst(error.summary);
   return invalid(where, text + suggestion, source, error.range?.start ?? 0);
+}
+
+function suggestionFor(name: string): string {
+  return name === 'result' ? ': only a rule with on: result can see what came back' : didYouMean(name, CONDITION_WORDS);
 }
 
 function invalid(where: string, message: string, source: string, at: number): CountersignError {

@@ -1,4 +1,4 @@
-import type { ApprovalTerms, Effect, Json, Mode, ReasonCode, RedactionFinding, ToolRef } from '../call.ts';
+import type { ApprovalTerms, Effect, Json, Mode, ReasonCode, RedactionFinding, ResultAction, ToolRef } from '../call.ts';
 import type { Lookups } from './lookups.ts';
 
 /** What the store knows about a session. */
@@ -60,6 +60,50 @@ export type PolicyVerdict =
       readonly asks?: number;
     } & Ruled);
 
+/** What is known of a result when rules look at it. Everything but `size` and `isError` is worked out when it is read. */
+export interface ResultFacts {
+  /** The shown view: secrets already replaced. Of an error its text. @throws when it could not be read, or is too large. */
+  readonly value: Json;
+  /** Every text in it, one per line; of a text itself. Secrets already replaced. @throws like `value`. */
+  readonly text: string;
+  /** Characters: of a text itself, of anything else its JSON; Infinity when it could not be told. */
+  readonly size: number;
+  /** The tool threw, or says that it failed. */
+  readonly isError: boolean;
+  /** Kinds of secrets in it, sorted. @throws like `value`. */
+  readonly secrets: readonly string[];
+  /** Kinds of text that speaks to the model instead of to its user, sorted. @throws like `value`. */
+  readonly instructions: readonly string[];
+  /** Kinds of terminal control in it, sorted. @throws like `value`. */
+  readonly ansi: readonly string[];
+  /** Kinds of characters nobody sees, sorted. @throws like `value`. */
+  readonly hidden: readonly string[];
+}
+
+/** What a rule on results may look at: the call as it was decided, and what came back. */
+export interface ResultInput extends PolicyInput {
+  readonly result: ResultFacts;
+}
+
+/**
+ * What becomes of a result. `release`: nothing. Every other action includes the labels; withhold beats truncate beats mask.
+ */
+export interface ResultVerdict {
+  readonly action: ResultAction;
+  readonly rule?: string;
+  readonly reasonCode?: ReasonCode;
+  /** Of `truncate`: how many characters are left. */
+  readonly maxChars?: number;
+  /** Of `truncate`: what is left is masked, too. */
+  readonly masks?: boolean;
+  /** For the model, in place of what is withheld or cut. */
+  readonly message?: string;
+  /** Facts to attach to the session. */
+  readonly labels?: readonly string[];
+  /** Of `withhold`: enforced in audit mode too (a rule that could not be evaluated). */
+  readonly always?: boolean;
+}
+
 /** Decides calls. A policy that throws is a deny (`POLICY_EVALUATION_FAILED`). */
 export interface Policy {
   readonly id: string;
@@ -71,4 +115,8 @@ export interface Policy {
   /** What to do when every rule abstains; `deny` when absent. */
   readonly default?: Effect;
   evaluate(input: PolicyInput): PolicyVerdict | Promise<PolicyVerdict>;
+  /** Says what may be seen of a result. Absent: everything. A policy that throws here withholds. */
+  evaluateResult?(input: ResultInput): ResultVerdict | Promise<ResultVerdict>;
+  /** False when `evaluateResult` releases every result of this tool, whatever it is. Absent: it may act on any. */
+  mayActOnResult?(tool: ToolRef): boolean;
 }

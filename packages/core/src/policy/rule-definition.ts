@@ -3,6 +3,7 @@ import { ASSURANCES, type Assurance, type Effect } from '../call.ts';
 import { DURATION_HINT, parseDuration } from '../config/duration.ts';
 import { CountersignError } from '../errors.ts';
 import { patternFault } from './patterns.ts';
+import { RESULT_EFFECTS, type ResultEffect, resultRuleFaults } from './result-rule.ts';
 
 /** Terms of a rule with effect `require_approval`. */
 export interface RuleApproval {
@@ -20,13 +21,15 @@ export type RuleEffect = Effect | 'label';
 /** One rule, as in the `policy:` block of `countersign.yaml`. */
 export interface Rule {
   readonly id: string;
+  /** What it decides about; absent = `call`. A rule on results cannot stop a call: it says what may be seen of it. */
+  readonly on?: 'call' | 'result' | undefined;
   /** Tool patterns, see `patterns.ts`. */
   readonly tools: readonly string[];
   /** Applies only if this CEL condition is true ... */
   readonly when?: string | undefined;
   /** ... and this one is not. */
   readonly unless?: string | undefined;
-  readonly effect: RuleEffect;
+  readonly effect: RuleEffect | ResultEffect;
   readonly reason?: string | undefined;
   readonly reason_code?: string | undefined;
   readonly approval?: RuleApproval | undefined;
@@ -34,6 +37,10 @@ export interface Rule {
   readonly label?: readonly string[] | undefined;
   /** JSON pointers of raw arguments the conditions may read. */
   readonly raw?: readonly string[] | undefined;
+  /** Of effect `truncate`: characters that are left. */
+  readonly max_chars?: number | undefined;
+  /** Of a rule on results: for the model, beside what is withheld or cut. */
+  readonly message?: string | undefined;
 }
 
 export interface RuleSet {
@@ -45,15 +52,22 @@ export interface RuleSet {
 }
 
 /** Equal for two definitions that mean the same; undefined members are left out of the document. */
-export interface NormalRule extends Omit<Rule, 'approval'> {
+export interface NormalRule extends Omit<Rule, 'on' | 'effect' | 'approval'> {
+  /** Absent for rules on calls. */
+  readonly on?: undefined;
+  readonly effect: RuleEffect;
   readonly approval?: (Omit<RuleApproval, 'ttl'> & { readonly ttl_ms?: number | undefined }) | undefined;
+}
+export interface NormalResultRule extends Omit<Rule, 'on' | 'effect' | 'approval' | 'reason'> {
+  readonly on: 'result';
+  readonly effect: ResultEffect;
 }
 export interface NormalRuleSet {
   readonly kind: 'rules';
   readonly id: string;
   readonly version?: string | undefined;
   readonly default: Effect;
-  readonly rules: readonly NormalRule[];
+  readonly rules: readonly (NormalRule | NormalResultRule)[];
 }
 
 export const MAX_RULES = 20_000;
@@ -64,6 +78,7 @@ const MAX_RULE_LABELS = 16;
 
 export const EFFECTS: readonly Effect[] = ['allow', 'deny', 'require_approval'];
 export const RULE_EFFECTS: readonly RuleEffect[] = [...EFFECTS, 'label'];
+export const RULE_SUBJECTS = ['call', 'result'] as const;
 /** Names of policies, rules and budgets. */
 export const NAME_SHAPE: RegExp = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$/;
 export const NAME_HINT = 'use letters, digits and . _ : -, at most 64 characters';
@@ -100,9 +115,9 @@ export function normalizeRuleSet(definition: RuleSet): NormalRuleSet {
 /** Everything that is wrong with one rule, except its conditions. */
 export function ruleFaults(rule: Rule): readonly RuleFault[] {
   const faults: RuleFault[] = [];
-  const fault = (message: string, ...path: (string | number)[]): number => faults.push({ path, message });
+  const fault: ReportFault = (message, ...path) => void faults.push({ path, message });
   if (!isName(rule.id)) fault(`id: ${NAME_HINT}`, 'id');
-  if (!RULE_EFFECTS.includes(rule.effect)) fault(`effect must be one of ${RULE_EFFECTS.join(', ')}`, 'effect');
+  if (rule.on !== undefined && !RULE_SUBJECTS.includes(rule.on)) fault(`on must be one of ${RULE_SUBJECTS.join(', ')}`, 'on');
   if (!Array.isArray(rule.tools) || rule.tools.length === 0) fault('tools needs at least one pattern', 'tools');
   else if (rule.tools.length > MAX_RULE_TOOLS) fault(`tools has at most ${MAX_RULE_TOOLS} patterns`, 'tools');
   else {
@@ -111,25 +126,41 @@ export function ruleFaults(rule: Rule): readonly RuleFault[] {
       if (wrong !== undefined) fault(wrong, 'tools', index);
     });
   }
-  if (rule.reason !== undefined && typeof rule.reason !== 'string') fault('reason must be text', 'reason');
   if (rule.reason_code !== undefined && !matches(REASON_CODE_SHAPE, rule.reason_code)) {
     fault('reason_code must look like POLICY_DENY_HIGH_RISK', 'reason_code');
   }
-  if (rule.effect === 'label' && (rule.label === undefined || rule.label.length === 0))
-    fault('a rule with effect label names its labels', 'label');
-  if (rule.label !== undefined) {
-    if (rule.effect === 'deny') fault('label has no effect on a deny rule: a denied call leaves no trace on the session', 'label');
-    if (!isListOf(LABEL_SHAPE, rule.label) || rule.label.length > MAX_RULE_LABELS)
-      fault(`label is a list of at most ${MAX_RULE_LABELS} labels: ${NAME_HINT}`, 'label');
-  }
+  if (rule.label !== undefined && (!isListOf(LABEL_SHAPE, rule.label) || rule.label.length > MAX_RULE_LABELS))
+    fault(`label is a list of at most ${MAX_RULE_LABELS} labels: ${NAME_HINT}`, 'label');
   if (rule.raw !== undefined && (!isListOf(POINTER_SHAPE, rule.raw) || rule.raw.length > MAX_RAW_POINTERS)) {
     fault(`raw is a list of at most ${MAX_RAW_POINTERS} JSON pointers, such as /to`, 'raw');
   }
-  if (rule.approval !== undefined) approvalFaults(rule, rule.approval, fault);
+  if (rule.on === 'result') resultRuleFaults(rule, fault);
+  else callRuleFaults(rule, fault);
   return faults;
 }
 
-function approvalFaults(rule: Rule, approval: RuleApproval, fault: (message: string, ...path: string[]) => number): void {
+/** Reports what is wrong with the key at a path. */
+export type ReportFault = (message: string, ...path: (string | number)[]) => void;
+
+function callRuleFaults(rule: Rule, fault: ReportFault): void {
+  if (!RULE_EFFECTS.some((effect) => effect === rule.effect)) {
+    const isForResults = RESULT_EFFECTS.some((effect) => effect === rule.effect);
+    fault(
+      isForResults ? `effect ${rule.effect} is for rules with on: result` : `effect must be one of ${RULE_EFFECTS.join(', ')}`,
+      'effect',
+    );
+  }
+  if (rule.effect === 'label' && (rule.label === undefined || rule.label.length === 0))
+    fault('a rule with effect label names its labels', 'label');
+  if (rule.reason !== undefined && typeof rule.reason !== 'string') fault('reason must be text', 'reason');
+  if (rule.label !== undefined && rule.effect === 'deny')
+    fault('label has no effect on a deny rule: a denied call leaves no trace on the session', 'label');
+  if (rule.max_chars !== undefined) fault('max_chars belongs to rules with on: result and effect truncate', 'max_chars');
+  if (rule.message !== undefined) fault('message belongs to rules with on: result; what a call rule tells is its reason', 'message');
+  if (rule.approval !== undefined) approvalFaults(rule, rule.approval, fault);
+}
+
+function approvalFaults(rule: Rule, approval: RuleApproval, fault: ReportFault): void {
   if (rule.effect !== 'require_approval') fault('approval belongs to rules with effect require_approval', 'approval');
   const { ttl, quorum, approvers, assurance } = approval;
   if (assurance !== undefined && !ASSURANCES.includes(assurance))
@@ -147,16 +178,23 @@ function approvalFaults(rule: Rule, approval: RuleApproval, fault: (message: str
   }
 }
 
-function normalizeRule(rule: Rule): NormalRule {
-  const { approval } = rule;
-  return {
+function normalizeRule(rule: Rule): NormalRule | NormalResultRule {
+  const { approval, effect } = rule;
+  const both = {
     id: rule.id,
     tools: [...rule.tools],
     when: rule.when,
     unless: rule.unless,
-    effect: rule.effect,
-    reason: rule.reason,
     reason_code: rule.reason_code,
+    label: rule.label === undefined ? undefined : [...rule.label],
+    raw: rule.raw === undefined ? undefined : [...rule.raw],
+  };
+  if (rule.on === 'result')
+    return { ...both, on: 'result', effect: effect as ResultEffect, max_chars: rule.max_chars, message: rule.message };
+  return {
+    ...both,
+    effect: effect as RuleEffect,
+    reason: rule.reason,
     approval:
       approval === undefined
         ? undefined
@@ -166,8 +204,6 @@ function normalizeRule(rule: Rule): NormalRule {
             approvers: approval.approvers === undefined ? undefined : [...new Set(approval.approvers)],
             assurance: approval.assurance,
           },
-    label: rule.label === undefined ? undefined : [...rule.label],
-    raw: rule.raw === undefined ? undefined : [...rule.raw],
   };
 }
 

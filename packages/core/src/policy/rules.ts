@@ -4,7 +4,7 @@
  * All matching rules count and the most restrictive wins: deny, then require_approval, then allow; where no rule
  * matches the policy abstains and its default applies. A rule with effect `label` decides nothing; its labels count with
  * whatever lets the call through. A rule whose condition cannot be evaluated fails closed: an allow rule does not apply,
- * any other denies with `POLICY_EVALUATION_FAILED`.
+ * any other denies with `POLICY_EVALUATION_FAILED`. Rules on results are in `result-rules.ts`.
  */
 import type { ApprovalTerms, ReasonCode } from '../call.ts';
 import { canonicalize } from '../ledger/canonical.ts';
@@ -12,6 +12,7 @@ import { type Condition, ConditionFacts, compileCondition } from './conditions.t
 import { policyHash } from './hash.ts';
 import { compileToolPattern } from './patterns.ts';
 import type { Policy, PolicyInput, PolicyVerdict } from './policy.ts';
+import { compileResultRules } from './result-rules.ts';
 import { type NormalRule, normalizeRuleSet, type RuleEffect, type RuleSet } from './rule-definition.ts';
 import { ruleIndex } from './rule-index.ts';
 import { mergeLabels, mergeTerms } from './terms.ts';
@@ -32,11 +33,14 @@ const REASON_CODE_OF: Readonly<Record<RuleEffect, ReasonCode>> = {
 export function rulePolicy(definition: RuleSet): Policy {
   const normal = normalizeRuleSet(definition);
   const document = canonicalize(normal);
-  const entries = normal.rules.map((rule) => {
+  const onCalls = normal.rules.filter((rule) => rule.on === undefined);
+  const onResults = normal.rules.filter((rule) => rule.on === 'result');
+  const entries = onCalls.map((rule) => {
     const reach = rule.effect === 'allow' ? 'narrow' : 'wide';
     return { rule: compileRule(rule), patterns: rule.tools.map((tool) => compileToolPattern(tool, reach, `policy rule "${rule.id}"`)) };
   });
   const index = ruleIndex(entries, byStrictness);
+  const results = onResults.length === 0 ? undefined : compileResultRules(onResults);
   return {
     id: normal.id,
     ...(normal.version === undefined ? {} : { version: normal.version }),
@@ -44,6 +48,10 @@ export function rulePolicy(definition: RuleSet): Policy {
     document,
     default: normal.default,
     evaluate: (input) => decide(index.find(input.tool), input),
+    ...(results !== undefined && {
+      evaluateResult: (input) => results.evaluate(input),
+      mayActOnResult: (tool) => results.concern(tool),
+    }),
   };
 }
 

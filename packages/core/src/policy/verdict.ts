@@ -28,10 +28,10 @@ export function evaluatePolicy(policy: Policy, input: PolicyInput): PolicyVerdic
   }
 }
 
-const LATE = Symbol('late');
+export const LATE: unique symbol = Symbol('late');
 
 /** A policy that never answers is a deny, not a hang. */
-async function inTime(verdict: PromiseLike<unknown>): Promise<unknown> {
+export async function inTime(verdict: PromiseLike<unknown>): Promise<unknown> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise((done) => {
     timer = setTimeout(done, MAX_POLICY_MS, LATE);
@@ -112,15 +112,15 @@ function readTerms(terms: unknown): Partial<ApprovalTerms> | undefined {
   };
 }
 
-function isAbsentOr<T>(value: unknown, is: (value: unknown) => value is T): value is T | undefined {
+export function isAbsentOr<T>(value: unknown, is: (value: unknown) => value is T): value is T | undefined {
   return value === undefined || is(value);
 }
 
-function isText(value: unknown): value is string {
+export function isText(value: unknown): value is string {
   return typeof value === 'string';
 }
 
-function isName(value: unknown): value is string {
+export function isName(value: unknown): value is string {
   return typeof value === 'string' && value !== '' && value.length <= MAX_NAME_CHARS && value.isWellFormed();
 }
 
@@ -128,7 +128,7 @@ function isPositive(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 1;
 }
 
-function isLabels(value: unknown): value is readonly string[] {
+export function isLabels(value: unknown): value is readonly string[] {
   return Array.isArray(value) && value.length <= MAX_VERDICT_LABELS && value.every(isName);
 }
 

@@ -1,7 +1,7 @@
 /** Decisions and what became of them: no call is allowed twice, every outcome belongs to one allow, and no allow has two. */
 
-import type { EntryRef } from '../call.ts';
-import type { BudgetCharge } from '../ledger/entry.ts';
+import { type EntryRef, RESULT_ACTIONS } from '../call.ts';
+import type { BudgetCharge, ReleasedResult } from '../ledger/entry.ts';
 import { Bytes } from './bytes.ts';
 import type { VerifyCode } from './codes.ts';
 import type { Told } from './judged.ts';
@@ -92,6 +92,15 @@ export class Calls {
     else if (state === REFUSED || state === ASKED) problem('OUTCOME_AFTER_DENY', `the call ran although entry ${of + 1} did not allow it`);
     else problem('OUTCOME_WITHOUT_DECISION', `entry ${of + 1}, which the outcome names, is no decision before it`);
     return undefined;
+  }
+
+  /** What an outcome says became of its result. */
+  release(placed: Placed, { action, would }: ReleasedResult, labels: readonly string[] | undefined): void {
+    const problem = (message: string): void => this.findings.problem(placed.number, 'RELEASE_MISMATCH', message);
+    if (action === 'label' && (labels === undefined || labels.length === 0)) problem('a rule labelled the result, and no label is named');
+    if (would !== undefined && RESULT_ACTIONS.indexOf(would) <= RESULT_ACTIONS.indexOf(action))
+      problem('what policy would have done to the result is no more than what was done');
+    if (action === 'release' && would === undefined) problem('nothing was done to the result, or would have been');
   }
 
   finish(): void {

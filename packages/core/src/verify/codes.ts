@@ -83,6 +83,7 @@ export const VERIFY_CODES = {
   OUTCOME_AFTER_DENY: 'A call ran that was not allowed.',
   OUTCOME_TWICE: 'A decision has two outcomes.',
   OUTCOME_MISMATCH: 'An outcome and its decision are of different calls.',
+  RELEASE_MISMATCH: 'What an outcome says of the release of its result does not agree with itself.',
   RECOVERY_MISMATCH: 'A recovery names an entry that is no open decision of the writer that died.',
   REFERENCE_MISMATCH: 'An entry names another with a hash that is not its hash.',
   OUTCOME_UNCOMPARED: 'So many decisions are open that an outcome was not compared with its own.',

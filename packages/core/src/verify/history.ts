@@ -167,6 +167,7 @@ export class History {
 
   private outcome(placed: Placed, entry: Extract<Told, { readonly kind: 'outcome' }>): void {
     const settled = this.calls.outcome(placed, entry);
+    if (entry.released !== undefined) this.calls.release(placed, entry.released, entry.labels);
     if (entry.refunds === undefined) return;
     // Without the decision's charges nothing can be compared; what it named is reported where it stands.
     if (settled !== undefined || !this.hasUnread) this.budgets.refund(placed, entry.refunds, settled);

@@ -27,8 +27,11 @@ export type PlainDecision = Pick<EntryOf<'decision'>, PlainFields | 'mode' | 'wo
   readonly grant?: undefined;
 };
 
-/** What history asks of an outcome that gives nothing back. */
-export type PlainOutcome = Pick<EntryOf<'outcome'>, PlainFields | 'decision'> & { readonly refunds?: undefined };
+/** What history asks of an outcome that gives nothing back, and whose result no rule looked at. */
+export type PlainOutcome = Pick<EntryOf<'outcome'>, PlainFields | 'decision'> & {
+  readonly refunds?: undefined;
+  readonly released?: undefined;
+};
 
 /** What history is told: a whole entry, or what it asks of one of the two kinds that nearly all entries are of. */
 export type Told = Entry | PlainDecision | PlainOutcome;

@@ -4,7 +4,7 @@
  * Kinds of the closed list that no version has written yet have no schema; of them only the stamp is checked.
  */
 import { z } from 'zod';
-import type { Json } from '../call.ts';
+import { type Json, RESULT_ACTIONS } from '../call.ts';
 import { ENTRY_VERSION, type Entry, type EntryKind } from '../ledger/entry.ts';
 
 export type ForgetEntry = { readonly kind: 'forget'; readonly entries: readonly { readonly of: number; readonly leaf: string }[] };
@@ -146,6 +146,14 @@ const SHAPES = new Map<string, z.ZodType>(
       result_commit: hash.optional(),
       error_commit: hash.optional(),
       labels: names.optional(),
+      released: z
+        .strictObject({
+          action: z.enum(RESULT_ACTIONS),
+          would: z.enum(RESULT_ACTIONS).optional(),
+          rule: text.optional(),
+          reason_code: text.optional(),
+        })
+        .optional(),
       resources: z
         .strictObject({
           cpu_ms: z.number().optional(),

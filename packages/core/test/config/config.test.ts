@@ -187,7 +187,7 @@ describe('problems, each with its place', () => {
     [
       'bad effect',
       MINIMAL.replace('effect: allow', 'effect: alow'),
-      '6:37 policy.rules[0].effect: must be one of allow, deny, require_approval, label, did you mean "allow"?',
+      '6:37 policy.rules[0].effect: must be one of allow, deny, require_approval, label, mask, truncate, withhold, did you mean "allow"?',
     ],
     ['bad mode', `${MINIMAL}mode: Enforce\n`, '7:7 mode: must be one of audit, confirm, enforce, did you mean "enforce"?'],
     [

@@ -16,6 +16,7 @@ import { CHECKPOINT_WITH_EDITS, editing, WITH_EDITS } from './edits.ts';
 import { goldenFile } from './golden-file.ts';
 import { CHECKPOINT_WITH_GRANTS, giving, revocation, WITH_GRANTS } from './grants.ts';
 import { CHECKPOINT, finance, GOLDEN, ORIGIN, signer, statement } from './ledger.ts';
+import { CHECKPOINT_WITH_RELEASES, WITH_RELEASES } from './releases.ts';
 
 const page = (name: string): string => readFileSync(new URL(`../../../../docs/formats/${name}`, import.meta.url), 'utf8');
 const entryPage = page('entry.md');
@@ -39,8 +40,8 @@ describe('docs/formats/entry.md', () => {
   });
 
   it.each(examples)('entry $number is, byte for byte, what the code makes', ({ text, number, leaf }) => {
-    expect(text).toBe(WITH_EDITS[number - 1]?.text);
-    expect(leaf).toBe(WITH_EDITS[number - 1]?.leaf);
+    expect(text).toBe(WITH_RELEASES[number - 1]?.text);
+    expect(leaf).toBe(WITH_RELEASES[number - 1]?.leaf);
     expect(leafHash(text)).toBe(leaf);
     expect(canonicalize(parseCanonical(text))).toBe(text);
   });
@@ -122,6 +123,7 @@ it.each([
   ['of the first version', GOLDEN, CHECKPOINT, 1],
   ['with grants', WITH_GRANTS, CHECKPOINT_WITH_GRANTS, 3],
   ['with edits', WITH_EDITS, CHECKPOINT_WITH_EDITS, 4],
+  ['with a withheld result', WITH_RELEASES, CHECKPOINT_WITH_RELEASES, 4],
 ])('the examples %s together are a valid ledger', async (_which, entries, checkpoint, open) => {
   const path = goldenFile(entries, checkpoint);
   const approvers = new Map([['finance', finance.vkey]]);

@@ -51,7 +51,7 @@ function checkConfig(config: Config, source: PolicySource, tools: readonly Known
   const matched = new Set<KnownTool>();
   for (const each of rules) {
     const own = tools === undefined ? undefined : matchingTools(each, tools, report);
-    if (each.rule.effect !== 'label') for (const tool of own ?? []) matched.add(tool);
+    if (each.rule.effect !== 'label' && each.rule.on !== 'result') for (const tool of own ?? []) matched.add(tool);
     checkConditions(each, own, redactor, report);
     if (source.isConfiguration) checkApprovers(each, config, report);
   }

@@ -10,7 +10,8 @@ export const MAX_PATTERN_COMPARISONS = 2_000_000;
 /** @returns false when there were too many rules to compare all of them. */
 export function checkAgainstEachOther(rules: readonly LookedAt[], report: Report): boolean {
   const duplicates = reportDuplicates(rules, report);
-  const rest = rules.filter((each) => !duplicates.has(each));
+  // Rules on results unite: none of them keeps another from acting.
+  const rest = rules.filter((each) => !duplicates.has(each) && each.rule.on !== 'result');
   const covering = new CoveringRules(rest.filter((each) => !each.isConditional));
   for (const each of rest) {
     const strictest = covering.over(each, stricterThan(each.rule));
@@ -49,7 +50,7 @@ function reportDuplicates(rules: readonly LookedAt[], report: Report): ReadonlyS
 function stricterThan({ effect, label }: Rule): (other: LookedAt) => boolean {
   const strict =
     effect === 'allow' && label === undefined ? BEATS_ALLOW : effect === 'allow' || effect === 'require_approval' ? BEATS_ASK : [];
-  return ({ rule }) => strict.includes(rule.effect);
+  return ({ rule }) => strict.some((other) => other === rule.effect);
 }
 const BEATS_ALLOW: readonly RuleEffect[] = ['deny', 'require_approval'];
 const BEATS_ASK: readonly RuleEffect[] = ['deny'];
