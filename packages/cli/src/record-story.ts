@@ -14,6 +14,7 @@ const MAX_JSON_LINES = 60;
 const SECTIONS: readonly (readonly [string, string])[] = [
   ['args', 'arguments, as the policy saw them'],
   ['reason', 'reason'],
+  ['facts', 'what the decision rests on besides'],
   ['message', 'what the approver said'],
   ['when', 'condition, in CEL'],
   ['result', 'result, as an excerpt'],

@@ -85,7 +85,7 @@ async function decide(
       const session = await engine.store.session(call.session);
       const judgement = await judge(call, session, now.policy, engine.store.nowMs(), engine);
       if (judgement.decision.effect === 'deny') {
-        const refused = await refuseJudged(call, judgement.decision, now, engine);
+        const refused = await refuseJudged({ ...call, recorder: judgement.recorder }, judgement.decision, now, engine);
         if (refused === 'again') continue;
         return refused;
       }
@@ -225,7 +225,7 @@ async function commitAllow(
   rules: Rules,
   engine: Engine,
 ): Promise<Allowed | Refusal | Taken | 'again' | 'not-granted'> {
-  const { input, labels } = judgement;
+  const { input, labels, recorder } = judgement;
   let charges: readonly Charge[];
   try {
     charges = chargesFor(engine.budgets, input, engine.budgetKeys);
@@ -241,7 +241,7 @@ async function commitAllow(
   const reasonCode = grant === undefined ? 'APPROVAL_GRANTED' : 'GRANT_USED';
   const decision: Decision =
     use === undefined && grant === undefined ? judgement.decision : { ...judgement.decision, effect: 'allow', reasonCode };
-  const { body, opening } = draftDecision(call, decision, labels, rules.policy, engine);
+  const { body, opening } = draftDecision({ ...call, recorder }, decision, labels, rules.policy, engine);
   const binding =
     use === undefined || asked === undefined
       ? {}

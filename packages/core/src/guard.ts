@@ -207,7 +207,7 @@ async function approvalOf(id: string, engine: Engine): Promise<ApprovalRow> {
 
 async function recordRefusal(refused: Parameters<Guard['recordRefusal']>[0], rules: Rules, engine: Engine): Promise<Refusal> {
   const { session, reasonCode, reason } = refused;
-  const tool = toolRef(refused.tool);
+  const tool = toolRef(refused.tool, engine.redactor);
   const usable = [tool.name, tool.server, tool.schema].every((name) => name === undefined || isRecordable(name, engine.redactor));
   const call = {
     callId: newOrderedId(engine.store.nowMs()),

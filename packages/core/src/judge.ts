@@ -1,6 +1,7 @@
 /** Steps 2 and 3: what policy says about a call in a session, and what the mode makes of it. Writes nothing. */
 import { type ApprovalTerms, type Decision, type Effect, type Json, MAX_REASON_CHARS, type Mode } from './call.ts';
 import { evaluatePolicy } from './policy/compose.ts';
+import { createFactRecorder, type FactRecorder } from './policy/facts.ts';
 import type { Policy, PolicyInput, PolicyVerdict, SessionFacts } from './policy/policy.ts';
 import { failedVerdict } from './policy/verdict.ts';
 import type { PreparedCall } from './prepare.ts';
@@ -14,6 +15,8 @@ export interface Judgement {
   /** How many rules ask for an approval. */
   readonly asks: number;
   readonly input: PolicyInput;
+  /** What the policy read besides the call, up to now: conditions of grants and budgets read, too. */
+  readonly recorder: FactRecorder;
 }
 
 export interface JudgeDeps {
@@ -25,13 +28,21 @@ export interface JudgeDeps {
 }
 
 export async function judge(call: PreparedCall, session: SessionFacts, policy: Policy, atMs: number, deps: JudgeDeps): Promise<Judgement> {
-  const input = policyInput(call, session, atMs, deps);
+  const recorder = createFactRecorder();
+  const input = policyInput(call, session, { atMs, recorder }, deps);
   if (session.halted) {
     const reason = 'the session is halted until an operator resumes it';
-    return { decision: { effect: 'deny', would: 'deny', reasonCode: 'SESSION_HALTED', reason }, labels: [], terms: {}, asks: 0, input };
+    return {
+      decision: { effect: 'deny', would: 'deny', reasonCode: 'SESSION_HALTED', reason },
+      labels: [],
+      terms: {},
+      asks: 0,
+      input,
+      recorder,
+    };
   }
   // Over the private copy, not the shown view: a path must not hide behind a placeholder.
-  const own = await evaluatePolicy(deps.ownFiles, { ...input, args: call.args as Json });
+  const own = await evaluatePolicy(deps.ownFiles, policyInput(call, session, { atMs, args: call.args as Json }, deps));
   const verdict = own.effect === 'abstain' ? withoutSecrets(await evaluatePolicy(policy, input), policy, deps.redactor) : own;
   const would: PolicyVerdict = verdict.effect === 'abstain' ? defaultVerdict(policy.default ?? 'deny', verdict) : verdict;
   const effect = enforced(would, verdict.effect === 'abstain', deps.mode);
@@ -44,8 +55,9 @@ export async function judge(call: PreparedCall, session: SessionFacts, policy: P
     ...(reason !== undefined && { reason: deps.redactor.text(reason).slice(0, MAX_REASON_CHARS).toWellFormed() }),
     ...(rule !== undefined && { rule }),
   };
-  if (would.effect !== 'require_approval') return { decision, labels, terms: {}, asks: effect === 'require_approval' ? 1 : 0, input };
-  return { decision, labels, terms: would.terms ?? {}, asks: would.asks ?? 1, input };
+  if (would.effect !== 'require_approval')
+    return { decision, labels, terms: {}, asks: effect === 'require_approval' ? 1 : 0, input, recorder };
+  return { decision, labels, terms: would.terms ?? {}, asks: would.asks ?? 1, input, recorder };
 }
 
 /** A policy function sees raw arguments, and what it names stands in the entry, where nothing can erase it. */
@@ -87,17 +99,29 @@ function defaultVerdict(effect: Effect, abstained: PolicyVerdict): PolicyVerdict
   return { effect, reasonCode: codes[effect], reason: explained, ...(abstained.labels !== undefined && { labels: abstained.labels }) };
 }
 
-function policyInput(call: PreparedCall, session: SessionFacts, atMs: number, deps: JudgeDeps): PolicyInput {
+interface Circumstances {
+  readonly atMs: number;
+  readonly args?: Json;
+  readonly recorder?: FactRecorder;
+}
+
+function policyInput(call: PreparedCall, session: SessionFacts, circumstances: Circumstances, deps: JudgeDeps): PolicyInput {
+  const { atMs, args = call.shown, recorder } = circumstances;
   return {
     tool: call.tool,
-    args: call.shown,
+    args,
     findings: call.findings,
     agent: deps.agent,
     ...(call.principal !== undefined && { principal: call.principal }),
     session,
     mode: deps.mode,
     ...(call.cost !== undefined && { cost: call.cost }),
-    atMs,
+    // Read by few policies, and recorded of those only.
+    get atMs() {
+      recorder?.readTime(atMs);
+      return atMs;
+    },
+    ...(recorder !== undefined && { lookups: recorder.lookups }),
     raw: (pointer) => atPointer(call.args, pointer),
   };
 }

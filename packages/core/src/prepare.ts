@@ -1,5 +1,13 @@
 /** Step 1: from whatever an adapter handed over to a call the guard can reason about. Everything in `call` may be hostile. */
-import { type EntryRef, type Json, MAX_REASON_CHARS, type RedactionFinding, type ToolCall, type ToolRef } from './call.ts';
+import {
+  type EntryRef,
+  type Json,
+  MAX_REASON_CHARS,
+  type RedactionFinding,
+  type ToolAnnotations,
+  type ToolCall,
+  type ToolRef,
+} from './call.ts';
 import { callKey, callMatch, type KeyedCall } from './call-key.ts';
 import { CountersignError } from './errors.ts';
 import { newOrderedId } from './ledger/body.ts';
@@ -8,6 +16,8 @@ import { captureArguments } from './redact/arguments.ts';
 import type { Redactor } from './redact/redact.ts';
 import type { Store } from './store.ts';
 
+/** Longest title of a tool that is looked at; a longer one is cut. */
+export const MAX_TITLE_CHARS = 256;
 /** Longest shown view, as JSON. */
 export const MAX_SHOWN_CHARS = 8_388_608;
 /** The redactor makes nothing more than eight times longer. */
@@ -121,7 +131,7 @@ interface CallNames {
 /** A copy of everything but the arguments, or what is wrong with it. Names go into every entry, so the ledger must be able to hold them. */
 function readNames(call: ToolCall, deps: PrepareDeps): CallNames | string {
   const { session = deps.session, principal, id, turn, attempt = 1, cost } = call;
-  const tool = toolRef(call.tool);
+  const tool = toolRef(call.tool, deps.redactor);
   const named: readonly (readonly [string, unknown])[] = [
     ['tool name', tool.name],
     ['server name', tool.server],
@@ -146,12 +156,25 @@ export function isUnusable(call: PreparedCall | UnusableCall): call is UnusableC
 }
 
 /** A private copy with nothing but what we know: adapters pass through what servers declare. */
-export function toolRef(tool: ToolRef): ToolRef {
-  const { server, name, schema, annotations } = tool;
+export function toolRef(tool: ToolRef, redactor: Pick<Redactor, 'text'>): ToolRef {
+  const { server, name, schema } = tool;
+  const annotations = annotationsOf(tool.annotations, redactor);
   return {
     ...(server !== undefined && { server }),
     name,
     ...(schema !== undefined && { schema }),
-    ...(annotations !== undefined && { annotations: { ...annotations } }),
+    ...(annotations !== undefined && { annotations }),
   };
+}
+
+const HINTS = ['readOnlyHint', 'destructiveHint', 'idempotentHint', 'openWorldHint'] as const;
+
+/** They are recorded beside the decision. A hint that is no yes or no is none: a rule that needs it does not find it. */
+function annotationsOf(given: unknown, redactor: Pick<Redactor, 'text'>): ToolAnnotations | undefined {
+  if (typeof given !== 'object' || given === null) return undefined;
+  const { title, ...hints } = given as Readonly<Record<string, unknown>>;
+  const known = HINTS.flatMap((hint) => (typeof hints[hint] === 'boolean' ? [[hint, hints[hint]] as const] : []));
+  if (typeof title !== 'string') return Object.fromEntries(known);
+  const shown = redactor.text(title.slice(0, MAX_TITLE_CHARS).toWellFormed());
+  return { ...Object.fromEntries(known), title: shown };
 }

@@ -32,7 +32,12 @@ export async function refuse(call: PreparedCall | RecordedCall, decision: Decisi
 }
 
 /** Records that policy says no. `again`: another policy is in force by now, which has to say it itself. */
-export async function refuseJudged(call: PreparedCall, decision: Decision, rules: Rules, engine: Engine): Promise<Refusal | 'again'> {
+export async function refuseJudged(
+  call: PreparedCall & Pick<RecordedCall, 'recorder'>,
+  decision: Decision,
+  rules: Rules,
+  engine: Engine,
+): Promise<Refusal | 'again'> {
   const unit = denyUnit(call, decision, rules.policy, engine);
   const committed = await engine.inForce.commit(rules.epoch, () => engine.commit(unit));
   if (committed.kind === 'stale') return 'again';

@@ -36,8 +36,8 @@ export async function openAsk(
 ): Promise<Asked | Refusal | Taken | 'again'> {
   const bindKey = newOpeningKey();
   const approvalId = newId();
-  const { decision, input } = judgement;
-  const { body, opening } = draftDecision(call, decision, [], rules.policy, engine);
+  const { decision, input, recorder } = judgement;
+  const { body, opening } = draftDecision({ ...call, recorder }, decision, [], rules.policy, engine);
   const terms = termsOf(judgement.terms, rules, engine);
   const unit: DecideUnit = {
     kind: 'decide',

@@ -47,7 +47,7 @@ export interface RecordFacts {
   readonly released?: { readonly action: string; readonly would?: string };
   /** Of session, key and recovery entries. */
   readonly event?: string;
-  /** Clear text by section: `args`, `reason`, `message`, `result`, `error`. */
+  /** Clear text by section: `args`, `reason`, `facts`, `message`, `result`, `error`. */
   readonly shown: ReadonlyMap<string, Json>;
   /** The parsed record; undefined when it is unreadable. */
   readonly body?: Members;

@@ -72,6 +72,8 @@ export interface DecisionBody {
   /** Absent when the arguments could not be captured. */
   readonly args_commit?: string;
   readonly reason_commit?: string;
+  /** What the decision rests on besides the call and the session; absent when there is nothing to say. */
+  readonly facts_commit?: string;
   /** Kinds of secrets the redactor replaced, sorted, without repeats. */
   readonly redacted?: readonly string[];
   readonly labels?: readonly string[];
@@ -270,7 +272,7 @@ export type Entry = EntryStamp & EntryBody;
 
 /**
  * What lies beside an entry and is committed to in it, but can be erased: the random key the commitments are salted
- * with, and the clear values by section (`args`, `reason`, `message`, `when`, `result`, `error`).
+ * with, and the clear values by section (`args`, `reason`, `facts`, `message`, `when`, `result`, `error`).
  */
 export interface Opening {
   /** 32 random bytes, hex. */

@@ -54,14 +54,20 @@ export function createLookups(): RecordedLookups {
   };
 }
 
-/** Lookups of a replay: they answer from what was recorded and read nothing. */
-export function replayedLookups(recorded: Readonly<Record<string, Json>>): Lookups {
+/**
+ * Lookups of a replay: they answer from what was recorded and read nothing.
+ *
+ * @param onMissing - told the `kind:subject` of whatever was not recorded.
+ */
+export function replayedLookups(recorded: Readonly<Record<string, Json>>, onMissing?: (name: string) => void): Lookups {
   const known = new Map(Object.entries(recorded));
   return {
     lookUp(kind, subject) {
-      const answer = known.get(`${kind}:${subject}`);
-      if (answer === undefined) throw new ConditionFault(`the ${kind} that this rule looks up was not recorded`);
-      return answer;
+      const name = `${kind}:${subject}`;
+      const answer = known.get(name);
+      if (answer !== undefined) return answer;
+      onMissing?.(name);
+      throw new ConditionFault(`the ${kind} that this rule looks up was not recorded`);
     },
   };
 }

@@ -27,6 +27,12 @@ export interface PolicyInput {
   readonly atMs: number;
   /** Answers from outside the call, such as the disk; the same for every rule, and recorded. Absent: read and forgotten. */
   readonly lookups?: Lookups;
+  /**
+   * Earlier calls of the session that were allowed, for a subject in the policy's `counts`.
+   *
+   * @throws for a subject that nobody counted.
+   */
+  countCalls?(subject: string): number;
   /** A raw argument by JSON pointer, in process only; a rule must declare the pointer. `undefined` when absent. */
   raw(pointer: string): unknown;
 }

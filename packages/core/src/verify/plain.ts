@@ -38,7 +38,8 @@ function charge(text: string, count: string, integer: string, per: string, windo
 const DECISION = new RegExp(
   [
     `\\{"agent":"(${TEXT})",(?:"args_commit":"(${HASH})",)?"at":(${COUNT}),(?:"attempt":${POSITIVE},)?`,
-    `(?:"budgets":\\[${FIRST_CHARGE}((?:,${CHARGE})*)\\],)?"call":"(${ID})","effect":"(allow|deny)","id":"${ID}",`,
+    `(?:"budgets":\\[${FIRST_CHARGE}((?:,${CHARGE})*)\\],)?"call":"(${ID})","effect":"(allow|deny)",`,
+    `(?:"facts_commit":"(${HASH})",)?"id":"${ID}",`,
   ].join(''),
   'y',
 );
@@ -104,7 +105,7 @@ function plainDecision(found: Captured, tail: Tail): Plain {
     writer: tail.writer,
     budgets: found[4] === undefined ? undefined : charges(found),
   };
-  return { entry, commits: commits('args', found[2], 'reason', tail.reasonCommit) };
+  return { entry, commits: decisionCommits(found[2], found[14], tail.reasonCommit) };
 }
 
 type Tail = Pick<PlainDecision, 'mode' | 'policy' | 'session' | 'would' | 'writer'> & { readonly reasonCommit: string | undefined };
@@ -179,6 +180,11 @@ function chargeOf(found: Captured, at: number): BudgetCharge {
 }
 
 const NO_COMMITS: Commits = [];
+
+function decisionCommits(args: string | undefined, facts: string | undefined, reason: string | undefined): Commits {
+  if (facts === undefined) return commits('args', args, 'reason', reason);
+  return [...commits('args', args, 'facts', facts), ...commits('reason', reason, '', undefined)];
+}
 
 function commits(one: string, first: string | undefined, other: string, second: string | undefined): Commits {
   if (first === undefined) return second === undefined ? NO_COMMITS : [[other, second]];

@@ -83,6 +83,7 @@ const SHAPES = new Map<string, z.ZodType>(
       policy,
       args_commit: hash.optional(),
       reason_commit: hash.optional(),
+      facts_commit: hash.optional(),
       redacted: names.optional(),
       labels: names.optional(),
       budgets: z.array(charge).optional(),

@@ -13,6 +13,7 @@ import { VERIFY_CODES, verifyLedger } from '../../src/sqlite/index.ts';
 import { expectedSchema } from '../../src/sqlite/schema.ts';
 import { tempDirectory } from '../fixtures/ledger.ts';
 import { CHECKPOINT_WITH_EDITS, editing, WITH_EDITS } from './edits.ts';
+import { CHECKPOINT_WITH_FACTS, WITH_FACTS } from './facts.ts';
 import { goldenFile } from './golden-file.ts';
 import { CHECKPOINT_WITH_GRANTS, giving, revocation, WITH_GRANTS } from './grants.ts';
 import { CHECKPOINT, finance, GOLDEN, ORIGIN, signer, statement } from './ledger.ts';
@@ -35,13 +36,13 @@ describe('docs/formats/entry.md', () => {
     expect(new Set(kinds)).toEqual(
       new Set(['key', 'policy', 'session', 'decision', 'outcome', 'approval', 'recovery', 'forget', 'note', 'grant']),
     );
-    expect(kinds.filter((kind) => kind === 'decision')).toHaveLength(6);
+    expect(kinds.filter((kind) => kind === 'decision')).toHaveLength(7);
     expect(kinds.filter((kind) => kind === 'grant')).toHaveLength(2);
   });
 
   it.each(examples)('entry $number is, byte for byte, what the code makes', ({ text, number, leaf }) => {
-    expect(text).toBe(WITH_RELEASES[number - 1]?.text);
-    expect(leaf).toBe(WITH_RELEASES[number - 1]?.leaf);
+    expect(text).toBe(WITH_FACTS[number - 1]?.text);
+    expect(leaf).toBe(WITH_FACTS[number - 1]?.leaf);
     expect(leafHash(text)).toBe(leaf);
     expect(canonicalize(parseCanonical(text))).toBe(text);
   });
@@ -56,6 +57,7 @@ describe('docs/formats/entry.md', () => {
     const opening = GOLDEN[3]?.opening;
     expect(entryPage).toContain(`\`${opening?.key}\``);
     expect(entryPage).toContain(`\`${canonicalize(opening?.sections)}\``);
+    expect(entryPage).toContain(`\`\`\`json\n${canonicalize(WITH_FACTS.at(-1)?.opening?.sections['facts'])}\n\`\`\``);
   });
 
   it('names every kind of the closed list', () => {
@@ -124,6 +126,7 @@ it.each([
   ['with grants', WITH_GRANTS, CHECKPOINT_WITH_GRANTS, 3],
   ['with edits', WITH_EDITS, CHECKPOINT_WITH_EDITS, 4],
   ['with a withheld result', WITH_RELEASES, CHECKPOINT_WITH_RELEASES, 4],
+  ['with facts', WITH_FACTS, CHECKPOINT_WITH_FACTS, 5],
 ])('the examples %s together are a valid ledger', async (_which, entries, checkpoint, open) => {
   const path = goldenFile(entries, checkpoint);
   const approvers = new Map([['finance', finance.vkey]]);

@@ -48,6 +48,7 @@ describe('the short way of reading an entry', () => {
     const all = {
       args_commit: 'a'.repeat(64),
       reason_commit: 'b'.repeat(64),
+      facts_commit: 'd'.repeat(64),
       attempt: 2,
       labels: ['x', 'y\u00e9'],
       principal: '\u{1f600}',

@@ -1,0 +1,94 @@
+/**
+ * Facts: what a decision rests on and nobody could find out later. They lie in the opening of its entry, under `facts`.
+ *
+ *     {"annotations":{"readOnlyHint":true},"at":1767225603000,"lookups":{"path:/srv/q1.csv":"/mnt/data/q1.csv"}}
+ *
+ * | member        | when                                    |                                                          |
+ * |---------------|-----------------------------------------|----------------------------------------------------------|
+ * | `annotations` | the tool had some                       | as the rules saw them                                    |
+ * | `at`          | the policy read the time                | the time it read: store time passes until the entry stands |
+ * | `calls`       | the policy read counts                  | by pattern: earlier calls of the session                 |
+ * | `cost`        | the call declared one                   | micro-units                                              |
+ * | `findings`    | the redactor found something            | what it replaced, and where; not when that is very long  |
+ * | `lookups`     | the policy looked something up          | by `kind:subject`, what it was told                      |
+ *
+ * Raw arguments are never recorded: a rule that read `raw` cannot be replayed, and a replay says so.
+ */
+import type { Json, RedactionFinding, ToolAnnotations, ToolRef } from '../call.ts';
+import { createLookups, type Lookups } from './lookups.ts';
+
+/** Longest findings that are recorded, as characters of their pointers: names in them are the agent's. */
+export const MAX_FINDINGS_CHARS = 65_536;
+
+export interface RecordedFacts {
+  readonly annotations?: ToolAnnotations;
+  readonly at?: number;
+  readonly calls?: Readonly<Record<string, number>>;
+  readonly cost?: number;
+  readonly findings?: readonly RedactionFinding[];
+  readonly lookups?: Readonly<Record<string, Json>>;
+}
+
+/** Takes down what the policy reads while it decides one call. */
+export interface FactRecorder {
+  readonly lookups: Lookups;
+  /** The policy read the time. */
+  readTime(atMs: number): void;
+  /** The policy read how many calls of the session match a pattern. */
+  readCalls(pattern: string, count: number): void;
+  recorded(): Pick<RecordedFacts, 'at' | 'calls' | 'lookups'>;
+}
+
+export function createFactRecorder(): FactRecorder {
+  const lookups = createLookups();
+  let at: number | undefined;
+  let calls: Map<string, number> | undefined;
+  return {
+    lookups,
+    readTime(atMs) {
+      at = atMs;
+    },
+    readCalls(pattern, count) {
+      (calls ??= new Map()).set(pattern, count);
+    },
+    recorded() {
+      const looked = lookups.recorded();
+      return {
+        ...(at !== undefined && { at }),
+        ...(calls !== undefined && { calls: Object.fromEntries(calls) }),
+        ...(looked !== undefined && { lookups: looked }),
+      };
+    },
+  };
+}
+
+/** What can be recorded of a call, whatever the policy read. */
+export interface CallFacts {
+  readonly tool: Pick<ToolRef, 'annotations'>;
+  readonly findings?: readonly RedactionFinding[];
+  readonly cost?: number | undefined;
+}
+
+/** The section `facts`; undefined when there is nothing to say, as of most calls. */
+export function factsSection(
+  { tool, findings, cost }: CallFacts,
+  read: ReturnType<FactRecorder['recorded']> = {},
+): RecordedFacts | undefined {
+  const { annotations } = tool;
+  const facts: RecordedFacts = {
+    ...(annotations !== undefined && Object.keys(annotations).length > 0 && { annotations }),
+    ...(cost !== undefined && { cost }),
+    ...(findings !== undefined && areRecordable(findings) && { findings }),
+    ...read,
+  };
+  return Object.keys(facts).length === 0 ? undefined : facts;
+}
+
+function areRecordable(findings: readonly RedactionFinding[]): boolean {
+  let chars = 0;
+  for (const { kind, pointer } of findings) {
+    chars += kind.length + pointer.length;
+    if (chars > MAX_FINDINGS_CHARS) return false;
+  }
+  return chars > 0;
+}
