@@ -7,14 +7,15 @@ import type { ASTNode, Environment } from '@marcbachmann/cel-js';
 import { checkHostLiterals, HOST_WORDS, registerHosts } from './hosts.ts';
 import { type LiteralCheck, writtenCall } from './literals.ts';
 import { PATH_WORDS, registerPath } from './path.ts';
+import { registerShell, SHELL_WORDS } from './shell.ts';
 
-const FAMILIES: readonly ((environment: Environment) => void)[] = [registerPath, registerHosts];
+const FAMILIES: readonly ((environment: Environment) => void)[] = [registerPath, registerHosts, registerShell];
 
 /** What stands in quotes in a rule is checked when the rule is loaded. */
 const LITERALS: readonly LiteralCheck[] = [checkHostLiterals];
 
 /** Names that a misspelt one may have meant. */
-export const FUNCTION_WORDS: readonly string[] = [...PATH_WORDS, ...HOST_WORDS];
+export const FUNCTION_WORDS: readonly string[] = [...PATH_WORDS, ...HOST_WORDS, ...SHELL_WORDS];
 
 export function registerFunctions(environment: Environment): void {
   for (const register of FAMILIES) register(environment);

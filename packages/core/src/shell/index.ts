@@ -1,0 +1,2 @@
+export { mayBe, type ShellAnalysis } from './analysis.ts';
+export { analyzeArguments, analyzeShell } from './analyze.ts';

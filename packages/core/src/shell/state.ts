@@ -1,0 +1,110 @@
+/** What a shell remembers from one command to the next, as far as the text tells. */
+import type { Function as ShellFunction } from 'unbash';
+import { type Field, NUMBER, UNKNOWN } from './field.ts';
+
+/** A text, the items of an array, or unset. */
+export type Value = Field | readonly Field[];
+export type Body = ShellFunction['body'];
+
+/** Variables that every shell has; `~` is how the rest of the analysis writes the home folder. */
+const GIVEN: ReadonlyMap<string, Value> = new Map([
+  ['HOME', '~'],
+  ['PWD', '.'],
+  ['IFS', ' \t\n'],
+  ['PATH', '/usr/bin'],
+  ['#', NUMBER],
+  ['?', NUMBER],
+  ['$', NUMBER],
+  ['!', NUMBER],
+  ['UID', NUMBER],
+  ['EUID', NUMBER],
+  ['PPID', NUMBER],
+  ['RANDOM', NUMBER],
+  ['SECONDS', NUMBER],
+  ['LINENO', NUMBER],
+]);
+
+/** Where a command may be: '' is the folder of the tool, undefined is not known. */
+export type Places = readonly (string | undefined)[];
+const MAX_PLACES = 4;
+
+/** Functions and aliases; shared by all subshells, since forgetting one would hide what it does. */
+export interface Definitions {
+  readonly functions: Map<string, Body[]>;
+  readonly called: Set<string>;
+  readonly aliases: Map<string, string>;
+  /** The function or alias that runs is not followed into itself. */
+  readonly running: Set<string>;
+}
+
+export class ShellState {
+  readonly definitions: Definitions;
+  readonly #variables: Map<string, Value>;
+  /** True when a variable that is not in the map may have been set by something that is not known. */
+  #anythingSet = false;
+  positional: readonly Field[] | undefined = undefined;
+  places: Places = [''];
+
+  constructor(
+    definitions: Definitions = { functions: new Map(), called: new Set(), aliases: new Map(), running: new Set() },
+    variables?: Map<string, Value>,
+  ) {
+    this.definitions = definitions;
+    this.#variables = variables ?? new Map();
+  }
+
+  /** A copy for a subshell or a branch. */
+  fork(): ShellState {
+    const copy = new ShellState(this.definitions, new Map(this.#variables));
+    copy.#anythingSet = this.#anythingSet;
+    copy.positional = this.positional;
+    copy.places = this.places;
+    return copy;
+  }
+
+  /** After a branch that may have run: what differs is not known. */
+  join(other: ShellState): void {
+    for (const [name, value] of other.#variables) if (!sameValue(this.get(name), value)) this.#variables.set(name, UNKNOWN);
+    for (const [name, value] of this.#variables) if (!sameValue(other.get(name), value)) this.#variables.set(name, UNKNOWN);
+    this.#anythingSet ||= other.#anythingSet;
+    if (this.positional?.join('\0\0') !== other.positional?.join('\0\0')) this.positional = undefined;
+    this.moveTo([...this.places, ...other.places]);
+  }
+
+  get(name: string): Value {
+    const value = this.#variables.get(name);
+    if (value !== undefined) return value;
+    if (this.#anythingSet) return UNKNOWN;
+    return GIVEN.get(name) ?? UNKNOWN;
+  }
+  /** True when the script itself gave the variable a value, known or not. */
+  isSet(name: string): boolean {
+    return this.#anythingSet || this.#variables.has(name);
+  }
+  set(name: string, value: Value): void {
+    this.#variables.set(name, value);
+  }
+  /** Back to what it was before, `undefined` for not set by the script. */
+  restore(name: string, value: Value | undefined): void {
+    if (value === undefined) this.#variables.delete(name);
+    else this.#variables.set(name, value);
+  }
+  own(name: string): Value | undefined {
+    return this.#variables.get(name);
+  }
+  /** Something ran that may have set any variable. */
+  forgetVariables(): void {
+    this.#variables.clear();
+    this.#anythingSet = true;
+    this.positional = undefined;
+  }
+  moveTo(places: Places): void {
+    const unique = [...new Set(places)];
+    this.places = unique.length > MAX_PLACES || unique.includes(undefined) ? [undefined] : unique;
+  }
+}
+
+export function sameValue(one: Value, other: Value): boolean {
+  if (typeof one === 'string' || typeof other === 'string') return one === other;
+  return one.length === other.length && one.every((item, i) => item === other[i]);
+}
