@@ -1,0 +1,63 @@
+/**
+ * What a call does, whatever its tool and its arguments are called: likely places, found by names and by looks.
+ *
+ * | function                     | gives                                                                            |
+ * |------------------------------|----------------------------------------------------------------------------------|
+ * | `named(tool, ['send', ...])` | whether one of these is a word of the name: `sendMail`, `send_mail`, `mail-send` |
+ * | `commands(tool, args)`       | texts that a shell will run; a list of words becomes one command                 |
+ * | `queries(tool, args)`        | texts that a database will run                                                   |
+ * | `paths(tool, args)`          | texts that name files                                                            |
+ * | `writes(tool, args)`         | the same of a call that changes files                                            |
+ * | `scripts(tool, args)`        | shell scripts that a call writes into a file                                     |
+ * | `targets(tool, args)`        | URLs the call goes to, not those in what it says                                 |
+ * | `recipients(args)`           | addresses of mail and invitations, in lower case                                 |
+ * | `amounts(args)`              | numbers under names of amounts                                                   |
+ * | `payees(args)`               | accounts, wallets and names of those who get money                               |
+ *
+ * These are hints for rules that ask or label: a place they do not know is not found. A rule for a tool you know reads its
+ * argument by name.
+ */
+import type { Environment } from '@marcbachmann/cel-js';
+import { nameWords } from '../../redact/key-names.ts';
+import { ConditionFault } from '../condition-value.ts';
+import { spend } from '../evaluation.ts';
+import { amountsIn, commandsIn, pathsIn, payeesIn, queriesIn, recipientsIn, scriptsIn, targetsIn, writesIn } from './call/finders.ts';
+
+export const CALL_WORDS: readonly string[] = [
+  'named',
+  'commands',
+  'queries',
+  'paths',
+  'writes',
+  'scripts',
+  'targets',
+  'recipients',
+  'amounts',
+  'payees',
+];
+
+export function registerCall(environment: Environment): void {
+  environment.registerFunction('named(string, list): bool', (name: string, words: readonly unknown[]) => isNamed(name, words));
+  const ofTool: readonly (readonly [string, (tool: string, args: unknown) => readonly string[]])[] = [
+    ['commands', commandsIn],
+    ['queries', queriesIn],
+    ['paths', pathsIn],
+    ['writes', writesIn],
+    ['scripts', scriptsIn],
+    ['targets', targetsIn],
+  ];
+  for (const [name, find] of ofTool)
+    environment.registerFunction(`${name}(string, dyn): list<string>`, (tool: string, args: unknown) => [...find(tool, args)]);
+  environment.registerFunction('recipients(dyn): list<string>', (args: unknown) => [...recipientsIn(args)]);
+  environment.registerFunction('payees(dyn): list<string>', (args: unknown) => [...payeesIn(args)]);
+  environment.registerFunction('amounts(dyn): list<double>', (args: unknown) => [...amountsIn(args)]);
+}
+
+function isNamed(name: string, words: readonly unknown[]): boolean {
+  spend(1 + words.length / 16);
+  const own = new Set(nameWords(name));
+  return words.some((word) => {
+    if (typeof word !== 'string') throw new ConditionFault('named() takes a list of words');
+    return own.has(word);
+  });
+}

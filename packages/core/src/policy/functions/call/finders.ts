@@ -1,0 +1,223 @@
+/**
+ * Where in a call its commands, queries, paths, targets, recipients, amounts and payees stand.
+ *
+ * Tools name their arguments as they like, so all of this is a search: by the names of members, by the name of the tool, and
+ * by what a text looks like. It finds likely places and claims nothing about the others.
+ */
+import { nameWords } from '../../../redact/key-names.ts';
+import { type Leaf, leavesOf } from './leaves.ts';
+import {
+  AMOUNT_MEMBERS,
+  ARGUMENT_MEMBERS,
+  ASIDE_MEMBERS,
+  BROWSER_TOOLS,
+  CODE_MEMBERS,
+  CODE_TOOLS,
+  COMMAND_MEMBERS,
+  CONTENT_MEMBERS,
+  HOST_MEMBERS,
+  PATH_MEMBERS,
+  PAYEE_MEMBERS,
+  PAYEE_NAMES,
+  PROGRAM_MEMBERS,
+  QUERY_MEMBERS,
+  RECIPIENT_MEMBERS,
+  SEARCH_TOOLS,
+  SHELL_TOOLS,
+  SURE_QUERY_MEMBERS,
+  SURE_SHELL_TOOLS,
+  TARGET_MEMBERS,
+  WRITE_TOOLS,
+} from './names.ts';
+
+/** Longer texts are no commands, paths or URLs. */
+const MAX_COMMAND_CHARS = 100_000;
+const MAX_PLACE_CHARS = 4096;
+/** Literals of code that are looked at. */
+const MAX_LITERALS = 500;
+const MAX_LITERAL_CHARS = 4096;
+const MAX_AMOUNT_CHARS = 64;
+
+type Words = ReadonlySet<string>;
+const has = (words: readonly string[], set: Words): boolean => words.some((word) => set.has(word));
+const last = (words: readonly string[]): string => words.at(-1) ?? '';
+const unique = (texts: readonly string[]): readonly string[] => [...new Set(texts)];
+
+/** Texts that some shell will read as commands. A list of words becomes one command, quoted. */
+export function commandsIn(tool: string, args: unknown): readonly string[] {
+  const leaves = leavesOf(args);
+  const toolWords = nameWords(tool);
+  const isCode = has(toolWords, CODE_TOOLS);
+  const isShell = !isCode && (has(toolWords, SURE_SHELL_TOOLS) || (toolWords.length === 1 && SHELL_TOOLS.has(toolWords[0] ?? '')));
+  const found: string[] = [];
+  const lists = new Set<readonly unknown[]>();
+  for (const leaf of leaves) {
+    const { words, value, list, holder } = leaf;
+    if (typeof value !== 'string' || value === '' || value.length > MAX_COMMAND_CHARS) continue;
+    const isCommand =
+      (COMMAND_MEMBERS.has(last(words)) && !(isCode && CODE_MEMBERS.has(last(words)))) || (isShell && !has(words, ASIDE_MEMBERS));
+    const isArgument = ARGUMENT_MEMBERS.has(last(words));
+    if (list === undefined) {
+      if (isCommand && !isArgument) found.push(value);
+      else if (isCodeText(leaf, toolWords)) found.push(...literalCommands(value));
+      continue;
+    }
+    if (!(isCommand || isArgument) || lists.has(list)) continue;
+    lists.add(list);
+    const parts = list.filter((item) => typeof item === 'string');
+    if (isArgument) {
+      const program = programOf(holder);
+      if (program !== undefined || isShell) found.push(joined([...(program === undefined ? [] : [program]), ...parts]));
+    } else if (last(words).endsWith('s')) found.push(...parts);
+    else found.push(joined(parts), ...parts.filter((part) => /\s/.test(part)));
+  }
+  return unique(found);
+}
+
+function programOf(holder: ReadonlyMap<string, unknown> | undefined): string | undefined {
+  for (const name of PROGRAM_MEMBERS) {
+    const value = holder?.get(name);
+    if (typeof value === 'string' && value !== '' && value.length <= MAX_PLACE_CHARS) return value;
+  }
+  return undefined;
+}
+
+function joined(parts: readonly string[]): string {
+  return parts.map((part) => (/^[\w@%+=:,./-]+$/.test(part) ? part : `'${part.replaceAll("'", "'\\''")}'`)).join(' ');
+}
+
+function isCodeText({ words }: Leaf, toolWords: readonly string[]): boolean {
+  return CODE_MEMBERS.has(last(words)) && !has(toolWords, BROWSER_TOOLS);
+}
+
+/** Words by which code of other languages starts a process. */
+const STARTS_PROCESS = /system|popen|subprocess|spawn|exec|child_process|shell|ProcessBuilder|getRuntime|check_output|Invoke-/;
+/** The last three take what is never closed, so that each character is read once. */
+const LITERAL =
+  /'((?:[^'\\\n]|\\.)*)'|"((?:[^"\\\n]|\\.)*)"|`((?:[^`\\]|\\[^])*)`|'(?:[^'\\\n]|\\.)*|"(?:[^"\\\n]|\\.)*|`(?:[^`\\]|\\[^])*/g;
+
+/** Code of another language is not read; what stands in quotes in code that starts processes is taken for a command. */
+function literalCommands(code: string): readonly string[] {
+  if (!STARTS_PROCESS.test(code)) return [];
+  const found: string[] = [];
+  let list: string[] = [];
+  let end = 0;
+  const close = (): void => {
+    if (list.length > 1) found.push(joined(list));
+    list = [];
+  };
+  for (const { 0: whole, 1: single, 2: double, 3: back, index } of code.matchAll(LITERAL)) {
+    const literal = single ?? double ?? back;
+    // `['rm', '-rf', '/']`: nothing but commas in between.
+    if (!/^\s{0,100},\s{0,100}$/.test(code.slice(end, Math.min(index, end + 202)))) close();
+    end = index + whole.length;
+    if (literal === undefined || literal.length > MAX_LITERAL_CHARS) continue;
+    list.push(literal);
+    if (/\s/.test(literal.trim())) found.push(literal);
+    if (found.length > MAX_LITERALS) break;
+  }
+  close();
+  return found;
+}
+
+const SQL_START =
+  /^(?:\s|--[^\n]*\n|\/\*(?:[^*]|\*(?!\/))*\*\/|[(;])*(?:select|insert|update|delete|drop|truncate|alter|create|with|grant|revoke|explain|begin|start|merge|replace|call|set|copy|pragma|vacuum|attach|do|exec|execute|show|describe|desc|use|rename|load|lock|analyze|declare)\b/i;
+
+/** Texts that some database will read as statements. */
+export function queriesIn(tool: string, args: unknown): readonly string[] {
+  const isSearch = has(nameWords(tool), SEARCH_TOOLS);
+  const found: string[] = [];
+  for (const { words, value } of leavesOf(args)) {
+    if (typeof value !== 'string' || value.length > MAX_COMMAND_CHARS || !QUERY_MEMBERS.has(last(words))) continue;
+    if (SURE_QUERY_MEMBERS.has(last(words)) || (!isSearch && SQL_START.test(value))) found.push(value);
+  }
+  return unique(found);
+}
+
+const LOOKS_LIKE_PATH = /^(?:\/|~\/|~$|\.{1,2}\/|[A-Za-z]:[\\/]|file:)[^\n]*$/;
+
+/** Texts that name files. */
+export function pathsIn(_tool: string, args: unknown): readonly string[] {
+  const found = leavesOf(args).flatMap(({ words, value }) => {
+    if (typeof value !== 'string' || value === '' || value.length > MAX_PLACE_CHARS || value.includes('\n')) return [];
+    if (/^[a-z][a-z0-9+.-]*:\/\//i.test(value) && !value.toLowerCase().startsWith('file:')) return [];
+    const isNamed = has(words, PATH_MEMBERS);
+    const looksSo = LOOKS_LIKE_PATH.test(value) && !has(words, CONTENT_MEMBERS) && !COMMAND_MEMBERS.has(last(words));
+    return isNamed || looksSo ? [value] : [];
+  });
+  return unique(found);
+}
+
+/** Paths of a call that changes files: by the tool's name, or because it brings content along. */
+export function writesIn(tool: string, args: unknown): readonly string[] {
+  const leaves = leavesOf(args);
+  const writes = has(nameWords(tool), WRITE_TOOLS) || leaves.some(isContent);
+  return writes ? pathsIn(tool, args) : [];
+}
+
+function isContent({ words, value }: Leaf): boolean {
+  return typeof value === 'string' && has(words, FILE_CONTENT) && !PATH_MEMBERS.has(last(words));
+}
+const FILE_CONTENT: Words = new Set(['content', 'contents', 'text', 'diff', 'patch', 'data', 'insert', 'new']);
+
+const SHELL_SCRIPT_PATH = /\.(?:sh|bash|zsh|command)$/i;
+const SHEBANG = /^#!\s*\/[^\n]*\b(?:ba|z|da|k|a)?sh\b/;
+
+/** Shell scripts that a call writes into a file. */
+export function scriptsIn(tool: string, args: unknown): readonly string[] {
+  const isScript = writesIn(tool, args).some((path) => SHELL_SCRIPT_PATH.test(path));
+  return leavesOf(args).flatMap((leaf) => {
+    const { value } = leaf;
+    if (typeof value !== 'string' || value.length > MAX_COMMAND_CHARS || !isContent(leaf)) return [];
+    return isScript || SHEBANG.test(value) ? [value] : [];
+  });
+}
+
+/** URLs and hosts that a call names as where it goes, not those in what it writes or says. */
+export function targetsIn(_tool: string, args: unknown): readonly string[] {
+  const found = leavesOf(args).flatMap(({ words, value }) => {
+    if (typeof value !== 'string' || value === '' || value.length > MAX_COMMAND_CHARS || /\s/.test(value.trim())) return [];
+    const isUrl = /^[a-z][a-z0-9+.-]*:\/\//i.test(value.trim());
+    if (has(words, TARGET_MEMBERS)) return isUrl ? [value] : /^[\w.[\]:-]+\.[\w.[\]:/-]+$/.test(value) ? [`http://${value}`] : [];
+    if (HOST_MEMBERS.has(last(words))) return [isUrl ? value : `http://${value}`];
+    return isUrl && !has(words, CONTENT_MEMBERS) ? [value] : [];
+  });
+  return unique(found);
+}
+
+const BETWEEN_ADDRESSES = /[\s<>,;:"()[\]]+/;
+
+/** Addresses of those a call writes to; a recipient that is no address stands as it was given. */
+export function recipientsIn(args: unknown): readonly string[] {
+  const found = leavesOf(args).flatMap(({ words, value }) => {
+    if (typeof value !== 'string' || value.length > MAX_PLACE_CHARS || !RECIPIENT_MEMBERS.has(last(words))) return [];
+    const text = value.normalize('NFKC').toLowerCase().trim();
+    const addresses = text.split(BETWEEN_ADDRESSES).filter((part) => part.includes('@'));
+    return addresses.length > 0 || text === '' ? addresses : [text];
+  });
+  return unique(found);
+}
+
+/** Numbers under names of amounts, also those written as text: `1,200.50`. Texts that are none are left out. */
+export function amountsIn(args: unknown): readonly number[] {
+  return leavesOf(args).flatMap(({ words, value }) => {
+    if (!has(words, AMOUNT_MEMBERS)) return [];
+    if (typeof value === 'number') return [value];
+    if (value.length > MAX_AMOUNT_CHARS) return [];
+    const plain = value
+      .trim()
+      .replaceAll(/[,\s_']/g, '')
+      .replace(/^[^\d.-]{1,4}|[A-Za-z€$£¥]{1,4}$/g, '');
+    return /^-?\d{1,15}(?:\.\d{1,8})?$/.test(plain) ? [Number(plain)] : [];
+  });
+}
+
+/** Texts that say where money goes: accounts, wallets, payees. */
+export function payeesIn(args: unknown): readonly string[] {
+  return unique(
+    leavesOf(args).flatMap(({ words, value }) => {
+      const isPayee = has(words, PAYEE_MEMBERS) || PAYEE_NAMES.has(words.join(''));
+      return isPayee && String(value) !== '' ? [String(value)] : [];
+    }),
+  );
+}
