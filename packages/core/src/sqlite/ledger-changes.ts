@@ -10,7 +10,7 @@
  *        └─no watch can be had, or it tells nothing──▶ blind: a poll every BLIND_MS, and a new try now and then
  */
 import { CountersignError } from '../errors.ts';
-import { watchFile } from './file-watch.ts';
+import { watchFile } from '../file-watch.ts';
 
 /** How often it looks while others write ... */
 const LOOK_MS = 5;

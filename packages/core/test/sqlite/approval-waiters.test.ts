@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { CountersignError, Guard } from '../../src/index.ts';
 import { ApprovalWaiters } from '../../src/sqlite/approval-waiters.ts';
-import { watchedFiles } from '../../src/sqlite/file-watch.ts';
+import { watchedFiles } from '../../src/file-watch.ts';
 import type { SqliteStore } from '../../src/sqlite/index.ts';
 import { guardOn, LEDGER_PEM, openLedger, tempDirectory } from '../fixtures/ledger.ts';
 
