@@ -8,6 +8,7 @@ export const ERROR_CODES = {
   OPTIONS_INVALID: 'An option given in code is missing or out of range. The message names it.',
   CONFIG_NOT_FOUND: 'The configuration file is not there. Run `countersign init` or pass --config.',
   CONFIG_INVALID: 'The configuration does not parse or validate. The message has line, column and the nearest known key.',
+  CONFIG_CHANGED: 'More than the policy changed in the configuration of a running process. Restart it to use the rest.',
   CONDITION_INVALID: 'A CEL condition or cost does not compile. The message shows the place.',
   CANONICAL_INVALID: 'A value cannot be written as RFC 8785 JSON (NaN, BigInt, lone surrogate, cycle, too deep).',
   ENTRY_TOO_LARGE: 'A ledger entry would exceed the limit. Shorten what goes into it.',

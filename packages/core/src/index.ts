@@ -58,6 +58,7 @@ export { configJsonSchema } from './config/json-schema.ts';
 export { DEFAULT_CONFIG_NAME, loadConfig, parseConfig, readConfigText } from './config/load.ts';
 export { didYouMean, nearest } from './config/nearest.ts';
 export { loadPolicyFile } from './config/policy-source.ts';
+export { type PolicyWatch, type WatchPolicyOptions, watchPolicy } from './config/watch-policy.ts';
 export { DEFAULT_APPROVAL_TTL_MS, MAX_APPROVAL_TTL_MS } from './create-engine.ts';
 export { CountersignError, ERROR_CODES, type ErrorCode } from './errors.ts';
 export type { GrantDraft } from './grant/give.ts';

@@ -1,5 +1,15 @@
 import { type ConfiguredChannels, configuredChannels, configuredPolicy } from '@countersign/connect';
-import { type ApprovalRow, type Config, CountersignError, configuredSecrets, type Guard, type Policy } from '@countersign/core';
+import {
+  type ApprovalRow,
+  type Config,
+  CountersignError,
+  configuredSecrets,
+  type Guard,
+  type Policy,
+  type PolicyName,
+  type PolicyWatch,
+  watchPolicy,
+} from '@countersign/core';
 import { guardFromConfig, type SqliteStore } from '@countersign/core/sqlite';
 import { runStdioProxy } from '@countersign/mcp-proxy';
 import { hostMonitor, type ResourceMonitor } from '@countersign/monitor';
@@ -85,13 +95,17 @@ class LazyGuard {
   readonly #output: Output;
   readonly #asked: ConfiguredChannels;
   readonly #policy: Policy;
-  #opened: { readonly guard: Guard; readonly store: SqliteStore; readonly monitor: ResourceMonitor } | undefined;
+  readonly #env: NodeJS.ProcessEnv;
+  #opened:
+    | { readonly guard: Guard; readonly store: SqliteStore; readonly monitor: ResourceMonitor; readonly watch: PolicyWatch }
+    | undefined;
 
   /** @throws {CountersignError} `CONFIG_INVALID`: a proxy does not start with a channel or a decision point that could not be asked. */
   constructor(config: Config, server: string, output: Output, env: NodeJS.ProcessEnv) {
     this.#config = config;
     this.#server = server;
     this.#output = output;
+    this.#env = env;
     this.#policy = configuredPolicy(config, { env });
     this.#asked = configuredChannels(config, {
       env,
@@ -113,7 +127,13 @@ class LazyGuard {
         channels: [...this.#asked.channels, ...(page === undefined ? [] : [page])],
         onError: (error, { during }) => this.#output.note(`countersign: ${safe(during)}: ${errorText(error)}`),
       });
-      this.#opened = { guard, store, monitor };
+      const watch = watchPolicy(guard, this.#config, {
+        env: this.#env,
+        policyOf: (config) => configuredPolicy(config, { env: this.#env }),
+        onChange: ({ from, to }) => this.#output.note(`countersign: policy ${named(from)} was replaced by ${named(to)}`),
+        onError: (error) => this.#output.note(`countersign: ${errorText(error)}`),
+      });
+      this.#opened = { guard, store, monitor, watch };
       this.#output.note(
         `countersign: guarding ${safe(this.#server)} as ${safe(this.#config.agent)}, mode ${this.#config.mode}, ledger ${safe(this.#config.ledger.path)}`,
       );
@@ -132,7 +152,8 @@ class LazyGuard {
 
   async close(): Promise<void> {
     if (this.#opened === undefined) return;
-    const { guard, store, monitor } = this.#opened;
+    const { guard, store, monitor, watch } = this.#opened;
+    await watch.close();
     await guard.close();
     // Looks up how approvals ended, so the store is still open.
     await this.#asked.close();
@@ -140,6 +161,10 @@ class LazyGuard {
     await monitor.close();
     await store.close();
   }
+}
+
+function named({ id, version, hash }: PolicyName): string {
+  return `${safe(id)}${version === undefined ? '' : ` version ${safe(version)}`} (${hash.slice(0, 8)})`;
 }
 
 function errorText(error: unknown): string {

@@ -1,10 +1,10 @@
-import { appendFileSync, existsSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it, vi } from 'vitest';
 import { json as answered, decisionPoint } from '../../../connect/test/authzen/decision-point.ts';
-import { folder, json, project, type Ran, run } from '../harness.ts';
+import { folder, json, project, type Ran, run, Sink } from '../harness.ts';
 
 const SERVER = [process.execPath, fileURLToPath(new URL('../fixtures/echo-server.mjs', import.meta.url))];
 
@@ -42,6 +42,30 @@ describe('proxy', () => {
     expect(stderr).toContain('guarding files as bot, mode enforce');
     const report = json(await run(['verify', '--json'], { cwd }));
     expect(report).toMatchObject({ status: 'valid', counts: { allowed: 1, refused: 1, outcomes: 1 }, open_decisions: 0 });
+  });
+
+  it('puts a policy that changes in its file in force while it runs, and keeps the last good one for what does not load', async () => {
+    const cwd = await project();
+    const file = join(cwd, 'countersign.yaml');
+    const before = readFileSync(file, 'utf8');
+    const [stdin, stdout, stderr] = [new PassThrough(), new Sink(), new Sink()];
+    const running = run(['proxy', '--server', 'files', '--', ...SERVER], { cwd, stdin, stdout, stderr });
+    const ask = async (id: number): Promise<string> => {
+      stdin.write(`${JSON.stringify({ jsonrpc: '2.0', ...call(id, 'read_file', { path: '/srv/a' }) })}\n`);
+      const answer = (): string | undefined => stdout.text.split('\n').find((line) => line.includes(`"id":${id}`));
+      return vi.waitFor(() => answer() ?? Promise.reject(new Error('no answer yet')), { timeout: 20_000, interval: 20 });
+    };
+    expect(await ask(1)).toContain('/srv/a');
+    writeFileSync(file, before.replace(/^ {2}rules:\n/m, '  rules:\n    - { id: stop, tools: ["*/*"], effect: deny }\n'));
+    await vi.waitFor(() => expect(stderr.text).toContain('was replaced by'), { timeout: 20_000, interval: 20 });
+    expect(await ask(2)).toContain('rule stop');
+    writeFileSync(file, 'nothing of use');
+    await vi.waitFor(() => expect(stderr.text).toContain('[CONFIG_INVALID]'), { timeout: 20_000, interval: 20 });
+    expect(await ask(3)).toContain('rule stop');
+    stdin.end();
+    expect((await running).code).toBe(0);
+    writeFileSync(file, before);
+    expect(json(await run(['verify', '--json'], { cwd }))).toMatchObject({ status: 'valid', counts: { allowed: 1, refused: 2 } });
   });
 
   it('leaves what needs a person to `approvals`', async () => {

@@ -12,6 +12,12 @@ import type { UsedPack } from './pack-schema.ts';
 import type { ScopeDocument } from './schema.ts';
 
 export interface Config {
+  /** Whether who runs for long puts a changed policy in force: `watchPolicy`. */
+  readonly reloadsPolicy: boolean;
+  /** Files that `policy` was read from besides the configuration itself. Absolute. */
+  readonly policyFiles: readonly string[];
+  /** Of everything in the file and the environment but the policy: equal as long as no restart is needed. */
+  readonly settingsDigest: string;
   /** The file it came from. */
   readonly path?: string;
   readonly agent: string;

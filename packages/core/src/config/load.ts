@@ -1,5 +1,6 @@
 /** Loading `countersign.yaml`. Every problem of a file is reported at once, each with its place. */
 
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, resolve } from 'node:path';
@@ -8,6 +9,7 @@ import { type BudgetDefinition, budgetFaults, budgetFrom } from '../budget/budge
 import type { Mode } from '../call.ts';
 import { CountersignError } from '../errors.ts';
 import { MAX_GRANT_TTL_MS } from '../grant/terms.ts';
+import { canonicalize } from '../ledger/canonical.ts';
 import { parseVerifierKey, TYPE_COSIGNATURE } from '../ledger/verifier-key.ts';
 import { composePolicies } from '../policy/compose.ts';
 import { compileCondition, compileCost, compileKey } from '../policy/conditions.ts';
@@ -33,6 +35,11 @@ import {
   policySchema,
 } from './schema.ts';
 
+export interface LoadOptions {
+  readonly env?: Environment;
+  readonly onPolicyFile?: (path: string) => void;
+}
+
 export const DEFAULT_CONFIG_NAME = 'countersign.yaml';
 export const DEFAULT_APPROVAL_TTL = '5m';
 const DEFAULT_MAX_TTL = '1h';
@@ -46,13 +53,14 @@ const DEFAULT_KEY = '.countersign/ledger.key';
  *
  * @param path - the file; absent = `COUNTERSIGN_CONFIG`, then `countersign.yaml` in the working directory.
  * @param options.env - `process.env` when absent. `COUNTERSIGN_MODE`, `COUNTERSIGN_AGENT` and `COUNTERSIGN_LEDGER` override the file.
+ * @param options.onPolicyFile - told of every file the policy names, before it is read.
  * @throws {CountersignError} `CONFIG_NOT_FOUND`, `CONFIG_INVALID`
  */
-export function loadConfig(path?: string, options: { readonly env?: Environment } = {}): Config {
+export function loadConfig(path?: string, options: LoadOptions = {}): Config {
   const env = options.env ?? process.env;
   const fromEnv = env['COUNTERSIGN_CONFIG'];
   const name = path ?? (fromEnv === undefined || fromEnv === '' ? DEFAULT_CONFIG_NAME : fromEnv);
-  return parseConfig(readConfigText(name), { path: name, env });
+  return parseConfig(readConfigText(name), { ...options, path: name, env });
 }
 
 /**
@@ -63,7 +71,7 @@ export function loadConfig(path?: string, options: { readonly env?: Environment 
  * @param options.env - overrides; none when absent.
  * @throws {CountersignError} `CONFIG_INVALID`, its message listing every problem with line and column.
  */
-export function parseConfig(source: string, options: { readonly path?: string; readonly env?: Environment } = {}): Config {
+export function parseConfig(source: string, options: LoadOptions & { readonly path?: string } = {}): Config {
   const name = options.path ?? 'configuration';
   const overrides = readOverrides(options.env ?? {});
   const { document, problems } = checkDocument(readYaml(source));
@@ -248,7 +256,7 @@ export function workOut(document: ConfigDocument, overrides: Overrides, path: st
   const agent = overrides.agent ?? document.agent;
   const { ttl = DEFAULT_APPROVAL_TTL, max_ttl: maxTtl = DEFAULT_MAX_TTL, max_grant_ttl: maxGrantTtl } = document.approvals ?? {};
   const folder = path === undefined ? process.cwd() : dirname(resolve(path));
-  const { authzen, ...policyBlock } = document.policy;
+  const { authzen, reload = true, ...policyBlock } = document.policy;
   const mode = overrides.mode ?? document.mode ?? 'enforce';
   const packs = workOutPacks(policyBlock.packs ?? [], (name) => placed(folder, name)).map(({ name, definition }) => ({
     name,
@@ -257,6 +265,9 @@ export function workOut(document: ConfigDocument, overrides: Overrides, path: st
   const policyDefinition = withDefaultTtl(ownRules(policyBlock, mode), ttl);
   return {
     ...(path === undefined ? {} : { path: resolve(path) }),
+    reloadsPolicy: reload,
+    policyFiles: [],
+    settingsDigest: digestOf({ document: { ...document, policy: null }, mode, agent, ledger: overrides.ledger ?? null }),
     agent,
     mode,
     policy: composePolicies([...packs.map(({ definition }) => rulePolicy(definition)), rulePolicy(policyDefinition)]),
@@ -283,8 +294,12 @@ export function workOut(document: ConfigDocument, overrides: Overrides, path: st
   };
 }
 
+function digestOf(settings: object): string {
+  return createHash('sha256').update(canonicalize(settings)).digest('hex');
+}
+
 /** Packs alone say what to look out for and allow nothing: what they do not mention runs while they only watch. */
-function ownRules(block: Omit<PolicyDocument, 'authzen'>, mode: Mode): RuleSet {
+function ownRules(block: Omit<PolicyDocument, 'authzen' | 'reload'>, mode: Mode): RuleSet {
   const { packs: _packs, id = PACKS_ONLY_ID, rules, default: fallback, ...rest } = block;
   const chosen = fallback ?? (rules === undefined && mode === 'audit' ? 'allow' : undefined);
   return { ...rest, id, ...(chosen !== undefined && { default: chosen }), rules: rules ?? [] };

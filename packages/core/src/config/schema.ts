@@ -27,6 +27,7 @@ export interface PolicyDocument extends Omit<RuleSet, 'id' | 'rules'> {
   readonly packs?: readonly PackDocument[] | undefined;
   readonly id?: string | undefined;
   readonly rules?: RuleSet['rules'] | undefined;
+  readonly reload?: boolean | undefined;
   readonly authzen?: AuthzenDocument | undefined;
 }
 
@@ -151,6 +152,7 @@ export const policySchema: z.ZodType<PolicyDocument> = z.strictObject({
   default: effect.optional().describe('for calls no rule matches; deny when absent'),
   rules: z.array(rule).max(MAX_RULES).optional().describe('required, unless there are packs'),
   authzen: authzenSchema.optional(),
+  reload: z.boolean().optional().describe('put a changed policy in force while running; true when absent'),
 });
 
 const budget = z.strictObject({

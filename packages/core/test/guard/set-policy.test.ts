@@ -31,7 +31,7 @@ function numbered(version: number, effect: Effect = 'allow', evaluate?: Policy['
   });
 }
 
-function guard(store: Store, policy: GuardOptions['policy'], more: Partial<GuardOptions> = {}): Guard {
+function guardWith(store: Store, policy: GuardOptions['policy'], more: Partial<GuardOptions> = {}): Guard {
   return guardOn(store, { policy, ...more });
 }
 const notes = (store: MemoryStore, topic: string): readonly Entry[] =>
@@ -75,16 +75,17 @@ describe('guard.setPolicy', () => {
   it('decides every later call under the new policy, and records document and change first', async () => {
     const store = memoryStore();
     const [one, two] = [numbered(1), numbered(2, 'deny')];
-    const it = guard(store, one);
-    expect((await it.authorize({ tool: { name: 'a' }, args: {} })).kind).toBe('permit');
-    const change = await it.setPolicy(two);
+    const guard = guardWith(store, one);
+    expect((await guard.authorize({ tool: { name: 'a' }, args: {} })).kind).toBe('permit');
+    const stricter = two;
+    const change = await guard.setPolicy(stricter);
     expect(change).toEqual({
       changed: true,
       from: { id: 'numbered', version: '1', hash: one.hash },
       to: { id: 'numbered', version: '2', hash: two.hash },
     });
-    expect(it.policy).toEqual(change.to);
-    const refused = await it.authorize({ tool: { name: 'a' }, args: {} });
+    expect(guard.policy).toEqual(change.to);
+    const refused = await guard.authorize({ tool: { name: 'a' }, args: {} });
     expect(refused).toMatchObject({ kind: 'refusal', decision: { rule: 'deny-2' } });
     const told = store.entries().map((entry) => {
       if (entry.kind === 'policy') return `policy ${entry.policy.version}`;
@@ -101,7 +102,7 @@ describe('guard.setPolicy', () => {
     const store = memoryStore();
     let answer: Effect = 'allow';
     const source: Policy['evaluate'] = () => ({ effect: answer });
-    const it = guard(store, numbered(1, 'allow', source));
+    const it = guardWith(store, numbered(1, 'allow', source));
     expect((await it.setPolicy(numbered(1, 'allow', source))).changed).toBe(false);
     expect(store.entries()).toEqual([]);
     answer = 'deny';
@@ -110,7 +111,7 @@ describe('guard.setPolicy', () => {
 
   it('reaches tools that were wrapped before, and keeps what they add', async () => {
     const store = memoryStore();
-    const it = guard(store, denyAll());
+    const it = guardWith(store, denyAll());
     const strict = definePolicy({
       id: 'own',
       evaluate: ({ args }) => ({ effect: (args as { n: number }).n > 1 ? 'deny' : 'allow', rule: 'own' }),
@@ -125,7 +126,7 @@ describe('guard.setPolicy', () => {
   });
 
   it('takes several policies as one', async () => {
-    const it = guard(memoryStore(), allowAll());
+    const it = guardWith(memoryStore(), allowAll());
     expect((await it.setPolicy([allowAll(), denyAll()])).to.id).toBe('allow-all+deny-all');
     expect((await it.authorize({ tool: { name: 'a' }, args: {} })).kind).toBe('refusal');
   });
@@ -140,7 +141,7 @@ describe('guard.setPolicy', () => {
     ['a document past the limit', definePolicy({ id: 'big', version: 'x'.repeat(1_000_000), evaluate: () => ({ effect: 'allow' }) })],
   ])('refuses %s: the old policy stays in force, and that is recorded', async (_name, given) => {
     const store = memoryStore();
-    const it = guard(store, numbered(1, 'deny'));
+    const it = guardWith(store, numbered(1, 'deny'));
     await expect(it.setPolicy(given as unknown as Policy)).rejects.toMatchObject({ code: 'OPTIONS_INVALID' });
     expect(it.policy.version).toBe('1');
     expect((await it.authorize({ tool: { name: 'a' }, args: {} })).kind).toBe('refusal');
@@ -149,7 +150,7 @@ describe('guard.setPolicy', () => {
 
   it('records code and place of a policy that does not load, never its text', async () => {
     const store = memoryStore();
-    const it = guard(store, allowAll());
+    const it = guardWith(store, allowAll());
     const secret = 'sk-live-0123456789';
     const failing = (error: unknown) => async () => Promise.reject(error);
     const broken = new CountersignError('CONFIG_INVALID', `bad ${secret}`, { details: { line: 3, column: 7, quoted: secret } });
@@ -173,7 +174,7 @@ describe('guard.setPolicy', () => {
 
   it('keeps the old policy when the change cannot be recorded', async () => {
     const store = memoryStore();
-    const it = guard(store, numbered(1, 'deny'));
+    const it = guardWith(store, numbered(1, 'deny'));
     store.failWith(new CountersignError('LEDGER_WRITE_FAILED', 'the disk is full'));
     await expect(it.setPolicy(allowAll())).rejects.toMatchObject({ code: 'LEDGER_WRITE_FAILED' });
     store.failWith(undefined);
@@ -187,7 +188,7 @@ describe('guard.setPolicy', () => {
   it('keeps the old policy when only the note fails: a document without a change decides nothing', async () => {
     const store = memoryStore();
     const commit = store.commit.bind(store);
-    const it = guard(store, numbered(1, 'deny'));
+    const it = guardWith(store, numbered(1, 'deny'));
     store.commit = async (unit) => {
       if (unit.kind === 'record' && unit.body.kind === 'note') throw new CountersignError('LEDGER_BUSY', 'locked');
       return commit(unit);
@@ -202,7 +203,7 @@ describe('calls in flight when the policy changes', () => {
   it('waits for what is being committed, and lets nothing be committed meanwhile', async () => {
     const inner = memoryStore();
     const slow = held(inner);
-    const it = guard(slow.store, numbered(1));
+    const it = guardWith(slow.store, numbered(1));
     slow.hold();
     const before = it.authorize({ tool: { name: 'before' }, args: {} });
     while (slow.waiting() === 0) await new Promise(setImmediate);
@@ -237,7 +238,7 @@ describe('calls in flight when the policy changes', () => {
         await answer.promise;
         return { effect: first };
       };
-      const it = guard(store, numbered(1, 'allow', slowly));
+      const it = guardWith(store, numbered(1, 'allow', slowly));
       const call = it.authorize({ tool: { name: 'a' }, args: {} }, { approval: 'suspend' });
       await started.promise;
       await it.setPolicy(numbered(2, then));
@@ -250,7 +251,7 @@ describe('calls in flight when the policy changes', () => {
 
   it('lets what has its permit run', async () => {
     const store = memoryStore();
-    const it = guard(store, numbered(1));
+    const it = guardWith(store, numbered(1));
     const permit = await it.authorize({ tool: { name: 'a' }, args: {} });
     await it.setPolicy(denyAll());
     if (permit.kind !== 'permit') throw new Error('not allowed');
@@ -261,7 +262,7 @@ describe('calls in flight when the policy changes', () => {
 
   it('takes no approval that was given under another policy', async () => {
     const store = memoryStore();
-    const it = guard(store, numbered(1, 'require_approval'));
+    const it = guardWith(store, numbered(1, 'require_approval'));
     const call = { tool: { name: 'a' }, args: {}, id: 'one' };
     const pending = await it.authorize(call, { approval: 'suspend' });
     if (pending.kind !== 'pending') throw new Error('not asked');
@@ -271,7 +272,7 @@ describe('calls in flight when the policy changes', () => {
   });
 
   it('takes an approval when the policy it was given under is back', async () => {
-    const it = guard(memoryStore(), numbered(1, 'require_approval'));
+    const it = guardWith(memoryStore(), numbered(1, 'require_approval'));
     const call = { tool: { name: 'a' }, args: {}, id: 'one' };
     const pending = await it.authorize(call, { approval: 'suspend' });
     if (pending.kind !== 'pending') throw new Error('not asked');
@@ -282,7 +283,7 @@ describe('calls in flight when the policy changes', () => {
   });
 
   it('takes no grant that was given under another policy', async () => {
-    const it = guard(memoryStore(), numbered(1, 'require_approval'));
+    const it = guardWith(memoryStore(), numbered(1, 'require_approval'));
     const pending = await it.authorize({ tool: { name: 'a' }, args: {} }, { approval: 'suspend' });
     if (pending.kind !== 'pending') throw new Error('not asked');
     const grant = { uses: 5, ttlMs: 60_000, reason: 'a test' };
@@ -298,7 +299,7 @@ describe('calls in flight when the policy changes', () => {
     const store = memoryStore();
     const asked = Promise.withResolvers<string>();
     const channel = { name: 'test', ask: async (request: { readonly id: string }) => asked.resolve(request.id) };
-    const it = guard(store, numbered(1, 'require_approval'), { channels: [channel] });
+    const it = guardWith(store, numbered(1, 'require_approval'), { channels: [channel] });
     const waits = it.authorize({ tool: { name: 'a' }, args: {} });
     const id = await asked.promise;
     await it.setPolicy(numbered(2, 'deny'));
@@ -342,7 +343,7 @@ describe('calls in flight when the policy changes', () => {
             await turns(delay);
             return { effect: effectOf(version), rule: `rule-${version}` };
           });
-        const it = guard(store, policy(1));
+        const it = guardWith(store, policy(1));
         // Denies, so that nothing waits for a person.
         const own = definePolicy({ id: 'own', evaluate: () => ({ effect: 'deny', rule: 'own' }) });
         const wrapped = it.tool('wrapped', () => 'ran', { policy: own });
@@ -390,7 +391,7 @@ describe('calls in flight when the policy changes', () => {
 it('a ledger with changes of policy verifies', async () => {
   const path = join(tempDirectory(), 'ledger.db');
   const store = openLedger(path);
-  const it = guard(store, numbered(1));
+  const it = guardWith(store, numbered(1));
   await it.run({ tool: { name: 'a' }, args: {} }, () => 1);
   await it.setPolicy(numbered(2, 'deny'));
   await expect(it.run({ tool: { name: 'a' }, args: {} }, () => 1)).rejects.toBeInstanceOf(CallRefusedError);

@@ -4,9 +4,9 @@ import { getEventListeners, once } from 'node:events';
 import { copyFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { watchedFiles } from '../../src/file-watch.ts';
 import type { CountersignError, Guard } from '../../src/index.ts';
 import { ApprovalWaiters } from '../../src/sqlite/approval-waiters.ts';
-import { watchedFiles } from '../../src/file-watch.ts';
 import type { SqliteStore } from '../../src/sqlite/index.ts';
 import { guardOn, LEDGER_PEM, openLedger, tempDirectory } from '../fixtures/ledger.ts';
 

@@ -2,8 +2,8 @@ import { copyFileSync, existsSync, readFileSync, renameSync, writeFileSync } fro
 import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import type { ApprovalEvent, Guard } from '../../src/index.ts';
 import { watchedFiles } from '../../src/file-watch.ts';
+import type { ApprovalEvent, Guard } from '../../src/index.ts';
 import { type ApprovalView, followApprovals } from '../../src/sqlite/index.ts';
 import { guardOn, inlineConnection, openLedger, tempDirectory } from '../fixtures/ledger.ts';
 

@@ -1,8 +1,8 @@
 import { appendFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { CountersignError } from '../../src/index.ts';
 import { type FileListener, watchedFiles, watchFile } from '../../src/file-watch.ts';
+import type { CountersignError } from '../../src/index.ts';
 import { LedgerChanges } from '../../src/sqlite/ledger-changes.ts';
 import { tempDirectory } from '../fixtures/ledger.ts';
 
