@@ -8,7 +8,13 @@ export type Style = keyof typeof COLOURS;
 
 const BAR_CHARS = 24;
 
-export class Output {
+/** Where lines for people are laid out. */
+export interface Page {
+  readonly columns: number;
+  style(style: Style, text: string): string;
+}
+
+export class Output implements Page {
   readonly json: boolean;
   readonly columns: number;
   readonly isTerminal: boolean;
@@ -72,6 +78,11 @@ export class Output {
 
   style(style: Style, text: string): string {
     return this.#colours ? `\u001b[${COLOURS[style]}m${text}\u001b[0m` : text;
+  }
+
+  /** How wide a part of the page is that stands so many columns to the right. */
+  narrowed(columns: number): Page {
+    return { columns: this.columns - columns, style: (style, text) => this.style(style, text) };
   }
 
   /** A bar on standard error, only where somebody can see it move. */

@@ -13,3 +13,9 @@ export function wrap(text: string, columns: number): readonly string[] {
   }
   return [...lines, line];
 }
+
+/** The same, each line with spaces before it, and two more from the second on. */
+export function indented(text: string, spaces: number, columns: number): readonly string[] {
+  return wrap(text, Math.max(MIN_CHARS, columns - spaces - 2)).map((line, index) => ' '.repeat(index === 0 ? spaces : spaces + 2) + line);
+}
+const MIN_CHARS = 20;

@@ -44,6 +44,7 @@ describe('the surface', () => {
       ['console', '--port=', '--as=', '--no-open', '--link-file='],
       ['budgets', '--budget=', '--key='],
       ['policy check', '[file]', '--tools=*', '--ledger=', '--strict'],
+      ['policy test', '[files]', '--require-coverage', '--all'],
       ['verify', '[ledger]', '--public-key=*', '--against=', '--since=', '--expect-size=', '--expect-head=', '--threads=', '--strict'],
       ['head', '[ledger]'],
       ['consistency make', '[ledger]', '--from=', '--output=', '--force'],

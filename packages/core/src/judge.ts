@@ -7,13 +7,17 @@ import { failedVerdict } from './policy/verdict.ts';
 import type { PreparedCall } from './prepare.ts';
 import type { Redactor } from './redact/redact.ts';
 
-export interface Judgement {
+/** What policy says about a call, and what the mode makes of it. */
+export interface Ruling {
   readonly decision: Decision;
   readonly labels: readonly string[];
   /** Present when the effect is `require_approval`. */
   readonly terms: Partial<ApprovalTerms>;
   /** How many rules ask for an approval. */
   readonly asks: number;
+}
+
+export interface Judgement extends Ruling {
   readonly input: PolicyInput;
   /** What the policy read besides the call, up to now: conditions of grants and budgets read, too. */
   readonly recorder: FactRecorder;
@@ -44,20 +48,24 @@ export async function judge(call: PreparedCall, session: SessionFacts, policy: P
   // Over the private copy, not the shown view: a path must not hide behind a placeholder.
   const own = await evaluatePolicy(deps.ownFiles, policyInput(call, session, { atMs, args: call.args as Json }, deps));
   const verdict = own.effect === 'abstain' ? withoutSecrets(await evaluatePolicy(policy, input), policy, deps.redactor) : own;
+  return { ...rulingOf(verdict, policy, deps.mode, deps.redactor), input, recorder };
+}
+
+/** What a verdict means in a mode. */
+export function rulingOf(verdict: PolicyVerdict, policy: Pick<Policy, 'default'>, mode: Mode, redactor: Pick<Redactor, 'text'>): Ruling {
   const would: PolicyVerdict = verdict.effect === 'abstain' ? defaultVerdict(policy.default ?? 'deny', verdict) : verdict;
-  const effect = enforced(would, verdict.effect === 'abstain', deps.mode);
+  const effect = enforced(would, verdict.effect === 'abstain', mode);
   const { labels = [], reason, rule } = would as Exclude<PolicyVerdict, { effect: 'abstain' }>;
   const decision: Decision = {
     effect,
     would: would.effect as Effect,
-    reasonCode: reasonCode(would, effect, deps.mode),
+    reasonCode: reasonCode(would, effect, mode),
     // A policy function may quote what it saw; only the shown view is clean.
-    ...(reason !== undefined && { reason: deps.redactor.text(reason).slice(0, MAX_REASON_CHARS).toWellFormed() }),
+    ...(reason !== undefined && { reason: redactor.text(reason).slice(0, MAX_REASON_CHARS).toWellFormed() }),
     ...(rule !== undefined && { rule }),
   };
-  if (would.effect !== 'require_approval')
-    return { decision, labels, terms: {}, asks: effect === 'require_approval' ? 1 : 0, input, recorder };
-  return { decision, labels, terms: would.terms ?? {}, asks: would.asks ?? 1, input, recorder };
+  if (would.effect !== 'require_approval') return { decision, labels, terms: {}, asks: effect === 'require_approval' ? 1 : 0 };
+  return { decision, labels, terms: would.terms ?? {}, asks: would.asks ?? 1 };
 }
 
 /** A policy function sees raw arguments, and what it names stands in the entry, where nothing can erase it. */

@@ -16,7 +16,7 @@ it.each([
     sqlite,
     'EXPORT_FORMATS Export KnownHeads SEARCH_SECTIONS SqliteStore VERIFY_CODES checkDurability discloseFields exitCodeOf factsOf followApprovals forgetClearText guardFromConfig makeConsistency makeReceipt makeSudoReceipt mirrorStatus openDsse openGuard openRecords openStore readLedger recordLine rotateKey selection stateDirectory storeFromConfig textSearch verifyActaReceipt verifyLedger',
   ],
-  ['@countersign/core/testing', testing, 'fixedClock immediateApprover memoryStore'],
+  ['@countersign/core/testing', testing, 'fixedClock immediateApprover memoryStore policyTestJsonSchema runPolicyTests'],
 ])('%s exports exactly this', (_name, module, names) => {
   expect(Object.keys(module).toSorted().join(' ')).toBe(names);
 });

@@ -19,6 +19,7 @@ import { head } from './head.ts';
 import { init } from './init.ts';
 import { keygen } from './keygen.ts';
 import { policyCheck } from './policy-check.ts';
+import { policyTest } from './policy-test.ts';
 import { proxy } from './proxy.ts';
 import { receiptCheck } from './receipt-check.ts';
 import { receiptMake } from './receipt-make.ts';
@@ -40,6 +41,7 @@ export const COMMANDS: readonly Command[] = [
   consoleCommand,
   budgetsCommand,
   policyCheck,
+  policyTest,
   verify,
   head,
   consistencyMake,

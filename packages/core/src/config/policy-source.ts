@@ -32,9 +32,14 @@ export function readPolicySource(source: string, path?: string): PolicySource {
   const read = readYaml(source);
   const isConfiguration = !isBare(read.value);
   const yaml = isConfiguration ? read : asConfiguration(read);
-  const place = (at: Path): { readonly line: number; readonly column: number } => yaml.place(at);
+  const made = worked(yaml, isConfiguration, path);
+  return isConfiguration ? made : { ...made, problems: made.problems.map(withoutPolicy) };
+}
+
+function worked(yaml: YamlText, isConfiguration: boolean, path: string | undefined): PolicySource {
+  const place: PolicySource['place'] = (at) => yaml.place(at);
   const { document, problems } = checkDocument(yaml);
-  if (document === undefined) return { isConfiguration, problems: isConfiguration ? problems : problems.map(withoutPolicy), place };
+  if (document === undefined) return { isConfiguration, problems, place };
   try {
     return { isConfiguration, problems: [], config: workOut(document, {}, path), place };
   } catch (error) {
@@ -52,6 +57,15 @@ export function loadPolicyFile(path: string): Config {
   const { config, problems } = readPolicySource(readConfigText(path), path);
   if (config === undefined) throw configError(path, problems);
   return config;
+}
+
+/**
+ * A `policy:` block that stands in another file.
+ *
+ * @param place - where the value at a path stands, such as `['policy', 'rules', 0]`.
+ */
+export function readPolicyValue(value: unknown, place: PolicySource['place'], path: string): PolicySource {
+  return worked({ value: { ...BARE, policy: value }, problems: [], place, keyPlace: place }, false, path);
 }
 
 function isBare(value: unknown): boolean {

@@ -8,11 +8,15 @@ import { configSchema } from './schema.ts';
 /** Problems listed in one message; the rest are counted. */
 const MAX_LISTED = 50;
 
-/** The problems behind one issue of the schema: an issue of unknown keys names several. */
-export function schemaProblems(issue: z.core.$ZodIssue, yaml: YamlText): readonly Problem[] {
+/**
+ * The problems behind one issue of a schema: an issue of unknown keys names several.
+ *
+ * @param root - the schema; absent = that of a configuration.
+ */
+export function schemaProblems(issue: z.core.$ZodIssue, yaml: YamlText, root: unknown = configSchema): readonly Problem[] {
   const path = issue.path.map((step) => (typeof step === 'symbol' ? String(step) : step));
   if (issue.code === 'unrecognized_keys') {
-    const known = knownKeys(path);
+    const known = knownKeys(path, root);
     return issue.keys.map((key) => ({
       path: [...path, key],
       message: `unknown key ${JSON.stringify(key)}${didYouMean(key, known)}`,
@@ -21,7 +25,8 @@ export function schemaProblems(issue: z.core.$ZodIssue, yaml: YamlText): readonl
   }
   if (issue.code === 'invalid_union') {
     const meant = meantBranch(issue.errors, valueAt(yaml.value, path));
-    if (meant !== undefined) return meant.flatMap((inner) => schemaProblems({ ...inner, path: [...issue.path, ...inner.path] }, yaml));
+    if (meant !== undefined)
+      return meant.flatMap((inner) => schemaProblems({ ...inner, path: [...issue.path, ...inner.path] }, yaml, root));
   }
   return [{ path, message: sentence(issue, valueAt(yaml.value, path)), ...yaml.place(path) }];
 }
@@ -102,8 +107,8 @@ function valueAt(value: unknown, path: Path): unknown {
 }
 
 /** The keys the schema knows at a path. */
-function knownKeys(path: Path): readonly string[] {
-  let schema: unknown = configSchema;
+function knownKeys(path: Path, root: unknown): readonly string[] {
+  let schema: unknown = root;
   for (const step of path) {
     schema = branch(unwrap(schema), step);
     if (hasShape(schema) && typeof step === 'string') schema = new Map(Object.entries(schema.shape)).get(step);

@@ -2,6 +2,7 @@
 import type { ASTNode } from '@marcbachmann/cel-js';
 import { didYouMean } from '../../config/nearest.ts';
 import type { Redactor } from '../../redact/redact.ts';
+import type { Rule } from '../rule-definition.ts';
 import { constantAnswer, contradiction } from './constants.ts';
 import { argumentIn, type KnownTool } from './known-tools.ts';
 import type { LookedAt, Report } from './looked-at.ts';
@@ -37,7 +38,7 @@ function checkAnswers({ rule, when, unless, ...each }: LookedAt, report: Report)
     if (answer === false) never('when', '`when` is false for every call');
     else if (answer === true)
       report('CONDITION_CONSTANT', 'warning', '`when` is true for every call: leave it out, or say what is meant', at, ['when']);
-    else if (answer === 'fails') report('CONDITION_CONSTANT', 'warning', failingText(rule.effect, 'when'), at, ['when']);
+    else if (answer === 'fails') report('CONDITION_CONSTANT', 'warning', failingText(rule, 'when'), at, ['when']);
     else if (clash !== undefined) never('when', `\`${clash}\` contradicts the rest of \`when\``);
   }
   if (unless === undefined) return;
@@ -45,11 +46,12 @@ function checkAnswers({ rule, when, unless, ...each }: LookedAt, report: Report)
   if (answer === true) never('unless', '`unless` is true for every call');
   else if (answer === false)
     report('CONDITION_CONSTANT', 'warning', '`unless` is false for every call: leave it out, or say what is meant', at, ['unless']);
-  else if (answer === 'fails') report('CONDITION_CONSTANT', 'warning', failingText(rule.effect, 'unless'), at, ['unless']);
+  else if (answer === 'fails') report('CONDITION_CONSTANT', 'warning', failingText(rule, 'unless'), at, ['unless']);
 }
 
-function failingText(effect: string, key: string): string {
-  return `\`${key}\` can never be evaluated: ${effect === 'allow' ? 'the rule never applies' : 'the rule denies every call it matches'}`;
+function failingText({ effect, on }: Rule, key: string): string {
+  const closed = on === 'result' ? 'every result it matches is withheld' : 'the rule denies every call it matches';
+  return `\`${key}\` can never be evaluated: ${effect === 'allow' ? 'the rule never applies' : closed}`;
 }
 
 /** Loosening on a hint: the condition of a rule that allows, or what takes a call out of a rule that denies or asks. */
@@ -99,7 +101,8 @@ function checkRead(
 }
 
 function unguardedText({ rule }: LookedAt, name: string, who: string): string {
-  const then = rule.effect === 'allow' ? 'the rule does not apply then' : 'the call is denied then';
+  const closed = rule.on === 'result' ? 'the result is withheld then' : 'the call is denied then';
+  const then = rule.effect === 'allow' ? 'the rule does not apply then' : closed;
   return `reads ${name}, which ${who}: ${then}; write \`has(${name}) && ...\` if that is not meant`;
 }
 

@@ -1,6 +1,6 @@
 /** Rules against rules: the same twice, and rules that never decide because another always does. */
 import { canonicalize } from '../../ledger/canonical.ts';
-import type { Rule, RuleEffect } from '../rule-definition.ts';
+import type { Rule } from '../rule-definition.ts';
 import { type ReachingPattern, setsCover, type ToolSet, toolSets } from './covers.ts';
 import type { LookedAt, Report } from './looked-at.ts';
 
@@ -52,11 +52,11 @@ function stricterThan({ effect, label }: Rule): (other: LookedAt) => boolean {
     effect === 'allow' && label === undefined ? BEATS_ALLOW : effect === 'allow' || effect === 'require_approval' ? BEATS_ASK : [];
   return ({ rule }) => strict.some((other) => other === rule.effect);
 }
-const BEATS_ALLOW: readonly RuleEffect[] = ['deny', 'require_approval'];
-const BEATS_ASK: readonly RuleEffect[] = ['deny'];
+const BEATS_ALLOW: readonly Rule['effect'][] = ['deny', 'require_approval'];
+const BEATS_ASK: readonly Rule['effect'][] = ['deny'];
 
-function addsNothing({ label, approval, reason_code: code }: Rule): boolean {
-  return label === undefined && approval === undefined && code === undefined;
+function addsNothing({ label, approval, reason_code: code, max_chars: chars, message }: Rule): boolean {
+  return [label, approval, code, chars, message].every((own) => own === undefined);
 }
 
 /** Of two that cover each other only the later one is told of, and a condition goes before position. */
