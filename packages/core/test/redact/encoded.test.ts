@@ -5,6 +5,7 @@ import { anySecret, ORDINARY, secretsOf } from './corpora.ts';
 
 const redactor = createRedactor();
 const base64 = (text: string): string => Buffer.from(text).toString('base64');
+const hex = (text: string): string => Buffer.from(text).toString('hex');
 const github = secretsOf('encoded').find(({ kind }) => kind === 'github-token')?.secret ?? '';
 
 describe('encoded secrets', () => {
@@ -18,14 +19,18 @@ describe('encoded secrets', () => {
     [`https://a.example/?next=https%3A%2F%2Fu%3Ahunter22%40h.example&b=1`, 'https://a.example/?next=[redacted:encoded]&b=1'],
     [`q=${github.replace('_', '%5F')}&a=1`, 'q=[redacted:encoded]&a=1'],
     [`"${github.replace('g', '\\u0067')}"`, '"[redacted:encoded]"'],
+    [`"${github.replaceAll('g', '\\x67')}"`, '"[redacted:encoded]"'],
+    [`x ${hex(github)} y`, 'x [redacted:encoded] y'],
+    [`x 0x${hex(`token ${github}`).toUpperCase()} y`, 'x [redacted:encoded] y'],
+    [`x ${base64(hex(github))} y`, 'x [redacted:encoded] y'],
   ])('%s', (text, expected) => {
     expect(redactor.text(text)).toBe(expected);
     expect(redactor.text(expected)).toBe(expected);
   });
 
-  it('are found for every kind, in plain and in URL-safe base64', () => {
+  it('are found for every kind, in plain and in URL-safe base64 and in hex', () => {
     fc.assert(
-      fc.property(anySecret, fc.constantFrom('base64', 'base64url'), ({ text }, encoding) => {
+      fc.property(anySecret, fc.constantFrom('base64', 'base64url', 'hex'), ({ text }, encoding) => {
         const encoded = Buffer.from(`some text: ${text} and more`).toString(encoding);
         expect(redactor.text(`before ${encoded} after`)).not.toContain(encoded.slice(0, -4));
       }),
@@ -39,6 +44,11 @@ describe('encoded secrets', () => {
       ...ORDINARY,
       base64(long),
       base64(base64(long)),
+      hex(long),
+      hex(hex(long)),
+      'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855',
+      '0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed',
+      '6768706f6142336445356647376849396',
       encodeURIComponent(long),
       '100% sure, 5%20off',
       'C:\\u0041\\users',
