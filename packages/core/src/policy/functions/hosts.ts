@@ -23,6 +23,7 @@ import { isMetadataName, isPrivateName, isWildcardDnsName } from './host/known-n
 import { type HostPattern, parseHostPattern } from './host/patterns.ts';
 import { isUrlText, looseUrlHosts, readUrl, splitPort, UrlValue } from './host/url-text.ts';
 import { isOn, type LiteralCheck, literalText, literalTexts } from './literals.ts';
+import { UNREADABLE_HOST } from './text/url-search.ts';
 
 export const HOST_WORDS: readonly string[] = ['url', 'host', 'ip'];
 
@@ -111,6 +112,7 @@ function onlyParameter(url: UrlValue, name: string): string {
 /** @throws {ConditionFault} when programs may read different hosts. */
 function oneReading(text: string): Host {
   spend(1 + text.length / CHARS_PER_STEP);
+  if (text === UNREADABLE_HOST) return { kind: 'name', text };
   if (isUrlText(text)) return readHost(urlOf(text).host);
   const { host, port } = splitPort(text);
   if (port !== undefined && !/^[1-9]\d{0,4}$/.test(port)) throw new ConditionFault('the host has no port that is a port');
@@ -121,7 +123,7 @@ function oneReading(text: string): Host {
 function anyReading(text: string): readonly Host[] {
   spend(1 + text.length / CHARS_PER_STEP);
   const hosts = isUrlText(text) ? looseUrlHosts(text) : looseHosts(splitPort(text).host);
-  if (hosts.length === 0) throw new ConditionFault('the text is no host');
+  if (hosts.length === 0 && text !== UNREADABLE_HOST) throw new ConditionFault('the text is no host');
   return hosts;
 }
 

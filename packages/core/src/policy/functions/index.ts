@@ -1,5 +1,5 @@
 /**
- * The functions of conditions, by family. A family is one file (or folder) here and one line in these lists.
+ * The functions of conditions, by family. A family is one file (or folder) here and one line in this list.
  *
  * See `evaluation.ts` for what a function can reach and how it reports what it cannot answer.
  */
@@ -9,25 +9,36 @@ import { checkHostLiterals, HOST_WORDS, registerHosts } from './hosts.ts';
 import { type LiteralCheck, writtenCall } from './literals.ts';
 import { PATH_WORDS, registerPath } from './path.ts';
 import { registerShell, SHELL_WORDS } from './shell.ts';
+import { registerTexts, TEXT_WORDS } from './texts.ts';
 
-const FAMILIES: readonly ((environment: Environment) => void)[] = [registerPath, registerHosts, registerShell, registerCall];
+interface Family {
+  /** Names that a misspelt one may have meant. */
+  readonly words: readonly string[];
+  readonly register: (environment: Environment) => void;
+  /** What stands in quotes in a rule is checked when the rule is loaded. */
+  readonly check?: LiteralCheck;
+}
 
-/** What stands in quotes in a rule is checked when the rule is loaded. */
-const LITERALS: readonly LiteralCheck[] = [checkHostLiterals];
+const FAMILIES: readonly Family[] = [
+  { words: PATH_WORDS, register: registerPath },
+  { words: HOST_WORDS, register: registerHosts, check: checkHostLiterals },
+  { words: SHELL_WORDS, register: registerShell },
+  { words: CALL_WORDS, register: registerCall },
+  { words: TEXT_WORDS, register: registerTexts },
+];
 
-/** Names that a misspelt one may have meant. */
-export const FUNCTION_WORDS: readonly string[] = [...PATH_WORDS, ...HOST_WORDS, ...SHELL_WORDS, ...CALL_WORDS];
+export const FUNCTION_WORDS: readonly string[] = FAMILIES.flatMap(({ words }) => words);
 
 export function registerFunctions(environment: Environment): void {
-  for (const register of FAMILIES) register(environment);
+  for (const { register } of FAMILIES) register(environment);
 }
 
 /** What is wrong with the written arguments of a call, or undefined. */
 export function literalFault(node: ASTNode): string | undefined {
   const call = writtenCall(node);
   if (call === undefined) return undefined;
-  for (const check of LITERALS) {
-    const fault = check(call);
+  for (const { check } of FAMILIES) {
+    const fault = check?.(call);
     if (fault !== undefined) return fault;
   }
   return undefined;

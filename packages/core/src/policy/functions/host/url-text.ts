@@ -10,6 +10,7 @@ import { type Host, looseHosts, readHost, UNSEEN } from './host-text.ts';
 export const MAX_URL_CHARS = 8192;
 const MAX_PARAMETERS = 1000;
 const MAX_PORT = 65_535;
+const MAX_AT_SIGNS = 16;
 
 const SHAPE = /^([A-Za-z][A-Za-z0-9+.-]{0,31}):\/\/([^/?#]*)([^?#]*)(?:\?([^#]*))?(?:#.*)?$/s;
 /** Their text runs, or is the content itself: an authority in it means nothing. */
@@ -114,9 +115,12 @@ export function looseUrlHosts(text: string): readonly Host[] {
   if (text.length > MAX_URL_CHARS) return looseUrlHosts(text.slice(0, MAX_URL_CHARS));
   const found = new Map<string, Host>();
   for (const authority of authoritiesOf(text)) {
-    const at = authority.lastIndexOf('@');
-    const { host } = splitPort(authority.slice(at + 1));
-    for (const reading of looseHosts(host)) found.set(reading.text, reading);
+    // Of several "@" one program takes the first, another the last for the end of the user part.
+    const [only = '', ...behind] = authority.split('@', MAX_AT_SIGNS);
+    for (const part of behind.length === 0 ? [only] : behind) {
+      const { host, port } = splitPort(part);
+      if (port === undefined || /^\d*$/.test(port)) for (const reading of looseHosts(host)) found.set(reading.text, reading);
+    }
   }
   return [...found.values()];
 }
