@@ -3,7 +3,7 @@
 export const MICRO: number = 1_000_000;
 const DECIMALS = 6;
 /** Largest amount whose millionths are still exact. */
-const MAX_AMOUNT = Number.MAX_SAFE_INTEGER / MICRO;
+export const MAX_AMOUNT: number = Number.MAX_SAFE_INTEGER / MICRO;
 
 /**
  * Millionths of an amount, converted from its shortest decimal text: 0.1 is exactly 100000.

@@ -16,6 +16,7 @@ import { linearPattern } from '../redact/linear-pattern.ts';
 import { ConditionFault } from './condition-value.ts';
 import { CHARS_PER_STEP, spend } from './evaluation.ts';
 import { FUNCTION_WORDS, literalFault, registerFunctions } from './functions/index.ts';
+import { tightenTimes } from './functions/times.ts';
 import { walkTree } from './tree.ts';
 
 /** Names a condition may use. */
@@ -101,6 +102,7 @@ export function tightenTree(root: ASTNode, rawPointers: ReadonlySet<string>): Tr
   return walkTree(root, (node, { isInBody }) => {
     const fault = nodeFault(node, rawPointers) ?? literalFault(node) ?? tightenMatches(node, isInBody);
     if (fault !== undefined) return { at: node.start, message: fault };
+    tightenTimes(node);
     tightenNode(node);
     return undefined;
   });

@@ -7,9 +7,11 @@ import type { ASTNode, Environment } from '@marcbachmann/cel-js';
 import { CALL_WORDS, registerCall } from './call.ts';
 import { checkHostLiterals, HOST_WORDS, registerHosts } from './hosts.ts';
 import { type LiteralCheck, writtenCall } from './literals.ts';
+import { checkMoneyLiterals, MONEY_WORDS, registerMoney } from './money.ts';
 import { PATH_WORDS, registerPath } from './path.ts';
 import { registerShell, SHELL_WORDS } from './shell.ts';
 import { registerTexts, TEXT_WORDS } from './texts.ts';
+import { checkTimeLiterals, registerTimes, TIME_WORDS } from './times.ts';
 
 interface Family {
   /** Names that a misspelt one may have meant. */
@@ -25,6 +27,8 @@ const FAMILIES: readonly Family[] = [
   { words: SHELL_WORDS, register: registerShell },
   { words: CALL_WORDS, register: registerCall },
   { words: TEXT_WORDS, register: registerTexts },
+  { words: MONEY_WORDS, register: registerMoney, check: checkMoneyLiterals },
+  { words: TIME_WORDS, register: registerTimes, check: checkTimeLiterals },
 ];
 
 export const FUNCTION_WORDS: readonly string[] = FAMILIES.flatMap(({ words }) => words);
