@@ -19,6 +19,7 @@ import { policyHash } from './policy/hash.ts';
 import { PolicyInForce } from './policy/in-force.ts';
 import { ownFilesPolicy } from './policy/own-files.ts';
 import type { Policy } from './policy/policy.ts';
+import { rootsFrom } from './policy/roots.ts';
 import { createRedactor } from './redact/redact.ts';
 import type { ApprovalRow, Store } from './store.ts';
 
@@ -69,6 +70,7 @@ export function createEngine(options: GuardOptions): Engine & { close(): Promise
     maxTtlMs: options.approvals?.maxTtlMs ?? MAX_APPROVAL_TTL_MS,
     maxGrantTtlMs: options.approvals?.maxGrantTtlMs ?? MAX_GRANT_TTL_MS,
     monitor: options.monitor,
+    roots: rootsFrom(options.roots),
     ownFiles: ownFilesPolicy([
       ...store.files,
       ...(options.protectedPaths ?? []),

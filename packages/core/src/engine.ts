@@ -8,6 +8,7 @@ import type { Mode } from './call.ts';
 import type { ApprovalAnswer, Approver, Channel, HostMonitor } from './interfaces.ts';
 import type { PolicyInForce } from './policy/in-force.ts';
 import type { Policy } from './policy/policy.ts';
+import type { Roots } from './policy/roots.ts';
 import type { Redactor } from './redact/redact.ts';
 import type { ApprovalRow, Store } from './store.ts';
 
@@ -31,6 +32,7 @@ export interface Engine {
   readonly maxTtlMs: number;
   readonly maxGrantTtlMs: number;
   readonly monitor: HostMonitor | undefined;
+  readonly roots: Roots;
   /** Guards Countersign's own files; cannot be removed. */
   readonly ownFiles: Policy;
   readonly inForce: PolicyInForce;

@@ -10,6 +10,7 @@ import type { Revoked } from './grant/revoke.ts';
 import type { GrantTerms } from './grant/terms.ts';
 import type { ApprovalAnswer, Approver, AuditSink, Channel, Clock, HostMonitor } from './interfaces.ts';
 import type { Policy } from './policy/policy.ts';
+import type { RootOptions } from './policy/roots.ts';
 import type { Redactor } from './redact/redact.ts';
 import type { ApprovalCounts, ApprovalFilter, ApprovalRow, ApprovalState, GrantRow, Store } from './store.ts';
 
@@ -53,6 +54,8 @@ export interface GuardOptions {
   readonly monitor?: HostMonitor;
   /** More absolute paths that tool arguments may never name; the store's own files always count. */
   readonly protectedPaths?: readonly string[];
+  /** Folders that relative paths of tools are relative to, for `path.within` and the like in conditions. */
+  readonly roots?: RootOptions;
   readonly clock?: Clock;
   /** Told of everything that could not be reported otherwise (a lost outcome, a failed channel). Must not throw. */
   readonly onError?: (error: unknown, context: { readonly callId?: string; readonly during: string }) => void;

@@ -3,6 +3,7 @@ import { type ApprovalTerms, type Decision, type Effect, type Json, MAX_REASON_C
 import { evaluatePolicy } from './policy/compose.ts';
 import { createFactRecorder, type FactRecorder } from './policy/facts.ts';
 import type { Policy, PolicyInput, PolicyVerdict, SessionFacts } from './policy/policy.ts';
+import type { Roots } from './policy/roots.ts';
 import { failedVerdict } from './policy/verdict.ts';
 import type { PreparedCall } from './prepare.ts';
 import type { Redactor } from './redact/redact.ts';
@@ -29,6 +30,7 @@ export interface JudgeDeps {
   /** Guards Countersign's own files; cannot be removed. */
   readonly ownFiles: Policy;
   readonly redactor: Pick<Redactor, 'text'>;
+  readonly roots: Roots;
 }
 
 export async function judge(call: PreparedCall, session: SessionFacts, policy: Policy, atMs: number, deps: JudgeDeps): Promise<Judgement> {
@@ -115,6 +117,7 @@ interface Circumstances {
 
 function policyInput(call: PreparedCall, session: SessionFacts, circumstances: Circumstances, deps: JudgeDeps): PolicyInput {
   const { atMs, args = call.shown, recorder } = circumstances;
+  const root = deps.roots.of(call.tool);
   return {
     tool: call.tool,
     args,
@@ -130,6 +133,7 @@ function policyInput(call: PreparedCall, session: SessionFacts, circumstances: C
       return atMs;
     },
     ...(recorder !== undefined && { lookups: recorder.lookups }),
+    ...(root !== undefined && { root }),
     raw: (pointer) => atPointer(call.args, pointer),
   };
 }

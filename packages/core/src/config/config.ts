@@ -4,6 +4,7 @@ import type { FileAuditOptions } from '../audit-log/file-sink.ts';
 import type { Budget } from '../budget/budget.ts';
 import type { Mode } from '../call.ts';
 import type { Policy } from '../policy/policy.ts';
+import type { RootOptions } from '../policy/roots.ts';
 import type { RuleSet } from '../policy/rule-definition.ts';
 import type { DetectorDefinition } from '../redact/custom.ts';
 import type { WriterChoice } from '../store.ts';
@@ -41,6 +42,8 @@ export interface Config {
   };
   readonly ledger: LedgerConfig;
   readonly scope?: ScopeDocument;
+  /** Absolute. */
+  readonly roots: RootOptions;
   /** A decision point that is asked besides `policy`. Asked by whoever may open sockets: `configuredPolicy` of `@countersign/connect`. */
   readonly authzen?: AuthzenConfig;
   /** What `countersign serve` offers. */

@@ -24,6 +24,7 @@ import { DURATION_HINT, parseDuration } from './duration.ts';
 import { type Overrides, readOverrides } from './environment.ts';
 import { packProblems, workOutPacks } from './pack-schema.ts';
 import { configError, schemaProblems } from './problems.ts';
+import { workOutRoots } from './roots-schema.ts';
 import {
   type AnchorDocument,
   type AuditLogDocument,
@@ -289,6 +290,7 @@ export function workOut(document: ConfigDocument, overrides: Overrides, path: st
     },
     ledger: workOutLedger(document, overrides, agent, folder),
     ...(document.scope === undefined ? {} : { scope: document.scope }),
+    roots: workOutRoots(document.roots ?? {}, (name) => placed(folder, name)),
     ...(authzen === undefined ? {} : { authzen: workOutAuthzen(authzen, (name) => placed(folder, name)) }),
     serve: workOutServe(document.serve ?? {}, (name) => placed(folder, name)),
   };

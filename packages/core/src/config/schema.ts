@@ -15,6 +15,7 @@ import { WRITERS } from '../store.ts';
 import { type ChannelDocument, channelSchema, MAX_CHANNELS, type SenderDocument, sendersSchema } from './channel-schema.ts';
 import { type AuthzenDocument, authzenSchema, type ServeDocument, serveSchema } from './decision-point-schema.ts';
 import { packsSchema } from './pack-schema.ts';
+import { type RootsDocument, rootsSchema } from './roots-schema.ts';
 
 /** What the YAML text says, before defaults and names are worked out. */
 export type AnchorDocument =
@@ -74,6 +75,7 @@ export interface ConfigDocument {
     | undefined;
   readonly scope?: ScopeDocument | undefined;
   readonly serve?: ServeDocument | undefined;
+  readonly roots?: RootsDocument | undefined;
 }
 
 /** The `ledger.audit_log:` block as written. */
@@ -285,4 +287,5 @@ export const configSchema: z.ZodType<ConfigDocument> = z.strictObject({
     .optional(),
   scope: scope.optional(),
   serve: serveSchema.optional(),
+  roots: rootsSchema.optional(),
 });

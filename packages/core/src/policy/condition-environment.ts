@@ -12,6 +12,7 @@
  * - `json` is not available.
  */
 import { type ASTNode, Environment } from '@marcbachmann/cel-js';
+import { didYouMean } from '../config/nearest.ts';
 import { linearPattern } from '../redact/linear-pattern.ts';
 import { ConditionFault } from './condition-value.ts';
 import { CHARS_PER_STEP, spend } from './evaluation.ts';
@@ -34,6 +35,8 @@ export const CONDITION_VARIABLES = [
   'raw',
   'cost',
 ] as const;
+
+const ANNOTATIONS: readonly string[] = ['title', 'readOnlyHint', 'destructiveHint', 'idempotentHint', 'openWorldHint'];
 
 /** Methods that exist in the library and are not offered. */
 const REFUSED_METHODS: ReadonlyMap<string, string> = new Map([['json', 'json() is not available: arguments are parsed already']]);
@@ -135,10 +138,22 @@ function tightenMatches(node: ASTNode, isInBody: boolean): string | undefined {
 function nodeFault(node: ASTNode, rawPointers: ReadonlySet<string>): string | undefined {
   if (node.op === 'rcall') return REFUSED_METHODS.get(node.args[0]);
   if (node.op === 'id' && node.args === 'raw' && rawPointers.size === 0) return 'raw needs declared pointers: add raw: [/path] to the rule';
+  const hint = unknownHint(node);
+  if (hint !== undefined) return hint;
   if (node.op !== '[]') return undefined;
   const [left, index] = node.args;
   if (left.op !== 'id' || left.args !== 'raw' || index.op !== 'value' || typeof index.args !== 'string') return undefined;
   return rawPointers.has(index.args) ? undefined : `raw pointer ${JSON.stringify(index.args)} is not declared in raw of the rule`;
+}
+
+/** Of annotations there is a closed list: a misspelt hint would be missing for ever, and a deny rule that asks `has()` silent. */
+function unknownHint(node: ASTNode): string | undefined {
+  if (node.op !== '.' && node.op !== '.?' && node.op !== '[]' && node.op !== '[?]') return undefined;
+  const [left, right] = node.args;
+  if (left.op !== 'id' || left.args !== 'annotations') return undefined;
+  const name = typeof right === 'string' ? right : right.op === 'value' ? right.args : undefined;
+  if (typeof name !== 'string' || ANNOTATIONS.includes(name)) return undefined;
+  return `annotations has no ${JSON.stringify(name)}${didYouMean(name, ANNOTATIONS)}`;
 }
 
 type Evaluate = (evaluator: NodeEvaluator, node: Operands, context: unknown) => unknown;

@@ -8,7 +8,7 @@ import type { Json } from '../call.ts';
 import { ConditionFault } from './condition-value.ts';
 
 /** Most things the rules of one decision may look up. The subjects come from arguments. */
-export const MAX_LOOKUPS = 256;
+export const MAX_LOOKUPS = 1024;
 /** Longest subject of a lookup. */
 export const MAX_LOOKUP_CHARS = 8192;
 

@@ -33,6 +33,8 @@ export interface PolicyInput {
    * @throws for a subject that nobody counted.
    */
   countCalls?(subject: string): number;
+  /** The folder that the configuration declares for the tool's server: what its relative paths are relative to. */
+  readonly root?: string;
   /** A raw argument by JSON pointer, in process only; a rule must declare the pointer. `undefined` when absent. */
   raw(pointer: string): unknown;
 }

@@ -161,6 +161,7 @@ export function guardFromConfig(config: Config, store: GuardOptions['store'], mo
     },
     channels: more.channels ?? ownChannels(config),
     ...more,
+    roots: more.roots ?? config.roots,
     audit: [...(config.ledger.auditLog === undefined ? [] : [fileAuditSink(config.ledger.auditLog)]), ...(more.audit ?? [])],
     store,
     protectedPaths: [...(config.path === undefined ? [] : [config.path]), ...secretFiles(config), ...(more.protectedPaths ?? [])],

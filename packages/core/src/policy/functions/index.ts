@@ -8,7 +8,7 @@ import { CALL_WORDS, registerCall } from './call.ts';
 import { checkHostLiterals, HOST_WORDS, registerHosts } from './hosts.ts';
 import { type LiteralCheck, writtenCall } from './literals.ts';
 import { checkMoneyLiterals, MONEY_WORDS, registerMoney } from './money.ts';
-import { PATH_WORDS, registerPath } from './path.ts';
+import { checkPathLiterals, PATH_WORDS, registerPath } from './path.ts';
 import { registerShell, SHELL_WORDS } from './shell.ts';
 import { registerTexts, TEXT_WORDS } from './texts.ts';
 import { checkTimeLiterals, registerTimes, TIME_WORDS } from './times.ts';
@@ -22,7 +22,7 @@ interface Family {
 }
 
 const FAMILIES: readonly Family[] = [
-  { words: PATH_WORDS, register: registerPath },
+  { words: PATH_WORDS, register: registerPath, check: checkPathLiterals },
   { words: HOST_WORDS, register: registerHosts, check: checkHostLiterals },
   { words: SHELL_WORDS, register: registerShell },
   { words: CALL_WORDS, register: registerCall },
