@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
+import * as cedar from '../src/cedar/index.ts';
 import * as core from '../src/index.ts';
 import * as sqlite from '../src/sqlite/index.ts';
 import * as testing from '../src/testing/index.ts';
@@ -17,6 +18,7 @@ it.each([
     'EXPORT_FORMATS Export KnownHeads SEARCH_SECTIONS SqliteStore VERIFY_CODES checkDurability discloseFields exitCodeOf factsOf followApprovals forgetClearText guardFromConfig makeConsistency makeReceipt makeSudoReceipt mirrorStatus openDsse openGuard openRecords openStore readLedger recordLine rotateKey selection stateDirectory storeFromConfig textSearch verifyActaReceipt verifyLedger',
   ],
   ['@countersign/core/testing', testing, 'fixedClock immediateApprover memoryStore policyTestJsonSchema runPolicyTests'],
+  ['@countersign/core/cedar', cedar, 'cedarPolicy'],
 ])('%s exports exactly this', (_name, module, names) => {
   expect(Object.keys(module).toSorted().join(' ')).toBe(names);
 });
