@@ -129,6 +129,8 @@ async function decide(
         entry: committed.entry,
         ...(call.edited !== undefined && { edited: call.edited }),
         watch,
+        policy: rules.policy,
+        input: judgement.input,
       };
       watch = undefined;
       return createPermit(granted, engine);

@@ -149,6 +149,18 @@ export interface Outcome {
   readonly refund?: boolean;
 }
 
+/** What the model may see of a call that has run. */
+export type Released =
+  | {
+      readonly kind: 'shown';
+      /** The result, or what was thrown: the very same value when nothing was replaced in it, else of the same shape; of an error its text. */
+      readonly value: unknown;
+      /** Does to what comes beside the result (an artifact) what was done to the result. */
+      mask<T>(beside: T): T;
+    }
+  /** One text stands for all of it: nothing else of the result, and nothing that came beside it, may reach the model. */
+  | { readonly kind: 'replaced'; readonly action: 'truncate' | 'withhold'; readonly text: string };
+
 /** The right to run one decided call once. */
 export interface Permit {
   readonly kind: 'permit';
@@ -161,10 +173,22 @@ export interface Permit {
   readonly edited?: { readonly call: string };
   /** Runs `fn` inside the scope that names this call (`currentCall()`). Does not settle. */
   within<T>(fn: () => T): T;
-  /** The result as the model may see it: without secrets when the guard masks results, otherwise the very same value. */
+  /**
+   * A rule on results may act on what this call brings: show nothing of it, no part and no progress, before `release` has.
+   */
+  readonly holdsResult: boolean;
+  /**
+   * Records the outcome and says what the model may see of it; for whoever hands a result on. Asks the rules on results about
+   * `outcome.result`, or `outcome.error`. Where one acted, the outcome is durable before this resolves; where that fails, the
+   * result is withheld. Otherwise the outcome rides with the next commit, as with `settle`.
+   *
+   * @throws {CountersignError} `PERMIT_ALREADY_SETTLED`
+   */
+  release(outcome: Outcome): Promise<Released>;
+  /** The result as the model may see it where no rule looks at results: without secrets when the guard masks results, otherwise the very same value. */
   mask<T>(result: T): T;
   /**
-   * Records the outcome. Rides with the next commit (at most 20 ms later) unless `durable`.
+   * Records the outcome, and asks no rule about it. Rides with the next commit (at most 20 ms later) unless `durable`.
    * @throws {CountersignError} `PERMIT_ALREADY_SETTLED`; never because the ledger failed: that goes to `onError`.
    */
   settle(outcome: Outcome, options?: { readonly durable?: boolean }): Promise<void>;

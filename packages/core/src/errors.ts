@@ -51,6 +51,7 @@ export const ERROR_CODES = {
   GRANT_REFUSED: 'A grant cannot be given on these terms; the message says which. Nothing was answered.',
   APPROVER_REFUSED: 'This approver may not answer: unknown, badly signed, of too little assurance, or inside the guarded process tree.',
   CHANNEL_FAILED: 'A channel could not put the question to anybody: not delivered, refused, or too many wait. Others may still be asked.',
+  TOOL_FAILED: 'The tool threw, and a rule on results changed what may be seen of its error. The message is what is left of it.',
   PERMIT_ALREADY_SETTLED: 'A permit settles once.',
   CALL_LIMIT: 'Too many calls are in flight in this guard.',
   MONITOR_CLOSED: 'The host monitor was closed. Make a new one for further calls.',

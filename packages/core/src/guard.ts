@@ -31,6 +31,7 @@ import { composePolicies } from './policy/compose.ts';
 import type { Policy } from './policy/policy.ts';
 import { isUnusable, prepareCall, toolRef } from './prepare.ts';
 import { denial, failure, refusal, refuse, repeatDecision } from './refusal.ts';
+import { releasedError } from './result/released-error.ts';
 import { RunResults } from './run-results.ts';
 import { schemaIssues } from './schema-issues.ts';
 import { nameOf, setPolicy } from './set-policy.ts';
@@ -61,15 +62,18 @@ export function createGuard(options: GuardOptions): Guard {
       if (permit.kind !== 'permit')
         throw new CallRefusedError(permit.kind === 'refusal' ? permit : refusal(permit.callId, denial('CALL_CANCELLED'), engine));
       ran = true;
+      let result: T;
       try {
-        const result = permit.mask(await permit.within(() => fn(permit.args, { callId: permit.callId })));
-        await permit.settle({ status: 'success', result });
-        return result;
+        result = await permit.within(() => fn(permit.args, { callId: permit.callId }));
       } catch (error) {
         // `null` and `undefined` can be thrown too; the outcome needs something to describe.
-        await permit.settle({ status: 'error', error: error ?? new Error(`the tool threw ${String(error)}`) });
-        throw error;
+        const thrown = error ?? new Error(`the tool threw ${String(error)}`);
+        const told = releasedError(await permit.release({ status: 'error', error: thrown }), thrown);
+        throw told === thrown ? error : told;
       }
+      const released = await permit.release({ status: 'success', result });
+      // Of the shape of the result, or a text in its place: whoever guards a function by rules on results expects one.
+      return (released.kind === 'shown' ? released.value : released.text) as T;
     })();
     if (key !== undefined) results.add(key, run, () => ran);
     return run;

@@ -33,6 +33,8 @@ export {
   type ReasonCode,
   type RedactionFinding,
   type Refusal,
+  type Released,
+  type ResultAction,
   type ToolAnnotations,
   type ToolCall,
   type ToolRef,
@@ -60,6 +62,9 @@ export { didYouMean, nearest } from './config/nearest.ts';
 export { loadPolicyFile } from './config/policy-source.ts';
 export { type PolicyWatch, type WatchPolicyOptions, watchPolicy } from './config/watch-policy.ts';
 export { DEFAULT_APPROVAL_TTL_MS, MAX_APPROVAL_TTL_MS } from './create-engine.ts';
+export { type AnsiKind, findAnsi } from './detect/ansi.ts';
+export { findHidden, type HiddenKind } from './detect/hidden.ts';
+export { findInstructions, type InstructionKind } from './detect/instructions.ts';
 export { CountersignError, ERROR_CODES, type ErrorCode } from './errors.ts';
 export type { GrantDraft } from './grant/give.ts';
 export type { Revoked } from './grant/revoke.ts';
@@ -119,7 +124,7 @@ export { type KnownTool, readToolsList } from './policy/check/known-tools.ts';
 export { composePolicies } from './policy/compose.ts';
 export type { ConditionExplained, Explanation, RuleExplained } from './policy/explain/explain.ts';
 export { policyHash } from './policy/hash.ts';
-export type { Policy, PolicyInput, PolicyVerdict, SessionFacts } from './policy/policy.ts';
+export type { Policy, PolicyInput, PolicyVerdict, ResultFacts, ResultInput, ResultVerdict, SessionFacts } from './policy/policy.ts';
 export { rulePolicy } from './policy/rules.ts';
 export { readPrivateFile } from './private-file.ts';
 export { type CheckReceiptOptions, checkReceipt } from './receipt/check.ts';
@@ -131,6 +136,7 @@ export type { DetectorDefinition } from './redact/custom.ts';
 export { WITHHELD_RESULT } from './redact/mask.ts';
 export { createRedactor, type RedactionOptions, type Redactor } from './redact/redact.ts';
 export { renamedMembers } from './redact/renamed-members.ts';
+export { releasedError } from './result/released-error.ts';
 export { type CallScope, currentCall } from './scope.ts';
 export type {
   ApprovalCounts,

@@ -1,17 +1,22 @@
 /** The right to run one decided call once, and recording what became of it. */
-import type { Decision, EntryRef, Outcome, Permit } from './call.ts';
+import type { Decision, EntryRef, Outcome, Permit, Released, ToolRef } from './call.ts';
 import type { Engine } from './engine.ts';
 import { CountersignError } from './errors.ts';
 import type { CallWatch } from './interfaces.ts';
 import { commitSection, newOpeningKey } from './ledger/commitment.ts';
 import type { Opening, ResourceFigures } from './ledger/entry.ts';
+import type { Policy, PolicyInput } from './policy/policy.ts';
 import { errorType, showAnything } from './redact/excerpt.ts';
 import { maskResult } from './redact/mask.ts';
 import type { Redactor } from './redact/redact.ts';
+import { type JudgedResult, judgeResult, unjudged, unrecorded } from './result/release.ts';
 import { withinCall } from './scope.ts';
 import type { Committed, OutcomeUnit } from './store.ts';
 
-type PermitDeps = Pick<Engine, 'agent' | 'budgets' | 'commit' | 'redactor' | 'masksResults' | 'lost' | 'track'>;
+type PermitDeps = Pick<
+  Engine,
+  'agent' | 'mode' | 'store' | 'budgets' | 'commit' | 'redactor' | 'masksResults' | 'lost' | 'track' | 'report'
+>;
 
 export interface Granted {
   readonly callId: string;
@@ -21,12 +26,28 @@ export interface Granted {
   readonly args: unknown;
   readonly edited?: { readonly call: string };
   readonly watch: CallWatch | undefined;
+  /** What the call was decided under, and on: rules on results see the same. */
+  readonly policy: Policy;
+  readonly input: PolicyInput;
 }
 
 export function createPermit(granted: Granted, deps: PermitDeps): Permit {
   const { callId, session, decision, entry, args, edited } = granted;
   const startedAt = performance.now();
   let settled = false;
+  const holdsResult = holdsResultOf(granted.policy, granted.input.tool);
+  /** Once; what became of it is told by the promise. */
+  const settleOnce = (outcome: Outcome, lazy: boolean, judged?: JudgedResult): Promise<Committed | undefined> => {
+    if (settled) throw new CountersignError('PERMIT_ALREADY_SETTLED', `call ${callId} was settled before: a permit settles once`);
+    settled = true;
+    const durationMs = Math.round(performance.now() - startedAt);
+    const write = writeOutcome(granted, outcome, durationMs, lazy, deps, judged).catch((error: unknown) => {
+      deps.lost(error, callId);
+      return undefined;
+    });
+    deps.track(write);
+    return write;
+  };
   return {
     kind: 'permit',
     callId,
@@ -39,20 +60,50 @@ export function createPermit(granted: Granted, deps: PermitDeps): Permit {
       return withinCall({ callId, agent: deps.agent, session }, fn);
     },
     mask: (result) => (deps.masksResults ? maskResult(result, deps.redactor) : result),
-    async settle(outcome, options = {}) {
+    holdsResult,
+    async release(outcome) {
+      const isError = outcome.error !== undefined;
+      const value = isError ? outcome.error : outcome.result;
+      if (!holdsResult) {
+        const released = unjudged(value, isError, deps);
+        void settleOnce(isError ? outcome : { ...outcome, ...shownResult(released) }, true);
+        return released;
+      }
       if (settled) throw new CountersignError('PERMIT_ALREADY_SETTLED', `call ${callId} was settled before: a permit settles once`);
-      settled = true;
-      const durationMs = Math.round(performance.now() - startedAt);
-      const write = writeOutcome(granted, outcome, durationMs, options.durable !== true, deps).catch((error: unknown) =>
-        deps.lost(error, callId),
-      );
-      deps.track(write);
+      const judged = await judgeResult({ value, isError }, granted.policy, granted.input, deps);
+      const write = settleOnce(outcome, !judged.acted, judged);
+      if (!judged.acted || (await write) !== undefined) return judged.released;
+      return unrecorded(judged.record);
+    },
+    async settle(outcome, options = {}) {
+      const write = settleOnce(outcome, options.durable !== true);
       if (options.durable === true) await write;
     },
   };
 }
 
-async function writeOutcome(granted: Granted, outcome: Outcome, durationMs: number, lazy: boolean, deps: PermitDeps): Promise<Committed> {
+/** Whether a rule on results may act on what this tool brings. A policy that cannot say so may. */
+function holdsResultOf(policy: Policy, tool: ToolRef): boolean {
+  if (policy.evaluateResult === undefined) return false;
+  try {
+    return policy.mayActOnResult?.(tool) !== false;
+  } catch {
+    return true;
+  }
+}
+
+function shownResult(released: Released): Pick<Outcome, 'result'> {
+  return released.kind === 'shown' && released.value !== undefined ? { result: released.value } : {};
+}
+
+async function writeOutcome(
+  granted: Granted,
+  outcome: Outcome,
+  durationMs: number,
+  lazy: boolean,
+  deps: PermitDeps,
+  judged?: JudgedResult,
+): Promise<Committed> {
   const resources = endWatch(granted.watch, granted.callId, deps);
   const opening = openingOf(outcome, deps.redactor);
   const { result, error } = opening?.sections ?? {};
@@ -67,6 +118,8 @@ async function writeOutcome(granted: Granted, outcome: Outcome, durationMs: numb
     duration_ms: durationMs,
     ...(opening !== undefined && result !== undefined && { result_commit: commitSection(opening.key, 'result', result) }),
     ...(opening !== undefined && error !== undefined && { error_commit: commitSection(opening.key, 'error', error) }),
+    ...(judged !== undefined && judged.labels.length > 0 && { labels: judged.labels }),
+    ...(judged?.record !== undefined && { released: judged.record }),
     ...(resources !== undefined && { resources }),
   };
   const refund = refundOf(outcome, deps);

@@ -1,4 +1,4 @@
-import type { Authorization, AuthorizeOptions, Outcome, Permit, Refusal, ToolCall } from '@countersign/core';
+import type { Authorization, AuthorizeOptions, Outcome, Permit, Refusal, Released, ToolCall } from '@countersign/core';
 import type { ProxyGuard } from '../src/guard-source.ts';
 
 type RefusedMessage = Parameters<ProxyGuard['recordRefusal']>[0];
@@ -10,6 +10,8 @@ export class FakeGuard implements ProxyGuard {
   readonly options: (AuthorizeOptions | undefined)[] = [];
   /** What a guard that masks results makes of one; the same by default. */
   mask: (result: unknown) => unknown = (result) => result;
+  /** What a rule on results makes of an outcome; none by default. */
+  rule: ((outcome: Outcome) => Released | Promise<Released>) | undefined;
   readonly outcomes: { readonly callId: string; readonly outcome: Outcome }[] = [];
   readonly refusals: RefusedMessage[] = [];
   decide: (call: ToolCall, signal: AbortSignal | undefined) => Verdict | Promise<Verdict> = (call) =>
@@ -41,6 +43,10 @@ export class FakeGuard implements ProxyGuard {
   }
 
   #permit(call: ToolCall, callId: string): Permit {
+    const settle = (outcome: Outcome): void => {
+      if (this.outcomes.some((settled) => settled.callId === callId)) throw new Error('permit settled twice');
+      this.outcomes.push({ callId, outcome });
+    };
     return {
       kind: 'permit',
       callId,
@@ -49,10 +55,14 @@ export class FakeGuard implements ProxyGuard {
       args: call.args,
       within: (fn) => fn(),
       mask: (result) => this.mask(result) as typeof result,
-      settle: async (outcome) => {
-        if (this.outcomes.some((settled) => settled.callId === callId)) throw new Error('permit settled twice');
-        this.outcomes.push({ callId, outcome });
+      holdsResult: this.rule !== undefined,
+      release: async (outcome) => {
+        settle(outcome);
+        const value = outcome.error ?? outcome.result;
+        if (this.rule !== undefined) return this.rule(outcome);
+        return { kind: 'shown', value: this.mask(value), mask: (beside) => this.mask(beside) as typeof beside };
       },
+      settle: async (outcome) => settle(outcome),
     };
   }
 }

@@ -18,18 +18,48 @@ export const WITHHELD_RESULT = '[result withheld: it could not be masked]';
  * at. Never throws and never runs a getter or a proxy trap; what would need that is withheld.
  */
 export function maskResult<T>(result: T, redactor: Redactor): T {
-  let masked: unknown;
+  const masked = tryMask(result, redactor);
+  // A masked value has the shape of the value, with texts in place of what was a secret.
+  return (masked === undefined ? WITHHELD_RESULT : masked.value) as T;
+}
+
+/**
+ * The same, without a text in place of what could not be masked.
+ *
+ * @param clean - changes texts and names of members further. Must leave its own output alone.
+ * @returns undefined when it cannot be masked; `others`: something in it was passed on without being looked into.
+ */
+export function tryMask(
+  result: unknown,
+  redactor: Redactor,
+  clean?: (text: string) => string,
+): { readonly value: unknown; readonly others: boolean } | undefined {
   try {
     const copy = new Copy();
     const plain = copy.of(result);
-    const { shown, findings } = redactor.redact(plain);
-    if (findings.length === 0) return result;
-    masked = copy.others.size === 0 ? shown : putBack(plain, shown, copy.others);
+    const { shown: redacted, findings } = redactor.redact(plain);
+    const shown = clean === undefined ? redacted : cleaned(redacted, clean);
+    const others = copy.others.size > 0;
+    if (findings.length === 0 && shown === redacted) return { value: result, others };
+    return { value: others ? putBack(plain, shown, copy.others) : shown, others };
   } catch {
-    masked = WITHHELD_RESULT;
+    return undefined;
   }
-  // A masked value has the shape of the value, with texts in place of what was a secret.
-  return masked as T;
+}
+
+/** The very same value when there was nothing to clean. @throws {TypeError} when two members come to have one name. */
+function cleaned(value: Json, clean: (text: string) => string): Json {
+  if (typeof value === 'string') return clean(value);
+  if (typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) {
+    const items = value.map((item: Json) => cleaned(item, clean));
+    return items.every((item, i) => item === (value as readonly Json[])[i]) ? value : items;
+  }
+  const members = Object.entries(value).map(([name, member]): [string, Json] => [clean(name), cleaned(member, clean)]);
+  if (members.every(([name, member]) => Object.hasOwn(value, name) && (value as { readonly [name: string]: Json })[name] === member))
+    return value;
+  if (new Set(members.map(([name]) => name)).size < members.length) throw new TypeError('two members of one name');
+  return Object.fromEntries(members);
 }
 
 /** What is JSON in a value; for the rest stand objects of no members, each remembered with what it stands for. */
