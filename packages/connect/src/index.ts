@@ -25,5 +25,16 @@ export { type SlackInteractions, type SlackInteractionsOptions, slackInteraction
 export type { Timing } from './channels/timing.ts';
 export { type WebhookOptions, webhookChannel } from './channels/webhook.ts';
 export { type WebhookAnswersOptions, type WebhookSender, webhookAnswers } from './channels/webhook-answers.ts';
+export { type ClientOptions } from './decision-point/clients.ts';
+export { SERVE_CODES, type ServeCode } from './decision-point/codes.ts';
+export {
+  type DecisionPoint,
+  type DecisionPointEvent,
+  type DecisionPointOptions,
+  decisionPoint,
+  type Listener,
+} from './decision-point/decision-point.ts';
+export type { OpenPermit } from './decision-point/open-permits.ts';
+export { type ServedDecisions, type ServedDecisionsOptions, serveDecisions } from './decision-point/serve-decisions.ts';
 export { type Route, routed } from './http/routes.ts';
 export { type Handler, LOOPBACK, type Peer, type Served, type ServeOptions, serve } from './http/serve.ts';

@@ -5,12 +5,13 @@
  * bounded here, a handler never sees half a body, and what goes wrong is answered with a status and its name, nothing else.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { type AddressInfo, isIP, type Socket } from 'node:net';
+import { type AddressInfo, isIP, type ListenOptions, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { CountersignError } from '@countersign/core';
+import { claimSocket, closeToOthers } from './private-socket.ts';
 import { readRequest } from './read-request.ts';
 
-/** Who sent a request, as the socket says; behind a tunnel that is the tunnel. */
+/** Who sent a request, as the socket says; behind a tunnel that is the tunnel. On a unix socket nobody says: `''` and 0. */
 export interface Peer {
   readonly address: string;
   readonly port: number;
@@ -25,6 +26,8 @@ export interface ServeOptions {
   readonly port?: number;
   /** IP address to listen on; default 127.0.0.1. With any other, other hosts can reach the handler. */
   readonly host?: string;
+  /** Absolute path of a unix socket to listen on, in place of a port: for processes of this user alone (see `private-socket.ts`). */
+  readonly socket?: string;
   /** Larger bodies are answered with 413; default 1 MiB, at most 64 MiB. */
   readonly maxBodyBytes?: number;
   /** Further connections are dropped; default 128. */
@@ -38,14 +41,17 @@ export interface ServeOptions {
 }
 
 export interface Served {
+  /** 0 on a unix socket. */
   readonly port: number;
-  /** `http://127.0.0.1:4680`, without a slash at its end. */
+  /** `http://127.0.0.1:4680`, without a slash at its end; `http://localhost` on a unix socket. */
   readonly url: string;
   /** Takes no more requests, lets those that run finish for a moment, and frees the port. */
   close(): Promise<void>;
 }
 
 export const LOOPBACK = '127.0.0.1';
+/** A unix socket has no name of its own. */
+const SOCKET_URL = 'http://localhost';
 export const MAX_HEADER_BYTES = 16_384;
 const MAX_HEADERS = 64;
 const DEFAULT_BODY_BYTES = 1_048_576;
@@ -61,19 +67,20 @@ const CHECK_MS = 500;
 const CLOSE_GRACE_MS = 1_000;
 const MOST_PORT = 65_535;
 
-type Limits = Required<Omit<ServeOptions, 'handler' | 'onError' | 'port' | 'host'>>;
+type Limits = Required<Omit<ServeOptions, 'handler' | 'onError' | 'port' | 'host' | 'socket'>>;
 
 /**
  * Listens, and resolves once it does.
  *
- * @throws {CountersignError} `OPTIONS_INVALID`; the system's own error when the port cannot be had (`EADDRINUSE`, `EACCES`).
+ * @throws {CountersignError} `OPTIONS_INVALID`; the system's own error when the port or socket cannot be had (`EADDRINUSE`, `EACCES`).
  */
 export async function serve(options: ServeOptions): Promise<Served> {
-  const { handler, port = 0, host = LOOPBACK, onError = () => {} } = options;
+  const { handler, port = 0, host = LOOPBACK, socket, onError = () => {} } = options;
   const limits = checkedLimits(options);
   whole('port', port, 0, MOST_PORT);
   if (isIP(host) === 0) throw new CountersignError('OPTIONS_INVALID', 'host must be an IP address: names resolve to more than was meant');
   const stop = new AbortController();
+  const ownUrl = (): string => (socket === undefined ? urlOf(host, portOf(server)) : SOCKET_URL);
   const server = createServer(
     {
       maxHeaderSize: MAX_HEADER_BYTES,
@@ -85,14 +92,19 @@ export async function serve(options: ServeOptions): Promise<Served> {
       requireHostHeader: true,
     },
     (request, response) => {
-      answer(request, response, { handler, limits, onError, stop: stop.signal, origin: urlOf(host, portOf(server)) }).catch(onError);
+      answer(request, response, { handler, limits, onError, stop: stop.signal, origin: ownUrl() }).catch(onError);
     },
   );
   server.maxHeadersCount = MAX_HEADERS;
   server.maxConnections = limits.maxConnections;
   server.on('clientError', refuseMalformed);
-  await listen(server, port, host);
-  return { port: portOf(server), url: urlOf(host, portOf(server)), close: () => closeServer(server, stop) };
+  if (socket === undefined) await listen(server, { port, host, ipv6Only: true });
+  else {
+    await claimSocket(socket);
+    await listen(server, { path: socket });
+    closeToOthers(socket);
+  }
+  return { port: portOf(server), url: ownUrl(), close: () => closeServer(server, stop) };
 }
 
 interface Answering {
@@ -202,10 +214,10 @@ function whole(name: string, value: number, least: number, most: number): void {
   throw new CountersignError('OPTIONS_INVALID', `${name} must be a whole number from ${least} to ${most}`);
 }
 
-function listen(server: Server, port: number, host: string): Promise<void> {
+function listen(server: Server, where: ListenOptions): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
-    server.listen({ port, host, exclusive: true, ipv6Only: true }, () => {
+    server.listen({ ...where, exclusive: true }, () => {
       server.off('error', reject);
       resolve();
     });
