@@ -22,6 +22,7 @@ describe('the surface', () => {
       ['init', '--agent=', '--force'],
       ['doctor'],
       ['proxy', '--server=', '--agent='],
+      ['serve', '--socket=', '--port='],
       ['approvals list', '--state=', '--agent=', '--session=', '--tool=', '--limit=', '--after=', '--grants'],
       ['approvals show', '<id>'],
       ['approvals watch', '--agent=', '--session=', '--tool=', '--bell'],

@@ -25,8 +25,9 @@ export { type SlackInteractions, type SlackInteractionsOptions, slackInteraction
 export type { Timing } from './channels/timing.ts';
 export { type WebhookOptions, webhookChannel } from './channels/webhook.ts';
 export { type WebhookAnswersOptions, type WebhookSender, webhookAnswers } from './channels/webhook-answers.ts';
-export { type ClientOptions } from './decision-point/clients.ts';
+export type { ClientOptions } from './decision-point/clients.ts';
 export { SERVE_CODES, type ServeCode } from './decision-point/codes.ts';
+export { configuredClients } from './decision-point/configured.ts';
 export {
   type DecisionPoint,
   type DecisionPointEvent,

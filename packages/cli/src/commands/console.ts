@@ -13,6 +13,7 @@ import { UsageError } from '../failure.ts';
 import { refuseInsideGuard } from '../guarded-tree.ts';
 import { openConfigured } from '../open-configured.ts';
 import { type Output, safe } from '../output.ts';
+import { type Stop, stopOf } from '../stop.ts';
 
 const MAX_PORT = 65_535;
 const NAME_SHAPE = /^[^\p{C}\s][^\p{C}]{0,126}$/u;
@@ -152,26 +153,6 @@ function greet({ url, port }: ServedPage, approver: string, config: Config, outp
   output.note('Enter: a new link. Ctrl-C: end it, and every login.');
 }
 
-interface Stop {
-  readonly asked: Promise<void>;
-  release(): void;
-}
-
-/** Ctrl-C, a signal, or the end of what is typed. Without a terminal an input that ends says nothing: services have none. */
-function stopOf({ io: { stdin, isTTY } }: Invocation): Stop {
-  let stop = (): void => {};
-  const asked = new Promise<void>((resolve) => {
-    stop = resolve;
-  });
-  if (isTTY.stdin) stdin.once('end', stop);
-  for (const signal of STOPS) process.on(signal, stop);
-  const release = (): void => {
-    for (const signal of STOPS) process.off(signal, stop);
-    stdin.off('end', stop);
-  };
-  return { asked, release };
-}
-
 /** Links as they are asked for. */
 async function giveLinks(
   page: Pick<ServedPage, 'newLink' | 'url'>,
@@ -195,8 +176,6 @@ async function giveLinks(
   stdin.off('data', typed);
   stdin.pause();
 }
-
-const STOPS = ['SIGINT', 'SIGTERM'] as const;
 
 function eventText(event: PageEvent, approver: string): string {
   const at = new Date().toISOString().slice(11, 19);

@@ -25,6 +25,7 @@ import { receiptCheck } from './receipt-check.ts';
 import { receiptMake } from './receipt-make.ts';
 import { rotateKeyCommand } from './rotate-key.ts';
 import { search } from './search.ts';
+import { serveCommand } from './serve.ts';
 import { show } from './show.ts';
 import { verify } from './verify.ts';
 
@@ -32,6 +33,7 @@ export const COMMANDS: readonly Command[] = [
   init,
   doctor,
   proxy,
+  serveCommand,
   approvalsList,
   approvalsShow,
   approvalsWatch,

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { Clients, MAX_TOKEN_CHARS } from '../../src/decision-point/clients.ts';
 import { SERVE_CODES } from '../../src/decision-point/codes.ts';
@@ -204,6 +205,12 @@ describe('what is no client of ours', () => {
     ]);
     expect(here.errors).toMatchObject([{ message: 'the path of the ledger' }]);
   });
+});
+
+it('the codes are documented, each with its status', () => {
+  const page = readFileSync(new URL('../../../../docs/formats/decision-point.md', import.meta.url), 'utf8');
+  const documented = [...page.matchAll(/^\| `([A-Z_]+)` \| (\d{3}) \|/gm)].map(([, code, status]) => [code, Number(status)]);
+  expect(documented).toEqual(Object.entries(SERVE_CODES).map(([code, [status]]) => [code, status]));
 });
 
 it('the codes are these, each with its status', () => {

@@ -20,11 +20,25 @@ export const RULES = rulePolicy({
   ],
 });
 
+/** What one answer or another holds; a test looks at what it expects. */
+export interface Body {
+  readonly decision: boolean;
+  readonly context: { readonly countersign: object };
+  readonly evaluations: readonly { readonly decision: boolean }[];
+  readonly kind: string;
+  readonly call: string;
+  readonly permit_token: string;
+  readonly approval_id: string;
+  readonly reason_code: string;
+  readonly entry: { readonly of: number; readonly leaf: string };
+  readonly result: { readonly text: string };
+  readonly error: { readonly code: string; readonly message: string };
+}
+
 export interface Answered {
   readonly status: number;
   readonly headers: Headers;
-  // biome-ignore lint/suspicious/noExplicitAny: answers are looked at, not used
-  readonly body: any;
+  readonly body: Body;
 }
 
 export interface Point {
