@@ -1,5 +1,5 @@
-import { type CompoundList, forEachChild, type SyntaxNode } from 'unbash';
-import { UNKNOWN } from './field.ts';
+import { type Assignment, type CompoundList, forEachChild, type SyntaxNode } from 'unbash';
+import { isDigits, NUMBER, UNKNOWN } from './field.ts';
 import type { ShellState } from './state.ts';
 
 /** Builtins that set variables named by their words, or anything at all. */
@@ -24,16 +24,27 @@ const SETS_ANYTHING: ReadonlySet<string> = new Set(['eval', 'source', '.', 'set'
  * where they are called, with the values of that place.
  */
 export function forgetAssigned(lists: readonly CompoundList[], state: ShellState): void {
+  const counters = new Map<string, boolean>();
   const pending: SyntaxNode[] = [...lists];
   for (let node = pending.pop(); node !== undefined; node = pending.pop()) {
-    if (node.type === 'Assignment') state.set(node.name, UNKNOWN);
-    else if (node.type === 'For' || node.type === 'Select') state.set(node.name.text, UNKNOWN);
+    if (node.type === 'Assignment') counters.set(node.name, isCount(node, state) && counters.get(node.name) !== false);
+    else if (node.type === 'For' || node.type === 'Select') counters.set(node.name.text, false);
     else if (node.type === 'ArithmeticWord') forgetName(node.value, state);
     else if (node.type === 'ParameterExpansion' && node.operation?.type === 'Default')
       state.set(node.parameter, state.isSet(node.parameter) ? UNKNOWN : state.get(node.parameter));
     else if (node.type === 'Command') forgetBuiltin(node.name?.text, node.suffix, state);
     forEachChild(node, (child) => pending.push(child));
   }
+  for (const [name, counts] of counters) state.set(name, counts ? NUMBER : UNKNOWN);
+}
+
+/** `i=$((i + 1))` of a number keeps it one. */
+function isCount(assignment: Assignment, state: ShellState): boolean {
+  const before = state.get(assignment.name);
+  if (assignment.value.type !== 'Word' || assignment.append === true || assignment.index !== undefined) return false;
+  const { text } = assignment.value;
+  if (!text.startsWith('$((') || !text.endsWith('))') || text.indexOf('))') !== text.length - 2) return false;
+  return before === NUMBER || (typeof before === 'string' && isDigits(before));
 }
 
 function forgetBuiltin(name: string | undefined, suffix: readonly SyntaxNode[], state: ShellState): void {

@@ -6,8 +6,16 @@ import { MAX_BRACE_WORDS } from './analysis.ts';
  * @returns the words in source form, `undefined` when there are too many or the braces cannot be told apart for certain.
  */
 export function expandBraces(source: string): readonly string[] | undefined {
-  const budget = { left: MAX_BRACE_WORDS };
+  const budget = { left: MAX_BRACE_WORDS, steps: MAX_BRACE_STEPS };
   return expand(source, budget);
+}
+
+/** Characters looked at, since braces in braces are looked at again and again. */
+const MAX_BRACE_STEPS = 65_536;
+
+interface Budget {
+  left: number;
+  steps: number;
 }
 
 interface Brace {
@@ -16,9 +24,10 @@ interface Brace {
   readonly commas: readonly number[];
 }
 
-function expand(source: string, budget: { left: number }): readonly string[] | undefined {
+function expand(source: string, budget: Budget): readonly string[] | undefined {
   if (--budget.left < 0) return undefined;
-  const brace = firstBrace(source);
+  const brace = firstBrace(source, budget);
+  if (budget.steps < 0) return undefined;
   if (brace === undefined) return [source];
   const inside = source.slice(brace.open + 1, brace.close);
   const choices = brace.commas.length > 0 ? splitAt(source, brace) : sequence(inside);
@@ -37,21 +46,24 @@ function expand(source: string, budget: { left: number }): readonly string[] | u
 }
 
 /** The first braces that expand: a comma or a sequence between them, not quoted, not `${`. */
-function firstBrace(source: string): Brace | undefined {
+function firstBrace(source: string, budget: Budget): Brace | undefined {
   let from = 0;
   for (;;) {
     const open = nextUnquoted(source, from, '{');
     if (open < 0) return undefined;
-    const brace = closing(source, open);
+    budget.steps -= open - from;
+    const brace = closing(source, open, budget);
+    if (budget.steps < 0) return undefined;
     if (brace !== undefined && (brace.commas.length > 0 || isSequence(source.slice(open + 1, brace.close)))) return brace;
     from = open + 1;
   }
 }
 
-function closing(source: string, open: number): Brace | undefined {
+function closing(source: string, open: number, budget: Budget): Brace | undefined {
   const commas: number[] = [];
   let depth = 0;
   for (let i = open; i < source.length; i = next(source, i)) {
+    if (--budget.steps < 0) return undefined;
     const character = source[i];
     if (character === '{' && source[i - 1] !== '$') depth++;
     else if (character === '}' && --depth === 0) return { open, close: i, commas };

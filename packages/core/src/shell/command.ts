@@ -4,7 +4,7 @@ import { checkArithmeticText } from './arithmetic.ts';
 import { COMMANDS } from './commands/index.ts';
 import { type Context, deeper, type Input, UNKNOWN_INPUT } from './context.ts';
 import { checkVariable } from './environment.ts';
-import { baseName, type Field, isDigits, isHidden, isKnown, PROCESS_FILE, UNKNOWN } from './field.ts';
+import { baseName, type Field, isDigits, isHidden, isKnown, NUMBER, PROCESS_FILE, UNKNOWN } from './field.ts';
 import { mayBeVital, mentionPaths } from './mentions.ts';
 import type { Value } from './state.ts';
 import { fieldsOf, textOf, textOfParts } from './words.ts';
@@ -21,6 +21,7 @@ export function followCommand(node: Command, context: Context): void {
   const fields = wordsOf(node.name, node.suffix, inner);
   if (prefix.length === 0) {
     runFields(fields, inner);
+    noteDownloads(node.redirects, inner);
     return;
   }
   // An assignment before a command holds while it runs.
@@ -36,6 +37,8 @@ export function runFields(fields: readonly Field[], context: Context): void {
   const [first, ...args] = fields;
   if (first === undefined) return;
   const { recorder, state } = context;
+  // No program is called by a number alone.
+  if (first === NUMBER) return;
   if (!isKnown(first) || first === '') {
     recorder.runsUnknown('command-name');
     mentionPaths(args, context);
@@ -59,8 +62,10 @@ function runProgram(path: string, args: readonly Field[], context: Context): voi
   if (path.startsWith('/dev/') || path.startsWith('/proc/')) recorder.runsUnknown('script');
   const handle = COMMANDS.get(name);
   if (handle === undefined) mentionPaths(args, context);
-  else handle({ name, args, context });
+  else if (args.length !== 1 || !ASKS_ABOUT_ITSELF.has(args[0] ?? '')) handle({ name, args, context });
 }
+
+const ASKS_ABOUT_ITSELF: ReadonlySet<string> = new Set(['--help', '--version']);
 
 /** Lower case, since some file systems do not tell `RM` from `rm`. */
 function programName(path: string): string {
@@ -224,9 +229,15 @@ function followRedirect(redirect: Redirect, context: Context): void {
   if (operator === '<' || operator === '<&') recorder.path('read', path, state.places);
   else {
     recorder.path(operator === '>>' || operator === '&>>' || operator === '<>' ? 'append' : 'write', path, state.places);
-    if (recorder.hasFound('network')) recorder.download(path);
     if (mayBeVital(path)) recorder.undecided('redirect');
   }
+}
+
+/** What a command that talks to the network was made to write is a download. */
+function noteDownloads(redirects: readonly Redirection[], { recorder }: Context): void {
+  if (redirects.length === 0 || !recorder.hasFound('network')) return;
+  for (const redirect of redirects)
+    if (redirect.type === 'Redirect' && !redirect.operator.startsWith('<')) recorder.download(redirect.target?.value ?? '');
 }
 
 function isDescriptor(path: string): boolean {

@@ -21,10 +21,17 @@ export function effectOfPath(use: PathUse, path: string): readonly ShellEffect[]
   if (use === 'append' && isVital(segments)) effects.push('destructive');
   if (use === 'write' || use === 'append') {
     if (endsLike(segments, STARTS_BY_ITSELF) || startsLike(segments, STARTS_FROM)) effects.push('persistence');
-  } else if (endsLike(segments, SECRETS) || startsLike(segments, SECRET_FOLDERS)) effects.push('credentials');
+  } else if ((!isExample(segments.at(-1) ?? '') && endsLike(segments, SECRETS)) || startsLike(segments, SECRET_FOLDERS))
+    effects.push('credentials');
   if (segments.some((segment, i) => segment === 'dev' && (segments[i + 1] === 'tcp' || segments[i + 1] === 'udp'))) effects.push('network');
   return effects;
 }
+
+/** `.env.example` is there to be read. */
+function isExample(name: string): boolean {
+  return name.startsWith('.env') && EXAMPLES.some((ending) => name.endsWith(ending));
+}
+const EXAMPLES: readonly string[] = ['.example', '.sample', '.template', '.dist', '.defaults'];
 
 /** True for `/`, `~`, `..`, a system folder or something in one: nothing there is a project's. */
 export function isVital(segments: readonly string[]): boolean {

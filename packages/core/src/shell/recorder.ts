@@ -7,6 +7,11 @@ export class TooMuch extends Error {
   override readonly name = 'TooMuch';
 }
 
+interface Allowance {
+  commands: number;
+  words: number;
+}
+
 /** Collects what one analysis finds. */
 export class Recorder {
   readonly #found = new Set<ShellEffect>();
@@ -23,9 +28,18 @@ export class Recorder {
   };
   /** Files that came from the network, as the text names them. */
   readonly #downloads = new Set<string>();
-  #commandsLeft = MAX_SHELL_COMMANDS;
-  #wordsLeft = MAX_SHELL_WORDS;
+  readonly #left: Allowance;
   #runsUnknown = false;
+
+  /** @param left - what a second reading of the same text shares with the first. */
+  constructor(left: Allowance = { commands: MAX_SHELL_COMMANDS, words: MAX_SHELL_WORDS }) {
+    this.#left = left;
+  }
+
+  /** Collects apart from this one, out of the same allowance. */
+  apart(): Recorder {
+    return new Recorder(this.#left);
+  }
 
   find(effect: ShellEffect): void {
     this.#found.add(effect);
@@ -43,12 +57,12 @@ export class Recorder {
   }
   /** @throws {TooMuch} */
   countCommand(): void {
-    if (--this.#commandsLeft < 0) throw new TooMuch();
+    if (--this.#left.commands < 0) throw new TooMuch();
   }
   /** @throws {TooMuch} */
   countWords(count: number): void {
-    this.#wordsLeft -= count;
-    if (this.#wordsLeft < 0) throw new TooMuch();
+    this.#left.words -= count;
+    if (this.#left.words < 0) throw new TooMuch();
   }
   command(name: string): void {
     this.#commands.add(name);

@@ -21,9 +21,9 @@ import { checkArithmeticText, followArithmetic } from './arithmetic.ts';
 import { forgetAssigned } from './assigned.ts';
 import { followCommand, followRedirects } from './command.ts';
 import { type Context, type Input, UNKNOWN_INPUT } from './context.ts';
-import { hasGlob, isHidden, UNKNOWN } from './field.ts';
+import { type Field, hasGlob, isHidden, UNKNOWN } from './field.ts';
 import { outputOf } from './output.ts';
-import type { Body, ShellState } from './state.ts';
+import { type Body, ShellState } from './state.ts';
 import { fieldsOf, followWord, textOf } from './words.ts';
 
 export function followScript(script: ParsedScript, context: Context): void {
@@ -156,6 +156,7 @@ function followCompound(node: CompoundCommand, context: Context): void {
       followTest(node.expression, context);
       return;
     case 'ArithmeticCommand':
+      wouldRunElsewhere((inner) => context.engine.runText(node.body, inner), context);
       if (node.expression !== undefined) followArithmetic(node.expression, context);
       else if (node.body.trim() !== '') checkArithmeticText(node.body, context);
       return;
@@ -254,6 +255,7 @@ function followTest(expression: TestExpression, context: Context): void {
     case 'TestBinary': {
       const left = textOf(expression.left, context);
       const right = textOf(expression.right, context);
+      if (expression.operator === '>') context.recorder.path('write', right, context.state.places);
       if (!ARITHMETIC_TESTS.has(expression.operator)) return;
       for (const [word, text] of [
         [expression.left, left],
@@ -265,7 +267,10 @@ function followTest(expression: TestExpression, context: Context): void {
       return;
     }
     case 'TestLogical':
-      for (const operand of expression.operands) followTest(operand, context);
+      for (const operand of expression.operands) {
+        followTest(operand, context);
+        wouldRunElsewhere((inner) => context.engine.run(firstWords(operand, inner), inner), context);
+      }
       return;
     case 'TestNot':
       followTest(expression.operand, context);
@@ -276,6 +281,22 @@ function followTest(expression: TestExpression, context: Context): void {
     default:
       expression satisfies never;
   }
+}
+
+/**
+ * A POSIX shell has no `((` and no `[[`: it takes the first for two subshells and the second for a command, so that
+ * `((reboot))` and `[[ a || reboot ]]` reboot. Only what would be found then counts, or every test would be undecided.
+ */
+function wouldRunElsewhere(run: (inner: Context) => void, context: Context): void {
+  const recorder = context.recorder.apart();
+  run({ ...context, recorder, state: new ShellState() });
+  if (recorder.result().found.length > 0) context.recorder.undecided('other-shell');
+}
+
+function firstWords(expression: TestExpression, context: Context): readonly Field[] {
+  if (expression.type === 'TestUnary') return [textOf(expression.operand, context)];
+  if (expression.type === 'TestBinary') return [textOf(expression.left, context), expression.operator, textOf(expression.right, context)];
+  return [];
 }
 
 /** `$name` or `$1` that the script did not set. */

@@ -168,8 +168,13 @@ function addPart(part: WordPart, builder: Builder, context: Context, quoted: boo
     case 'Literal':
       builder.add(withoutMarks(part.value));
       return;
-    case 'SingleQuoted':
     case 'AnsiCQuoted':
+      // A shell without $'...' ends the quotes at an escaped one, and runs what follows.
+      if (part.text.includes("\\'")) context.recorder.undecided('other-shell');
+      builder.quoted();
+      builder.add(withoutMarks(part.value));
+      return;
+    case 'SingleQuoted':
       builder.quoted();
       builder.add(withoutMarks(part.value));
       return;

@@ -54,7 +54,9 @@ export function parseOptions(args: readonly Field[], syntax: OptionSyntax = {}):
       const [name, value] = splitLong(arg);
       names.push(name);
       if (value !== undefined) values.push([name, value]);
-      else if (long.some((known) => isShortFor(name, known)) && at + 1 < args.length) values.push([name, args[++at] ?? '']);
+      else if (at + 1 < args.length && long.includes(name)) values.push([name, args[++at] ?? '']);
+      // Cut short it may be another option, and the next word an operand: it counts as both.
+      else if (at + 1 < args.length && long.some((known) => isShortFor(name, known))) values.push([name, args[at + 1] ?? '']);
       continue;
     }
     for (let i = 1; i < arg.length; i++) {

@@ -62,6 +62,7 @@ const copy: Handler = (call) => {
   }
   if (options.operands.length > 0 && target !== undefined) {
     copyTo(target, sources, call);
+    if (isMove && target === '/dev/null') call.context.recorder.find('destructive');
     // The file in a folder is what is written: cp key ~/.ssh/ makes ~/.ssh/key.
     if (sources.some((path) => path === '/dev/null' || path === '/dev/zero')) call.context.recorder.find('destructive');
   }

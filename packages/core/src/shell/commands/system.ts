@@ -107,7 +107,7 @@ const service: Handler = (call) => {
   const { recorder } = call.context;
   const options = parseOptions(call.args, {
     short: 'pstHMno',
-    long: ['user-unit', 'type', 'property', 'state', 'host', 'machine', 'lines', 'output', 'signal'],
+    long: ['type', 'property', 'state', 'host', 'machine', 'lines', 'output', 'signal'],
   });
   undecidedIfHidden(options, call);
   const [verb = ''] = options.operands;
