@@ -49,8 +49,8 @@ export function runFields(fields: readonly Field[], context: Context): void {
   if (bodies !== undefined) callFunction(first, args, context);
   const alias = definitions.aliases.get(first);
   if (alias !== undefined) callAlias(first, alias, args, context);
-  if (bodies !== undefined || alias !== undefined) return;
-  runProgram(first, args, context);
+  // Not every shell follows aliases: the program of that name may run all the same.
+  if (bodies === undefined) runProgram(first, args, context);
 }
 
 function runProgram(path: string, args: readonly Field[], context: Context): void {
@@ -208,6 +208,8 @@ function inputOf(text: Field): Input {
 
 function hereText(redirect: HereDoc, context: Context): Field {
   const { body } = redirect;
+  // Without its end it takes the rest of the text, and not every reader agrees where that is.
+  if (redirect.closing === undefined) context.recorder.undecided('parse-error');
   return body.parts === undefined ? body.text : textOfParts(body.parts, context);
 }
 

@@ -25,6 +25,10 @@ export function fieldsOf(word: Word, context: Context): readonly Field[] {
   context.recorder.countWords(1);
   if (isPlain(text)) return [text];
   if (text.includes('{') && mayExpandBraces(text)) {
+    // Where a substitution ends only the parser knows: `$(case x in x) ...)`.
+    if (text.includes('(') || text.includes('`')) {
+      return word.parts?.some((part) => part.type === 'BraceExpansion') === true ? [giveUp(word, context)] : expand(word, context);
+    }
     const sources = expandBraces(text);
     if (sources === undefined) return [giveUp(word, context)];
     if (sources.length !== 1 || sources[0] !== text) return sources.flatMap((source) => fieldsOfSource(source, word, context));

@@ -245,7 +245,7 @@ function takeAssignments(words: readonly Field[], call: Call): readonly Field[] 
   for (; at < words.length; at++) {
     const word = words[at] ?? '';
     const equals = word.indexOf('=');
-    if (equals <= 0) break;
+    if (equals <= 0 || !isKnown(word.slice(0, equals))) break;
     checkVariable(word.slice(0, equals), word.slice(equals + 1), call.context);
   }
   return words.slice(at);
