@@ -1,5 +1,5 @@
 /** The cookbook: every recipe is a file of tests that passes, and none of its rules is there without a case. */
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { runPolicyTests } from '@countersign/core/testing';
 import { describe, expect, it } from 'vitest';
@@ -19,6 +19,9 @@ describe.each(recipes)('examples/policies/%s', (name) => {
   });
 });
 
-it('has recipes', () => {
+it('has recipes, and the guide names each of them', () => {
+  const guide = readFileSync(new URL('../../../docs/guides/policies.md', import.meta.url), 'utf8');
+  const named = [...guide.matchAll(/examples\/policies\/([\w-]+\.policy-test\.yaml)\)/g)].map(([, name]) => name);
   expect(recipes.length).toBeGreaterThan(0);
+  expect(named.toSorted()).toEqual(recipes.toSorted());
 });
