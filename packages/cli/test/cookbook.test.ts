@@ -23,5 +23,5 @@ it('has recipes, and the guide names each of them', () => {
   const guide = readFileSync(new URL('../../../docs/guides/policies.md', import.meta.url), 'utf8');
   const named = [...guide.matchAll(/examples\/policies\/([\w-]+\.policy-test\.yaml)\)/g)].map(([, name]) => name);
   expect(recipes.length).toBeGreaterThan(0);
-  expect(named.toSorted()).toEqual(recipes.toSorted());
+  expect(new Set(named)).toEqual(new Set(recipes));
 });
