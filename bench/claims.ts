@@ -11,6 +11,7 @@ import { ledgerClaims } from './ledger.ts';
 import { policyClaims } from './policy.ts';
 import { receiptClaims } from './receipt.ts';
 import { redactClaims } from './redact.ts';
+import { replayClaims } from './replay.ts';
 import { slowDiskClaims } from './slow-disk.ts';
 import { sudoagentClaims } from './sudoagent.ts';
 import { verifyClaims } from './verify.ts';
@@ -28,6 +29,7 @@ export const allClaims: readonly Claim[] = [
   ...workerClaims,
   ...slowDiskClaims,
   ...policyClaims,
+  ...replayClaims,
   ...redactClaims,
   ...sudoagentClaims,
   ...verifyClaims,

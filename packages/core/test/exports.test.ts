@@ -15,7 +15,7 @@ it.each([
   [
     '@countersign/core/sqlite',
     sqlite,
-    'EXPORT_FORMATS Export KnownHeads SEARCH_SECTIONS SqliteStore VERIFY_CODES checkDurability discloseFields exitCodeOf factsOf followApprovals forgetClearText guardFromConfig makeConsistency makeReceipt makeSudoReceipt mirrorStatus openDsse openGuard openRecords openStore readLedger recordLine rotateKey selection stateDirectory storeFromConfig textSearch verifyActaReceipt verifyLedger',
+    'EXPORT_FORMATS Export KnownHeads SEARCH_SECTIONS SqliteStore VERIFY_CODES checkDurability discloseFields exitCodeOf factsOf followApprovals forgetClearText guardFromConfig makeConsistency makeReceipt makeSudoReceipt mirrorStatus openDsse openGuard openRecords openStore readLedger recordLine replayDecisions rotateKey selection stateDirectory storeFromConfig textSearch verifyActaReceipt verifyLedger',
   ],
   ['@countersign/core/testing', testing, 'fixedClock immediateApprover memoryStore policyTestJsonSchema runPolicyTests'],
   ['@countersign/core/cedar', cedar, 'cedarPolicy'],

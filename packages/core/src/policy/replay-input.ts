@@ -50,28 +50,42 @@ const factsShape = z.strictObject({
  * Nothing about the entry is taken on trust but what it commits to: an opening that does not match is an obstacle.
  *
  * @param opening - undefined when it is gone.
+ * @param check - `later`: the caller compares the opening with the entry (`isAltered`) before it says anything that rests on
+ *   it. It is most of the work.
  */
 export function replayInput(
   entry: EntryStamp & DecisionBody,
   opening: Opening | undefined,
   session: ReplaySession,
+  check: 'now' | 'later' = 'now',
 ): ReplayedCall | { readonly obstacle: ReplayObstacle } {
   if (entry.args_commit === undefined) return { obstacle: 'no-arguments' };
   const { args, facts } = opening?.sections ?? {};
   if (opening === undefined || args === undefined) return { obstacle: 'forgotten' };
   if (entry.facts_commit !== undefined && facts === undefined) return { obstacle: 'forgotten' };
-  const shown = { args, ...(facts !== undefined && { facts }) };
-  const commits = { args: entry.args_commit, ...(entry.facts_commit !== undefined && { facts: entry.facts_commit }) };
-  if (checkOpening(commits, { key: opening.key, sections: shown }).length > 0) return { obstacle: 'altered' };
-  const known = factsShape.safeParse(facts ?? {});
+  if (check === 'now' && isAltered(entry, opening)) return { obstacle: 'altered' };
+  if (facts === undefined) return replayed(entry, args, {}, session);
+  const known = factsShape.safeParse(facts);
   if (!known.success) return { obstacle: 'altered' };
   return replayed(entry, args, known.data as RecordedFacts, session);
+}
+
+/** Whether arguments or facts of an opening are not what the entry commits to. */
+export function isAltered(entry: DecisionBody, { key, sections }: Opening): boolean {
+  const { args, facts } = sections;
+  const shown = { ...(args !== undefined && { args }), ...(facts !== undefined && { facts }) };
+  const commits = {
+    ...(entry.args_commit !== undefined && { args: entry.args_commit }),
+    ...(entry.facts_commit !== undefined && { facts: entry.facts_commit }),
+  };
+  return checkOpening(commits, { key, sections: shown }).length > 0;
 }
 
 function replayed(entry: EntryStamp & DecisionBody, args: Json, facts: RecordedFacts, session: ReplaySession): ReplayedCall {
   const missing = new Set<string>();
   const { annotations, at, calls = {}, cost, findings = [], lookups = {} } = facts;
   const hasFindings = findings.length > 0 || (entry.redacted ?? []).length === 0;
+  const toldAtMs = at ?? entry.at;
   const input: PolicyInput = {
     tool: { ...entry.tool, ...(annotations !== undefined && { annotations }) },
     args,
@@ -81,11 +95,12 @@ function replayed(entry: EntryStamp & DecisionBody, args: Json, facts: RecordedF
     },
     agent: entry.agent,
     ...(entry.principal !== undefined && { principal: entry.principal }),
-    session,
+    // The first decision of a session is made before there is one: its entry stands a little later, beside the decision's.
+    session: session.startedAtMs > toldAtMs ? { ...session, startedAtMs: toldAtMs } : session,
     mode: entry.mode,
     ...(cost !== undefined && { cost }),
     // A policy that did not read the time then may read it now: a little later than it would have been.
-    atMs: at ?? entry.at,
+    atMs: toldAtMs,
     lookups: replayedLookups(lookups, (name) => missing.add(name)),
     countCalls: (subject) => (Object.hasOwn(calls, subject) ? (calls[subject] as number) : session.countCalls(subject)),
     raw(pointer) {

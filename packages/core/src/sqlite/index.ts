@@ -15,6 +15,9 @@ export { type MadeConsistency, makeConsistency } from '../receipt/consistency.ts
 export { discloseFields } from '../receipt/disclose.ts';
 export type { ReceiptTarget } from '../receipt/find.ts';
 export { type MadeReceipt, type MakeReceiptOptions, makeReceipt } from '../receipt/make.ts';
+export type { ReplayOptions } from '../replay/replay.ts';
+export { replayDecisions } from '../replay/replay-file.ts';
+export type { ReplayedDecision, ReplayReport } from '../replay/report.ts';
 export type { WriterChoice } from '../store.ts';
 export { type MadeSudoReceipt, makeSudoReceipt, type SudoReceiptTarget } from '../sudoagent/receipt.ts';
 export { VERIFY_CODES, type VerifyCode } from '../verify/codes.ts';
