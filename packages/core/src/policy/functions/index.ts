@@ -10,6 +10,7 @@ import { type LiteralCheck, writtenCall } from './literals.ts';
 import { checkMoneyLiterals, MONEY_WORDS, registerMoney } from './money.ts';
 import { checkPathLiterals, PATH_WORDS, registerPath } from './path.ts';
 import { registerShell, SHELL_WORDS } from './shell.ts';
+import { registerSql, SQL_WORDS } from './sql.ts';
 import { registerTexts, TEXT_WORDS } from './texts.ts';
 import { checkTimeLiterals, registerTimes, TIME_WORDS } from './times.ts';
 
@@ -26,6 +27,7 @@ const FAMILIES: readonly Family[] = [
   { words: HOST_WORDS, register: registerHosts, check: checkHostLiterals },
   { words: SHELL_WORDS, register: registerShell },
   { words: CALL_WORDS, register: registerCall },
+  { words: SQL_WORDS, register: registerSql },
   { words: TEXT_WORDS, register: registerTexts },
   { words: MONEY_WORDS, register: registerMoney, check: checkMoneyLiterals },
   { words: TIME_WORDS, register: registerTimes, check: checkTimeLiterals },

@@ -66,15 +66,30 @@ function unescaped(token: string): string {
   });
 }
 
-const BASE64_RUN = new RegExp(`[A-Za-z0-9+/_-]{${MIN_BASE64_CHARS},}={0,2}`, 'g');
+const RUN_CODES = Uint8Array.from({ length: 128 }, (_, code) => (/[A-Za-z0-9+/_-]/.test(String.fromCharCode(code)) ? 1 : 0));
+
+/** Stretches of characters of base64, which hex is made of as well. Most of an ordinary text is never looked at. */
+function* runsOf(text: string): Generator<{ readonly run: string; readonly index: number }> {
+  let done = 0;
+  // Every run long enough covers one of these places.
+  for (let at = MIN_BASE64_CHARS - 1; at < text.length; at += MIN_BASE64_CHARS) {
+    if (at < done || RUN_CODES[text.charCodeAt(at)] !== 1) continue;
+    let start = at;
+    while (start > done && RUN_CODES[text.charCodeAt(start - 1)] === 1) start -= 1;
+    let end = at + 1;
+    while (end < text.length && RUN_CODES[text.charCodeAt(end)] === 1) end += 1;
+    done = end;
+    if (end - start >= MIN_BASE64_CHARS) yield { run: text.slice(start, end), index: start };
+  }
+}
 
 /** Runs on lines of their own that follow each other are one text, as encoders break lines. */
 function* base64Texts(text: string): Generator<string> {
   let joined = '';
   let end = -1;
-  for (const { 0: run, index } of text.matchAll(BASE64_RUN)) {
+  for (const { run, index } of runsOf(text)) {
     const decoded = base64Text(run);
-    const follows = end >= 0 && index - end <= 2 && /^\r?\n$/.test(text.slice(end, index));
+    const follows = end >= 0 && index - end <= 4 && /^={0,2}\r?\n$/.test(text.slice(end, index));
     if (joined !== '' && !(follows && decoded !== undefined)) {
       yield joined;
       joined = '';
@@ -98,13 +113,17 @@ function base64Text(run: string): string | undefined {
   return readable(Buffer.from(run, 'base64'), false);
 }
 
-const HEX_RUN = new RegExp(
-  `(?:[0-9a-fA-F]{2}){${MIN_HEX_CHARS / 2},}|(?:[0-9a-fA-F]{2}[ :,]){${MIN_HEX_CHARS / 2 - 1},}[0-9a-fA-F]{2}`,
-  'g',
-);
+const HEX_RUN = new RegExp(`(?:[0-9a-fA-F]{2}){${MIN_HEX_CHARS / 2},}`, 'g');
+const SPACED_HEX_RUN = new RegExp(`(?:[0-9a-fA-F]{2}[ :,]){${MIN_HEX_CHARS / 2 - 1},}[0-9a-fA-F]{2}`, 'g');
 
 function* hexTexts(text: string): Generator<string> {
-  for (const [run] of text.matchAll(HEX_RUN)) {
+  for (const { run } of runsOf(text)) {
+    for (const [digits] of run.length < MIN_HEX_CHARS ? [] : run.matchAll(HEX_RUN)) {
+      const decoded = readable(Buffer.from(digits, 'hex'), false);
+      if (decoded !== undefined) yield decoded;
+    }
+  }
+  for (const [run] of text.matchAll(SPACED_HEX_RUN)) {
     const decoded = readable(Buffer.from(run.replaceAll(/[ :,]/g, ''), 'hex'), false);
     if (decoded !== undefined) yield decoded;
   }

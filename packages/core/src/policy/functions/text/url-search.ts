@@ -24,11 +24,13 @@ const NETWORK_SCHEMES: ReadonlySet<string> = new Set(
   ).split(' '),
 );
 
-/** The web's schemes with slashes in any number and direction; others as they should be. */
-const START = String.raw`(?:https?|wss?|ftp):[/\\]+|[a-z][a-z0-9+.-]{1,31}:\/\/`;
-const URL_START = new RegExp(START, 'gi');
-/** `//host` where a link begins, too. */
-const WHOLE_URL = new RegExp(String.raw`(?:${START}|(?<=["'(=])\/\/(?=[\p{L}\p{N}-]{1,63}\.[\p{L}\p{N}]))[^\s<>"'\x60]+`, 'giu');
+const LONGEST_SCHEME = 32;
+/** The web's schemes with slashes in any number and direction. */
+const WEB_SCHEME = /(?:https?|wss?|ftp)$/i;
+const SCHEME = /[a-z][a-z0-9+.-]+$/i;
+/** `//host` where a link begins. */
+const LINK = /\/\/[\p{L}\p{N}-]{1,63}\.[\p{L}\p{N}]/uy;
+const URL_END = /[\s<>"'`]/g;
 const AFTER_URL: ReadonlySet<string> = new Set('.,;:!?)]}*_');
 
 /** Every URL in every text of a value, as it stands there, also inside of what is encoded; each once. */
@@ -60,16 +62,46 @@ export function hostsIn(value: unknown): readonly string[] {
 }
 
 function* urlsOf(text: string): Generator<string> {
-  for (const [match] of text.matchAll(WHOLE_URL)) {
-    yield trimmed(match);
-    // What follows another one without a space: each only as far as the next, so that all of them together stay linear.
-    const starts = [...match.matchAll(URL_START)].map(({ index }) => index).filter((index) => index > 0);
-    for (const [i, start] of starts.entries()) yield trimmed(match.slice(start, starts[i + 1]));
+  const starts = [...startsOf(text)];
+  let end = 0;
+  for (const [i, start] of starts.entries()) {
+    const next = starts[i + 1] ?? text.length;
+    if (start >= end) {
+      URL_END.lastIndex = start;
+      end = URL_END.exec(text)?.index ?? text.length;
+      yield trimmed(text.slice(start, end));
+    } else {
+      // What follows another one without a space: only as far as the next, so that all of them together stay linear.
+      yield trimmed(text.slice(start, Math.min(next, end)));
+    }
   }
   // One that is a URL as a whole, for those who drop tabs and line ends in it and take quotes and brackets for a part of it.
   if (text.length > MAX_URL_CHARS) return;
   const whole = text.replaceAll(/[\t\n\r]/g, '').trim();
   if (/^(?:https?|wss?|ftp):[/\\]\S*$/i.test(whole)) yield whole;
+}
+
+/** Places where a URL starts, from left to right. */
+function* startsOf(text: string): Generator<number> {
+  for (let at = text.search(/[:/]/); at >= 0 && at < text.length; at = nextMark(text, at + 1)) {
+    const next = text.charAt(at + 1);
+    if (text.charAt(at) === ':') {
+      if (next !== '/' && next !== '\\') continue;
+      const before = text.slice(Math.max(0, at - LONGEST_SCHEME), at);
+      const scheme = text.startsWith('//', at + 1) ? (SCHEME.exec(before) ?? WEB_SCHEME.exec(before)) : WEB_SCHEME.exec(before);
+      if (scheme !== null) yield at - scheme[0].length;
+    } else if (next === '/' && at > 0 && `"'(=`.includes(text.charAt(at - 1))) {
+      LINK.lastIndex = at;
+      if (LINK.test(text)) yield at;
+    }
+  }
+}
+
+const MARK = /[:/]/g;
+
+function nextMark(text: string, from: number): number {
+  MARK.lastIndex = from;
+  return MARK.exec(text)?.index ?? -1;
 }
 
 /** Without the marks that belong to the sentence around it. */

@@ -1,0 +1,1 @@
+export { analyzeSql, type SqlAnalysis } from './analyze.ts';
