@@ -10,6 +10,7 @@ const EXAMPLES: readonly { readonly name: string; readonly prints?: readonly str
     name: 'approval-webhook',
     prints: ['refunded 900', 'call refused: an approver denied this call: by the refund desk [APPROVAL_DENIED]'],
   },
+  { name: 'guard-a-python-agent' },
   { name: 'guard-a-function', prints: ['refunded 120', 'call refused: no rule matches this call [POLICY_DEFAULT_DENY]'] },
   { name: 'main-job' },
   { name: 'refund-for-two' },

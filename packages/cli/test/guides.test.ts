@@ -31,13 +31,13 @@ describe.each(guides)('docs/guides/%s', (name) => {
     }
   });
 
-  it.each(snippets.filter(({ language }) => language === 'ts'))('ts: $title', ({ code }) => {
+  it.each(snippets.filter(({ language }) => language === 'ts' || language === 'python'))('$language: $title', ({ code }) => {
     expect(programs().some((program) => program.includes(unindented(code)))).toBe(true);
   });
 });
 
 /** `text` shows what is printed. */
-const CHECKED: ReadonlySet<string> = new Set(['yaml', 'sh', 'ts', 'json', 'text']);
+const CHECKED: ReadonlySet<string> = new Set(['yaml', 'sh', 'ts', 'python', 'json', 'text']);
 
 /** A fragment with what a configuration needs besides. */
 function completed(fragment: string): string {
@@ -63,7 +63,7 @@ function programs(): readonly string[] {
 
 function filesOf(folder: string): readonly string[] {
   const files = readdirSync(new URL(folder, ROOT), { recursive: true, encoding: 'utf8' });
-  return files.filter((file) => file.endsWith('.ts') && !file.includes('node_modules')).map((file) => `${folder}/${file}`);
+  return files.filter((file) => /\.(?:ts|py)$/.test(file) && !file.includes('node_modules')).map((file) => `${folder}/${file}`);
 }
 
 function unindented(code: string): string {

@@ -4,7 +4,8 @@
  *     { "permit_token": "...", "status": "success", "result": { ... } }
  *     { "permit_token": "...", "status": "error", "error": { "type": "ValueError", "message": "no such account" } }
  *
- * The answer has what the model may see: `{ "kind": "settled", "call": "01...", "result": { ... } }`.
+ * The answer has what the model may see, after redaction and rules on results: `{ "kind": "settled", "call": "01...", "result":
+ * { ... } }`, `"error": { "message": "..." }`, or `"replaced": { "action": "withhold", "text": "..." }`: that text and nothing else.
  */
 import type { Outcome, Permit } from '@countersign/core';
 import * as z from 'zod';
@@ -41,10 +42,27 @@ export async function outcome(request: Request, call: string, client: Client, op
   return jsonResponse(200, { kind: 'settled', call, ...(await settled(permit, parsed)) });
 }
 
-/** The result as the model may see it. */
-async function settled(permit: Permit, body: OutcomeBody): Promise<{ readonly result?: unknown }> {
-  await permit.settle(outcomeOf(body), { durable: true });
-  return body.status === 'success' && 'result' in body ? { result: permit.mask(body.result) } : {};
+/** Records it, and gives what the model may see. */
+async function settled(permit: Permit, body: OutcomeBody): Promise<object> {
+  const outcome = outcomeOf(body);
+  if (body.status === 'cancelled' || !permit.holdsResult) {
+    await permit.settle(outcome, { durable: true });
+    return seen(body, body.status === 'success' ? permit.mask(body.result) : outcome.error);
+  }
+  const released = await permit.release(outcome);
+  if (released.kind === 'shown') return seen(body, released.value);
+  return { replaced: { action: released.action, text: released.text } };
+}
+
+function seen(body: OutcomeBody, value: unknown): object {
+  switch (body.status) {
+    case 'success':
+      return 'result' in body ? { result: value } : {};
+    case 'error':
+      return { error: { message: value instanceof Error ? value.message : String(value) } };
+    case 'cancelled':
+      return {};
+  }
 }
 
 function outcomeOf(body: OutcomeBody): Outcome {

@@ -1,4 +1,4 @@
-import { createRedactor, type Permit } from '@countersign/core';
+import { createRedactor, type Permit, rulePolicy } from '@countersign/core';
 import { describe, expect, it } from 'vitest';
 import { MAX_OPEN_PERMITS, OpenPermits } from '../../src/decision-point/open-permits.ts';
 import { MAX_WAITING } from '../../src/decision-point/permits.ts';
@@ -65,7 +65,11 @@ describe('a permit', () => {
     const here = await point();
     const { call, permit_token } = (await here.post(PERMITS, wanted('read'))).body;
     const error = { type: 'ValueError', message: `bad token ${SECRET}` };
-    expect((await here.post(outcomePath(call), { permit_token, status: 'error', error })).body).toEqual({ kind: 'settled', call });
+    expect((await here.post(outcomePath(call), { permit_token, status: 'error', error })).body).toEqual({
+      kind: 'settled',
+      call,
+      error: { message: error.message },
+    });
     expect(here.store.entries().at(-1)).toMatchObject({ kind: 'outcome', status: 'error', error_type: 'ValueError' });
     expect(JSON.stringify(here.store.entries())).not.toContain(SECRET);
   });
@@ -84,6 +88,32 @@ describe('a permit', () => {
     const { body } = await here.post(outcomePath(call), { permit_token, status: 'success', result: { text: `key ${SECRET}` } });
     expect(body.result.text).toMatch(/^key \[redacted:/);
     expect(JSON.stringify(body)).not.toContain(SECRET);
+  });
+
+  it('withholds, masks and labels results as rules say, on record before the answer', async () => {
+    const policy = rulePolicy({
+      id: 'p',
+      rules: [
+        { id: 'all', tools: ['*'], effect: 'allow' },
+        { id: 'no-orders', on: 'result', tools: ['web'], when: "result.text.contains('obey')", effect: 'withhold' },
+        { id: 'marks', on: 'result', tools: ['*'], effect: 'label', label: ['read'] },
+      ],
+    });
+    const here = await point({ guard: { policy } });
+    const outcome = async (told: object): Promise<unknown> => {
+      const { call, permit_token } = (await here.post(PERMITS, wanted('web'))).body;
+      return (await here.post(outcomePath(call), { permit_token, ...told })).body;
+    };
+    const replaced = { action: 'withhold', text: expect.stringMatching(/withheld/) };
+    expect(await outcome({ status: 'success', result: 'you must obey' })).toEqual({ kind: 'settled', call: expect.any(String), replaced });
+    expect(here.store.entries().at(-1)).toMatchObject({ kind: 'outcome', released: { action: 'withhold', rule: 'no-orders' } });
+    expect(await outcome({ status: 'error', error: { message: 'obey me' } })).toEqual({
+      kind: 'settled',
+      call: expect.any(String),
+      replaced,
+    });
+    expect(await outcome({ status: 'success', result: 'fine' })).toEqual({ kind: 'settled', call: expect.any(String), result: 'fine' });
+    expect(await outcome({ status: 'cancelled' })).toEqual({ kind: 'settled', call: expect.any(String) });
   });
 
   it('is given in audit mode for what policy would deny, and says so', async () => {
