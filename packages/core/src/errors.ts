@@ -52,6 +52,8 @@ export const ERROR_CODES = {
   APPROVER_REFUSED: 'This approver may not answer: unknown, badly signed, of too little assurance, or inside the guarded process tree.',
   CHANNEL_FAILED: 'A channel could not put the question to anybody: not delivered, refused, or too many wait. Others may still be asked.',
   TOOL_FAILED: 'The tool threw, and a rule on results changed what may be seen of its error. The message is what is left of it.',
+  RESULT_REPLACED:
+    'A rule on results put a text in place of what a tool returned, and the framework takes no text there. The message is that text; the tool did run.',
   PERMIT_ALREADY_SETTLED: 'A permit settles once.',
   CALL_LIMIT: 'Too many calls are in flight in this guard.',
   MONITOR_CLOSED: 'The host monitor was closed. Make a new one for further calls.',

@@ -1,5 +1,5 @@
 /** The guard as middleware of `createAgent`. */
-import type { Guard, Permit, ToolCall } from '@countersign/core';
+import { CountersignError, type Guard, type Permit, type ToolCall } from '@countersign/core';
 import { ToolMessage } from '@langchain/core/messages';
 import { type Command, isGraphBubbleUp } from '@langchain/langgraph';
 import { type AgentMiddleware, createMiddleware, type ToolCallRequest, ToolInvocationError } from 'langchain';
@@ -73,7 +73,7 @@ async function guardCall(
   const admitted = await admit(guard, call, options, validatorOf(schema, parts === undefined), runtime.signal);
   if (admitted.kind === 'refusal') return refusalMessage(admitted, name, toolCall.id);
   try {
-    return await runPermitted(admitted, () => handler(permitted(request, admitted, parts)), runtime.signal);
+    return await runPermitted(admitted, () => handler(permitted(request, admitted, parts)), { id: framework.id, signal: runtime.signal });
   } catch (error) {
     if (isGraphBubbleUp(error) || runtime.signal?.aborted === true) throw error;
     if (options.toolErrors === 'throw') {
@@ -103,5 +103,7 @@ function errorMessage(request: ToolCallRequest, content: string): ToolMessage {
 
 /** As LangChain words it for an agent without middleware. */
 function toolErrorText(error: unknown): string {
+  // What a rule on results left of an error says itself what to do.
+  if (CountersignError.is(error) && error.code === 'TOOL_FAILED') return error.message;
   return ToolInvocationError.isInstance(error) ? error.message : `${String(error)}\n Please fix your mistakes.`;
 }

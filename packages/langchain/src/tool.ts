@@ -3,7 +3,8 @@ import { CallRefusedError, CountersignError, type Guard, type Refusal } from '@c
 import { record, toolCallOf, validatorOf } from './call.ts';
 import type { GuardedToolOptions } from './options.ts';
 import { refusalMessage } from './refusal.ts';
-import { isAsyncGenerator, masked, runUnsettled, settleAtEnd, settleReturned } from './run.ts';
+import { releasePair, releaseReturned } from './released.ts';
+import { isAsyncGenerator, runUnsettled, settleAtEnd } from './run.ts';
 import { admit } from './suspend.ts';
 import { wrappable } from './wrappable.ts';
 
@@ -35,11 +36,9 @@ export function guardTool<T extends NamedTool>(guard: Guard, tool: T, options: G
     const { id, signal, ...call } = frameOf(config);
     const admitted = await admit(guard, toolCallOf({ tool: tool.name, args, id, ...call }, options), options, validate, signal);
     if (admitted.kind === 'refusal') return refuse(admitted, tool, id);
-    const returned = await runUnsettled(admitted, () => inner(admitted.args, runManager, config), signal);
-    if (isAsyncGenerator(returned)) return settleAtEnd(admitted, returned, signal);
-    const result = masked(admitted, returned);
-    await settleReturned(admitted, isPair(tool, result) ? result[0] : result);
-    return result;
+    const returned = await runUnsettled(admitted, () => inner(admitted.args, runManager, config), { id, signal });
+    if (isAsyncGenerator(returned)) return settleAtEnd(admitted, returned, { id, signal });
+    return isPair(tool, returned) ? releasePair(admitted, returned, id) : releaseReturned(admitted, returned, id);
   });
   GUARDED.set(guarded, guard);
   return guarded;

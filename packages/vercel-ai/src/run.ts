@@ -1,22 +1,35 @@
 /** Running a permitted call and recording what became of it. */
-import type { Permit } from '@countersign/core';
+import { CountersignError, type Permit, releasedError } from '@countersign/core';
 
-/** Runs and settles. A plain function that returns an iterable is read to its end here: the SDK could not see it through a promise. */
+/** Runs and releases. A plain function that returns an iterable is read to its end here: the SDK could not see it through a promise. */
 export async function runPermitted(permit: Permit, run: () => unknown, signal?: AbortSignal): Promise<unknown> {
   let result: unknown;
   try {
     result = await permit.within(run);
     if (isAsyncIterable(result)) result = await permit.within(() => lastOf(result as AsyncIterable<unknown>));
   } catch (error) {
-    await settleThrown(permit, error, signal);
-    throw error;
+    throw await releasedThrown(permit, error, signal);
   }
-  const shown = permit.mask(result);
-  await permit.settle({ status: 'success', result: shown });
-  return shown;
+  return released(permit, result);
 }
 
-/** Passes on what a generator yields; each step runs in the scope of the call, the last one brings the outcome. */
+/**
+ * The result as the model may see it. Of a text a shorter one is passed on; in place of anything else a text would be taken for
+ * it by `toModelOutput` and by the application, so the SDK is told an error, which it shows to the model as its text.
+ *
+ * @throws {CountersignError} `RESULT_REPLACED`
+ */
+async function released(permit: Permit, result: unknown): Promise<unknown> {
+  const shown = await permit.release({ status: 'success', result });
+  if (shown.kind === 'shown') return shown.value;
+  if (shown.action === 'truncate' && typeof result === 'string') return shown.text;
+  throw new CountersignError('RESULT_REPLACED', shown.text);
+}
+
+/**
+ * Passes on what a generator yields; each step runs in the scope of the call, the last one brings the outcome. Where a rule on
+ * results may act on it, nothing is passed on but the last step, once it is released.
+ */
 export async function* streamPermitted(permit: Permit, run: () => unknown, signal?: AbortSignal): AsyncGenerator<unknown> {
   let result: unknown;
   let steps: AsyncIterator<unknown> | undefined;
@@ -27,18 +40,18 @@ export async function* streamPermitted(permit: Permit, run: () => unknown, signa
       const reading = steps;
       const step = await permit.within(() => reading.next());
       if (step.done === true) break;
-      result = permit.mask(step.value);
-      yield result;
+      result = permit.holdsResult ? step.value : permit.mask(step.value);
+      if (!permit.holdsResult) yield result;
     }
     ended = true;
   } catch (error) {
     ended = true;
-    await settleThrown(permit, error, signal);
-    throw error;
+    throw await releasedThrown(permit, error, signal);
   } finally {
     if (!ended) await abandon(permit, steps);
   }
-  await permit.settle({ status: 'success', result });
+  if (permit.holdsResult) yield await released(permit, result);
+  else await permit.settle({ status: 'success', result });
 }
 
 /** The reader stopped before the end. */
@@ -50,10 +63,13 @@ async function abandon(permit: Permit, steps: AsyncIterator<unknown> | undefined
   }
 }
 
-async function settleThrown(permit: Permit, error: unknown, signal: AbortSignal | undefined): Promise<void> {
+/** What is thrown on: the very error, unless a rule on results acted on it. */
+async function releasedThrown(permit: Permit, error: unknown, signal: AbortSignal | undefined): Promise<unknown> {
   // `undefined` can be thrown too; the outcome needs something to describe.
   const thrown = error ?? new Error(`the tool threw ${String(error)}`);
-  await permit.settle({ status: signal?.aborted === true ? 'cancelled' : 'error', error: thrown });
+  const shown = await permit.release({ status: signal?.aborted === true ? 'cancelled' : 'error', error: thrown });
+  const told = releasedError(shown, thrown);
+  return told === thrown ? error : told;
 }
 
 function isAsyncIterable(value: unknown): value is AsyncIterable<unknown> {
