@@ -16,6 +16,7 @@ export function objectionTo({ responses, repeatsKeys }: Responses, requests: InF
   for (const response of responses) {
     const request = response.key === undefined ? undefined : requests.get(response.key);
     if (request?.state === 'deciding') return 'an answer to a call the server was not sent';
+    if (request?.state === 'releasing') return 'two answers to one request';
     if (response.key === undefined ? couldBeFollowed(response, requests) : request === undefined) {
       return 'an answer to no open request';
     }

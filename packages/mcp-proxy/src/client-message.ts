@@ -61,7 +61,7 @@ export interface CallMessage {
 export type ClientMessage =
   | InvalidMessage
   | CallMessage
-  | { readonly kind: 'request'; readonly key?: string; readonly idJson: string; readonly method: string }
+  | { readonly kind: 'request'; readonly key?: string; readonly idJson: string; readonly method: string; readonly taskId?: string }
   | { readonly kind: 'cancel'; readonly key?: string }
   /** Notifications, responses, blank lines: passed on unseen. */
   | { readonly kind: 'other' };
@@ -104,7 +104,10 @@ function readEnvelope(message: JsonObject, scan: Scanned, content: Buffer): Clie
 
   if (method === CALL_METHOD) return readCall(params, id, idJson, scan, invalid);
   const key = idKey(id);
-  if (idJson !== undefined) return { kind: 'request', idJson, method, ...(key === undefined ? {} : { key }) };
+  if (idJson !== undefined) {
+    const taskId = isObject(params) ? member(params, 'taskId') : undefined;
+    return { kind: 'request', idJson, method, ...(key !== undefined && { key }), ...(typeof taskId === 'string' && { taskId }) };
+  }
   if (method !== 'notifications/cancelled' || !isObject(params)) return { kind: 'other' };
   const cancelled = idKey(member(params, 'requestId'));
   return { kind: 'cancel', ...(cancelled === undefined ? {} : { key: cancelled }) };

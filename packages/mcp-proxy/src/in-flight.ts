@@ -14,11 +14,13 @@ export type Request =
   /** A call on its way through the guard; the server has not seen it. */
   | { readonly state: 'deciding'; readonly idJson: string; readonly sizeBytes: number; readonly abort: AbortController }
   /** A call the server has. */
-  | { readonly state: 'running'; readonly idJson: string; readonly sizeBytes: number; readonly permit: Permit }
+  | { readonly state: 'running'; readonly idJson: string; readonly sizeBytes: number; readonly permit: Permit; readonly task: boolean }
   /** A running call the client no longer waits for. */
   | { readonly state: 'cancelled'; readonly sizeBytes: number; readonly permit: Permit; readonly timer: NodeJS.Timeout }
-  /** Any other request. */
-  | { readonly state: 'forwarded'; readonly idJson: string; readonly method: string };
+  /** Its answer came and is being released: no other one counts. */
+  | { readonly state: 'releasing'; readonly sizeBytes: number }
+  /** Any other request. `taskId`: of the task it is about. */
+  | { readonly state: 'forwarded'; readonly idJson: string; readonly method: string; readonly taskId?: string };
 
 /** Requests by id key, bounded. A key is in use from the request until its answer. */
 export class InFlight {

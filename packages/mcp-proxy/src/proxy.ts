@@ -3,16 +3,26 @@
  *
  * It reads both directions and changes neither: a line goes on exactly as it came, or it does not go on. The only
  * message it decides about is `tools/call`; the only ones it writes are answers to messages it kept back, calls whose
- * arguments a person edited, and, where the guard masks results, the secrets in answers to calls.
+ * arguments a person edited, and answers to calls of which the guard, or a rule on results, changed something.
  */
 import { randomUUID } from 'node:crypto';
 import { type Outcome, type Permit, WITHHELD_RESULT } from '@countersign/core';
 import { callAnswer, errorAnswer, invalidAnswer } from './answer.ts';
 import { objectionTo } from './answer-check.ts';
-import { type CallMessage, type InvalidMessage, readClientMessage, requireArguments, rewrittenCall, unreadable } from './client-message.ts';
+import {
+  type CallMessage,
+  type ClientMessage,
+  type InvalidMessage,
+  readClientMessage,
+  requireArguments,
+  rewrittenCall,
+  unreadable,
+} from './client-message.ts';
 import { GuardSource, type ProxyGuard } from './guard-source.ts';
+import { HeldTasks } from './held-tasks.ts';
 import { InFlight, type Request } from './in-flight.ts';
-import { excerptId, idKey, RPC_ERRORS } from './message.ts';
+import { excerptId, idKey, isObject, member, RPC_ERRORS } from './message.ts';
+import { outcomeOf, releasedResponse } from './released.ts';
 import { readServerMessage, type ServerResponse, withAnswers } from './server-message.ts';
 import { ToolDirectory } from './tool-directory.ts';
 import { type Line, MAX_MESSAGE_BYTES, type MessageLine, type OversizeLine } from './wire.ts';
@@ -47,6 +57,7 @@ export class Interposer {
   readonly #guard: GuardSource;
   readonly #tools = new ToolDirectory();
   readonly #inFlight: InFlight;
+  readonly #tasks = new HeldTasks();
   /** Tells calls of this connection from those of another that uses the same ids. */
   readonly #nonce: string = randomUUID();
   readonly #deciding = new Set<Promise<void>>();
@@ -86,6 +97,7 @@ export class Interposer {
     const problem =
       message.kind === 'unclear' ? `a line that could be an answer: ${message.problem}` : objectionTo(message, this.#inFlight);
     if (problem !== undefined) return this.#discard(problem, message.responses);
+    if (message.responses.some((response) => this.#isHeld(response))) return track(this.#recording, this.#release(line, message.responses));
     const answers = this.#masked(line, message.responses);
     this.#options.toClient(answers.bytes);
     for (const response of answers.responses) this.#answered(response);
@@ -104,7 +116,9 @@ export class Interposer {
   /** Answers every open request in the server's place and settles every running call. Later requests get the same answer. */
   async serverEnded(reason: string): Promise<void> {
     this.#gone = reason;
-    for (const key of this.#inFlight.keys()) this.#abandon(this.#inFlight.take(key), reason);
+    for (const key of this.#inFlight.keys())
+      if (this.#inFlight.get(key)?.state !== 'releasing') this.#abandon(this.#inFlight.take(key), reason);
+    for (const permit of this.#tasks.takeAll()) track(this.#recording, this.#settle(permit, { status: 'error', error: new Error(reason) }));
     await this.decided();
     while (this.#recording.size > 0) await Promise.all(this.#recording);
   }
@@ -132,12 +146,16 @@ export class Interposer {
     }
     // The bytes that were decided on, or one serialisation of what was: a person may have changed the arguments.
     const bytes = verdict.edited === undefined ? line.bytes : rewrittenCall(call, verdict.args);
-    this.#inFlight.replace(call.key, { state: 'running', idJson: call.idJson, sizeBytes: bytes.length, permit: verdict });
+    this.#inFlight.replace(call.key, { state: 'running', idJson: call.idJson, sizeBytes: bytes.length, permit: verdict, task: call.task });
     this.#options.toServer(bytes);
   }
 
-  #request(line: MessageLine, { key, idJson, method }: { readonly key?: string; readonly idJson: string; readonly method: string }): void {
-    if (key === undefined || this.#open(key, { state: 'forwarded', idJson, method })) this.#forward(line);
+  #request(line: MessageLine, { key, idJson, method, taskId }: Extract<ClientMessage, { readonly kind: 'request' }>): void {
+    // An answer under an id that is not followed would be looked at by nobody.
+    if (method === TASK_RESULT && taskId !== undefined && (key === undefined || this.#tasks.wasGiven(taskId)))
+      return this.#options.toClient(errorAnswer(idJson, RPC_ERRORS.CALL_REFUSED, GIVEN));
+    const about = { idJson, method, ...(taskId !== undefined && { taskId }) };
+    if (key === undefined || this.#open(key, { state: 'forwarded', ...about })) this.#forward(line);
   }
 
   /** Enters a request; otherwise answers it and returns false. */
@@ -177,6 +195,7 @@ export class Interposer {
         this.#inFlight.retire(key);
         return this.#forward(line);
       case 'cancelled':
+      case 'releasing':
         return this.#forward(line);
     }
   }
@@ -191,7 +210,7 @@ export class Interposer {
 
   #answered(response: ServerResponse): void {
     const request = response.key === undefined ? undefined : this.#inFlight.take(response.key);
-    if (request === undefined || request.state === 'deciding') return;
+    if (request === undefined || request.state === 'deciding' || request.state === 'releasing') return;
     if (request.state === 'forwarded') {
       if (request.method === 'tools/list') this.#tools.learn(response.result);
       return;
@@ -216,8 +235,51 @@ export class Interposer {
     return { bytes: withAnswers(line.bytes, masked), responses: masked };
   }
 
+  /** Whether a rule on results may act on this answer. */
+  #isHeld({ key }: ServerResponse): boolean {
+    const request = key === undefined ? undefined : this.#inFlight.get(key);
+    if (request === undefined) return false;
+    if ('permit' in request) return request.permit.holdsResult;
+    const taskId = taskOf(request);
+    return taskId !== undefined && (this.#tasks.isHeld(taskId) || this.#tasks.wasGiven(taskId));
+  }
+
+  /** The line goes out once all of its answers are released; until then no other answer to these requests counts. */
+  async #release(line: MessageLine, responses: readonly ServerResponse[]): Promise<void> {
+    const begun = responses.map((response) => {
+      const request = response.key === undefined ? undefined : this.#inFlight.get(response.key);
+      if (request === undefined || !this.#isHeld(response))
+        return { response, told: this.#masked(line, [response]).responses[0] ?? response };
+      if (request.state === 'cancelled') clearTimeout(request.timer);
+      this.#inFlight.replace(response.key as string, { state: 'releasing', sizeBytes: line.bytes.length });
+      return { response, told: this.#toldOf(request, response) };
+    });
+    for (const { response } of begun) if (this.#stateOf(response) !== 'releasing') this.#answered(response);
+    const told = await Promise.all(begun.map(async ({ told: each }) => each));
+    const isSame = told.every((each, i) => each === responses[i]);
+    this.#options.toClient(isSame ? line.bytes : withAnswers(line.bytes, told));
+    for (const { response } of begun) if (this.#stateOf(response) === 'releasing') this.#inFlight.take(response.key as string);
+  }
+
+  async #toldOf(request: Request, response: ServerResponse): Promise<ServerResponse> {
+    if (request.state === 'forwarded') {
+      const permit = request.taskId === undefined ? undefined : this.#tasks.take(request.taskId);
+      return permit === undefined ? refused(response, GIVEN) : releasedResponse(permit, response);
+    }
+    if (!('permit' in request)) return response;
+    const taskId = request.state === 'running' && request.task ? taskIn(response) : undefined;
+    if (taskId === undefined) return releasedResponse(request.permit, response);
+    if (this.#tasks.hold(taskId, request.permit)) return response;
+    await this.#settle(request.permit, { status: 'error', error: new Error('its task could not be followed') });
+    return refused(response, 'the task cannot be followed: too many wait, or another one has its name; the server did handle the request');
+  }
+
+  #stateOf({ key }: ServerResponse): Request['state'] | undefined {
+    return key === undefined ? undefined : this.#inFlight.get(key)?.state;
+  }
+
   #abandon(request: Request | undefined, reason: string): void {
-    if (request === undefined) return;
+    if (request === undefined || request.state === 'releasing') return;
     if (request.state === 'deciding') request.abort.abort();
     if (request.state === 'cancelled') clearTimeout(request.timer);
     else this.#options.toClient(errorAnswer(request.idJson, RPC_ERRORS.UPSTREAM_GONE, reason));
@@ -244,7 +306,7 @@ export class Interposer {
   /** Answers a request the server has in its place. */
   #answerFor(key: string | undefined, code: number, message: string): void {
     const request = key === undefined ? undefined : this.#inFlight.get(key);
-    if (key === undefined || request?.state === 'deciding') return;
+    if (key === undefined || request?.state === 'deciding' || request?.state === 'releasing') return;
     if (request !== undefined && request.state !== 'cancelled') this.#options.toClient(errorAnswer(request.idJson, code, message));
     // Also when no request is open: a late answer frees the id of a cancelled one.
     this.#answered({ id: undefined, key, error: { code, message } });
@@ -282,10 +344,26 @@ function resultOf(masked: unknown): unknown {
   return masked === WITHHELD_RESULT ? { content: [{ type: 'text', text: WITHHELD_RESULT }], isError: true } : masked;
 }
 
-function outcomeOf({ result, error }: ServerResponse): Outcome {
-  if (error !== undefined) return { status: 'error', error };
-  const failed = typeof result === 'object' && result !== null && 'isError' in result && result.isError === true;
-  return failed ? { status: 'error', error: result } : { status: 'success', result };
+const TASK_RESULT = 'tasks/result';
+const GIVEN = 'the result of this task was given before: a rule on results looks at a result once';
+
+function taskOf(request: Request): string | undefined {
+  return request.state === 'forwarded' && request.method === TASK_RESULT ? request.taskId : undefined;
+}
+
+/** The task a call was answered with. */
+function taskIn({ result }: ServerResponse): string | undefined {
+  const task = isObject(result) ? member(result, 'task') : undefined;
+  const taskId = isObject(task) ? member(task, 'taskId') : undefined;
+  // What stands beside a task could be a result: then it is released like one.
+  return typeof taskId === 'string' && isObject(result) && !Object.hasOwn(result, 'content') && !Object.hasOwn(result, 'structuredContent')
+    ? taskId
+    : undefined;
+}
+
+function refused(response: ServerResponse, message: string): ServerResponse {
+  const { result: _gone, ...rest } = response;
+  return { ...rest, error: { code: RPC_ERRORS.CALL_REFUSED, message } };
 }
 
 function track(set: Set<Promise<void>>, work: Promise<void>): void {

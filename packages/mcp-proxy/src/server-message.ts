@@ -137,7 +137,10 @@ export function withAnswers(line: Buffer, masked: readonly ServerResponse[]): Bu
     if (!isObject(item) || answer === undefined) return item;
     // Of a result and an error, one of them null, only the other one was read.
     const { result, error } = answer;
-    return { ...item, ...(result !== undefined && { result }), ...(error !== undefined && { error }) };
+    // An error in place of a result: then nothing of the result may stay.
+    const { result: before, ...rest } = item;
+    const isMoved = error !== undefined && result === undefined && before !== undefined && before !== null;
+    return { ...(isMoved ? rest : item), ...(result !== undefined && { result }), ...(error !== undefined && { error }) };
   };
   return Buffer.from(rewriteJson(text, before, Array.isArray(before) ? before.map(changed) : changed(before)));
 }
