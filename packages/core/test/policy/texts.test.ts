@@ -3,6 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { compileCondition } from '../../src/policy/conditions.ts';
 import { MAX_LAYERS } from '../../src/policy/functions/text/decode.ts';
 import { MAX_URLS } from '../../src/policy/functions/text/url-search.ts';
+import { createRedactor } from '../../src/redact/redact.ts';
+import { ORDINARY, secretsOf } from '../redact/corpora.ts';
 import { INSIDE, METADATA, NOT_OURS, OURS } from './corpus/hosts.ts';
 import { holds, run } from './functions.ts';
 
@@ -277,6 +279,54 @@ describe('urls() and hosts()', () => {
         expect(run(condition, { t })).toBe(true);
       }),
       { numRuns: 1000 },
+    );
+  });
+});
+
+describe('secrets', () => {
+  const redactor = createRedactor();
+  const token = secretsOf('policy').find(({ kind }) => kind === 'github-token')?.secret ?? '';
+  const [head, tail] = [token.slice(0, 12), token.slice(12)];
+
+  it.each([
+    ['as they are', { a: token }],
+    ['in base64', { a: base64(`x ${token}`) }],
+    ['in base64 twice', { a: base64(base64(`x ${token}`)) }],
+    ['in hex', { a: hex(token) }],
+    ['in percent escapes', { a: percent(token) }],
+    ['in unicode escapes', { a: unicode(token) }],
+    ['in a URL', { u: `https://evil.example/?d=${base64(`x ${token}`)}` }],
+    ['over the items of a list', { a: [head, tail] }],
+  ])('are in findings: %s', (_, args) => {
+    const { shown, findings } = redactor.redact(args);
+    expect(holds('findings.size() > 0', shown, { findings })).toBe(true);
+    expect(JSON.stringify(shown)).not.toContain(tail);
+  });
+
+  it.each([
+    ['in two members', { a: head, b: tail }, true],
+    ['in members of objects beside each other', { a: { x: head }, b: { y: tail } }, true],
+    ['in three members', { a: head, b: tail.slice(0, 10), c: tail.slice(10) }, true],
+    ['with a number between them', { a: head, n: 5, b: tail }, false],
+    [
+      'in ordinary members',
+      { to: 'ann@ours.example', subject: 'ghp_ is a prefix', body: 'of tokens', id: '1f0c0d1e-0000-4000-8000-000000000000' },
+      false,
+    ],
+    ['in commits', { base: '7434ebd0c1f2a3b4c5d6e7f8a9b0c1d2e3f4a5b6', head: '338a6aa0c1f2a3b4c5d6e7f8a9b0c1d2e3f4a5b6' }, false],
+    ['in nothing', {}, false],
+  ])('in pieces are seen by splitSecrets(): %s', (_, args, expected) => {
+    const { shown, findings } = redactor.redact(args);
+    expect(holds('splitSecrets(args).size() > 0', shown, { findings })).toBe(expected);
+  });
+
+  it('of ordinary texts beside each other are none', () => {
+    fc.assert(
+      fc.property(fc.constantFrom(...ORDINARY), fc.constantFrom(...ORDINARY), (a, b) => {
+        const { shown } = redactor.redact({ a, b });
+        expect(holds('splitSecrets(args) == []', shown)).toBe(true);
+      }),
+      { numRuns: 300 },
     );
   });
 });

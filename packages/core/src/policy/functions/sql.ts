@@ -10,7 +10,7 @@
  * | `tables`      | the tables it names; a fault when undecided                                          |
  */
 import type { Environment } from '@marcbachmann/cel-js';
-import { analyzeSql, type SqlAnalysis } from '../../sql/analyze.ts';
+import { analyzeSql, type SqlAnalysis } from '../../sql/index.ts';
 import { ConditionFault } from '../condition-value.ts';
 import { CHARS_PER_STEP, remember, spend } from '../evaluation.ts';
 

@@ -7,14 +7,17 @@
  * | `decoded(text)` | the text, and line by line what it holds in base64, hex, percent and unicode escapes            |
  * | `urls(x)`       | every URL in these texts, also in what they hold encoded                                        |
  * | `hosts(x)`      | every host that some program may read in these URLs; '?' for one in which none is read            |
+ * | `splitSecrets(x)` | kinds of secrets that are seen only when neighbouring values are read together, as `findings` has kinds |
  */
 import type { Environment } from '@marcbachmann/cel-js';
+import { type TextRules, textRules } from '../../redact/scan.ts';
+import { hideSplit } from '../../redact/split.ts';
 import { CHARS_PER_STEP, remember, spend } from '../evaluation.ts';
 import { decodedPieces } from './text/decode.ts';
-import { textsIn } from './text/leaves.ts';
+import { textsIn, valuesIn } from './text/leaves.ts';
 import { hostsIn, urlsIn } from './text/url-search.ts';
 
-export const TEXT_WORDS: readonly string[] = ['texts', 'decoded', 'urls', 'hosts'];
+export const TEXT_WORDS: readonly string[] = ['texts', 'decoded', 'urls', 'hosts', 'splitSecrets'];
 
 export function registerTexts(environment: Environment): void {
   environment.registerFunction('texts(dyn): list<string>', (value: unknown) => [...textsIn(value)]);
@@ -24,4 +27,20 @@ export function registerTexts(environment: Environment): void {
   });
   environment.registerFunction('urls(dyn): list<string>', urlsIn);
   environment.registerFunction('hosts(dyn): list<string>', hostsIn);
+  environment.registerFunction('splitSecrets(dyn): list<string>', splitSecrets);
+}
+
+let rules: TextRules | undefined;
+
+/**
+ * The redactor joins the items of a list only: members of an object are fields with meanings of their own, and hiding parts of two
+ * because they look like a secret together would spoil ordinary calls. A rule may be stricter, and ask.
+ */
+function splitSecrets(value: unknown): readonly string[] {
+  const values = [...valuesIn(value)];
+  spend(values.reduce((sum, text) => sum + (text?.length ?? 0), 0) / CHARS_PER_STEP);
+  const kinds = new Set<string>();
+  rules ??= textRules();
+  hideSplit(values, rules, (_, kind) => kinds.add(kind));
+  return [...kinds];
 }

@@ -22,6 +22,15 @@ export function* textsIn(value: unknown): Generator<string> {
   }
 }
 
+/** Values as they stand, keys left out: texts, and undefined for each number, truth value and null. */
+export function* valuesIn(value: unknown): Generator<string | undefined> {
+  spend(STEPS_PER_ITEM);
+  if (Array.isArray(value)) for (const item of value) yield* valuesIn(item);
+  else if (value instanceof Map) for (const [, item] of value as ReadonlyMap<unknown, unknown>) yield* valuesIn(item);
+  else if (isPlain(value)) for (const item of Object.values(value)) yield* valuesIn(item);
+  else yield typeof value === 'string' ? value : undefined;
+}
+
 function isPlain(value: unknown): value is object {
   if (typeof value !== 'object' || value === null) return false;
   const prototype: unknown = Object.getPrototypeOf(value);
