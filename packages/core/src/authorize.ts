@@ -16,6 +16,7 @@ import { type Judgement, judge } from './judge.ts';
 import { createPermit } from './permit.ts';
 import { isUnusable, type PreparedCall, type UnusableCall } from './prepare.ts';
 import { coverage, denial, failure, refusal, refuse, refuseJudged, refuseRepeat, refuseUnlogged, rowFacts } from './refusal.ts';
+import type { Turn } from './session-turns.ts';
 import type { CallRow, Charge, DecideUnit } from './store.ts';
 
 /** How often a call is decided again because its session or the policy changed meanwhile. */
@@ -69,6 +70,7 @@ async function decide(
   engine: Engine,
 ): Promise<Authorization | Edited> {
   let watch: CallWatch | undefined;
+  let turn: Turn | undefined;
   const call = earlier === undefined ? prepared : { ...prepared, callId: earlier.id };
   try {
     if (earlier !== undefined && earlier.state !== 'asked')
@@ -76,6 +78,8 @@ async function decide(
     let asked = askOf(earlier);
     const turnedDown = new Set<string>();
     for (let round = 0; round < MAX_ROUNDS; round++) {
+      turn?.end();
+      turn = await turnOf(call.session, round, rules, engine);
       // Before policy, which may have moved to allow: what a person refused does not run.
       const denied = asked === undefined ? undefined : await denialOf(asked, call, options, rules, engine);
       if (denied !== undefined) return denied;
@@ -100,10 +104,13 @@ async function decide(
         const opened: Asked | Refusal | Taken | 'again' = asked ?? (await openAsk(call, judgement, now, engine));
         if (opened === 'again') continue;
         // One ask is enough, and its answer is for whoever comes with the call: a refusal would end it.
-        if ('takenBy' in opened) return await decide(prepared, opened.takenBy, options, rules, engine);
+        if ('takenBy' in opened) {
+          turn?.end();
+          return await decide(prepared, opened.takenBy, options, rules, engine);
+        }
         if ('kind' in opened) return opened;
         asked = opened;
-        const answer = await answerTo(asked, call, judgement, options, rules, engine);
+        const answer = await answerTo(asked, call, judgement, { ...options, beforeWaiting: () => turn?.end() }, rules, engine);
         if (answer === 'again') continue;
         if ('kind' in answer) return answer;
         use = answer;
@@ -112,7 +119,10 @@ async function decide(
       watch ??= beginWatch(call.callId, engine);
       const committed = await commitAllow(call, judgement, { asked, use, grant }, now, engine);
       if (committed === 'again') continue;
-      if (typeof committed === 'object' && 'takenBy' in committed) return await decide(prepared, committed.takenBy, options, rules, engine);
+      if (typeof committed === 'object' && 'takenBy' in committed) {
+        turn?.end();
+        return await decide(prepared, committed.takenBy, options, rules, engine);
+      }
       if (committed === 'not-granted') {
         turnedDown.add(grant?.id ?? '');
         continue;
@@ -146,7 +156,14 @@ async function decide(
   } finally {
     // A watch that reached no permit has nothing to tell.
     abandonWatch(watch, call.callId, engine);
+    turn?.end();
   }
+}
+
+/** A call that was stale waits until those before it are through; so does one that counts, while there are any. */
+async function turnOf(session: string, round: number, rules: Rules, { turns }: Engine): Promise<Turn | undefined> {
+  const counts = (rules.now().policy.counts ?? []).length > 0;
+  return round > 0 || (counts && turns.isTaken(session)) ? turns.take(session) : undefined;
 }
 
 /** The call as an earlier attempt left it: by its key or, for clients whose retries carry fresh ids, by what it asks for. */
@@ -170,7 +187,7 @@ async function answerTo(
   asked: Asked,
   call: PreparedCall,
   { decision, terms }: Judgement,
-  options: AuthorizeOptions,
+  options: AuthorizeOptions & { readonly beforeWaiting: () => void },
   rules: Rules,
   engine: Engine,
 ): Promise<NonNullable<DecideUnit['use']> | Authorization | 'again'> {
@@ -185,6 +202,7 @@ async function answerTo(
         engine.counts.pending++;
         return { kind: 'pending', callId: call.callId, decision, approvalId: row.id, expiresAtMs: row.expiresAtMs, shown: call.shown };
       }
+      options.beforeWaiting();
       const waited = await waitForAnswer(row, options.signal, engine);
       if (waited === 'answered') return 'again';
       await engine.store.commit({ kind: 'lapse', approval: row.id, state: 'expired' });
@@ -248,12 +266,14 @@ async function commitAllow(
     use === undefined || asked === undefined
       ? {}
       : { approval: { id: use.approval, answers: use.answers }, binds: callBinding(call, rules.policy.hash, asked.bindKey) };
+  const counted = recorder.counted();
   const unit: DecideUnit = {
     kind: 'decide',
     body: { ...body, ...binding },
     opening,
     call: rowFacts(call),
     sessionVersion: input.session.version,
+    ...(counted !== undefined && { counted }),
     ...coverage(engine),
     charges,
     auditBudgets: engine.mode === 'audit',

@@ -10,6 +10,7 @@
 import type { BuiltInReasonCode, EntryRef, OutcomeStatus } from './call.ts';
 import { commitSection, newOpeningKey } from './ledger/commitment.ts';
 import type { DecisionBody, Opening, OutcomeBody } from './ledger/entry.ts';
+import { countOf } from './policy/call-counts.ts';
 import type { CallState, Committed, DecideUnit, OutcomeUnit, Unit } from './store.ts';
 import { answer, lapse, objectionFromAnswers, objectionFromHistory, objectionToApproval } from './transaction/approvals.ts';
 import { type Charged, chargeBudgets } from './transaction/budgets.ts';
@@ -53,6 +54,7 @@ function decide(unit: DecideUnit, tx: Tx): Committed {
 
   const session = tx.session(body.session);
   if (unit.sessionVersion !== undefined && (session?.version ?? 0) !== unit.sessionVersion) return { kind: 'stale' };
+  if (unit.counted !== undefined && session !== undefined && hasCountedOtherwise(unit.counted, session.id, tx)) return { kind: 'stale' };
   const granted = unit.grant === undefined ? undefined : useOfGrant(unit, unit.grant, tx);
   if (typeof granted === 'string') {
     noteGrant(unit.grant?.id ?? '', granted, tx);
@@ -62,6 +64,12 @@ function decide(unit: DecideUnit, tx: Tx): Committed {
   startSession(unit, tx);
   const committed = decideIn(unit, granted, tx);
   return committed.kind === 'decided' ? { ...committed, startedSession: true } : committed;
+}
+
+/** Only what the decision was made on is compared: other calls of the session may come and go. */
+function hasCountedOtherwise(counted: Readonly<Record<string, number>>, session: string, tx: Tx): boolean {
+  const tools = tx.sessionCalls(session);
+  return Object.entries(counted).some(([subject, count]) => countOf(subject, tools) !== count);
 }
 
 /** In a session that has an entry. */

@@ -21,6 +21,7 @@ import { ownFilesPolicy } from './policy/own-files.ts';
 import type { Policy } from './policy/policy.ts';
 import { rootsFrom } from './policy/roots.ts';
 import { createRedactor } from './redact/redact.ts';
+import { SessionTurns } from './session-turns.ts';
 import type { ApprovalRow, Store } from './store.ts';
 
 export const DEFAULT_APPROVAL_TTL_MS: number = 5 * 60_000;
@@ -71,6 +72,7 @@ export function createEngine(options: GuardOptions): Engine & { close(): Promise
     maxGrantTtlMs: options.approvals?.maxGrantTtlMs ?? MAX_GRANT_TTL_MS,
     monitor: options.monitor,
     roots: rootsFrom(options.roots),
+    turns: new SessionTurns(),
     ownFiles: ownFilesPolicy([
       ...store.files,
       ...(options.protectedPaths ?? []),

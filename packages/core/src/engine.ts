@@ -10,6 +10,7 @@ import type { PolicyInForce } from './policy/in-force.ts';
 import type { Policy } from './policy/policy.ts';
 import type { Roots } from './policy/roots.ts';
 import type { Redactor } from './redact/redact.ts';
+import type { SessionTurns } from './session-turns.ts';
 import type { ApprovalRow, Store } from './store.ts';
 
 export interface Engine {
@@ -33,6 +34,7 @@ export interface Engine {
   readonly maxGrantTtlMs: number;
   readonly monitor: HostMonitor | undefined;
   readonly roots: Roots;
+  readonly turns: SessionTurns;
   /** Guards Countersign's own files; cannot be removed. */
   readonly ownFiles: Policy;
   readonly inForce: PolicyInForce;

@@ -1,12 +1,15 @@
 /** Steps 2 and 3: what policy says about a call in a session, and what the mode makes of it. Writes nothing. */
 import { type ApprovalTerms, type Decision, type Effect, type Json, MAX_REASON_CHARS, type Mode } from './call.ts';
+import { countOf } from './policy/call-counts.ts';
 import { evaluatePolicy } from './policy/compose.ts';
+import { ConditionFault } from './policy/condition-value.ts';
 import { createFactRecorder, type FactRecorder } from './policy/facts.ts';
 import type { Policy, PolicyInput, PolicyVerdict, SessionFacts } from './policy/policy.ts';
 import type { Roots } from './policy/roots.ts';
 import { failedVerdict } from './policy/verdict.ts';
 import type { PreparedCall } from './prepare.ts';
 import type { Redactor } from './redact/redact.ts';
+import type { Store } from './store.ts';
 
 /** What policy says about a call, and what the mode makes of it. */
 export interface Ruling {
@@ -31,11 +34,13 @@ export interface JudgeDeps {
   readonly ownFiles: Policy;
   readonly redactor: Pick<Redactor, 'text'>;
   readonly roots: Roots;
+  readonly store: Pick<Store, 'sessionCalls'>;
 }
 
 export async function judge(call: PreparedCall, session: SessionFacts, policy: Policy, atMs: number, deps: JudgeDeps): Promise<Judgement> {
   const recorder = createFactRecorder();
-  const input = policyInput(call, session, { atMs, recorder }, deps);
+  const counts = await countsOf(policy, session, deps);
+  const input = policyInput(call, session, { atMs, recorder, ...(counts !== undefined && { counts }) }, deps);
   if (session.halted) {
     const reason = 'the session is halted until an operator resumes it';
     return {
@@ -109,14 +114,24 @@ function defaultVerdict(effect: Effect, abstained: PolicyVerdict): PolicyVerdict
   return { effect, reasonCode: codes[effect], reason: explained, ...(abstained.labels !== undefined && { labels: abstained.labels }) };
 }
 
+/** Read after the session was: a call that is allowed in between is counted, and the transaction counts again. */
+async function countsOf(policy: Policy, session: SessionFacts, deps: JudgeDeps): Promise<ReadonlyMap<string, number> | undefined> {
+  const { counts = [] } = policy;
+  if (counts.length === 0 || session.halted) return undefined;
+  const tools = await deps.store.sessionCalls(session.id);
+  return new Map(counts.map((subject) => [subject, countOf(subject, tools)]));
+}
+
 interface Circumstances {
   readonly atMs: number;
   readonly args?: Json;
   readonly recorder?: FactRecorder;
+  /** By subject. */
+  readonly counts?: ReadonlyMap<string, number>;
 }
 
 function policyInput(call: PreparedCall, session: SessionFacts, circumstances: Circumstances, deps: JudgeDeps): PolicyInput {
-  const { atMs, args = call.shown, recorder } = circumstances;
+  const { atMs, args = call.shown, recorder, counts } = circumstances;
   const root = deps.roots.of(call.tool);
   return {
     tool: call.tool,
@@ -134,6 +149,14 @@ function policyInput(call: PreparedCall, session: SessionFacts, circumstances: C
     },
     ...(recorder !== undefined && { lookups: recorder.lookups }),
     ...(root !== undefined && { root }),
+    ...(counts !== undefined && {
+      countCalls(subject: string) {
+        const count = counts.get(subject);
+        if (count === undefined) throw new ConditionFault('nobody counted these calls');
+        recorder?.readCalls(subject, count);
+        return count;
+      },
+    }),
     raw: (pointer) => atPointer(call.args, pointer),
   };
 }

@@ -17,6 +17,7 @@ import type {
   RecoveryBody,
   SessionBody,
 } from './ledger/entry.ts';
+import type { ToolCount } from './policy/call-counts.ts';
 import type { SessionFacts } from './policy/policy.ts';
 
 /** A charge wanted by a call; it happens only if every charge of the unit fits. */
@@ -105,6 +106,8 @@ export interface DecideUnit {
   readonly call: { readonly key?: string; readonly match: string; readonly bindKey?: string };
   /** Version the decision was made on; the unit comes back `stale` when it moved. Absent = does not depend on it. */
   readonly sessionVersion?: number;
+  /** Counts of earlier calls that the decision was made on, by subject; the unit comes back `stale` when one is another by now. */
+  readonly counted?: Readonly<Record<string, number>>;
   /** Coverage level to write into the session's start entry when this call is its first. */
   readonly coverage?: string;
   readonly charges?: readonly Charge[];
@@ -323,6 +326,8 @@ export interface Store {
   commit(unit: Unit, options?: { readonly lazy?: boolean }): Promise<Committed>;
   /** Facts of a session; version 0 and no labels when it has no entry yet. */
   session(id: string): Promise<SessionFacts>;
+  /** How many calls of a session were allowed, by tool; counted from entries that are proven to be in the tree. */
+  sessionCalls(session: string): Promise<readonly ToolCount[]>;
   callByKey(key: string): Promise<CallRow | undefined>;
   callById(id: string): Promise<CallRow | undefined>;
   /** The newest call in state `asked` with this match, for clients whose retries carry fresh ids. */

@@ -39,12 +39,14 @@ export async function openAsk(
   const { decision, input, recorder } = judgement;
   const { body, opening } = draftDecision({ ...call, recorder }, decision, [], rules.policy, engine);
   const terms = termsOf(judgement.terms, rules, engine);
+  const counted = recorder.counted();
   const unit: DecideUnit = {
     kind: 'decide',
     body: { ...body, binds: callBinding(call, rules.policy.hash, bindKey) },
     opening,
     call: { ...rowFacts(call), bindKey },
     sessionVersion: input.session.version,
+    ...(counted !== undefined && { counted }),
     ...coverage(engine),
     ask: { id: approvalId, ...terms },
   };

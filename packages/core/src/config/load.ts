@@ -223,7 +223,10 @@ function conditionProblems(rule: Rule, at: Path, look: Look): readonly Problem[]
   const problems: Problem[] = [];
   for (const key of ['when', 'unless'] as const) {
     const source = rule[key];
-    const options = { ...(rule.raw !== undefined && { raw: rule.raw }), ...(rule.on !== undefined && { on: rule.on }) };
+    const options = {
+      ...(rule.raw !== undefined && { raw: rule.raw }),
+      ...(rule.on === 'result' ? { on: rule.on } : { counts: { reach: 'wide', subjects: new Set<string>() } as const }),
+    };
     if (source !== undefined) problems.push(...expressionProblem(() => compileCondition(source, 'condition', options), [...at, key], look));
   }
   return problems;

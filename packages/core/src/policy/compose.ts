@@ -39,9 +39,15 @@ export function composePolicies(policies: readonly Policy[]): Policy {
     hash: policyHash(document),
     document,
     default: strictestDefault(members),
+    ...composedCounts(members),
     evaluate: (input) => evaluateAll(members, input),
     ...composedResults(members),
   };
+}
+
+function composedCounts(members: readonly Policy[]): Pick<Policy, 'counts'> {
+  const counts = new Set(members.flatMap((member) => member.counts ?? []));
+  return counts.size === 0 ? {} : { counts: [...counts].toSorted() };
 }
 
 function strictestDefault(members: readonly Policy[]): Effect {

@@ -17,6 +17,7 @@ import { linearPattern } from '../redact/linear-pattern.ts';
 import { ConditionFault } from './condition-value.ts';
 import { CHARS_PER_STEP, spend } from './evaluation.ts';
 import { FUNCTION_WORDS, literalFault, registerFunctions } from './functions/index.ts';
+import { type CountCollector, registerSessionCalls, tightenSessionCalls } from './functions/session.ts';
 import { tightenTimes } from './functions/times.ts';
 import { walkTree } from './tree.ts';
 
@@ -89,6 +90,7 @@ export function conditionEnvironment(on: 'call' | 'result' = 'call'): Environmen
     name: 'session',
     schema: { id: 'string', labels: 'list<string>', started: 'google.protobuf.Timestamp' },
   });
+  registerSessionCalls(environment);
   if (on === 'result') environment.registerVariable({ name: 'result', schema: RESULT_FIELDS });
   registerNumbers(environment);
   registerMismatches(environment);
@@ -100,10 +102,11 @@ export function conditionEnvironment(on: 'call' | 'result' = 'call'): Environmen
  * Tightens a parsed tree in place and reports what it may not contain. Call it before the tree is checked or run.
  *
  * @param rawPointers - pointers the rule declares; `raw['/other']` is a fault.
+ * @param counts - what `session.calls` of it counts is added; absent = it may not be used.
  */
-export function tightenTree(root: ASTNode, rawPointers: ReadonlySet<string>): TreeFault | undefined {
+export function tightenTree(root: ASTNode, rawPointers: ReadonlySet<string>, counts?: CountCollector): TreeFault | undefined {
   return walkTree(root, (node, { isInBody }) => {
-    const fault = nodeFault(node, rawPointers) ?? literalFault(node) ?? tightenMatches(node, isInBody);
+    const fault = nodeFault(node, rawPointers) ?? literalFault(node) ?? tightenMatches(node, isInBody) ?? tightenSessionCalls(node, counts);
     if (fault !== undefined) return { at: node.start, message: fault };
     tightenTimes(node);
     tightenNode(node);

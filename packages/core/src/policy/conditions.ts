@@ -31,6 +31,7 @@ import { CountersignError } from '../errors.ts';
 import { CONDITION_WORDS, conditionEnvironment, readsVariable, tightenTree } from './condition-environment.ts';
 import { ConditionFault, conditionMap, conditionValue } from './condition-value.ts';
 import { type Evaluation, runEvaluation } from './evaluation.ts';
+import type { CountCollector } from './functions/session.ts';
 import { createLookups, type Lookups } from './lookups.ts';
 import { meterTree } from './metering.ts';
 import type { PolicyInput, ResultFacts, ResultInput, SessionFacts } from './policy.ts';
@@ -48,6 +49,8 @@ export interface ConditionOptions {
   readonly raw?: readonly string[];
   /** `result`: the expression may read `result`, and is evaluated on a `ResultInput`. */
   readonly on?: 'call' | 'result';
+  /** Collects what `session.calls` counts; absent = the expression may not use it. */
+  readonly counts?: CountCollector;
 }
 
 /** @throws {ConditionError} */
@@ -274,7 +277,7 @@ function compile(
   if (source.length > MAX_CONDITION_CHARS) throw invalid(where, `the expression is longer than ${MAX_CONDITION_CHARS} characters`, '', 0);
   const rawPointers = options.raw ?? [];
   const program = parse(source, where, options.on);
-  const fault = tightenTree(program.ast, new Set(rawPointers));
+  const fault = tightenTree(program.ast, new Set(rawPointers), options.counts);
   if (fault !== undefined) throw invalid(where, fault.message, source, fault.at);
   const check = program.check();
   if (!check.valid) throw compileError(check.error, where, source);

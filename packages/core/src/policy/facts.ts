@@ -34,8 +34,10 @@ export interface FactRecorder {
   readonly lookups: Lookups;
   /** The policy read the time. */
   readTime(atMs: number): void;
-  /** The policy read how many calls of the session match a pattern. */
-  readCalls(pattern: string, count: number): void;
+  /** The policy read how many earlier calls of the session there are. */
+  readCalls(subject: string, count: number): void;
+  /** Counts that were read, which the transaction has to compare again. */
+  counted(): Readonly<Record<string, number>> | undefined;
   recorded(): Pick<RecordedFacts, 'at' | 'calls' | 'lookups'>;
 }
 
@@ -43,19 +45,23 @@ export function createFactRecorder(): FactRecorder {
   const lookups = createLookups();
   let at: number | undefined;
   let calls: Map<string, number> | undefined;
+  const counted = (): Readonly<Record<string, number>> | undefined =>
+    calls && Object.fromEntries([...calls].toSorted(([left], [right]) => (left < right ? -1 : 1)));
   return {
     lookups,
     readTime(atMs) {
       at = atMs;
     },
-    readCalls(pattern, count) {
-      (calls ??= new Map()).set(pattern, count);
+    readCalls(subject, count) {
+      (calls ??= new Map()).set(subject, count);
     },
+    counted,
     recorded() {
+      const counts = counted();
       const looked = lookups.recorded();
       return {
         ...(at !== undefined && { at }),
-        ...(calls !== undefined && { calls: Object.fromEntries(calls) }),
+        ...(counts !== undefined && { calls: counts }),
         ...(looked !== undefined && { lookups: looked }),
       };
     },

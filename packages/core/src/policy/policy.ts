@@ -122,6 +122,11 @@ export interface Policy {
   readonly document: string;
   /** What to do when every rule abstains; `deny` when absent. */
   readonly default?: Effect;
+  /**
+   * What `countCalls` of the input is asked for (`countSubject`): counted before the policy is asked, and compared again in
+   * the transaction where it was asked for.
+   */
+  readonly counts?: readonly string[];
   evaluate(input: PolicyInput): PolicyVerdict | Promise<PolicyVerdict>;
   /** Says what may be seen of a result. Absent: everything. A policy that throws here withholds. */
   evaluateResult?(input: ResultInput): ResultVerdict | Promise<ResultVerdict>;

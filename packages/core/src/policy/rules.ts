@@ -7,8 +7,11 @@
  * any other denies with `POLICY_EVALUATION_FAILED`. Rules on results are in `result-rules.ts`.
  */
 import type { ApprovalTerms, ReasonCode } from '../call.ts';
+import { CountersignError } from '../errors.ts';
 import { canonicalize } from '../ledger/canonical.ts';
+import { MAX_COUNTED_PATTERNS } from './call-counts.ts';
 import { type Condition, ConditionFacts, compileCondition } from './conditions.ts';
+import type { CountCollector } from './functions/session.ts';
 import { policyHash } from './hash.ts';
 import { compileToolPattern } from './patterns.ts';
 import type { Policy, PolicyInput, PolicyVerdict } from './policy.ts';
@@ -35,10 +38,19 @@ export function rulePolicy(definition: RuleSet): Policy {
   const document = canonicalize(normal);
   const onCalls = normal.rules.filter((rule) => rule.on === undefined);
   const onResults = normal.rules.filter((rule) => rule.on === 'result');
+  const subjects = new Set<string>();
   const entries = onCalls.map((rule) => {
     const reach = rule.effect === 'allow' ? 'narrow' : 'wide';
-    return { rule: compileRule(rule), patterns: rule.tools.map((tool) => compileToolPattern(tool, reach, `policy rule "${rule.id}"`)) };
+    return {
+      rule: compileRule(rule, { reach, subjects }),
+      patterns: rule.tools.map((tool) => compileToolPattern(tool, reach, `policy rule "${rule.id}"`)),
+    };
   });
+  if (subjects.size > MAX_COUNTED_PATTERNS)
+    throw new CountersignError(
+      'OPTIONS_INVALID',
+      `policy "${normal.id}": session.calls() counts more than ${MAX_COUNTED_PATTERNS} patterns`,
+    );
   const index = ruleIndex(entries, byStrictness);
   const results = onResults.length === 0 ? undefined : compileResultRules(onResults);
   return {
@@ -47,6 +59,7 @@ export function rulePolicy(definition: RuleSet): Policy {
     hash: policyHash(document),
     document,
     default: normal.default,
+    ...(subjects.size > 0 && { counts: [...subjects].toSorted() }),
     evaluate: (input) => decide(index.find(input.tool), input),
     ...(results !== undefined && {
       evaluateResult: (input) => results.evaluate(input),
@@ -88,8 +101,8 @@ function byStrictness(rules: readonly CompiledRule[]): Candidates {
   };
 }
 
-function compileRule(rule: NormalRule): CompiledRule {
-  const options = rule.raw === undefined ? {} : { raw: rule.raw };
+function compileRule(rule: NormalRule, counts: CountCollector): CompiledRule {
+  const options = { counts, ...(rule.raw !== undefined && { raw: rule.raw }) };
   const when = rule.when === undefined ? undefined : compileCondition(rule.when, `policy rule "${rule.id}" when`, options);
   const unless = rule.unless === undefined ? undefined : compileCondition(rule.unless, `policy rule "${rule.id}" unless`, options);
   const applies = both(when, unless);

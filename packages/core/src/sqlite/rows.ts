@@ -8,7 +8,9 @@ import { GrantHistories, type GrantHistory, type GrantPlaces } from '../grant/hi
 import { entryText, parseEntry } from '../ledger/body.ts';
 import { canonicalize } from '../ledger/canonical.ts';
 import type { Entry, EntryBody, Opening } from '../ledger/entry.ts';
+import type { ToolCount } from '../policy/call-counts.ts';
 import type { ApprovalCounts, ApprovalFilter, CallRow } from '../store.ts';
+import { SessionCalls } from '../transaction/session-calls.ts';
 import type { ApprovalRecord, CallRecord, ChargeRow, GrantRecord, SessionRecord, Tx } from '../transaction/tx.ts';
 import { ApprovalPages } from './approval-pages.ts';
 import { APPROVAL_COLUMNS, type ApprovalSql, approvalRecord } from './approval-rows.ts';
@@ -43,6 +45,7 @@ export class Rows implements Tx {
   private readonly uses: BudgetUses;
   private readonly grantRows: GrantRows;
   private readonly histories: GrantHistories;
+  private readonly counts: SessionCalls;
   /** By place and hash. */
   private readonly proven = new Map<string, Entry>();
   atMs = 0;
@@ -57,6 +60,7 @@ export class Rows implements Tx {
     this.uses = new BudgetUses(database);
     this.grantRows = new GrantRows(database);
     this.histories = new GrantHistories((of, wanted) => log.provenSince(of, wanted));
+    this.counts = new SessionCalls((of, wanted) => log.provenSince(of, wanted));
   }
 
   /** Fixes store time for the transaction that was just opened. */
@@ -77,12 +81,14 @@ export class Rows implements Tx {
   /** Entries were rolled back: what was counted may have gone with them. */
   forgetHistories(): void {
     this.histories.clear();
+    this.counts.clear();
     this.proven.clear();
   }
 
   append(body: EntryBody, opening?: Opening): EntryRef {
     const ref = this.log.append(entryText(body, this), this.atMs);
     this.histories.appended(ref.of, body);
+    this.counts.appended(ref.of, body);
     if (opening !== undefined) this.statements.insertOpening.run(ref.of, opening.key, canonicalize(opening.sections));
     return ref;
   }
@@ -137,6 +143,24 @@ export class Rows implements Tx {
       halted: row.halted === 1,
       startedAtMs: row.started_at,
     };
+  }
+
+  sessionCalls(session: string): readonly ToolCount[] {
+    const row = this.statements.session.get(session);
+    if (row === undefined) return [];
+    return this.counts.of(session, this.log.size, () => this.firstAt(row.started_at));
+  }
+
+  /** Position of the first entry that is not older: times never decrease. */
+  private firstAt(atMs: number): number {
+    let from = 0;
+    let to = this.log.size;
+    while (from < to) {
+      const middle = Math.floor((from + to) / 2);
+      if ((this.statements.entryTime.get(middle) ?? atMs) < atMs) from = middle + 1;
+      else to = middle;
+    }
+    return from;
   }
 
   putSession(row: SessionRecord): void {
@@ -327,6 +351,9 @@ function prepare(database: Database) {
         // Canonical text: a string that holds these words has its quotes escaped.
         `SELECT iif(json_valid(body), body ->> '$.approval', NULL) FROM entries WHERE seq >= ? AND instr(body, '"kind":"approval"') > 0`,
       )
+      .pluck(),
+    entryTime: database
+      .prepare<[number], number | null>(`SELECT iif(json_valid(body), body ->> '$.at', NULL) FROM entries WHERE seq = ?`)
       .pluck(),
     entryCount: database.prepare<[], number>('SELECT coalesce(max(seq) + 1, 0) FROM entries').pluck(),
     dataVersion: database.prepare<[], number>('PRAGMA data_version').pluck(),

@@ -14,6 +14,7 @@ import { Mirror } from '../jsonl/mirror.ts';
 import { mirrorFiles } from '../jsonl/mirror-file.ts';
 import { newId } from '../ledger/body.ts';
 import type { Opening, RecoveryBody } from '../ledger/entry.ts';
+import type { ToolCount } from '../policy/call-counts.ts';
 import type { SessionFacts } from '../policy/policy.ts';
 import {
   type ApprovalCounts,
@@ -123,6 +124,16 @@ export class SqliteStore implements Store, BatchWriter {
     const row = await this.read(({ rows }) => rows.session(id));
     if (row === undefined) return { id, labels: [], halted: false, startedAtMs: this.nowMs(), version: 0 };
     return { id: row.id, labels: row.labels, halted: row.halted, startedAtMs: row.startedAtMs, version: row.version };
+  }
+
+  async sessionCalls(session: string): Promise<readonly ToolCount[]> {
+    // In one snapshot, as `counted` below.
+    return this.read((open) =>
+      open.database.transaction(() => {
+        newestHead(open);
+        return open.rows.sessionCalls(session);
+      })(),
+    );
   }
 
   async callByKey(key: string): Promise<CallRow | undefined> {

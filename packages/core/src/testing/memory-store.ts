@@ -13,8 +13,10 @@ import { entryText, newId, parseEntry } from '../ledger/body.ts';
 import { formatCheckpoint } from '../ledger/checkpoint.ts';
 import type { Entry, EntryBody, Opening } from '../ledger/entry.ts';
 import { CompactRange, leafHash } from '../ledger/merkle.ts';
+import type { ToolCount } from '../policy/call-counts.ts';
 import type { SessionFacts } from '../policy/policy.ts';
 import type { ApprovalCounts, ApprovalFilter, ApprovalRow, CallRow, Checkpoint, Committed, GrantRow, Store, Unit } from '../store.ts';
+import { SessionCalls } from '../transaction/session-calls.ts';
 import type { ApprovalRecord, CallRecord, ChargeRow, GrantRecord, SessionRecord, Tx } from '../transaction/tx.ts';
 
 export interface MemoryStore extends Store {
@@ -71,6 +73,10 @@ class Memory implements MemoryStore {
   async session(id: string): Promise<SessionFacts> {
     const row = this.rows.session(id);
     return row ?? { id, labels: [], halted: false, startedAtMs: this.nowMs(), version: 0 };
+  }
+
+  async sessionCalls(session: string): Promise<readonly ToolCount[]> {
+    return this.rows.sessionCalls(session);
   }
 
   async callByKey(key: string): Promise<CallRow | undefined> {
@@ -207,6 +213,7 @@ class MemoryRows implements Tx {
   readonly approvalRows = new Map<string, ApprovalRecord>();
   readonly grants = new Map<string, GrantRecord>();
   private readonly histories = new GrantHistories((of, wanted) => this.texts.slice(of + 1).filter(wanted));
+  private readonly counts = new SessionCalls((of, wanted) => this.texts.slice(of + 1).filter(wanted));
   private readonly leaves: string[] = [];
   private readonly sessions = new Map<string, SessionRecord>();
   private readonly keys = new Map<string, string>();
@@ -222,6 +229,7 @@ class MemoryRows implements Tx {
     const ref = { of: this.texts.length, leaf: leafHash(text) };
     this.texts.push(text);
     this.leaves.push(ref.leaf);
+    this.counts.appended(ref.of, body);
     if (opening !== undefined) this.openings.set(ref.of, opening);
     return ref;
   }
@@ -261,6 +269,10 @@ class MemoryRows implements Tx {
 
   session(id: string): SessionRecord | undefined {
     return this.sessions.get(id);
+  }
+
+  sessionCalls(session: string): readonly ToolCount[] {
+    return this.counts.of(session, this.texts.length, () => 0);
   }
 
   putSession(row: SessionRecord): void {

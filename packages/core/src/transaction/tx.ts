@@ -2,6 +2,7 @@
 import type { EntryRef } from '../call.ts';
 import type { GrantHistory, GrantPlaces } from '../grant/history.ts';
 import type { Entry, EntryBody, Opening } from '../ledger/entry.ts';
+import type { ToolCount } from '../policy/call-counts.ts';
 import type { ApprovalRow, CallRow } from '../store.ts';
 
 /** A session as kept. */
@@ -65,6 +66,8 @@ export interface Tx {
   keepNote(note: string, reason: 'signed' | 'anchor'): boolean;
   session(id: string): SessionRecord | undefined;
   putSession(row: SessionRecord): void;
+  /** Allowed calls of a session, by tool; from entries proven to be the tree's, those of this transaction included. */
+  sessionCalls(session: string): readonly ToolCount[];
   callById(id: string): (CallRecord & CallRow) | undefined;
   callByKey(key: string): CallRow | undefined;
   putCall(row: CallRecord): void;
