@@ -10,6 +10,7 @@ import { configOf } from '../configuration.ts';
 import { failureOf } from '../failure.ts';
 import { anchors } from './anchors.ts';
 import { channels, hasChannels } from './channels.ts';
+import { decisionPoints, hasDecisionPoints } from './decision-points.ts';
 import { fileSystem } from './file-system.ts';
 import type { Finding, Verdict } from './finding.ts';
 import { watching } from './watching.ts';
@@ -46,6 +47,7 @@ export async function runChecks(asked: Asked): Promise<readonly Finding[]> {
       await check('watching', () => watching(ledger.path)),
       ...(ledger.mirror === undefined ? [] : [await check('mirror', () => mirrorFile(ledger.path, ledger.mirror as string))]),
       ...(hasChannels(known) ? [await check('channels', () => channels(known, asked.io.env))] : []),
+      ...(hasDecisionPoints(known) ? [await check('decisions', () => decisionPoints(known, asked.io.env))] : []),
       ...(ledger.anchors.length > 0 ? [await check('anchors', () => anchors(ledger))] : []),
     );
   }

@@ -49,6 +49,26 @@ describe('doctor', () => {
     expect(ran.stdout).not.toContain('\u001b');
   });
 
+  it('says whether the decision point that is asked, and tokens of clients, are usable, and asks nothing', async () => {
+    const fetched = vi.spyOn(globalThis, 'fetch');
+    onTestFinished(() => fetched.mockRestore());
+    const block = 'serve: { clients: [{ agent: helper, token: { env: HELPER } }] }\n';
+    const authzen = 'policy:\n  authzen: { url: "https://decisions.example", token: { env: DECISIONS } }\n';
+    const cwd = await project(block, (text) => text.replace('policy:\n', authzen));
+    const env = { HELPER: 'h'.repeat(40), DECISIONS: 'd'.repeat(40) };
+    const good = await run(['doctor', '--json'], { cwd, env });
+    expect(checks(good).get('decisions')).toMatchObject({ status: 'ok', message: expect.stringContaining('serve takes tokens of helper') });
+    for (const [name, message] of [
+      ['DECISIONS', 'policy.authzen.token: the variable DECISIONS is not set'],
+      ['HELPER', 'serve.clients[0].token: the variable HELPER is not set'],
+    ] as const) {
+      const bad = await run(['doctor', '--json'], { cwd, env: { ...env, [name]: '' } });
+      expect(checks(bad).get('decisions')).toMatchObject({ status: 'fail', message: expect.stringContaining(message) });
+      expect(bad.stdout).not.toMatch(/hhhh|dddd/);
+    }
+    expect(fetched).not.toHaveBeenCalled();
+  });
+
   it('says of each channel and sender whether it is usable, and sends nothing', async () => {
     const fetched = vi.spyOn(globalThis, 'fetch');
     onTestFinished(() => fetched.mockRestore());
