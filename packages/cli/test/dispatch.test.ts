@@ -46,6 +46,7 @@ describe('the surface', () => {
       ['budgets', '--budget=', '--key='],
       ['policy check', '[file]', '--tools=*', '--ledger=', '--strict'],
       ['policy test', '[files]', '--require-coverage', '--all'],
+      ['policy packs', '[name]'],
       [
         'policy replay',
         '[ledger]',

@@ -19,6 +19,7 @@ import { head } from './head.ts';
 import { init } from './init.ts';
 import { keygen } from './keygen.ts';
 import { policyCheck } from './policy-check.ts';
+import { policyPacks } from './policy-packs.ts';
 import { policyReplay } from './policy-replay.ts';
 import { policyTest } from './policy-test.ts';
 import { proxy } from './proxy.ts';
@@ -45,6 +46,7 @@ export const COMMANDS: readonly Command[] = [
   budgetsCommand,
   policyCheck,
   policyTest,
+  policyPacks,
   policyReplay,
   verify,
   head,

@@ -35,6 +35,8 @@ export interface Pack<Options extends CommonOptions = CommonOptions> {
   readonly summary: string;
   /** What it cannot see, one sentence each. */
   readonly blind: readonly string[];
+  /** Options to show it with, where some are required. */
+  readonly example: Options;
   readonly schema: z.ZodType<Options>;
   readonly options: readonly PackOption[];
   /** Makes the paths among the options absolute. */

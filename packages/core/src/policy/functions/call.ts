@@ -6,10 +6,14 @@
  * | `named(tool, ['send', ...])` | whether one of these is a word of the name: `sendMail`, `send_mail`, `mail-send` |
  * | `commands(tool, args)`       | texts that a shell will run; a list of words becomes one command                 |
  * | `queries(tool, args)`        | texts that a database will run                                                   |
- * | `paths(tool, args)`          | texts that name files                                                            |
- * | `writes(tool, args)`         | the same of a call that changes files                                            |
+ * | `runs(tool, args)`           | names of the programs its commands are seen to run                               |
+ * | `executes(tool, args)`       | files whose content its commands are seen to run                                 |
+ * | `paths(tool, args)`          | texts that name files, also in commands                                          |
+ * | `writes(tool, args)`         | the same of what a call changes                                                  |
  * | `scripts(tool, args)`        | shell scripts that a call writes into a file                                     |
- * | `targets(tool, args)`        | URLs the call goes to, not those in what it says                                 |
+ * | `targets(tool, args)`        | URLs the call goes to, also by a command; not those in what it says               |
+ * | `codes(tool, args)`          | code of other languages that a tool runs                                         |
+ * | `sends(tool, args)`          | whether the call seems to bring something to somebody else                       |
  * | `recipients(args)`           | addresses of mail and invitations, in lower case                                 |
  * | `amounts(args)`              | numbers under names of amounts                                                   |
  * | `payees(args)`               | accounts, wallets and names of those who get money                               |
@@ -21,7 +25,21 @@ import type { Environment } from '@marcbachmann/cel-js';
 import { nameWords } from '../../redact/key-names.ts';
 import { ConditionFault } from '../condition-value.ts';
 import { spend } from '../evaluation.ts';
-import { amountsIn, commandsIn, pathsIn, payeesIn, queriesIn, recipientsIn, scriptsIn, targetsIn, writesIn } from './call/finders.ts';
+import {
+  amountsIn,
+  codesIn,
+  commandsIn,
+  executesIn,
+  pathsIn,
+  payeesIn,
+  queriesIn,
+  recipientsIn,
+  runsIn,
+  scriptsIn,
+  sendsOut,
+  targetsIn,
+  writesIn,
+} from './call/finders.ts';
 
 export const CALL_WORDS: readonly string[] = [
   'named',
@@ -29,8 +47,12 @@ export const CALL_WORDS: readonly string[] = [
   'queries',
   'paths',
   'writes',
+  'runs',
+  'executes',
   'scripts',
   'targets',
+  'codes',
+  'sends',
   'recipients',
   'amounts',
   'payees',
@@ -43,11 +65,15 @@ export function registerCall(environment: Environment): void {
     ['queries', queriesIn],
     ['paths', pathsIn],
     ['writes', writesIn],
+    ['runs', runsIn],
+    ['executes', executesIn],
     ['scripts', scriptsIn],
     ['targets', targetsIn],
+    ['codes', codesIn],
   ];
   for (const [name, find] of ofTool)
     environment.registerFunction(`${name}(string, dyn): list<string>`, (tool: string, args: unknown) => [...find(tool, args)]);
+  environment.registerFunction('sends(string, dyn): bool', (tool: string, args: unknown) => sendsOut(tool, args));
   environment.registerFunction('recipients(dyn): list<string>', (args: unknown) => [...recipientsIn(args)]);
   environment.registerFunction('payees(dyn): list<string>', (args: unknown) => [...payeesIn(args)]);
   environment.registerFunction('amounts(dyn): list<double>', (args: unknown) => [...amountsIn(args)]);

@@ -45,12 +45,7 @@ export function registerShell(environment: Environment): void {
     scripts: list,
   };
   environment.registerType('Shell', { ctor: ShellValue, fields });
-  environment.registerFunction('shell(string): Shell', (text: string) => {
-    return remember('shell', text, () => {
-      spend(1 + text.length / CHARS_PER_SHELL_STEP);
-      return new ShellValue(analyzeShell(text));
-    });
-  });
+  environment.registerFunction('shell(string): Shell', (text: string) => new ShellValue(shellAnalysis(text)));
   environment.registerFunction('shell(list): Shell', (words: readonly unknown[]) => {
     const texts = words.map((word) => {
       if (typeof word !== 'string') throw new ConditionFault('shell() needs a text, or a list of texts');
@@ -63,6 +58,14 @@ export function registerShell(environment: Environment): void {
   });
   environment.registerOperator('Shell == Shell', () => {
     throw new ConditionFault('commands are compared by what they do, such as commands or writes');
+  });
+}
+
+/** The analysis of a text, made once per call. */
+export function shellAnalysis(text: string): ShellAnalysis {
+  return remember('shell', text, () => {
+    spend(1 + text.length / CHARS_PER_SHELL_STEP);
+    return analyzeShell(text);
   });
 }
 

@@ -1,10 +1,12 @@
 /** Cases for policy packs: single calls and sequences, as agents make them. Whatever looks like a secret is made up here. */
+import type { ToolAnnotations } from '../../../src/call.ts';
 import { secretsOf } from '../../redact/corpora.ts';
 
 export interface CorpusCall {
   /** `server/name`, or a name alone. */
   readonly tool: string;
   readonly args: unknown;
+  readonly annotations?: ToolAnnotations;
   /** What came back; nothing when absent. */
   readonly result?: unknown;
 }

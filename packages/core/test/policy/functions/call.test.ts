@@ -4,7 +4,7 @@ import { compileCondition } from '../../../src/policy/conditions.ts';
 import { MAX_LEAVES } from '../../../src/policy/functions/call/leaves.ts';
 import { policyInput } from '../input.ts';
 
-type Found = 'commands' | 'queries' | 'paths' | 'writes' | 'scripts' | 'targets';
+type Found = 'runs' | 'executes' | 'commands' | 'queries' | 'paths' | 'writes' | 'scripts' | 'targets';
 
 /** Whether the function gives exactly this, asked the way a rule asks. */
 function gives(
@@ -70,7 +70,10 @@ describe('paths, writes and scripts', () => {
     ['paths', 'x', { filePath: '~/.ssh/id_rsa' }, ['~/.ssh/id_rsa']],
     ['paths', 'x', { url: 'https://a.example/etc/passwd' }, []],
     ['paths', 'x', { uri: 'file:///etc/passwd' }, ['file:///etc/passwd']],
-    ['paths', 'bash', { command: '/bin/ls' }, []],
+    ['runs', 'bash', { command: 'sudo cat a | grep b' }, ['sudo', 'cat', 'grep']],
+    ['runs', 'x', { note: 'sudo cat' }, []],
+    ['executes', 'bash', { command: 'sh /tmp/a.sh && ./b' }, ['/tmp/a.sh', './b']],
+    ['writes', 'bash', { command: 'echo x > /etc/a' }, ['/etc/a']],
     ['writes', 'read_file', { path: 'a' }, []],
     ['writes', 'write_file', { path: 'a', content: 'b' }, ['a']],
     ['writes', 'tool', { file: 'a', content: 'b' }, ['a']],
@@ -90,6 +93,7 @@ describe('targets, recipients, amounts and payees', () => {
     ['targets', 'x', { host: 'a.example' }, ['http://a.example']],
     ['targets', 'x', { url: '10.0.0.1/x' }, ['http://10.0.0.1/x']],
     ['targets', 'write_file', { path: 'a', content: 'https://a.example' }, []],
+    ['targets', 'bash', { command: 'curl https://a.example/x' }, ['http://a.example']],
     ['targets', 'x', { text: 'see https://a.example' }, []],
     ['recipients', 'x', { to: 'Eve <EVE@evil.example>, a@ours.example' }, ['eve@evil.example', 'a@ours.example']],
     ['recipients', 'x', { to: ['a@b.example'], bcc: 'c@d.example' }, ['a@b.example', 'c@d.example']],

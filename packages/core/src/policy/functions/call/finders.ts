@@ -5,11 +5,15 @@
  * by what a text looks like. It finds likely places and claims nothing about the others.
  */
 import { nameWords } from '../../../redact/key-names.ts';
+import type { ShellAnalysis } from '../../../shell/index.ts';
+import { currentEvaluation } from '../../evaluation.ts';
+import { shellAnalysis } from '../shell.ts';
 import { type Leaf, leavesOf } from './leaves.ts';
 import {
   AMOUNT_MEMBERS,
   ARGUMENT_MEMBERS,
   ASIDE_MEMBERS,
+  BODY_MEMBERS,
   BROWSER_TOOLS,
   CODE_MEMBERS,
   CODE_TOOLS,
@@ -21,8 +25,10 @@ import {
   PAYEE_NAMES,
   PROGRAM_MEMBERS,
   QUERY_MEMBERS,
+  READ_TOOLS,
   RECIPIENT_MEMBERS,
   SEARCH_TOOLS,
+  SEND_TOOLS,
   SHELL_TOOLS,
   SURE_QUERY_MEMBERS,
   SURE_SHELL_TOOLS,
@@ -30,8 +36,11 @@ import {
   WRITE_TOOLS,
 } from './names.ts';
 
-/** Longer texts are no commands, paths or URLs. */
+/** Of a longer command only the beginning is given: `shell` decides nothing that is longer than a third of this. */
 const MAX_COMMAND_CHARS = 100_000;
+/** More commands than this are given as one text. */
+const MAX_COMMANDS = 64;
+/** Longer texts are no paths or URLs. */
 const MAX_PLACE_CHARS = 4096;
 /** Literals of code that are looked at. */
 const MAX_LITERALS = 500;
@@ -47,13 +56,13 @@ const unique = (texts: readonly string[]): readonly string[] => [...new Set(text
 export function commandsIn(tool: string, args: unknown): readonly string[] {
   const leaves = leavesOf(args);
   const toolWords = nameWords(tool);
-  const isCode = has(toolWords, CODE_TOOLS);
+  const isCode = has(toolWords, CODE_TOOLS) || has(serverWords(), CODE_TOOLS);
   const isShell = !isCode && (has(toolWords, SURE_SHELL_TOOLS) || (toolWords.length === 1 && SHELL_TOOLS.has(toolWords[0] ?? '')));
   const found: string[] = [];
   const lists = new Set<readonly unknown[]>();
   for (const leaf of leaves) {
     const { words, value, list, holder } = leaf;
-    if (typeof value !== 'string' || value === '' || value.length > MAX_COMMAND_CHARS) continue;
+    if (typeof value !== 'string' || value === '') continue;
     const isCommand =
       (COMMAND_MEMBERS.has(last(words)) && !(isCode && CODE_MEMBERS.has(last(words)))) || (isShell && !has(words, ASIDE_MEMBERS));
     const isArgument = ARGUMENT_MEMBERS.has(last(words));
@@ -71,7 +80,18 @@ export function commandsIn(tool: string, args: unknown): readonly string[] {
     } else if (last(words).endsWith('s')) found.push(...parts);
     else found.push(joined(parts), ...parts.filter((part) => /\s/.test(part)));
   }
-  return unique(found);
+  return bounded(unique(found));
+}
+
+/** Nothing is left out: what is too much for one look is one text, which is too large to be decided. */
+function bounded(commands: readonly string[]): readonly string[] {
+  const few = commands.length <= MAX_COMMANDS ? commands : [...commands.slice(0, MAX_COMMANDS), commands.slice(MAX_COMMANDS).join('\n')];
+  return few.map((command) => command.slice(0, MAX_COMMAND_CHARS));
+}
+
+/** `python/run` runs Python. */
+function serverWords(): readonly string[] {
+  return nameWords(currentEvaluation().input.tool.server ?? '');
 }
 
 function programOf(holder: ReadonlyMap<string, unknown> | undefined): string | undefined {
@@ -136,23 +156,41 @@ export function queriesIn(tool: string, args: unknown): readonly string[] {
 
 const LOOKS_LIKE_PATH = /^(?:\/|~\/|~$|\.{1,2}\/|[A-Za-z]:[\\/]|file:)[^\n]*$/;
 
-/** Texts that name files. */
-export function pathsIn(_tool: string, args: unknown): readonly string[] {
-  const found = leavesOf(args).flatMap(({ words, value }) => {
+/** Texts that name files, and what the commands among the arguments are seen to touch. */
+export function pathsIn(tool: string, args: unknown): readonly string[] {
+  return unique([...namedPaths(args), ...seen(tool, args, ({ paths }) => paths)]);
+}
+
+function namedPaths(args: unknown): readonly string[] {
+  return leavesOf(args).flatMap(({ words, value }) => {
     if (typeof value !== 'string' || value === '' || value.length > MAX_PLACE_CHARS || value.includes('\n')) return [];
     if (/^[a-z][a-z0-9+.-]*:\/\//i.test(value) && !value.toLowerCase().startsWith('file:')) return [];
     const isNamed = has(words, PATH_MEMBERS);
     const looksSo = LOOKS_LIKE_PATH.test(value) && !has(words, CONTENT_MEMBERS) && !COMMAND_MEMBERS.has(last(words));
     return isNamed || looksSo ? [value] : [];
   });
-  return unique(found);
 }
 
-/** Paths of a call that changes files: by the tool's name, or because it brings content along. */
+/** What the analysis of each command lists. A list may miss what a word from outside stands for. */
+function seen(tool: string, args: unknown, list: (analysis: ShellAnalysis) => readonly string[]): readonly string[] {
+  return commandsIn(tool, args).flatMap((command) => list(shellAnalysis(command)));
+}
+
+/** Names of the programs that commands are seen to run. */
+export function runsIn(tool: string, args: unknown): readonly string[] {
+  return unique(seen(tool, args, ({ commands }) => commands));
+}
+
+/** Files whose content commands are seen to run. */
+export function executesIn(tool: string, args: unknown): readonly string[] {
+  return unique(seen(tool, args, ({ scripts }) => scripts));
+}
+
+/** Paths of a call that changes files: by the tool's name, because it brings content along, or by a command. */
 export function writesIn(tool: string, args: unknown): readonly string[] {
   const leaves = leavesOf(args);
   const writes = has(nameWords(tool), WRITE_TOOLS) || leaves.some(isContent);
-  return writes ? pathsIn(tool, args) : [];
+  return unique([...(writes ? namedPaths(args) : []), ...seen(tool, args, (analysis) => [...analysis.writes, ...analysis.deletes])]);
 }
 
 function isContent({ words, value }: Leaf): boolean {
@@ -173,8 +211,8 @@ export function scriptsIn(tool: string, args: unknown): readonly string[] {
   });
 }
 
-/** URLs and hosts that a call names as where it goes, not those in what it writes or says. */
-export function targetsIn(_tool: string, args: unknown): readonly string[] {
+/** URLs that a call names as where it goes, not those in what it writes or says, and hosts that its commands are seen to reach. */
+export function targetsIn(tool: string, args: unknown): readonly string[] {
   const found = leavesOf(args).flatMap(({ words, value }) => {
     if (typeof value !== 'string' || value === '' || value.length > MAX_COMMAND_CHARS || /\s/.test(value.trim())) return [];
     const isUrl = /^[a-z][a-z0-9+.-]*:\/\//i.test(value.trim());
@@ -182,7 +220,8 @@ export function targetsIn(_tool: string, args: unknown): readonly string[] {
     if (HOST_MEMBERS.has(last(words))) return [isUrl ? value : `http://${value}`];
     return isUrl && !has(words, CONTENT_MEMBERS) ? [value] : [];
   });
-  return unique(found);
+  const hosts = seen(tool, args, (analysis) => analysis.hosts).map((host) => (host.includes('://') ? host : `http://${host}`));
+  return unique([...found, ...hosts]);
 }
 
 const BETWEEN_ADDRESSES = /[\s<>,;:"()[\]]+/;
@@ -220,4 +259,42 @@ export function payeesIn(args: unknown): readonly string[] {
       return isPayee && String(value) !== '' ? [String(value)] : [];
     }),
   );
+}
+
+/** Code of other languages that a tool runs. */
+export function codesIn(tool: string, args: unknown): readonly string[] {
+  const toolWords = nameWords(tool);
+  const found = leavesOf(args).flatMap((leaf) => {
+    const { value } = leaf;
+    return typeof value === 'string' && value.length <= MAX_COMMAND_CHARS && isCodeText(leaf, toolWords) ? [value] : [];
+  });
+  return unique(found);
+}
+
+/** Programs that carry something out whatever their options are, and those that do with some. */
+const CARRIERS: Words = new Set('nc ncat netcat socat scp sftp ftp tftp rsync telnet ssh rclone mail mailx sendmail mutt'.split(' '));
+const CLIENTS: Words = new Set('curl wget http https xh aws gsutil az gcloud gh Invoke-WebRequest Invoke-RestMethod iwr irm'.split(' '));
+const CARRYING =
+  /\s(?:-[a-zA-Z]*[dFT](?=[\s"'@$]|$)|--(?:data|form|upload|post|body|json)[a-z-]*|-X\s*(?:POST|PUT|PATCH)|--request[ =](?:POST|PUT|PATCH)|--method[ =](?:POST|PUT))|\bgist create\b|\bs3 (?:cp|sync|mv)\b|\bcp\s+\S+\s+gs:|\?[^\s]*=/;
+
+/**
+ * Whether a call seems to send something out: by the tool's name, by a method or body beside a URL, by what a URL carries,
+ * or by a command.
+ */
+export function sendsOut(tool: string, args: unknown): boolean {
+  const toolWords = nameWords(tool);
+  if (has(toolWords, SEND_TOOLS) && !has(toolWords, READ_TOOLS)) return true;
+  const targets = targetsIn(tool, args);
+  const byCommand = commandsIn(tool, args).some((command) => {
+    const { found, commands } = shellAnalysis(command);
+    if (!found.includes('network')) return false;
+    return commands.some((name) => CARRIERS.has(name)) || (commands.some((name) => CLIENTS.has(name)) && CARRYING.test(command));
+  });
+  if (byCommand) return true;
+  if (targets.length === 0) return false;
+  const bringsData = leavesOf(args).some(({ words, value }) => {
+    if (words.length === 1 && words[0] === 'method') return /^(?:post|put|patch)$/i.test(String(value));
+    return BODY_MEMBERS.has(last(words)) && String(value) !== '';
+  });
+  return bringsData || targets.some((target) => /[?#]./.test(target));
 }

@@ -18,6 +18,13 @@ export const WRITE_TOOLS: ReadonlySet<string> = words(
   'write create edit append save update put move rename copy insert replace patch apply overwrite modify download upload delete remove touch mkdir',
 );
 
+/** Tools that bring something to somebody else. */
+export const SEND_TOOLS: ReadonlySet<string> = words(
+  'send post publish upload forward reply tweet gist share webhook submit notify sms broadcast invite paste',
+);
+export const READ_TOOLS: ReadonlySet<string> = words('get list read search retrieve describe show find count preview check lookup');
+export const BODY_MEMBERS: ReadonlySet<string> = words('body data payload form json files file content text');
+
 export const COMMAND_MEMBERS: ReadonlySet<string> = words(
   'command cmd commands cmds cmdline commandline shell bash powershell script scripts',
 );
