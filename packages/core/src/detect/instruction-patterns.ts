@@ -25,7 +25,7 @@ const SOURCES: readonly (readonly [WordKind, string])[] = [
   ],
   [
     'override',
-    '(?:ignore|disregard|forget) (?:everything|anything|all|whatever) (?:_ ){0,2}(?:above|before this|earlier|previously|prior|you (?:were|have been|know|learned|ve))',
+    '(?:ignore|disregard|forget) (?:everything|anything|all|whatever) (?:_ ){0,2}(?:above(?! except)|before this|earlier|previously|prior|you (?:were|have been|know|learned|ve))',
   ],
   [
     'override',
@@ -50,7 +50,7 @@ const SOURCES: readonly (readonly [WordKind, string])[] = [
   ['override', '(?:end|start|begin|beginning) of (?:system )?(?:prompt|instructions) (?:_ ){0,3}(?:new|real|actual|now|you|user)'],
   [
     'persona',
-    '(?:you are|you re|youre) (?:now|no longer|from now on) (?:_ ){0,4}(?:dan|unrestricted|jailbroken|uncensored|unfiltered|evil|free|bound|restricted|limited|assistant|hacker|ai|chatbot|model|administrator|agent)',
+    '(?:you are|you re|youre) (?:now|no longer|from now on) (?:_ ){0,2}(?:dan|unrestricted|jailbroken|uncensored|unfiltered|evil|free|bound|restricted|limited|assistant|hacker|ai|chatbot|model|administrator|agent)',
   ],
   ['persona', '(?:act|behave|respond|answer) as (?:_ ){0,2}(?:dan|unrestricted|uncensored|jailbroken|unfiltered|evil|root administrator)'],
   [
@@ -60,7 +60,7 @@ const SOURCES: readonly (readonly [WordKind, string])[] = [
   ['persona', '(?:from now on|from this point on|henceforth|hereafter) (?:_ ){0,2}you (?:will|must|are|should|shall|only|obey|have|re)'],
   [
     'persona',
-    '(?:enter|enable|activate|switch to|entering|you are in) (?:_ ){0,2}(?:developer|god|jailbreak|dan|unrestricted|admin override) mode',
+    '(?:(?:enter|activate|entering|you are in) (?:_ ){0,2}developer|(?:enter|enable|activate|switch to|entering|you are in) (?:_ ){0,2}(?:god|jailbreak|dan|unrestricted|admin override)) mode',
   ],
   ['persona', '(?:developer|god|jailbreak|dan|unrestricted) mode (?:is )?(?:now )?(?:enabled|activated|on|engaged)'],
   ['secrecy', `(?:do not|don t|dont|never|must not|should not|shall not|cannot) (?:tell|let|ever tell) ${USER_EN}`],
