@@ -11,6 +11,7 @@ const EXAMPLES: readonly { readonly name: string; readonly prints?: readonly str
     prints: ['refunded 900', 'call refused: an approver denied this call: by the refund desk [APPROVAL_DENIED]'],
   },
   { name: 'guard-a-python-agent' },
+  { name: 'audit-to-enforce', prints: ['7 calls watched, 2 rules drafted, 7 replayed, 4 others refused'] },
   { name: 'guard-a-function', prints: ['refunded 120', 'call refused: no rule matches this call [POLICY_DEFAULT_DENY]'] },
   { name: 'main-job' },
   { name: 'refund-for-two' },

@@ -47,6 +47,7 @@ describe('the surface', () => {
       ['policy check', '[file]', '--tools=*', '--ledger=', '--strict'],
       ['policy test', '[files]', '--require-coverage', '--all'],
       ['policy packs', '[name]'],
+      ['policy explain', '[call]', '--policy=', '--tool=', '--args=', '--principal=', '--label=*', '--mode=', '--id=', '--ledger='],
       [
         'policy replay',
         '[ledger]',
@@ -60,8 +61,10 @@ describe('the surface', () => {
         '--all',
         '--labels=',
         '--check-openings',
+        '--assume-no-links',
         '--exit-code',
       ],
+      ['policy suggest', '[ledger]', '--tool=', '--agent=', '--session=', '--since=', '--until=', '--id=', '--output=', '--force'],
       ['verify', '[ledger]', '--public-key=*', '--against=', '--since=', '--expect-size=', '--expect-head=', '--threads=', '--strict'],
       ['head', '[ledger]'],
       ['consistency make', '[ledger]', '--from=', '--output=', '--force'],

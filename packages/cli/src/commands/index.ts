@@ -19,8 +19,10 @@ import { head } from './head.ts';
 import { init } from './init.ts';
 import { keygen } from './keygen.ts';
 import { policyCheck } from './policy-check.ts';
+import { policyExplain } from './policy-explain.ts';
 import { policyPacks } from './policy-packs.ts';
 import { policyReplay } from './policy-replay.ts';
+import { policySuggest } from './policy-suggest.ts';
 import { policyTest } from './policy-test.ts';
 import { proxy } from './proxy.ts';
 import { receiptCheck } from './receipt-check.ts';
@@ -47,7 +49,9 @@ export const COMMANDS: readonly Command[] = [
   policyCheck,
   policyTest,
   policyPacks,
+  policyExplain,
   policyReplay,
+  policySuggest,
   verify,
   head,
   consistencyMake,

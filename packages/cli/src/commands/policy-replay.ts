@@ -28,6 +28,7 @@ export const policyReplay: Command = {
     { name: 'all', kind: 'switch', about: `list every call that changes, not ${EXAMPLES} of each kind` },
     { name: 'labels', kind: 'text', value: 'WHOSE', about: 'session labels of the other policy: policy (default); or: recorded' },
     { name: 'check-openings', kind: 'switch', about: 'compare every opening with its entry first, not only where it matters' },
+    { name: 'assume-no-links', kind: 'switch', about: 'paths nobody looked up then are taken to be no links, and counted' },
     { name: 'exit-code', kind: 'switch', about: 'exit 1 when a call changes or cannot be replayed' },
   ],
   notes: [
@@ -45,6 +46,7 @@ export const policyReplay: Command = {
     const report = await replayDecisions(path, {
       policy: config.policy,
       labels,
+      assumeNoLinks: flags.on('assume-no-links'),
       checks: flags.on('check-openings') ? 'all' : 'changes',
       isMeant: (entry) =>
         isMeant({
@@ -115,6 +117,7 @@ function reportJson(ledger: string, { policy }: Config, report: ReplayReport, ch
     compared,
     same: compared - changes.reduce((sum, { count }) => sum + count, 0),
     other_rule: otherRule,
+    assumed: report.assumed,
     changes: changes.map(({ from, to, count }) => ({ from, to, count, calls: changed.of(from, to).map(callJson) })),
     not_by_policy: Object.fromEntries(byEngine),
     not_replayable: Object.fromEntries(notReplayable),
@@ -157,6 +160,9 @@ function reportLines(config: Config, report: ReplayReport, changed: Changed, out
     ...(different === 0 && compared > 0 ? ['', 'Nothing would change.'] : []),
     ...(otherRule > 0
       ? ['', ...wrap(`${otherRule} of the ${compared - different} that stay are decided by another rule.`, output.columns)]
+      : []),
+    ...(report.assumed > 0
+      ? ['', ...wrap(`${report.assumed} rest on paths that were taken to be no links: nobody recorded where they led.`, output.columns)]
       : []),
     ...reasonLines('Not decided by a policy', byEngine, output),
     ...reasonLines('Cannot be replayed', notReplayable, output),

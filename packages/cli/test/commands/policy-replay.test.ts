@@ -55,7 +55,7 @@ describe('policy replay', () => {
       calls: 6,
       compared: 5,
       same: 2,
-      other_rule: 0,
+      other_rule: 2,
       not_by_policy: {},
       not_replayable: { 'raw not recorded': 1 },
       decided_under: [{ id: 'starter', version: '1', calls: 6 }],

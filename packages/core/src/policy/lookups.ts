@@ -58,14 +58,21 @@ export function createLookups(): RecordedLookups {
  * Lookups of a replay: they answer from what was recorded and read nothing.
  *
  * @param onMissing - told the `kind:subject` of whatever was not recorded.
+ * @param assumed - what is taken to be the answer all the same; undefined = none.
  */
-export function replayedLookups(recorded: Readonly<Record<string, Json>>, onMissing?: (name: string) => void): Lookups {
+export function replayedLookups(
+  recorded: Readonly<Record<string, Json>>,
+  onMissing?: (name: string) => void,
+  assumed: (kind: string, subject: string) => Json | undefined = () => undefined,
+): Lookups {
   const known = new Map(Object.entries(recorded));
   return {
     lookUp(kind, subject) {
       const name = `${kind}:${subject}`;
       const answer = known.get(name);
       if (answer !== undefined) return answer;
+      const taken = assumed(kind, subject);
+      if (taken !== undefined) return taken;
       onMissing?.(name);
       throw new ConditionFault(`the ${kind} that this rule looks up was not recorded`);
     },

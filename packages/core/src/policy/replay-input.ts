@@ -52,22 +52,24 @@ const factsShape = z.strictObject({
  * @param opening - undefined when it is gone.
  * @param check - `later`: the caller compares the opening with the entry (`isAltered`) before it says anything that rests on
  *   it. It is most of the work.
+ * @param assumed - see `replayedLookups`.
  */
 export function replayInput(
   entry: EntryStamp & DecisionBody,
   opening: Opening | undefined,
   session: ReplaySession,
   check: 'now' | 'later' = 'now',
+  assumed?: (kind: string, subject: string) => Json | undefined,
 ): ReplayedCall | { readonly obstacle: ReplayObstacle } {
   if (entry.args_commit === undefined) return { obstacle: 'no-arguments' };
   const { args, facts } = opening?.sections ?? {};
   if (opening === undefined || args === undefined) return { obstacle: 'forgotten' };
   if (entry.facts_commit !== undefined && facts === undefined) return { obstacle: 'forgotten' };
   if (check === 'now' && isAltered(entry, opening)) return { obstacle: 'altered' };
-  if (facts === undefined) return replayed(entry, args, {}, session);
+  if (facts === undefined) return replayed(entry, args, {}, session, assumed);
   const known = factsShape.safeParse(facts);
   if (!known.success) return { obstacle: 'altered' };
-  return replayed(entry, args, known.data as RecordedFacts, session);
+  return replayed(entry, args, known.data as RecordedFacts, session, assumed);
 }
 
 /** Whether arguments or facts of an opening are not what the entry commits to. */
@@ -81,7 +83,13 @@ export function isAltered(entry: DecisionBody, { key, sections }: Opening): bool
   return checkOpening(commits, { key, sections: shown }).length > 0;
 }
 
-function replayed(entry: EntryStamp & DecisionBody, args: Json, facts: RecordedFacts, session: ReplaySession): ReplayedCall {
+function replayed(
+  entry: EntryStamp & DecisionBody,
+  args: Json,
+  facts: RecordedFacts,
+  session: ReplaySession,
+  assumed?: (kind: string, subject: string) => Json | undefined,
+): ReplayedCall {
   const missing = new Set<string>();
   const { annotations, at, calls = {}, cost, findings = [], lookups = {} } = facts;
   const hasFindings = findings.length > 0 || (entry.redacted ?? []).length === 0;
@@ -101,7 +109,7 @@ function replayed(entry: EntryStamp & DecisionBody, args: Json, facts: RecordedF
     ...(cost !== undefined && { cost }),
     // A policy that did not read the time then may read it now: a little later than it would have been.
     atMs: toldAtMs,
-    lookups: replayedLookups(lookups, (name) => missing.add(name)),
+    lookups: replayedLookups(lookups, (name) => missing.add(name), assumed),
     countCalls: (subject) => (Object.hasOwn(calls, subject) ? (calls[subject] as number) : session.countCalls(subject)),
     raw(pointer) {
       missing.add(`raw ${pointer}`);

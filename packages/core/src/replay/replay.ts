@@ -29,6 +29,11 @@ export interface ReplayOptions {
   readonly labels?: 'policy' | 'recorded';
   /** Which openings are compared with their entries; default `changes`: those that matter. */
   readonly checks?: 'changes' | 'all';
+  /**
+   * A path that the other policy looks up, and nobody looked up then, is taken to be no link and to lead through none.
+   * Answers that rest on it are counted (`assumed`). Without it such a decision cannot be replayed.
+   */
+  readonly assumeNoLinks?: boolean;
   /** Which decisions are counted and told of; all when absent. The others are walked through all the same. */
   readonly isMeant?: (entry: EntryStamp & DecisionBody) => boolean;
   /** Told of every decision that was compared, in order. */
@@ -98,7 +103,14 @@ class Replay {
     if (!isCounted && entry.effect !== 'allow') return undefined;
     const opening = readOpening(row);
     const session = this.#sessions.at(entry.session, entry.at);
-    const replayed = replayInput(entry, opening, session, this.#options.checks === 'all' ? 'now' : 'later');
+    let isAssumed = false;
+    const assume = (kind: string, subject: string): string | undefined => {
+      if (kind !== 'path') return undefined;
+      isAssumed = true;
+      return subject;
+    };
+    const check = this.#options.checks === 'all' ? 'now' : 'later';
+    const replayed = replayInput(entry, opening, session, check, this.#options.assumeNoLinks === true ? assume : undefined);
     if ('obstacle' in replayed) return skip(replayed.obstacle, () => this.counts.addNotReplayable(replayed.obstacle));
     const finish = (verdict: PolicyVerdict): undefined => {
       const [missing] = replayed.missing();
@@ -109,6 +121,7 @@ class Replay {
       const ruling = rulingOf(verdict, this.#options.policy, entry.mode, NOTHING_TO_HIDE);
       if (ruling.decision.would !== entry.would && opening !== undefined && isAltered(entry, opening))
         return skip('altered', () => this.counts.addNotReplayable('altered'));
+      if (isAssumed && isCounted) this.counts.assumed++;
       this.#compare(entry, row.seq, ruling, replayed.input, isCounted);
       return undefined;
     };

@@ -26,6 +26,8 @@ export interface ReplayReport {
   readonly calls: number;
   /** Of these: decided by a policy, then and now. */
   readonly compared: number;
+  /** Of the compared: some path was taken to be no link, since nobody recorded where it led. */
+  readonly assumed: number;
   /** Of the compared: another effect. */
   readonly changes: readonly { readonly from: Effect; readonly to: Effect; readonly count: number }[];
   /** Of the compared: the same effect by another rule, or for another reason. */
@@ -56,6 +58,7 @@ export class ReplayCounts {
   unreadable = 0;
   compared = 0;
   otherRule = 0;
+  assumed = 0;
   readonly #changes = new Map<string, { readonly from: Effect; readonly to: Effect; count: number }>();
   readonly #byEngine = new Map<string, number>();
   readonly #notReplayable = new Map<string, number>();
@@ -94,6 +97,7 @@ export class ReplayCounts {
       unreadable: this.unreadable,
       calls: this.compared + others,
       compared: this.compared,
+      assumed: this.assumed,
       changes: [...this.#changes.values()].toSorted((left, right) => right.count - left.count),
       otherRule: this.otherRule,
       byEngine: this.#byEngine,

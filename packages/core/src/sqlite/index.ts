@@ -20,6 +20,7 @@ export { replayDecisions } from '../replay/replay-file.ts';
 export type { ReplayedDecision, ReplayReport } from '../replay/report.ts';
 export type { WriterChoice } from '../store.ts';
 export { type MadeSudoReceipt, makeSudoReceipt, type SudoReceiptTarget } from '../sudoagent/receipt.ts';
+export { type Suggestion, type SuggestOptions, suggestPolicy } from '../suggest/suggest.ts';
 export { VERIFY_CODES, type VerifyCode } from '../verify/codes.ts';
 export type { VerifyOptions } from '../verify/options.ts';
 export {

@@ -7,6 +7,7 @@ import { createGuard } from '../../guard.ts';
 import type { Guard } from '../../guard-types.ts';
 import { type Explanation, explainRuling } from '../../policy/explain/explain.ts';
 import type { Policy, PolicyInput } from '../../policy/policy.ts';
+import type { RootOptions } from '../../policy/roots.ts';
 import type { RuleSet } from '../../policy/rule-definition.ts';
 import type { Redactor } from '../../redact/redact.ts';
 import { type FixedClock, fixedClock } from '../clock.ts';
@@ -18,6 +19,7 @@ export interface Tested {
   readonly policy: Policy;
   readonly sets: readonly RuleSet[];
   readonly redactor: Redactor;
+  readonly roots: RootOptions;
 }
 
 export interface StepReport {
@@ -58,6 +60,7 @@ export async function runCase(
     policy: watched(tested.policy, seen),
     store,
     redactor: tested.redactor,
+    roots: tested.roots,
   });
   if (labels.length > 0 || started !== undefined) {
     await store.commit({ kind: 'record', body: { kind: 'session', agent, session, event: 'start', coverage: 'none' } });

@@ -6,6 +6,7 @@ import { readConfigText } from '../../config/load.ts';
 import { loadPolicyFile, readPolicyValue } from '../../config/policy-source.ts';
 import { configError } from '../../config/problems.ts';
 import { CountersignError } from '../../errors.ts';
+import { ruleSetsOf } from '../../policy/explain/explain-call.ts';
 import { createRedactor } from '../../redact/redact.ts';
 import { runCase, type StepReport, type Tested } from './run-case.ts';
 import { readTests } from './schema.ts';
@@ -37,10 +38,11 @@ export async function runPolicyTests(path: string, onCase: (done: number, total:
   const { yaml, document, problems } = readTests(readConfigText(path));
   if (document === undefined) throw configError(path, problems);
   const config = policyOf(document.policy, path, (at) => yaml.place(at));
-  const { policy, policyDefinition, packs } = config;
+  const { policy, policyDefinition } = config;
   const tested: Tested = {
     policy,
-    sets: [...packs.map(({ definition }) => definition), policyDefinition],
+    sets: ruleSetsOf(config),
+    roots: config.roots,
     redactor: createRedactor(config.redaction),
   };
   const cases: CaseReport[] = [];

@@ -130,9 +130,14 @@ export const testSchema: z.ZodType<TestDocument> = z.strictObject({
     .max(MAX_TEST_CASES),
 });
 
-/** JSON Schema of files of tests, for editors. Draft 2020-12. */
+/** JSON Schema of files of tests, for editors. Draft 2020-12. A policy in the file is described beside it, with the configuration. */
 export function policyTestJsonSchema(): Readonly<Record<string, unknown>> {
-  return { title: 'tests of a Countersign policy', ...z.toJSONSchema(testSchema, { io: 'input' }) };
+  const { properties, ...schema } = z.toJSONSchema(testSchema, { io: 'input' });
+  const policy = {
+    description: 'a configuration or a policy file, from the folder of this file; or what stands under policy:',
+    anyOf: [{ type: 'string', minLength: 1 }, { $ref: 'config.schema.json#/properties/policy' }],
+  };
+  return { title: 'tests of a Countersign policy', ...schema, properties: { ...properties, policy } };
 }
 
 export interface TestText {
