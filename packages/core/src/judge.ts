@@ -3,7 +3,7 @@ import { type ApprovalTerms, type Decision, type Effect, type Json, MAX_REASON_C
 import { countOf } from './policy/call-counts.ts';
 import { evaluatePolicy } from './policy/compose.ts';
 import { ConditionFault } from './policy/condition-value.ts';
-import { createFactRecorder, type FactRecorder } from './policy/facts.ts';
+import { FactRecorder } from './policy/facts.ts';
 import type { Policy, PolicyInput, PolicyVerdict, SessionFacts } from './policy/policy.ts';
 import type { Roots } from './policy/roots.ts';
 import { failedVerdict } from './policy/verdict.ts';
@@ -38,9 +38,9 @@ export interface JudgeDeps {
 }
 
 export async function judge(call: PreparedCall, session: SessionFacts, policy: Policy, atMs: number, deps: JudgeDeps): Promise<Judgement> {
-  const recorder = createFactRecorder();
+  const recorder = new FactRecorder();
   const counts = await countsOf(policy, session, deps);
-  const input = policyInput(call, session, { atMs, recorder, ...(counts !== undefined && { counts }) }, deps);
+  const input = policyInput(call, session, { atMs, recorder, counts }, deps);
   if (session.halted) {
     const reason = 'the session is halted until an operator resumes it';
     return {
@@ -53,7 +53,7 @@ export async function judge(call: PreparedCall, session: SessionFacts, policy: P
     };
   }
   // Over the private copy, not the shown view: a path must not hide behind a placeholder.
-  const own = await evaluatePolicy(deps.ownFiles, policyInput(call, session, { atMs, args: call.args as Json }, deps));
+  const own = await evaluatePolicy(deps.ownFiles, { ...input, args: call.args as Json });
   const verdict = own.effect === 'abstain' ? withoutSecrets(await evaluatePolicy(policy, input), policy, deps.redactor) : own;
   return { ...rulingOf(verdict, policy, deps.mode, deps.redactor), input, recorder };
 }
@@ -124,36 +124,31 @@ async function countsOf(policy: Policy, session: SessionFacts, deps: JudgeDeps):
 
 interface Circumstances {
   readonly atMs: number;
-  readonly args?: Json;
-  readonly recorder?: FactRecorder;
+  readonly recorder: FactRecorder;
   /** By subject. */
-  readonly counts?: ReadonlyMap<string, number>;
+  readonly counts: ReadonlyMap<string, number> | undefined;
 }
 
 function policyInput(call: PreparedCall, session: SessionFacts, circumstances: Circumstances, deps: JudgeDeps): PolicyInput {
-  const { atMs, args = call.shown, recorder, counts } = circumstances;
+  const { atMs, recorder, counts } = circumstances;
   const root = deps.roots.of(call.tool);
   return {
     tool: call.tool,
-    args,
+    args: call.shown,
     findings: call.findings,
     agent: deps.agent,
     ...(call.principal !== undefined && { principal: call.principal }),
     session,
     mode: deps.mode,
     ...(call.cost !== undefined && { cost: call.cost }),
-    // Read by few policies, and recorded of those only.
-    get atMs() {
-      recorder?.readTime(atMs);
-      return atMs;
-    },
-    ...(recorder !== undefined && { lookups: recorder.lookups }),
+    atMs,
+    lookups: recorder,
     ...(root !== undefined && { root }),
     ...(counts !== undefined && {
       countCalls(subject: string) {
         const count = counts.get(subject);
         if (count === undefined) throw new ConditionFault('nobody counted these calls');
-        recorder?.readCalls(subject, count);
+        recorder.readCalls(subject, count);
         return count;
       },
     }),

@@ -65,12 +65,23 @@ export function definePolicy(definition: PolicyDefinition): Policy {
     hash: policyHash(document),
     document,
     default: fallback,
-    evaluate: (input) => definition.evaluate(input),
+    evaluate: (input) => definition.evaluate(notingTime(input)),
     ...(typeof onResult === 'function' && {
       // What it answers is checked where it is asked.
       evaluateResult: (input) => Reflect.apply(onResult, definition, [input]) as ResultVerdict | Promise<ResultVerdict>,
     }),
   };
+}
+
+/** Whether a function reads the time shows only when it does. */
+function notingTime(input: PolicyInput): PolicyInput {
+  const { lookups, atMs } = input;
+  if (lookups?.readTime === undefined) return input;
+  const get = (): number => {
+    lookups.readTime?.(atMs);
+    return atMs;
+  };
+  return Object.defineProperty({ ...input }, 'atMs', { get, enumerable: true });
 }
 
 function constant(id: string, verdict: PolicyVerdict & { readonly effect: 'allow' | 'deny' }): Policy {

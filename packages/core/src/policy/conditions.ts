@@ -198,6 +198,7 @@ class Variables {
     return this.#session;
   }
   get time(): Date {
+    this.#input.lookups?.readTime?.(this.#input.atMs);
     return new Date(this.#input.atMs);
   }
   get mode(): string {

@@ -15,7 +15,7 @@
  * Raw arguments are never recorded: a rule that read `raw` cannot be replayed, and a replay says so.
  */
 import type { Json, RedactionFinding, ToolAnnotations, ToolRef } from '../call.ts';
-import { createLookups, type Lookups } from './lookups.ts';
+import { createLookups, type Lookups, type RecordedLookups } from './lookups.ts';
 
 /** Longest findings that are recorded, as characters of their pointers: names in them are the agent's. */
 export const MAX_FINDINGS_CHARS = 65_536;
@@ -29,43 +29,43 @@ export interface RecordedFacts {
   readonly lookups?: Readonly<Record<string, Json>>;
 }
 
-/** Takes down what the policy reads while it decides one call. */
-export interface FactRecorder {
-  readonly lookups: Lookups;
-  /** The policy read the time. */
-  readTime(atMs: number): void;
-  /** The policy read how many earlier calls of the session there are. */
-  readCalls(subject: string, count: number): void;
-  /** Counts that were read, which the transaction has to compare again. */
-  counted(): Readonly<Record<string, number>> | undefined;
-  recorded(): Pick<RecordedFacts, 'at' | 'calls' | 'lookups'>;
-}
+/** Takes down what the policy reads while it decides one call. One is made for every call, so nothing is made before it is needed. */
+export class FactRecorder implements Lookups {
+  #lookups: RecordedLookups | undefined;
+  #at: number | undefined;
+  #calls: Map<string, number> | undefined;
 
-export function createFactRecorder(): FactRecorder {
-  const lookups = createLookups();
-  let at: number | undefined;
-  let calls: Map<string, number> | undefined;
-  const counted = (): Readonly<Record<string, number>> | undefined =>
-    calls && Object.fromEntries([...calls].toSorted(([left], [right]) => (left < right ? -1 : 1)));
-  return {
-    lookups,
-    readTime(atMs) {
-      at = atMs;
-    },
-    readCalls(subject, count) {
-      (calls ??= new Map()).set(subject, count);
-    },
-    counted,
-    recorded() {
-      const counts = counted();
-      const looked = lookups.recorded();
-      return {
-        ...(at !== undefined && { at }),
-        ...(counts !== undefined && { calls: counts }),
-        ...(looked !== undefined && { lookups: looked }),
-      };
-    },
-  };
+  lookUp(kind: string, subject: string, read: () => Json): Json {
+    this.#lookups ??= createLookups();
+    return this.#lookups.lookUp(kind, subject, read);
+  }
+
+  readTime(atMs: number): void {
+    this.#at = atMs;
+  }
+
+  /** The policy read how many earlier calls of the session there are. */
+  readCalls(subject: string, count: number): void {
+    this.#calls ??= new Map();
+    this.#calls.set(subject, count);
+  }
+
+  /** Counts that were read, which the transaction has to compare again. */
+  counted(): Readonly<Record<string, number>> | undefined {
+    return this.#calls && Object.fromEntries([...this.#calls].toSorted(([left], [right]) => (left < right ? -1 : 1)));
+  }
+
+  /** Undefined: nothing was read. */
+  recorded(): Pick<RecordedFacts, 'at' | 'calls' | 'lookups'> | undefined {
+    if (this.#at === undefined && this.#calls === undefined && this.#lookups === undefined) return undefined;
+    const calls = this.counted();
+    const lookups = this.#lookups?.recorded();
+    return {
+      ...(this.#at !== undefined && { at: this.#at }),
+      ...(calls !== undefined && { calls }),
+      ...(lookups !== undefined && { lookups }),
+    };
+  }
 }
 
 /** What can be recorded of a call, whatever the policy read. */
@@ -77,14 +77,15 @@ export interface CallFacts {
 
 /** The section `facts`; undefined when there is nothing to say, as of most calls. */
 export function factsSection(
-  { tool, findings, cost }: CallFacts,
-  read: ReturnType<FactRecorder['recorded']> = {},
+  { tool, findings = [], cost }: CallFacts,
+  read?: Pick<RecordedFacts, 'at' | 'calls' | 'lookups'>,
 ): RecordedFacts | undefined {
   const { annotations } = tool;
+  if (annotations === undefined && findings.length === 0 && cost === undefined && read === undefined) return undefined;
   const facts: RecordedFacts = {
     ...(annotations !== undefined && Object.keys(annotations).length > 0 && { annotations }),
     ...(cost !== undefined && { cost }),
-    ...(findings !== undefined && areRecordable(findings) && { findings }),
+    ...(areRecordable(findings) && { findings }),
     ...read,
   };
   return Object.keys(facts).length === 0 ? undefined : facts;

@@ -23,6 +23,8 @@ export interface Lookups {
    * @throws {ConditionFault} when there are too many, or when a replay does not know the answer.
    */
   lookUp(kind: string, subject: string, read: () => Json): Json;
+  /** Notes that the policy read the time of the decision. */
+  readTime?(atMs: number): void;
 }
 
 /** Lookups that read for real, with what they read. */
