@@ -10,7 +10,7 @@ const WINDOWS = { '1ms': 1, '7ms': 7, '1s': 1000, '1m': 60_000, '1h': 3_600_000,
 const pay = (amount = 1, id?: string) => ({ tool: { name: 'pay' }, args: { amount }, ...(id !== undefined && { id }) });
 async function isAllowed(guard: Guard, amount?: number, id?: string): Promise<boolean> {
   const authorization = await guard.authorize(pay(amount, id));
-  if (authorization.kind === 'permit') await authorization.settle({ status: 'success' });
+  if (authorization.kind === 'permit') await authorization.settle({ status: 'success' }, { durable: true });
   return authorization.kind === 'permit';
 }
 
