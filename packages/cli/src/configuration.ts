@@ -1,4 +1,5 @@
 /** Which configuration and which ledger a command means. */
+import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import {
   type Config,
@@ -19,6 +20,12 @@ type Asked = Pick<Invocation, 'io' | 'flags'>;
 export function configPath({ io, flags }: Asked): string {
   const fromEnv = io.env['COUNTERSIGN_CONFIG'];
   return resolve(io.cwd, flags.text('config') ?? (fromEnv === undefined || fromEnv === '' ? DEFAULT_CONFIG_NAME : fromEnv));
+}
+
+/** Whether a configuration is named, or lies where it would be looked for. */
+export function hasConfig(asked: Asked): boolean {
+  const fromEnv = asked.io.env['COUNTERSIGN_CONFIG'];
+  return asked.flags.text('config') !== undefined || (fromEnv !== undefined && fromEnv !== '') || existsSync(configPath(asked));
 }
 
 /** @throws {CountersignError} `CONFIG_NOT_FOUND`, `CONFIG_INVALID` */

@@ -12,24 +12,19 @@ agent: ${JSON.stringify(agent)}
 mode: audit
 
 policy:
-  id: starter
-  version: "1"
-  default: deny                  # what no rule matches
-  rules:
-    # Patterns are server/name. The server is the name you give it: countersign proxy --server files -- ...
-    - id: read-only
-      tools: ["*/read_*", "*/list_*", "*/get_*", "*/search_*"]
-      effect: allow
-    - id: writes-ask
-      tools: ["write_*", "edit_*", "create_*", "move_*", "send_*"]
-      effect: require_approval
-      reason: changes something
-    - id: no-deletes
-      tools: ["delete_*", "remove_*", "drop_*"]
-      effect: deny
-      reason: deletes are done by people
-    # Conditions look at the arguments:
-    # - { id: small-refund, tools: ["shop/refund"], when: "args.amount <= 50", effect: allow }
+  # Rules that are ready; what is in them: countersign policy packs baseline
+  packs: [baseline]
+  # Rules of your own. With them, or with another mode, what no rule allows is denied.
+  # id: starter
+  # version: "1"
+  # default: deny                # what no rule matches
+  # rules:
+  #   # Patterns are server/name. The server is the name you give it: countersign proxy --server files -- ...
+  #   - { id: read-only,  tools: ["*/read_*", "*/list_*", "*/get_*", "*/search_*"], effect: allow }
+  #   - { id: writes-ask, tools: ["write_*", "edit_*", "send_*"], effect: require_approval, reason: changes something }
+  #   - { id: no-deletes, tools: ["delete_*", "drop_*"], effect: deny, reason: deletes are done by people }
+  #   # Conditions look at the arguments:
+  #   - { id: small-refund, tools: ["shop/refund"], when: "args.amount <= 50", effect: allow }
 
 budgets:
   - { id: calls, per: agent, limit: 1000, window: 1h }

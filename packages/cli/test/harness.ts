@@ -7,7 +7,7 @@ import { loadConfig } from '@countersign/core';
 import { guardFromConfig, storeFromConfig } from '@countersign/core/sqlite';
 import { onTestFinished } from 'vitest';
 import { main } from '../src/dispatch.ts';
-import { starterConfig } from '../src/starter-config.ts';
+import { ruledConfig } from './ruled-config.ts';
 
 export class Sink extends Writable {
   text = '';
@@ -66,7 +66,7 @@ export function folder(): string {
 export async function project(extra = '', change: (text: string) => string = (text) => text): Promise<string> {
   const cwd = folder();
   await run(['init', '--agent', 'bot'], { cwd });
-  const text = starterConfig('bot').replace('mode: audit', 'mode: enforce').replace('writes-ask', 'ask');
+  const text = ruledConfig('bot').replace('mode: audit', 'mode: enforce').replace('writes-ask', 'ask');
   writeFileSync(join(cwd, 'countersign.yaml'), change(`${text}${extra}`));
   return cwd;
 }

@@ -5,6 +5,7 @@ import {
   CountersignError,
   configuredSecrets,
   type Guard,
+  loadConfig,
   type Policy,
   type PolicyName,
   type PolicyWatch,
@@ -14,7 +15,8 @@ import { guardFromConfig, type SqliteStore } from '@countersign/core/sqlite';
 import { runStdioProxy } from '@countersign/mcp-proxy';
 import { hostMonitor, type ResourceMonitor } from '@countersign/monitor';
 import type { Command, Invocation } from '../command.ts';
-import { configOf } from '../configuration.ts';
+import { configOf, hasConfig } from '../configuration.ts';
+import { defaultConfigPath } from '../default-config.ts';
 import { UsageError } from '../failure.ts';
 import { openConfigured } from '../open-configured.ts';
 import { type Output, safe } from '../output.ts';
@@ -34,6 +36,7 @@ export const proxy: Command = {
   ],
   notes: [
     'Standard output carries the protocol and nothing else. The ledger is opened at the first call. Calls that need a person wait under `countersign approvals list`. Name the server in anything you keep: the default changes with the command.',
+    'Without a configuration the proxy watches with the baseline pack (mode: audit) and says so; its ledger lies in the state directory, under unconfigured/.',
     "The exit code is the server's own.",
   ],
   example: 'countersign proxy --server files -- npx -y @modelcontextprotocol/server-filesystem .',
@@ -41,8 +44,8 @@ export const proxy: Command = {
   isProtocol: true,
   async run(invocation) {
     const { io, output, rest } = invocation;
-    const config = configOf({ ...invocation, io: { ...io, env: withAgent(invocation) } });
     const server = serverOf(invocation);
+    const config = configured(invocation);
     const [command = '', ...args] = rest;
     const guard = new LazyGuard(config, server, output, io.env);
     const answerAt = pageLinks(config);
@@ -65,6 +68,19 @@ export const proxy: Command = {
     }
   },
 };
+
+/** The configuration, or, when there is none, one that only watches: loudly, and on record all the same. */
+function configured(invocation: Invocation): Config {
+  const { io, output } = invocation;
+  const env = withAgent(invocation);
+  if (hasConfig(invocation)) return configOf({ ...invocation, io: { ...io, env } });
+  const config = loadConfig(defaultConfigPath(io.env), { env });
+  const isWatching = config.mode === 'audit';
+  output.note(
+    `countersign: NO CONFIGURATION FOUND: mode ${config.mode}, ${isWatching ? 'NOTHING IS BLOCKED' : 'what no rule allows is refused'}; pack baseline; ledger ${safe(config.ledger.path)}; to enforce rules of your own: countersign init, then mode: enforce`,
+  );
+  return config;
+}
 
 /** `--agent` is checked like the variable of that name. */
 function withAgent({ io, flags }: Invocation): NodeJS.ProcessEnv {

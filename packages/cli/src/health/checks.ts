@@ -91,8 +91,15 @@ function clock(): Verdict {
   return { status: 'ok', message: `${new Date(now).toISOString()}` };
 }
 
-function configFinding({ path = '', agent, mode, policyDefinition }: Config): Verdict {
-  const message = `${path}: agent ${agent}, mode ${mode}, ${policyDefinition.rules.length} rules`;
+function configFinding({ path = '', agent, mode, packs, policyDefinition }: Config): Verdict {
+  const used = packs.length === 0 ? '' : ` and ${packs.length === 1 ? 'pack' : 'packs'} ${packs.map(({ name }) => name).join(', ')}`;
+  const message = `${path}: agent ${agent}, mode ${mode}, ${policyDefinition.rules.length} rules${used}`;
+  if (mode !== 'audit' && packs.length > 0 && policyDefinition.rules.length === 0 && policyDefinition.default !== 'allow')
+    return {
+      status: 'warn',
+      message: `${message}; packs allow nothing, so every call is refused`,
+      next: 'write rules that allow what is meant, or set `default: allow`',
+    };
   if (mode !== 'audit') return { status: 'ok', message };
   return { status: 'warn', message: `${message}; nothing is blocked`, next: 'set `mode: enforce` when the rules say what you mean' };
 }

@@ -110,6 +110,40 @@ describe('proxy', () => {
     expect(stderr).toContain('guarding echo-server as bot');
   });
 
+  it('without a configuration watches with the baseline, loudly, and on record all the same', async () => {
+    const cwd = folder();
+    const state = folder();
+    const stdin = new PassThrough();
+    for (const message of [call(1, 'write_file', { path: '/srv/a', content: 'x' }), call(2, 'bash', { command: 'rm -rf /' })])
+      stdin.write(`${JSON.stringify({ jsonrpc: '2.0', ...message })}\n`);
+    stdin.end();
+    const env = { COUNTERSIGN_STATE_DIR: state };
+    const ran = await run(['proxy', '--server', 'files', '--', ...SERVER], { cwd, stdin, env });
+    expect(ran.code).toBe(0);
+    const config = join(state, 'unconfigured/countersign.yaml');
+    expect(ran.stderr).toContain('NO CONFIGURATION FOUND: mode audit, NOTHING IS BLOCKED; pack baseline; ledger ');
+    expect(ran.stderr).toContain(join(state, 'unconfigured/ledger.db'));
+    expect(ran.stderr).toContain('to enforce rules of your own: countersign init');
+    // Both ran; what the baseline would have done is on record, signed.
+    expect(ran.stdout).toContain('rm -rf /');
+    const found = await run(['filter', '--reason-code', 'BASELINE_DESTRUCTIVE_COMMAND', '--json', '--config', config], { cwd, env });
+    expect(found.stdout).toContain('baseline.destructive-command');
+    expect(json(await run(['verify', '--json', '--config', config], { cwd, env }))).toMatchObject({
+      status: 'valid',
+      counts: { allowed: 2 },
+    });
+    expect(existsSync(join(cwd, 'countersign.yaml'))).toBe(false);
+    // The second time everything is there already, and is used again.
+    const again = new PassThrough();
+    again.write(`${JSON.stringify({ jsonrpc: '2.0', ...call(1, 'read_file', { path: '/srv/a' }) })}\n`);
+    again.end();
+    expect((await run(['proxy', '--server', 'files', '--', ...SERVER], { cwd, stdin: again, env })).code).toBe(0);
+    expect(json(await run(['verify', '--json', '--config', config], { cwd, env }))).toMatchObject({
+      status: 'valid',
+      counts: { allowed: 3 },
+    });
+  });
+
   describe('with a webhook', () => {
     const secret = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
     const asking = (url: string, more = '') =>
@@ -198,8 +232,8 @@ describe('proxy', () => {
     expect(existsSync(mark)).toBe(false);
   });
 
-  it('without a configuration points to `countersign init`', async () => {
-    const ran = await run(['proxy', '--', 'true'], { cwd: folder() });
+  it('a configuration that was named and is not there is an error, not a reason to watch only', async () => {
+    const ran = await run(['proxy', '--config', 'nope.yaml', '--', 'true'], { cwd: folder() });
     expect(ran).toMatchObject({ code: 4, stdout: '' });
     expect(ran.stderr).toContain('countersign init');
   });

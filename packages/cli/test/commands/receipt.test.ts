@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { generateKey, MAX_RECEIPT_BYTES } from '@countersign/core';
 import { openRecords } from '@countersign/core/sqlite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { starterConfig } from '../../src/starter-config.ts';
 import { calls, folder, json, run } from '../harness.ts';
+import { ruledConfig } from '../ruled-config.ts';
 
 const KEY = '.countersign/ledger.key.pub';
 const LEDGER = '.countersign/ledger.db';
@@ -16,7 +16,7 @@ let denied: string;
 beforeAll(async () => {
   cwd = mkdtempSync(join(tmpdir(), 'countersign-cli-'));
   await run(['init', '--agent', 'bot'], { cwd });
-  writeFileSync(join(cwd, 'countersign.yaml'), starterConfig('bot').replace('mode: audit', 'mode: enforce'));
+  writeFileSync(join(cwd, 'countersign.yaml'), ruledConfig('bot').replace('mode: audit', 'mode: enforce'));
   await calls(cwd, [
     { tool: 'read_file', args: { path: '/srv/SECRET-1', mode: 'r' } },
     { tool: 'delete_file', args: { path: '/srv/x' } },
