@@ -217,7 +217,7 @@ describe('a call that runs as a task', () => {
   const start = async (id: number, taskId: string): Promise<void> => {
     await clientSends(call(id, 'read', ',"task":{"ttl":60000}'));
     serverSends(answer(id, { task: { taskId, status: 'working' } }));
-    await proxy.decided();
+    await proxy.idle();
   };
 
   it('has its result released where it comes: as the answer to tasks/result', async () => {
