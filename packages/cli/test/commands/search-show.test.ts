@@ -1,7 +1,9 @@
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
+import { createGuard, rulePolicy } from '@countersign/core';
 import Database from 'better-sqlite3';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { openLedger } from '../../../core/test/fixtures/ledger.ts';
 import { writeScenario } from '../../../core/test/verify/scenario.ts';
 import { calls, folder, json, project, run } from '../harness.ts';
 
@@ -174,4 +176,28 @@ describe('show', () => {
     expect((await run(['show'], { cwd: folder() })).stderr).toContain('show needs <entry>');
     expect((await run(['show', 'a', 'b', 'c'])).stderr).toContain('unexpected argument "c"');
   });
+});
+
+it('show and filter tell what rules on results made of a result', async () => {
+  const path = join(folder(), 'ledger.db');
+  const rules = [{ id: 'no-orders', on: 'result', tools: ['*'], effect: 'withhold' }] as const;
+  for (const mode of ['enforce', 'audit'] as const) {
+    const store = openLedger(path);
+    const guard = createGuard({ agent: 'a', session: mode, mode, store, policy: rulePolicy({ id: 'p', default: 'allow', rules }) });
+    await guard.run({ tool: { name: 'read' }, args: {} }, () => 'page');
+    await guard.close();
+    await store.close();
+  }
+  const list = (await run(['filter', path], { tty: true, columns: 200 })).stdout.replaceAll(COLOURS, '');
+  expect(list).toMatch(/outcome +success .*result withheld/);
+  expect(list).toMatch(/outcome +success .*result released as it was; policy said withhold/);
+  const number =
+    list
+      .split('\n')
+      .find((line) => line.includes('result withheld'))
+      ?.trim()
+      .split(' ')[0] ?? '';
+  const shown = (await run(['show', path, number], { tty: true, columns: 200 })).stdout.replaceAll(COLOURS, '');
+  expect(shown).toMatch(/result +withheld/);
+  expect(shown).toMatch(/rule +no-orders/);
 });
