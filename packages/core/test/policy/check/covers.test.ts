@@ -65,7 +65,7 @@ describe('patternCovers', () => {
           }
         },
       ),
-      { numRuns: 3000 },
+      { numRuns: 6000 },
     );
     expect(covering).toBeGreaterThan(100);
   });
