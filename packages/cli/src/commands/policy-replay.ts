@@ -166,6 +166,7 @@ function reportLines(config: Config, report: ReplayReport, changed: Changed, out
       : []),
     ...reasonLines('Not decided by a policy', byEngine, output),
     ...reasonLines('Cannot be replayed', notReplayable, output),
+    ...(notReplayable.has('path not recorded') ? wrap('--assume-no-links answers for paths nobody looked up then.', output.columns) : []),
     ...(unreadable > 0 ? ['', ...wrap(`${unreadable} entries cannot be read: run \`countersign verify\`.`, output.columns)] : []),
     ...underLines(report, output),
     ...(config.authzen === undefined ? [] : ['', ...wrap('The decision point of the configuration was not asked.', output.columns)]),

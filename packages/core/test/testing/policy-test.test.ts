@@ -133,6 +133,31 @@ describe('a sequence', () => {
   });
 });
 
+it('asks rules on results, and their labels carry over', async () => {
+  const policy = `policy:
+  id: p
+  rules:
+    - { id: open, tools: [web, out], effect: allow }
+    - { id: hide, on: result, tools: [web], when: "text.contains('SECRET')", effect: withhold, label: [seen] }
+    - { id: stop, tools: [out], when: "'seen' in session.labels", effect: deny }
+`.replace('text.contains', 'result.text.contains');
+  const steps = (first: string, expect: string, then: string): string =>
+    `${policy}cases:\n  - name: x\n    steps:\n      - { call: { tool: web }, result: ${first}, expect: { effect: allow, result: ${expect} } }\n      - { call: { tool: out }, expect: ${then} }\n`;
+  for (const [first, expected, then] of [
+    ['a SECRET', 'withhold', 'deny'],
+    ['nothing', 'release', 'allow'],
+  ] as const) {
+    const path = folder({ 'test.yaml': steps(first, expected, then) });
+    const { cases, decisive } = await runPolicyTests(join(path, 'test.yaml'));
+    expect(decisive.has('hide')).toBe(expected === 'withhold');
+    expect(cases[0]?.steps.map(({ differences }) => differences)).toEqual([[], []]);
+  }
+  const wrong = folder({ 'test.yaml': steps('a SECRET', 'release', 'deny') });
+  expect((await runPolicyTests(join(wrong, 'test.yaml'))).cases[0]?.steps[0]?.differences).toEqual([
+    { field: 'result', expected: 'release', got: 'withhold' },
+  ]);
+});
+
 describe('a file', () => {
   it('tells which rules decided', async () => {
     const { rules, decisive } = await tested(

@@ -1,7 +1,7 @@
 /** One case of a table of tests: its calls go through a real guard, so that labels carry over from one to the next. */
 
 import { microUnits } from '../../budget/micro.ts';
-import type { ApprovalTerms, Authorization, Effect, ToolAnnotations, ToolCall } from '../../call.ts';
+import type { ApprovalTerms, Authorization, Effect, ResultAction, ToolAnnotations, ToolCall } from '../../call.ts';
 import { parseDuration } from '../../config/duration.ts';
 import { createGuard } from '../../guard.ts';
 import type { Guard } from '../../guard-types.ts';
@@ -38,6 +38,9 @@ export interface Got {
   readonly reason_code: string;
   readonly labels: readonly string[];
   readonly reason?: string;
+  /** What rules on results made of the result; absent when the call did not run. */
+  readonly result?: ResultAction;
+  readonly result_rule?: string;
 }
 
 /** Where cases happen that name no time. */
@@ -114,9 +117,9 @@ async function runStep(step: StepDocument, index: number, scene: Scene): Promise
   const input = seen.input as PolicyInput | undefined;
   const ruling = { decision: decided.decision, labels, terms, asks: 0 };
   const explanation = input === undefined ? undefined : explainRuling(ruling, input, tested.sets);
-  await finish(decided, step, call, guard);
+  const released = await finish(decided, step, call, scene);
   const { effect, would, rule = null, reasonCode, reason } = decided.decision;
-  const got = { effect, would, rule, reason_code: reasonCode, labels, ...(reason !== undefined && { reason }) };
+  const got = { effect, would, rule, reason_code: reasonCode, labels, ...(reason !== undefined && { reason }), ...released };
   return {
     tool: toolText(step),
     got,
@@ -144,16 +147,26 @@ function callOf({ call, principal }: StepDocument, index: number): ToolCall {
 }
 
 /** Lets the tool run, if it may: labels of the call count from then on. */
-async function finish(decided: Authorization, { approve, result, fails }: StepDocument, call: ToolCall, guard: Guard): Promise<void> {
+async function finish(
+  decided: Authorization,
+  { approve, result, fails }: StepDocument,
+  call: ToolCall,
+  { guard, store }: Scene,
+): Promise<Pick<Got, 'result' | 'result_rule'>> {
   let last = decided;
   if (last.kind === 'pending' && approve === true) {
     await guard.approvals.resolve(last.approvalId, { decision: 'approve' }, { id: 'test', method: 'host' });
     last = await guard.authorize(call, { approval: 'suspend' });
   }
-  if (last.kind !== 'permit') return;
+  if (last.kind !== 'permit') return {};
   const outcome =
     fails === true ? { status: 'error' as const, error: new Error('the test lets it fail') } : { status: 'success' as const, result };
-  await last.settle(outcome, { durable: true });
+  await last.release(outcome);
+  // Where a rule acted, the outcome is there before this; where none did, it may come later.
+  const { callId } = last;
+  const entry = store.entries().findLast((each) => each.kind === 'outcome' && each.call === callId);
+  const { action = 'release', rule } = (entry?.kind === 'outcome' ? entry.released : undefined) ?? {};
+  return { result: action, ...(rule !== undefined && { result_rule: rule }) };
 }
 
 function recordedOf(call: string, store: MemoryStore): { readonly labels: readonly string[]; readonly terms: Partial<ApprovalTerms> } {
@@ -174,7 +187,7 @@ function recordedOf(call: string, store: MemoryStore): { readonly labels: readon
 }
 
 function differences(expected: ExpectDocument, got: Got): StepReport['differences'] {
-  const fields = ['effect', 'would', 'rule', 'reason_code', 'labels'] as const;
+  const fields = ['effect', 'would', 'rule', 'reason_code', 'labels', 'result'] as const;
   return fields.flatMap((field) => {
     const wanted = expected[field];
     if (wanted === undefined) return [];

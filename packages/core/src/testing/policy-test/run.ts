@@ -49,7 +49,8 @@ export async function runPolicyTests(path: string, onCase: (done: number, total:
   const decisive = new Set<string>();
   for (const [index, given] of document.cases.entries()) {
     const steps = await runCase(given, document, tested);
-    for (const { explanation } of steps) {
+    for (const { explanation, got } of steps) {
+      if (got.result_rule !== undefined) decisive.add(got.result_rule);
       for (const { rule, effect, outcome, decides } of explanation?.rules ?? [])
         if (decides || (effect === 'label' && outcome === 'applies')) decisive.add(rule);
     }

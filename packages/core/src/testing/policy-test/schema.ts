@@ -12,7 +12,7 @@
  *           - { call: { tool: email/send, args: { to: "x@example.org" } }, expect: require_approval }
  */
 import * as z from 'zod';
-import type { Effect, Mode, ToolAnnotations } from '../../call.ts';
+import { type Effect, type Mode, RESULT_ACTIONS, type ResultAction, type ToolAnnotations } from '../../call.ts';
 import { type Problem, readYaml, type YamlText } from '../../config/document.ts';
 import { parseDuration } from '../../config/duration.ts';
 import { schemaProblems } from '../../config/problems.ts';
@@ -29,6 +29,8 @@ export interface ExpectDocument {
   readonly rule?: string | null | undefined;
   readonly reason_code?: string | undefined;
   readonly labels?: readonly string[] | undefined;
+  /** What rules on results make of `result`. */
+  readonly result?: ResultAction | undefined;
 }
 
 export interface StepDocument {
@@ -102,6 +104,7 @@ const step = {
       rule: name.nullable().optional().describe('null: no rule, the default'),
       reason_code: name.optional(),
       labels: z.array(name).optional().describe('exactly the labels the call adds to its session'),
+      result: z.enum(RESULT_ACTIONS).optional().describe('what rules on results make of the result'),
     }),
   ]),
 };
