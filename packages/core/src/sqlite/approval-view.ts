@@ -70,6 +70,7 @@ function mismatchesOf(row: ApprovalRecord, parts: ApprovalParts): readonly strin
   const commits = {
     ...(entry.args_commit !== undefined && { args: entry.args_commit }),
     ...(entry.reason_commit !== undefined && { reason: entry.reason_commit }),
+    ...(entry.facts_commit !== undefined && { facts: entry.facts_commit }),
   };
   return [
     ...differing,
