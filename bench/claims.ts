@@ -12,6 +12,7 @@ import { policyClaims } from './policy.ts';
 import { receiptClaims } from './receipt.ts';
 import { redactClaims } from './redact.ts';
 import { replayClaims } from './replay.ts';
+import { shellClaims } from './shell.ts';
 import { slowDiskClaims } from './slow-disk.ts';
 import { sudoagentClaims } from './sudoagent.ts';
 import { verifyClaims } from './verify.ts';
@@ -30,6 +31,7 @@ export const allClaims: readonly Claim[] = [
   ...slowDiskClaims,
   ...policyClaims,
   ...replayClaims,
+  ...shellClaims,
   ...redactClaims,
   ...sudoagentClaims,
   ...verifyClaims,

@@ -151,6 +151,7 @@ export { createRedactor, type RedactionOptions, type Redactor } from './redact/r
 export { renamedMembers } from './redact/renamed-members.ts';
 export { releasedError } from './result/released-error.ts';
 export { type CallScope, currentCall } from './scope.ts';
+export { analyzeArguments, analyzeShell, type ShellAnalysis } from './shell/index.ts';
 export type {
   ApprovalCounts,
   ApprovalFilter,

@@ -86,7 +86,7 @@ function runNested(fields: readonly Field[], context: Context): void {
 function followUncalled(context: Context): void {
   if (context.depth !== 1) return;
   const { functions, called } = context.state.definitions;
-  for (const [name, bodies] of functions) {
+  for (const [name, bodies] of functions ?? []) {
     if (called.has(name)) continue;
     called.add(name);
     const state = context.state.fork();

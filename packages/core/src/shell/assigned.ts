@@ -49,7 +49,7 @@ function isCount(assignment: Assignment, state: ShellState): boolean {
 
 function forgetBuiltin(name: string | undefined, suffix: readonly SyntaxNode[], state: ShellState): void {
   if (name === undefined) return;
-  if (state.definitions.functions.has(name)) state.forgetVariables();
+  if (state.definitions.isDefined(name)) state.forgetVariables();
   if (SETS_ANYTHING.has(name)) {
     if (name === 'cd' || name === 'pushd' || name === 'popd') state.moveTo([undefined]);
     else if (name === 'set' || name === 'shift') state.positional = undefined;

@@ -34,8 +34,9 @@ export function followCommand(node: Command, context: Context): void {
 
 /** Runs a command that is given as words. */
 export function runFields(fields: readonly Field[], context: Context): void {
-  const [first, ...args] = fields;
+  const first = fields[0];
   if (first === undefined) return;
+  const args = fields.slice(1);
   const { recorder, state } = context;
   // No program is called by a number alone.
   if (first === NUMBER) return;
@@ -45,9 +46,9 @@ export function runFields(fields: readonly Field[], context: Context): void {
     return;
   }
   const { definitions } = state;
-  const bodies = definitions.functions.get(first);
+  const bodies = definitions.functions?.get(first);
   if (bodies !== undefined) callFunction(first, args, context);
-  const alias = definitions.aliases.get(first);
+  const alias = definitions.aliases?.get(first);
   if (alias !== undefined) callAlias(first, alias, args, context);
   // Not every shell follows aliases: the program of that name may run all the same.
   if (bodies === undefined) runProgram(first, args, context);
@@ -100,7 +101,7 @@ function callFunction(name: string, args: readonly Field[], context: Context): v
   const { recorder, state } = context;
   const { running, called, functions } = state.definitions;
   called.add(name);
-  if (running.has(name)) {
+  if (running.includes(name)) {
     recorder.undecided('recursion');
     if (context.besides) recorder.find('destructive'); // two of itself each time: a fork bomb
     return;
@@ -108,32 +109,32 @@ function callFunction(name: string, args: readonly Field[], context: Context): v
   const inner = deeper(context);
   if (inner === undefined) return;
   const outer = state.positional;
-  running.add(name);
-  for (const body of functions.get(name) ?? []) {
+  running.push(name);
+  for (const body of functions?.get(name) ?? []) {
     state.positional = args;
     context.engine.followBody(body, inner);
   }
-  running.delete(name);
+  running.pop();
   state.positional = outer;
 }
 
 function callAlias(name: string, text: string, args: readonly Field[], context: Context): void {
   const { recorder, state } = context;
   const { running } = state.definitions;
-  if (running.has(name)) {
+  if (running.includes(name)) {
     runProgram(name, args, context);
     return;
   }
   const inner = deeper(context);
   if (inner === undefined) return;
-  running.add(name);
+  running.push(name);
   // The words that follow go to the last command of the alias; they are known words, so quoting them is exact.
   if (args.every(isKnown)) context.engine.runText(`${text} ${args.map(quote).join(' ')}`, inner);
   else {
     recorder.undecided('alias');
     context.engine.runText(text, inner);
   }
-  running.delete(name);
+  running.pop();
 }
 
 function quote(text: string): string {

@@ -11,8 +11,7 @@ export function outputOf(node: CommandNode, context: Context): string | undefine
   if (node.type !== 'Command' || node.name === undefined) return undefined;
   const name = node.name.text;
   if (name !== 'echo' && name !== 'printf' && name !== 'cat') return undefined;
-  const { functions, aliases } = context.state.definitions;
-  if (functions.has(name) || aliases.has(name)) return undefined;
+  if (context.state.definitions.isDefined(name)) return undefined;
   const args: Field[] = [];
   for (const part of node.suffix) {
     if (part.type === 'Word') args.push(...fieldsOf(part, context));

@@ -1,6 +1,6 @@
 /** Paths that mean something by themselves: credentials, what starts by itself, what a system cannot be without. */
 import type { ShellEffect } from './analysis.ts';
-import { hasGlob, NUMBER, ONE, SPLIT, STAR, UNKNOWN } from './field.ts';
+import { hasGlob, isKnown, NUMBER, ONE, SPLIT, STAR, UNKNOWN } from './field.ts';
 
 /** `mention`: an argument of a program that is not known by name. */
 export type PathUse = 'read' | 'write' | 'append' | 'delete' | 'mention';
@@ -85,7 +85,14 @@ const SYSTEM_FOLDERS: readonly string[] = [
 ];
 
 /** Endings of paths, each a list of segments; a leading `~` or `/` is not needed to recognise them. */
-type Endings = readonly (readonly string[])[];
+interface Endings {
+  /** By last segment, where that has no `*`. */
+  readonly exact: ReadonlyMap<string, readonly (readonly string[])[]>;
+  readonly others: readonly (readonly string[])[];
+  readonly all: readonly (readonly string[])[];
+}
+/** By first segment, after the empty one of an absolute path. */
+type Folders = ReadonlyMap<string, readonly (readonly string[])[]>;
 
 const SECRETS: Endings = endings(
   '.ssh .ssh/* .aws/credentials .aws/config .aws .gnupg .gnupg/* .netrc .pgpass .git-credentials .npmrc .pypirc .env .env.* .envrc',
@@ -99,7 +106,7 @@ const SECRETS: Endings = endings(
   '.config/google-chrome/* .config/chromium credentials.json service-account.json secrets.yml secrets.yaml secrets.json master.key',
   'docker.sock wallet.dat .electrum/wallets/* .ethereum/keystore/* .solana/id.json .config/solana/id.json',
 );
-const SECRET_FOLDERS: Endings = endings(
+const SECRET_FOLDERS: Folders = folders(
   '.ssh .gnupg .aws .azure .config/gcloud .password-store .mozilla .config/google-chrome .config/chromium Library/Keychains',
   'Library/Cookies .local/share/keyrings /run/secrets /var/run/secrets /etc/ssl/private /etc/ssh .kube',
 );
@@ -110,7 +117,7 @@ const STARTS_BY_ITSELF: Endings = endings(
   '/etc/rc.local /etc/crontab /etc/anacrontab /etc/ld.so.preload /etc/sudoers /etc/passwd /etc/shadow /etc/group /etc/environment',
   '/etc/profile /etc/bash.bashrc /etc/zshrc /etc/inittab /etc/hosts.equiv .rhosts .git/config *.service *.timer *.desktop *.plist',
 );
-const STARTS_FROM: Endings = endings(
+const STARTS_FROM: Folders = folders(
   '.git/hooks .husky .config/autostart .config/systemd .config/fish .config/environment.d Library/LaunchAgents Library/LaunchDaemons',
   '/etc/cron.d /etc/cron.daily /etc/cron.hourly /etc/cron.weekly /etc/cron.monthly /var/spool/cron /etc/profile.d /etc/systemd',
   '/lib/systemd /usr/lib/systemd /etc/init.d /etc/init /etc/rc.d /etc/sudoers.d /etc/pam.d /etc/ld.so.conf.d /etc/xdg/autostart',
@@ -123,25 +130,53 @@ const TRUNCATION_HURTS: Endings = endings(
 );
 
 function endings(...lines: readonly string[]): Endings {
+  const all = patternsOf(lines);
+  const exact = new Map<string, (readonly string[])[]>();
+  for (const pattern of all) {
+    const last = pattern.at(-1) ?? '';
+    if (!last.includes('*')) exact.set(last.toLowerCase(), [...(exact.get(last.toLowerCase()) ?? []), pattern]);
+  }
+  return { exact, others: all.filter((pattern) => pattern.at(-1)?.includes('*') === true), all };
+}
+
+function folders(...lines: readonly string[]): Folders {
+  const byFirst = new Map<string, (readonly string[])[]>();
+  for (const pattern of patternsOf(lines)) {
+    const first = (pattern[0] === '' ? pattern[1] : pattern[0]) ?? '';
+    byFirst.set(first.toLowerCase(), [...(byFirst.get(first.toLowerCase()) ?? []), pattern]);
+  }
+  return byFirst;
+}
+
+function patternsOf(lines: readonly string[]): readonly (readonly string[])[] {
   return lines.flatMap((line) => line.split(' ')).map((text) => text.split('/'));
 }
 
 function endsLike(segments: readonly string[], list: Endings): boolean {
-  return list.some((ending) => {
-    const start = ending[0] === '' ? 0 : segments.length - ending.length;
-    if (start < 0 || (ending[0] === '' && segments.length !== ending.length)) return false;
-    return ending.every((pattern, i) => couldMatch(segments[start + i] ?? '', pattern));
-  });
+  const last = segments.at(-1) ?? '';
+  if (hasGlob(last)) return list.all.some((ending) => endsWith(segments, ending));
+  return (
+    (list.exact.get(last.toLowerCase())?.some((ending) => endsWith(segments, ending)) ?? false) ||
+    list.others.some((ending) => endsWith(segments, ending))
+  );
+}
+
+function endsWith(segments: readonly string[], ending: readonly string[]): boolean {
+  const start = ending[0] === '' ? 0 : segments.length - ending.length;
+  if (start < 0 || (ending[0] === '' && segments.length !== ending.length)) return false;
+  for (let i = ending.length - 1; i >= 0; i--) if (!couldMatch(segments[start + i] ?? '', ending[i] ?? '')) return false;
+  return true;
 }
 
 /** The path lies in one of these folders, wherever the folder is when it is not absolute. */
-function startsLike(segments: readonly string[], list: Endings): boolean {
-  return list.some((folder) => {
-    const last = folder[0] === '' ? 0 : segments.length - folder.length;
-    for (let start = 0; start <= last; start++) {
-      if (folder.every((pattern, i) => couldMatch(segments[start + i] ?? '', pattern))) return true;
-    }
-    return false;
+function startsLike(segments: readonly string[], list: Folders): boolean {
+  return segments.some((segment, at) => {
+    if (segment === '') return false;
+    const candidates = hasGlob(segment) ? [...list.values()].flat() : (list.get(segment.toLowerCase()) ?? []);
+    return candidates.some((folder) => {
+      const start = folder[0] === '' ? 0 : at;
+      return folder.every((pattern, i) => couldMatch(segments[start + i] ?? '', pattern));
+    });
   });
 }
 
@@ -183,6 +218,12 @@ function couldMatch(segment: string, pattern: string): boolean {
 
 /** Whether a name fits a segment with marks. At most segment times name steps, both short. */
 function globMatches(segment: string, name: string): boolean {
+  // What stands before the first mark and after the last one decides nearly always.
+  let head = 0;
+  while (head < segment.length && !isMark(segment, head)) head++;
+  let tail = segment.length;
+  while (tail > head && !isMark(segment, tail - 1)) tail--;
+  if (!name.startsWith(segment.slice(0, head)) || !name.endsWith(segment.slice(tail))) return false;
   let reachable = new Set([0]);
   for (const mark of segment) {
     const next = new Set<number>();
@@ -193,4 +234,8 @@ function globMatches(segment: string, name: string): boolean {
     reachable = next;
   }
   return reachable.has(name.length);
+}
+
+function isMark(segment: string, at: number): boolean {
+  return !isKnown(segment.charAt(at));
 }

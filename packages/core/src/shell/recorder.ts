@@ -14,20 +14,15 @@ interface Allowance {
 
 /** Collects what one analysis finds. */
 export class Recorder {
-  readonly #found = new Set<ShellEffect>();
-  readonly #reasons = new Set<ShellReason>();
-  readonly #commands = new Set<string>();
-  readonly #incomplete = new Set<ShellList>();
-  readonly #lists = {
-    reads: new Set<string>(),
-    writes: new Set<string>(),
-    deletes: new Set<string>(),
-    paths: new Set<string>(),
-    hosts: new Set<string>(),
-    scripts: new Set<string>(),
-  };
+  // Few each, and looked up rarely: an array is a fraction of a set.
+  readonly #found: ShellEffect[] = [];
+  readonly #reasons: ShellReason[] = [];
+  readonly #commands: string[] = [];
+  readonly #incomplete: ShellList[] = [];
+  /** A list is made when there is something for it: most commands fill one or two. */
+  #lists: Map<ShellList, Set<string>> | undefined;
   /** Files that came from the network, as the text names them. */
-  readonly #downloads = new Set<string>();
+  #downloads: Set<string> | undefined;
   readonly #left: Allowance;
   #runsUnknown = false;
 
@@ -42,17 +37,17 @@ export class Recorder {
   }
 
   find(effect: ShellEffect): void {
-    this.#found.add(effect);
+    addTo(this.#found, effect);
   }
   hasFound(effect: ShellEffect): boolean {
-    return this.#found.has(effect);
+    return this.#found.includes(effect);
   }
   undecided(reason: ShellReason): void {
-    this.#reasons.add(reason);
+    addTo(this.#reasons, reason);
   }
   /** Text that is not known is run as a program. */
   runsUnknown(reason: ShellReason): void {
-    this.#reasons.add(reason);
+    addTo(this.#reasons, reason);
     this.#runsUnknown = true;
   }
   /** @throws {TooMuch} */
@@ -65,21 +60,21 @@ export class Recorder {
     if (this.#left.words < 0) throw new TooMuch();
   }
   command(name: string): void {
-    this.#commands.add(name);
+    addTo(this.#commands, name);
   }
   host(name: string): void {
     if (name === '') return;
-    if (isKnown(name)) this.#lists.hosts.add(name);
-    else this.#incomplete.add('hosts');
+    if (isKnown(name)) this.#put('hosts', name);
+    else addTo(this.#incomplete, 'hosts');
   }
   misses(list: ShellList): void {
-    this.#incomplete.add(list);
+    addTo(this.#incomplete, list);
   }
   download(path: string): void {
-    this.#downloads.add(path);
+    (this.#downloads ??= new Set()).add(path);
   }
   script(path: string, places: readonly (string | undefined)[]): void {
-    if (this.#downloads.has(path) || this.#downloads.has(withoutDot(path))) this.#found.add('downloadsAndRuns');
+    if (this.#downloads?.has(path) === true || this.#downloads?.has(withoutDot(path)) === true) addTo(this.#found, 'downloadsAndRuns');
     this.#add('scripts', path, places);
   }
   /**
@@ -89,10 +84,10 @@ export class Recorder {
    */
   path(use: PathUse, path: string, places: readonly (string | undefined)[]): void {
     if (path === '') return;
-    for (const effect of effectOfPath(use, path)) this.#found.add(effect);
+    for (const effect of effectOfPath(use, path)) addTo(this.#found, effect);
     for (const place of places) {
       if (place === undefined || place === '' || isAbsolute(path)) continue;
-      for (const effect of effectOfPath(use, `${place}/${path}`)) this.#found.add(effect);
+      for (const effect of effectOfPath(use, `${place}/${path}`)) addTo(this.#found, effect);
     }
     if (use === 'write' || use === 'append') this.#add('writes', path, places);
     else if (use === 'delete') this.#add('deletes', path, places);
@@ -105,46 +100,62 @@ export class Recorder {
   }
 
   result(): ShellAnalysis {
-    if (this.#runsUnknown && this.#found.has('network')) this.#found.add('downloadsAndRuns');
+    if (this.#runsUnknown && this.#found.includes('network')) addTo(this.#found, 'downloadsAndRuns');
     return {
-      undecided: this.#reasons.size > 0,
-      reasons: [...this.#reasons],
-      found: [...this.#found],
-      commands: [...this.#commands],
-      reads: [...this.#lists.reads],
-      writes: [...this.#lists.writes],
-      deletes: [...this.#lists.deletes],
-      paths: [...this.#lists.paths],
-      hosts: [...this.#lists.hosts],
-      scripts: [...this.#lists.scripts],
-      incomplete: [...this.#incomplete],
+      undecided: this.#reasons.length > 0,
+      reasons: this.#reasons,
+      found: this.#found,
+      commands: this.#commands,
+      reads: this.#listed('reads'),
+      writes: this.#listed('writes'),
+      deletes: this.#listed('deletes'),
+      paths: this.#listed('paths'),
+      hosts: this.#listed('hosts'),
+      scripts: this.#listed('scripts'),
+      incomplete: this.#incomplete,
     };
   }
 
-  #add(list: Exclude<ShellList, 'hosts'>, path: string, places: readonly (string | undefined)[]): void {
-    const shown = hasGlob(path) ? folderOfGlob(path) : path;
-    if (shown === undefined || isHidden(shown) || !isKnown(shown)) {
+  #add(list: ShellList, path: string, places: readonly (string | undefined)[]): void {
+    const shown = isKnown(path) ? path : hasGlob(path) ? folderOfGlob(path) : undefined;
+    if (shown === undefined || !isKnown(shown)) {
       this.#miss(list);
       return;
     }
     if (isAbsolute(shown)) {
-      this.#put(list, shown);
+      this.#putPath(list, shown);
       return;
     }
     for (const place of places) {
       if (place === undefined) this.#miss(list);
-      else this.#put(list, place === '' ? shown : `${place}/${shown}`);
+      else this.#putPath(list, place === '' ? shown : `${place}/${shown}`);
     }
   }
-  #put(list: Exclude<ShellList, 'hosts'>, path: string): void {
-    this.#lists[list].add(path);
-    this.#lists.paths.add(path);
+  #putPath(list: ShellList, path: string): void {
+    this.#put(list, path);
+    if (list !== 'paths') this.#put('paths', path);
+  }
+  #put(list: ShellList, text: string): void {
+    this.#lists ??= new Map();
+    const texts = this.#lists.get(list);
+    if (texts === undefined) this.#lists.set(list, new Set([text]));
+    else texts.add(text);
+  }
+  #listed(list: ShellList): readonly string[] {
+    const texts = this.#lists?.get(list);
+    return texts === undefined ? NONE : [...texts];
   }
   #miss(list: ShellList): void {
-    this.#incomplete.add(list);
-    this.#incomplete.add('paths');
+    addTo(this.#incomplete, list);
+    addTo(this.#incomplete, 'paths');
   }
 }
+
+function addTo<T>(list: T[], item: T): void {
+  if (!list.includes(item)) list.push(item);
+}
+
+const NONE: readonly string[] = [];
 
 export function isAbsolute(path: string): boolean {
   return path.startsWith('/') || path.startsWith('~');
@@ -161,5 +172,5 @@ function folderOfGlob(path: string): string | undefined {
   if (hasGlob(folder)) return undefined;
   const last = path.slice(slash + 1);
   if (last === '' || last.startsWith('.') || isHidden(last)) return undefined;
-  return last.includes(STAR) || last.includes(ONE) ? folder : path;
+  return folder;
 }

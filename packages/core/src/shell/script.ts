@@ -76,7 +76,7 @@ function followNode(node: PipelineNode, context: Context): void {
       followRedirected(node, context);
       return;
     case 'Function':
-      define(node.name.text, node.body, context);
+      context.state.definitions.define(node.name.text, node.body);
       return;
     case 'Coproc': {
       const apart = { ...context, state: context.state.fork(), input: UNKNOWN_INPUT, besides: true };
@@ -99,13 +99,6 @@ function followNode(node: PipelineNode, context: Context): void {
     default:
       node satisfies never;
   }
-}
-
-function define(name: string, body: Body, context: Context): void {
-  const { functions } = context.state.definitions;
-  const known = functions.get(name);
-  if (known === undefined) functions.set(name, [body]);
-  else if (!known.includes(body)) known.push(body);
 }
 
 function followPipeline(pipeline: Pipeline, context: Context): void {

@@ -29,33 +29,45 @@ export type Places = readonly (string | undefined)[];
 const MAX_PLACES = 4;
 
 /** Functions and aliases; shared by all subshells, since forgetting one would hide what it does. */
-export interface Definitions {
-  readonly functions: Map<string, Body[]>;
-  readonly called: Set<string>;
-  readonly aliases: Map<string, string>;
+export class Definitions {
+  // Made when the first one is defined: most commands define nothing.
+  functions: Map<string, Body[]> | undefined;
+  aliases: Map<string, string> | undefined;
+  readonly called: Set<string> = new Set<string>();
   /** The function or alias that runs is not followed into itself. */
-  readonly running: Set<string>;
+  readonly running: string[] = [];
+
+  define(name: string, body: Body): void {
+    this.functions ??= new Map();
+    const known = this.functions.get(name);
+    if (known === undefined) this.functions.set(name, [body]);
+    else if (!known.includes(body)) known.push(body);
+  }
+  isDefined(name: string): boolean {
+    return this.functions?.has(name) === true || this.aliases?.has(name) === true;
+  }
 }
 
 export class ShellState {
   readonly definitions: Definitions;
-  readonly #variables: Map<string, Value>;
+  #variables: Map<string, Value>;
+  /** Another state looks at the same map: it is copied before it is changed. */
+  #shared = false;
   /** True when a variable that is not in the map may have been set by something that is not known. */
   #anythingSet = false;
   positional: readonly Field[] | undefined = undefined;
   places: Places = [''];
 
-  constructor(
-    definitions: Definitions = { functions: new Map(), called: new Set(), aliases: new Map(), running: new Set() },
-    variables?: Map<string, Value>,
-  ) {
+  constructor(definitions: Definitions = new Definitions(), variables?: Map<string, Value>) {
     this.definitions = definitions;
     this.#variables = variables ?? new Map();
   }
 
   /** A copy for a subshell or a branch. */
   fork(): ShellState {
-    const copy = new ShellState(this.definitions, new Map(this.#variables));
+    const copy = new ShellState(this.definitions, this.#variables);
+    this.#shared = true;
+    copy.#shared = true;
     copy.#anythingSet = this.#anythingSet;
     copy.positional = this.positional;
     copy.places = this.places;
@@ -64,8 +76,10 @@ export class ShellState {
 
   /** After a branch that may have run: what differs is not known. */
   join(other: ShellState): void {
-    for (const [name, value] of other.#variables) if (!sameValue(this.get(name), value)) this.#variables.set(name, UNKNOWN);
-    for (const [name, value] of this.#variables) if (!sameValue(other.get(name), value)) this.#variables.set(name, UNKNOWN);
+    if (this.#variables !== other.#variables) {
+      for (const [name, value] of other.#variables) if (!sameValue(this.get(name), value)) this.set(name, UNKNOWN);
+      for (const [name, value] of this.#variables) if (!sameValue(other.get(name), value)) this.set(name, UNKNOWN);
+    }
     this.#anythingSet ||= other.#anythingSet;
     if (this.positional?.join('\0\0') !== other.positional?.join('\0\0')) this.positional = undefined;
     this.moveTo([...this.places, ...other.places]);
@@ -82,23 +96,32 @@ export class ShellState {
     return this.#anythingSet || this.#variables.has(name);
   }
   set(name: string, value: Value): void {
-    this.#variables.set(name, value);
+    this.#own().set(name, value);
   }
   /** Back to what it was before, `undefined` for not set by the script. */
   restore(name: string, value: Value | undefined): void {
-    if (value === undefined) this.#variables.delete(name);
-    else this.#variables.set(name, value);
+    if (value === undefined) this.#own().delete(name);
+    else this.#own().set(name, value);
   }
   own(name: string): Value | undefined {
     return this.#variables.get(name);
   }
+  #own(): Map<string, Value> {
+    if (this.#shared) {
+      this.#variables = new Map(this.#variables);
+      this.#shared = false;
+    }
+    return this.#variables;
+  }
   /** Something ran that may have set any variable. */
   forgetVariables(): void {
-    this.#variables.clear();
+    this.#variables = new Map();
+    this.#shared = false;
     this.#anythingSet = true;
     this.positional = undefined;
   }
   moveTo(places: Places): void {
+    if (places.every((place) => place === this.places[0]) && this.places.length === 1) return;
     const unique = [...new Set(places)];
     this.places = unique.length > MAX_PLACES || unique.includes(undefined) ? [undefined] : unique;
   }

@@ -41,7 +41,10 @@ const alias: Handler = ({ args, context }) => {
     if (equals <= 0) continue;
     const value = arg.slice(equals + 1);
     if (!isKnown(arg)) context.recorder.undecided('alias');
-    else context.state.definitions.aliases.set(arg.slice(0, equals), value);
+    else {
+      context.state.definitions.aliases ??= new Map();
+      context.state.definitions.aliases.set(arg.slice(0, equals), value);
+    }
   }
 };
 
