@@ -34,7 +34,7 @@ export function isHidden(field: Field): boolean {
 }
 
 export function hasGlob(field: Field): boolean {
-  return field.includes(STAR) || field.includes(ONE);
+  return !isKnown(field) && (field.includes(STAR) || field.includes(ONE));
 }
 
 /** True when the word, or one it splits into, might start with a dash. Names of files are taken for operands. */

@@ -88,6 +88,10 @@ const SYSTEM_FOLDERS: readonly string[] = [
 interface Endings {
   /** By last segment, where that has no `*`. */
   readonly exact: ReadonlyMap<string, readonly (readonly string[])[]>;
+  /** `*.pem` alone, by what follows the last dot. */
+  readonly extensions: ReadonlySet<string>;
+  /** By the segment before a last `*`. */
+  readonly folders: ReadonlyMap<string, readonly (readonly string[])[]>;
   readonly others: readonly (readonly string[])[];
   readonly all: readonly (readonly string[])[];
 }
@@ -132,18 +136,31 @@ const TRUNCATION_HURTS: Endings = endings(
 function endings(...lines: readonly string[]): Endings {
   const all = patternsOf(lines);
   const exact = new Map<string, (readonly string[])[]>();
+  const extensions = new Set<string>();
+  const byFolder = new Map<string, (readonly string[])[]>();
+  const others: (readonly string[])[] = [];
   for (const pattern of all) {
-    const last = pattern.at(-1) ?? '';
-    if (!last.includes('*')) exact.set(last.toLowerCase(), [...(exact.get(last.toLowerCase()) ?? []), pattern]);
+    const last = (pattern.at(-1) ?? '').toLowerCase();
+    const folder = pattern.at(-2)?.toLowerCase();
+    if (!last.includes('*')) put(exact, last, pattern);
+    else if (pattern.length === 1 && last.startsWith('*.')) extensions.add(last.slice(2));
+    else if (last === '*' && folder !== undefined && !folder.includes('*')) put(byFolder, folder, pattern);
+    else others.push(pattern);
   }
-  return { exact, others: all.filter((pattern) => pattern.at(-1)?.includes('*') === true), all };
+  return { exact, extensions, folders: byFolder, others, all };
+}
+
+function put(map: Map<string, (readonly string[])[]>, key: string, pattern: readonly string[]): void {
+  const patterns = map.get(key);
+  if (patterns === undefined) map.set(key, [pattern]);
+  else patterns.push(pattern);
 }
 
 function folders(...lines: readonly string[]): Folders {
   const byFirst = new Map<string, (readonly string[])[]>();
   for (const pattern of patternsOf(lines)) {
     const first = (pattern[0] === '' ? pattern[1] : pattern[0]) ?? '';
-    byFirst.set(first.toLowerCase(), [...(byFirst.get(first.toLowerCase()) ?? []), pattern]);
+    put(byFirst, first.toLowerCase(), pattern);
   }
   return byFirst;
 }
@@ -153,12 +170,18 @@ function patternsOf(lines: readonly string[]): readonly (readonly string[])[] {
 }
 
 function endsLike(segments: readonly string[], list: Endings): boolean {
-  const last = segments.at(-1) ?? '';
+  const last = (segments.at(-1) ?? '').toLowerCase();
   if (hasGlob(last)) return list.all.some((ending) => endsWith(segments, ending));
-  return (
-    (list.exact.get(last.toLowerCase())?.some((ending) => endsWith(segments, ending)) ?? false) ||
-    list.others.some((ending) => endsWith(segments, ending))
-  );
+  const dot = last.lastIndexOf('.');
+  if (dot >= 0 && list.extensions.has(last.slice(dot + 1))) return true;
+  const candidates = list.exact.get(last);
+  if (candidates?.some((ending) => endsWith(segments, ending)) === true) return true;
+  const folder = segments.at(-2);
+  if (folder !== undefined) {
+    if (hasGlob(folder)) return list.all.some((ending) => endsWith(segments, ending));
+    if (list.folders.get(folder.toLowerCase())?.some((ending) => endsWith(segments, ending)) === true) return true;
+  }
+  return list.others.some((ending) => endsWith(segments, ending));
 }
 
 function endsWith(segments: readonly string[], ending: readonly string[]): boolean {
@@ -182,6 +205,7 @@ function startsLike(segments: readonly string[], list: Folders): boolean {
 
 /** Segments with `.` and `..` worked out; the first one is '' for an absolute path. */
 export function segmentsOf(path: string): readonly string[] {
+  if (!path.includes('/')) return path === '.' || path === '' ? [] : [path];
   const segments: string[] = [];
   for (const segment of path.split('/')) {
     if (segment === '.' || (segment === '' && segments.length > 0)) continue;

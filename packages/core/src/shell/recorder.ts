@@ -1,5 +1,5 @@
 import { MAX_SHELL_COMMANDS, MAX_SHELL_WORDS, type ShellAnalysis, type ShellEffect, type ShellList, type ShellReason } from './analysis.ts';
-import { hasGlob, isHidden, isKnown, ONE, STAR } from './field.ts';
+import { hasGlob, isHidden, isKnown } from './field.ts';
 import { effectOfPath, type PathUse } from './places.ts';
 
 /** Ends an analysis that would take too much; what was found stays found. */

@@ -1,7 +1,7 @@
 /** Package managers: they fetch from the network, publish, and run what a project or a package tells them to. */
 import { type Field, isHidden, isKnown } from '../field.ts';
 import { mentionPaths } from '../mentions.ts';
-import { type Call, type Handler, has, parseOptions, runCode, runInside, valuesOf } from './call.ts';
+import { type Call, type Handler, parseOptions, runCode, runInside, valuesOf } from './call.ts';
 
 interface Manager {
   /** Options before the subcommand that take a value. */
@@ -209,7 +209,7 @@ const manager: Handler = (call) => {
   const syntax = Object.hasOwn(MANAGERS, known) ? MANAGERS[known] : undefined;
   if (syntax === undefined) return;
   const { recorder } = call.context;
-  const options = parseOptions(call.args, { short: syntax.short ?? '', long: [...(syntax.long ?? [])], stops: true });
+  const options = parseOptions(call.args, { short: syntax.short ?? '', long: syntax.long ?? [], stops: true });
   // rustup and asdf name a version with a plus: cargo +nightly build.
   const words = options.operands[0]?.startsWith('+') === true ? options.operands.slice(1) : options.operands;
   const [verb = '', ...rest] = words;
@@ -244,12 +244,11 @@ function runRest(verb: string, rest: readonly Field[], call: Call): void {
 
 function special(known: string, verb: string, rest: readonly Field[], call: Call): void {
   const { recorder } = call.context;
-  const options = parseOptions(rest, { short: 'o', long: ['exec', 'overlay', 'toolexec', 'run', 'command', 'script-shell'] });
   if (known === 'go' && verb === 'run' && rest.some((word) => word.includes('@'))) {
     recorder.find('network');
     recorder.find('downloadsAndRuns');
   }
-  if (known === 'go' && (has(options, 'toolexec') || rest.some((word) => word.startsWith('-toolexec') || word.startsWith('-exec'))))
+  if (known === 'go' && rest.some((word) => word.replace('--', '-').startsWith('-toolexec') || word.replace('--', '-').startsWith('-exec')))
     recorder.undecided('code');
   if ((known === 'npm' || known === 'pnpm') && (verb === 'config' || verb === 'set' || verb === 'c')) {
     if (rest[0] === 'set' || verb === 'set') recorder.find('persistence');
