@@ -139,7 +139,7 @@ async function decide(
         entry: committed.entry,
         ...(call.edited !== undefined && { edited: call.edited }),
         watch,
-        policy: rules.policy,
+        policy: now.policy,
         input: judgement.input,
       };
       watch = undefined;

@@ -388,6 +388,28 @@ describe('calls in flight when the policy changes', () => {
   });
 });
 
+it('what a permitted call brings is judged by the policy that permitted it, not by one put in force while it was on its way', async () => {
+  const store = memoryStore();
+  const withholding = definePolicy({
+    id: 'withholds',
+    evaluate: () => ({ effect: 'allow', rule: 'a' }),
+    evaluateResult: () => ({ action: 'withhold', rule: 'keep-in' }),
+  });
+  let guard: Guard | undefined;
+  const it = guardWith(store, withholding, {
+    audit: [
+      // The decision is durable, and the permit waits for its line.
+      { required: true, write: async () => void (await guard?.setPolicy(allowAll())), close: () => {} },
+    ],
+  });
+  guard = it;
+  const permit = await it.authorize({ tool: { name: 'a' }, args: {} });
+  expect(it.policy.id).toBe(allowAll().id);
+  if (permit.kind !== 'permit') throw new Error(permit.kind);
+  expect(permit.holdsResult).toBe(true);
+  expect(await permit.release({ status: 'success', result: 'private' })).toMatchObject({ kind: 'replaced', action: 'withhold' });
+});
+
 it('a ledger with changes of policy verifies', async () => {
   const path = join(tempDirectory(), 'ledger.db');
   const store = openLedger(path);
