@@ -159,7 +159,13 @@ export type Released =
       mask<T>(beside: T): T;
     }
   /** One text stands for all of it: nothing else of the result, and nothing that came beside it, may reach the model. */
-  | { readonly kind: 'replaced'; readonly action: 'truncate' | 'withhold'; readonly text: string };
+  | {
+      readonly kind: 'replaced';
+      readonly action: 'truncate' | 'withhold';
+      readonly text: string;
+      /** Present when it is withheld because the ledger could not take the outcome. */
+      readonly isRecorded?: false;
+    };
 
 /** The right to run one decided call once. */
 export interface Permit {
@@ -180,18 +186,19 @@ export interface Permit {
   /**
    * Records the outcome and says what the model may see of it; for whoever hands a result on. Asks the rules on results about
    * `outcome.result`, or `outcome.error`. Where one acted, the outcome is durable before this resolves; where that fails, the
-   * result is withheld. Otherwise the outcome rides with the next commit, as with `settle`.
+   * result is withheld. Otherwise the outcome rides with the next commit, as with `settle`, unless `durable` asks for the same.
    *
    * @throws {CountersignError} `PERMIT_ALREADY_SETTLED`
    */
-  release(outcome: Outcome): Promise<Released>;
+  release(outcome: Outcome, options?: { readonly durable?: boolean }): Promise<Released>;
   /** The result as the model may see it where no rule looks at results: without secrets when the guard masks results, otherwise the very same value. */
   mask<T>(result: T): T;
   /**
    * Records the outcome, and asks no rule about it. Rides with the next commit (at most 20 ms later) unless `durable`.
-   * @throws {CountersignError} `PERMIT_ALREADY_SETTLED`; never because the ledger failed: that goes to `onError`.
+   * @throws {CountersignError} `PERMIT_ALREADY_SETTLED`; `LEDGER_WRITE_FAILED` only with `durable: 'or-throw'`. Otherwise a ledger
+   *   that fails is told to `onError` alone.
    */
-  settle(outcome: Outcome, options?: { readonly durable?: boolean }): Promise<void>;
+  settle(outcome: Outcome, options?: { readonly durable?: boolean | 'or-throw' }): Promise<void>;
 }
 
 /** A call that must not run. */

@@ -61,23 +61,26 @@ export function createPermit(granted: Granted, deps: PermitDeps): Permit {
     },
     mask: (result) => (deps.masksResults ? maskResult(result, deps.redactor) : result),
     holdsResult,
-    async release(outcome) {
+    async release(outcome, { durable = false } = {}) {
       const isError = outcome.error !== undefined;
       const value = isError ? outcome.error : outcome.result;
       if (!holdsResult) {
         const released = unjudged(value, isError, deps);
-        void settleOnce(isError ? outcome : { ...outcome, ...shownResult(released) }, true);
-        return released;
+        const write = settleOnce(isError ? outcome : { ...outcome, ...shownResult(released) }, !durable);
+        return !durable || (await write) !== undefined ? released : unrecorded(undefined);
       }
       if (settled) throw new CountersignError('PERMIT_ALREADY_SETTLED', `call ${callId} was settled before: a permit settles once`);
       const judged = await judgeResult({ value, isError }, granted.policy, granted.input, deps);
-      const write = settleOnce(outcome, !judged.acted, judged);
-      if (!judged.acted || (await write) !== undefined) return judged.released;
+      const isAwaited = judged.acted || durable;
+      const write = settleOnce(outcome, !isAwaited, judged);
+      if (!isAwaited || (await write) !== undefined) return judged.released;
       return unrecorded(judged.record);
     },
     async settle(outcome, options = {}) {
-      const write = settleOnce(outcome, options.durable !== true);
-      if (options.durable === true) await write;
+      const { durable = false } = options;
+      const write = settleOnce(outcome, durable === false);
+      if (durable !== false && (await write) === undefined && durable === 'or-throw')
+        throw new CountersignError('LEDGER_WRITE_FAILED', `what became of call ${callId} could not be recorded: its decision stands open`);
     },
   };
 }

@@ -17,6 +17,10 @@ export const SERVE_CODES = {
   PERMIT_NOT_FOUND: [404, 'no open permit of this client has that call and token'],
   PERMIT_ALREADY_SETTLED: [409, 'the outcome of this call was taken before'],
   PERMITS_TOO_MANY: [429, 'too many permits of this client have no outcome yet'],
+  OUTCOME_NOT_RECORDED: [
+    503,
+    'the ledger could not take the outcome: the call ran, its decision stands open; nothing of its result may be shown',
+  ],
   SHUTTING_DOWN: [503, 'the decision point is being shut down'],
   INTERNAL_ERROR: [500, 'the decision point failed; nothing was permitted'],
 } as const;

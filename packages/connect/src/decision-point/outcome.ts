@@ -7,7 +7,7 @@
  * The answer has what the model may see, after redaction and rules on results: `{ "kind": "settled", "call": "01...", "result":
  * { ... } }`, `"error": { "message": "..." }`, or `"replaced": { "action": "withhold", "text": "..." }`: that text and nothing else.
  */
-import type { Outcome, Permit } from '@countersign/core';
+import { CountersignError, type Outcome, type Permit } from '@countersign/core';
 import * as z from 'zod';
 import { jsonResponse } from '../http/inbound.ts';
 import type { Client } from './clients.ts';
@@ -39,19 +39,31 @@ export async function outcome(request: Request, call: string, client: Client, op
   const permit = open.take(client.agent, call, parsed.permit_token);
   if (permit === undefined) return refuse('PERMIT_NOT_FOUND');
   if (permit === 'settled') return refuse('PERMIT_ALREADY_SETTLED');
-  return jsonResponse(200, { kind: 'settled', call, ...(await settled(permit, parsed)) });
+  const shown = await settled(permit, parsed);
+  return shown === undefined ? refuse('OUTCOME_NOT_RECORDED') : jsonResponse(200, { kind: 'settled', call, ...shown });
 }
 
-/** Records it, and gives what the model may see. */
-async function settled(permit: Permit, body: OutcomeBody): Promise<object> {
+/** Records it, and gives what the model may see; undefined when the ledger could not take it. */
+async function settled(permit: Permit, body: OutcomeBody): Promise<object | undefined> {
   const outcome = outcomeOf(body);
   if (body.status === 'cancelled' || !permit.holdsResult) {
-    await permit.settle(outcome, { durable: true });
-    return seen(body, body.status === 'success' ? permit.mask(body.result) : outcome.error);
+    if (!(await isSettled(permit, outcome))) return undefined;
+    return seen(body, body.status === 'success' ? permit.mask(body.result) : permit.mask(messageOf(outcome.error)));
   }
-  const released = await permit.release(outcome);
+  const released = await permit.release(outcome, { durable: true });
   if (released.kind === 'shown') return seen(body, released.value);
-  return { replaced: { action: released.action, text: released.text } };
+  return released.isRecorded === false ? undefined : { replaced: { action: released.action, text: released.text } };
+}
+
+async function isSettled(permit: Permit, outcome: Outcome): Promise<boolean> {
+  try {
+    await permit.settle(outcome, { durable: 'or-throw' });
+    return true;
+  } catch (error) {
+    // The guard has told its operator why.
+    if (CountersignError.is(error) && error.code === 'LEDGER_WRITE_FAILED') return false;
+    throw error;
+  }
 }
 
 function seen(body: OutcomeBody, value: unknown): object {
@@ -59,10 +71,14 @@ function seen(body: OutcomeBody, value: unknown): object {
     case 'success':
       return 'result' in body ? { result: value } : {};
     case 'error':
-      return { error: { message: value instanceof Error ? value.message : String(value) } };
+      return { error: { message: messageOf(value) } };
     case 'cancelled':
       return {};
   }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 function outcomeOf(body: OutcomeBody): Outcome {

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { budgetFrom, createGuard, rulePolicy } from '@countersign/core';
+import { budgetFrom, composePolicies, createGuard, rulePolicy } from '@countersign/core';
 import { openStore } from '@countersign/core/sqlite';
 import { memoryStore } from '@countersign/core/testing';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -139,25 +139,39 @@ describe('a ledger that fails', () => {
     expect(here.served.open()).toEqual([]);
   });
 
-  it('half-way through, at the outcome, is told to the operator, and the decision stands open', async () => {
-    const store = memoryStore();
-    const errors: unknown[] = [];
-    const broken: typeof store = Object.create(store, {
-      commit: {
-        value: async (unit: Parameters<typeof store.commit>[0], options: Parameters<typeof store.commit>[1]) => {
-          if (unit.kind === 'outcome') throw new Error('disk full');
-          return store.commit(unit, options);
+  it.each([
+    ['nothing looks at', []],
+    ['a rule looks at', [{ id: 'r', on: 'result', tools: ['read'], when: "result.text.contains('obey')", effect: 'withhold' }]],
+  ] as const)(
+    'half-way through, at an outcome that %s, is told to client and operator, and the decision stands open',
+    async (_what, rules) => {
+      const store = memoryStore();
+      const errors: unknown[] = [];
+      const broken: typeof store = Object.create(store, {
+        commit: {
+          value: async (unit: Parameters<typeof store.commit>[0], options: Parameters<typeof store.commit>[1]) => {
+            if (unit.kind === 'outcome') throw new Error('disk full');
+            return store.commit(unit, options);
+          },
         },
-      },
-    });
-    const guardOf = (agent: string) => createGuard({ agent, policy: RULES, store: broken, onError: (error) => errors.push(error) });
-    const here = await point({ guardOf });
-    const { call, permit_token } = (await here.post(PERMITS, wanted('read'))).body;
-    await here.post(outcomePath(call), { permit_token, status: 'success' });
-    expect(errors).toMatchObject([{ message: 'disk full' }]);
-    expect((await here.post(outcomePath(call), { permit_token, status: 'success' })).body.error.code).toBe('PERMIT_ALREADY_SETTLED');
-    expect(store.entries().filter(({ kind }) => kind === 'outcome')).toEqual([]);
-  });
+      });
+      const guardOf = (agent: string) =>
+        createGuard({
+          agent,
+          policy: composePolicies([RULES, rulePolicy({ id: 'more', rules })]),
+          store: broken,
+          onError: (error) => errors.push(error),
+        });
+      const here = await point({ guardOf });
+      const { call, permit_token } = (await here.post(PERMITS, wanted('read'))).body;
+      const told = await here.post(outcomePath(call), { permit_token, status: 'success', result: 'private' });
+      expect([told.status, told.body.error.code]).toEqual([503, 'OUTCOME_NOT_RECORDED']);
+      expect(JSON.stringify(told.body)).not.toContain('private');
+      expect(errors).toMatchObject([{ message: 'disk full' }]);
+      expect((await here.post(outcomePath(call), { permit_token, status: 'success' })).body.error.code).toBe('PERMIT_ALREADY_SETTLED');
+      expect(store.entries().filter(({ kind }) => kind === 'outcome')).toEqual([]);
+    },
+  );
 
   it('or a policy that cannot be evaluated, permits nothing', async () => {
     const throwing = rulePolicy({ id: 'p', rules: [{ id: 'r', tools: ['*'], when: 'args.missing == 1', effect: 'deny' }] });

@@ -230,6 +230,7 @@ it('the codes are these, each with its status', () => {
     PERMIT_NOT_FOUND: 404,
     PERMIT_ALREADY_SETTLED: 409,
     PERMITS_TOO_MANY: 429,
+    OUTCOME_NOT_RECORDED: 503,
     SHUTTING_DOWN: 503,
     INTERNAL_ERROR: 500,
   });

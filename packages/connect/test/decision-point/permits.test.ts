@@ -90,6 +90,13 @@ describe('a permit', () => {
     expect(JSON.stringify(body)).not.toContain(SECRET);
   });
 
+  it('gives the words of an error back as the model may see them', async () => {
+    const here = await point({ guard: { maskResults: true, redactor: createRedactor() } });
+    const { call, permit_token } = (await here.post(PERMITS, wanted('read'))).body;
+    const { body } = await here.post(outcomePath(call), { permit_token, status: 'error', error: { message: `key ${SECRET}` } });
+    expect(body.error.message).toMatch(/^key \[redacted:/);
+  });
+
   it('withholds, masks and labels results as rules say, on record before the answer', async () => {
     const policy = rulePolicy({
       id: 'p',

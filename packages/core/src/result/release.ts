@@ -74,6 +74,7 @@ export function unrecorded(verdict: ReleasedResult | undefined): Released {
     kind: 'replaced',
     action: 'withhold',
     text: withheldText({ action: 'withhold', ...rule, reasonCode: 'LEDGER_WRITE_FAILED_OUTCOME' }),
+    isRecorded: false,
   };
 }
 

@@ -403,6 +403,30 @@ describe('a ledger that fails when the outcome is written', () => {
     expect(guard.counters.lostOutcomes).toBe(1);
   });
 
+  it.each([
+    ['no rule is asked', [], 'plain'],
+    ['no rule acts', [WITHHOLD], 'plain'],
+    ['an error came', [], new Error('plain')],
+  ] as const)('withholds for whoever asks that it be durable, also where %s', async (_what, rules, came) => {
+    const { guard, errors } = bench(rules, { store: failing() });
+    const permit = await permitFor(guard);
+    const outcome = came instanceof Error ? ({ status: 'error', error: came } as const) : ({ status: 'success', result: came } as const);
+    const released = await permit.release(outcome, { durable: true });
+    expect(released).toMatchObject({ kind: 'replaced', action: 'withhold', isRecorded: false });
+    expect(JSON.stringify(released)).not.toContain('plain');
+    expect(errors).toHaveLength(1);
+  });
+
+  it('is thrown to whoever asks for that, and to nobody else', async () => {
+    const { guard } = bench([], { store: failing() });
+    const settled = (durable: boolean | 'or-throw') => permitFor(guard).then((permit) => permit.settle({ status: 'success' }, { durable }));
+    await expect(settled('or-throw')).rejects.toMatchObject({ code: 'LEDGER_WRITE_FAILED' });
+    await expect(settled(true)).resolves.toBeUndefined();
+    await expect(settled(false)).resolves.toBeUndefined();
+    await guard.close();
+    expect(guard.counters.lostOutcomes).toBe(3);
+  });
+
   it('a session that cannot be read withholds', async () => {
     const store = memoryStore();
     let broken = false;
