@@ -22,7 +22,7 @@ import type { Policy } from './policy/policy.ts';
 import { rootsFrom } from './policy/roots.ts';
 import { createRedactor } from './redact/redact.ts';
 import { SessionTurns } from './session-turns.ts';
-import type { ApprovalRow, Store } from './store.ts';
+import type { ApprovalRow, Committed, Store } from './store.ts';
 
 export const DEFAULT_APPROVAL_TTL_MS: number = 5 * 60_000;
 export const MAX_APPROVAL_TTL_MS: number = 60 * 60_000;
@@ -83,12 +83,12 @@ export function createEngine(options: GuardOptions): Engine & { close(): Promise
     authenticGrants: new Map<string, string | undefined>(),
     prompts: new Map<string, AbortController>(),
     report,
-    async recordPolicy(policy: Policy): Promise<void> {
+    async recordPolicy(policy: Policy, isPutInForce = false): Promise<void> {
       const known = recorded.get(policy.hash);
-      if (known !== undefined) return void (await known);
+      if (known !== undefined && !isPutInForce) return void (await known);
       const { id, version, hash, document } = policy;
       const body = { kind: 'policy', policy: { id, ...(version !== undefined && { version }), hash }, document } as const;
-      const write = commit({ kind: 'record', body, once: `policy:${hash}` });
+      const write = commit({ kind: 'record', body, once: `policy:${hash}` }).then(requireRecorded);
       recorded.set(hash, write);
       try {
         await write;
@@ -120,6 +120,19 @@ export function createEngine(options: GuardOptions): Engine & { close(): Promise
     },
   };
   return engine;
+}
+
+function requireRecorded(committed: Committed): void {
+  if (committed.kind !== 'rolled-back') return;
+  const { bundle, serial, recorded } = committed;
+  const what = serial === recorded ? 'another bundle with this serial' : `serial ${recorded}`;
+  throw new CountersignError(
+    'POLICY_BUNDLE_ROLLED_BACK',
+    `policy bundle "${bundle}" has serial ${serial}, and this ledger has seen ${what}`,
+    {
+      details: { serial, recorded },
+    },
+  );
 }
 
 function checkOptions(options: GuardOptions): void {

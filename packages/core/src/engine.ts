@@ -45,8 +45,13 @@ export interface Engine {
   readonly prompts: Map<string, AbortController>;
   /** `store.commit`, told to the audit log afterwards without waiting for it. */
   readonly commit: Store['commit'];
-  /** Records a policy's document once per ledger. */
-  recordPolicy(policy: Policy): Promise<void>;
+  /**
+   * Records a policy's document once per ledger.
+   *
+   * @param isPutInForce - ask the ledger again whether it may be: a newer bundle may stand there by now.
+   * @throws {CountersignError} `POLICY_BUNDLE_ROLLED_BACK`, `LEDGER_*`
+   */
+  recordPolicy(policy: Policy, isPutInForce?: boolean): Promise<void>;
   resolve(id: string, answer: ApprovalAnswer, approver: Approver): Promise<ApprovalRow>;
   /** Keeps hold of a write nobody awaits, so that `close` can. */
   track(write: Promise<unknown>): void;

@@ -130,6 +130,17 @@ export { type PaymentsOptions, paymentsPack } from './packs/payments.ts';
 export { type ShellOptions, shellPack } from './packs/shell.ts';
 export { type TrifectaOptions, trifectaPack } from './packs/trifecta.ts';
 export { allowAll, definePolicy, denyAll } from './policy/built-in.ts';
+export {
+  type Bundle,
+  type BundleMember,
+  type BundleTrust,
+  countersignBundle,
+  looksLikeBundle,
+  type OpenedBundle,
+  openBundle,
+  readBundle,
+  signBundle,
+} from './policy/bundle.ts';
 export { type CheckPolicyOptions, checkPolicySource, type PolicyCheck } from './policy/check/check.ts';
 export { POLICY_CODES, type PolicyCode, type PolicyFinding, type PolicySeverity } from './policy/check/codes.ts';
 export { type KnownTool, readToolsList } from './policy/check/known-tools.ts';

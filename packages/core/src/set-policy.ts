@@ -25,7 +25,7 @@ export async function setPolicy(given: Given | (() => Given | Promise<Given>), e
     const [from, to] = [nameOf(current), nameOf(next)];
     if (from.hash === to.hash) return { changed: false, from, to };
     // The document first: nobody meets a hash in the note that stands nowhere.
-    await engine.recordPolicy(next);
+    await engine.recordPolicy(next, true);
     const data = { agent: engine.agent, from: { ...from }, to: { ...to } };
     await engine.commit({ kind: 'record', body: { kind: 'note', topic: POLICY_CHANGED, data } });
     return { changed: true, from, to };

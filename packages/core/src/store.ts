@@ -297,7 +297,9 @@ export type Committed =
     }
   /** Nothing was written. `already`: of none of them is anything left. */
   | { readonly kind: 'not-forgettable'; readonly why: 'already' | 'unknown' | 'pending' | 'running'; readonly of?: number }
-  | { readonly kind: 'recorded'; readonly entry?: EntryRef };
+  | { readonly kind: 'recorded'; readonly entry?: EntryRef }
+  /** A policy bundle that is older than one of the same id that stands in the ledger. Nothing was written. */
+  | { readonly kind: 'rolled-back'; readonly bundle: string; readonly serial: number; readonly recorded: number };
 
 /** Where a store on a file commits: on the thread it was opened on, on a thread of its own, or first here, then there. */
 export const WRITERS = ['inline', 'worker', 'auto'] as const;

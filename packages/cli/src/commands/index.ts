@@ -22,6 +22,7 @@ import { policyCheck } from './policy-check.ts';
 import { policyExplain } from './policy-explain.ts';
 import { policyPacks } from './policy-packs.ts';
 import { policyReplay } from './policy-replay.ts';
+import { policySign } from './policy-sign.ts';
 import { policySuggest } from './policy-suggest.ts';
 import { policyTest } from './policy-test.ts';
 import { proxy } from './proxy.ts';
@@ -52,6 +53,7 @@ export const COMMANDS: readonly Command[] = [
   policyExplain,
   policyReplay,
   policySuggest,
+  policySign,
   verify,
   head,
   consistencyMake,

@@ -3,6 +3,7 @@
 import type { FileAuditOptions } from '../audit-log/file-sink.ts';
 import type { Budget } from '../budget/budget.ts';
 import type { Mode } from '../call.ts';
+import type { BundleMember, OpenedBundle } from '../policy/bundle.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { RootOptions } from '../policy/roots.ts';
 import type { RuleSet } from '../policy/rule-definition.ts';
@@ -15,6 +16,10 @@ import type { ScopeDocument } from './schema.ts';
 export interface Config {
   /** Whether who runs for long puts a changed policy in force: `watchPolicy`. */
   readonly reloadsPolicy: boolean;
+  /** What `policy` was made from, in full: what `policy sign` signs. Empty when it is a bundle already. */
+  readonly policyMembers: readonly BundleMember[];
+  /** The signed bundle that `policy` is. */
+  readonly bundle?: OpenedBundle;
   /** Files that `policy` was read from besides the configuration itself. Absolute. */
   readonly policyFiles: readonly string[];
   /** Of everything in the file and the environment but the policy: equal as long as no restart is needed. */

@@ -23,6 +23,7 @@ import { type Look, MAX_CONFIG_CHARS, type Path, type Problem, readYaml, type Ya
 import { DURATION_HINT, parseDuration } from './duration.ts';
 import { type Overrides, readOverrides } from './environment.ts';
 import { packProblems, workOutPacks } from './pack-schema.ts';
+import { policyFileProblems, readPolicyFiles } from './policy-files.ts';
 import { configError, schemaProblems } from './problems.ts';
 import { workOutRoots } from './roots-schema.ts';
 import {
@@ -77,7 +78,7 @@ export function parseConfig(source: string, options: LoadOptions & { readonly pa
   const overrides = readOverrides(options.env ?? {});
   const { document, problems } = checkDocument(readYaml(source));
   if (document === undefined) throw configError(name, problems);
-  return workOut(document, overrides, options.path);
+  return workOut(document, overrides, options.path, options.onPolicyFile);
 }
 
 /** The document of a configuration, or everything that is wrong with it. */
@@ -201,9 +202,12 @@ function tooLong(maxTtl: string): string {
 function ruleSetProblems(policy: PolicyDocument, maxTtlMs: number, look: Look, maxTtl: string = DEFAULT_MAX_TTL): readonly Problem[] {
   const problems: Problem[] = [];
   const { packs, id, rules } = policy;
-  if (id === undefined && (packs === undefined || rules !== undefined)) problems.push(look(['policy', 'id'], 'required, but missing'));
+  problems.push(...policyFileProblems(policy, look));
+  const isElsewhere = policy.bundle !== undefined || policy.cedar !== undefined;
+  if (id === undefined && policy.bundle === undefined && (packs === undefined || rules !== undefined))
+    problems.push(look(['policy', 'id'], 'required, but missing'));
   if (id !== undefined && !NAME_SHAPE.test(id)) problems.push(look(['policy', 'id'], `id: ${NAME_HINT}`));
-  if (rules === undefined && packs === undefined)
+  if (rules === undefined && packs === undefined && !isElsewhere)
     problems.push(look(['policy', 'rules'], 'required, but missing: write rules, or name packs such as [baseline]'));
   problems.push(...packProblems(packs ?? [], look, (ttlMs) => (ttlMs > maxTtlMs ? tooLong(maxTtl) : undefined)));
   const seen = new Set<string>();
@@ -256,7 +260,12 @@ function budgetProblems(budgets: readonly BudgetDefinition[], look: Look): reado
 }
 
 /** @throws {CountersignError} `CONFIG_INVALID` for what only shows once names and paths are worked out. */
-export function workOut(document: ConfigDocument, overrides: Overrides, path: string | undefined): Config {
+export function workOut(
+  document: ConfigDocument,
+  overrides: Overrides,
+  path: string | undefined,
+  onPolicyFile: (path: string) => void = () => {},
+): Config {
   const agent = overrides.agent ?? document.agent;
   const { ttl = DEFAULT_APPROVAL_TTL, max_ttl: maxTtl = DEFAULT_MAX_TTL, max_grant_ttl: maxGrantTtl } = document.approvals ?? {};
   const folder = path === undefined ? process.cwd() : dirname(resolve(path));
@@ -267,14 +276,32 @@ export function workOut(document: ConfigDocument, overrides: Overrides, path: st
     definition: withDefaultTtl(definition, ttl),
   }));
   const policyDefinition = withDefaultTtl(ownRules(policyBlock, mode), ttl);
+  // Cedar alone decides alone, with the default that stands beside it.
+  const hasOwnRules = policyBlock.cedar === undefined || policyBlock.rules !== undefined;
+  const fromFiles = readPolicyFiles(policyBlock, { place: (name) => placed(folder, name), onFile: onPolicyFile });
   return {
     ...(path === undefined ? {} : { path: resolve(path) }),
     reloadsPolicy: reload,
-    policyFiles: [],
+    policyFiles: fromFiles.files,
+    ...(fromFiles.bundle !== undefined && { bundle: fromFiles.bundle }),
+    policyMembers:
+      fromFiles.bundle !== undefined
+        ? []
+        : [
+            ...packs.map(({ definition }) => ({ kind: 'rules' as const, definition })),
+            ...(hasOwnRules ? [{ kind: 'rules' as const, definition: policyDefinition }] : []),
+            ...(fromFiles.cedar === undefined ? [] : [fromFiles.cedar.member]),
+          ],
     settingsDigest: digestOf({ document: { ...document, policy: null }, mode, agent, ledger: overrides.ledger ?? null }),
     agent,
     mode,
-    policy: composePolicies([...packs.map(({ definition }) => rulePolicy(definition)), rulePolicy(policyDefinition)]),
+    policy:
+      fromFiles.bundle?.policy ??
+      composePolicies([
+        ...packs.map(({ definition }) => rulePolicy(definition)),
+        ...(hasOwnRules ? [rulePolicy(policyDefinition)] : []),
+        ...(fromFiles.cedar === undefined ? [] : [fromFiles.cedar.policy]),
+      ]),
     packs,
     policyDefinition,
     budgets: (document.budgets ?? []).map(budgetFrom),
@@ -304,10 +331,9 @@ function digestOf(settings: object): string {
 }
 
 /** Packs alone say what to look out for and allow nothing: what they do not mention runs while they only watch. */
-function ownRules(block: Omit<PolicyDocument, 'authzen' | 'reload'>, mode: Mode): RuleSet {
-  const { packs: _packs, id = PACKS_ONLY_ID, rules, default: fallback, ...rest } = block;
+function ownRules({ id = PACKS_ONLY_ID, version, rules, default: fallback }: PolicyDocument, mode: Mode): RuleSet {
   const chosen = fallback ?? (rules === undefined && mode === 'audit' ? 'allow' : undefined);
-  return { ...rest, id, ...(chosen !== undefined && { default: chosen }), rules: rules ?? [] };
+  return { ...(version !== undefined && { version }), id, ...(chosen !== undefined && { default: chosen }), rules: rules ?? [] };
 }
 
 /** Rules that name no time to live get the file's, so that merging takes the shortest of what is really meant. */

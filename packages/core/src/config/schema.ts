@@ -15,6 +15,7 @@ import { WRITERS } from '../store.ts';
 import { type ChannelDocument, channelSchema, MAX_CHANNELS, type SenderDocument, sendersSchema } from './channel-schema.ts';
 import { type AuthzenDocument, authzenSchema, type ServeDocument, serveSchema } from './decision-point-schema.ts';
 import { packsSchema } from './pack-schema.ts';
+import { policyFilesShape } from './policy-files-schema.ts';
 import { type RootsDocument, rootsSchema } from './roots-schema.ts';
 
 /** What the YAML text says, before defaults and names are worked out. */
@@ -29,6 +30,10 @@ export interface PolicyDocument extends Omit<RuleSet, 'id' | 'rules'> {
   readonly id?: string | undefined;
   readonly rules?: RuleSet['rules'] | undefined;
   readonly reload?: boolean | undefined;
+  readonly cedar?: readonly string[] | undefined;
+  readonly bundle?: string | undefined;
+  readonly keys?: readonly string[] | undefined;
+  readonly threshold?: number | undefined;
   readonly authzen?: AuthzenDocument | undefined;
 }
 
@@ -154,6 +159,7 @@ export const policySchema: z.ZodType<PolicyDocument> = z.strictObject({
   default: effect.optional().describe('for calls no rule matches; deny when absent'),
   rules: z.array(rule).max(MAX_RULES).optional().describe('required, unless there are packs'),
   authzen: authzenSchema.optional(),
+  ...policyFilesShape,
   reload: z.boolean().optional().describe('put a changed policy in force while running; true when absent'),
 });
 

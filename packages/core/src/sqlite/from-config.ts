@@ -164,7 +164,12 @@ export function guardFromConfig(config: Config, store: GuardOptions['store'], mo
     roots: more.roots ?? config.roots,
     audit: [...(config.ledger.auditLog === undefined ? [] : [fileAuditSink(config.ledger.auditLog)]), ...(more.audit ?? [])],
     store,
-    protectedPaths: [...(config.path === undefined ? [] : [config.path]), ...secretFiles(config), ...(more.protectedPaths ?? [])],
+    protectedPaths: [
+      ...(config.path === undefined ? [] : [config.path]),
+      ...config.policyFiles,
+      ...secretFiles(config),
+      ...(more.protectedPaths ?? []),
+    ],
   });
 }
 

@@ -1,16 +1,22 @@
 /** Session rows and entries that change no other state. */
 import type { EntryRef } from '../call.ts';
 import type { Committed, DecideUnit, RecordUnit } from '../store.ts';
+import { markBundles, rolledBack } from './bundles.ts';
 import type { Tx } from './tx.ts';
 
 export function record(unit: RecordUnit, tx: Tx): Committed {
   const { body } = unit;
+  if (body.kind === 'policy') {
+    const older = rolledBack(body.document, tx);
+    if (older !== undefined) return older;
+  }
   if (unit.once !== undefined && isRecorded(tx.mark(unit.once), body, tx)) return { kind: 'recorded' };
   const session = body.kind === 'session' ? tx.session(body.session) : undefined;
   // The first call of a session writes its start; ending or halting one that never started says nothing.
   if (body.kind === 'session' && session === undefined && body.event !== 'start' && body.event !== 'halted') return { kind: 'recorded' };
   const entry = tx.append(body);
   if (unit.once !== undefined) tx.putMark(unit.once, entry);
+  if (body.kind === 'policy') markBundles(body.document, entry, tx);
   if (body.kind === 'session') {
     const row = session ?? { id: body.session, agent: body.agent, labels: [], version: 1, halted: false, startedAtMs: tx.atMs };
     const halted = body.event === 'halted' ? true : body.event === 'resumed' ? false : row.halted;
