@@ -10,8 +10,9 @@
 import { CountersignError } from '../errors.ts';
 import type { Config } from './config.ts';
 import { type Path, type Problem, readYaml, type YamlText } from './document.ts';
-import { checkDocument, readConfigText, workOut } from './load.ts';
+import { checkDocument, readConfigText } from './load.ts';
 import { configError } from './problems.ts';
+import { workOut } from './work-out.ts';
 
 export interface PolicySource {
   /** Whether the file is a whole configuration: only that names approvers, roots and redaction. */

@@ -26,15 +26,13 @@
  */
 import type { ASTNode, Environment } from '@marcbachmann/cel-js';
 import { microUnits } from '../budget/micro.ts';
-import { didYouMean } from '../config/nearest.ts';
-import { CountersignError } from '../errors.ts';
-import { CONDITION_WORDS, conditionEnvironment, readsVariable, tightenTree } from './condition-environment.ts';
-import { ConditionFault, conditionMap, conditionValue } from './condition-value.ts';
-import { type Evaluation, runEvaluation } from './evaluation.ts';
+import { conditionEnvironment, readsVariable, tightenTree } from './condition-environment.ts';
+import { compileError, faultText, invalid, messageOf } from './condition-errors.ts';
+import { ConditionFacts } from './condition-facts.ts';
+import { runEvaluation } from './evaluation.ts';
 import type { CountCollector } from './functions/session.ts';
-import { createLookups, type Lookups } from './lookups.ts';
 import { meterTree } from './metering.ts';
-import type { PolicyInput, ResultFacts, ResultInput, SessionFacts } from './policy.ts';
+import type { PolicyInput } from './policy.ts';
 
 export const MAX_CONDITION_CHARS = 4096;
 
@@ -122,144 +120,6 @@ export function conditionTree(source: string): ASTNode | undefined {
   }
 }
 
-/** What the conditions of one call see. Make one per call and share it between rules; nothing is computed before it is read. */
-export class ConditionFacts implements Evaluation {
-  readonly input: PolicyInput;
-  #lookups: Lookups | undefined;
-  #args: unknown;
-  #plain: Variables | undefined;
-
-  constructor(input: PolicyInput) {
-    this.input = input;
-  }
-
-  get lookups(): Lookups {
-    this.#lookups ??= this.input.lookups ?? createLookups();
-    return this.#lookups;
-  }
-
-  /** The evaluator's variables, together with the raw arguments at these pointers. */
-  variables(rawPointers: readonly string[]): object {
-    if (rawPointers.length > 0) return new Variables(this.input, () => this.args(), rawPointers);
-    this.#plain ??= new Variables(this.input, () => this.args(), rawPointers);
-    return this.#plain;
-  }
-
-  /** @throws {ConditionFault} when the arguments cannot be shown to the evaluator. */
-  args(): unknown {
-    if (this.#args === undefined) this.#args = conditionValue(this.input.args);
-    return this.#args;
-  }
-}
-
-/** Read by the evaluator as `variables[name]` for declared names only. */
-class Variables {
-  readonly #input: PolicyInput;
-  readonly #args: () => unknown;
-  readonly #rawPointers: readonly string[];
-  // A condition may read a variable once per item of a list.
-  #annotations: unknown;
-  #session: object | undefined;
-  #findings: unknown;
-  #raw: unknown;
-  #result: unknown;
-
-  constructor(input: PolicyInput, args: () => unknown, rawPointers: readonly string[]) {
-    this.#input = input;
-    this.#args = args;
-    this.#rawPointers = rawPointers;
-  }
-  get tool(): string {
-    return this.#input.tool.name;
-  }
-  get server(): string {
-    return this.#input.tool.server ?? '';
-  }
-  get args(): unknown {
-    return this.#args();
-  }
-  get annotations(): unknown {
-    this.#annotations ??= conditionValue(this.#input.tool.annotations ?? {});
-    return this.#annotations;
-  }
-  /** In whole units; a call that declares no cost has none to compare, which is a fault and not a zero. */
-  get cost(): number {
-    if (this.#input.cost === undefined) throw new ConditionFault('this call declares no cost');
-    return this.#input.cost / 1_000_000;
-  }
-  get agent(): string {
-    return this.#input.agent;
-  }
-  get principal(): string {
-    return this.#input.principal ?? '';
-  }
-  get session(): object {
-    this.#session ??= sessionValue(this.#input.session);
-    return this.#session;
-  }
-  get time(): Date {
-    this.#input.lookups?.readTime?.(this.#input.atMs);
-    return new Date(this.#input.atMs);
-  }
-  get mode(): string {
-    return this.#input.mode;
-  }
-  get findings(): unknown {
-    this.#findings ??= conditionValue(this.#input.findings);
-    return this.#findings;
-  }
-  get raw(): unknown {
-    this.#raw ??= rawValue(this.#input, this.#rawPointers);
-    return this.#raw;
-  }
-  /** Declared for rules on results only, whose input it is. */
-  get result(): unknown {
-    this.#result ??= resultValue((this.#input as ResultInput).result);
-    return this.#result;
-  }
-}
-
-/** Own getters, so that nothing is looked for which no rule asks about. */
-function resultValue(facts: ResultFacts): object {
-  let value: unknown;
-  return {
-    size: facts.size,
-    is_error: facts.isError,
-    get value() {
-      value ??= conditionValue(facts.value);
-      return value;
-    },
-    get text() {
-      return facts.text;
-    },
-    get secrets() {
-      return [...facts.secrets];
-    },
-    get instructions() {
-      return [...facts.instructions];
-    },
-    get ansi() {
-      return [...facts.ansi];
-    },
-    get hidden() {
-      return [...facts.hidden];
-    },
-  };
-}
-
-function sessionValue({ id, labels, startedAtMs }: SessionFacts): object {
-  return { id, labels: [...labels], started: new Date(startedAtMs) };
-}
-
-function rawValue(input: PolicyInput, pointers: readonly string[]): unknown {
-  const pairs: [string, unknown][] = [];
-  for (const pointer of pointers) {
-    const value = input.raw(pointer);
-    if (value !== undefined) pairs.push([pointer, value]);
-  }
-  return conditionMap(pairs);
-}
-
 const RESULT_TEXTS: ReadonlyMap<string, string> = new Map([
   ['bool', 'true or false'],
   ['int', 'a number'],
@@ -311,68 +171,4 @@ function parse(source: string, where: string, on: 'call' | 'result' = 'call'): R
   } catch (error) {
     throw compileError(error, where, source);
   }
-}
-
-/** What the evaluator's errors carry. Their messages quote values, so only the code and the place are used at run time. */
-interface EvaluatorError {
-  readonly code: string;
-  readonly summary: string;
-  readonly range?: { readonly start: number; readonly end: number };
-  readonly node?: { readonly start: number; readonly end: number; readonly args?: unknown };
-}
-
-function isEvaluatorError(error: unknown): error is EvaluatorError {
-  return (
-    error instanceof Error && 'code' in error && 'summary' in error && typeof error.code === 'string' && typeof error.summary === 'string'
-  );
-}
-
-function compileError(error: unknown, where: string, source: string): CountersignError {
-  if (!isEvaluatorError(error)) return invalid(where, messageOf(error), source, 0);
-  const name = error.node?.args;
-  const suggestion = error.code !== 'unknown_variable' || typeof name !== 'string' ? '' : suggestionFor(name);
-  const text = error.code === 'unknown_variable' && typeof name === 'string' ? `unknown variable "${name}"` : lowerFirst(error.summary);
-  return invalid(where, text + suggestion, source, error.range?.start ?? 0);
-}
-
-function suggestionFor(name: string): string {
-  return name === 'result' ? ': only a rule with on: result can see what came back' : didYouMean(name, CONDITION_WORDS);
-}
-
-function invalid(where: string, message: string, source: string, at: number): CountersignError {
-  const before = source.slice(0, at).split('\n');
-  const line = before.length;
-  const column = (before.at(-1)?.length ?? 0) + 1;
-  return new CountersignError('CONDITION_INVALID', `${where}: ${message} (line ${line}, column ${column} of the expression)`, {
-    details: { line, column },
-  });
-}
-
-const FAULT_TEXTS: ReadonlyMap<string, string> = new Map([
-  ['no_such_key', 'missing key'],
-  ['index_out_of_bounds', 'index out of bounds'],
-  ['no_such_overload', 'type error'],
-  ['no_matching_overload', 'type error'],
-  ['unsupported_type', 'type error'],
-  ['variable_type_mismatch', 'type error'],
-]);
-const MAX_SNIPPET_CHARS = 80;
-
-function faultText(error: unknown, source: string): string {
-  if (error instanceof ConditionFault) return error.message;
-  // Anything else may quote a value.
-  if (!isEvaluatorError(error)) return 'evaluation failed';
-  const text = FAULT_TEXTS.get(error.code) ?? error.code.replaceAll('_', ' ');
-  const { start, end } = error.node ?? error.range ?? { start: 0, end: 0 };
-  const snippet = source.slice(start, end);
-  if (snippet === '') return text;
-  return `${text} at "${snippet.length > MAX_SNIPPET_CHARS ? `${snippet.slice(0, MAX_SNIPPET_CHARS)}...` : snippet}"`;
-}
-
-function lowerFirst(text: string): string {
-  return text.slice(0, 1).toLowerCase() + text.slice(1);
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : 'unknown error';
 }

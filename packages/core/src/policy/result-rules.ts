@@ -6,7 +6,8 @@
  * it brought is what the rule was there to look at.
  */
 import type { ToolRef } from '../call.ts';
-import { type Condition, ConditionFacts, compileCondition } from './conditions.ts';
+import { ConditionFacts } from './condition-facts.ts';
+import { type Condition, compileCondition } from './conditions.ts';
 import { compileToolPattern } from './patterns.ts';
 import type { ResultInput, ResultVerdict } from './policy.ts';
 import { mergeResultVerdicts } from './result-rule.ts';

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import type { Json } from '../../src/call.ts';
 import { CountersignError } from '../../src/errors.ts';
+import { ConditionFacts } from '../../src/policy/condition-facts.ts';
 import { conditionMap, MAX_CONDITION_DEPTH } from '../../src/policy/condition-value.ts';
-import { ConditionError, ConditionFacts, compileCondition, compileCost, MAX_CONDITION_CHARS } from '../../src/policy/conditions.ts';
+import { ConditionError, compileCondition, compileCost, MAX_CONDITION_CHARS } from '../../src/policy/conditions.ts';
 import { policyInput } from './input.ts';
 
 const ARGS = JSON.parse(`{

@@ -2,7 +2,8 @@
 import type { ApprovalTerms, Decision } from '../../call.ts';
 import type { Ruling } from '../../judge.ts';
 import { partsOf, sourceOf } from '../check/tree.ts';
-import { ConditionFacts, compileCondition, conditionTree } from '../conditions.ts';
+import { ConditionFacts } from '../condition-facts.ts';
+import { compileCondition, conditionTree } from '../conditions.ts';
 import { compileToolPattern } from '../patterns.ts';
 import type { PolicyInput } from '../policy.ts';
 import type { Rule, RuleSet } from '../rule-definition.ts';
