@@ -7,7 +7,6 @@ import {
   type Guard,
   loadConfig,
   type Policy,
-  type PolicyName,
   type PolicyWatch,
   watchPolicy,
 } from '@countersign/core';
@@ -21,6 +20,7 @@ import { UsageError } from '../failure.ts';
 import { openConfigured } from '../open-configured.ts';
 import { type Output, safe } from '../output.ts';
 import { pageChannelOf, pageLinks } from '../page-link.ts';
+import { policyText } from '../policy-text.ts';
 import { serverName } from '../server-name.ts';
 
 /** The part before the slash in tool patterns. */
@@ -146,7 +146,7 @@ class LazyGuard {
       const watch = watchPolicy(guard, this.#config, {
         env: this.#env,
         policyOf: (config) => configuredPolicy(config, { env: this.#env }),
-        onChange: ({ from, to }) => this.#output.note(`countersign: policy ${named(from)} was replaced by ${named(to)}`),
+        onChange: ({ from, to }) => this.#output.note(`countersign: policy ${policyText(from)} was replaced by ${policyText(to)}`),
         onError: (error) => this.#output.note(`countersign: ${errorText(error)}`),
       });
       this.#opened = { guard, store, monitor, watch };
@@ -177,10 +177,6 @@ class LazyGuard {
     await monitor.close();
     await store.close();
   }
-}
-
-function named({ id, version, hash }: PolicyName): string {
-  return `${safe(id)}${version === undefined ? '' : ` version ${safe(version)}`} (${hash.slice(0, 8)})`;
 }
 
 function errorText(error: unknown): string {

@@ -8,8 +8,9 @@ import {
   type ServedDecisions,
   serveDecisions,
 } from '@countersign/connect';
-import { type Config, CountersignError, fileAuditSink, type Guard } from '@countersign/core';
+import { type Config, CountersignError, fileAuditSink, type Policy, watchPolicy } from '@countersign/core';
 import { guardFromConfig, type SqliteStore } from '@countersign/core/sqlite';
+import { AgentGuards, type AgentGuardsOptions } from '../agent-guards.ts';
 import type { Command, Invocation } from '../command.ts';
 import { configOf } from '../configuration.ts';
 import { EXIT } from '../exit-codes.ts';
@@ -17,6 +18,7 @@ import { UsageError } from '../failure.ts';
 import { openConfigured } from '../open-configured.ts';
 import { type Output, safe } from '../output.ts';
 import { pageChannelOf } from '../page-link.ts';
+import { policyText } from '../policy-text.ts';
 import { type Stop, stopOf } from '../stop.ts';
 
 const MAX_PORT = 65_535;
@@ -60,14 +62,16 @@ async function serveUntil(stop: Stop, config: Config, { io, output }: Invocation
   const onError = (error: unknown): void => output.note(`countersign: ${errorText(error)}`);
   // Before the ledger is opened: what cannot start leaves nothing behind.
   const clients = configuredClients(config, io.env);
-  const policy = configuredPolicy(config, { env: io.env });
+  const policyOf = (of: Config): Policy => configuredPolicy(of, { env: io.env });
+  const policy = policyOf(config);
   let store: SqliteStore | undefined;
   const asked = configuredChannels(config, { env: io.env, terminal: false, approval: async (id) => store?.approval(id), onError });
   store = openConfigured(config);
+  const guards = agentGuards(config, store, { policy, asked, output, onError });
   try {
     const { port, socket } = config.serve;
     const served = await serveDecisions({
-      guardOf: guards(config, store, { policy, asked, output, onError }),
+      guardOf: (agent) => guards.of(agent),
       store,
       clients,
       ...(socket !== undefined && { socket: { path: socket, owner: config.agent } }),
@@ -75,11 +79,19 @@ async function serveUntil(stop: Stop, config: Config, { io, output }: Invocation
       onEvent: (event) => output.note(eventText(event)),
       onError,
     });
+    const watch = watchPolicy(guards, config, {
+      env: io.env,
+      policyOf,
+      onChange: ({ from, to }) => output.note(`countersign: policy ${policyText(from)} was replaced by ${policyText(to)}`),
+      onError,
+    });
     try {
       greet(served, config, output);
       await stop.asked;
     } finally {
+      await watch.close();
       await served.close();
+      await guards.close();
       // Looks up how approvals ended, so the store is still open.
       await asked.close();
     }
@@ -89,20 +101,22 @@ async function serveUntil(stop: Stop, config: Config, { io, output }: Invocation
 }
 
 interface Made {
-  readonly policy: ReturnType<typeof configuredPolicy>;
+  readonly policy: Policy;
   readonly asked: ConfiguredChannels;
   readonly output: Output;
   readonly onError: (error: unknown) => void;
 }
 
-/** One guard for each agent on the one store. What the tools use is told by nobody: they run in other processes. */
-function guards(config: Config, store: SqliteStore, { policy, asked, output, onError }: Made): (agent: string) => Guard {
+/** What the tools use is told by nobody: they run in other processes. */
+function agentGuards(config: Config, store: SqliteStore, { policy, asked, output, onError }: Made): AgentGuards {
   const { auditLog, ...ledger } = config.ledger;
   // One file has one writer here.
   const audit = auditLog === undefined ? [] : [fileAuditSink(auditLog)];
   const page = pageChannelOf(config, output);
   const channels = [...asked.channels, ...(page === undefined ? [] : [page])];
-  return (agent) => guardFromConfig({ ...config, ledger, agent }, store, { policy, channels, audit, onError });
+  const make: AgentGuardsOptions['make'] = (agent, given) =>
+    guardFromConfig({ ...config, ledger, agent }, store, { channels, onError, ...given });
+  return new AgentGuards({ policy, make, owner: config.agent, audit });
 }
 
 function portOf(given: string | undefined): number | undefined {

@@ -1,8 +1,8 @@
-import { appendFileSync, existsSync, lstatSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, lstatSync, readFileSync, writeFileSync } from 'node:fs';
 import { type IncomingMessage, request } from 'node:http';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { json, project, type Ran, type RunOptions, run, Sink } from '../harness.ts';
 
 const TOKEN = 't'.repeat(40);
@@ -98,6 +98,36 @@ describe('serve', () => {
     expect((await ask({ port }, '/access/v1/evaluation', call('bot', 'files/read_file', {}), TOKEN)).status).toBe(403);
     expect(json(await stop())).toMatchObject({ url, mode: 'enforce', agents: ['helper'] });
     expect(existsSync(join(cwd, 's'))).toBe(false);
+  });
+
+  it('puts a policy that changes in its file in force for every agent, and keeps the last good one for what does not load', async () => {
+    const cwd = await project(CLIENT);
+    const file = join(cwd, 'countersign.yaml');
+    const before = readFileSync(file, 'utf8');
+    const { stop, stderr } = await opened(cwd, [], { env: { HELPER_TOKEN: TOKEN } });
+    const socketPath = join(cwd, 's', 'd.sock');
+    const decided = async (agent: string, id: string): Promise<string> => {
+      const { body } = await ask({ socketPath }, PERMITS, call(agent, 'files/read_file', {}, id), agent === 'helper' ? TOKEN : '');
+      return (['kind', 'rule', 'reason_code'] as const).flatMap((name) => (typeof body[name] === 'string' ? [body[name]] : [])).join(' ');
+    };
+    const said = (text: string): Promise<void> => vi.waitFor(() => expect(stderr.text).toContain(text), { timeout: 20_000, interval: 20 });
+    expect(await decided('helper', 'c1')).toBe('permit');
+    writeFileSync(file, before.replace(/^ {2}rules:\n/m, '  rules:\n    - { id: stop, tools: ["*/*"], effect: deny }\n'));
+    await said('was replaced by');
+    // One that asked before, and one that did not.
+    expect(await decided('helper', 'c2')).toBe('refusal stop POLICY_DENY_HIGH_RISK');
+    expect(await decided('bot', 'c3')).toBe('refusal stop POLICY_DENY_HIGH_RISK');
+    writeFileSync(file, 'nothing of use');
+    await said('[CONFIG_INVALID]');
+    expect(await decided('bot', 'c4')).toBe('refusal stop POLICY_DENY_HIGH_RISK');
+    writeFileSync(file, before);
+    await vi.waitFor(async () => expect(await decided('bot', `c${Math.random()}`)).toBe('permit'), { timeout: 20_000, interval: 50 });
+    expect((await stop()).code).toBe(0);
+    const { stdout: notes } = await run(['filter', '.countersign/ledger.db', '--kind', 'note'], { cwd });
+    const topics = [...notes.matchAll(/policy-(?:changed|rejected)/g)].map(([topic]) => topic);
+    // Of each agent its own; of what does not load one.
+    expect(topics).toEqual(['policy-changed', 'policy-changed', 'policy-rejected', 'policy-changed', 'policy-changed']);
+    expect(json(await run(['verify', '--json'], { cwd }))).toMatchObject({ status: 'valid' });
   });
 
   it('tells of a call that has no outcome when it ends', async () => {
