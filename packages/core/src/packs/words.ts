@@ -132,20 +132,22 @@ export const LOOKS: string = celList([
   'categorize',
 ]);
 
+/** `queries` cuts what is longer, and then nobody knows its end. */
+const LONG_QUERY = 100_000;
 const GAP = String.raw`(?:\s|/\*[^*]*\*+/|--[^\n]*\n)`;
+/** Words of destruction in what cannot be decided: code in a text, a procedure, a family that nothing here reads. */
 const DESTROYING: readonly string[] = [
-  String.raw`drop${GAP}+(?:table|database|schema|view|user|role|owned|tablespace|extension|materialized)\b`,
-  String.raw`truncate\b`,
+  String.raw`drop${GAP}+(?:table|database|schema|view|user|role|owned|tablespace|extension|materialized|keyspace|collection)\b`,
+  String.raw`truncate${GAP}+[\w"\[${'`'}]`,
   String.raw`alter${GAP}+table\b.*\bdrop\b`,
-  String.raw`delete${GAP}+from${GAP}+[^\s;]+${GAP}*(?:;|$|where${GAP}+(?:1${GAP}*=${GAP}*1|true)\b)`,
+  String.raw`delete${GAP}+from${GAP}+[^\s;'")]+${GAP}*(?:;|$|['")]|where${GAP}+(?:1${GAP}*=${GAP}*1|true)\b)`,
   String.raw`grant${GAP}+all\b`,
   String.raw`copy\b.*\bprogram\b`,
+  String.raw`xp_cmdshell\b`,
 ];
-/** A statement begins at the text, after a semicolon, or after a comment. */
-const SQL_START = String.raw`(?is)(?:^|;|\(|\*/)${GAP}*`;
-const SQL_UPDATE = `q.matches(${celPattern(String.raw`${SQL_START}update${GAP}+[^\s;]+${GAP}+set\b`)}) && !q.matches(${celPattern(String.raw`(?i)\bwhere\b`)})`;
-/** A statement `q` that destroys tables, or the rows of a whole one. */
-export const SQL_DESTROYS: string = `(${celMatchesAny('q', DESTROYING, SQL_START)} || ${SQL_UPDATE})`;
+const SQL_UPDATE = `q.matches(${celPattern(String.raw`(?is)\bupdate${GAP}+[^\s;]+${GAP}+set\b`)}) && !q.matches(${celPattern(String.raw`(?i)\bwhere\b`)})`;
+/** A statement `q` that destroys tables or the rows of a whole one, changes rights or leaves the database; or is too long to be read. */
+export const SQL_DESTROYS: string = `(q.size() >= ${LONG_QUERY} || sql(q).destroys || sql(q).undecided && (${celMatchesAny('q', DESTROYING, String.raw`(?is)\b`)} || ${SQL_UPDATE}))`;
 
 /** `git` and its own options, up to the command. */
 export const GIT: string = String.raw`\bgit(?:\s+-\S+(?:\s+[^-\s]\S*)?)*\s+`;

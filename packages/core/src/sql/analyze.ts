@@ -16,6 +16,8 @@ export interface SqlAnalysis {
   readonly readOnly: boolean;
   /** Some statement destroys, changes rights, leaves the database or cannot be excluded to. */
   readonly destructive: boolean;
+  /** The text shows for certain that one does, whatever else it does not tell. */
+  readonly destroys: boolean;
   readonly undecided: boolean;
   /** Why it is destructive or undecided, in words of ours. */
   readonly reasons: readonly string[];
@@ -59,6 +61,7 @@ export function analyzeSql(text: string): SqlAnalysis {
     statements,
     readOnly: readOnly && !undecided && !destructive,
     destructive: destructive || undecided,
+    destroys: destructive,
     undecided,
     reasons: [...reasons],
     tables: [...tables],

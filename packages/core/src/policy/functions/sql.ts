@@ -6,6 +6,7 @@
  * | `statements`  | the first word of each statement, in lower case                                     |
  * | `readOnly`    | whether every statement only reads                                                   |
  * | `destructive` | whether one destroys, changes rights, leaves the database, or cannot be excluded to    |
+ * | `destroys`    | whether the text shows for certain that one does, whatever else it does not tell         |
  * | `undecided`   | whether the text does not tell; `reasons` says why                                   |
  * | `tables`      | the tables it names; a fault when undecided                                          |
  */
@@ -23,7 +24,15 @@ const CHARS_PER_SQL_STEP = CHARS_PER_STEP / 16;
 
 export function registerSql(environment: Environment): void {
   const list = 'list<string>';
-  const fields = { statements: list, readOnly: 'bool', destructive: 'bool', undecided: 'bool', reasons: list, tables: list };
+  const fields = {
+    statements: list,
+    readOnly: 'bool',
+    destructive: 'bool',
+    destroys: 'bool',
+    undecided: 'bool',
+    reasons: list,
+    tables: list,
+  };
   environment.registerType('Sql', { ctor: SqlValue, fields });
   environment.registerFunction('sql(string): Sql', (text: string) => {
     if (text.length > MAX_SQL_CHARS) throw new ConditionFault(`sql() takes at most ${MAX_SQL_CHARS} characters`);
@@ -38,6 +47,7 @@ class SqlValue {
   readonly statements: readonly string[];
   readonly readOnly: boolean;
   readonly destructive: boolean;
+  readonly destroys: boolean;
   readonly undecided: boolean;
   readonly reasons: readonly string[];
   readonly #tables: readonly string[];
@@ -46,6 +56,7 @@ class SqlValue {
     this.statements = analysis.statements;
     this.readOnly = analysis.readOnly;
     this.destructive = analysis.destructive;
+    this.destroys = analysis.destroys;
     this.undecided = analysis.undecided;
     this.reasons = analysis.reasons;
     this.#tables = analysis.tables;

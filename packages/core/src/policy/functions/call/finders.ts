@@ -40,6 +40,10 @@ import {
 const MAX_COMMAND_CHARS = 100_000;
 /** More commands than this are given as one text. */
 const MAX_COMMANDS = 64;
+/** Of a longer statement only the beginning is given: as much as `sql` takes. */
+const MAX_QUERY_CHARS = 100_000;
+/** More statements than this are given as one text. */
+const MAX_QUERIES = 1000;
 /** Longer texts are no paths or URLs. */
 const MAX_PLACE_CHARS = 4096;
 /** Literals of code that are looked at. */
@@ -148,10 +152,22 @@ export function queriesIn(tool: string, args: unknown): readonly string[] {
   const isSearch = has(nameWords(tool), SEARCH_TOOLS);
   const found: string[] = [];
   for (const { words, value } of leavesOf(args)) {
-    if (typeof value !== 'string' || value.length > MAX_COMMAND_CHARS || !QUERY_MEMBERS.has(last(words))) continue;
-    if (SURE_QUERY_MEMBERS.has(last(words)) || (!isSearch && SQL_START.test(value))) found.push(value);
+    if (typeof value !== 'string' || !QUERY_MEMBERS.has(last(words))) continue;
+    const text = value.slice(0, MAX_QUERY_CHARS);
+    if (SURE_QUERY_MEMBERS.has(last(words)) || (!isSearch && SQL_START.test(text))) found.push(text);
   }
-  return unique(found);
+  return boundedQueries(unique(found));
+}
+
+/** So that `sql` can read them all in one condition: what is too much is the beginning of one text, as long as texts get. */
+function boundedQueries(queries: readonly string[]): readonly string[] {
+  let chars = 0;
+  const end = queries.findIndex((query, index) => {
+    chars += query.length;
+    return index >= MAX_QUERIES || chars > 2 * MAX_QUERY_CHARS;
+  });
+  if (end < 0) return queries;
+  return [...queries.slice(0, end), queries.slice(end).join(';\n').slice(0, MAX_QUERY_CHARS)];
 }
 
 const LOOKS_LIKE_PATH = /^(?:\/|~\/|~$|\.{1,2}\/|[A-Za-z]:[\\/]|file:)[^\n]*$/;
