@@ -8,9 +8,10 @@ export const ERROR_CODES = {
   OPTIONS_INVALID: 'An option given in code is missing or out of range. The message names it.',
   CONFIG_NOT_FOUND: 'The configuration file is not there. Run `countersign init` or pass --config.',
   CONFIG_INVALID: 'The configuration does not parse or validate. The message has line, column and the nearest known key.',
-  CONFIG_CHANGED: 'More than the policy changed in the configuration of a running process. Restart it to use the rest.',
+  CONFIG_CHANGED: 'More than the policy changed in the configuration of a running process, or who may sign it. Restart it to use the rest.',
   POLICY_BUNDLE_INVALID: 'A policy bundle is malformed, or what it holds does not compile.',
-  POLICY_BUNDLE_UNTRUSTED: 'A policy bundle is unsigned, was altered, or is signed by too few of the configured keys.',
+  POLICY_BUNDLE_UNTRUSTED:
+    'A policy bundle is unsigned, was altered, is signed by too few of the configured keys, or has another id than the configured one.',
   POLICY_BUNDLE_EXPIRED: 'A policy bundle is past its expiry. Sign a new one.',
   POLICY_BUNDLE_ROLLED_BACK: 'A policy bundle has a lower serial than one this ledger recorded, or the same with other content.',
   CONDITION_INVALID: 'A CEL condition or cost does not compile. The message shows the place.',

@@ -1,4 +1,4 @@
-import { type Config, createGuard, parseConfig } from '@countersign/core';
+import { type Config, createGuard, generateKey, openBundle, parseConfig, signBundle, signerFromPem } from '@countersign/core';
 import { memoryStore } from '@countersign/core/testing';
 import { describe, expect, it } from 'vitest';
 import { configuredPolicy } from '../../src/authzen/configured.ts';
@@ -38,6 +38,23 @@ describe('a decision point beside rules', () => {
   it('denies what the rules leave open, and what they would ask about', async () => {
     const { url } = await decisionPoint(json({ decision: false }));
     for (const tool of ['wire', 'refund', 'read']) expect(await effect(tool, url)).toEqual(['deny', 'POLICY_DENY_HIGH_RISK']);
+  });
+
+  it.each([
+    ['enforce', 'deny', 'POLICY_DEFAULT_DENY'],
+    ['confirm', 'require_approval', 'POLICY_DEFAULT_REQUIRE_APPROVAL'],
+    ['audit', 'allow', 'POLICY_DEFAULT_DENY'],
+  ] as const)('allows nothing that a signed bundle leaves to its default: %s', async (mode, ...said) => {
+    const { url } = await decisionPoint(json({ decision: true }));
+    const rules = [{ id: 'reads', tools: ['read'], effect: 'allow' }] as const;
+    const signer = signerFromPem(generateKey('ana').privatePem, 'ana');
+    const members = [{ kind: 'rules', definition: { id: 'm', rules } }] as const;
+    const opened = openBundle(signBundle({ id: 'b', serial: 1, issued_at: 1, members }, [signer]), { keys: [signer.vkey] }, 1);
+    const policy = configuredPolicy({ ...config(url), bundle: opened, policy: opened.policy });
+    const guard = createGuard({ agent: 'bot', mode, policy, store: memoryStore() });
+    const of = async (tool: string): Promise<unknown> => (await guard.preview({ tool: { name: tool }, args: {} })).decision;
+    expect(await of('wire')).toMatchObject({ effect: said[0], reasonCode: said[1] });
+    expect(await of('read')).toMatchObject({ effect: 'allow' });
   });
 
   it('that fails denies, in audit mode too', async () => {

@@ -25,7 +25,7 @@ interface Reading {
 }
 
 /** What stands beside a bundle was signed by nobody. */
-const UNSIGNED = ['packs', 'id', 'version', 'default', 'rules', 'cedar'] as const;
+const UNSIGNED = ['packs', 'version', 'default', 'rules', 'cedar'] as const;
 
 /** What does not go together. */
 export function policyFileProblems(policy: PolicyDocument, look: Look): readonly Problem[] {
@@ -57,7 +57,7 @@ export function readPolicyFiles(
     return { path, text: readTextFile(path) };
   };
   if (bundle !== undefined) {
-    const trust = { keys, ...(threshold !== undefined && { threshold }) };
+    const trust = { keys, ...(threshold !== undefined && { threshold }), ...(id !== undefined && { id }) };
     return { bundle: openBundle(read(bundle).text, trust, Date.now()), files };
   }
   if (cedar === undefined) return { files };

@@ -4,6 +4,7 @@
  * A notification of the system makes it quick, a slow poll makes it sure: network file systems tell nothing, and a link that
  * is turned to another file changes neither.
  */
+import { isDeepStrictEqual } from 'node:util';
 import { CountersignError } from '../errors.ts';
 import { watchFile } from '../file-watch.ts';
 import type { Guard, GuardOptions, PolicyChange } from '../guard-types.ts';
@@ -30,7 +31,7 @@ export interface WatchPolicyOptions {
   readonly onChange?: (change: PolicyChange) => void;
   /**
    * Told of a file that does not load (`CONFIG_*`: the last policy stays in force), of a change that could not be recorded
-   * (`LEDGER_*`: likewise, tried again), and of settings that changed besides (`CONFIG_CHANGED`: restart). Default: a warning
+   * (`LEDGER_*`: likewise, tried again), and of settings that changed besides, or who may sign the bundle (`CONFIG_CHANGED`: restart). Default: a warning
    * of the process.
    */
   readonly onError?: (error: Error) => void;
@@ -158,7 +159,9 @@ class PolicyFollower {
     const { env = process.env } = this.#options;
     // A mode that changed waits for a restart; until then the policy is that of the mode that is run.
     const running = { ...env, COUNTERSIGN_MODE: this.#running.mode, COUNTERSIGN_AGENT: this.#running.agent };
-    return loadConfig(this.#path, { env: running, onPolicyFile: (file) => files.add(file) });
+    const config = loadConfig(this.#path, { env: running, onPolicyFile: (file) => files.add(file) });
+    requireSameTrust(this.#running, config);
+    return config;
   }
 
   async #putInForce(config: Config): Promise<void> {
@@ -227,6 +230,15 @@ class PolicyFollower {
   #unwatch(): void {
     for (const end of this.#ends.splice(0)) end();
   }
+}
+
+/** Who may write the file must not, by that alone, get rid of those whose signature this process was started to ask for. */
+function requireSameTrust(running: Config, { bundle }: Config): void {
+  if (running.bundle === undefined || isDeepStrictEqual(running.bundle.trust, bundle?.trust)) return;
+  throw new CountersignError(
+    'CONFIG_CHANGED',
+    `${running.path}: policy.keys, threshold or id changed, or the signed bundle is gone; the policy in force stays. Restart if that is meant`,
+  );
 }
 
 function warn(error: Error): void {

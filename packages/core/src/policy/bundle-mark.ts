@@ -13,7 +13,7 @@ export interface BundleMark {
 /** The bundles in a policy's document, composed ones too: what a ledger remembers, so that none is rolled back. */
 export function bundlesIn(document: string): readonly BundleMark[] {
   if (!document.includes('bundle')) return [];
-  const value: unknown = JSON.parse(document);
+  const value = parsed(document);
   if (typeof value !== 'object' || value === null) return [];
   const { kind, bundle, policies }: { readonly kind?: unknown; readonly bundle?: unknown; readonly policies?: unknown } = value;
   if (kind === 'composed' && Array.isArray(policies))
@@ -22,4 +22,13 @@ export function bundlesIn(document: string): readonly BundleMark[] {
   const { id, serial }: { readonly id?: unknown; readonly serial?: unknown } = bundle;
   if (typeof id !== 'string' || typeof serial !== 'number') return [];
   return [{ id, serial, digest: createHash('sha256').update(canonicalize(bundle)).digest('hex') }];
+}
+
+/** The document of a policy that somebody wrote may be any text, and this runs in the transaction of many calls. */
+function parsed(document: string): unknown {
+  try {
+    return JSON.parse(document);
+  } catch {
+    return undefined;
+  }
 }

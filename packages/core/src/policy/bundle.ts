@@ -70,6 +70,8 @@ export interface BundleTrust {
   /** Verifier lines. */
   readonly keys: readonly string[];
   readonly threshold?: number;
+  /** The only policy that is taken: those who may sign may have signed others, for other guards. */
+  readonly id?: string;
 }
 
 export interface OpenedBundle {
@@ -77,6 +79,8 @@ export interface OpenedBundle {
   readonly policy: Policy;
   /** Names of the keys whose signatures were checked. */
   readonly signedBy: readonly string[];
+  /** What it was opened with. */
+  readonly trust: BundleTrust;
 }
 
 const whole = z.int().min(1);
@@ -142,7 +146,7 @@ export function readBundle(note: string): Bundle {
  *
  * @param nowMs - to tell whether it has expired.
  * @throws {CountersignError} `POLICY_BUNDLE_INVALID` for what is no bundle or does not compile, `POLICY_BUNDLE_UNTRUSTED` for
- *   one that is unsigned, altered, or signed by too few of `keys`, `POLICY_BUNDLE_EXPIRED`; `KEY_INVALID` for bad keys.
+ *   one that is unsigned, altered, signed by too few of `keys`, or of another id, `POLICY_BUNDLE_EXPIRED`; `KEY_INVALID` for bad keys.
  */
 export function openBundle(note: string, trust: BundleTrust, nowMs: number): OpenedBundle {
   const { keys, threshold } = readTrust(trust);
@@ -156,7 +160,9 @@ export function openBundle(note: string, trust: BundleTrust, nowMs: number): Ope
       `policy bundle: ${signers.size} of ${threshold} needed signatures are by known keys`,
     );
   const bundle = readText(opened.text);
-  return { bundle, policy: policyOf(bundle, nowMs), signedBy: opened.verified.map(({ name }) => name) };
+  if (trust.id !== undefined && bundle.id !== trust.id)
+    throw new CountersignError('POLICY_BUNDLE_UNTRUSTED', `policy bundle "${bundle.id}": only "${trust.id}" is taken here`);
+  return { bundle, policy: policyOf(bundle, nowMs), signedBy: opened.verified.map(({ name }) => name), trust };
 }
 
 function readTrust({ keys, threshold = 1 }: BundleTrust): { readonly keys: readonly VerifierKey[]; readonly threshold: number } {

@@ -23,6 +23,7 @@ import {
 import { canonicalize } from '../../src/ledger/canonical.ts';
 import { signNote } from '../../src/ledger/note.ts';
 import { bundlesIn } from '../../src/policy/bundle-mark.ts';
+import { policyHash } from '../../src/policy/hash.ts';
 import { memoryStore } from '../../src/testing/index.ts';
 import { openLedger, tempDirectory } from '../fixtures/ledger.ts';
 import { policyInput } from './input.ts';
@@ -246,6 +247,37 @@ describe('a bundle in the configuration', () => {
     );
   });
 
+  it('is taken under the id that the configuration names, and no other the same people signed', () => {
+    expect(loadConfig(written(fresh(), block(', id: billing')), { env: {} }).policy.id).toBe('billing');
+    expect(() => loadConfig(written(fresh({ id: 'sandbox' }), block(', id: billing')), { env: {} })).toThrowError(
+      coded('POLICY_BUNDLE_UNTRUSTED'),
+    );
+  });
+
+  it.each([
+    ['more keys', (own: string) => own.replace('"]', `", "${EVE.vkey}"]`)],
+    ['another key', (own: string) => own.replace(ANA.vkey, EVE.vkey)],
+    ['another id', (own: string) => own.replace(']', '], id: sandbox')],
+    ['no bundle', () => '{ id: billing, default: allow, rules: [] }'],
+  ])('is not given up by a running guard for a file with %s', async (_name, change) => {
+    const path = written(fresh(), block());
+    const config = loadConfig(path, { env: {} });
+    const store = memoryStore();
+    const guard = createGuard({ agent: 'bot', policy: config.policy, store });
+    const errors: string[] = [];
+    const watch = watchPolicy(guard, config, { env: {}, onError: (error) => errors.push((error as CountersignError).code) });
+    writeFileSync(join(path, '..', 'policy.bundle'), fresh({ serial: 99, id: 'sandbox' }, [ANA, EVE]));
+    writeFileSync(path, `version: 1\nagent: bot\npolicy: ${change(block())}\n`);
+    await watch.reload();
+    await watch.close();
+    const rejected = store.entries().filter((entry) => entry.kind === 'note' && entry.topic === 'policy-rejected');
+    expect([guard.policy, errors, rejected.length]).toEqual([
+      expect.objectContaining({ id: 'billing', hash: config.policy.hash }),
+      ['CONFIG_CHANGED'],
+      1,
+    ]);
+  });
+
   it('is put in force while running when the file changes, and an untrusted one is not', async () => {
     const path = written(fresh(), block());
     const config = loadConfig(path, { env: {} });
@@ -298,6 +330,16 @@ describe.each<readonly [string, () => Store]>([
     await guard.setPolicy(policyOf({ serial: 8 }));
     await expect(guard.setPolicy(policyOf({ serial: 7 }))).rejects.toEqual(coded('POLICY_BUNDLE_ROLLED_BACK'));
     expect((await guard.authorize(call)).kind).toBe('permit');
+    await store.close();
+  });
+
+  it('a policy whose document is no JSON is recorded like any other', async () => {
+    const store = open();
+    const policy = { ...denyAll(), id: 'own', document: 'a bundle of rules', hash: policyHash('a bundle of rules') };
+    expect(await createGuard({ agent: 'bot', policy, store }).authorize(call)).toMatchObject({
+      kind: 'refusal',
+      entry: expect.anything(),
+    });
     await store.close();
   });
 
