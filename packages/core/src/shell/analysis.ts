@@ -6,7 +6,8 @@
  * another language, decoded scripts) makes the analysis *undecided*, and an undecided command counts as everything it might be.
  *
  * Not looked at, and therefore not judged: the content of files that are run (`./x.sh`, `make`, `npm run`; they are listed in
- * `scripts` where the text names them), what a program that is not known by name does with its arguments, and what
+ * `scripts` where the text names them; one that the text itself writes makes it undecided), what a program that is not known
+ * by name does with its arguments (but a destructive command among them makes it undecided), and what
  * `PATH` and aliases of the machine make of a name.
  */
 

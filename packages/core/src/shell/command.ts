@@ -1,6 +1,7 @@
 /** One simple command: its redirects, its assignments, its words, and what they run. */
 import type { Assignment, Command, HereDoc, Redirect, Redirection, Word } from 'unbash';
 import { checkArithmeticText } from './arithmetic.ts';
+import { checkCarried } from './carried.ts';
 import { COMMANDS } from './commands/index.ts';
 import { type Context, deeper, type Input, UNKNOWN_INPUT } from './context.ts';
 import { checkVariable } from './environment.ts';
@@ -61,9 +62,12 @@ function runProgram(path: string, args: readonly Field[], context: Context): voi
   recorder.command(name);
   if (path.includes('/') && !isStandardFolder(path)) recorder.script(path, state.places);
   if (path.startsWith('/dev/') || path.startsWith('/proc/')) recorder.runsUnknown('script');
-  const handle = COMMANDS.get(name);
-  if (handle === undefined) mentionPaths(args, context);
-  else if (args.length !== 1 || !ASKS_ABOUT_ITSELF.has(args[0] ?? '')) handle({ name, args, context });
+  const known = COMMANDS.has(name) ? name : withoutVersion(name);
+  const handle = COMMANDS.get(known);
+  if (handle === undefined) {
+    mentionPaths(args, context);
+    checkCarried(args, context);
+  } else if (args.length !== 1 || !ASKS_ABOUT_ITSELF.has(args[0] ?? '')) handle({ name: known, args, context });
 }
 
 const ASKS_ABOUT_ITSELF: ReadonlySet<string> = new Set(['--help', '--version']);
@@ -72,6 +76,11 @@ const ASKS_ABOUT_ITSELF: ReadonlySet<string> = new Set(['--help', '--version']);
 function programName(path: string): string {
   const name = baseName(path).toLowerCase();
   return name.endsWith('.exe') ? name.slice(0, -4) : name;
+}
+
+/** `lua5.4`, `node18`, and `rimraf@5` as `npx` takes it. */
+function withoutVersion(name: string): string {
+  return name.replace(/(?<=\w)(?:@[\w.^~-]*|-?\d+(?:\.\d+)*)$/, '');
 }
 
 function first(text: string): string {
@@ -162,6 +171,8 @@ function assign(assignment: Assignment, context: Context, keeps = true): Value {
   if (index !== undefined) checkArithmeticText(textOf(index, context), context);
   const value = valueOf(assignment, context);
   const whole = index !== undefined ? UNKNOWN : assignment.append === true ? appended(state.get(name), value) : value;
+  if (state.definitions.integers?.has(name) === true)
+    for (const text of typeof value === 'string' ? [value] : value) checkArithmeticText(text, context);
   checkVariable(name, whole, context);
   if (keeps) state.set(name, whole);
   return whole;
@@ -232,6 +243,7 @@ function followRedirect(redirect: Redirect, context: Context): void {
   if (operator === '<' || operator === '<&') recorder.path('read', path, state.places);
   else {
     recorder.path(operator === '>>' || operator === '&>>' || operator === '<>' ? 'append' : 'write', path, state.places);
+    recorder.made(path);
     if (mayBeVital(path)) recorder.undecided('redirect');
   }
 }

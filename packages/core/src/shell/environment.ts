@@ -34,6 +34,24 @@ const LOADS_CODE: ReadonlySet<string> = new Set([
   'ZDOTDIR',
   'FPATH',
   'HISTFILE',
+  // What names mean: the table of hashed programs, and that of aliases.
+  'BASH_CMDS',
+  'BASH_ALIASES',
+  'GCONV_PATH',
+  'PERL5LIB',
+  'RUBYLIB',
+  'MAKEFILES',
+  'GIT_CONFIG_SYSTEM',
+  'RUSTC',
+  'RUSTC_WORKSPACE_WRAPPER',
+  'CARGO_BUILD_RUSTC_WRAPPER',
+  'VIMINIT',
+  'EXINIT',
+  'LESSKEY',
+  'LESSKEYIN',
+  'OPENSSL_CONF',
+  'NPM_CONFIG_SCRIPT_SHELL',
+  'npm_config_script_shell',
 ]);
 /** Their value is itself a command. */
 const IS_COMMAND: ReadonlySet<string> = new Set([
@@ -57,6 +75,7 @@ const IS_COMMAND: ReadonlySet<string> = new Set([
   'SUDO_ASKPASS',
   'SSH_ASKPASS',
   'RSYNC_RSH',
+  'RSYNC_CONNECT_PROG',
   'SHELL',
 ]);
 /** Prompts are expanded like double quotes. */
@@ -71,6 +90,7 @@ export function checkVariable(name: string, value: Value, context: Context): voi
     if (!isOrdinaryPath(text)) recorder.undecided('environment');
   } else if (name === 'NODE_OPTIONS' && !isOrdinaryNodeOptions(text)) recorder.undecided('environment');
   else if (name === 'ENV' && text.includes('/')) recorder.undecided('environment');
+  else if (name === 'MAKEFLAGS' && (!isKnown(text) || text.includes('eval') || text.includes('$'))) recorder.undecided('environment');
   else if (IS_COMMAND.has(name)) {
     if (isKnown(text)) context.engine.runText(text, { ...context, state: context.state.fork() });
     else recorder.undecided('environment');

@@ -23,6 +23,8 @@ export class Recorder {
   #lists: Map<ShellList, Set<string>> | undefined;
   /** Files that came from the network, as the text names them. */
   #downloads: Set<string> | undefined;
+  /** Files that the text wrote. */
+  #made: Set<string> | undefined;
   readonly #left: Allowance;
   #runsUnknown = false;
 
@@ -73,8 +75,13 @@ export class Recorder {
   download(path: string): void {
     (this.#downloads ??= new Set()).add(path);
   }
+  /** A file whose content the text itself gives: whoever runs it runs what was not looked at. */
+  made(path: string): void {
+    (this.#made ??= new Set()).add(withoutDot(path));
+  }
   script(path: string, places: readonly (string | undefined)[]): void {
     if (this.#downloads?.has(path) === true || this.#downloads?.has(withoutDot(path)) === true) addTo(this.#found, 'downloadsAndRuns');
+    if (this.#made?.has(withoutDot(path)) === true) addTo(this.#reasons, 'script');
     this.#add('scripts', path, places);
   }
   /**

@@ -33,6 +33,8 @@ export class Definitions {
   // Made when the first one is defined: most commands define nothing.
   functions: Map<string, Body[]> | undefined;
   aliases: Map<string, string> | undefined;
+  /** Variables that were declared to be integers: what they are given is evaluated. */
+  integers: Set<string> | undefined;
   readonly called: Set<string> = new Set<string>();
   /** The function or alias that runs is not followed into itself. */
   readonly running: string[] = [];

@@ -13,7 +13,7 @@ import {
   type WordPart,
 } from 'unbash';
 import { MAX_SHELL_VALUE_CHARS } from './analysis.ts';
-import { followArithmetic } from './arithmetic.ts';
+import { checkArithmeticText, followArithmetic } from './arithmetic.ts';
 import { expandBraces } from './braces.ts';
 import { type Context, followApart, INHERITED, UNKNOWN_INPUT } from './context.ts';
 import { asPattern, type Field, isDigits, isKnown, NUMBER, ONE, PROCESS_FILE, SPLIT, STAR, UNKNOWN, withoutMarks } from './field.ts';
@@ -311,8 +311,7 @@ function checkIndirect(part: ParameterExpansionPart, context: Context): void {
 
 function indexOf(index: Word, context: Context): string {
   const text = textOf(index, context);
-  if (text !== '@' && text !== '*' && !isDigits(text) && (text.includes('$') || text.includes('`')))
-    context.recorder.undecided('arithmetic');
+  if (text !== '@' && text !== '*' && !isDigits(text) && isKnown(text)) checkArithmeticText(text, context);
   return text;
 }
 
@@ -380,6 +379,8 @@ function followOperation(part: ParameterExpansionPart, context: Context): void {
 /** Offsets are arithmetic, which runs the commands in a subscript of a value. */
 function checkNumber(word: Word, context: Context): void {
   const text = textOf(word, context);
+  // The name of a variable stands for its value, which is evaluated in turn.
+  if (isKnown(text)) checkArithmeticText(text, context);
   if (text.includes('[') || text.includes('`') || (text.includes(UNKNOWN) && !isNumeric(text))) context.recorder.undecided('arithmetic');
 }
 

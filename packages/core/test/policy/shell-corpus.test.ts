@@ -7,6 +7,7 @@ import { rulePolicy } from '../../src/policy/rules.ts';
 import { analyzeShell, mayBe } from '../../src/shell/index.ts';
 import { DANGEROUS, DISGUISED } from './corpus/shell-attacks.ts';
 import { CLEANING, ORDINARY } from './corpus/shell-ordinary.ts';
+import { FELL, HELD } from './corpus/shell-second-reader.ts';
 import { policyInput } from './input.ts';
 
 const POLICY = rulePolicy({
@@ -32,6 +33,10 @@ const disguised = Object.values(DISGUISED).flat();
 describe('the corpus of shell commands', () => {
   it.each(Object.entries(DISGUISED))('destructive in disguise, %s: never allowed', (_, commands) => {
     expect(commands.filter((command) => answer(command) === 'allow')).toEqual([]);
+  });
+
+  it('destructive, made up by a second reader: never allowed', () => {
+    expect([...FELL, ...HELD].filter((command) => answer(command) === 'allow')).toEqual([]);
   });
 
   it('destructive in disguise: most are recognised, the rest waits for a person', () => {

@@ -81,6 +81,7 @@ const declare: Handler = ({ args, context, name }) => {
       if (!Array.isArray(state.own(variable)))
         state.set(variable, isFlagged('u') || isFlagged('l') || isFlagged('i') ? UNKNOWN : isKnown(value) ? value : UNKNOWN);
     }
+    if (isFlagged('i') && isKnown(variable)) (state.definitions.integers ??= new Set()).add(variable);
     checkNameText(variable, context);
   }
   if (args.length === 0 || (flags.length === args.length && isFlagged('p'))) recorder.find('credentials'); // prints every variable
@@ -169,6 +170,19 @@ const history: Handler = ({ args, context, name }) => {
   if (name === 'fc' && !args.includes('-l')) context.recorder.undecided('code');
 };
 
+/** `compgen -C` runs a command and `-W` expands its words, at once; `complete` does so at the next Tab. */
+const completion: Handler = ({ args, context }) => {
+  const options = parseOptions(args, { short: 'oAGWFCXPS' });
+  for (const code of valuesOf(options, 'C')) runCode(code, { name: 'complete', args, context });
+  for (const words of valuesOf(options, 'W'))
+    if (isHidden(words) || words.includes('$') || words.includes('`')) context.recorder.undecided('code');
+  if (valuesOf(options, 'F').length > 0) context.recorder.undecided('code');
+};
+
+const wait: Handler = ({ args, context }) => {
+  for (const arg of args) checkNameText(arg, context);
+};
+
 const ulimit: Handler = () => undefined;
 
 export const BUILTINS: readonly (readonly [string, Handler])[] = [
@@ -205,6 +219,9 @@ export const BUILTINS: readonly (readonly [string, Handler])[] = [
   ['hash', rebinds],
   ['fc', history],
   ['history', history],
+  ['compgen', completion],
+  ['complete', completion],
+  ['wait', wait],
   ['ulimit', ulimit],
   ...[
     ':',
@@ -215,7 +232,6 @@ export const BUILTINS: readonly (readonly [string, Handler])[] = [
     'exit',
     'break',
     'continue',
-    'wait',
     'jobs',
     'bg',
     'fg',

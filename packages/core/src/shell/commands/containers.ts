@@ -2,7 +2,7 @@
 import { type Field, isHidden, isKnown, SPLIT, UNKNOWN } from '../field.ts';
 import { mentionPaths } from '../mentions.ts';
 import { isVital, segmentsOf } from '../places.ts';
-import { type Call, type Handler, has, parseOptions, runInside, valuesOf } from './call.ts';
+import { type Call, type Handler, has, parseOptions, runCode, runInside, valuesOf } from './call.ts';
 
 const DOCKER_GLOBAL = {
   short: 'Hlc',
@@ -252,6 +252,12 @@ const cloud: Handler = (call) => {
   }
   if (call.args.some((arg) => arg === '--delete' || arg === '--force' || arg === '--yes-delete') && text.includes('sync'))
     recorder.find('destructive');
+  if (call.name === 'rclone' && ['sync', 'move', 'moveto', 'cleanup', 'deletefile', 'rmdirs'].includes(words[0] ?? ''))
+    recorder.find('destructive');
+  if (call.name === 'gh') github(call);
+  if (word(words, 'pg:reset') || word(words, 'db:reset') || word(words, 'db', 'reset')) recorder.find('destructive');
+  if (call.name === 'ansible')
+    for (const code of valuesOf(parseOptions(call.args, { short: 'aimuftlMe', long: ['args'] }), 'a', 'args')) runCode(code, call);
   if (CLOUD_SECRETS.some((word) => text.includes(word))) recorder.find('credentials');
   mentionPaths(call.args, call.context);
 };
@@ -278,6 +284,27 @@ const CLOUD_SECRETS: readonly string[] = [
   'env pull',
   'config -s',
 ];
+
+/** `gh api` speaks to all of GitHub, and an alias that starts with `!` is a line for a shell. */
+function github(call: Call): void {
+  const { recorder } = call.context;
+  const options = parseOptions(call.args, {
+    short: 'XHfFqtRp',
+    long: ['method', 'header', 'field', 'raw-field', 'jq', 'template', 'repo'],
+  });
+  const [first = '', second = '', , code] = options.operands;
+  if (first === 'api') {
+    if (valuesOf(options, 'X', 'method').some((method) => !isKnown(method) || method.toUpperCase() === 'DELETE'))
+      recorder.find('destructive');
+  } else if (first === 'alias' && (second === 'set' || second === 'import')) {
+    if (code === undefined || code.startsWith('!') || has(options, 's', 'shell')) recorder.undecided('alias');
+  }
+}
+
+/** These words, one after the other. */
+function word(words: readonly Field[], ...wanted: readonly string[]): boolean {
+  return words.some((_, at) => wanted.every((one, i) => words[at + i] === one));
+}
 
 const CLOUDS =
   'aws gcloud gsutil az bq doctl oci ibmcloud heroku vercel netlify fly flyctl wrangler firebase pulumi cdk serverless sls sam eb eksctl gh glab hub s3cmd rclone linode-cli supabase railway render turso neonctl ansible ansible-playbook'.split(

@@ -105,6 +105,14 @@ const sql: Handler = (call) => {
     ...(known === 'sqlite3' || known === 'duckdb' ? { words: true } : {}),
   });
   if (options.hidden) recorder.undecided('argument');
+  if (
+    call.args.some((arg, i) =>
+      /^(?:-o|--output|--log-file)$/.test(call.args[i - 1] ?? '')
+        ? arg.startsWith('|')
+        : /^(?:-o\||--output=\||--pager|--init-command)/.test(arg),
+    )
+  )
+    recorder.undecided('code');
   for (const host of valuesOf(options, ...client.host)) noteHost(host, call);
   for (const operand of options.operands) if (operand.includes('://')) noteHost(operand, call);
   if (known !== 'sqlite3' && known !== 'duckdb') recorder.find('network');
@@ -151,6 +159,8 @@ const SHELLS: readonly string[] = [
   'copy ',
   'sys_exec',
   'language ',
+  'edit(',
+  'terminate_backend',
 ];
 
 const DROPS: ReadonlySet<string> = new Set([

@@ -77,6 +77,7 @@ function moveAway(path: Field, { context }: Call): void {
 
 function copyTo(target: Field, sources: readonly Field[], call: Call): void {
   write(target, call);
+  noteOtherName(sources, call);
   for (const path of sources) {
     const name = baseName(path);
     if (name !== '' && isKnown(name) && isKnown(target)) noteInFolder(target, name, call);
@@ -89,11 +90,17 @@ function noteInFolder(folder: Field, name: Field, { context }: Call): void {
   for (const effect of context.recorder.effectsOf('append', path)) context.recorder.find(effect);
 }
 
+/** A program of the system under another name: the name tells no more what it does. */
+function noteOtherName(sources: readonly Field[], { context }: Call): void {
+  if (sources.some((path) => /^(?:\/usr)?(?:\/local)?\/s?bin\//.test(path))) context.recorder.undecided('alias');
+}
+
 const link: Handler = (call) => {
   const options = parseOptions(call.args, COPY);
   undecidedIfHidden(options, call);
   const target = options.operands.length > 1 ? options.operands.at(-1) : undefined;
   for (const path of target === undefined ? options.operands : options.operands.slice(0, -1)) read(path, call);
+  noteOtherName(options.operands.slice(0, -1), call);
   if (target !== undefined) write(target, call);
 };
 
@@ -110,6 +117,7 @@ const install: Handler = (call) => {
     const sources = targets.length > 0 ? options.operands : options.operands.slice(0, -1);
     for (const path of sources) read(path, call);
     const target = targets[0] ?? options.operands.at(-1);
+    if (sources.includes('/dev/null')) call.context.recorder.find('destructive');
     if (target !== undefined) copyTo(target, sources, call);
   }
 };
@@ -119,6 +127,7 @@ const tee: Handler = (call) => {
   for (const path of options.operands) {
     const use = has(options, 'a', 'append') ? 'append' : 'write';
     call.context.recorder.path(use, path, call.context.state.places);
+    call.context.recorder.made(path);
     if (isHidden(path)) call.context.recorder.undecided('argument');
     if (call.context.recorder.hasFound('network')) call.context.recorder.download(path);
   }

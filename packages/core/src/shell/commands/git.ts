@@ -69,7 +69,7 @@ const TALKS: ReadonlySet<string> = new Set([
 const HARMLESS_CONFIG: readonly string[] = [
   'user.',
   'color.',
-  'init.',
+  'init.defaultbranch',
   'pull.',
   'push.',
   'fetch.prune',
@@ -132,11 +132,18 @@ export const git: Handler = (call) => {
   if (options.operands.some((operand) => operand.startsWith('ext::'))) recorder.undecided('code');
   if (
     has(options, 'upload-pack', 'receive-pack', 'open-files-in-pager') ||
+    (word === 'clone' && has(options, 'u')) ||
+    ((word === 'clone' || word === 'init') && has(options, 'template')) || // it brings hooks
+    (RUNS_EXEC.has(word) && has(options, 'exec')) ||
+    (word === 'send-email' && args.some((arg) => /^--[a-z-]*cmd\b|^--smtp-server(?:=|$)/.test(arg))) ||
     (word === 'grep' && options.names.some((name) => name.startsWith('O')))
   )
     recorder.undecided('code');
   subcommand(word, args, options, call);
 };
+
+/** Where `--exec` names the program of the other side, which may be this very machine. */
+const RUNS_EXEC: ReadonlySet<string> = new Set(['push', 'fetch', 'pull', 'ls-remote', 'fetch-pack', 'send-pack']);
 
 function isScpLike(operand: Field): boolean {
   const colon = operand.indexOf(':');
@@ -145,8 +152,16 @@ function isScpLike(operand: Field): boolean {
 
 function checkSetting(setting: Field, { context }: Call): void {
   const name = setting.toLowerCase();
-  if (!isKnown(setting) || !HARMLESS_CONFIG.some((prefix) => name.startsWith(prefix))) context.recorder.undecided('code');
+  if (!isKnown(setting) || !isHarmlessConfig(name)) context.recorder.undecided('code');
 }
+
+/** `merge.ff` is a habit, and `merge.ff.driver` a program. @param setting - lower case, with or without `=value`. */
+function isHarmlessConfig(setting: string): boolean {
+  const [name = ''] = setting.split('=', 1);
+  if (name.startsWith('gc.') && name.includes('expire')) return false;
+  return HARMLESS_CONFIG.some((known) => (OPEN_ENDED.has(known) || known.endsWith('.') ? name.startsWith(known) : name === known));
+}
+const OPEN_ENDED: ReadonlySet<string> = new Set(['fetch.prune', 'rebase.auto']);
 
 function subcommand(word: string, args: readonly Field[], options: Options, call: Call): void {
   const { recorder, state } = call.context;
@@ -167,11 +182,15 @@ function subcommand(word: string, args: readonly Field[], options: Options, call
     case 'restore':
     case 'switch':
       if (has(options, 'f', 'force', 'discard-changes', 'ours', 'theirs')) recorder.find('destructive');
+      if (word === 'switch' && has(options, 'C', 'force-create')) recorder.find('destructive');
       // Files by name, or after --, lose what was not committed.
       if (word === 'restore' && !(has(options, 'staged', 'S') && !has(options, 'worktree', 'W'))) recorder.find('destructive');
       if (
         word === 'checkout' &&
-        (args.includes('--') || options.operands.some((operand) => operand === '.' || operand.startsWith('./') || operand === ':/'))
+        (args.includes('--') ||
+          has(options, 'B', 'pathspec-from-file') ||
+          (options.operands.length > 1 && !has(options, 'b', 'orphan', 't', 'track')) ||
+          options.operands.some((operand) => operand === '.' || operand.startsWith('./') || operand === ':/'))
       )
         recorder.find('destructive');
       return;
@@ -186,6 +205,12 @@ function subcommand(word: string, args: readonly Field[], options: Options, call
       return;
     case 'reflog':
       if (first === 'expire' || first === 'delete') recorder.find('destructive');
+      return;
+    case 'read-tree':
+      if (has(options, 'reset', 'u')) recorder.find('destructive');
+      return;
+    case 'checkout-index':
+      if (has(options, 'f', 'force')) recorder.find('destructive');
       return;
     case 'gc':
     case 'prune':
@@ -209,13 +234,13 @@ function subcommand(word: string, args: readonly Field[], options: Options, call
       if (first === 'remove' && has(options, 'f', 'force')) recorder.find('destructive');
       return;
     case 'rebase':
-      if (has(options, 'x', 'exec')) for (const code of afterOption(args, '-x', '--exec')) runCode(code, call);
+      if (has(options, 'x', 'exec')) rebaseCode(args, call);
       return;
     case 'bisect':
       if (first === 'run') runInside(args.slice(args.indexOf('run') + 1), call);
       return;
     case 'submodule':
-      if (first === 'foreach') runCode(options.operands.slice(1).join(' '), call);
+      if (first === 'foreach') runCode(afterOptions(args.slice(args.indexOf('foreach') + 1)).join(' '), call);
       if (first === 'add' || first === 'update' || first === '') recorder.find('network');
       if (first === 'deinit' && has(options, 'f', 'force')) recorder.find('destructive');
       return;
@@ -276,7 +301,20 @@ function config(options: Options, first: Field, second: Field, call: Call): void
   if (isReading || has(options, 'unset', 'unset-all')) return;
   checkSetting(name, call);
   // A setting that names a program runs it at the next git command.
-  if (!HARMLESS_CONFIG.some((prefix) => name.toLowerCase().startsWith(prefix))) recorder.find('persistence');
+  if (!isHarmlessConfig(name.toLowerCase())) recorder.find('persistence');
+}
+
+/** The words from the first that is no option. */
+function afterOptions(args: readonly Field[]): readonly Field[] {
+  const at = args.findIndex((arg) => !arg.startsWith('-'));
+  return at < 0 ? [] : args.slice(at);
+}
+
+/** `-ix code` and `--ex code` are spellings that are not taken apart. */
+function rebaseCode(args: readonly Field[], call: Call): void {
+  const codes = afterOption(args, '-x', '--exec');
+  if (codes.length === 0) call.context.recorder.undecided('code');
+  for (const code of codes) runCode(code, call);
 }
 
 /** Values of an option, `-x value`, `-xvalue`, `--long value` and `--long=value`. */

@@ -123,10 +123,14 @@ const SSH: OptionSyntax = { short: 'BbcDEeFIiJLlmOopQRSWw', stops: true };
 const ssh: Handler = (call) => {
   const { recorder } = call.context;
   recorder.find('network');
-  const options = parseOptions(call.args, SSH);
-  noteHost(options.operands[0] ?? '', call);
-  noteSshOptions(options, call);
-  const words = options.operands.slice(1);
+  const before = parseOptions(call.args, SSH);
+  noteHost(before.operands[0] ?? '', call);
+  noteSshOptions(before, call);
+  // Options may stand behind the host, too, and `--` ends them there.
+  const after = parseOptions(before.operands.slice(1), SSH);
+  noteSshOptions({ ...after, hidden: false }, call);
+  const options = { ...before, names: [...before.names, ...after.names] };
+  const words = after.operands;
   // What runs there is judged as if it ran here: it is meant to do something to somebody.
   if (words.length > 0) runCode(words.join(' '), { ...call, context: { ...call.context, state: call.context.state.fork() } });
   else if (!has(options, 'N', 'V', 'O', 'Q', 'G')) runStdin(call);
@@ -142,7 +146,7 @@ function runStdin(call: Call): void {
 function noteSshOptions(options: Options, call: Call): void {
   const { recorder } = call.context;
   for (const option of valuesOf(options, 'o')) {
-    const lower = option.toLowerCase();
+    const lower = option.replaceAll('"', '').trimStart().toLowerCase();
     if (!isKnown(option) || RUNS_LOCALLY.some((name) => lower.startsWith(name))) recorder.undecided('code');
   }
   for (const path of valuesOf(options, 'i', 'F', 'I')) recorder.path('mention', path, call.context.state.places);
@@ -168,7 +172,7 @@ const RUNS_LOCALLY: readonly string[] = [
 const scp: Handler = (call) => {
   const { recorder } = call.context;
   const options = parseOptions(call.args, {
-    short: 'cDFiJloPSXeBfT',
+    short: 'cDFiJloPSXeBfTMb',
     long: [
       'rsh',
       'rsync-path',
@@ -203,6 +207,9 @@ const scp: Handler = (call) => {
     else recorder.runsUnknown('code');
   }
   if (has(options, 'rsync-path') && isRsync) recorder.undecided('code');
+  if (!isRsync && has(options, 'D')) recorder.undecided('code'); // a program in place of the server
+  if (isRsync && valuesOf(options, 'M', 'remote-option').some((option) => /del|remove|rsh|path/.test(option) || isHidden(option)))
+    recorder.undecided('argument');
   if (!isRsync) noteSshOptions({ ...options, hidden: false }, call);
   if (isRsync && options.names.some((name) => name.startsWith('del') || name === 'remove-source-files')) recorder.find('destructive');
   const target = options.operands.at(-1);
@@ -218,6 +225,8 @@ const scp: Handler = (call) => {
     if (!isKnown(operand) && operand.startsWith(UNKNOWN)) recorder.find('network');
   }
   if (!isRsync) recorder.find('network');
+  // Its commands are in a file, or on its input.
+  if (call.name === 'sftp' && (has(options, 'b') || call.context.input.kind !== 'inherited')) recorder.undecided('code');
 };
 
 function isRemote(operand: Field): boolean {
@@ -284,8 +293,18 @@ const proxied: Handler = (call) => {
   runInside(parseOptions(call.args, { short: 'f', stops: true }).operands, call);
 };
 
+/** Clients whose commands, `!rm` among them, come as an option or on their input. */
+const transfers: Handler = (call) => {
+  talks(call);
+  const { input, recorder } = call.context;
+  const options = parseOptions(call.args, { short: call.name === 'smbclient' ? 'cUWpIAlmOsDTnt' : 'cefupdo', long: ['command'] });
+  const codes = valuesOf(options, 'c', 'e', 'f', 'command');
+  if (codes.length > 0 || input.kind === 'text') recorder.undecided('code');
+  else if (input.kind === 'unknown') recorder.runsUnknown('code');
+};
+
 const TALKERS =
-  'ftp lftp ncftp tftp telnet dig nslookup host drill whois ping ping6 traceroute tracepath mtr nmap masscan zmap arp-scan hping3 fping finger irssi weechat mail mailx mutt sendmail msmtp swaks smbclient rpcclient ldapsearch snmpwalk rclone s3cmd gsutil restic borg duplicity croc wormhole magic-wormhole ngrok cloudflared localtunnel lt frpc chisel tailscale wg wg-quick openvpn vpnc gh hub glab heroku vercel netlify flyctl fly wrangler firebase amplify aws gcloud az bq doctl linode-cli oci ibmcloud eb sam cdk serverless sls ansible ansible-playbook terraform-docs pulumi twine websocat wscat grpcurl evans ab wrk hey k6 vegeta siege yt-dlp youtube-dl gallery-dl transmission-cli ipfs curlie xh'.split(
+  'ftp lftp ncftp tftp telnet dig nslookup host drill whois ping ping6 traceroute tracepath mtr nmap masscan zmap arp-scan hping3 fping finger irssi weechat mail mailx mutt sendmail msmtp swaks smbclient rpcclient ldapsearch snmpwalk rclone s3cmd gsutil duplicity croc wormhole magic-wormhole ngrok cloudflared localtunnel lt frpc chisel tailscale wg wg-quick openvpn vpnc gh hub glab heroku vercel netlify flyctl fly wrangler firebase amplify aws gcloud az bq doctl linode-cli oci ibmcloud eb sam cdk serverless sls ansible ansible-playbook terraform-docs pulumi twine websocat wscat grpcurl evans ab wrk hey k6 vegeta siege yt-dlp youtube-dl gallery-dl transmission-cli ipfs curlie xh'.split(
     ' ',
   );
 
@@ -312,6 +331,7 @@ export const NETWORK: readonly (readonly [string, Handler])[] = [
   ['openssl', openssl],
   ['aria2c', torrent],
   ['axel', torrent],
+  ...['ftp', 'lftp', 'ncftp', 'tftp', 'smbclient'].map((name): readonly [string, Handler] => [name, transfers]),
   ['torsocks', proxied],
   ['proxychains', proxied],
   ['proxychains4', proxied],

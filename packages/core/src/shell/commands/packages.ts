@@ -1,4 +1,6 @@
 /** Package managers: they fetch from the network, publish, and run what a project or a package tells them to. */
+
+import { checkCarried } from '../carried.ts';
 import { type Field, isHidden, isKnown } from '../field.ts';
 import { mentionPaths } from '../mentions.ts';
 import { type Call, type Handler, parseOptions, runCode, runInside, valuesOf } from './call.ts';
@@ -250,15 +252,29 @@ function special(known: string, verb: string, rest: readonly Field[], call: Call
   }
   if (known === 'go' && rest.some((word) => word.replace('--', '-').startsWith('-toolexec') || word.replace('--', '-').startsWith('-exec')))
     recorder.undecided('code');
+  if (known === 'npm' && verb === 'explore') runInside(rest.slice(rest[1] === '--' ? 2 : 1), call);
+  if (verb === 'set-script' || (verb === 'pkg' && rest[0] === 'set' && rest.some((word) => word.startsWith('scripts'))))
+    recorder.undecided('code');
+  if (known === 'yarn' && verb === 'node') runInside(['node', ...rest], call);
+  if (known === 'bun' && verb === 'exec') runCode(rest.join(' '), call);
+  // A script of the project, or else a program of its packages and of the machine.
+  if (known === 'yarn' || known === 'pnpm' || known === 'bun') checkCarried(verb === 'run' ? rest : [verb, ...rest], call.context);
   if ((known === 'npm' || known === 'pnpm') && (verb === 'config' || verb === 'set' || verb === 'c')) {
     if (rest[0] === 'set' || verb === 'set') recorder.find('persistence');
     if (rest.some((word) => word.includes('_auth') || word.includes('token'))) recorder.find('credentials');
   }
   if (call.args.some((arg) => arg.startsWith('--script-shell') || arg.startsWith('--node-options') || arg.startsWith('--shell=')))
     recorder.undecided('environment');
+  if (known === 'apt' && call.args.some((arg) => /invoke|dir::bin|solver|methods/i.test(arg))) recorder.undecided('code');
+  if (known === 'apt' && call.name === 'dpkg' && call.args.some((arg) => /^(?:-[a-zA-Z]*[rP]|--remove|--purge)$/.test(arg)))
+    recorder.find('destructive');
+  if (known === 'cargo' && call.args.some((arg) => /(?:wrapper|rustc|runner|linker)\b/.test(arg) && arg.includes('=')))
+    recorder.undecided('code');
+  if (known === 'bun' && call.args.some((arg) => /^(?:-[ep]|--eval|--print)(?:=|$)/.test(arg))) recorder.undecided('code');
   if (known === 'nix')
     for (const code of parseOptions(call.args, { long: ['run', 'command', 'arg', 'argstr'], short: 'pIA' }).values)
       if (code[0] === 'run' || code[0] === 'command') runCode(code[1], call);
+  if (known === 'nix') for (const mark of ['-c', '--command']) if (rest.includes(mark)) runInside(rest.slice(rest.indexOf(mark) + 1), call);
   if (known === 'conda' && verb === 'env' && rest[0] === 'remove') recorder.find('destructive');
   if (known === 'pacman') {
     if (call.args.some((arg) => arg.startsWith('-S') || arg.startsWith('-U'))) recorder.find('network');

@@ -92,8 +92,8 @@ const LANGUAGES: Readonly<Record<string, Language>> = {
   },
   deno: { code: ['eval'], values: '', evaluates: ['eval', 'repl'] },
   bun: { code: ['e', 'p', 'eval', 'print'], values: 'epr', longValues: ['eval', 'print', 'cwd', 'env-file', 'preload', 'filter'] },
-  perl: { code: ['e', 'E', 'n', 'p', 'M', 'm'], values: 'eEMmIFCDxl' },
-  ruby: { code: ['e', 'n', 'p', 'r'], values: 'erICEFKTWx' },
+  perl: { code: ['e', 'E', 'n', 'p', 'M', 'm'], values: 'eEMmI' },
+  ruby: { code: ['e', 'n', 'p', 'r'], values: 'erICE' },
   php: { code: ['r', 'B', 'R', 'E', 'a'], values: 'rBREdfSt' },
   lua: { code: ['e', 'l'], values: 'el' },
   rscript: { code: ['e'], values: 'e' },
@@ -116,9 +116,12 @@ const LANGUAGES: Readonly<Record<string, Language>> = {
   vim: { code: ['c', 'cmd', 's', 'S', 'u', 'e'], values: 'csSuTWw' },
   emacs: { code: ['eval', 'execute', 'e', 'l', 'load', 'script', 'batch', 'f', 'funcall'], values: 'elf' },
   m4: { code: [], values: 'DIU' },
+  gnuplot: { code: ['e'], values: 'e' },
+  dc: { code: [], values: 'ef' },
   bc: { code: [], values: '' },
 };
 const SAME: Readonly<Record<string, string>> = {
+  py: 'python',
   python2: 'python',
   python3: 'python',
   pypy: 'python',
@@ -140,7 +143,7 @@ const SAME: Readonly<Record<string, string>> = {
   irb: 'ruby',
 };
 /** Their input is data, or a language that runs nothing. */
-const INPUT_IS_DATA: ReadonlySet<string> = new Set(['bc', 'm4', 'emacs']);
+const INPUT_IS_DATA: ReadonlySet<string> = new Set(['bc', 'emacs']);
 
 /** The language of an interpreter's name, also with a version: `python3.12`. */
 function languageOf(name: string): Language | undefined {
@@ -161,12 +164,29 @@ export function interpreterHandlers(): readonly (readonly [string, Handler])[] {
   return names.map((name) => [name, interpreter]);
 }
 
+/** Commands of `manage.py`, `artisan` and `bin/console` that empty a database. */
+const RESETS_DATABASE: ReadonlySet<string> = new Set([
+  'flush',
+  'reset_db',
+  'sqlflush',
+  'migrate:fresh',
+  'migrate:refresh',
+  'migrate:reset',
+  'db:wipe',
+  'doctrine:database:drop',
+  'doctrine:schema:drop',
+]);
+/** `vim +12 file` and `vim +/word file` go there; `+cmd` is a command. */
+const PLACE_IN_FILE = /^\+(?:\d*|\/[^|]*|\d+:\d+)$/;
+
 const interpreter: Handler = (call) => {
   const { recorder } = call.context;
   const language = languageOf(call.name);
   if (language === undefined) return;
   const options = parseOptions(call.args, { short: language.values, long: [...(language.longValues ?? [])], stops: true });
   const [first] = options.operands;
+  if (call.args.some((arg) => arg.includes('data:'))) recorder.undecided('code'); // a module that is its own address
+  if (call.args.some((arg) => arg.startsWith('+') && !PLACE_IN_FILE.test(arg))) recorder.undecided('code');
   const modules = language.module === undefined ? [] : valuesOf(options, language.module);
   if (has(options, ...language.code) || (language.evaluates?.includes(first ?? '') ?? false)) {
     const isLiteral = call.args.every(isKnown);
@@ -179,6 +199,7 @@ const interpreter: Handler = (call) => {
     if (!INPUT_IS_DATA.has(call.name)) readProgram(call);
   } else if (isKnown(first) && !first.startsWith('/dev/') && !first.startsWith('/proc/')) {
     recorder.script(first, call.context.state.places);
+    if (RESETS_DATABASE.has(options.operands[1] ?? '')) recorder.find('destructive');
     mentionPaths(options.operands.slice(1), call.context);
   } else recorder.runsUnknown('script');
 };

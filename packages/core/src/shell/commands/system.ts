@@ -1,4 +1,6 @@
 /** The machine itself: devices, processes, services, accounts, the clock of things that start by themselves. */
+
+import { checkCarried } from '../carried.ts';
 import { baseName, isHidden, isKnown } from '../field.ts';
 import { mentionPaths } from '../mentions.ts';
 import { type Handler, has, parseOptions, read, runCode, runInside, undecidedIfHidden, valuesOf, write } from './call.ts';
@@ -10,6 +12,7 @@ const destroys: Handler = (call) => {
 const elevates: Handler = (call) => {
   call.context.recorder.find('privileged');
   mentionPaths(call.args, call.context);
+  checkCarried(call.args, call.context);
 };
 const stays: Handler = (call) => {
   call.context.recorder.find('persistence');
@@ -48,6 +51,9 @@ const crontab: Handler = (call) => {
   if (!has(options, 'l')) recorder.find('persistence');
   for (const path of options.operands) read(path, call);
   if (input.kind === 'unknown' || options.operands.includes('-')) recorder.find('persistence');
+  // A table that is read takes the place of the one that was there, and its lines are commands.
+  if (!has(options, 'l', 'e', 'r') && (options.operands.includes('-') || options.operands.length === 0)) recorder.undecided('script');
+  else if (options.operands.length > 0) recorder.script(options.operands[0] ?? '', call.context.state.places);
 };
 
 const at: Handler = (call) => {
@@ -156,6 +162,7 @@ const secretStore: Handler = (call) => {
   if (call.args.some((arg) => SECRET_VERBS.has(arg.startsWith('--') ? arg.slice(2) : arg) || isHidden(arg)))
     call.context.recorder.find('credentials');
   mentionPaths(call.args, call.context);
+  checkCarried(call.args, call.context); // op run -- command
 };
 
 const sysctl: Handler = (call) => {
@@ -204,14 +211,15 @@ const multiplexer: Handler = (call) => {
 const make: Handler = (call) => {
   const { recorder } = call.context;
   const options = parseOptions(call.args, {
-    short: 'CfIjloOW',
+    short: 'CfIjloOWE',
     long: ['directory', 'file', 'makefile', 'include-dir', 'jobs', 'eval', 'assume-old', 'assume-new'],
   });
   // Targets are names of rules in a file that is not looked at; a variable may replace the shell.
   for (const arg of call.args) {
     if (arg.startsWith('SHELL=') || arg.startsWith('MAKEFLAGS=') || arg.startsWith('.SHELLFLAGS=')) recorder.undecided('environment');
+    if (/^[A-Za-z_]\w*[:+?]?=/.test(arg) && /\$\(|\$\{|[;|&`]/.test(arg)) recorder.undecided('code');
   }
-  if (has(options, 'eval')) recorder.undecided('code');
+  if (has(options, 'eval', 'E')) recorder.undecided('code');
   for (const file of valuesOf(options, 'f', 'file', 'makefile')) {
     if (file === '-' || file.startsWith('/dev/') || !isKnown(file)) recorder.runsUnknown('script');
     else recorder.script(file, call.context.state.places);
@@ -240,6 +248,49 @@ const xdgOpen: Handler = (call) => {
   mentionPaths(call.args, call.context);
 };
 
+/** Volumes, file systems, virtual machines and backups: a verb that says so removes. */
+const REMOVES = /^(?:destroy|delete|remove|undefine|rollback|labelclear|forget|prune|purge|expire|reset|--delete|clear)$/;
+const keeper: Handler = (call) => {
+  const { name } = call;
+  const words = call.args.slice(0, 3);
+  const option = name.startsWith('7z') ? '-sdel' : name === 'nix-collect-garbage' ? '-d' : undefined;
+  if (name === 'borg' || name === 'restic') call.context.recorder.find('network');
+  if (words.some((word) => REMOVES.test(word)) || (option !== undefined && call.args.includes(option)))
+    call.context.recorder.find('destructive');
+  if (words.some(isHidden)) call.context.recorder.undecided('argument');
+  mentionPaths(call.args, call.context);
+  checkCarried(call.args, call.context);
+};
+
+/** `less +G` and `man -P less` are habits; any other command given to a pager may start a program. */
+const pager: Handler = (call) => {
+  const options = parseOptions(call.args, { short: call.name === 'man' ? 'PHCLmMpreESs' : 'bhjkoOpPtTxyz', long: ['pager', 'html'] });
+  if (call.name === 'man') {
+    for (const code of valuesOf(options, 'P', 'pager')) runCode(code, call);
+    if (has(options, 'H', 'html', 'p', 'preprocessor')) call.context.recorder.undecided('code');
+  } else if (call.args.some((arg) => arg.startsWith('+') && !/^\+{1,2}(?:[FGg]|\d+[gGp%]?|\/.*)?$/.test(arg)) || has(options, 'k'))
+    call.context.recorder.undecided('code');
+  for (const path of options.operands) if (call.name !== 'man' && !path.startsWith('+')) read(path, call);
+};
+
+/** It shows and runs what its options say for every line. */
+const fzf: Handler = (call) => {
+  const options = parseOptions(call.args, {
+    long: ['bind', 'preview', 'query', 'filter', 'height', 'preview-window', 'delimiter', 'with-nth', 'header', 'prompt'],
+    short: 'qfdn',
+  });
+  for (const code of valuesOf(options, 'preview')) runCode(code.replaceAll(/\{[^{} ]*\}/g, "'x'"), call);
+  if (valuesOf(options, 'bind').some((binding) => /execute|become|reload|transform|start|load/.test(binding)))
+    call.context.recorder.undecided('code');
+};
+
+/** Compilers take programs to run as options. */
+const compiler: Handler = (call) => {
+  if (call.args.some((arg) => /^(?:-wrapper|-fplugin|-Xclang|-specs|-B)/.test(arg) || arg.startsWith('@')))
+    call.context.recorder.undecided('code');
+  mentionPaths(call.args, call.context);
+};
+
 const lists = (names: string, handler: Handler): readonly (readonly [string, Handler])[] =>
   names.split(' ').map((name) => [name, handler] as const);
 
@@ -264,6 +315,10 @@ export const SYSTEM: readonly (readonly [string, Handler])[] = [
   ...lists('tmux screen byobu', multiplexer),
   ...lists('make gmake bmake ninja just task rake mage', make),
   ...lists('systemctl service launchctl initctl rc-service supervisorctl sc', service),
+  ...lists('zfs btrfs virsh lxc multipass borg restic nix-collect-garbage 7z 7za wp', keeper),
+  ...lists('less more most man', pager),
+  ...lists('gcc g++ cc c++ clang clang++', compiler),
+  ['fzf', fzf],
   ['kill', kill],
   ['taskkill', killByName],
   ['crontab', crontab],

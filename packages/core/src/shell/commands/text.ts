@@ -122,7 +122,8 @@ const grep: Handler = (call) => {
           'exclude-from',
         ],
       });
-  for (const program of valuesOf(parsed, 'pre', 'hostname-bin', 'pager')) runInside([program], call);
+  for (const program of valuesOf(parsed, 'pre')) runInside([program, `./${STAR}`], call); // for each file
+  for (const program of valuesOf(parsed, 'hostname-bin', 'pager')) runInside([program], call);
   if (isRipgrep) undecidedIfHidden(parsed, call);
   const hasPattern = has(parsed, 'e', 'f', 'regexp', 'file');
   for (const path of hasPattern ? parsed.operands : parsed.operands.slice(1)) {

@@ -131,6 +131,13 @@ const WRAPPERS: Readonly<Record<string, Wrapper>> = {
     script: true,
   },
   busybox: { flags: '' },
+  chronic: { flags: 've' },
+  eatmydata: { flags: '' },
+  prlimit: { flags: 'p', short: 'cdefilmnqrstuvxy', long: ['cpu', 'nofile', 'as', 'core', 'fsize', 'nproc', 'pid'] },
+  cgexec: { flags: '', longFlags: ['sticky'], short: 'g', privileged: true },
+  daemonize: { flags: 'av', short: 'cEeloOpu' },
+  'flatpak-spawn': { flags: '', longFlags: ['host', 'watch-bus', 'clear-env', 'sandbox'], long: ['env', 'directory'] },
+
   toybox: { flags: '' },
   env: {
     flags: 'i0v',
@@ -201,7 +208,10 @@ const WRAPPERS: Readonly<Record<string, Wrapper>> = {
 
 /** `env`, `nice` and the like: option letters first, then the command. */
 export function wrapperHandlers(): readonly (readonly [string, Handler])[] {
-  return Object.entries(WRAPPERS).map(([name, wrapper]) => [name, (call) => unwrap(wrapper, call)]);
+  const handlers = Object.entries(WRAPPERS).map(([name, wrapper]): readonly [string, Handler] => [name, (call) => unwrap(wrapper, call)]);
+  const parallel = handlers.find(([name]) => name === 'parallel');
+  // GNU parallel that waits for nobody.
+  return parallel === undefined ? handlers : [...handlers, ['sem', (call) => parallel[1]({ ...call, name: 'parallel' })]];
 }
 
 function unwrap(wrapper: Wrapper, call: Call): void {
@@ -235,7 +245,11 @@ function isListed(name: string, wrapper: Wrapper): boolean {
 function applyEnv(options: Options, call: Call): void {
   // env -S 'rm -rf x' splits its value as words of its own syntax.
   if (has(options, 'S', 'split-string')) {
-    for (const text of valuesOf(options, 'S', 'split-string')) runCode([text, ...options.operands].join(' '), call);
+    for (const text of valuesOf(options, 'S', 'split-string')) {
+      // It has escapes of its own: `\\_` is a blank.
+      if (text.includes('\\')) call.context.recorder.undecided('code');
+      runCode([text, ...options.operands].join(' '), call);
+    }
   }
   if (has(options, 'C', 'D', 'chdir')) call.context.state.moveTo([...call.context.state.places, undefined]);
 }
@@ -310,7 +324,7 @@ export function xargs(call: Call): void {
   const words = options.operands.length > 0 ? options.operands : ['echo'];
   const marks = valuesOf(options, 'I', 'J', 'replace');
   const mark = marks[0] ?? (has(options, 'i') ? '{}' : undefined);
-  const added = input.kind === 'text' && !has(options, 'a', 'arg-file') ? wordsOfText(input.text) : undefined;
+  const added = input.kind === 'text' && !has(options, 'a', 'arg-file') ? wordsOfText(input.text, options) : undefined;
   if (mark !== undefined) {
     if (added?.length === 1)
       runInside(
@@ -325,7 +339,10 @@ export function xargs(call: Call): void {
   } else runInside([...words, ...(added ?? [SPLIT])], call, { input: { kind: 'unknown' } });
 }
 
-function wordsOfText(text: string): readonly Field[] | undefined {
+function wordsOfText(text: string, options: Options): readonly Field[] | undefined {
+  if (has(options, 'd', 'delimiter')) return undefined;
+  if (has(options, '0', 'null')) return [text]; // blanks end no word
+
   if (text.includes('"') || text.includes("'") || text.includes('\\')) return undefined;
   return text.split(/[ \t\n]/).filter((word) => word !== '');
 }
