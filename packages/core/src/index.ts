@@ -144,9 +144,10 @@ export {
 export { type CheckPolicyOptions, checkPolicySource, type PolicyCheck } from './policy/check/check.ts';
 export { POLICY_CODES, type PolicyCode, type PolicyFinding, type PolicySeverity } from './policy/check/codes.ts';
 export { type KnownTool, readToolsList } from './policy/check/known-tools.ts';
+export { besideRules, ruleSetsOf } from './policy/check/members.ts';
 export { composePolicies } from './policy/compose.ts';
 export { type ConditionExplained, type Explanation, explainRuling, type RuleExplained } from './policy/explain/explain.ts';
-export { type ExplainedCall, type ExplainOptions, explainCall, ruleSetsOf } from './policy/explain/explain-call.ts';
+export { type ExplainedCall, type ExplainOptions, explainCall } from './policy/explain/explain-call.ts';
 export { policyHash } from './policy/hash.ts';
 export type { Policy, PolicyInput, PolicyVerdict, ResultFacts, ResultInput, ResultVerdict, SessionFacts } from './policy/policy.ts';
 export { rulePolicy } from './policy/rules.ts';

@@ -36,10 +36,14 @@ export const policyCheck: Command = {
   },
 };
 
-function checkJson(file: string, { policy, findings, unmatched, isComplete }: PolicyCheck, tools: number | undefined): unknown {
+function checkJson(
+  file: string,
+  { policy, findings, unmatched, onlyPacks, notes, isComplete }: PolicyCheck,
+  tools: number | undefined,
+): unknown {
   return {
     file,
-    ...(policy !== undefined && { policy }),
+    ...(policy !== undefined && { policy: policyJson(policy) }),
     findings: findings.map(({ code, severity, rule, line, column, message }) => ({
       code,
       severity,
@@ -49,27 +53,44 @@ function checkJson(file: string, { policy, findings, unmatched, isComplete }: Po
       message,
     })),
     ...(tools !== undefined && {
-      tools: { known: tools, unmatched: unmatched.map(({ server, name }) => ({ ...(server !== undefined && { server }), name })) },
+      tools: { known: tools, unmatched: unmatched.map(toolJson), only_packs: onlyPacks.map(toolJson) },
     }),
+    ...(notes.length > 0 && { notes }),
     complete: isComplete,
   };
 }
 
-function checkLines(
-  file: string,
-  { policy, findings, unmatched, isComplete }: PolicyCheck,
-  tools: number | undefined,
-  output: Output,
-): readonly string[] {
+function policyJson({ isBundle, hasCedar, ...policy }: NonNullable<PolicyCheck['policy']>): unknown {
+  return { ...policy, bundle: isBundle, cedar: hasCedar };
+}
+
+function toolJson({ server, name }: Tools[number]): unknown {
+  return { ...(server !== undefined && { server }), name };
+}
+
+function checkLines(file: string, check: PolicyCheck, tools: number | undefined, output: Output): readonly string[] {
+  const { policy, findings, notes, isComplete } = check;
   const lines = findings.flatMap((finding) => findingLines(file, finding, output));
   if (policy === undefined) return [...lines, summary(findings)];
-  const { id, version, hash, rules } = policy;
+  const { id, version, hash, rules, packs, isBundle } = policy;
   const name = `policy ${safe(id)}${version === undefined ? '' : ` ${safe(version)}`}`;
+  const parts = [
+    ...packs.map((pack) => `pack ${safe(pack.id)} with ${plural(pack.rules, 'rule')}`),
+    `${plural(rules, 'rule')}${packs.length > 0 ? ' of its own' : ''}`,
+  ];
+  const fallback = `${policy.hasCedar ? 'Cedar, then ' : ''}${policy.default ?? 'the defaults of its members'}`;
   return [
     ...lines,
     ...(lines.length === 0 ? [] : ['']),
-    ...wrap(`${name}: ${plural(rules, 'rule')}, hash ${hash.slice(0, 16)}; ${summary(findings)}`, output.columns),
-    ...(tools === undefined ? [] : wrap(toolsText(tools, unmatched), output.columns)),
+    ...wrap(
+      `${name}: ${isBundle ? 'a signed bundle, ' : ''}${parts.join(', ')}, hash ${hash.slice(0, 16)}; ${summary(findings)}`,
+      output.columns,
+    ),
+    ...(packs.length === 0
+      ? []
+      : wrap(`What no rule decides: ${fallback}. The rules of packs are ours and not checked here.`, output.columns)),
+    ...notes.flatMap((note) => wrap(safe(note), output.columns)),
+    ...(tools === undefined ? [] : toolsText(tools, check, policy.hasCedar, fallback).flatMap((text) => wrap(text, output.columns))),
     ...(isComplete
       ? []
       : wrap('There are too many rules to compare each with each: some that never decide may not have been found.', output.columns)),
@@ -93,11 +114,24 @@ function summary(findings: readonly PolicyFinding[]): string {
   return told.length === 0 ? 'nothing to say against it' : told.join(', ');
 }
 
-function toolsText(known: number, unmatched: PolicyCheck['unmatched']): string {
-  if (unmatched.length === 0) return `Every one of the ${known} known tools is matched by a rule.`;
-  const names = unmatched.slice(0, MAX_NAMED_TOOLS).map(({ server, name }) => safe(server === undefined ? name : `${server}/${name}`));
-  const more = unmatched.length > MAX_NAMED_TOOLS ? ` and ${unmatched.length - MAX_NAMED_TOOLS} more` : '';
-  return `${unmatched.length} of ${known} known tools ${unmatched.length === 1 ? 'is' : 'are'} left to the default: ${names.join(', ')}${more}`;
+type Tools = PolicyCheck['unmatched'];
+
+function toolsText(known: number, { unmatched, onlyPacks }: PolicyCheck, hasCedar: boolean, fallback: string): readonly string[] {
+  if (unmatched.length + onlyPacks.length === 0) return [`Every one of the ${known} known tools is matched by a rule.`];
+  const are = (tools: Tools): string => `${tools.length} of ${known} known tools ${tools.length === 1 ? 'is' : 'are'}`;
+  return [
+    ...(unmatched.length === 0
+      ? []
+      : [`${are(unmatched)} left to ${hasCedar ? 'Cedar and the default' : 'the default'}: ${named(unmatched)}`]),
+    ...(onlyPacks.length === 0
+      ? []
+      : [`${are(onlyPacks)} watched by packs alone; the calls they do not stop: ${fallback}. ${named(onlyPacks)}`]),
+  ];
+}
+
+function named(tools: Tools): string {
+  const names = tools.slice(0, MAX_NAMED_TOOLS).map(({ server, name }) => safe(server === undefined ? name : `${server}/${name}`));
+  return `${names.join(', ')}${tools.length > MAX_NAMED_TOOLS ? ` and ${tools.length - MAX_NAMED_TOOLS} more` : ''}`;
 }
 
 function plural(count: number, word: string): string {

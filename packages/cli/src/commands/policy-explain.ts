@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import {
+  besideRules,
   type Config,
   type ExplainedCall,
   type Explanation,
@@ -64,7 +65,7 @@ export const policyExplain: Command = {
     output.line();
     for (const line of [...decisionLines(explanation, output), ...noteLines(explanation, output), '', ...ruleLines(explanation, output)])
       output.line(line);
-    if (config.authzen !== undefined) output.line('The decision point of the configuration was not asked.');
+    for (const note of besideRules(config)) output.line(note);
     return EXIT.OK;
   },
 };

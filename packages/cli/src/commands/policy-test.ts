@@ -75,6 +75,7 @@ function reportJson(report: PolicyTestReport): unknown {
     policy,
     cases: cases.map(({ name, line, isOk, steps }) => ({ name, line, ok: isOk, steps: steps.map((step) => stepJson(step, isOk)) })),
     coverage: { rules: rules.length, never_decided: missed(report) },
+    ...(report.notes.length > 0 && { notes: report.notes }),
   };
 }
 
@@ -83,7 +84,7 @@ function stepJson({ tool, got, differences, explanation }: StepReport, isOk: boo
 }
 
 function reportLines(report: PolicyTestReport, showsAll: boolean, mustCover: boolean, output: Output): readonly string[] {
-  const { file, policy, cases, rules } = report;
+  const { file, policy, cases, rules, notes } = report;
   const lines = [
     output.style('bold', safe(file)),
     `  policy ${safe(policy.id)}${policy.version === undefined ? '' : ` ${safe(policy.version)}`}`,
@@ -92,6 +93,7 @@ function reportLines(report: PolicyTestReport, showsAll: boolean, mustCover: boo
   const never = missed(report);
   const told = `${cases.filter(({ isOk }) => isOk).length} of ${cases.length} cases pass; ${rules.length - never.length} of ${rules.length} rules decided one`;
   lines.push(...indented(told, 2, output.columns));
+  for (const note of notes) lines.push(...indented(safe(note), 2, output.columns));
   if (never.length > 0) {
     const text = `never decided: ${never.map(safe).join(', ')}`;
     lines.push(...indented(text, 2, output.columns).map((line) => output.style(mustCover ? 'bad' : 'dim', line)));

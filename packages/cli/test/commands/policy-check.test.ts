@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { calls, folder, json, project, run } from '../harness.ts';
@@ -43,7 +43,7 @@ describe('policy check', () => {
     const ran = await run(['policy', 'check', 'p.yaml', '--json'], { cwd: file('p.yaml', SHADOWED) });
     expect(json(ran)).toEqual({
       file: 'p.yaml',
-      policy: { id: 'p', hash: expect.stringMatching(/^[0-9a-f]{64}$/), rules: 2 },
+      policy: { id: 'p', hash: expect.stringMatching(/^[0-9a-f]{64}$/), rules: 2, packs: [], bundle: false, cedar: false, default: 'deny' },
       findings: [{ code: 'RULE_SHADOWED', severity: 'warning', rule: 'reads', line: 3, column: 25, message: expect.any(String) }],
       complete: true,
     });
@@ -76,7 +76,68 @@ describe('policy check', () => {
         { server: 'files', name: 'search' },
         { server: 'files', name: 'write_file' },
       ],
+      only_packs: [],
     });
+  });
+
+  it('has nothing to say against what init writes', async () => {
+    const cwd = folder();
+    expect((await run(['init', '--agent', 'bot'], { cwd })).code).toBe(0);
+    const ran = await run(['policy', 'check', '--strict'], { cwd });
+    expect(ran.code, ran.stdout).toBe(0);
+    expect(ran.stdout.replaceAll('\n', ' ')).toMatch(
+      /: pack baseline with \d+ rules, 0 rules of its own, hash [0-9a-f]{16}; nothing to say against it What no rule decides: allow\. /,
+    );
+  });
+
+  it('tells tools that packs alone watch from tools nobody is about', async () => {
+    const cwd = file('tools.json', JSON.stringify({ tools: [{ name: 'read_file' }, { name: 'search' }] }));
+    file('p.yaml', 'id: p\npacks: [baseline]\nrules:\n  - { id: a, tools: ["files/search"], effect: allow }\n', cwd);
+    const argv = ['policy', 'check', 'p.yaml', '--tools', 'files=tools.json'];
+    const ran = await run(argv, { cwd });
+    expect(ran.stdout.replaceAll('\n', ' ')).toContain(
+      '1 of 2 known tools is watched by packs alone; the calls they do not stop: deny. files/read_file',
+    );
+    expect(ran.stdout).not.toContain('left to the default');
+    expect(json(await run([...argv, '--json'], { cwd }))).toMatchObject({
+      policy: { rules: 1, packs: [{ id: 'baseline' }] },
+      tools: { known: 2, unmatched: [], only_packs: [{ server: 'files', name: 'read_file' }] },
+    });
+  });
+
+  it('says that Cedar and a decision point decide too', async () => {
+    const cwd = file('a.cedar', '@id("a") permit (principal, action, resource);');
+    file('tools.json', JSON.stringify({ tools: [{ name: 'search' }] }), cwd);
+    file('p.yaml', 'id: p\ncedar: [a.cedar]\nauthzen: { url: "https://pdp.example" }\n', cwd);
+    const ran = await run(['policy', 'check', 'p.yaml', '--tools', 'files=tools.json', '--strict'], { cwd });
+    const text = ran.stdout.replaceAll('\n', ' ');
+    expect(ran.code, text).toBe(0);
+    expect(text).toContain('Cedar policies decide too');
+    expect(text).toContain('The decision point of the configuration was not asked.');
+    expect(text).toContain('1 of 1 known tools is left to Cedar and the default: files/search');
+    expect((await run(['policy', 'check', 'p.yaml', '--json'], { cwd })).stdout).toContain('Cedar policies decide too');
+    file('a.cedar', 'permit (principal', cwd);
+    expect((await run(['policy', 'check', 'p.yaml'], { cwd })).stdout).toContain('error POLICY_INVALID');
+  });
+
+  it('checks the rules inside a signed bundle, and tells its packs from them', async () => {
+    const cwd = file('own.yaml', `${SHADOWED}packs: [baseline]\n`);
+    await run(['keygen', '--out', 'ana.key', '--name', 'ana'], { cwd });
+    expect((await run(['policy', 'sign', 'own.yaml', '--key', 'ana.key', '--out', 'p.bundle'], { cwd })).code).toBe(0);
+    file(
+      'c.yaml',
+      `version: 1\nagent: bot\npolicy:\n  bundle: p.bundle\n  keys: ["${readFileSync(join(cwd, 'ana.key.pub'), 'utf8').trim()}"]\n`,
+      cwd,
+    );
+    const ran = await run(['policy', 'check', 'c.yaml'], { cwd });
+    expect(ran.stdout).toMatch(/^c\.yaml:4:\d+: warning RULE_SHADOWED: rule "reads": /);
+    expect(ran.stdout.replaceAll('\n', ' ')).toContain('a signed bundle, pack baseline with');
+    const told = json(await run(['policy', 'explain', '--policy', 'c.yaml', '--tool', 'files/read_x', '--json'], { cwd }));
+    expect(told['rules']).toContainEqual(expect.objectContaining({ policy: 'p', rule: 'no', effect: 'deny', decides: true }));
+    file('t.yaml', 'policy: c.yaml\ncases:\n  - { name: one, call: { tool: files/read_x }, expect: deny }\n', cwd);
+    expect((await run(['policy', 'test', 't.yaml'], { cwd })).stdout).toContain(
+      '1 of 1 cases pass; 1 of 2 rules decided one\n  never decided: reads',
+    );
   });
 
   it.each([

@@ -26,7 +26,7 @@ export interface PolicySource {
 
 /** What a policy alone is given to become a configuration. Nothing of it can be seen in a decision. */
 const BARE = { version: 1, agent: 'policy-file' } as const;
-const POLICY_KEYS = ['id', 'rules', 'packs', 'default'];
+const POLICY_KEYS = ['id', 'rules', 'packs', 'default', 'cedar', 'bundle'];
 
 /** @param path - paths in the file are relative to its folder. */
 export function readPolicySource(source: string, path?: string): PolicySource {

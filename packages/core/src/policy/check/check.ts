@@ -4,10 +4,12 @@ import { didYouMean } from '../../config/nearest.ts';
 import { type PolicySource, readPolicySource } from '../../config/policy-source.ts';
 import { createRedactor } from '../../redact/redact.ts';
 import { compileToolPattern, type ToolPattern } from '../patterns.ts';
+import type { RuleSet } from '../rule-definition.ts';
 import type { PolicyFinding } from './codes.ts';
 import { checkConditions, toolName } from './conditions-check.ts';
 import type { KnownTool } from './known-tools.ts';
 import { type LookedAt, lookAtRule, type Report, reporter } from './looked-at.ts';
+import { besideRules, hasCedar, ownRuleSets, packSets } from './members.ts';
 import { checkAgainstEachOther } from './rules-check.ts';
 
 export interface CheckPolicyOptions {
@@ -19,11 +21,27 @@ export interface CheckPolicyOptions {
 
 export interface PolicyCheck {
   /** Absent when the file does not load. */
-  readonly policy?: { readonly id: string; readonly version?: string; readonly hash: string; readonly rules: number };
+  readonly policy?: {
+    readonly id: string;
+    readonly version?: string;
+    readonly hash: string;
+    /** Own ones; those of packs are counted there. */
+    readonly rules: number;
+    readonly packs: readonly { readonly id: string; readonly rules: number }[];
+    readonly isBundle: boolean;
+    /** Cedar says of itself which tools it is about, and nobody here reads it. */
+    readonly hasCedar: boolean;
+    /** What decides a call that no rule is about; absent where members have defaults of their own. */
+    readonly default?: 'allow' | 'require_approval' | 'deny';
+  };
+  /** What decides and was not looked at, in sentences. */
+  readonly notes: readonly string[];
   /** By place in the file. */
   readonly findings: readonly PolicyFinding[];
-  /** Known tools that no rule of the file matches: its default decides them. */
+  /** Known tools that no rule matches, of packs neither: the default decides them. */
   readonly unmatched: readonly KnownTool[];
+  /** Known tools that rules of packs match and none of the file: what no pack stops is decided by the default. */
+  readonly onlyPacks: readonly KnownTool[];
   /** False when there were too many rules to compare each with each. */
   readonly isComplete: boolean;
 }
@@ -37,33 +55,60 @@ export function checkPolicySource(source: string, options: CheckPolicyOptions = 
       const where = path.length === 0 ? '' : `${pathText(path)}: `;
       return { code: 'POLICY_INVALID', severity: 'error', message: `${where}${message}`, line, column };
     });
-    return { findings: inOrder(findings), unmatched: [], isComplete: true };
+    return { findings: inOrder(findings), unmatched: [], onlyPacks: [], notes: [], isComplete: true };
   }
   return checkConfig(config, read, options.tools);
 }
 
 function checkConfig(config: Config, source: PolicySource, tools: readonly KnownTool[] | undefined): PolicyCheck {
-  const { policy, policyDefinition, redaction } = config;
+  const { policy, redaction, bundle } = config;
   const findings: PolicyFinding[] = [];
-  const report = reporter(findings, (at) => source.place(at));
-  const rules = policyDefinition.rules.map(lookAtRule);
+  const report = reporter(findings, (at) => source.place(at), bundle === undefined ? undefined : ['policy', 'bundle']);
   const redactor = createRedactor(redaction);
+  const own = ownRuleSets(config).map(({ rules }) => rules.map(lookAtRule));
   const matched = new Set<KnownTool>();
-  for (const each of rules) {
-    const own = tools === undefined ? undefined : matchingTools(each, tools, report);
-    if (each.rule.effect !== 'label' && each.rule.on !== 'result') for (const tool of own ?? []) matched.add(tool);
-    checkConditions(each, own, redactor, report);
+  for (const each of own.flat()) {
+    const meant = tools === undefined ? undefined : matchingTools(each, tools, report);
+    if (decides(each)) for (const tool of meant ?? []) matched.add(tool);
+    checkConditions(each, meant, redactor, report);
     if (source.isConfiguration) checkApprovers(each, config, report);
   }
-  const isComplete = checkAgainstEachOther(rules, report);
+  const isComplete = own.map((rules) => checkAgainstEachOther(rules, report)).every(Boolean);
   checkDefault(config, report);
+  const packs = packSets(config);
+  const rest = (tools ?? []).filter((tool) => !matched.has(tool));
+  const byPacks = new Set(matchedBy(packs, rest));
   const { id, version, hash } = policy;
   return {
-    policy: { id, ...(version !== undefined && { version }), hash, rules: rules.length },
+    policy: {
+      id,
+      ...(version !== undefined && { version }),
+      hash,
+      rules: own.flat().length,
+      packs: packs.map((pack) => ({ id: pack.id, rules: pack.rules.length })),
+      isBundle: bundle !== undefined,
+      hasCedar: hasCedar(config),
+      ...(policy.default !== undefined && { default: policy.default }),
+    },
+    notes: besideRules(config),
     findings: inOrder(findings),
-    unmatched: (tools ?? []).filter((tool) => !matched.has(tool)),
+    unmatched: rest.filter((tool) => !byPacks.has(tool)),
+    onlyPacks: rest.filter((tool) => byPacks.has(tool)),
     isComplete,
   };
+}
+
+/** Labels, and rules on results, decide no call. */
+function decides({ rule }: LookedAt): boolean {
+  return rule.effect !== 'label' && rule.on !== 'result';
+}
+
+function matchedBy(sets: readonly RuleSet[], tools: readonly KnownTool[]): readonly KnownTool[] {
+  const patterns = sets
+    .flatMap(({ rules }) => rules.map(lookAtRule))
+    .filter(decides)
+    .flatMap((each) => each.patterns.map(({ source, reach }) => compileToolPattern(source, reach, 'pattern')));
+  return tools.filter((tool) => patterns.some((pattern) => pattern.matches(tool)));
 }
 
 function matchingTools(each: LookedAt, tools: readonly KnownTool[], report: Report): readonly KnownTool[] {
@@ -121,8 +166,13 @@ function checkApprovers(each: LookedAt, { approvers, approvals }: Config, report
   });
 }
 
-function checkDefault({ policy, policyDefinition }: Config, report: Report): void {
-  if (policyDefinition.default === 'allow')
+/** Of a bundle and of Cedar the default was chosen with them; what only watches with packs alone allows the rest on purpose. */
+function checkDefault(config: Config, report: Report): void {
+  const { policy, policyDefinition, bundle, packs, mode } = config;
+  if (bundle !== undefined) return;
+  const isPacksAlone = packs.length > 0 && policyDefinition.rules.length === 0;
+  if (policyDefinition.default === 'allow') {
+    if (isPacksAlone && mode === 'audit') return;
     report(
       'DEFAULT_ALLOWS',
       'warning',
@@ -130,10 +180,12 @@ function checkDefault({ policy, policyDefinition }: Config, report: Report): voi
       undefined,
       ['default'],
     );
-  else if (policyDefinition.rules.length === 0)
-    report('NO_RULES', 'hint', `there are no rules: every call is decided by the default, ${policy.default ?? 'deny'}`, undefined, [
-      'rules',
-    ]);
+  } else if (policyDefinition.rules.length === 0 && !hasCedar(config)) {
+    const text = isPacksAlone
+      ? `packs allow nothing, and there are no other rules: what no pack stops is decided by the default, ${policyDefinition.default ?? 'deny'}`
+      : `there are no rules: every call is decided by the default, ${policy.default ?? 'deny'}`;
+    report('NO_RULES', 'hint', text, undefined, [isPacksAlone ? 'packs' : 'rules']);
+  }
 }
 
 function inOrder(findings: readonly PolicyFinding[]): readonly PolicyFinding[] {

@@ -38,9 +38,10 @@ export type Report = (
 
 export type Placed = (path: readonly (string | number)[]) => { readonly line: number; readonly column: number };
 
-export function reporter(findings: PolicyFinding[], place: Placed): Report {
+/** @param within - where all of its rules stand that have no place of their own in the file. */
+export function reporter(findings: PolicyFinding[], place: Placed, within?: readonly string[]): Report {
   return (code, severity, message, at, path = []) => {
-    const where = at === undefined ? ['policy', ...path] : ['policy', 'rules', at.index, ...path];
+    const where = within ?? (at === undefined ? ['policy', ...path] : ['policy', 'rules', at.index, ...path]);
     findings.push({ code, severity, message, ...(at !== undefined && { rule: at.rule.id }), ...place(where) });
   };
 }

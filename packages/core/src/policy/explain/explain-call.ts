@@ -5,9 +5,9 @@ import { CountersignError } from '../../errors.ts';
 import { judge } from '../../judge.ts';
 import { isUnusable, prepareCall } from '../../prepare.ts';
 import { createRedactor } from '../../redact/redact.ts';
+import { ruleSetsOf } from '../check/members.ts';
 import { ownFilesPolicy } from '../own-files.ts';
 import { rootsFrom } from '../roots.ts';
-import type { RuleSet } from '../rule-definition.ts';
 import { type Explanation, explainRuling } from './explain.ts';
 
 export interface ExplainedCall extends Explanation {
@@ -60,8 +60,3 @@ export async function explainCall(call: ToolCall, config: Config, options: Expla
 
 /** A call written down is the first of its session. */
 const NO_CALLS = { sessionCalls: async () => [] };
-
-/** What a configuration's policy consists of, as far as it is rules. */
-export function ruleSetsOf({ packs, policyDefinition }: Config): readonly RuleSet[] {
-  return [...packs.map(({ definition }) => definition), policyDefinition];
-}

@@ -6,7 +6,7 @@ import { readConfigText } from '../../config/load.ts';
 import { loadPolicyFile, readPolicyValue } from '../../config/policy-source.ts';
 import { configError } from '../../config/problems.ts';
 import { CountersignError } from '../../errors.ts';
-import { ruleSetsOf } from '../../policy/explain/explain-call.ts';
+import { besideRules, ownRuleSets, ruleSetsOf } from '../../policy/check/members.ts';
 import { createRedactor } from '../../redact/redact.ts';
 import { runCase, type StepReport, type Tested } from './run-case.ts';
 import { readTests } from './schema.ts';
@@ -26,6 +26,8 @@ export interface PolicyTestReport {
   readonly rules: readonly string[];
   /** Those that decided a step, or labelled one. */
   readonly decisive: ReadonlySet<string>;
+  /** What decides in earnest and was not tested or cannot be counted, in sentences. */
+  readonly notes: readonly string[];
 }
 
 /**
@@ -38,7 +40,7 @@ export async function runPolicyTests(path: string, onCase: (done: number, total:
   const { yaml, document, problems } = readTests(readConfigText(path));
   if (document === undefined) throw configError(path, problems);
   const config = policyOf(document.policy, path, (at) => yaml.place(at));
-  const { policy, policyDefinition } = config;
+  const { policy } = config;
   const tested: Tested = {
     policy,
     sets: ruleSetsOf(config),
@@ -67,8 +69,9 @@ export async function runPolicyTests(path: string, onCase: (done: number, total:
     file: path,
     policy: { id, ...(version !== undefined && { version }), hash },
     cases,
-    rules: policyDefinition.rules.map((rule) => rule.id),
+    rules: ownRuleSets(config).flatMap(({ rules }) => rules.map((rule) => rule.id)),
     decisive,
+    notes: besideRules(config),
   };
 }
 

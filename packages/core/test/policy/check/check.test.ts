@@ -293,6 +293,17 @@ describe('the policy as a whole', () => {
     expect(found('id: p\ndefault: require_approval\nrules: [{ id: a, tools: [x], effect: deny }]')).toEqual([]);
   });
 
+  it('knows that packs alone allow the rest on purpose while they watch, and nothing otherwise', () => {
+    const whole = (mode: string, rest = ''): string => `version: 1\nagent: bot\nmode: ${mode}\npolicy:\n  packs: [baseline]\n${rest}`;
+    expect(found(whole('audit'))).toEqual([]);
+    expect(found(whole('audit', '  id: p\n  rules: [{ id: a, tools: [x], effect: deny }]\n  default: allow\n'))).toEqual([
+      'DEFAULT_ALLOWS 8',
+    ]);
+    expect(found(whole('enforce', '  default: allow\n'))).toEqual(['DEFAULT_ALLOWS 6']);
+    expect(found(whole('enforce'))).toEqual(['NO_RULES 5']);
+    expect(found('packs: [baseline]')).toEqual(['NO_RULES 1']);
+  });
+
   it('warns of approvers nobody configured, in a configuration', () => {
     const rule = '{ id: a, tools: [x], effect: require_approval, approval: { approvers: [finace] } }';
     const whole = (approvers: string): string => `version: 1\nagent: bot\n${approvers}policy:\n  id: p\n  rules:\n    - ${rule}\n`;
