@@ -69,7 +69,9 @@ function toolOf(tool: Members | undefined): RecordFacts['tool'] {
 
 function releasedOf(released: Members | undefined): RecordFacts['released'] {
   const action = textOf(released, 'action');
-  return action === undefined ? undefined : withoutAbsent({ action, would: textOf(released, 'would') });
+  return action === undefined
+    ? undefined
+    : withoutAbsent({ action, would: textOf(released, 'would'), reasonCode: textOf(released, 'reason_code') });
 }
 
 function policyOf(policy: Members | undefined): RecordFacts['policy'] {

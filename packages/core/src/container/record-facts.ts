@@ -43,8 +43,8 @@ export interface RecordFacts {
   readonly status?: string;
   readonly errorType?: string;
   readonly durationMs?: number;
-  /** Of an outcome: what a rule on results did, and what policy said where audit mode let it through. */
-  readonly released?: { readonly action: string; readonly would?: string };
+  /** Of an outcome: what a rule on results did, what policy said where audit mode let it through, and why. */
+  readonly released?: { readonly action: string; readonly would?: string; readonly reasonCode?: string };
   /** Of session, key and recovery entries. */
   readonly event?: string;
   /** Clear text by section: `args`, `reason`, `facts`, `message`, `result`, `error`. */

@@ -46,6 +46,9 @@ export const CSV_COLUMNS = [
   'error',
   'grant',
   'when',
+  'released',
+  'released_would',
+  'released_reason_code',
 ] as const;
 
 export const CSV_HEADER: string = `${CSV_COLUMNS.join(',')}\r\n`;
@@ -90,6 +93,9 @@ export function csvRow(facts: RecordFacts, decision: DecisionFacts | undefined, 
     error: shown('error'),
     grant: facts.grant,
     when: shown('when'),
+    released: facts.released?.action,
+    released_would: facts.released?.would,
+    released_reason_code: facts.released?.reasonCode,
   };
   return `${CSV_COLUMNS.map((column) => cell(cells[column])).join(',')}\r\n`;
 }

@@ -136,7 +136,7 @@ function policyOf(policy: RecordFacts['policy']): Readonly<Record<string, string
 }
 
 function unmapped(facts: RecordFacts, decision: DecisionFacts | undefined, withClearText: boolean): Readonly<Record<string, unknown>> {
-  const { index, kind, mode, would, rule, approval, grant, approver, answer, atMs } = facts;
+  const { index, kind, mode, would, rule, approval, grant, approver, answer, released, atMs } = facts;
   const belongsTo = kind === 'decision' || decision === undefined ? facts.decision : decision.index;
   return withoutAbsent({
     entry: index + 1,
@@ -149,6 +149,10 @@ function unmapped(facts: RecordFacts, decision: DecisionFacts | undefined, withC
     approver,
     answer,
     decision_entry: belongsTo === undefined ? undefined : belongsTo + 1,
+    released:
+      released === undefined
+        ? undefined
+        : withoutAbsent({ action: released.action, would: released.would, reason_code: released.reasonCode }),
     without_time: atMs === undefined ? true : undefined,
     ...(withClearText && {
       args: facts.shown.get('args'),

@@ -38,7 +38,7 @@ function parse(text: string): readonly (readonly string[])[] {
 describe('csv', () => {
   it('has exactly these columns', () => {
     expect(exported('csv').split('\r\n')[0]).toBe(
-      'entry,leaf,time,kind,agent,session,principal,call,server,tool,effect,would,mode,reason_code,rule,policy_id,policy_version,policy_hash,approval,answer,approver,decision_entry,status,error_type,duration_ms,event,args,reason,message,result,error,grant,when',
+      'entry,leaf,time,kind,agent,session,principal,call,server,tool,effect,would,mode,reason_code,rule,policy_id,policy_version,policy_hash,approval,answer,approver,decision_entry,status,error_type,duration_ms,event,args,reason,message,result,error,grant,when,released,released_would,released_reason_code',
     );
   });
 
@@ -49,7 +49,7 @@ describe('csv', () => {
   it('has one row per entry and as many cells in each', () => {
     const rows = parse(exported('csv'));
     expect(rows).toHaveLength(RECORDS.length + 1);
-    for (const row of rows) expect(row).toHaveLength(33);
+    for (const row of rows) expect(row).toHaveLength(36);
   });
 
   it('joins an outcome and an answer to their decision', () => {
@@ -89,6 +89,19 @@ describe('csv', () => {
       expect(row[4]?.length).toBeGreaterThanOrEqual(evil.length);
     },
   );
+
+  it('tells what rules on results did, and survives what is none of that', () => {
+    const cells = (released: unknown): readonly string[] =>
+      parse(exported('csv', {}, [entryRecord({ kind: 'outcome', status: 'success', released })]))[1]?.slice(-3) ?? [];
+    expect(cells({ action: 'release', would: 'withhold', rule: 'r', reason_code: 'RESULT_RULE' })).toEqual([
+      'release',
+      'withhold',
+      'RESULT_RULE',
+    ]);
+    expect(cells({ action: 'mask', rule: 'r' })).toEqual(['mask', '', '']);
+    expect(cells({ action: '=1+1', would: '@x', reason_code: '-1' })).toEqual(["'=1+1", "'@x", "'-1"]);
+    for (const odd of [undefined, null, 5, 'mask', [], {}, { action: 5 }, { would: 'mask' }]) expect(cells(odd)).toEqual(['', '', '']);
+  });
 
   it('leaves clear text out on request, and has a row for what is no entry', () => {
     const plain = exported('csv', { withOpenings: false });

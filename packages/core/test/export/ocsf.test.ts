@@ -93,6 +93,17 @@ describe('ocsf', () => {
     expect(events(plain)).toHaveLength(8);
   });
 
+  it('tells what rules on results did: the call ran all the same', () => {
+    const told = (released: unknown): z.infer<typeof eventSchema> | undefined =>
+      events(exported('ocsf', {}, [entryRecord({ kind: 'outcome', status: 'success', released })]))[0];
+    const withheld = told({ action: 'withhold', rule: 'r', reason_code: 'RESULT_RULE' });
+    expect(withheld?.unmapped.countersign).toMatchObject({ rule: 'r', released: { action: 'withhold', reason_code: 'RESULT_RULE' } });
+    expect(withheld?.action).toBe('Allowed');
+    expect(told({ action: 'release', would: 'mask' })?.unmapped.countersign['released']).toEqual({ action: 'release', would: 'mask' });
+    for (const odd of [undefined, null, 5, 'mask', [], {}, { action: 5 }])
+      expect(told(odd)?.unmapped.countersign).not.toHaveProperty('released');
+  });
+
   it.each([
     { kind: 'decision' },
     { kind: 'decision', at: 1e300, effect: 'shrug', agent: 5, tool: 'x', policy: [] },
