@@ -151,6 +151,7 @@ export { type ExplainedCall, type ExplainOptions, explainCall } from './policy/e
 export { policyHash } from './policy/hash.ts';
 export type { Policy, PolicyInput, PolicyVerdict, ResultFacts, ResultInput, ResultVerdict, SessionFacts } from './policy/policy.ts';
 export { rulePolicy } from './policy/rules.ts';
+export { type ToolFunction, type ToolInput, type ToolPolicyDefinition, toolPolicy } from './policy/tool-policy.ts';
 export { readPrivateFile } from './private-file.ts';
 export { type CheckReceiptOptions, checkReceipt } from './receipt/check.ts';
 export { RECEIPT_CODES, type ReceiptCode } from './receipt/codes.ts';

@@ -3,7 +3,7 @@ import type { ApprovalTerms, Effect } from '../call.ts';
 import { CountersignError } from '../errors.ts';
 import { canonicalize } from '../ledger/canonical.ts';
 import { policyHash } from './hash.ts';
-import type { Policy, PolicyInput, PolicyVerdict } from './policy.ts';
+import type { Policy, PolicyVerdict } from './policy.ts';
 import { mergeResultVerdicts } from './result-rule.ts';
 import { evaluateResult } from './result-verdict.ts';
 import { mergeLabels, mergeTerms } from './terms.ts';
@@ -40,7 +40,7 @@ export function composePolicies(policies: readonly Policy[]): Policy {
     document,
     default: strictestDefault(members),
     ...composedCounts(members),
-    evaluate: (input) => evaluateAll(members, input),
+    evaluate: (input) => strictest(members.map((member) => evaluatePolicy(member, input))),
     ...composedResults(members),
   };
 }
@@ -52,11 +52,11 @@ function composedCounts(members: readonly Policy[]): Pick<Policy, 'counts'> {
 
 function strictestDefault(members: readonly Policy[]): Effect {
   const defaults = members.map((member) => member.default ?? 'deny');
-  return defaults.reduce((strictest, next) => (STRICTNESS[next] > STRICTNESS[strictest] ? next : strictest));
+  return defaults.reduce((most, next) => (STRICTNESS[next] > STRICTNESS[most] ? next : most));
 }
 
-function evaluateAll(members: readonly Policy[], input: PolicyInput): PolicyVerdict | Promise<PolicyVerdict> {
-  const verdicts = members.map((member) => evaluatePolicy(member, input));
+/** The most restrictive of several verdicts; abstains when there are none. Synchronous as long as every verdict is. */
+export function strictest(verdicts: readonly (PolicyVerdict | Promise<PolicyVerdict>)[]): PolicyVerdict | Promise<PolicyVerdict> {
   const known = verdicts.filter((verdict): verdict is PolicyVerdict => !(verdict instanceof Promise));
   if (known.length === verdicts.length) return mergeVerdicts(known);
   return Promise.all(verdicts.map(async (verdict) => verdict)).then(mergeVerdicts);
