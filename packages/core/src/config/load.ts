@@ -1,12 +1,11 @@
 /** Loading `countersign.yaml`. Every problem of a file is reported at once, each with its place. */
 
-import { readFileSync } from 'node:fs';
-import { CountersignError } from '../errors.ts';
 import type { Config, Environment } from './config.ts';
 import { MAX_CONFIG_CHARS, type Problem, readYaml, type YamlText } from './document.ts';
 import { readOverrides } from './environment.ts';
 import { looseProblems, meaningProblems } from './meaning.ts';
 import { configError, schemaProblems } from './problems.ts';
+import { readRegularText } from './regular-file.ts';
 import { type ConfigDocument, configSchema } from './schema.ts';
 import { workOut } from './work-out.ts';
 
@@ -60,23 +59,8 @@ export function checkDocument(yaml: YamlText): { readonly document?: ConfigDocum
 
 /** @throws {CountersignError} `CONFIG_NOT_FOUND`, `CONFIG_INVALID` for a file that cannot be read, is too large or no text. */
 export function readConfigText(path: string): string {
-  let bytes: Buffer;
-  try {
-    bytes = readFileSync(path);
-  } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-    if (code === 'ENOENT' || code === 'ENOTDIR') {
-      throw new CountersignError('CONFIG_NOT_FOUND', `${path}: not found; run \`countersign init\`, or name another file with --config`, {
-        cause: error,
-      });
-    }
-    throw new CountersignError('CONFIG_INVALID', `${path}: cannot be read${code === '' ? '' : ` (${code})`}`, { cause: error });
-  }
-  if (bytes.length > MAX_CONFIG_CHARS)
-    throw new CountersignError('CONFIG_INVALID', `${path}: the file is larger than ${MAX_CONFIG_CHARS} bytes`);
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-  } catch (error) {
-    throw new CountersignError('CONFIG_INVALID', `${path}: not UTF-8 text`, { cause: error });
-  }
+  return readRegularText(path, {
+    maxBytes: MAX_CONFIG_CHARS,
+    notFound: 'not found; run `countersign init`, or name another file with --config',
+  });
 }

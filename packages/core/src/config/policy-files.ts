@@ -1,11 +1,11 @@
 /** Policies that lie in files the configuration names: Cedar, and signed bundles. */
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { type CedarPolicyOptions, cedarPolicy } from '../cedar/index.ts';
 import { CountersignError } from '../errors.ts';
 import { MAX_NOTE_BYTES } from '../ledger/note.ts';
 import { type BundleMember, type OpenedBundle, openBundle } from '../policy/bundle.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { Look, Problem } from './document.ts';
+import { readRegularText } from './regular-file.ts';
 import type { PolicyDocument } from './schema.ts';
 
 type CedarMember = Extract<BundleMember, { readonly kind: 'cedar' }>;
@@ -54,7 +54,14 @@ export function readPolicyFiles(
     const path = reading.place(name);
     files.push(path);
     reading.onFile(path);
-    return { path, text: readTextFile(path) };
+    return {
+      path,
+      text: readRegularText(path, {
+        maxBytes: MAX_NOTE_BYTES,
+        notFound: 'not found; the configuration names it under policy',
+        ignoreBOM: true,
+      }),
+    };
   };
   if (bundle !== undefined) {
     const trust = { keys, ...(threshold !== undefined && { threshold }), ...(id !== undefined && { id }) };
@@ -118,36 +125,5 @@ function compiled({ kind: _kind, version, default: fallback, schema, entities, .
   } catch (cause) {
     if (!CountersignError.is(cause)) throw cause;
     throw new CountersignError('CONFIG_INVALID', `policy.cedar: ${cause.message}`, { cause, details: cause.details });
-  }
-}
-
-/** Whole, as it is at one moment, and no longer than a note may be. */
-function readTextFile(path: string): string {
-  const refuse = (what: string, code: 'CONFIG_INVALID' | 'CONFIG_NOT_FOUND' = 'CONFIG_INVALID', cause?: unknown): never => {
-    throw new CountersignError(code, `${path}: ${what}`, cause === undefined ? {} : { cause });
-  };
-  let file: number;
-  try {
-    // O_NONBLOCK (0 where there is none): a named pipe laid at that path must not make the start hang.
-    file = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
-  } catch (cause) {
-    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown error';
-    return code === 'ENOENT' || code === 'ENOTDIR'
-      ? refuse('not found; the configuration names it under policy', 'CONFIG_NOT_FOUND', cause)
-      : refuse(`cannot be read (${code})`, 'CONFIG_INVALID', cause);
-  }
-  try {
-    if (!fstatSync(file).isFile()) refuse('is not a regular file');
-    const bytes = Buffer.alloc(MAX_NOTE_BYTES + 1);
-    let length = 0;
-    for (let count = -1; count !== 0 && length < bytes.length; length += count)
-      count = readSync(file, bytes, length, bytes.length - length, null);
-    if (length > MAX_NOTE_BYTES) refuse(`is larger than ${MAX_NOTE_BYTES} bytes`);
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes.subarray(0, length));
-  } catch (cause) {
-    if (CountersignError.is(cause)) throw cause;
-    return refuse('is not UTF-8 text', 'CONFIG_INVALID', cause);
-  } finally {
-    closeSync(file);
   }
 }
