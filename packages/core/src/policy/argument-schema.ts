@@ -29,7 +29,7 @@ const CHECKING: ReadonlySet<string> = new Set(
 export function checkSchema(schema: unknown, where: string): CheckedSchema {
   if (!isSchema(schema))
     throw new CountersignError('OPTIONS_INVALID', `${where}: args must be a schema of zod 4, such as z.object({ ... })`);
-  let changing: string | undefined;
+  let unfit: string | undefined;
   let document: unknown;
   try {
     document = z.toJSONSchema(schema, {
@@ -38,18 +38,14 @@ export function checkSchema(schema: unknown, where: string): CheckedSchema {
       // Titles and descriptions check nothing.
       metadata: z.registry(),
       override: ({ zodSchema }) => {
-        changing ??= changeIn(zodSchema._zod.def);
+        unfit ??= unfitness(zodSchema._zod.def);
       },
     });
   } catch (error) {
     const why = error instanceof Error ? `: ${error.message}` : '';
     throw new CountersignError('OPTIONS_INVALID', `${where}: args must be a schema that JSON can fit${why}`, { cause: error });
   }
-  if (changing !== undefined)
-    throw new CountersignError(
-      'OPTIONS_INVALID',
-      `${where}: args may only check, and "${changing}" changes what it reads: the tool runs with the arguments as they are. Leave it out and do the same in evaluate`,
-    );
+  if (unfit !== undefined) throw new CountersignError('OPTIONS_INVALID', `${where}: args may only check, and ${unfit}`);
   return {
     document: document as Json,
     misfit(args) {
@@ -63,9 +59,15 @@ function isSchema(schema: unknown): schema is ArgumentsSchema {
   return typeof schema === 'object' && schema !== null && '_zod' in schema && typeof schema._zod === 'object' && schema._zod !== null;
 }
 
-/** The part of a schema that changes what it reads, by the name it has in zod. */
-function changeIn(definition: z.core.$ZodTypeDef): string | undefined {
-  if (!CHECKING.has(definition.type)) return definition.type;
-  if ('coerce' in definition && definition.coerce === true) return 'coerce';
-  return definition.checks?.some((check) => check._zod.def.check === 'overwrite') ? 'overwrite' : undefined;
+/** Why a part of a schema will not do, by the name it has in zod. */
+function unfitness(definition: z.core.$ZodTypeDef): string | undefined {
+  if (!CHECKING.has(definition.type)) return changes(definition.type);
+  if ('coerce' in definition && definition.coerce === true) return changes('coerce');
+  if (definition.checks?.some((check) => check._zod.def.check === 'overwrite') === true) return changes('overwrite');
+  // Its type speaks of every member, its check of those whose names fit.
+  return 'mode' in definition && definition.mode === 'loose' ? '"looseRecord" leaves members unchecked; use z.record' : undefined;
+}
+
+function changes(kind: string): string {
+  return `"${kind}" changes what it reads: the tool runs with the arguments as they are. Leave it out and do the same in evaluate`;
 }

@@ -7,7 +7,9 @@ import { composePolicies, createGuard, definePolicy, type Mode, type Policy, typ
 import { policyHash } from '../../src/policy/hash.ts';
 import { MAX_TOOL_FUNCTION_CHARS, MAX_TOOL_FUNCTIONS } from '../../src/policy/tool-policy.ts';
 import { evaluatePolicy, MAX_POLICY_MS } from '../../src/policy/verdict.ts';
+import { replayLedger } from '../../src/replay/replay.ts';
 import { memoryStore } from '../../src/testing/index.ts';
+import { rowsOf } from '../replay/ledgers.ts';
 import { policyInput } from './input.ts';
 import { refunds } from './tool-policy-guide.ts';
 
@@ -228,6 +230,11 @@ describe('schemas', () => {
     const making = (): Policy => checking(schema);
     expect(making).toThrow(CountersignError);
     expect(making).toThrow(`policy "p", tools "refund": args may only check, and "${kind}" changes what it reads`);
+  });
+
+  it('are refused when their types say more than they check', () => {
+    const loose = z.object({ env: z.looseRecord(z.string().regex(/^A_/), z.string()) });
+    expect(() => checking(loose)).toThrow('policy "p", tools "refund": args may only check, and "looseRecord" leaves members unchecked');
   });
 
   it.each<[string, z.core.$ZodType]>([
@@ -663,4 +670,21 @@ it('says what may be seen of results, and is a policy of a guard from call to ou
   };
   expect(await release('fine')).toBe('shown');
   expect(await release('poison')).toBe('replaced');
+});
+
+it('a replay under the same policy changes nothing, calls that did not fit included', async () => {
+  const store = memoryStore();
+  const guard = createGuard({ agent: 'bot', policy: refunds, store });
+  const tool = { server: 'bank', name: 'refund' };
+  const given: unknown[] = [FIT, { amount: 5000, currency: 'EUR' }, { amount: '5', currency: 'EUR' }, {}];
+  for (const args of given) await guard.authorize({ tool, args }, { approval: 'suspend' });
+  await guard.close();
+  const report = await replayLedger(rowsOf(store), { policy: refunds });
+  expect(report).toMatchObject({ calls: 4, compared: 4, changes: [], unreadable: 0 });
+  const stricter = toolPolicy({ id: 'stricter', tools: { '*': { args: z.unknown(), evaluate: () => ({ effect: 'deny' }) } } });
+  const changed = await replayLedger(rowsOf(store), { policy: stricter });
+  expect(changed.changes.map(({ from, to, count }) => `${from} > ${to}: ${count}`).toSorted()).toEqual([
+    'allow > deny: 1',
+    'require_approval > deny: 1',
+  ]);
 });
