@@ -17,8 +17,7 @@ const PRECIOUS = ['SQLite format 3\0', '-----BEGIN '];
  */
 export async function writeWhole(path: string, texts: Iterable<string>, force: boolean): Promise<void> {
   if (!force && existsSync(path)) throw exists(path);
-  if (isPrecious(path))
-    throw new FileExistsError(path, 'it is a database or a key, which --force does not replace: choose another --output');
+  if (isPrecious(path)) throw new FileExistsError(path, 'it is a database or a key, which --force does not replace: name another file');
   const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`;
   const stream = createWriteStream(temporary, { flags: 'wx', mode: FILE_MODE, flush: true });
   const done = finished(stream);
@@ -69,5 +68,5 @@ function linkNew(temporary: string, path: string): void {
 }
 
 function exists(path: string): FileExistsError {
-  return new FileExistsError(path, 'choose another --output, or replace it with --force');
+  return new FileExistsError(path, 'name another file, or replace it with --force');
 }

@@ -5,6 +5,7 @@ import {
   CountersignError,
   countersignBundle,
   DURATION_HINT,
+  type Effect,
   loadPolicyFile,
   looksLikeBundle,
   openBundle,
@@ -62,11 +63,14 @@ async function sign(invocation: Invocation): Promise<number> {
   const text = readSmallFile(path, io.cwd, 'FILE');
   const signer = await signerOf(resolve(io.cwd, key), invocation);
   const note = looksLikeBundle(text) ? countersignBundle(text, signer) : signBundle(bundleFrom(path, shown, invocation), [signer]);
+  if (note === text) throw new UsageError(`${shown}: ${signer.vkey} has signed it already`, 'a further signature needs another key');
   const target = resolve(io.cwd, out);
   await writeWhole(target, [note], flags.on('force'));
   const bundle = readBundle(note);
   output.result({ bundle: target, ...factsOf(bundle), vkey: signer.vkey });
   output.line(`${nameOf(bundle)} signed by ${safe(signer.vkey)}`);
+  if (defaultOf(bundle) === 'allow')
+    output.note('what no rule in it matches is ALLOWED, in every mode: `default: deny` in the policy that is signed changes that');
   output.note(`written to ${safe(target)}`);
   return EXIT.OK;
 }
@@ -93,6 +97,12 @@ function bundleFrom(path: string, shown: string, { flags }: Invocation): Bundle 
     ...(lastsMs !== undefined && { expires_at: now + lastsMs }),
     members: config.policyMembers,
   };
+}
+
+/** Rules of packs alone allow what they do not mention where the configuration only watches, and they are signed as they are. */
+function defaultOf({ members }: Bundle): Effect {
+  const defaults = members.map((member) => (member.kind === 'rules' ? member.definition.default : member.default) ?? 'deny');
+  return defaults.every((each) => each === 'allow') ? 'allow' : 'deny';
 }
 
 function serialOf(given: string | undefined, nowMs: number): number {

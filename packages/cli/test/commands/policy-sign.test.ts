@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadConfig } from '@countersign/core';
@@ -54,6 +54,22 @@ describe('policy sign', () => {
     writeFileSync(join(cwd, 'c.yaml'), `version: 1\nagent: bot\npolicy: { bundle: two.bundle, keys: [${keys}], threshold: 2 }\n`);
     expect(loadConfig(join(cwd, 'c.yaml'), { env: {} }).policy).toMatchObject({ id: 'billing', version: '3' });
     expect((await sign('c.yaml', '--key', 'ana.key', '--out', 'three.bundle')).stderr).toContain('a signed bundle already');
+  });
+
+  it('does not take a second signature of the same key for one', async () => {
+    expect((await sign('policy.yaml', '--key', 'ana.key', '--out', 'once.bundle')).code).toBe(0);
+    const again = await sign('once.bundle', '--key', 'ana.key', '--out', 'again.bundle');
+    expect([again.code, again.stderr]).toEqual([2, expect.stringMatching(/has signed it already/)]);
+    expect(existsSync(join(cwd, 'again.bundle'))).toBe(false);
+    expect((await sign('policy.yaml', '--key', 'ana.key', '--out', 'once.bundle')).stderr).toContain('name another file, or replace');
+  });
+
+  it('says when what is signed allows what it does not mention', async () => {
+    const packs = (mode: string): string => `version: 1\nagent: bot\nmode: ${mode}\npolicy: { packs: [shell] }\n`;
+    writeFileSync(join(cwd, 'watching.yaml'), packs('audit'));
+    writeFileSync(join(cwd, 'enforcing.yaml'), packs('enforce'));
+    expect((await sign('watching.yaml', '--key', 'ana.key', '--out', 'w.bundle')).stderr).toContain('is ALLOWED');
+    expect((await sign('enforcing.yaml', '--key', 'ana.key', '--out', 'e.bundle')).stderr).not.toContain('ALLOWED');
   });
 
   it('signs rules of packs and files of Cedar in full', async () => {
