@@ -53,6 +53,7 @@ export class Clients {
 }
 
 function knownOf({ agent, tokens, sessions }: ClientOptions): readonly Known[] {
+  requireAgentName(agent);
   if (tokens.length === 0) throw new CountersignError('OPTIONS_INVALID', `client ${agent}: has no token`);
   const client: Client = { agent, ...(sessions !== undefined && { sessions: new Set(sessions) }) };
   return tokens.map((token) => {
@@ -63,6 +64,16 @@ function knownOf({ agent, tokens, sessions }: ClientOptions): readonly Known[] {
       );
     return { client, digest: digestOf(token) };
   });
+}
+
+/**
+ * Sessions are recorded as agent/name: one of `a/b` could be spelled like one of `a`.
+ *
+ * @throws {CountersignError} `OPTIONS_INVALID`
+ */
+export function requireAgentName(agent: string): void {
+  if (agent.includes('/'))
+    throw new CountersignError('OPTIONS_INVALID', `agent ${agent}: the name of one that asks a decision point holds no slash`);
 }
 
 /** Of equal length for every token, and not the token itself. */

@@ -1,6 +1,7 @@
 /** A decision point on a unix socket, a port of this host, or both. */
 import { CountersignError } from '@countersign/core';
 import { type Served, serve } from '../http/serve.ts';
+import { requireAgentName } from './clients.ts';
 import { type DecisionPointOptions, decisionPoint } from './decision-point.ts';
 import { MAX_BODY_BYTES } from './json-body.ts';
 import type { OpenPermit } from './open-permits.ts';
@@ -37,6 +38,7 @@ export async function serveDecisions(options: ServedDecisionsOptions): Promise<S
   if (socket === undefined && port === undefined) throw new CountersignError('OPTIONS_INVALID', 'a socket or a port is needed');
   if (port !== undefined && options.clients.length === 0)
     throw new CountersignError('OPTIONS_INVALID', 'a port needs clients with tokens: who asks there is known by nothing else');
+  if (socket !== undefined) requireAgentName(socket.owner);
   const point = decisionPoint(options);
   const limits = {
     // What is a little too long is still read, so that it is refused with a code.

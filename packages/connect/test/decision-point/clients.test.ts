@@ -42,6 +42,7 @@ describe('tokens', () => {
     ['with a space', [{ agent: ANA, tokens: [`${TOKEN} ${TOKEN}`] }]],
     ['with a line break', [{ agent: ANA, tokens: [`${TOKEN}\n${TOKEN}`] }]],
     ['missing', [{ agent: ANA, tokens: [] }]],
+    ['of an agent whose sessions could be spelled as those of another', [{ agent: `${ANA}/s1`, tokens: [TOKEN] }]],
     [
       'of two clients',
       [

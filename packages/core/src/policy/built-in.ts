@@ -46,7 +46,8 @@ export function definePolicy(definition: PolicyDefinition): Policy {
     hash: policyHash(document),
     document,
     default: fallback,
-    evaluate: (input) => definition.evaluate(functionInput(input)),
+    // The function that was hashed, whatever stands there by now; what it answers is checked where it is asked.
+    evaluate: (input) => Reflect.apply(evaluate, definition, [functionInput(input)]) as PolicyVerdict | Promise<PolicyVerdict>,
     ...members,
   };
 }

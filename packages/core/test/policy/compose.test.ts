@@ -56,6 +56,11 @@ describe('built-in policies', () => {
   it('reads the real source of a function that describes itself as another', () => {
     const evaluate = Object.assign(() => ({ effect: 'allow' }) as const, { toString: () => 'harmless' });
     expect(definePolicy({ id: 'f', evaluate }).document).not.toContain('harmless');
+    // What stands there later was not hashed.
+    const definition = { id: 'f', evaluate: (): PolicyVerdict => ({ effect: 'deny' }) };
+    const policy = definePolicy(definition);
+    definition.evaluate = () => ({ effect: 'allow' });
+    expect(policy.evaluate(policyInput())).toEqual({ effect: 'deny' });
   });
 
   it.each([
