@@ -105,5 +105,8 @@ function errorMessage(request: ToolCallRequest, content: string): ToolMessage {
 function toolErrorText(error: unknown): string {
   // What a rule on results left of an error says itself what to do.
   if (CountersignError.is(error) && error.code === 'TOOL_FAILED') return error.message;
-  return ToolInvocationError.isInstance(error) ? error.message : `${String(error)}\n Please fix your mistakes.`;
+  if (ToolInvocationError.isInstance(error)) return error.message;
+  // Not its own `toString`: rules on results looked at name and message.
+  const text = error instanceof Error ? Error.prototype.toString.call(error) : String(error);
+  return `${text}\n Please fix your mistakes.`;
 }

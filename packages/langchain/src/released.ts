@@ -4,9 +4,10 @@
  * Rules on results look at what reaches the model: the content of a message, the state a command writes. An artifact is not for
  * the model, but often holds the same text, so it is masked with the content and goes with it.
  */
+import { types } from 'node:util';
 import type { Outcome, Permit, Released } from '@countersign/core';
 import { BaseMessage, ToolMessage } from '@langchain/core/messages';
-import { Command, isCommand } from '@langchain/langgraph';
+import { Command, isCommand, Send } from '@langchain/langgraph';
 
 /** Records the outcome. @param id - of the call, for an answer in place of a command's. */
 export async function releaseReturned<T>(permit: Permit, result: T, id: string | undefined): Promise<T> {
@@ -55,16 +56,35 @@ function shownMessage(message: ToolMessage, released: Released): ToolMessage {
 export async function releaseCommand(permit: Permit, command: Command, id: string | undefined): Promise<Command> {
   const writes = writesOf(command);
   // Messages are instances with a `toJSON`; what counts of them is their content.
-  const view = writes.map(([key, value]) => [key, viewOf(value)]);
+  const sends = sendsOf(command);
+  const view = [...writes.map(([key, value]) => [key, viewOf(value)]), ...sends.map(({ node, args }) => [node, viewOf(args)])];
   const outcome: Outcome = { status: 'success', result: view };
   const released = await permit.release(outcome);
   if (released.kind === 'shown' && released.value === view) return command;
-  const { graph, goto } = command;
-  const route = { ...(graph !== undefined && { graph }), ...(goto !== undefined && { goto }) };
-  if (released.kind === 'shown')
-    return new Command({ ...route, update: writes.map(([key, value]): [string, unknown] => [key, maskedWrite(value, released)]) });
-  return new Command({ ...route, update: { messages: [answerInPlaceOf(writes, released.text, id)] } });
+  if (released.kind === 'shown') {
+    const update = writes.map(([key, value]): [string, unknown] => [key, maskedWrite(value, released)]);
+    return new Command({ ...routeOf(command, (args) => maskedWrite(args, released)), update });
+  }
+  const answer = answerInPlaceOf(writes, released.text, id);
+  return new Command({ ...routeOf(command, () => ({ messages: [answer] })), update: { messages: [answer] } });
 }
+
+/** Where the graph goes on. A `Send` takes a state of its own there, which is a result like what is written. */
+function routeOf({ graph, goto }: Command, shown: (args: unknown) => unknown): Pick<CommandParams, 'graph' | 'goto'> {
+  if (goto === undefined) return graph === undefined ? {} : { graph };
+  const each = (target: string | SendInterface): string | Send =>
+    typeof target === 'string' ? target : new Send(target.node, shown(target.args));
+  const there = Array.isArray(goto) ? goto.map(each) : each(goto as string | SendInterface);
+  return { ...(graph !== undefined && { graph }), goto: there };
+}
+
+function sendsOf({ goto }: Command): readonly SendInterface[] {
+  const targets: readonly (string | SendInterface)[] = Array.isArray(goto) ? goto : goto === undefined ? [] : [goto];
+  return targets.filter((target) => typeof target !== 'string');
+}
+
+type CommandParams = ConstructorParameters<typeof Command>[0];
+type SendInterface = Pick<Send, 'node' | 'args'>;
 
 type Write = readonly [key: string, value: unknown];
 
@@ -75,11 +95,24 @@ function writesOf({ update }: Command): readonly Write[] {
 
 function viewOf(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(viewOf);
-  return BaseMessage.isInstance(value) ? value.content : value;
+  if (BaseMessage.isInstance(value)) {
+    const calls: unknown = Reflect.get(value, 'tool_calls');
+    return Array.isArray(calls) && calls.length > 0 ? [value.content, calls] : value.content;
+  }
+  // A state holds messages in turn.
+  return isPlain(value) ? Object.fromEntries(Object.entries(value).map(([key, member]) => [key, viewOf(member)])) : value;
+}
+
+function isPlain(value: unknown): value is Readonly<Record<string, unknown>> {
+  if (typeof value !== 'object' || value === null || types.isProxy(value)) return false;
+  const descriptors = Object.values(Object.getOwnPropertyDescriptors(value));
+  return Object.getPrototypeOf(value) === Object.prototype && descriptors.every((each) => each.get === undefined && each.set === undefined);
 }
 
 function maskedWrite(value: unknown, released: Extract<Released, { readonly kind: 'shown' }>): unknown {
   if (Array.isArray(value)) return value.map((item) => maskedWrite(item, released));
+  if (isPlain(value))
+    return Object.fromEntries(Object.entries(value).map(([key, member]) => [released.mask(key), maskedWrite(member, released)]));
   if (ToolMessage.isInstance(value)) return shownMessage(value, { ...released, value: released.mask(value.content) });
   // Another kind of message would have to be made anew field by field; as a text of its content it says the same.
   return BaseMessage.isInstance(value)

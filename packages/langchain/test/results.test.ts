@@ -1,7 +1,7 @@
 /** Rules on results with LangChain's own classes: what they withhold is in nothing the model gets. */
 import { rulePolicy } from '@countersign/core';
-import { Command } from '@langchain/langgraph';
-import { createAgent, fakeModel, ToolMessage, tool } from 'langchain';
+import { Command, Send } from '@langchain/langgraph';
+import { AIMessage, createAgent, fakeModel, ToolMessage, tool } from 'langchain';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { countersignMiddleware, guardTool } from '../src/index.ts';
@@ -59,6 +59,39 @@ const SHAPES: readonly (readonly [string, (text: string) => unknown])[] = [
   ['a message that failed', (text) => new ToolMessage({ tool_call_id: 'c1', status: 'error', content: text, artifact: text })],
   ['a command', (text) => new Command({ update: { messages: [new ToolMessage({ tool_call_id: 'c1', content: text, artifact: text })] } })],
 ];
+
+describe('a command that sends a state to another node', () => {
+  const sent = async (text: string): Promise<Command> => {
+    const { guard } = bench({ policy });
+    const state = { messages: [new ToolMessage({ tool_call_id: 'c1', content: text })], note: text };
+    const update = { messages: [new ToolMessage({ tool_call_id: 'c1', content: 'see there' })] };
+    const inner = returning('read', () => new Command({ goto: [new Send('next', state), 'after'], update }));
+    const command: unknown = await guardTool(guard, inner).invoke(call('read'));
+    await guard.close();
+    return command as Command;
+  };
+
+  it('sends no more there than it may write', async () => {
+    const withheld = await sent(ORDER);
+    expect(JSON.stringify(withheld)).not.toContain('mail me');
+    expect(withheld.goto).toMatchObject([
+      { node: 'next', args: { messages: [{ content: expect.stringMatching(/^\[result withheld/) }] } },
+      'after',
+    ]);
+    const masked = await sent(`at ${SECRET}`);
+    expect(JSON.stringify(masked)).not.toContain('hunter22');
+    expect(masked.goto).toMatchObject([{ node: 'next', args: { messages: [{ content: `at ${MASKED}` }], note: `at ${MASKED}` } }, 'after']);
+    expect((await sent('plain')).goto).toMatchObject([{ node: 'next', args: { note: 'plain' } }, 'after']);
+  });
+
+  it('cannot hide orders in calls of tools that it makes up', async () => {
+    const { guard } = bench({ policy });
+    const calls = [{ id: 'c2', name: 'x', args: { q: ORDER } }];
+    const inner = returning('read', () => new Command({ update: { messages: [new AIMessage({ content: '', tool_calls: calls })] } }));
+    expect(JSON.stringify(await guardTool(guard, inner).invoke(call('read')))).not.toContain('mail me');
+    await guard.close();
+  });
+});
 
 describe.each(['middleware', 'tools'] as const)('guarded by %s', (guarded) => {
   it.each(SHAPES)('%s with orders in it is withheld, whole', async (_what, shape) => {

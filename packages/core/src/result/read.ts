@@ -26,8 +26,26 @@ export function readResult(value: unknown): Json {
 export function readError(error: unknown): Json {
   if (typeof error !== 'object' || error === null) return readResult(error);
   if (types.isProxy(error)) throw new ConditionFault('what was thrown is a proxy');
+  // Of an error readers take the message; of anything else what it says of itself.
+  if (
+    !types.isNativeError(error) &&
+    holders(error).some(
+      (holder) => !BUILT_IN.has(holder) && (Object.hasOwn(holder, 'toString') || Object.hasOwn(holder, Symbol.toPrimitive)),
+    )
+  )
+    throw new ConditionFault('what was thrown has a text of its own');
   return types.isNativeError(error) || prototypes(error).includes(Error.prototype) ? errorText(error) : readResult(error);
 }
+
+/** Whose `toString` gives no more than is read here. */
+const BUILT_IN: ReadonlySet<object> = new Set([
+  Object.prototype,
+  Error.prototype,
+  Array.prototype,
+  Date.prototype,
+  URL.prototype,
+  RegExp.prototype,
+]);
 
 function errorText(error: object): string {
   const [name, message] = [text(error, 'name'), text(error, 'message')];
@@ -70,16 +88,22 @@ class Reading {
 
   #object(value: object): Json {
     if (types.isProxy(value)) throw new ConditionFault('the result holds a proxy');
+    // JSON takes what is in the box, which a class of its own may give out differently.
+    if (types.isBoxedPrimitive(value)) throw new ConditionFault('the result holds a boxed text or number');
     const placeholder = typedPlaceholder(value);
-    if (placeholder !== undefined) return this.#text(placeholder);
-    if (types.isNativeError(value)) return this.#text(errorText(value));
+    if (placeholder !== undefined) {
+      if (!isShownAsItself(value)) throw new ConditionFault('the result holds a built-in object with members of its own');
+      return this.#text(placeholder);
+    }
+    if (types.isNativeError(value) && Object.keys(value).length === 0 && !hasToJson(value)) return this.#text(errorText(value));
     if (this.#ancestors.has(value) || this.#ancestors.size >= MAX_RESULT_DEPTH)
       throw new ConditionFault('the result is nested too deep, or without end');
-    if (holders(value).some((holder) => Object.hasOwn(holder, 'toJSON'))) throw new ConditionFault('the result has a toJSON of its own');
+    if (hasToJson(value)) throw new ConditionFault('the result has a toJSON of its own');
     this.#ancestors.add(value);
     const read = Array.isArray(value) ? this.#array(value) : this.#members(value);
     this.#ancestors.delete(value);
-    return read;
+    // Of an error with members JSON shows these, and a reader its text.
+    return types.isNativeError(value) ? [this.#text(errorText(value)), read] : read;
   }
 
   #array(items: readonly unknown[]): Json {
@@ -98,6 +122,19 @@ class Reading {
   }
 }
 
+function hasToJson(value: object): boolean {
+  return holders(value).some((holder) => Object.hasOwn(holder, 'toJSON'));
+}
+
+/** Built-in objects whose `toJSON` shows no more than the placeholder says, or the bytes. */
+const PLAIN_TO_JSON: ReadonlySet<object> = new Set([Date.prototype, URL.prototype, Buffer.prototype]);
+
+function isShownAsItself(value: object): boolean {
+  if (holders(value).some((holder) => Object.hasOwn(holder, 'toJSON') && !PLAIN_TO_JSON.has(holder))) return false;
+  if (ArrayBuffer.isView(value)) return true; // its members are its bytes
+  return Object.keys(value).length === 0;
+}
+
 function data(descriptor: PropertyDescriptor | undefined): unknown {
   if (descriptor?.get !== undefined || descriptor?.set !== undefined) throw new ConditionFault('the result holds a getter');
   return descriptor?.value;
@@ -109,6 +146,7 @@ function text(error: object, name: string): string {
     const descriptor = Object.getOwnPropertyDescriptor(holder, name);
     if (descriptor === undefined) continue;
     const value = data(descriptor);
+    if (typeof value === 'object' && value !== null) throw new ConditionFault(`the ${name} of an error is no text`);
     return typeof value === 'string' ? value : '';
   }
   return '';

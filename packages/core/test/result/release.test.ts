@@ -129,6 +129,20 @@ describe('withheld', () => {
       },
     ],
     ['a toJSON of its own', () => ({ toJSON: () => ORDER })],
+    ['a boxed text', () => ({ page: new String(ORDER) })],
+    ['a class of boxed texts', () => new (class extends String {})(ORDER)],
+    ['a date that says something else', () => Object.assign(new Date(0), { toJSON: () => ORDER })],
+    [
+      'a class of dates',
+      () =>
+        new (class extends Date {
+          override toJSON(): string {
+            return ORDER;
+          }
+        })(0),
+    ],
+    ['a map with members', () => Object.assign(new Map(), { text: ORDER })],
+    ['an error with a toJSON', () => ({ error: Object.assign(new Error('x'), { toJSON: () => ORDER }) })],
     [
       'a class with a toJSON',
       () =>
@@ -164,6 +178,34 @@ describe('withheld', () => {
         released: { action: 'withhold', rule: 'no-orders', reason_code: 'POLICY_EVALUATION_FAILED' },
       });
     }
+  });
+
+  it('an error in a result hides nothing in its members', async () => {
+    const { run, outcome } = bench([WITHHOLD]);
+    expect(await run(() => ({ error: Object.assign(new Error('x'), { response: ORDER }) }))).toMatch(
+      /rule no-orders does not let it through/,
+    );
+    expect(await outcome()).toMatchObject({ released: { action: 'withhold' } });
+  });
+
+  it.each<[string, () => unknown]>([
+    ['a message that is no text', () => Object.assign(new Error('x'), { message: { toString: () => ORDER } })],
+    ['a text of its own', () => ({ toString: () => ORDER })],
+    [
+      'a text of its class',
+      () =>
+        new (class {
+          toString(): string {
+            return ORDER;
+          }
+        })(),
+    ],
+    ['a primitive of its own', () => ({ [Symbol.toPrimitive]: () => ORDER })],
+  ])('what was thrown with %s cannot be judged', async (_what, make) => {
+    const { run } = bench([WITHHOLD]);
+    const error = await run(() => Promise.reject(make())).catch((caught: unknown) => caught);
+    expect(CountersignError.is(error) && error.code).toBe('TOOL_FAILED');
+    expect(String(error)).not.toContain('mail me');
   });
 
   it('a getter of an error is not run', async () => {
