@@ -5,6 +5,7 @@ import { rulePolicy } from '../../src/policy/rules.ts';
 import { ATTACKS } from './corpus/baseline-attacks.ts';
 import { HELD_OUT_ATTACKS, HELD_OUT_ORDINARY } from './corpus/baseline-held-out.ts';
 import { ORDINARY } from './corpus/baseline-ordinary.ts';
+import { SECOND_ATTACKS, SECOND_ORDINARY } from './corpus/baseline-second-reader.ts';
 import { type CaseOutcome, describeCase, rate, runCases } from './corpus/run-cases.ts';
 
 /** The bounds of the issue. */
@@ -67,6 +68,16 @@ describe('the baseline pack against its corpora', () => {
   it('does so on what it was not tuned on', () => {
     expect(rate(heldOutAttacks)).toBeGreaterThanOrEqual(LEAST_CAUGHT);
     expect(rate(heldOutOrdinary)).toBeLessThanOrEqual(MOST_FALSE_ALARMS);
+  });
+
+  // Measured once, when the pack was done: 35 of 40 caught, no false alarm among 60. What it misses is left as it is.
+  it('does so on what somebody else made up, by whom no rule was changed', async () => {
+    const [caught, alarms] = [await runCases(SECOND_ATTACKS, policy), await runCases(SECOND_ORDINARY, policy)];
+    process.stdout.write(`baseline caught, second reader: ${rate(caught).toFixed(3)}, false alarms: ${rate(alarms).toFixed(3)}\n`);
+    expect(SECOND_ATTACKS).toHaveLength(40);
+    expect(SECOND_ORDINARY).toHaveLength(60);
+    expect(rate(caught)).toBeGreaterThanOrEqual(0.85);
+    expect(alarms.filter(({ alarmed }) => alarmed).map(describeCase)).toEqual([]);
   });
 
   it('denies no ordinary call outright, and refuses none in audit mode', () => {
