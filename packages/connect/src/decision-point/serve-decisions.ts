@@ -37,7 +37,10 @@ export async function serveDecisions(options: ServedDecisionsOptions): Promise<S
   const { socket, port, maxConnections = DEFAULT_CONNECTIONS, requestTimeoutMs, onError } = options;
   if (socket === undefined && port === undefined) throw new CountersignError('OPTIONS_INVALID', 'a socket or a port is needed');
   if (port !== undefined && options.clients.length === 0)
-    throw new CountersignError('OPTIONS_INVALID', 'a port needs clients with tokens: who asks there is known by nothing else');
+    throw new CountersignError(
+      'OPTIONS_INVALID',
+      'a port needs clients with tokens (serve.clients in the configuration): who asks there is known by nothing else',
+    );
   if (socket !== undefined) requireAgentName(socket.owner);
   const point = decisionPoint(options);
   const limits = {
