@@ -50,9 +50,14 @@ export function runEvaluation<T>(evaluation: Evaluation, run: () => T): T {
   const outer = current;
   const outerSteps = stepsLeft;
   const outerPaid = paid;
+  const outerAnswers = answers;
+  const outerAsked = asked;
+  const outerPaidToOthers = paidToOthers;
   current = evaluation;
   stepsLeft = MAX_CONDITION_STEPS;
   paid = undefined;
+  answers = undefined;
+  asked = undefined;
   try {
     const result = run();
     if (stepsLeft < 0) throw exhausted();
@@ -63,6 +68,9 @@ export function runEvaluation<T>(evaluation: Evaluation, run: () => T): T {
     current = outer;
     stepsLeft = outerSteps;
     paid = outerPaid;
+    answers = outerAnswers;
+    asked = outerAsked;
+    paidToOthers = outerPaidToOthers;
   }
 }
 
@@ -86,39 +94,89 @@ export function spend(steps: number): void {
 
 interface Remembered {
   readonly answer: unknown;
+  /** Its own, without those of what it asked. */
   readonly steps: number;
+  readonly asked: readonly Remembered[];
 }
+
+/** By kind, then by subject. A text alone is the key: put together with its kind it would be read again for each question. */
+interface Answers {
+  size: number;
+  readonly kinds: Map<string, Map<unknown, Remembered>>;
+}
+
 /** By call: rules, and the policies they belong to, share what a function worked out. */
-const remembered = new WeakMap<PolicyInput, Map<string, Remembered>>();
+const remembered = new WeakMap<PolicyInput, Answers>();
+/** Those of the running evaluation, once it has asked. */
+let answers: Answers | undefined;
+
+/** What the answer that is being worked out has asked of others, and what it paid them. */
+let asked: Remembered[] | undefined;
+let paidToOthers = 0;
 
 /**
  * What a pure function gives for a subject, worked out once per call: twenty rules over `shell(args.command)` parse once.
  *
- * A condition that finds the answer ready pays the steps it cost all the same, once: whether a condition runs out of
- * steps must not depend on the rules before it. An error is not remembered.
+ * A condition that finds the answer ready pays the steps it cost all the same, and those of what it asked of others, each
+ * once: whether a condition runs out of steps must not depend on the rules before it. An error is not remembered.
+ *
+ * @param subject - a text, or an object of the call, which is known by its identity.
  */
-export function remember<T>(kind: string, subject: string, compute: () => T): T {
-  const { input } = currentEvaluation();
-  let answers = remembered.get(input);
-  if (answers === undefined) {
-    answers = new Map();
-    remembered.set(input, answers);
-  }
-  const key = `${kind}:${subject}`;
-  const known = answers.get(key);
+export function remember<T>(kind: string, subject: string | object, compute: () => T): T {
+  answers ??= answersOf(currentEvaluation().input);
+  const own = answers;
+  const known = own.kinds.get(kind)?.get(subject);
   if (known !== undefined) {
-    if (paid?.has(known) !== true) {
-      spend(known.steps);
-      (paid ??= new Set()).add(known);
-    }
+    const before = stepsLeft;
+    pay(known);
+    paidToOthers += before - stepsLeft;
+    asked?.push(known);
     return known.answer as T; // stored under this kind by the same function
   }
+  const outer = asked;
+  const outerPaidToOthers = paidToOthers;
   const before = stepsLeft;
-  const answer = compute();
-  const made = { answer, steps: before - stepsLeft };
+  const asks: Remembered[] = [];
+  asked = asks;
+  paidToOthers = 0;
+  let made: Remembered & { readonly answer: T };
+  try {
+    const answer = compute();
+    made = { answer, steps: before - stepsLeft - paidToOthers, asked: asks };
+  } finally {
+    asked = outer;
+    paidToOthers = outerPaidToOthers + before - stepsLeft;
+  }
+  outer?.push(made);
   (paid ??= new Set()).add(made);
-  if (answers.size < MAX_REMEMBERED) answers.set(key, made);
-  return answer;
+  if (own.size < MAX_REMEMBERED) keep(own, kind, subject, made);
+  return made.answer;
+}
+
+function pay(known: Remembered): void {
+  if (paid?.has(known) === true) return;
+  spend(known.steps);
+  (paid ??= new Set()).add(known);
+  for (const other of known.asked) pay(other);
+}
+
+function keep(own: Answers, kind: string, subject: unknown, made: Remembered): void {
+  let bySubject = own.kinds.get(kind);
+  if (bySubject === undefined) {
+    bySubject = new Map();
+    own.kinds.set(kind, bySubject);
+  }
+  bySubject.set(subject, made);
+  own.size += 1;
+}
+
+function answersOf(input: PolicyInput): Answers {
+  let own = remembered.get(input);
+  if (own === undefined) {
+    own = { size: 0, kinds: new Map() };
+    remembered.set(input, own);
+  }
+  return own;
 }
 
 function exhausted(): ConditionFault {

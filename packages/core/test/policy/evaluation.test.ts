@@ -4,6 +4,7 @@ import { ConditionFault } from '../../src/policy/condition-value.ts';
 import { ConditionError, compileCondition } from '../../src/policy/conditions.ts';
 import { currentEvaluation, MAX_CONDITION_STEPS, remember, runEvaluation, spend } from '../../src/policy/evaluation.ts';
 import { createLookups, MAX_LOOKUP_CHARS, MAX_LOOKUPS, replayedLookups } from '../../src/policy/lookups.ts';
+import type { PolicyInput } from '../../src/policy/policy.ts';
 import { rulePolicy } from '../../src/policy/rules.ts';
 import { policyInput } from './input.ts';
 
@@ -171,6 +172,47 @@ describe('remember', () => {
       return steps;
     };
     expect([left(), left(), left()]).toEqual([40_000, 40_000, 40_000]);
+  });
+
+  it('takes the same steps for what asks others, whoever asked before, and pays nobody twice', () => {
+    const inner = (): number => remember('inner', 'a', () => (spend(30_000), 1));
+    const outer = (kind: string): number => remember(kind, 'a', () => (spend(10_000), inner()));
+    const steps = (...asks: readonly (() => unknown)[]): ((input: PolicyInput) => boolean) => {
+      return (given) => {
+        try {
+          runEvaluation({ input: given, lookups: createLookups() }, () => {
+            for (const ask of asks) ask();
+            spend(MAX_CONDITION_STEPS - 50_000);
+          });
+          return true;
+        } catch {
+          return false;
+        }
+      };
+    };
+    const [one, both] = [(): number => outer('one'), (): number => outer('two')];
+    // 30,000 and 10,000 twice are what is left; a step more is too much.
+    for (const order of [
+      [one, both],
+      [both, inner, one],
+      [inner, both, one, one],
+    ]) {
+      for (const warm of [[], [inner], [one], [both], [one, both, inner]]) {
+        const given = policyInput();
+        for (const ask of warm) runEvaluation({ input: given, lookups: createLookups() }, ask);
+        expect(steps(...order)(given)).toBe(true);
+        expect(steps(...order, () => spend(1))(given)).toBe(false);
+      }
+    }
+  });
+
+  it('knows an object by its identity, and forgets none of its kinds', () => {
+    let worked = 0;
+    const [left, right] = [new Map(), new Map()];
+    runEvaluation({ input: policyInput(), lookups: createLookups() }, () => {
+      const ask = (kind: string, subject: object): number => remember(kind, subject, () => ++worked);
+      expect([ask('a', left), ask('a', right), ask('b', left), ask('a', left), ask('b', left)]).toEqual([1, 2, 3, 1, 3]);
+    });
   });
 
   it('remembers no error', () => {

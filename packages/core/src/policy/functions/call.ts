@@ -22,7 +22,6 @@
  * argument by name.
  */
 import type { Environment } from '@marcbachmann/cel-js';
-import { nameWords } from '../../redact/key-names.ts';
 import { ConditionFault } from '../condition-value.ts';
 import { spend } from '../evaluation.ts';
 import {
@@ -30,6 +29,7 @@ import {
   codesIn,
   commandsIn,
   executesIn,
+  once,
   pathsIn,
   payeesIn,
   queriesIn,
@@ -38,6 +38,7 @@ import {
   scriptsIn,
   sendsOut,
   targetsIn,
+  toolWordsOf,
   writesIn,
 } from './call/finders.ts';
 
@@ -72,18 +73,18 @@ export function registerCall(environment: Environment): void {
     ['codes', codesIn],
   ];
   for (const [name, find] of ofTool)
-    environment.registerFunction(`${name}(string, dyn): list<string>`, (tool: string, args: unknown) => [...find(tool, args)]);
-  environment.registerFunction('sends(string, dyn): bool', (tool: string, args: unknown) => sendsOut(tool, args));
-  environment.registerFunction('recipients(dyn): list<string>', (args: unknown) => [...recipientsIn(args)]);
-  environment.registerFunction('payees(dyn): list<string>', (args: unknown) => [...payeesIn(args)]);
-  environment.registerFunction('amounts(dyn): list<double>', (args: unknown) => [...amountsIn(args)]);
+    environment.registerFunction(`${name}(string, dyn): list<string>`, (tool: string, args: unknown) => once(name, tool, args, find));
+  environment.registerFunction('sends(string, dyn): bool', (tool: string, args: unknown) => once('sends', tool, args, sendsOut));
+  environment.registerFunction('recipients(dyn): list<string>', (args: unknown) => once('recipients', '', args, () => recipientsIn(args)));
+  environment.registerFunction('payees(dyn): list<string>', (args: unknown) => once('payees', '', args, () => payeesIn(args)));
+  environment.registerFunction('amounts(dyn): list<double>', (args: unknown) => once('amounts', '', args, () => amountsIn(args)));
 }
 
 function isNamed(name: string, words: readonly unknown[]): boolean {
   spend(1 + words.length / 16);
-  const own = new Set(nameWords(name));
+  const own = toolWordsOf(name);
   return words.some((word) => {
     if (typeof word !== 'string') throw new ConditionFault('named() takes a list of words');
-    return own.has(word);
+    return own.includes(word);
   });
 }

@@ -26,7 +26,9 @@ export function registerTexts(environment: Environment): void {
     return remember('decoded', text, () => [text, ...decodedPieces(text)].join('\n'));
   });
   environment.registerFunction('urls(dyn): list<string>', urlsIn);
-  environment.registerFunction('hosts(dyn): list<string>', hostsIn);
+  environment.registerFunction('hosts(dyn): list<string>', (given: unknown) =>
+    typeof given === 'object' && given !== null ? remember('hosts', given, () => hostsIn(given)) : hostsIn(given),
+  );
   environment.registerFunction('splitSecrets(dyn): list<string>', splitSecrets);
 }
 

@@ -6,7 +6,7 @@
  */
 import { nameWords } from '../../../redact/key-names.ts';
 import type { ShellAnalysis } from '../../../shell/index.ts';
-import { currentEvaluation } from '../../evaluation.ts';
+import { currentEvaluation, remember } from '../../evaluation.ts';
 import { shellAnalysis } from '../shell.ts';
 import { type Leaf, leavesOf } from './leaves.ts';
 import {
@@ -56,10 +56,19 @@ const has = (words: readonly string[], set: Words): boolean => words.some((word)
 const last = (words: readonly string[]): string => words.at(-1) ?? '';
 const unique = (texts: readonly string[]): readonly string[] => [...new Set(texts)];
 
+/** What a finder found, looked for once per call however many rules ask. */
+export function once<T>(kind: string, tool: string, args: unknown, find: (tool: string, args: unknown) => T): T {
+  return typeof args === 'object' && args !== null ? remember(`${kind}:${tool}`, args, () => find(tool, args)) : find(tool, args);
+}
+
+export function toolWordsOf(name: string): readonly string[] {
+  return remember('words', name, () => nameWords(name));
+}
+
 /** Texts that some shell will read as commands. A list of words becomes one command, quoted. */
 export function commandsIn(tool: string, args: unknown): readonly string[] {
   const leaves = leavesOf(args);
-  const toolWords = nameWords(tool);
+  const toolWords = toolWordsOf(tool);
   const isCode = has(toolWords, CODE_TOOLS) || has(serverWords(), CODE_TOOLS);
   const isShell = !isCode && (has(toolWords, SURE_SHELL_TOOLS) || (toolWords.length === 1 && SHELL_TOOLS.has(toolWords[0] ?? '')));
   const found: string[] = [];
@@ -95,7 +104,7 @@ function bounded(commands: readonly string[]): readonly string[] {
 
 /** `python/run` runs Python. */
 function serverWords(): readonly string[] {
-  return nameWords(currentEvaluation().input.tool.server ?? '');
+  return toolWordsOf(currentEvaluation().input.tool.server ?? '');
 }
 
 function programOf(holder: ReadonlyMap<string, unknown> | undefined): string | undefined {
@@ -149,7 +158,7 @@ const SQL_START =
 
 /** Texts that some database will read as statements. */
 export function queriesIn(tool: string, args: unknown): readonly string[] {
-  const isSearch = has(nameWords(tool), SEARCH_TOOLS);
+  const isSearch = has(toolWordsOf(tool), SEARCH_TOOLS);
   const found: string[] = [];
   for (const { words, value } of leavesOf(args)) {
     if (typeof value !== 'string' || !QUERY_MEMBERS.has(last(words))) continue;
@@ -189,7 +198,7 @@ function namedPaths(args: unknown): readonly string[] {
 
 /** What the analysis of each command lists. A list may miss what a word from outside stands for. */
 function seen(tool: string, args: unknown, list: (analysis: ShellAnalysis) => readonly string[]): readonly string[] {
-  return commandsIn(tool, args).flatMap((command) => list(shellAnalysis(command)));
+  return once('commands', tool, args, commandsIn).flatMap((command) => list(shellAnalysis(command)));
 }
 
 /** Names of the programs that commands are seen to run. */
@@ -205,7 +214,7 @@ export function executesIn(tool: string, args: unknown): readonly string[] {
 /** Paths of a call that changes files: by the tool's name, because it brings content along, or by a command. */
 export function writesIn(tool: string, args: unknown): readonly string[] {
   const leaves = leavesOf(args);
-  const writes = has(nameWords(tool), WRITE_TOOLS) || leaves.some(isContent);
+  const writes = has(toolWordsOf(tool), WRITE_TOOLS) || leaves.some(isContent);
   return unique([...(writes ? namedPaths(args) : []), ...seen(tool, args, (analysis) => [...analysis.writes, ...analysis.deletes])]);
 }
 
@@ -219,7 +228,7 @@ const SHEBANG = /^#!\s*\/[^\n]*\b(?:ba|z|da|k|a)?sh\b/;
 
 /** Shell scripts that a call writes into a file. */
 export function scriptsIn(tool: string, args: unknown): readonly string[] {
-  const isScript = writesIn(tool, args).some((path) => SHELL_SCRIPT_PATH.test(path));
+  const isScript = once('writes', tool, args, writesIn).some((path) => SHELL_SCRIPT_PATH.test(path));
   return leavesOf(args).flatMap((leaf) => {
     const { value } = leaf;
     if (typeof value !== 'string' || value.length > MAX_COMMAND_CHARS || !isContent(leaf)) return [];
@@ -279,7 +288,7 @@ export function payeesIn(args: unknown): readonly string[] {
 
 /** Code of other languages that a tool runs. */
 export function codesIn(tool: string, args: unknown): readonly string[] {
-  const toolWords = nameWords(tool);
+  const toolWords = toolWordsOf(tool);
   const found = leavesOf(args).flatMap((leaf) => {
     const { value } = leaf;
     return typeof value === 'string' && value.length <= MAX_COMMAND_CHARS && isCodeText(leaf, toolWords) ? [value] : [];
@@ -298,10 +307,10 @@ const CARRYING =
  * or by a command.
  */
 export function sendsOut(tool: string, args: unknown): boolean {
-  const toolWords = nameWords(tool);
+  const toolWords = toolWordsOf(tool);
   if (has(toolWords, SEND_TOOLS) && !has(toolWords, READ_TOOLS)) return true;
-  const targets = targetsIn(tool, args);
-  const byCommand = commandsIn(tool, args).some((command) => {
+  const targets = once('targets', tool, args, targetsIn);
+  const byCommand = once('commands', tool, args, commandsIn).some((command) => {
     const { found, commands } = shellAnalysis(command);
     if (!found.includes('network')) return false;
     return commands.some((name) => CARRIERS.has(name)) || (commands.some((name) => CLIENTS.has(name)) && CARRYING.test(command));
