@@ -1,12 +1,13 @@
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Json, ToolCall } from '../../src/call.ts';
-import { createGuard, definePolicy, type Guard, type Policy, rulePolicy } from '../../src/index.ts';
+import { checkReceipt, createGuard, definePolicy, type Guard, type Policy, rulePolicy } from '../../src/index.ts';
 import { checkOpening } from '../../src/ledger/commitment.ts';
 import type { DecisionBody, EntryStamp, Opening } from '../../src/ledger/entry.ts';
 import { factsSection, MAX_FINDINGS_CHARS } from '../../src/policy/facts.ts';
 import type { Rule } from '../../src/policy/rule-definition.ts';
-import { makeReceipt, verifyLedger } from '../../src/sqlite/index.ts';
+import { discloseFields, forgetClearText, makeReceipt, replayDecisions, verifyLedger } from '../../src/sqlite/index.ts';
 import { fixedClock, type MemoryStore, memoryStore } from '../../src/testing/index.ts';
 import { commitsOf } from '../../src/verify/openings.ts';
 import { LEDGER_VKEY, openLedger, tempDirectory } from '../fixtures/ledger.ts';
@@ -131,5 +132,37 @@ describe('facts in a ledger', () => {
     database.prepare(`UPDATE openings SET sections = replace(sections, '"at":${NOW}', '"at":1') WHERE seq = ?`).run(seq);
     database.close();
     expect((await check()).problems).toMatchObject([{ code: 'OPENING_MISMATCH', message: expect.stringContaining('facts') }]);
+  });
+
+  it('are shown one by one, and gone when they are forgotten: a replay says so and does not guess', async () => {
+    const path = join(tempDirectory(), 'ledger.db');
+    const annotations = { title: 'TELLTALE-OF-A-TOOL', readOnlyHint: true };
+    const policy = rules(weekday);
+    const store = openLedger(path, { clock: fixedClock(NOW) });
+    const guard = createGuard({ agent: 'tester', session: 's1', policy, store });
+    const answer = await guard.authorize({ tool: { name: 'read', annotations }, args: { a: 1 } });
+    if (answer.kind === 'permit') await answer.settle({ status: 'success' }, { durable: true });
+    const { callId } = answer;
+    await guard.close();
+
+    const publicKeys = [LEDGER_VKEY];
+    const { text } = discloseFields(path, { call: callId }, ['/facts/at']);
+    expect(text).not.toContain('TELLTALE');
+    expect(checkReceipt(text, { publicKeys })).toMatchObject({
+      status: 'valid',
+      entry: { disclosed: [{ pointer: '/facts/at', value: NOW }], withheld_fields: 1, withheld_sections: ['args'] },
+    });
+    expect(checkReceipt(text.replace(`"value":${NOW}`, `"value":${NOW + 1}`), { publicKeys }).status).not.toBe('valid');
+    // An auditor who is shown the facts of one call as those of another is told.
+    expect(checkReceipt(text.replaceAll('/facts/', '/args/').replace('"facts":{', '"args":{'), { publicKeys }).status).not.toBe('valid');
+
+    expect((await replayDecisions(path, { policy })).compared).toBe(1);
+    expect(await forgetClearText(store, { calls: [callId] })).toMatchObject({ isComplete: true });
+    await store.close();
+    for (const file of readdirSync(join(path, '..'))) expect(readFileSync(join(path, '..', file)).includes('TELLTALE')).toBe(false);
+    const report = await replayDecisions(path, { policy });
+    expect(report).toMatchObject({ compared: 0, changes: [], notReplayable: new Map([['forgotten', 1]]) });
+    expect(() => discloseFields(path, { call: callId }, ['/facts/at'])).toThrow(/no field/);
+    expect(await verifyLedger(path, { publicKeys })).toMatchObject({ integrity: 'intact', problems: [] });
   });
 });
