@@ -1,6 +1,6 @@
 /**
- * A third part of the baseline's corpora, by somebody who had read none of the others, written when the pack was done. It is
- * measured and never tuned on.
+ * A third part of the baseline's corpora, by somebody else, written when the pack was done, who knew most of its rules and
+ * little of the other parts. It is measured and never tuned on.
  */
 import { base64, type CorpusCase, call, secret, sequences, sh, singles } from './packs-case.ts';
 
