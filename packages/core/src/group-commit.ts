@@ -28,7 +28,7 @@ export interface BatchWriter {
 
 export interface GroupCommitOptions {
   readonly maxQueue?: number;
-  /** How long a caller may wait for the lock, milliseconds. */
+  /** How long a caller may wait for the lock, milliseconds; an outcome waits six times as long. */
   readonly deadlineMs?: number;
 }
 
@@ -36,6 +36,8 @@ const MAX_BATCH = 256;
 const MAX_QUEUE = 4096;
 /** How long a caller may wait for the lock, unless the options say otherwise. */
 export const DEADLINE_MS = 5000;
+/** An outcome waits so many times longer: a call that is refused may come again, an outcome that is lost never does. */
+const OUTCOME_PATIENCE = 6;
 /** How long a unit that is in no hurry waits for company. */
 const LAZY_MS = 20;
 const BACK_OFF_FIRST_MS = 100;
@@ -88,10 +90,14 @@ export class GroupCommit {
     }
     return new Promise((resolve, reject) => {
       const lazy = options.lazy === true;
-      this.queue.push({ unit, lazy, deadline: performance.now() + this.deadlineMs, resolve, reject });
+      this.queue.push({ unit, lazy, deadline: performance.now() + this.patienceMs(unit), resolve, reject });
       if (lazy) this.armLazyTimer();
       else this.schedule();
     });
+  }
+
+  private patienceMs(unit: Unit): number {
+    return unit.kind === 'outcome' ? this.deadlineMs * OUTCOME_PATIENCE : this.deadlineMs;
   }
 
   /** Writes everything queued and refuses whatever comes after. */
@@ -212,7 +218,7 @@ export class GroupCommit {
     const expired = batch.filter((item) => item.deadline <= now);
     this.queue.unshift(...batch.filter((item) => item.deadline > now));
     for (const item of expired) {
-      item.reject(new CountersignError('LEDGER_BUSY', `the ledger stayed locked for ${this.deadlineMs} ms by another process`));
+      item.reject(new CountersignError('LEDGER_BUSY', `the ledger stayed locked for ${this.patienceMs(item.unit)} ms by another process`));
     }
     if (this.queue.length === 0) return;
     this.scheduled = true;

@@ -4,6 +4,10 @@ import { type BatchOutcome, type BatchWriter, GroupCommit } from '../src/group-c
 import type { Committed, Unit } from '../src/store.ts';
 
 const unit = (topic: string): Unit => ({ kind: 'record', body: { kind: 'note', topic, data: {} } });
+const OUTCOME: Unit = {
+  kind: 'outcome',
+  body: { kind: 'outcome', agent: 'a', session: 's', call: 'c', decision: { of: 0, leaf: '' }, status: 'success', duration_ms: 1 },
+};
 const DONE: Committed = { kind: 'recorded' };
 const topics = (units: readonly Unit[]): string =>
   units.map((each) => (each.kind === 'record' && each.body.kind === 'note' ? each.body.topic : '?')).join('');
@@ -38,6 +42,29 @@ it('a unit that stays locked out is refused at its deadline', async () => {
   );
   const answers = await Promise.allSettled(['a', 'b'].map((topic) => queue.commit(unit(topic))));
   expect(answers).toMatchObject([{ status: 'fulfilled' }, { status: 'rejected', reason: { code: 'LEDGER_BUSY' } }]);
+});
+
+it('an outcome is still waiting when the call beside it was refused: nobody can bring it again', async () => {
+  let isLocked = true;
+  const queue = new GroupCommit(
+    writer((units) => (isLocked ? 'busy' : units.map(() => DONE))),
+    { deadlineMs: 200 },
+  );
+  const outcome = queue.commit(OUTCOME, { lazy: true });
+  await expect(queue.commit(unit('a'))).rejects.toMatchObject({
+    code: 'LEDGER_BUSY',
+    message: expect.stringContaining('200 ms') as string,
+  });
+  isLocked = false;
+  expect(await outcome).toEqual(DONE);
+});
+
+it('and is lost at its own deadline', async () => {
+  const queue = new GroupCommit(
+    writer(() => 'busy'),
+    { deadlineMs: 5 },
+  );
+  await expect(queue.commit(OUTCOME)).rejects.toMatchObject({ code: 'LEDGER_BUSY', message: expect.stringContaining('30 ms') as string });
 });
 
 it('a writer on a thread has one batch in flight, and who comes meanwhile goes with the next', async () => {
