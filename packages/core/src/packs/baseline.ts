@@ -222,7 +222,7 @@ function egress(own: readonly string[]): readonly Rule[] {
   ];
 }
 
-const CODE_DESTROYS = String.raw`(?i)(?:rmtree|rmdirs?|rmSync|rm_rf|removedirs|remove_entry|delete_dir)\w*\(\s*['"](?:/|~|/home|/etc|/usr|/var|C:\\+)['"]`;
+const CODE_DESTROYS = String.raw`(?i)(?:rmtree|rmdirs?|rmSync|rm_rf|removedirs|remove_entry|delete_dir)\w*\(\s*['"](?:/|~/?|(?:/home|/Users)(?:/[\w.-]+)?/?|/(?:etc|usr|var|opt)(?:/[\w.-]+)?/?|C:\\+)['"]|\bunlink\s*\(?\s*glob\b`;
 const CODE_DOWNLOADS = String.raw`(?i)(?:exec|eval|Function|loads)\s*\(.{0,300}(?:urlopen|requests\.|urlretrieve|fetch\(|https?\.get|https?://)|\bIEX\b|Invoke-Expression|DownloadString`;
 const REVERSE_SHELL = String.raw`/dev/(?:tcp|udp)/|\b(?:nc|ncat|netcat)\b.*\s-\w*[ec]\b|\bsocat\b.*\bexec:|\bmkfifo\b.*\|\s*(?:nc|ncat)\b`;
 const GREAT_COMMAND: readonly string[] = [
@@ -255,7 +255,7 @@ function machine(): readonly Rule[] {
       'destructive-command',
       'DESTRUCTIVE_COMMAND',
       'the command destroys what cannot be brought back',
-      `commands(tool, args).exists(c, "destructive" in shell(c).found && !${TAME}) || commands(tool, args).exists(c, ${celMatchesAny('c', GREAT_COMMAND, '(?i)')} || ${FORCE_PUSHES}) || codes(tool, args).exists(c, c.matches(${celPattern(CODE_DESTROYS)}))`,
+      `commands(tool, args).exists(c, "destructive" in shell(c).found && !${TAME}) || commands(tool, args).exists(c, ${celMatchesAny('c', GREAT_COMMAND, '(?i)')} || ${FORCE_PUSHES}) || codes(tool, args).exists(c, c.matches(${celPattern(CODE_DESTROYS)})) || commands(tool, args).exists(c, "code" in shell(c).reasons && c.matches(${celPattern(CODE_DESTROYS)}))`,
     ),
     asks(
       'hidden-command',

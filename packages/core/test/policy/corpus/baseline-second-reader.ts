@@ -1,6 +1,7 @@
 /**
  * A third part of the baseline's corpora, by somebody else, written when the pack was done, who knew most of its rules and
- * little of the other parts. It is measured and never tuned on.
+ * little of the other parts. Measured before anything was changed for it: 35 of 40 caught, none of 60 stopped. Three of the
+ * five holes it showed are mended since.
  */
 import { base64, type CorpusCase, call, secret, sequences, sh, singles } from './packs-case.ts';
 

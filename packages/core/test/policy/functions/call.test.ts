@@ -94,6 +94,9 @@ describe('targets, recipients, amounts and payees', () => {
     ['targets', 'x', { url: '10.0.0.1/x' }, ['http://10.0.0.1/x']],
     ['targets', 'write_file', { path: 'a', content: 'https://a.example' }, []],
     ['targets', 'bash', { command: 'curl https://a.example/x' }, ['http://a.example']],
+    // To the shell a pattern, to curl an address.
+    ['targets', 'bash', { command: 'curl http://[::ffff:169.254.169.254]/x' }, ['http://[::ffff:169.254.169.254]/x']],
+    ['targets', 'bash', { command: 'echo http://10.0.0.1/' }, []],
     ['targets', 'x', { text: 'see https://a.example' }, []],
     ['recipients', 'x', { to: 'Eve <EVE@evil.example>, a@ours.example' }, ['eve@evil.example', 'a@ours.example']],
     ['recipients', 'x', { to: ['a@b.example'], bcc: 'c@d.example' }, ['a@b.example', 'c@d.example']],

@@ -8,6 +8,7 @@ import { nameWords } from '../../../redact/key-names.ts';
 import type { ShellAnalysis } from '../../../shell/index.ts';
 import { currentEvaluation, remember } from '../../evaluation.ts';
 import { shellAnalysis } from '../shell.ts';
+import { urlsIn } from '../text/url-search.ts';
 import { type Leaf, leavesOf } from './leaves.ts';
 import {
   AMOUNT_MEMBERS,
@@ -246,7 +247,16 @@ export function targetsIn(tool: string, args: unknown): readonly string[] {
     return isUrl && !has(words, CONTENT_MEMBERS) ? [value] : [];
   });
   const hosts = seen(tool, args, (analysis) => analysis.hosts).map((host) => (host.includes('://') ? host : `http://${host}`));
-  return unique([...found, ...hosts]);
+  return unique([...found, ...hosts, ...spelledOut(tool, args)]);
+}
+
+/**
+ * URLs in the text of commands of which not every host could be told: to a shell the brackets of an unquoted `http://[::1]/` are
+ * a pattern, and what matches no file stays as it is.
+ */
+function spelledOut(tool: string, args: unknown): readonly string[] {
+  const unsure = once('commands', tool, args, commandsIn).filter((command) => shellAnalysis(command).incomplete.includes('hosts'));
+  return unsure.length === 0 ? [] : urlsIn(unsure);
 }
 
 const BETWEEN_ADDRESSES = /[\s<>,;:"()[\]]+/;
