@@ -84,6 +84,17 @@ describe('ordinary text', () => {
     expect(findings).toEqual([]);
   });
 
+  it.each([
+    ["passwords: ['Hunter2!x99', 'y8]$kQ22aa']", 'passwords: [redacted:key-name]'],
+    ['password = [ "Hunter2!x99" ]\nnext: 1', 'password = [redacted:key-name]\nnext: 1'],
+    ["  - password: ['Hunter2!x99', 'cut o", '  - password: [redacted:key-name]'],
+    ["credentials: ['token', 'login'],", "credentials: ['token', 'login'],"],
+    ["credentials: [],\npins: ['Hunter2!x99']", "credentials: [],\npins: ['Hunter2!x99']"],
+  ])('a list in quotes under a secret name goes as a whole, when one of its items looks chosen: %s', (given, shown) => {
+    expect(redactor.text(given)).toBe(shown);
+    expect(redactor.text(shown)).toBe(shown);
+  });
+
   it('survives when it is our own source', () => {
     const folder = new URL('../../src/', import.meta.url);
     for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {

@@ -154,6 +154,7 @@ function line(text: string, name: Name, sign: number): Sighting | undefined {
     const from = start + quote.text.length;
     return judged(text, name, from, quotedEnd(text, from, quote), looksChosen);
   }
+  if (text.charAt(start) === '[' && delimiterAt(text, afterBlanks(text, start + 1)) !== undefined) return listed(text, name, start);
   if (text.charAt(sign) === ':' && start === sign + 1) return undefined;
   if (place === 'connection' || place === 'query') {
     return text.charAt(sign) === '=' ? connectionValue(text, name, start, place === 'query' ? QUERY_STOP : CONNECTION_STOP) : undefined;
@@ -171,6 +172,16 @@ function line(text: string, name: Name, sign: number): Sighting | undefined {
     spaced ? looksChosen : (value) => isAssigned(value) && !same(value, text.slice(name.start, name.end)),
   );
 }
+
+/** `passwords: ['a', 'b']` goes as a whole, to the end of its line at most: what is in it is named by its name. */
+function listed(text: string, name: Name, start: number): Sighting | undefined {
+  LIST_END.lastIndex = start;
+  const found = LIST_END.exec(text);
+  const end = found === null ? text.length : found[0].endsWith(']') ? LIST_END.lastIndex : found.index;
+  return judged(text, name, start, end, (value) => value.split(BETWEEN_ITEMS).some((item) => item !== '' && looksChosen(item)));
+}
+const LIST_END = /["'`][ \t]{0,8}\]|[\r\n]/g;
+const BETWEEN_ITEMS = /[[\]\s,'"`]+/;
 
 function isBlockMark(text: string, start: number, end: number): boolean {
   return end - start <= 3 && /^[|>][+-]?[1-9]?$/.test(text.slice(start, end)) && endsLine(text, end);
