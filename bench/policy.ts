@@ -13,15 +13,9 @@ import { Environment } from '@marcbachmann/cel-js';
 import { AGENT, ARGS, SESSION, TOOL } from './calls.ts';
 import { atMost, type Claim } from './figure.ts';
 import { timeRatio } from './measure.ts';
+import { RULES } from './rules.ts';
 
 const TOOLS = 20;
-const RULES = [
-  { effect: 'deny', when: "args.limit > 1000 && args.filter.currency == 'USD'" },
-  { effect: 'deny', when: "args.path.startsWith('/etc/')" },
-  { effect: 'require_approval', when: "args.filter.minimum < 50.0 || 'password' in args.columns" },
-  { effect: 'allow', when: "args.limit <= 500 && args.path.startsWith('/srv/reports/')" },
-  { effect: 'allow', when: "args.filter.currency in ['EUR', 'USD'] && args.filter.open" },
-] as const;
 
 const bare = 'decision over 100 rules on 20 tools / bare evaluation of its 5 conditions';
 const known = 'decision over 10,000 rules / over 100, the same 5 candidates';

@@ -16,18 +16,12 @@ import { AGENT, ARGS, SESSION, TOOL } from './calls.ts';
 import { atMost, type Claim, printed } from './figure.ts';
 import { benchStore, freshPath } from './fixtures.ts';
 import { timeRatio } from './measure.ts';
+import { RULES } from './rules.ts';
 
 const TOOLS = 20;
 const CALLS = 4000;
 /** A decision of the baseline pack takes far longer than one of these rules. */
 const BASELINE_CALLS = 500;
-const RULES = [
-  { effect: 'deny', when: "args.limit > 1000 && args.filter.currency == 'USD'" },
-  { effect: 'deny', when: "args.path.startsWith('/etc/')" },
-  { effect: 'require_approval', when: "args.filter.minimum < 50.0 || 'password' in args.columns" },
-  { effect: 'allow', when: "args.limit <= 500 && args.path.startsWith('/srv/reports/')" },
-  { effect: 'allow', when: "args.filter.currency in ['EUR', 'USD'] && args.filter.open" },
-] as const;
 
 const decisions = 'policy replay / the decisions it contains, made by a guard that records nothing';
 const evaluations = 'policy replay / the evaluations of its rules alone, 100 rules on 20 tools';
