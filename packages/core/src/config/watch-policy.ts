@@ -200,6 +200,7 @@ class PolicyFollower {
     const fault = JSON.stringify([code, details]);
     if (fault !== this.#rejected) {
       this.#rejected = fault;
+      // Only for its note: it rejects with this very error, which is told below, and reports a ledger that took none itself.
       await this.#guard.setPolicy(() => Promise.reject(error)).catch(() => undefined);
     }
     this.#tell(error);
