@@ -13,6 +13,15 @@ const EXAMPLES: readonly { readonly name: string; readonly prints?: readonly str
   { name: 'guard-a-python-agent' },
   { name: 'audit-to-enforce', prints: ['7 calls watched, 2 rules drafted, 7 replayed, 4 others refused'] },
   { name: 'guard-a-function', prints: ['refunded 120', 'call refused: no rule matches this call [POLICY_DEFAULT_DENY]'] },
+  {
+    name: 'langchain-agent',
+    prints: [
+      'tea: 3 left',
+      'call refused: stock is archived, never erased [POLICY_DENY_HIGH_RISK, rule keep]',
+      'paid 120 to tea merchant',
+      '10 entries, valid, authorship proven',
+    ],
+  },
   { name: 'main-job' },
   { name: 'refund-for-two' },
   { name: 'verify-in-python' },
