@@ -175,8 +175,11 @@ export interface Permit {
   readonly entry: EntryRef;
   /** Exactly the arguments that were decided on: a private copy. Run these, not the framework's object. */
   readonly args: unknown;
-  /** The call that was asked for, when a person edited its arguments: `args` are not those of the framework then. */
-  readonly edited?: { readonly call: string };
+  /**
+   * The call that was asked for, when a person edited its arguments: `args` are not those of the framework then. `shown` is
+   * the shown view of `args`, for telling the model (`editNotice`).
+   */
+  readonly edited?: { readonly call: string; readonly shown: Json };
   /** Runs `fn` inside the scope that names this call (`currentCall()`). Does not settle. */
   within<T>(fn: () => T): T;
   /**

@@ -2,6 +2,7 @@ export { commandAnchor } from './anchor/command-anchor.ts';
 export { fileAnchor } from './anchor/file-anchor.ts';
 export type { AnchorOptions, AnchorResult } from './anchor/publisher.ts';
 export { type ArgumentChange, argumentChanges } from './approval/changes.ts';
+export { editNotice } from './approval/edit-notice.ts';
 export type { ApprovalEvent } from './approval/events.ts';
 export { type AnswerGiven, type ApprovalStatement, approvalStatement, statementOf } from './approval/statement.ts';
 export { type TerminalChannelOptions, terminalChannel } from './approval/terminal.ts';

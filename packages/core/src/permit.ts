@@ -54,7 +54,7 @@ export function createPermit(granted: Granted, deps: PermitDeps): Permit {
     decision,
     entry,
     args,
-    ...(edited !== undefined && { edited: { call: edited.call } }),
+    ...(edited !== undefined && { edited: { call: edited.call, shown: granted.input.args } }),
     within(fn) {
       if (settled) throw new CountersignError('PERMIT_ALREADY_SETTLED', `call ${callId} was settled before: a permit runs one call`);
       return withinCall({ callId, agent: deps.agent, session }, fn);
