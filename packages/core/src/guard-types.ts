@@ -83,12 +83,32 @@ export interface AuthorizeOptions {
   readonly costOf?: (args: unknown) => number;
 }
 
+export interface PreviewOptions {
+  /** An approval that is needed is asked for already. */
+  readonly openApproval?: boolean;
+  /** As for `once`, to be told `isKept`. */
+  readonly form?: string;
+}
+
+export interface OnceOptions extends AuthorizeOptions {
+  /** What kind of thing is made of the authorization (`langchain message`): a result of another form is not given for it. */
+  readonly form: string;
+}
+
+/**
+ * For a result that comes after `use` has returned (a stream): what `use` returns is then given to nobody else, and what the
+ * function got here is called with is remembered in its place. Meanwhile the same call is refused as `CALL_IN_PROGRESS`.
+ */
+export type KeepLater<T> = () => (result: T) => void;
+
 /** What would happen, without committing, charging or granting anything. */
 export interface Preview {
   readonly decision: Decision;
   /** Present when an approval is pending (opened with `openApproval`, or before). */
   readonly approvalId?: string;
   readonly approvalState?: ApprovalState;
+  /** Present when the call ran, and `once` with this form would be given its result; `decision` says that it ran. */
+  readonly isKept?: true;
 }
 
 /** Handed to the guarded function beside its arguments. */
@@ -125,9 +145,20 @@ export interface Guard {
   readonly mode: Mode;
   readonly counters: GuardCounters;
   /** Decides without committing; grants nothing. */
-  preview(call: ToolCall, options?: { readonly openApproval?: boolean }): Promise<Preview>;
+  preview(call: ToolCall, options?: PreviewOptions): Promise<Preview>;
   /** Decides and makes the decision durable. Never throws for a refusal; the permit is the only way to run. */
   authorize(call: ToolCall, options?: AuthorizeOptions): Promise<Authorization>;
+  /**
+   * `authorize` for an adapter whose framework runs a call again: `use` runs the tool on a permit, releases what came of it, and
+   * returns (or throws) what the framework gets. The same call again (same call key) is given that: at once if it is remembered
+   * (the last 1000 are, in this process), when it ends if it runs. `use` is not called then.
+   *
+   * Nothing is remembered of a call that was refused or suspended, or whose permit was settled as `cancelled` or not at all: `use`
+   * is called anew with what is decided then. Nor is a result given once the session is halted or another policy is in force.
+   *
+   * @param use - must settle or release a permit. What it returns is shared by the runs of the call.
+   */
+  once<T>(call: ToolCall, options: OnceOptions, use: (authorization: Authorization, keepLater: KeepLater<T>) => T | Promise<T>): Promise<T>;
   /**
    * Authorizes, runs `fn` with exactly the decided arguments, records the outcome, returns `fn`'s result.
    *

@@ -8,7 +8,7 @@
 import { latestCall } from './approval/edited-call.ts';
 import { authorize, earlierCall } from './authorize.ts';
 import { budgetStatus } from './budget/status.ts';
-import { MAX_REASON_CHARS, type Refusal, type ToolCall } from './call.ts';
+import { type Authorization, MAX_REASON_CHARS, type Refusal, type ToolCall } from './call.ts';
 import { checkPolicy, createEngine, isWait } from './create-engine.ts';
 import type { Engine, Rules } from './engine.ts';
 import { CountersignError } from './errors.ts';
@@ -21,6 +21,7 @@ import {
   type Guard,
   type GuardOptions,
   type Preview,
+  type PreviewOptions,
   type RunScope,
   type ToolOptions,
 } from './guard-types.ts';
@@ -32,6 +33,7 @@ import type { Policy } from './policy/policy.ts';
 import { isUnusable, prepareCall, toolRef } from './prepare.ts';
 import { denial, failure, refusal, refuse, repeatDecision } from './refusal.ts';
 import { releasedError } from './result/released-error.ts';
+import { isKept, type RunDeps, runOnce } from './run-once.ts';
 import { RunResults } from './run-results.ts';
 import { schemaIssues } from './schema-issues.ts';
 import { nameOf, setPolicy } from './set-policy.ts';
@@ -52,16 +54,9 @@ export function createGuard(options: GuardOptions): Guard {
     options: AuthorizeOptions,
   ): Promise<T> {
     const prepared = prepareCall(call, engine, options.costOf ?? under.costOf);
-    const key = isUnusable(prepared) ? undefined : prepared.key;
-    const running = key === undefined ? undefined : results.get(key);
-    // The same key is the same call with the same arguments: its one result serves every re-run.
-    if (running !== undefined) return running as Promise<T>;
-    let ran = false;
-    const run = (async () => {
-      const permit = await authorize(prepared, options, under, engine);
+    const run = async (permit: Authorization): Promise<T> => {
       if (permit.kind !== 'permit')
         throw new CallRefusedError(permit.kind === 'refusal' ? permit : refusal(permit.callId, denial('CALL_CANCELLED'), engine));
-      ran = true;
       let result: T;
       try {
         result = await permit.within(() => fn(permit.args, { callId: permit.callId }));
@@ -74,9 +69,8 @@ export function createGuard(options: GuardOptions): Guard {
       const released = await permit.release({ status: 'success', result });
       // Of the shape of the result, or a text in its place: whoever guards a function by rules on results expects one.
       return (released.kind === 'shown' ? released.value : released.text) as T;
-    })();
-    if (key !== undefined) results.add(key, run, () => ran);
-    return run;
+    };
+    return runOnce(prepared, { ...options, form: 'run' }, run, { rules: under, engine, results });
   }
 
   return {
@@ -89,9 +83,10 @@ export function createGuard(options: GuardOptions): Guard {
       return { ...engine.counts, lostAuditRecords: engine.audit.lost };
     },
     authorize: async (call, options = {}) => authorize(prepareCall(call, engine, options.costOf), options, rules, engine),
+    once: async (call, options, use) => runOnce(prepareCall(call, engine, options.costOf), options, use, { rules, engine, results }),
     run: (call, fn, options = {}) => runUnder(rules, call, fn, options),
     tool: (name, fn, options = {}) => guardedTool(name, fn, options, runUnder, engine),
-    preview: (call, options = {}) => preview(call, options, rules, engine),
+    preview: (call, options = {}) => preview(call, options, { rules, engine, results }),
     recordRefusal: (refused) => recordRefusal(refused, rules, engine),
     setPolicy: (policy) => setPolicy(policy, engine),
     approvals: {
@@ -176,13 +171,15 @@ function guardedTool<Args, Result>(
 }
 
 /** Grants nothing. Opening the approval early lets a framework show it before it asks to run. */
-async function preview(call: ToolCall, options: { readonly openApproval?: boolean }, live: Rules, engine: Engine): Promise<Preview> {
+async function preview(call: ToolCall, options: PreviewOptions, deps: RunDeps): Promise<Preview> {
+  const { rules: live, engine } = deps;
   const rules = live.now();
   const prepared = prepareCall(call, engine);
   if (isUnusable(prepared)) return { decision: denial(prepared.reasonCode, prepared.reason) };
   try {
     const { call: latest, row } = await latestCall(prepared, await earlierCall(prepared, {}, engine), rules, engine);
-    if (row !== undefined && row.state !== 'asked') return { decision: repeatDecision(row) };
+    if (row !== undefined && row.state !== 'asked')
+      return { decision: repeatDecision(row), ...((await isKept(prepared, options.form, deps)) && { isKept: true }) };
     const session = await engine.store.session(latest.session);
     const judgement = await judge(latest, session, rules.policy, engine.store.nowMs(), engine);
     const { decision } = judgement;

@@ -1,5 +1,5 @@
 /** The right to run one decided call once, and recording what became of it. */
-import type { Decision, EntryRef, Outcome, Permit, Released, ToolRef } from './call.ts';
+import type { Decision, EntryRef, Outcome, OutcomeStatus, Permit, Released, ToolRef } from './call.ts';
 import type { Engine } from './engine.ts';
 import { CountersignError } from './errors.ts';
 import type { CallWatch } from './interfaces.ts';
@@ -31,15 +31,31 @@ export interface Granted {
   readonly input: PolicyInput;
 }
 
+/** What whoever keeps results has to know of a permit, and nobody else. */
+export interface PermitState {
+  /** Hash of the policy that decided the call, and what may be shown of its result. */
+  readonly policy: string;
+  /** How the call ended; absent until it has. */
+  ended?: OutcomeStatus;
+}
+
+const STATES = new WeakMap<Permit, PermitState>();
+
+export function permitState(permit: Permit): Readonly<PermitState> | undefined {
+  return STATES.get(permit);
+}
+
 export function createPermit(granted: Granted, deps: PermitDeps): Permit {
   const { callId, session, decision, entry, args, edited } = granted;
   const startedAt = performance.now();
+  const state: PermitState = { policy: granted.policy.hash };
   let settled = false;
   const holdsResult = holdsResultOf(granted.policy, granted.input.tool);
   /** Once; what became of it is told by the promise. */
   const settleOnce = (outcome: Outcome, lazy: boolean, judged?: JudgedResult): Promise<Committed | undefined> => {
     if (settled) throw new CountersignError('PERMIT_ALREADY_SETTLED', `call ${callId} was settled before: a permit settles once`);
     settled = true;
+    state.ended = outcome.status;
     const durationMs = Math.round(performance.now() - startedAt);
     const write = writeOutcome(granted, outcome, durationMs, lazy, deps, judged).catch((error: unknown) => {
       deps.lost(error, callId);
@@ -48,7 +64,7 @@ export function createPermit(granted: Granted, deps: PermitDeps): Permit {
     deps.track(write);
     return write;
   };
-  return {
+  const permit: Permit = {
     kind: 'permit',
     callId,
     decision,
@@ -83,6 +99,8 @@ export function createPermit(granted: Granted, deps: PermitDeps): Permit {
         throw new CountersignError('LEDGER_WRITE_FAILED', `what became of call ${callId} could not be recorded: its decision stands open`);
     },
   };
+  STATES.set(permit, state);
+  return permit;
 }
 
 /** Whether a rule on results may act on what this tool brings. A policy that cannot say so may. */
