@@ -125,13 +125,18 @@ class View {
   }
 
   /** @param isPair - a name and what it stands for. */
-  #array(items: readonly unknown[], isPair = false): Json {
-    if (items.length > 0 && items.every(isNameAndValue))
-      return items.map((item, i) => this.#at(i, () => this.#array(readItems(item), true)));
+  #array(items: readonly unknown[], isPair = false): Json[] {
+    if (areNamesAndValues(items)) return this.#namesAndValues(items);
     const whole = this.#unsplit(items);
     const shown: Json[] = [];
     for (const [i, item] of whole.entries()) shown.push(this.#at(i, () => this.#item(items, shown, item, isPair)));
-    return this.#settled(items, shown);
+    const settled = this.#settled(items, shown);
+    // What is shown in place of something that is no JSON is a name too, for whoever reads the view.
+    return areNamesAndValues(settled) ? this.#namesAndValues(settled) : settled;
+  }
+
+  #namesAndValues(items: readonly unknown[]): Json[] {
+    return items.map((item, i) => this.#at(i, () => this.#array(readItems(item as readonly unknown[]), true)));
   }
 
   /** The next item of a list. A flag and its value are looked for in what is shown as well: a second look sees only that. */
@@ -144,7 +149,7 @@ class View {
   }
 
   /** Replacing secrets may bring the pieces of another one together, so a list is looked at again until nothing is found. */
-  #settled(items: readonly unknown[], first: readonly Json[]): Json {
+  #settled(items: readonly unknown[], first: readonly Json[]): Json[] {
     let shown = first;
     if (first.every((item, i) => typeof item !== 'string' || item === items[i])) return [...first];
     for (let round = 0; round < MAX_SPLIT_ROUNDS; round++) {
@@ -254,8 +259,8 @@ class View {
 const NAME_NAMES: ReadonlySet<string> = new Set(['name', 'key', 'Name', 'Key', 'ParameterKey', 'OptionName']);
 const VALUE_NAMES: ReadonlySet<string> = new Set(['value', 'Value', 'ParameterValue', 'OptionValue']);
 
-function isNameAndValue(item: unknown): item is readonly [string, unknown] {
-  return Array.isArray(item) && item.length === 2 && typeof readItems(item)[0] === 'string';
+function areNamesAndValues(items: readonly unknown[]): boolean {
+  return items.length > 0 && items.every((item) => Array.isArray(item) && item.length === 2 && typeof readItems(item)[0] === 'string');
 }
 
 /** A date or a URL is judged as the text it is shown as: on a second pass it is that text. */

@@ -254,6 +254,17 @@ describe('redacting twice equals redacting once', () => {
     );
   });
 
+  it('for names and values of which some are no JSON', () => {
+    for (const noName of [new Uint8Array(2), new Map(), () => 0]) {
+      const once = redactor.redact([
+        [noName, ''],
+        ['token=', 'DB_PASSWORD=hunter22 node server.js'],
+      ]);
+      expect(JSON.stringify(once.shown)).not.toContain('hunter22');
+      expect(redactor.redact(once.shown)).toEqual({ shown: once.shown, findings: [] });
+    }
+  });
+
   it('for a name in a list that is a secret itself', () => {
     const secret = secretsOf('1').find(({ kind }) => kind === 'github-token')?.secret ?? '';
     const once = redactor.redact([
