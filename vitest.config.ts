@@ -17,6 +17,7 @@ export default defineConfig({
         name,
         include: [`packages/${name}/test/**/*.test.ts`],
         env: { COUNTERSIGN_STATE_DIR: stateDirectory },
+        setupFiles: ['./scripts/property-tests.ts'],
         testTimeout: 60_000,
         hookTimeout: 60_000,
       },
