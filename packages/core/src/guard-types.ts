@@ -9,6 +9,7 @@ import type { GrantDraft } from './grant/give.ts';
 import type { Revoked } from './grant/revoke.ts';
 import type { GrantTerms } from './grant/terms.ts';
 import type { ApprovalAnswer, Approver, AuditSink, Channel, Clock, HostMonitor } from './interfaces.ts';
+import type { Offer } from './offers.ts';
 import type { Policy } from './policy/policy.ts';
 import type { RootOptions } from './policy/roots.ts';
 import type { Redactor } from './redact/redact.ts';
@@ -146,6 +147,12 @@ export interface Guard {
   readonly counters: GuardCounters;
   /** Decides without committing; grants nothing. */
   preview(call: ToolCall, options?: PreviewOptions): Promise<Preview>;
+  /**
+   * Which of these tools to offer to an agent, in this order. A tool is kept back (`denial` says why) only when every call of it
+   * would be refused now, whatever its arguments: the session is halted, a deny rule applies whatever is asked for, or no rule
+   * that could let it through. Where policy cannot tell without arguments, and in audit mode, everything is offered. Records and grants nothing.
+   */
+  offers(tools: readonly ToolRef[], of?: Pick<ToolCall, 'session' | 'principal'>): Promise<readonly Offer[]>;
   /** Decides and makes the decision durable. Never throws for a refusal; the permit is the only way to run. */
   authorize(call: ToolCall, options?: AuthorizeOptions): Promise<Authorization>;
   /**

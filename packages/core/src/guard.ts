@@ -28,6 +28,7 @@ import {
 import { judge } from './judge.ts';
 import { newOrderedId } from './ledger/body.ts';
 import { isName, isRecordable } from './names.ts';
+import { offersOf } from './offers.ts';
 import { composePolicies } from './policy/compose.ts';
 import type { Policy } from './policy/policy.ts';
 import { isUnusable, prepareCall, toolRef } from './prepare.ts';
@@ -86,6 +87,7 @@ export function createGuard(options: GuardOptions): Guard {
     once: async (call, options, use) => runOnce(prepareCall(call, engine, options.costOf), options, use, { rules, engine, results }),
     run: (call, fn, options = {}) => runUnder(rules, call, fn, options),
     tool: (name, fn, options = {}) => guardedTool(name, fn, options, runUnder, engine),
+    offers: (tools, of = {}) => offersOf(tools, of, engine),
     preview: (call, options = {}) => preview(call, options, { rules, engine, results }),
     recordRefusal: (refused) => recordRefusal(refused, rules, engine),
     setPolicy: (policy) => setPolicy(policy, engine),

@@ -121,6 +121,7 @@ export { parseTrustedKeys, type TrustedKey } from './ledger/key-rules.ts';
 export { type GeneratedKey, generateKey, readSigner, signerFromPem, writeKeyFile } from './ledger/keys.ts';
 export { type ParsedNote, parseNote } from './ledger/note.ts';
 export { parseVerifierKey, TYPE_COSIGNATURE, type VerifierKey } from './ledger/verifier-key.ts';
+export type { Offer } from './offers.ts';
 export { type BaselineOptions, baselinePack } from './packs/baseline.ts';
 export { type BrowserOptions, browserPack } from './packs/browser.ts';
 export { type DatabaseOptions, databasePack } from './packs/database.ts';
@@ -153,7 +154,17 @@ export { composePolicies } from './policy/compose.ts';
 export { type ConditionExplained, type Explanation, explainRuling, type RuleExplained } from './policy/explain/explain.ts';
 export { type ExplainedCall, type ExplainOptions, explainCall } from './policy/explain/explain-call.ts';
 export { policyHash } from './policy/hash.ts';
-export type { Policy, PolicyInput, PolicyVerdict, ResultFacts, ResultInput, ResultVerdict, SessionFacts } from './policy/policy.ts';
+export type {
+  Foreseen,
+  ForeseenInput,
+  Policy,
+  PolicyInput,
+  PolicyVerdict,
+  ResultFacts,
+  ResultInput,
+  ResultVerdict,
+  SessionFacts,
+} from './policy/policy.ts';
 export { rulePolicy } from './policy/rules.ts';
 export { type ToolFunction, type ToolInput, type ToolPolicyDefinition, toolPolicy } from './policy/tool-policy.ts';
 export { readPrivateFile } from './private-file.ts';

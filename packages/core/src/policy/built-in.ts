@@ -54,5 +54,6 @@ export function definePolicy(definition: PolicyDefinition): Policy {
 
 function constant(id: string, verdict: PolicyVerdict & { readonly effect: 'allow' | 'deny' }): Policy {
   const document = canonicalize({ kind: 'built-in', id });
-  return { id, hash: policyHash(document), document, default: verdict.effect, evaluate: () => verdict };
+  const foreseen = verdict.effect === 'deny' ? { foresee: () => verdict } : {};
+  return { id, hash: policyHash(document), document, default: verdict.effect, evaluate: () => verdict, ...foreseen };
 }

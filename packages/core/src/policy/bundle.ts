@@ -30,6 +30,7 @@ import {
 } from '../ledger/note.ts';
 import { strictJson } from '../strict-json.ts';
 import { composePolicies } from './compose.ts';
+import { foresee } from './foresight.ts';
 import { policyHash } from './hash.ts';
 import type { Policy } from './policy.ts';
 import { EFFECTS, NAME_HINT, NAME_SHAPE, type RuleSet } from './rule-definition.ts';
@@ -211,6 +212,7 @@ function policyOf(bundle: Bundle, nowMs: number): Policy {
     );
   const inner = asInvalid(() => composePolicies(bundle.members.map(memberPolicy)));
   const document = canonicalize({ kind: 'bundle', bundle });
+  const expired = failedVerdict({ id }, 'is a bundle that has expired');
   return {
     // What the members ask for (counts, result rules) they ask for in a bundle too.
     ...inner,
@@ -218,7 +220,8 @@ function policyOf(bundle: Bundle, nowMs: number): Policy {
     ...(version === undefined ? {} : { version }),
     hash: policyHash(document),
     document,
-    evaluate: (input) => (input.atMs >= expiresAtMs ? failedVerdict({ id }, 'is a bundle that has expired') : inner.evaluate(input)),
+    evaluate: (input) => (input.atMs >= expiresAtMs ? expired : inner.evaluate(input)),
+    foresee: (input) => (input.atMs >= expiresAtMs ? expired : foresee(inner, input)),
   };
 }
 

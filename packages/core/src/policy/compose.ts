@@ -2,6 +2,7 @@
 import type { ApprovalTerms, Effect } from '../call.ts';
 import { CountersignError } from '../errors.ts';
 import { canonicalize } from '../ledger/canonical.ts';
+import { foreseeTogether } from './foresight.ts';
 import { policyHash } from './hash.ts';
 import type { Policy, PolicyVerdict } from './policy.ts';
 import { mergeResultVerdicts } from './result-rule.ts';
@@ -41,6 +42,7 @@ export function composePolicies(policies: readonly Policy[]): Policy {
     default: strictestDefault(members),
     ...composedCounts(members),
     evaluate: (input) => strictest(members.map((member) => evaluatePolicy(member, input))),
+    foresee: (input) => foreseeTogether(members, input),
     ...composedResults(members),
   };
 }

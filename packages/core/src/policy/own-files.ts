@@ -28,7 +28,7 @@ const OWN_FOLDER = '.countersign';
 /** What SQLite keeps beside a database. */
 const SIDE_FILES = ['', '-wal', '-shm', '-journal'];
 
-const ABSTAIN: PolicyVerdict = { effect: 'abstain' };
+const ABSTAIN = { effect: 'abstain' } as const;
 const DENY: PolicyVerdict = {
   effect: 'deny',
   always: true,
@@ -56,6 +56,7 @@ export function ownFilesPolicy(paths: readonly string[]): Policy {
     document,
     default: 'allow',
     evaluate: (input) => (files.length > 0 && namesOwnFile(input.args, files) ? DENY : ABSTAIN),
+    foresee: () => ABSTAIN,
   };
 }
 

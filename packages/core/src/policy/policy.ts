@@ -68,6 +68,12 @@ export type PolicyVerdict =
       readonly asks?: number;
     } & Ruled);
 
+/** What is known before a call: everything but its arguments, and what the engine finds out about those. */
+export type ForeseenInput = Pick<PolicyInput, 'tool' | 'agent' | 'principal' | 'session' | 'mode' | 'atMs'>;
+
+/** Of every call: `deny`, it is denied; `abstain`, it is denied, or nothing is said of it and the default applies. */
+export type Foreseen = Extract<PolicyVerdict, { readonly effect: 'deny' | 'abstain' }>;
+
 /** What is known of a result when rules look at it. Everything but `size` and `isError` is worked out when it is read. */
 export interface ResultFacts {
   /** The shown view: secrets already replaced. Of an error its text. @throws when it could not be read, or is too large. */
@@ -128,6 +134,11 @@ export interface Policy {
    */
   readonly counts?: readonly string[];
   evaluate(input: PolicyInput): PolicyVerdict | Promise<PolicyVerdict>;
+  /**
+   * What `evaluate` is certain to say of every call of this tool, whatever its arguments, as long as the session stays as it
+   * is. Undefined, or absent: nothing is certain. For deciding what to offer an agent; it lets nothing run and stops nothing.
+   */
+  foresee?(input: ForeseenInput): Foreseen | undefined;
   /** Says what may be seen of a result. Absent: everything. A policy that throws here withholds. */
   evaluateResult?(input: ResultInput): ResultVerdict | Promise<ResultVerdict>;
   /** False when `evaluateResult` releases every result of this tool, whatever it is. Absent: it may act on any. */

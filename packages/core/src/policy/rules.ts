@@ -14,8 +14,9 @@ import { ConditionFacts } from './condition-facts.ts';
 import { type Condition, compileCondition } from './conditions.ts';
 import type { CountCollector } from './functions/session.ts';
 import { policyHash } from './hash.ts';
+import { inputBeforeCalls, isKnownBeforeCalls } from './known-conditions.ts';
 import { compileToolPattern } from './patterns.ts';
-import type { Policy, PolicyInput, PolicyVerdict } from './policy.ts';
+import type { Foreseen, ForeseenInput, Policy, PolicyInput, PolicyVerdict } from './policy.ts';
 import { compileResultRules } from './result-rules.ts';
 import { type NormalRule, normalizeRuleSet, type RuleEffect, type RuleSet } from './rule-definition.ts';
 import { ruleIndex } from './rule-index.ts';
@@ -62,6 +63,7 @@ export function rulePolicy(definition: RuleSet): Policy {
     default: normal.default,
     ...(subjects.size > 0 && { counts: [...subjects].toSorted() }),
     evaluate: (input) => decide(index.find(input.tool), input),
+    foresee: (known) => foreseeRules(index.find(known.tool), known),
     ...(results !== undefined && {
       evaluateResult: (input) => results.evaluate(input),
       mayActOnResult: (tool) => results.concern(tool),
@@ -78,6 +80,8 @@ interface CompiledRule {
   readonly terms: Partial<ApprovalTerms>;
   /** Undefined = always. @throws {ConditionError} */
   readonly applies?: Condition;
+  /** Whether `applies` can be answered before a call. Asked seldom, so nothing is worked out when rules are loaded. */
+  readonly isKnown: () => boolean;
 }
 
 /** Rules that match one tool, in definition order. */
@@ -115,6 +119,7 @@ function compileRule(rule: NormalRule, counts: CountCollector): CompiledRule {
     ...(rule.reason === undefined ? {} : { reason: rule.reason }),
     ...(rule.label === undefined ? {} : { labels: rule.label }),
     ...(applies === undefined ? {} : { applies }),
+    isKnown: once(() => [rule.when, rule.unless].every((source) => source === undefined || isKnownBeforeCalls(source))),
     terms: {
       ...(ttlMs === undefined ? {} : { ttlMs }),
       ...(quorum === undefined ? {} : { quorum }),
@@ -140,10 +145,7 @@ function decide(candidates: Candidates, input: PolicyInput): PolicyVerdict {
   const asked = call.matching(ask);
   // A fact that is missing lets later calls pass, so a label rule that cannot be evaluated denies too.
   const facts = call.matching(label);
-  if (call.failure !== undefined) {
-    const { rule, text } = call.failure;
-    return { effect: 'deny', always: true, rule: rule.id, reasonCode: 'POLICY_EVALUATION_FAILED', reason: text };
-  }
+  if (call.failure !== undefined) return failureVerdict(call.failure);
   // In audit mode the call runs nevertheless, and later rules must know what it did.
   if (denied[0] !== undefined) return { effect: 'deny', ...ruled(denied[0]), ...labelled(facts) };
   if (asked[0] !== undefined) return askVerdict(asked, asked[0], [...call.matching(candidates.labelling), ...facts]);
@@ -153,11 +155,33 @@ function decide(candidates: Candidates, input: PolicyInput): PolicyVerdict {
   return { effect: 'abstain', ...(text !== undefined && { reason: `an allow rule did not apply: ${text}` }), ...labelled(facts) };
 }
 
+/** What `decide` is certain to say, from the rules that can be answered already. */
+function foreseeRules({ deny, ask, allow, label }: Candidates, known: ForeseenInput): Foreseen | undefined {
+  const call = new Call(inputBeforeCalls(known));
+  const certain = (rules: readonly CompiledRule[]): readonly CompiledRule[] => call.matching(rules.filter((rule) => rule.isKnown()));
+  const mayApply = (rules: readonly CompiledRule[]): boolean => certain(rules).length > 0 || rules.some((rule) => !rule.isKnown());
+  const [denied] = certain(deny);
+  const isAsked = mayApply(ask);
+  certain(label);
+  if (call.failure !== undefined) return failureVerdict(call.failure);
+  if (denied !== undefined) return { effect: 'deny', ...ruled(denied) };
+  return isAsked || mayApply(allow) ? undefined : { effect: 'abstain' };
+}
+
+interface RuleFailure {
+  readonly rule: CompiledRule;
+  readonly text: string;
+}
+
+function failureVerdict({ rule, text }: RuleFailure): Foreseen {
+  return { effect: 'deny', always: true, rule: rule.id, reasonCode: 'POLICY_EVALUATION_FAILED', reason: text };
+}
+
 /** One evaluation of a call against rules; remembers the first rule that could not be evaluated. */
 class Call {
   readonly #input: PolicyInput;
   readonly #facts: ConditionFacts;
-  failure: { readonly rule: CompiledRule; readonly text: string } | undefined;
+  failure: RuleFailure | undefined;
 
   constructor(input: PolicyInput) {
     this.#input = input;
@@ -199,4 +223,9 @@ function ruled(rule: CompiledRule): { readonly rule: string; readonly reasonCode
 function labelled(rules: readonly CompiledRule[]): { readonly labels?: readonly string[] } {
   const labels = mergeLabels(rules.map((rule) => rule.labels));
   return labels === undefined ? {} : { labels };
+}
+
+function once<T>(work: () => T): () => T {
+  let made: { readonly value: T } | undefined;
+  return () => (made ??= { value: work() }).value;
 }

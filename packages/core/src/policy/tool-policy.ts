@@ -70,6 +70,8 @@ export function toolPolicy<Schemas extends Readonly<Record<string, ArgumentsSche
       const input = functionInput(given);
       return strictest(functions.filter(({ wide }) => wide.matches(given.tool)).map((asked) => verdictOf(asked, input)));
     },
+    // What a function will say nobody knows; where none is asked, nothing is said.
+    foresee: ({ tool }) => (functions.some(({ wide }) => wide.matches(tool)) ? undefined : { effect: 'abstain' }),
     ...members,
   };
 }

@@ -44,7 +44,7 @@ export async function inTime(verdict: PromiseLike<unknown>): Promise<unknown> {
 }
 
 /** The verdict of a policy that could not be evaluated. */
-export function failedVerdict(policy: Pick<Policy, 'id'>, why: string): PolicyVerdict {
+export function failedVerdict(policy: Pick<Policy, 'id'>, why: string): Extract<PolicyVerdict, { readonly effect: 'deny' }> {
   const reason = boundReason(`policy "${String(policy.id)}" ${why}`);
   return { effect: 'deny', always: true, reasonCode: 'POLICY_EVALUATION_FAILED', reason };
 }
@@ -70,7 +70,8 @@ function checked(policy: Policy, verdict: unknown): PolicyVerdict {
   }
 }
 
-function readVerdict(verdict: unknown): PolicyVerdict | undefined {
+/** A clean copy; undefined for what is no verdict. */
+export function readVerdict(verdict: unknown): PolicyVerdict | undefined {
   if (typeof verdict !== 'object' || verdict === null) return undefined;
   const fields: Readonly<Record<string, unknown>> = { ...verdict };
   const { effect, rule, reasonCode, reason, labels, always, terms, asks } = fields;
