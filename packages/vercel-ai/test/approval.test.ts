@@ -74,7 +74,9 @@ describe('a call that needs approval', () => {
       const { guard, ran, tools } = till();
       const asked = await turn(guard, tools, user, [call]);
       await edit(guard, { amount: 50 });
-      expect(told(await turn(guard, tools, approved(asked)))).toContain('text: paid');
+      expect(told(await turn(guard, tools, approved(asked)))).toContain(
+        'text: [a person edited the arguments of this call; it ran with {"amount":50}]\npaid',
+      );
       expect(ran).toEqual([{ amount: 50 }]);
       expect(told(await turn(guard, tools, approved(asked)))[0]).toContain('CALL_ALREADY_RUN');
       expect(ran).toHaveLength(1);
