@@ -29,9 +29,9 @@ export interface ToolCall {
   readonly tool: ToolRef;
   /** Parsed arguments. The guard copies them once; the tool runs with exactly that copy. */
   readonly args: unknown;
-  /** Defaults to the guard's own session. */
+  /** Default: that of the guarded call this one is made in (`currentCall()`), and outside of one the guard's own. */
   readonly session?: string;
-  /** On whose behalf the agent acts. */
+  /** On whose behalf the agent acts. Default: that of the guarded call this one is made in. */
   readonly principal?: string;
   /** The framework's id of this call. Without it repeats cannot be recognised. */
   readonly id?: string;

@@ -24,7 +24,7 @@ export interface GuardOptions {
   readonly store: Store;
   /** Default `enforce`. */
   readonly mode?: Mode;
-  /** Session of calls that name none; default: random per guard. */
+  /** Session of calls that name none and are not made inside a guarded call; default: random per guard. */
   readonly session?: string;
   readonly budgets?: readonly Budget[];
   readonly channels?: readonly Channel[];

@@ -37,6 +37,7 @@ import { releasedError } from './result/released-error.ts';
 import { isKept, type RunDeps, runOnce } from './run-once.ts';
 import { RunResults } from './run-results.ts';
 import { schemaIssues } from './schema-issues.ts';
+import { currentCall } from './scope.ts';
 import { nameOf, setPolicy } from './set-policy.ts';
 import type { ApprovalRow } from './store.ts';
 
@@ -215,7 +216,7 @@ async function recordRefusal(refused: Parameters<Guard['recordRefusal']>[0], rul
   const call = {
     callId: newOrderedId(engine.store.nowMs()),
     tool: usable ? tool : { name: '[invalid]' },
-    session: session !== undefined && isRecordable(session, engine.redactor) ? session : engine.session,
+    session: session !== undefined && isRecordable(session, engine.redactor) ? session : (currentCall()?.session ?? engine.session),
   };
   const decision = {
     effect: 'deny',

@@ -47,6 +47,7 @@ export function permitState(permit: Permit): Readonly<PermitState> | undefined {
 
 export function createPermit(granted: Granted, deps: PermitDeps): Permit {
   const { callId, session, decision, entry, args, edited } = granted;
+  const { principal } = granted.input;
   const startedAt = performance.now();
   const state: PermitState = { policy: granted.policy.hash };
   let settled = false;
@@ -73,7 +74,7 @@ export function createPermit(granted: Granted, deps: PermitDeps): Permit {
     ...(edited !== undefined && { edited: { call: edited.call, shown: granted.input.args } }),
     within(fn) {
       if (settled) throw new CountersignError('PERMIT_ALREADY_SETTLED', `call ${callId} was settled before: a permit runs one call`);
-      return withinCall({ callId, agent: deps.agent, session }, fn);
+      return withinCall({ callId, agent: deps.agent, session, ...(principal !== undefined && { principal }) }, fn);
     },
     mask: (result) => (deps.masksResults ? maskResult(result, deps.redactor) : result),
     holdsResult,

@@ -14,6 +14,7 @@ import { newOrderedId } from './ledger/body.ts';
 import { isName, isText, MAX_NAME_CHARS } from './names.ts';
 import { captureArguments } from './redact/arguments.ts';
 import type { Redactor } from './redact/redact.ts';
+import { type CallScope, currentCall } from './scope.ts';
 import type { Store } from './store.ts';
 
 /** Longest title of a tool that is looked at; a longer one is cut. */
@@ -58,17 +59,18 @@ export interface PrepareDeps {
 /** @param costOf - works out the cost from the copied arguments, for wrapped tools that declare one. */
 export function prepareCall(call: ToolCall, deps: PrepareDeps, costOf?: (args: unknown) => number): PreparedCall | UnusableCall {
   const callId = newOrderedId(deps.store.nowMs());
+  const outer: Surroundings = currentCall() ?? { session: deps.session };
   let names: CallNames | string;
   let given: unknown;
   try {
     // Everything is read once: what was checked is what is used.
-    names = readNames(call, deps);
+    names = readNames(call, outer, deps);
     given = call.args;
   } catch {
     names = 'the call could not be read';
   }
   const unusable = (reasonCode: UnusableCall['reasonCode'], reason: string): UnusableCall => {
-    const { tool, session } = typeof names === 'string' ? { tool: { name: '[invalid]' }, session: deps.session } : names;
+    const { tool, session } = typeof names === 'string' ? { tool: { name: '[invalid]' }, session: outer.session } : names;
     return {
       callId,
       tool,
@@ -128,9 +130,12 @@ interface CallNames {
   readonly cost: number | undefined;
 }
 
+/** What a call belongs to that names neither: the call it is made in, or the guard. */
+type Surroundings = Pick<CallScope, 'session' | 'principal'>;
+
 /** A copy of everything but the arguments, or what is wrong with it. Names go into every entry, so the ledger must be able to hold them. */
-function readNames(call: ToolCall, deps: PrepareDeps): CallNames | string {
-  const { session = deps.session, principal, id, turn, attempt = 1, cost } = call;
+function readNames(call: ToolCall, outer: Surroundings, deps: PrepareDeps): CallNames | string {
+  const { session = outer.session, principal = outer.principal, id, turn, attempt = 1, cost } = call;
   const tool = toolRef(call.tool, deps.redactor);
   const named: readonly (readonly [string, unknown])[] = [
     ['tool name', tool.name],

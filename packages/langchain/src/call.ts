@@ -1,5 +1,5 @@
 /** From a tool call of LangChain to a `ToolCall` of the guard. Names, ids and arguments come from a model: all of it may be hostile. */
-import { canonicalize, type ToolCall } from '@countersign/core';
+import { canonicalize, currentCall, type ToolCall } from '@countersign/core';
 import { AIMessage } from '@langchain/core/messages';
 import { interopSafeParseAsync, isInteropZodSchema } from '@langchain/core/utils/types';
 import type { GuardedToolOptions, RunIdentity } from './options.ts';
@@ -17,7 +17,7 @@ export function toolCallOf(call: FrameworkCall, options: GuardedToolOptions): To
   const { tool: name, args, id, run } = call;
   const server = typeof options.server === 'function' ? options.server(name) : options.server;
   const principal = typeof options.principal === 'function' ? options.principal(run) : options.principal;
-  const session = threadOf(run);
+  const session = sessionOf(run);
   const turn = id === undefined ? undefined : turnOf(call.messages, id);
   return {
     tool: { name, ...(server !== undefined && { server }) },
@@ -27,6 +27,14 @@ export function toolCallOf(call: FrameworkCall, options: GuardedToolOptions): To
     ...(id !== undefined && { id }),
     ...(turn !== undefined && { turn }),
   };
+}
+
+/**
+ * The thread, unless the agent runs inside a guarded call: then its calls are part of that one. A thread of its own keeps what a
+ * subagent remembers apart; it must not wash off what the session of its caller is held to, nor what it did itself.
+ */
+function sessionOf(run: RunIdentity): string | undefined {
+  return currentCall() === undefined ? threadOf(run) : undefined;
 }
 
 function threadOf(run: RunIdentity): string | undefined {

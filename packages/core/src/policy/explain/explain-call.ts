@@ -31,7 +31,7 @@ export async function explainCall(call: ToolCall, config: Config, options: Expla
   const { mode = config.mode, labels = [], atMs = Date.now() } = options;
   const redactor = createRedactor(redaction);
   const session = call.session ?? 'explained';
-  const prepared = prepareCall(call, { agent, session, store: { nowMs: () => atMs, mac: () => '' }, redactor });
+  const prepared = prepareCall({ ...call, session }, { agent, session, store: { nowMs: () => atMs, mac: () => '' }, redactor });
   if (isUnusable(prepared))
     throw new CountersignError('OPTIONS_INVALID', `no policy would see this call: ${prepared.reason} [${prepared.reasonCode}]`);
   const ownFiles = ownFilesPolicy([
