@@ -12,6 +12,7 @@ import type { ApprovalAnswer, Approver, AuditSink, Channel, Clock, HostMonitor }
 import type { Offer } from './offers.ts';
 import type { Policy } from './policy/policy.ts';
 import type { RootOptions } from './policy/roots.ts';
+import type { RecordedRun, Runner } from './record-run.ts';
 import type { Redactor } from './redact/redact.ts';
 import type { ApprovalCounts, ApprovalFilter, ApprovalRow, ApprovalState, GrantRow, Store } from './store.ts';
 
@@ -178,6 +179,12 @@ export interface Guard {
     fn: (args: Args, scope: RunScope) => Result | Promise<Result>,
     options?: ToolOptions<Args>,
   ): (args: Args, call?: Omit<ToolCall, 'tool' | 'args'>) => Promise<Result>;
+  /**
+   * Puts a call on record that ran where no guard stands: at the model's provider, or at the client. Decided as in audit mode, since
+   * nothing can stop it any more: budgets and labels count it, and the entries say that it ran elsewhere. Resolves once that is
+   * durable, also when the ledger could not be written (`isRecorded`).
+   */
+  recordRun(call: ToolCall, by: Runner): Promise<RecordedRun>;
   /**
    * Records that something which asked to be a tool call was turned away before it could be one (a malformed message).
    * Resolves also when the ledger could not be written: nothing ran.

@@ -32,6 +32,7 @@ import { offersOf } from './offers.ts';
 import { composePolicies } from './policy/compose.ts';
 import type { Policy } from './policy/policy.ts';
 import { isUnusable, prepareCall, toolRef } from './prepare.ts';
+import { recordRun } from './record-run.ts';
 import { denial, failure, refusal, refuse, repeatDecision } from './refusal.ts';
 import { releasedError } from './result/released-error.ts';
 import { isKept, type RunDeps, runOnce } from './run-once.ts';
@@ -90,6 +91,7 @@ export function createGuard(options: GuardOptions): Guard {
     tool: (name, fn, options = {}) => guardedTool(name, fn, options, runUnder, engine),
     offers: (tools, of = {}) => offersOf(tools, of, engine),
     preview: (call, options = {}) => preview(call, options, { rules, engine, results }),
+    recordRun: (call, by) => recordRun(call, by, rules, engine),
     recordRefusal: (refused) => recordRefusal(refused, rules, engine),
     setPolicy: (policy) => setPolicy(policy, engine),
     approvals: {

@@ -173,6 +173,7 @@ export { RECEIPT_CODES, type ReceiptCode } from './receipt/codes.ts';
 export { type CheckConsistencyOptions, type ConsistencyReport, checkConsistency, MAX_CONSISTENCY_BYTES } from './receipt/consistency.ts';
 export { MAX_RECEIPT_BYTES } from './receipt/format.ts';
 export type { ReceiptEntry, ReceiptFinding, ReceiptReport } from './receipt/report.ts';
+export type { RecordedRun, Runner } from './record-run.ts';
 export type { DetectorDefinition } from './redact/custom.ts';
 export { WITHHELD_RESULT } from './redact/mask.ts';
 export { createRedactor, type RedactionOptions, type Redactor } from './redact/redact.ts';
