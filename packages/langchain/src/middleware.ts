@@ -5,6 +5,7 @@ import { type Command, isGraphBubbleUp } from '@langchain/langgraph';
 import { type AgentMiddleware, createMiddleware, type ToolCallRequest, ToolInvocationError } from 'langchain';
 import { Attempts } from './attempts.ts';
 import { type FrameworkCall, parseArguments, record, toolCallOf, validatorOf } from './call.ts';
+import { copyOf, withEditNotice } from './handed-on.ts';
 import type { GuardedToolOptions } from './options.ts';
 import { refusalMessage } from './refusal.ts';
 import { runPermitted } from './run.ts';
@@ -19,6 +20,9 @@ export interface MiddlewareOptions extends GuardedToolOptions {
    */
   readonly toolErrors?: 'message' | 'throw';
 }
+
+/** Of what this middleware hands on. */
+const FORM = 'langchain message';
 
 type Handler = (request: ToolCallRequest) => ToolMessage | Command | Promise<ToolMessage | Command>;
 
@@ -70,18 +74,26 @@ async function guardCall(
     const refused = { tool: call.tool, reasonCode: 'ARGUMENTS_INVALID', reason: parsed.reason, ...(session !== undefined && { session }) };
     return refusalMessage(await guard.recordRefusal(refused), name, toolCall.id);
   }
-  const admitted = await admit(guard, call, options, validatorOf(schema, parts === undefined), runtime.signal);
-  if (admitted.kind === 'refusal') return refusalMessage(admitted, name, toolCall.id);
-  try {
-    return await runPermitted(admitted, () => handler(permitted(request, admitted, parts)), { id: framework.id, signal: runtime.signal });
-  } catch (error) {
-    if (isGraphBubbleUp(error) || runtime.signal?.aborted === true) throw error;
-    if (options.toolErrors === 'throw') {
-      attempts.failed(call);
-      throw error;
+  const { signal } = runtime;
+  const asking = { form: FORM, options, validate: validatorOf(schema, parts === undefined), signal };
+  const result = await admit<ToolMessage | Command>(guard, call, asking, async (admitted) => {
+    if (admitted.kind === 'refusal') return refusalMessage(admitted, name, toolCall.id);
+    try {
+      return withEditNotice(
+        await runPermitted(admitted, () => handler(permitted(request, admitted, parts)), { id: framework.id, signal }),
+        admitted,
+        framework.id,
+      );
+    } catch (error) {
+      if (isGraphBubbleUp(error) || signal?.aborted === true) throw error;
+      if (options.toolErrors === 'throw') {
+        attempts.failed(call);
+        throw error;
+      }
+      return withEditNotice(errorMessage(request, admitted.mask(toolErrorText(error))), admitted, framework.id);
     }
-    return errorMessage(request, admitted.mask(toolErrorText(error)));
-  }
+  });
+  return ToolMessage.isInstance(result) ? copyOf(result) : result;
 }
 
 /**

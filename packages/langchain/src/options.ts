@@ -8,10 +8,10 @@ export interface GuardedToolOptions {
   /** On whose behalf the agent acts. A function sees what the application passed as `configurable` and `context`. */
   readonly principal?: string | ((run: RunIdentity) => string | undefined);
   /**
-   * What happens while a human has to answer. `suspend` (default): a native interrupt, so a checkpointer and a
+   * What happens while a human has to answer. `interrupt` (default): a native interrupt, so a checkpointer and a
    * `thread_id` are needed. `wait`: the run blocks until a channel of the guard brings the answer.
    */
-  readonly approval?: 'suspend' | 'wait';
+  readonly approval?: 'interrupt' | 'wait';
 }
 
 /** What the application, not the model, said about a run. */

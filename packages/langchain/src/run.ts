@@ -52,14 +52,19 @@ export function isAsyncGenerator(value: unknown): value is AsyncGenerator<unknow
  * A generator runs when it is read, so the scope of the call is entered for each step and the outcome comes with the last. Where a
  * rule on results may act on it, only the last is passed on, once it is released.
  */
-export async function* settleAtEnd(permit: Permit, events: AsyncGenerator<unknown, unknown>, of: Run): AsyncGenerator<unknown, unknown> {
+export async function* settleAtEnd(
+  permit: Permit,
+  events: AsyncGenerator<unknown, unknown>,
+  of: Run,
+  release: (result: unknown) => Promise<unknown>,
+): AsyncGenerator<unknown, unknown> {
   let ended = false;
   try {
     for (;;) {
       const step = await permit.within(() => events.next());
       if (step.done === true) {
         ended = true;
-        return await releaseReturned(permit, step.value, of.id);
+        return await release(step.value);
       }
       if (!permit.holdsResult) yield permit.mask(step.value);
     }

@@ -6,7 +6,7 @@
  * consumed all the same, because LangGraph would hand an unread one to the next `interrupt` of the task, which may be
  * a question of the tool itself.
  */
-import type { Guard, Json, Pending, Permit, Refusal, ToolCall } from '@countersign/core';
+import type { Authorization, Guard, Json, KeepLater, OnceOptions, Pending, Permit, Refusal, ToolCall } from '@countersign/core';
 import { interrupt, isGraphInterrupt } from '@langchain/langgraph';
 import type { GuardedToolOptions } from './options.ts';
 
@@ -27,26 +27,39 @@ export interface ApprovalInterrupt {
 /** More wake-ups than this for one call are not drained: it is refused. */
 const MAX_WAKE_UPS = 100;
 
+export interface Asking {
+  /** What kind of thing `use` returns. */
+  readonly form: string;
+  readonly options: GuardedToolOptions;
+  /** Parses arguments as the tool will, for those that a person edited. */
+  readonly validate: (args: unknown) => Promise<unknown>;
+  readonly signal: AbortSignal | undefined;
+}
+
 /**
- * Asks the guard.
+ * Asks the guard, and hands on what `use` makes of the answer. A node that runs again (a shared task on each resume, a checkpoint
+ * that is rolled back) gets what it got before, and `use` is not called.
  *
- * @param validate - parses arguments as the tool will, for those that a person edited.
- * @throws {GraphInterrupt} while a human has to answer and the run can be suspended.
+ * @throws {GraphInterrupt} while a human has to answer and the run can be suspended; and whatever `use` throws.
  */
-export async function admit(
+export async function admit<T>(
   guard: Guard,
   call: ToolCall,
-  options: GuardedToolOptions,
-  validate: (args: unknown) => Promise<unknown>,
-  signal?: AbortSignal,
-): Promise<Permit | Refusal> {
-  const authorization = await guard.authorize(call, {
-    approval: options.approval ?? 'suspend',
+  { form, options, validate, signal }: Asking,
+  use: (admitted: Permit | Refusal, keepLater: KeepLater<T>) => T | Promise<T>,
+): Promise<T> {
+  const asking: OnceOptions = {
+    form,
+    approval: options.approval === 'wait' ? 'wait' : 'suspend',
     validate,
     // A call without an id is not recognised when its node runs again; its open ask is.
     ...(call.id === undefined && { adopt: true }),
     ...(signal !== undefined && { signal }),
-  });
+  };
+  return guard.once<T>(call, asking, (authorization, keepLater) => use(admitted(authorization, call), keepLater));
+}
+
+function admitted(authorization: Authorization, call: ToolCall): Permit | Refusal {
   switch (authorization.kind) {
     case 'permit':
       // A person was asked about it, or about the call it was edited from: a resume value may be waiting.

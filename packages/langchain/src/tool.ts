@@ -1,6 +1,7 @@
 /** A guarded tool: for tools that are called without an agent, and for agents that take no middleware. */
 import { CallRefusedError, CountersignError, type Guard, type Refusal } from '@countersign/core';
 import { record, toolCallOf, validatorOf } from './call.ts';
+import { pairWithEditNotice, withEditNotice } from './handed-on.ts';
 import type { GuardedToolOptions } from './options.ts';
 import { refusalMessage } from './refusal.ts';
 import { releasePair, releaseReturned } from './released.ts';
@@ -12,6 +13,9 @@ import { wrappable } from './wrappable.ts';
 interface NamedTool {
   readonly name: string;
 }
+
+/** Of what a guarded tool hands to LangChain, which makes a message of it. */
+const FORM = 'langchain tool';
 
 const GUARDED = new WeakMap<object, Guard>();
 
@@ -34,11 +38,22 @@ export function guardTool<T extends NamedTool>(guard: Guard, tool: T, options: G
   const validate = validatorOf(record(tool)['schema'], false);
   const guarded = wrap(async (args, runManager, config) => {
     const { id, signal, ...call } = frameOf(config);
-    const admitted = await admit(guard, toolCallOf({ tool: tool.name, args, id, ...call }, options), options, validate, signal);
-    if (admitted.kind === 'refusal') return refuse(admitted, tool, id);
-    const returned = await runUnsettled(admitted, () => inner(admitted.args, runManager, config), { id, signal });
-    if (isAsyncGenerator(returned)) return settleAtEnd(admitted, returned, { id, signal });
-    return isPair(tool, returned) ? releasePair(admitted, returned, id) : releaseReturned(admitted, returned, id);
+    const framework = toolCallOf({ tool: tool.name, args, id, ...call }, options);
+    return admit<unknown>(guard, framework, { form: FORM, options, validate, signal }, async (admitted, keepLater) => {
+      if (admitted.kind === 'refusal') return refuse(admitted, tool, id);
+      const returned = await runUnsettled(admitted, () => inner(admitted.args, runManager, config), { id, signal });
+      const release = async (result: unknown): Promise<unknown> =>
+        isPair(tool, result)
+          ? pairWithEditNotice(await releasePair(admitted, result, id), admitted, id)
+          : withEditNotice(await releaseReturned(admitted, result, id), admitted, id);
+      if (!isAsyncGenerator(returned)) return release(returned);
+      const keep = keepLater();
+      return settleAtEnd(admitted, returned, { id, signal }, async (last) => {
+        const released = await release(last);
+        keep(released);
+        return released;
+      });
+    });
   });
   GUARDED.set(guarded, guard);
   return guarded;

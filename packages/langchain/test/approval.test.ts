@@ -136,7 +136,8 @@ describe('a call that needs approval', () => {
       await edit(guard, await agent.invoke({ messages: 'go' }, thread), { amount: 50 });
       const result = await agent.invoke(new Command({ resume: { amount: 999 } }), thread);
       expect(ran).toEqual([{ amount: 50 }]);
-      expect(toolMessages(result).map(({ content }) => content)).toEqual(['paid']);
+      const told = 'paid\n[a person edited the arguments of this call; it ran with {"amount":50}]';
+      expect(toolMessages(result).map(({ content }) => content)).toEqual([told]);
     });
 
     it('suspends again where the edited call needs approval', async () => {
@@ -177,8 +178,7 @@ describe('a call that needs approval', () => {
       await guarded.invoke(request);
       const [waiting] = await guard.approvals.list({ state: 'pending' });
       await guard.approvals.resolve(waiting?.id ?? '', { decision: 'edit', args: { amount: 50 } }, alice);
-      expect((await guarded.invoke(request)).content).toBe('paid');
-      expect((await guarded.invoke(request)).content).toContain('CALL_ALREADY_RUN');
+      for (let i = 0; i < 2; i++) expect((await guarded.invoke(request)).content).toMatch(/^paid\n\[a person edited .*"amount":50/);
       expect(ran).toEqual([{ amount: 50 }]);
     });
   });
@@ -193,7 +193,8 @@ describe('a call that needs approval', () => {
     const fork = { configurable: { ...thread.configurable, checkpoint_id } };
     await agent.graph.invoke(new Command({ resume: 1 }), fork).catch(() => undefined);
     expect(ran).toHaveLength(1);
-    expect(decisions(store).at(-1)).toBe('pay deny CALL_ALREADY_RUN');
+    // The second run got the result of the first: nothing was decided again.
+    expect(decisions(store).at(-1)).toBe('pay allow APPROVAL_GRANTED');
   });
 
   it('cannot use the approval of another thread', async () => {

@@ -216,15 +216,18 @@ describe('a call that must not run', () => {
     expect(ran).toEqual([]);
   });
 
-  it('is refused when the same message is run again in the same thread', async () => {
-    const { guard } = bench();
+  it('is not run again with the same message in the same thread: it gets the result it had, and a refusal where that is gone', async () => {
+    const { guard, store } = bench();
     const ran: unknown[] = [];
     const message = asks({ name: 'read', args: {}, id: 'c1' });
     message.id = 'message-1';
     await run(guard, [notingTool('read', ran)], [message, done()]);
     const again = await run(guard, [notingTool('read', ran)], [message, done()]);
+    expect(toolMessages(again)[0]?.content).toBe('read done');
+    await guard.close();
+    const elsewhere = await run(bench({ store }).guard, [notingTool('read', ran)], [message, done()]);
+    expect(toolMessages(elsewhere)[0]?.content).toContain('CALL_ALREADY_RUN');
     expect(ran).toHaveLength(1);
-    expect(toolMessages(again)[0]?.content).toContain('CALL_ALREADY_RUN');
   });
 
   it('is refused when an option throws', async () => {

@@ -49,8 +49,7 @@ describe('guardTool', () => {
     expect(refused.content).toContain('APPROVAL_PROCESS_FAILED');
     const [waiting] = await guard.approvals.list({ state: 'pending' });
     await guard.approvals.resolve(waiting?.id ?? '', { decision: 'approve' }, { id: 'alice', method: 'host' });
-    expect((await guarded.invoke(call('pay', {}))).content).toBe('pay done');
-    expect((await guarded.invoke(call('pay', {}))).content).toContain('CALL_ALREADY_RUN');
+    for (let i = 0; i < 2; i++) expect((await guarded.invoke(call('pay', {}))).content).toBe('pay done');
     expect(ran).toHaveLength(1);
   });
 
