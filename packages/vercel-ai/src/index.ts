@@ -1,4 +1,5 @@
 export { approvalFor, approvalOf, type ToolApprovalRequestOptions } from './approval.ts';
 export type { FrameworkCall } from './call.ts';
+export { type ApprovalDescriptor, describeApprovals } from './describe.ts';
 export type { GuardToolsOptions } from './options.ts';
 export { guardTools } from './tools.ts';
