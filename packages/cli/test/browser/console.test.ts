@@ -4,10 +4,11 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { PassThrough } from 'node:stream';
 import { fileURLToPath } from 'node:url';
-import puppeteer, { type Browser, type BrowserContext, type Page } from 'puppeteer-core';
+import puppeteer, { type Browser, type Page } from 'puppeteer-core';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { calls, json, project, run, Sink } from '../harness.ts';
 import { findChromium } from './chromium.ts';
+import { openTab, type Tab } from './tab.ts';
 
 const GUARD = fileURLToPath(new URL('../fixtures/guard-that-waits.ts', import.meta.url));
 const EVIL = '</textarea></script><script>alert(1)</script><img src=x onerror=alert(2)>\u202e"\'';
@@ -49,40 +50,12 @@ async function openConsole(): Promise<Console> {
   return { cwd, url: new URL(newestLink()).origin, stderr, newestLink };
 }
 
-interface Tab {
-  readonly page: Page;
-  readonly context: BrowserContext;
-  /** Everything the browser complained about: errors, violations of the policy, dialogs, requests to anywhere else. */
-  readonly complaints: string[];
-}
-
-async function openTab(url: string): Promise<Tab> {
-  if (browser === undefined) throw new Error('no browser');
-  const context = await browser.createBrowserContext();
-  onTestFinished(() => context.close());
-  const page = await context.newPage();
-  page.setDefaultTimeout(30_000);
-  const complaints: string[] = [];
-  await page.exposeFunction('complain', (text: string) => complaints.push(text));
-  await page.evaluateOnNewDocument(
-    `document.addEventListener('securitypolicyviolation', (event) => complain('policy: ' + event.violatedDirective + ' ' + event.blockedURI))`,
-  );
-  page.on('console', (message) => void (['error', 'warn'].includes(message.type()) && complaints.push(`console: ${message.text()}`)));
-  page.on('pageerror', (error) => complaints.push(`error: ${String(error)}`));
-  page.on('dialog', (dialog) => {
-    complaints.push(`dialog: ${dialog.message()}`);
-    void dialog.dismiss();
-  });
-  page.on('request', (request) => void (request.url().startsWith(url) || complaints.push(`request: ${request.url()}`)));
-  return { page, context, complaints };
-}
-
 async function click(page: Page, selector: string): Promise<void> {
   await Promise.all([page.waitForNavigation(), page.click(selector)]);
 }
 
 async function loggedIn(console: Console): Promise<Tab> {
-  const tab = await openTab(console.url);
+  const tab = await openTab(browser, console.url);
   await tab.page.goto(console.newestLink());
   await click(tab.page, '#login');
   return tab;
@@ -113,7 +86,7 @@ async function stateOf(cwd: string, id: string): Promise<unknown> {
 describe.skipIf(chromium === undefined)('the console in a browser', () => {
   it('logs in by the link, follows the ledger, approves, and the call in another process goes on', async () => {
     const console = await openConsole();
-    const { page, complaints } = await openTab(console.url);
+    const { page, complaints } = await openTab(browser, console.url);
     await page.goto(console.newestLink());
     // Nothing is left of the token in the address, and nobody has to type it.
     expect(page.url()).toBe(`${console.url}/login`);
@@ -224,7 +197,7 @@ describe.skipIf(chromium === undefined)('the console in a browser', () => {
   it('works without scripts: the code typed, the form sent', async () => {
     const console = await openConsole();
     const [id = ''] = await calls(console.cwd, [{}]);
-    const { page, complaints } = await openTab(console.url);
+    const { page, complaints } = await openTab(browser, console.url);
     await page.setJavaScriptEnabled(false);
     await page.goto(`${console.url}/approvals/${id}`);
     await page.type('#code', new URL(console.newestLink()).hash.slice(1));
