@@ -4,6 +4,11 @@ import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
 
 const packages = ['core', 'connect', 'langchain', 'vercel-ai', 'mcp-proxy', 'monitor', 'cli'];
+const projects = [
+  ...packages.map((name) => ({ name, include: [`packages/${name}/test/**/*.test.ts`] })),
+  // Most examples assert their own results under `npm run examples`; what needs a browser is tested.
+  { name: 'examples', include: ['examples/*/test/**/*.test.ts'] },
+];
 // Last known heads of the ledgers tests make must not land in the user's own state directory.
 const stateDirectory = mkdtempSync(join(tmpdir(), 'countersign-state-'));
 
@@ -11,11 +16,11 @@ export default defineConfig({
   // Tests run from source. Setting conditions replaces vite's defaults, hence the other three.
   ssr: { resolve: { conditions: ['@countersign/source', 'module', 'node', 'development|production'] } },
   test: {
-    projects: packages.map((name) => ({
+    projects: projects.map(({ name, include }) => ({
       extends: true as const,
       test: {
         name,
-        include: [`packages/${name}/test/**/*.test.ts`],
+        include,
         env: { COUNTERSIGN_STATE_DIR: stateDirectory },
         setupFiles: ['./scripts/property-tests.ts'],
         testTimeout: 60_000,

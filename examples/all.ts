@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const EXAMPLES: readonly { readonly name: string; readonly prints?: readonly string[] }[] = [
+  { name: 'ai-sdk-chat' },
   {
     name: 'approval-webhook',
     prints: ['refunded 900', 'call refused: an approver denied this call: by the refund desk [APPROVAL_DENIED]'],

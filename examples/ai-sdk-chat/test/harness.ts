@@ -1,0 +1,86 @@
+/** A chat server in a folder of its own, and people with browsers in front of it. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { readLedger } from '@countersign/core/sqlite';
+import type { Browser, BrowserContext, Page } from 'puppeteer-core';
+import { onTestFinished } from 'vitest';
+import { openTab, type Tab } from '../../../packages/cli/test/browser/tab.ts';
+import { type ChatServer, type ChatServerOptions, startChatServer } from '../server.ts';
+
+export const USERS: ReadonlyMap<string, string> = new Map([
+  ['ana', 'password-of-ana'],
+  ['ben', 'password-of-ben'],
+]);
+
+export interface Chat {
+  readonly url: string;
+  /** The same ledger, under the same address. */
+  restart(): Promise<void>;
+  /** What was paid. */
+  paid(): readonly string[];
+  /** `refund allow`, one for each decision in the ledger. */
+  decisions(): readonly string[];
+  tab(shared?: BrowserContext): Promise<Tab>;
+  signedIn(user: string): Promise<Tab>;
+}
+
+export async function openChat(browser: Browser | undefined, options: Partial<ChatServerOptions> = {}): Promise<Chat> {
+  const folder = mkdtempSync(join(tmpdir(), 'countersign-chat-'));
+  const start = (port: number): Promise<ChatServer> => startChatServer({ folder, users: USERS, ...options, port });
+  let server = await start(0);
+  onTestFinished(async () => {
+    await server.close();
+    rmSync(folder, { recursive: true, force: true });
+  });
+  const { url } = server;
+  const tab = (shared?: BrowserContext): Promise<Tab> => openTab(browser, url, shared);
+  return {
+    url,
+    restart: async () => {
+      await server.close();
+      server = await start(Number(new URL(url).port));
+    },
+    paid: () => server.shop.payments(),
+    decisions: () => decisionsIn(join(folder, 'ledger.db')),
+    tab,
+    signedIn: async (user) => {
+      const opened = await tab();
+      await opened.page.goto(`${url}/#${user}:${USERS.get(user)}`);
+      await opened.page.click('button[type=submit]');
+      await opened.page.waitForSelector('#message');
+      return opened;
+    },
+  };
+}
+
+function decisionsIn(path: string): readonly string[] {
+  const reader = readLedger(path);
+  try {
+    return [...reader.entries()].flatMap(({ text }) => {
+      const entry = JSON.parse(text) as { readonly kind: string; readonly tool?: { readonly name: string }; readonly effect?: string };
+      return entry.kind === 'decision' ? [`${entry.tool?.name} ${entry.effect}`] : [];
+    });
+  } finally {
+    reader.close();
+  }
+}
+
+export async function say(page: Page, text: string): Promise<void> {
+  await page.type('#message', text);
+  await page.keyboard.press('Enter');
+}
+
+/** Waits until the conversation has `text` in it. */
+export async function shows(page: Page, text: string): Promise<void> {
+  await page.waitForFunction(`document.querySelector('[role=log]').textContent.includes(${JSON.stringify(text)})`);
+}
+
+export function textOf(page: Page): Promise<string> {
+  return page.$eval('[role=log]', (element) => element.textContent ?? '');
+}
+
+/** Nothing streams, and no question is open: one may write. */
+export async function isIdle(page: Page): Promise<void> {
+  await page.waitForSelector('.composer button:not(:disabled)');
+}
