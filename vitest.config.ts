@@ -13,8 +13,9 @@ const projects = [
 const stateDirectory = mkdtempSync(join(tmpdir(), 'countersign-state-'));
 
 export default defineConfig({
-  // Tests run from source. Setting conditions replaces vite's defaults, hence the other three.
-  ssr: { resolve: { conditions: ['@countersign/source', 'module', 'node', 'development|production'] } },
+  // Tests run from source. Setting conditions replaces vite's defaults, hence the other two; `module` is for bundlers, and
+  // what packages offer under it does not always run in Node (@opentelemetry/api).
+  ssr: { resolve: { conditions: ['@countersign/source', 'node', 'development|production'] } },
   test: {
     projects: projects.map(({ name, include }) => ({
       extends: true as const,
