@@ -6,6 +6,7 @@ import { type Asked, openAsk, type Taken, termsOf, waitForAnswer } from './appro
 import { chargesFor } from './budget/charges.ts';
 import type { Authorization, BuiltInReasonCode, Decision, EntryRef, Refusal } from './call.ts';
 import { callBinding } from './call-key.ts';
+import type { CallStory } from './call-story.ts';
 import { draftDecision } from './draft.ts';
 import type { Engine, Rules } from './engine.ts';
 import { CountersignError } from './errors.ts';
@@ -25,7 +26,7 @@ const MAX_ROUNDS = 20;
 const MAX_GRANTS_TRIED = 5;
 
 /** A preview opens an ask and uses nothing up. */
-export type AuthorizeWithin = AuthorizeOptions & { readonly usesGrants?: false };
+export type AuthorizeWithin = AuthorizeOptions & { readonly usesGrants?: false; readonly story?: CallStory };
 
 /** Never throws: whatever goes wrong on the way is a refusal. */
 export async function authorize(
@@ -34,7 +35,21 @@ export async function authorize(
   rules: Rules,
   engine: Engine,
 ): Promise<Authorization> {
+  const story = engine.stories?.begin(prepared, engine.mode);
+  if (story === undefined) return authorizeCall(prepared, options, rules, engine);
+  const authorization = await authorizeCall(prepared, { ...options, story }, rules, engine);
+  story.authorized(authorization);
+  return authorization;
+}
+
+async function authorizeCall(
+  prepared: PreparedCall | UnusableCall,
+  options: AuthorizeWithin,
+  rules: Rules,
+  engine: Engine,
+): Promise<Authorization> {
   try {
+    options.story?.isUnder(rules.policy);
     if (isUnusable(prepared)) return await refuse(prepared, denial(prepared.reasonCode, prepared.reason), rules, engine);
     const edited: PreparedCall[] = [];
     let call = prepared;
@@ -72,6 +87,7 @@ async function decide(
   let watch: CallWatch | undefined;
   let turn: Turn | undefined;
   const call = earlier === undefined ? prepared : { ...prepared, callId: earlier.id };
+  options.story?.isAbout(call);
   try {
     if (earlier !== undefined && earlier.state !== 'asked')
       return (await editOf(call, earlier, options, rules, engine)) ?? (await refuseRepeat(prepared, earlier, rules, engine));
@@ -85,6 +101,7 @@ async function decide(
       if (denied !== undefined) return denied;
       // One policy decides one round, whatever is put in force meanwhile.
       const now = rules.now();
+      options.story?.isUnder(now.policy);
       await engine.recordPolicy(now.policy);
       const session = await engine.store.session(call.session);
       const judgement = await judge(call, session, now.policy, engine.store.nowMs(), engine);
@@ -131,6 +148,7 @@ async function decide(
       engine.counts.allowed++;
       if (grant !== undefined) engine.counts.grantsUsed++;
       if (use !== undefined) engine.notices.look(use.approval);
+      options.story?.allowedBy(use?.approval, grant?.id);
       const granted = {
         callId: call.callId,
         session: call.session,
@@ -139,6 +157,7 @@ async function decide(
         entry: committed.entry,
         ...(call.edited !== undefined && { edited: call.edited }),
         watch,
+        story: options.story,
         policy: now.policy,
         input: judgement.input,
       };
@@ -187,7 +206,7 @@ async function answerTo(
   asked: Asked,
   call: PreparedCall,
   { decision, terms }: Judgement,
-  options: AuthorizeOptions & { readonly beforeWaiting: () => void },
+  options: AuthorizeWithin & { readonly beforeWaiting: () => void },
   rules: Rules,
   engine: Engine,
 ): Promise<NonNullable<DecideUnit['use']> | Authorization | 'again'> {
@@ -203,7 +222,9 @@ async function answerTo(
         return { kind: 'pending', callId: call.callId, decision, approvalId: row.id, expiresAtMs: row.expiresAtMs, shown: call.shown };
       }
       options.beforeWaiting();
+      options.story?.waits(row);
       const waited = await waitForAnswer(row, options.signal, engine);
+      options.story?.waited();
       if (waited === 'answered') return 'again';
       await engine.store.commit({ kind: 'lapse', approval: row.id, state: 'expired' });
       engine.notices.look(row.id);

@@ -6,6 +6,7 @@ import { resolveApproval } from './approval/resolve.ts';
 import { AuditTrail } from './audit-log/trail.ts';
 import { requireUsableBudgets } from './budget/budget.ts';
 import { BudgetKeys } from './budget/key.ts';
+import { Stories } from './call-story.ts';
 import { MAX_DURATION_MS } from './config/duration.ts';
 import type { Engine } from './engine.ts';
 import { CountersignError } from './errors.ts';
@@ -50,6 +51,8 @@ export function createEngine(options: GuardOptions): Engine & { close(): Promise
     if (audit.isUsed) track(audit.after(unit, committed));
     return committed;
   };
+  const redactor = options.redactor ?? createRedactor();
+  const inForce = new PolicyInForce(onePolicy(options.policy));
   const { notify } = options.approvals ?? {};
   const notices = new ApprovalNotices({ notify, approval: (id) => store.approval(id), report, track });
   const engine = {
@@ -59,7 +62,7 @@ export function createEngine(options: GuardOptions): Engine & { close(): Promise
     store,
     audit,
     commit,
-    redactor: options.redactor ?? createRedactor(),
+    redactor,
     masksResults: options.maskResults === true,
     budgets: options.budgets ?? [],
     budgetKeys: new BudgetKeys((text) => store.mac(text)),
@@ -71,6 +74,7 @@ export function createEngine(options: GuardOptions): Engine & { close(): Promise
     maxTtlMs: options.approvals?.maxTtlMs ?? MAX_APPROVAL_TTL_MS,
     maxGrantTtlMs: options.approvals?.maxGrantTtlMs ?? MAX_GRANT_TTL_MS,
     monitor: options.monitor,
+    stories: storiesOf(options, { redactor, inForce, report }),
     roots: rootsFrom(options.roots),
     turns: new SessionTurns(),
     ownFiles: ownFilesPolicy([
@@ -78,7 +82,7 @@ export function createEngine(options: GuardOptions): Engine & { close(): Promise
       ...(options.protectedPaths ?? []),
       ...(options.audit ?? []).flatMap(({ files = [] }) => files),
     ]),
-    inForce: new PolicyInForce(onePolicy(options.policy)),
+    inForce,
     counts: { allowed: 0, refused: 0, pending: 0, lostOutcomes: 0, grantsUsed: 0 },
     authenticGrants: new Map<string, string | undefined>(),
     prompts: new Map<string, AbortController>(),
@@ -122,6 +126,11 @@ export function createEngine(options: GuardOptions): Engine & { close(): Promise
   return engine;
 }
 
+function storiesOf(options: GuardOptions, deps: Pick<Engine, 'redactor' | 'inForce' | 'report'>): Stories | undefined {
+  const { agent, tracer, onEvent: listener } = options;
+  return tracer === undefined && listener === undefined ? undefined : new Stories({ ...deps, agent, tracer, listener });
+}
+
 function requireRecorded(committed: Committed): void {
   if (committed.kind !== 'rolled-back') return;
   const { bundle, serial, recorded } = committed;
@@ -154,6 +163,9 @@ function checkOptions(options: GuardOptions): void {
   if (new Set(names.map(foldApprover)).size < names.length) fail('two approvers have names that could be taken for each other: rename one');
   for (const sink of options.audit ?? [])
     if (typeof sink?.write !== 'function' || typeof sink.close !== 'function') fail('audit takes sinks: objects with write() and close()');
+  if (options.tracer !== undefined && typeof options.tracer?.begin !== 'function')
+    fail('tracer takes an object with begin(): openTelemetryTracer() from @countersign/core/otel');
+  if (options.onEvent !== undefined && typeof options.onEvent !== 'function') fail('onEvent is a function');
   requireUsableBudgets(options.budgets ?? []);
   const { ttlMs, maxTtlMs, maxGrantTtlMs, notify, onAutoApprove, allowAutoApprove } = options.approvals ?? {};
   for (const callback of [notify, onAutoApprove])

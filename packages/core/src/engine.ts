@@ -5,6 +5,7 @@ import type { AuditTrail } from './audit-log/trail.ts';
 import type { Budget } from './budget/budget.ts';
 import type { BudgetKeys } from './budget/key.ts';
 import type { Mode } from './call.ts';
+import type { Stories } from './call-story.ts';
 import type { ApprovalAnswer, Approver, Channel, HostMonitor } from './interfaces.ts';
 import type { PolicyInForce } from './policy/in-force.ts';
 import type { Policy } from './policy/policy.ts';
@@ -33,6 +34,8 @@ export interface Engine {
   readonly maxTtlMs: number;
   readonly maxGrantTtlMs: number;
   readonly monitor: HostMonitor | undefined;
+  /** Undefined when nobody is to be told of calls. */
+  readonly stories: Stories | undefined;
   readonly roots: Roots;
   readonly turns: SessionTurns;
   /** Guards Countersign's own files; cannot be removed. */

@@ -4,11 +4,12 @@ import type { ApprovalEvent } from './approval/events.ts';
 import type { Budget } from './budget/budget.ts';
 import type { BudgetStatus, BudgetsFilter } from './budget/status.ts';
 import type { Authorization, Decision, Mode, ReasonCode, Refusal, ToolCall, ToolRef } from './call.ts';
+import type { CallEvent, ShownArguments } from './call-events.ts';
 import { CountersignError } from './errors.ts';
 import type { GrantDraft } from './grant/give.ts';
 import type { Revoked } from './grant/revoke.ts';
 import type { GrantTerms } from './grant/terms.ts';
-import type { ApprovalAnswer, Approver, AuditSink, Channel, Clock, HostMonitor } from './interfaces.ts';
+import type { ApprovalAnswer, Approver, AuditSink, CallTracer, Channel, Clock, HostMonitor } from './interfaces.ts';
 import type { Offer } from './offers.ts';
 import type { Policy } from './policy/policy.ts';
 import type { RootOptions } from './policy/roots.ts';
@@ -54,6 +55,14 @@ export interface GuardOptions {
   /** Where decisions, outcomes, answers and sessions are told to operators, after the ledger has them. Closed with the guard. */
   readonly audit?: readonly AuditSink[];
   readonly monitor?: HostMonitor;
+  /** Traces calls: `openTelemetryTracer()` of `@countersign/core/otel`. */
+  readonly tracer?: CallTracer;
+  /**
+   * Told what becomes of each call, for the application's own log. Not waited for; what it throws goes to `onError`.
+   *
+   * @param shown - gives a copy of the arguments with secrets replaced; events hold none.
+   */
+  readonly onEvent?: (event: CallEvent, shown: ShownArguments) => void | Promise<void>;
   /** More absolute paths that tool arguments may never name; the store's own files always count. */
   readonly protectedPaths?: readonly string[];
   /** Folders that relative paths of tools are relative to, for `path.within` and the like in conditions. */

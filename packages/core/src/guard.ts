@@ -226,10 +226,15 @@ async function recordRefusal(refused: Parameters<Guard['recordRefusal']>[0], rul
     reasonCode,
     reason: engine.redactor.text(reason.toWellFormed()).slice(0, MAX_REASON_CHARS).toWellFormed(),
   } as const;
+  const story = engine.stories?.begin(call, engine.mode);
+  let told: Refusal;
   try {
-    return await refuse(call, decision, rules, engine);
+    story?.isUnder(rules.policy);
+    told = await refuse(call, decision, rules, engine);
   } catch (error) {
     engine.report(error, { callId: call.callId, during: 'recording a refusal' });
-    return refusal(call.callId, decision, engine);
+    told = refusal(call.callId, decision, engine);
   }
+  story?.authorized(told);
+  return told;
 }

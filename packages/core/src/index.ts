@@ -40,6 +40,7 @@ export {
   type ToolCall,
   type ToolRef,
 } from './call.ts';
+export type { CallEvent, CallFacts, ShownArguments } from './call-events.ts';
 export type {
   AnchorConfig,
   ApprovalsConfig,
@@ -95,6 +96,8 @@ export type {
   ApprovalRequest,
   Approver,
   AuditSink,
+  CallTrace,
+  CallTracer,
   CallWatch,
   Channel,
   Clock,

@@ -1,6 +1,7 @@
 /** What others implement and the application injects. Each is two or three methods. */
 import type { AuditInclude, AuditRecord } from './audit-log/record.ts';
 import type { Assurance, Json, ToolRef } from './call.ts';
+import type { CallEvent, CallFacts, ShownArguments } from './call-events.ts';
 import type { GrantTerms } from './grant/terms.ts';
 import type { ApproverMethod, ResourceFigures } from './ledger/entry.ts';
 import type { GrantOffer } from './store.ts';
@@ -79,6 +80,22 @@ export interface HostMonitor {
 export interface CallWatch {
   /** Ends the watch and gives what was used meanwhile. Never throws for a call that already ran. */
   end(): ResourceFigures | undefined;
+}
+
+/**
+ * Follows calls in a trace. Told, never asked: what it throws goes to `onError`, and no call waits for it, so everything here
+ * returns at once.
+ */
+export interface CallTracer {
+  /** A call comes in, on the stack of its caller; nothing is decided yet. Undefined: this one is not followed. */
+  begin(call: CallFacts, shown: ShownArguments): CallTrace | undefined;
+}
+
+export interface CallTrace {
+  /** What became of it. A denial, an outcome, and a `call-pending` for which nobody waits are the last. */
+  tell(event: CallEvent): void;
+  /** Calls `run` at once, with what the tool starts being part of this trace. A tool that yields comes here for each step. */
+  within(run: () => void): void;
 }
 
 /** Signs checkpoints. Key material stays inside. */

@@ -1,5 +1,6 @@
 /** The right to run one decided call once, and recording what became of it. */
 import type { Decision, EntryRef, Outcome, OutcomeStatus, Permit, Released, ToolRef } from './call.ts';
+import type { CallStory } from './call-story.ts';
 import type { Engine } from './engine.ts';
 import { CountersignError } from './errors.ts';
 import type { CallWatch } from './interfaces.ts';
@@ -26,6 +27,7 @@ export interface Granted {
   readonly args: unknown;
   readonly edited?: { readonly call: string };
   readonly watch: CallWatch | undefined;
+  readonly story: CallStory | undefined;
   /** What the call was decided under, and on: rules on results see the same. */
   readonly policy: Policy;
   readonly input: PolicyInput;
@@ -46,7 +48,7 @@ export function permitState(permit: Permit): Readonly<PermitState> | undefined {
 }
 
 export function createPermit(granted: Granted, deps: PermitDeps): Permit {
-  const { callId, session, decision, entry, args, edited } = granted;
+  const { callId, session, decision, entry, args, edited, story } = granted;
   const { principal } = granted.input;
   const startedAt = performance.now();
   const state: PermitState = { policy: granted.policy.hash };
@@ -58,6 +60,7 @@ export function createPermit(granted: Granted, deps: PermitDeps): Permit {
     settled = true;
     state.ended = outcome.status;
     const durationMs = Math.round(performance.now() - startedAt);
+    story?.settled(settlement(outcome, durationMs, judged, deps));
     const write = writeOutcome(granted, outcome, durationMs, lazy, deps, judged).catch((error: unknown) => {
       deps.lost(error, callId);
       return undefined;
@@ -74,7 +77,9 @@ export function createPermit(granted: Granted, deps: PermitDeps): Permit {
     ...(edited !== undefined && { edited: { call: edited.call, shown: granted.input.args } }),
     within(fn) {
       if (settled) throw new CountersignError('PERMIT_ALREADY_SETTLED', `call ${callId} was settled before: a permit runs one call`);
-      return withinCall({ callId, agent: deps.agent, session, ...(principal !== undefined && { principal }) }, fn);
+      const run = (): ReturnType<typeof fn> =>
+        withinCall({ callId, agent: deps.agent, session, ...(principal !== undefined && { principal }) }, fn);
+      return story === undefined ? run() : story.within(run);
     },
     mask: (result) => (deps.masksResults ? maskResult(result, deps.redactor) : result),
     holdsResult,
@@ -102,6 +107,20 @@ export function createPermit(granted: Granted, deps: PermitDeps): Permit {
   };
   STATES.set(permit, state);
   return permit;
+}
+
+function settlement(
+  { status, error }: Outcome,
+  durationMs: number,
+  judged: JudgedResult | undefined,
+  { redactor }: PermitDeps,
+): Parameters<CallStory['settled']>[0] {
+  return {
+    status,
+    ...(error !== undefined && { errorType: errorType(error, redactor) }),
+    durationMs,
+    ...(judged?.record !== undefined && { released: judged.record.action }),
+  };
 }
 
 /** Whether a rule on results may act on what this tool brings. A policy that cannot say so may. */

@@ -31,6 +31,8 @@ export interface PreparedCall extends KeyedCall {
   /** The shown view: what policy, prompts and the ledger see. */
   readonly shown: Json;
   readonly findings: readonly RedactionFinding[];
+  /** The framework's own. */
+  readonly id: string | undefined;
   readonly attempt: number;
   readonly cost: number | undefined;
   /** Absent when the framework gives no id: repeats of such a call cannot be recognised. */
@@ -113,6 +115,7 @@ export function prepareCall(call: ToolCall, deps: PrepareDeps, costOf?: (args: u
     args: captured.value,
     shown: redacted.shown,
     findings: redacted.findings,
+    id,
     attempt,
     cost,
     key: id === undefined ? undefined : callKey(keyed, { id, turn, attempt }, mac),
