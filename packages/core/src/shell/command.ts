@@ -2,19 +2,20 @@
 import type { Assignment, Command, HereDoc, Redirect, Redirection, Word } from 'unbash';
 import { checkArithmeticText } from './arithmetic.ts';
 import { checkCarried } from './carried.ts';
+import type { Handler } from './commands/call.ts';
 import { COMMANDS } from './commands/index.ts';
 import { type Context, deeper, type Input, UNKNOWN_INPUT } from './context.ts';
 import { checkVariable } from './environment.ts';
 import { baseName, type Field, isDigits, isHidden, isKnown, NUMBER, PROCESS_FILE, UNKNOWN } from './field.ts';
 import { mayBeVital, mentionPaths } from './mentions.ts';
 import type { Value } from './state.ts';
-import { fieldsOf, textOf, textOfParts } from './words.ts';
+import { addFields, fieldsOf, textOf, textOfParts } from './words.ts';
 
 export function followCommand(node: Command, context: Context): void {
   context.recorder.countCommand();
   const input = followRedirects(node.redirects, context);
   const inner = input === undefined ? context : { ...context, input };
-  const prefix = node.prefix.filter((part) => part.type === 'Assignment');
+  const prefix = node.prefix.length === 0 ? [] : node.prefix.filter((part) => part.type === 'Assignment');
   if (node.name === undefined) {
     for (const assignment of prefix) assign(assignment, inner);
     return;
@@ -57,6 +58,13 @@ export function runFields(fields: readonly Field[], context: Context): void {
 
 function runProgram(path: string, args: readonly Field[], context: Context): void {
   const { recorder, state } = context;
+  const plain = COMMANDS.get(path);
+  if (plain !== undefined) {
+    // As it stands in the table it has no folder, no capitals and nothing odd.
+    recorder.command(path);
+    handleKnown(plain, path, args, context);
+    return;
+  }
   const name = programName(path);
   if (first(path) === '=' || first(path) === '!' || hasBlank(path)) recorder.undecided('command-name');
   recorder.command(name);
@@ -67,7 +75,11 @@ function runProgram(path: string, args: readonly Field[], context: Context): voi
   if (handle === undefined) {
     mentionPaths(args, context);
     checkCarried(args, context);
-  } else if (args.length !== 1 || !ASKS_ABOUT_ITSELF.has(args[0] ?? '')) handle({ name: known, args, context });
+  } else handleKnown(handle, known, args, context);
+}
+
+function handleKnown(handle: Handler, name: string, args: readonly Field[], context: Context): void {
+  if (args.length !== 1 || !ASKS_ABOUT_ITSELF.has(args[0] ?? '')) handle({ name, args, context });
 }
 
 const ASKS_ABOUT_ITSELF: ReadonlySet<string> = new Set(['--help', '--version']);
@@ -153,9 +165,10 @@ function quote(text: string): string {
 const DECLARES: ReadonlySet<string> = new Set(['export', 'declare', 'typeset', 'local', 'readonly']);
 
 function wordsOf(name: Word, suffix: Command['suffix'], context: Context): readonly Field[] {
-  const fields: Field[] = [...fieldsOf(name, context)];
+  const fields: Field[] = [];
+  addFields(name, fields, context);
   for (const part of suffix) {
-    if (part.type === 'Word') fields.push(...fieldsOf(part, context));
+    if (part.type === 'Word') addFields(part, fields, context);
     else if (part.type === 'Assignment') {
       const value = assign(part, context, DECLARES.has(fields[0] ?? ''));
       fields.push(`${part.name}=${typeof value === 'string' ? value : UNKNOWN}`);
@@ -184,7 +197,7 @@ function valueOf(assignment: Assignment, context: Context): Value {
   let isPlain = true;
   for (const element of assignment.value.elements) {
     if (element.text.startsWith('[')) isPlain = false;
-    items.push(...fieldsOf(element, context));
+    addFields(element, items, context);
   }
   return isPlain ? items : UNKNOWN;
 }
@@ -261,6 +274,7 @@ function isDescriptor(path: string): boolean {
 
 /** `/dev/tcp/host/port` is a connection that the shell makes itself. */
 function noteNetworkFile(path: string, { recorder }: Context): void {
+  if (!path.includes('/dev/')) return;
   const [, dev, protocol, host = ''] = path.split('/');
   if (dev === 'dev' && (protocol === 'tcp' || protocol === 'udp')) recorder.host(host);
 }

@@ -23,8 +23,14 @@ export function effectOfPath(use: PathUse, path: string): readonly ShellEffect[]
     if (endsLike(segments, STARTS_BY_ITSELF) || startsLike(segments, STARTS_FROM)) effects.push('persistence');
   } else if ((!isExample(segments.at(-1) ?? '') && endsLike(segments, SECRETS)) || startsLike(segments, SECRET_FOLDERS))
     effects.push('credentials');
-  if (segments.some((segment, i) => segment === 'dev' && (segments[i + 1] === 'tcp' || segments[i + 1] === 'udp'))) effects.push('network');
+  if (isConnection(segments)) effects.push('network');
   return effects;
+}
+
+function isConnection(segments: readonly string[]): boolean {
+  const dev = segments.indexOf('dev');
+  if (dev < 0) return false;
+  return segments.some((segment, i) => i > dev && segments[i - 1] === 'dev' && (segment === 'tcp' || segment === 'udp'));
 }
 
 /** `.env.example` is there to be read. */
@@ -171,17 +177,23 @@ function patternsOf(lines: readonly string[]): readonly (readonly string[])[] {
 
 function endsLike(segments: readonly string[], list: Endings): boolean {
   const last = (segments.at(-1) ?? '').toLowerCase();
-  if (hasGlob(last)) return list.all.some((ending) => endsWith(segments, ending));
+  if (hasGlob(last)) return endsWithOne(segments, list.all);
   const dot = last.lastIndexOf('.');
   if (dot >= 0 && list.extensions.has(last.slice(dot + 1))) return true;
   const candidates = list.exact.get(last);
-  if (candidates?.some((ending) => endsWith(segments, ending)) === true) return true;
+  if (candidates !== undefined && endsWithOne(segments, candidates)) return true;
   const folder = segments.at(-2);
   if (folder !== undefined) {
-    if (hasGlob(folder)) return list.all.some((ending) => endsWith(segments, ending));
-    if (list.folders.get(folder.toLowerCase())?.some((ending) => endsWith(segments, ending)) === true) return true;
+    if (hasGlob(folder)) return endsWithOne(segments, list.all);
+    const inFolder = list.folders.get(folder.toLowerCase());
+    if (inFolder !== undefined && endsWithOne(segments, inFolder)) return true;
   }
-  return list.others.some((ending) => endsWith(segments, ending));
+  return endsWithOne(segments, list.others);
+}
+
+function endsWithOne(segments: readonly string[], patterns: readonly (readonly string[])[]): boolean {
+  for (const ending of patterns) if (endsWith(segments, ending)) return true;
+  return false;
 }
 
 function endsWith(segments: readonly string[], ending: readonly string[]): boolean {
@@ -193,14 +205,16 @@ function endsWith(segments: readonly string[], ending: readonly string[]): boole
 
 /** The path lies in one of these folders, wherever the folder is when it is not absolute. */
 function startsLike(segments: readonly string[], list: Folders): boolean {
-  return segments.some((segment, at) => {
-    if (segment === '') return false;
-    const candidates = hasGlob(segment) ? [...list.values()].flat() : (list.get(segment.toLowerCase()) ?? []);
-    return candidates.some((folder) => {
-      const start = folder[0] === '' ? 0 : at;
-      return folder.every((pattern, i) => couldMatch(segments[start + i] ?? '', pattern));
-    });
-  });
+  for (const [at, segment] of segments.entries()) {
+    if (segment === '') continue;
+    const candidates = hasGlob(segment) ? [...list.values()].flat() : list.get(segment.toLowerCase());
+    if (candidates?.some((folder) => matchesAt(segments, folder[0] === '' ? 0 : at, folder)) === true) return true;
+  }
+  return false;
+}
+
+function matchesAt(segments: readonly string[], start: number, folder: readonly string[]): boolean {
+  return folder.every((pattern, i) => couldMatch(segments[start + i] ?? '', pattern));
 }
 
 /** Segments with `.` and `..` worked out; the first one is '' for an absolute path. */

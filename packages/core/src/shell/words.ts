@@ -21,9 +21,20 @@ import type { Value } from './state.ts';
 
 /** The words one written word expands to: none, one or several. */
 export function fieldsOf(word: Word, context: Context): readonly Field[] {
-  const text = word.text;
+  const fields: Field[] = [];
+  addFields(word, fields, context);
+  return fields;
+}
+
+/** Adds them to those of the words before it. */
+export function addFields(word: Word, fields: Field[], context: Context): void {
   context.recorder.countWords(1);
-  if (isPlain(text)) return [text];
+  if (isPlain(word.text)) fields.push(word.text);
+  else fields.push(...expanded(word, context));
+}
+
+function expanded(word: Word, context: Context): readonly Field[] {
+  const text = word.text;
   if (text.includes('{') && mayExpandBraces(text)) {
     // Where a substitution ends only the parser knows: `$(case x in x) ...)`.
     if (text.includes('(') || text.includes('`')) {
