@@ -53,6 +53,7 @@ export const ERROR_CODES = {
   APPROVAL_NOT_PENDING: 'The approval was already answered, used or has expired.',
   APPROVAL_EDIT_INVALID:
     'Edited arguments are not usable: no JSON, too large, a secret, or a placeholder that was moved. Nothing was answered.',
+  ANSWER_INVALID: 'What a route was sent is no answer to an approval: not JSON, other members, too large. Nothing was answered.',
   GRANT_REFUSED: 'A grant cannot be given on these terms; the message says which. Nothing was answered.',
   APPROVER_REFUSED: 'This approver may not answer: unknown, badly signed, of too little assurance, or inside the guarded process tree.',
   CHANNEL_FAILED: 'A channel could not put the question to anybody: not delivered, refused, or too many wait. Others may still be asked.',

@@ -4,6 +4,7 @@ export type { AnchorOptions, AnchorResult } from './anchor/publisher.ts';
 export { type ArgumentChange, argumentChanges } from './approval/changes.ts';
 export { editNotice } from './approval/edit-notice.ts';
 export type { ApprovalEvent } from './approval/events.ts';
+export { type HostApprover, type ResolveFromOptions, resolveFrom } from './approval/resolve-from.ts';
 export { type AnswerGiven, type ApprovalStatement, approvalStatement, statementOf } from './approval/statement.ts';
 export { type TerminalChannelOptions, terminalChannel } from './approval/terminal.ts';
 export { clip, escapeForTerminal, escapeJson, escapeLines } from './approval/terminal-text.ts';

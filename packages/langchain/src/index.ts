@@ -1,3 +1,4 @@
+export { type HostApprover, type ResolveFromOptions, resolveFrom } from '@countersign/core';
 export { countersignMiddleware, type MiddlewareOptions } from './middleware.ts';
 export type { GuardedToolOptions, RunIdentity } from './options.ts';
 export type { ApprovalInterrupt } from './suspend.ts';

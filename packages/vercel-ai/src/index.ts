@@ -1,3 +1,4 @@
+export { type HostApprover, type ResolveFromOptions, resolveFrom } from '@countersign/core';
 export { approvalFor, approvalOf, type ToolApprovalRequestOptions } from './approval.ts';
 export type { FrameworkCall } from './call.ts';
 export { type ApprovalDescriptor, describeApprovals } from './describe.ts';
