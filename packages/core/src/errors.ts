@@ -6,6 +6,8 @@ export const ERROR_CODES = {
   CALL_REFUSED: 'A guarded call was refused; the refusal is in `error.refusal`. The tool did not run.',
   ARGUMENTS_INVALID: 'Arguments hold something that cannot be bound exactly (NaN, BigInt, cycle, getter, ...). Pass plain data.',
   OPTIONS_INVALID: 'An option given in code is missing or out of range. The message names it.',
+  MIDDLEWARE_MISPLACED:
+    "Framework middleware changed what runs after the guard had decided, or answered in its place. What it returned was withheld. List the guard's middleware last.",
   CONFIG_NOT_FOUND: 'The configuration file is not there. Run `countersign init` or pass --config.',
   CONFIG_INVALID: 'The configuration does not parse or validate. The message has line, column and the nearest known key.',
   CONFIG_CHANGED: 'More than the policy changed in the configuration of a running process, or who may sign it. Restart it to use the rest.',

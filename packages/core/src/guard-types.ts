@@ -204,6 +204,8 @@ export interface Guard {
     readonly reasonCode: ReasonCode;
     readonly reason: string;
   }): Promise<Refusal>;
+  /** For adapters: tells `onError` what nobody would hear of otherwise. Never throws. */
+  report(error: unknown, context: { readonly callId?: string; readonly during: string }): void;
   /** The policy in force, without what single tools add to it. */
   readonly policy: PolicyName;
   /**

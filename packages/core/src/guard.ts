@@ -93,6 +93,7 @@ export function createGuard(options: GuardOptions): Guard {
     preview: (call, options = {}) => preview(call, options, { rules, engine, results }),
     recordRun: (call, by) => recordRun(call, by, rules, engine),
     recordRefusal: (refused) => recordRefusal(refused, rules, engine),
+    report: (error, context) => engine.report(error, context),
     setPolicy: (policy) => setPolicy(policy, engine),
     approvals: {
       resolve: (id, answer, approver) => engine.resolve(id, answer, approver),

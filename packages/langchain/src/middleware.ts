@@ -1,19 +1,22 @@
 /** The guard as middleware of `createAgent`. */
-import { CountersignError, type Guard, type Permit, type ToolCall } from '@countersign/core';
+import { CallRefusedError, CountersignError, type Guard, type Permit, type Refusal, type ToolCall } from '@countersign/core';
 import { ToolMessage } from '@langchain/core/messages';
-import { type Command, isGraphBubbleUp } from '@langchain/langgraph';
-import { type AgentMiddleware, createMiddleware, type ToolCallRequest, ToolInvocationError } from 'langchain';
+import { type Command, isGraphBubbleUp, isGraphInterrupt } from '@langchain/langgraph';
+import { type AgentMiddleware, createMiddleware, type ToolCallRequest } from 'langchain';
 import { Attempts } from './attempts.ts';
+import { type AgentTool, bindTool, misplaced, type Run, watchTool } from './bound-tool.ts';
 import { type FrameworkCall, parseArguments, record, toolCallOf, validatorOf } from './call.ts';
 import { copyOf, withEditNotice } from './handed-on.ts';
-import type { GuardedToolOptions } from './options.ts';
+import { offeredTools, type ProviderToolOptions, recordProviderCalls } from './provider-tools.ts';
 import { refusalMessage } from './refusal.ts';
 import { runPermitted } from './run.ts';
 import { admit } from './suspend.ts';
 import { isGuardedBy } from './tool.ts';
+import { toolErrorText } from './tool-error.ts';
+import { OfferedNames } from './unknown-tool.ts';
 import { type Wrappable, wrappable } from './wrappable.ts';
 
-export interface MiddlewareOptions extends GuardedToolOptions {
+export interface MiddlewareOptions extends ProviderToolOptions {
   /**
    * An agent with any `wrapToolCall` middleware dies of a tool's exception, where one without tells the model about it.
    * `message` (default) keeps the latter; `throw` leaves exceptions to a middleware listed before this one (a retry).
@@ -24,36 +27,50 @@ export interface MiddlewareOptions extends GuardedToolOptions {
 /** Of what this middleware hands on. */
 const FORM = 'langchain message';
 
-type Handler = (request: ToolCallRequest) => ToolMessage | Command | Promise<ToolMessage | Command>;
+type Answer = ToolMessage | Command;
+type Handler = (request: ToolCallRequest) => Answer | Promise<Answer>;
+
+interface Guarding {
+  readonly guard: Guard;
+  readonly options: MiddlewareOptions;
+  readonly attempts: Attempts;
+  readonly offered: OfferedNames;
+  /** Runs that were suspended, by their runtime: who comes back with the same one had the interrupt taken away. */
+  readonly suspended: WeakSet<object>;
+}
 
 /**
- * Decides every tool call of an agent before it runs. List it last: middleware after it could still swap the tool.
+ * Decides every tool call of an agent before it runs. List it last. Middleware after it is inside of what was decided: it cannot
+ * change the arguments or run the tool twice, and where it puts another tool in its place, what that returns is withheld
+ * (`MIDDLEWARE_MISPLACED`); that other tool has run by then.
  *
  * A refusal is a tool message with status `error` that names reason and code. A call that needs approval interrupts the
  * run; the resume value is only a wake-up, the answer comes through `guard.approvals.resolve`.
  */
 export function countersignMiddleware(guard: Guard, options: MiddlewareOptions = {}): AgentMiddleware {
-  const attempts = new Attempts();
+  const guarding: Guarding = { guard, options, attempts: new Attempts(), offered: new OfferedNames(), suspended: new WeakSet() };
   return createMiddleware({
     name: 'CountersignMiddleware',
-    wrapToolCall: async (request, handler) => {
-      if (isGuardedBy(request.tool, guard)) return handler(request);
-      return guardCall(request, handler, guard, options, attempts);
+    wrapModelCall: async (request, handler) => {
+      const run = { configurable: request.runtime.configurable ?? {}, context: request.runtime.context };
+      const tools = await offeredTools(request.tools, run, guard, options);
+      const response = await handler(tools === request.tools ? request : { ...request, tools: [...tools] });
+      await recordProviderCalls(response, run, guard, options);
+      guarding.offered.note(response, tools);
+      return response;
     },
+    wrapToolCall: (request, handler) => guardCall(request, handler, guarding),
   });
 }
 
-async function guardCall(
-  request: ToolCallRequest,
-  handler: Handler,
-  guard: Guard,
-  options: MiddlewareOptions,
-  attempts: Attempts,
-): Promise<ToolMessage | Command> {
-  const { toolCall, tool, runtime } = request;
-  const name = typeof tool?.name === 'string' ? tool.name : toolCall.name;
+async function guardCall(request: ToolCallRequest, handler: Handler, guarding: Guarding): Promise<Answer> {
+  const { toolCall, runtime } = request;
+  const { guard, options, attempts } = guarding;
+  const tool = runnableTool(request.tool);
+  if (tool !== undefined && isGuardedBy(tool, guard)) return watched(request, tool, handler, guarding);
+  const name = nameOf(request);
   // Looked at once: what the tool turns into while an approval is awaited must not change how its arguments were decided.
-  const parts = wrappable(tool);
+  const parts = tool === undefined ? undefined : wrappable(tool);
   const schema = record(tool)['schema'];
   const parsed = await parseArguments(schema, toolCall.args, parts === undefined);
   const framework: FrameworkCall = {
@@ -69,56 +86,159 @@ async function guardCall(
   } catch {
     return errorMessage(request, 'call refused: the options of countersignMiddleware could not name this call [INTERNAL_ERROR]');
   }
-  if (parsed.kind === 'invalid') {
-    const { session } = call;
-    const refused = { tool: call.tool, reasonCode: 'ARGUMENTS_INVALID', reason: parsed.reason, ...(session !== undefined && { session }) };
-    return refusalMessage(await guard.recordRefusal(refused), name, toolCall.id);
-  }
+  if (tool === undefined) return refusalMessage(await refuseUnknown(call, request, guarding), name, toolCall.id);
+  if (parsed.kind === 'invalid') return invalidArguments(request, { tool, parts, call, reason: parsed.reason }, handler, guarding);
+  if (guarding.suspended.has(runtime)) return errorMessage(request, takenInterrupt(name));
   const { signal } = runtime;
   const asking = { form: FORM, options, validate: validatorOf(schema, parts === undefined), signal };
-  const result = await admit<ToolMessage | Command>(guard, call, asking, async (admitted) => {
-    if (admitted.kind === 'refusal') return refusalMessage(admitted, name, toolCall.id);
-    try {
-      return withEditNotice(
-        await runPermitted(admitted, () => handler(permitted(request, admitted, parts)), { id: framework.id, signal }),
-        admitted,
-        framework.id,
-      );
-    } catch (error) {
-      if (isGraphBubbleUp(error) || signal?.aborted === true) throw error;
-      if (options.toolErrors === 'throw') {
-        attempts.failed(call);
-        throw error;
-      }
-      return withEditNotice(errorMessage(request, admitted.mask(toolErrorText(error))), admitted, framework.id);
-    }
-  });
-  return ToolMessage.isInstance(result) ? copyOf(result) : result;
+  try {
+    const result = await admit<Answer>(guard, call, asking, (admitted) =>
+      admitted.kind === 'refusal'
+        ? refusalMessage(admitted, name, toolCall.id)
+        : runAdmitted(request, { tool, parts, call, permit: admitted, id: framework.id }, handler, guarding),
+    );
+    return ToolMessage.isInstance(result) ? copyOf(result) : result;
+  } catch (error) {
+    if (isGraphInterrupt(error)) guarding.suspended.add(runtime);
+    throw error;
+  }
 }
 
-/**
- * The request that runs exactly what was decided. A tool parses its arguments itself; it gets the model's text again,
- * so that a schema which is not idempotent does not fail, and what it makes of it is replaced by the permit's copy.
- * A tool that cannot be wrapped never sees the model's text: it gets the permit's copy, which its schema leaves alone.
- */
-function permitted(request: ToolCallRequest, permit: Permit, parts: Wrappable<ToolCallRequest['tool']> | undefined): ToolCallRequest {
-  if (parts === undefined) {
-    return { ...request, toolCall: { ...request.toolCall, args: permit.args as Record<string, unknown> } };
+interface Admitted {
+  readonly tool: AgentTool;
+  readonly parts: Wrappable<AgentTool> | undefined;
+  readonly call: ToolCall;
+  readonly permit: Permit;
+  readonly id: string | undefined;
+}
+
+async function runAdmitted(request: ToolCallRequest, admitted: Admitted, handler: Handler, guarding: Guarding): Promise<Answer> {
+  const { tool, parts, call, permit, id } = admitted;
+  const { guard, options, attempts } = guarding;
+  const { signal } = request.runtime;
+  if (isAborted(signal)) {
+    await permit.settle({ status: 'cancelled' });
+    throw signal?.reason;
   }
-  const { inner, wrap } = parts;
-  return { ...request, tool: wrap((_parsedAgain, runManager, config) => inner(permit.args, runManager, config)) };
+  const bound = bindTool(
+    tool,
+    parts,
+    once(
+      (run) => run(permit.args),
+      () => refuseAgain(call, guard),
+    ),
+  );
+  const run = async (): Promise<Answer> => {
+    const answer = await handler({ ...request, tool: bound.tool });
+    if (!bound.wasReached()) throw misplaced(call.tool.name);
+    return answer;
+  };
+  try {
+    return withEditNotice(await runPermitted(permit, run, { id, signal }), permit, id);
+  } catch (error) {
+    if (isGraphBubbleUp(error) || isAborted(signal)) throw error;
+    const isMisplaced = CountersignError.is(error) && error.code === 'MIDDLEWARE_MISPLACED';
+    if (isMisplaced) guard.report(error, { callId: permit.callId, during: 'a tool call' });
+    else if (options.toolErrors === 'throw') {
+      attempts.failed(call);
+      throw error;
+    }
+    return withEditNotice(errorMessage(request, permit.mask(toolErrorText(error))), permit, id);
+  }
+}
+
+interface Invalid {
+  readonly tool: AgentTool;
+  readonly parts: Wrappable<AgentTool> | undefined;
+  readonly call: ToolCall;
+  readonly reason: string;
+}
+
+/** Refused and on record. What the model reads is LangChain's own message, as it would without middleware. */
+async function invalidArguments(request: ToolCallRequest, invalid: Invalid, handler: Handler, guarding: Guarding): Promise<Answer> {
+  const { tool, parts, call, reason } = invalid;
+  const { guard, options } = guarding;
+  const refusal = await refuse(guard, call, 'ARGUMENTS_INVALID', reason);
+  const told = refusalMessage(refusal, call.tool.name, request.toolCall.id);
+  // It parses the arguments in its own way, and may run with them.
+  if (parts === undefined) return told;
+  const bound = bindTool(tool, parts, () => {
+    throw new CallRefusedError(refusal);
+  });
+  try {
+    await handler({ ...request, tool: bound.tool });
+    guard.report(misplaced(call.tool.name), { callId: refusal.callId, during: 'a tool call' });
+    return told;
+  } catch (error) {
+    if (isGraphBubbleUp(error) || isAborted(request.runtime.signal)) throw error;
+    if (CountersignError.is(error) && error.code === 'CALL_REFUSED') return told;
+    if (options.toolErrors === 'throw') throw error;
+    return errorMessage(request, toolErrorText(error));
+  }
+}
+
+/** A tool that asks the guard itself. */
+async function watched(request: ToolCallRequest, tool: AgentTool, handler: Handler, { guard }: Guarding): Promise<Answer> {
+  const bound = watchTool(tool);
+  const answer = await handler({ ...request, tool: bound.tool });
+  if (bound.wasReached()) return answer;
+  const error = misplaced(nameOf(request));
+  guard.report(error, { during: 'a tool call' });
+  return errorMessage(request, toolErrorText(error));
+}
+
+function isAborted(signal: AbortSignal | undefined): boolean {
+  return signal?.aborted === true;
+}
+
+/** Of the tool that would run; what the model or a middleware wrote only where there is none. */
+function nameOf({ tool, toolCall }: ToolCallRequest): string {
+  const named: unknown = record(tool)['name'] ?? toolCall.name;
+  return typeof named === 'string' ? named : '[invalid]';
+}
+
+function runnableTool(tool: unknown): AgentTool | undefined {
+  return typeof record(tool)['invoke'] === 'function' ? (tool as AgentTool) : undefined;
+}
+
+/** A name the model made up. LangChain is not asked: middleware further in might have something to run for it. */
+async function refuseUnknown(call: ToolCall, request: ToolCallRequest, { guard, offered }: Guarding): Promise<Refusal> {
+  const names = offered.of(request.state.messages, request.toolCall);
+  const choice = names === undefined ? '' : names.length === 0 ? ': there are no tools' : `, try one of [${names.join(', ')}]`;
+  return refuse(guard, call, 'TOOL_UNKNOWN', `this agent has no tool of that name${choice}`);
+}
+
+function refuseAgain(call: ToolCall, guard: Guard): Promise<Refusal> {
+  return refuse(
+    guard,
+    call,
+    'CALL_ALREADY_RUN',
+    'middleware listed after countersignMiddleware runs the tool again on one decision: list countersignMiddleware last',
+  );
+}
+
+function refuse(guard: Guard, call: ToolCall, reasonCode: Refusal['decision']['reasonCode'], reason: string): Promise<Refusal> {
+  const { tool, session } = call;
+  return guard.recordRefusal({ tool, reasonCode, reason, ...(session !== undefined && { session }) });
+}
+
+/** Whoever comes a second time is refused. */
+function once(first: (run: Run) => unknown, refused: () => Promise<Refusal>): (run: Run) => unknown {
+  let isUsed = false;
+  return async (run) => {
+    if (isUsed) throw new CallRefusedError(await refused());
+    isUsed = true;
+    return first(run);
+  };
+}
+
+function takenInterrupt(tool: string): string {
+  return (
+    `call refused: ${JSON.stringify(tool.slice(0, 100))} waits for an approval, and middleware listed before countersignMiddleware caught the interrupt ` +
+    'that suspends the run: let it throw on what isGraphBubbleUp() is true for [APPROVAL_PROCESS_FAILED]'
+  );
 }
 
 function errorMessage(request: ToolCallRequest, content: string): ToolMessage {
   return new ToolMessage({ tool_call_id: request.toolCall.id ?? '', name: request.toolCall.name, status: 'error', content });
-}
-
-/** As LangChain words it for an agent without middleware. */
-function toolErrorText(error: unknown): string {
-  // What a rule on results left of an error says itself what to do.
-  if (CountersignError.is(error) && error.code === 'TOOL_FAILED') return error.message;
-  if (ToolInvocationError.isInstance(error)) return error.message;
-  // Not its own `toString`: rules on results looked at name and message.
-  const text = error instanceof Error ? Error.prototype.toString.call(error) : String(error);
-  return `${text}\n Please fix your mistakes.`;
 }

@@ -175,7 +175,8 @@ describe('a call that must not run', () => {
     const { guard, store } = bench();
     const ran: unknown[] = [];
     const result = await run(guard, [notingTool('read', ran)], [asks({ name: 'read', args: { amount: 'many' }, id: 'c1' }), done()]);
-    expect(toolMessages(result)[0]?.content).toMatch(/amount: .*\[ARGUMENTS_INVALID\]/);
+    expect(toolMessages(result)[0]).toMatchObject({ status: 'error', tool_call_id: 'c1', name: 'read' });
+    expect(toolMessages(result)[0]?.content).toMatch(/^Error invoking tool 'read' .* expected number.*amount.*Please fix the error/s);
     expect(ran).toEqual([]);
     expect(decisions(store)).toEqual(['read deny ARGUMENTS_INVALID']);
   });
