@@ -3,3 +3,4 @@ export { countersignMiddleware, type MiddlewareOptions } from './middleware.ts';
 export type { GuardedToolOptions, RunIdentity } from './options.ts';
 export type { ApprovalInterrupt } from './suspend.ts';
 export { guardTool } from './tool.ts';
+export { guardTools } from './tools.ts';

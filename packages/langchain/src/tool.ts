@@ -1,45 +1,68 @@
 /** A guarded tool: for tools that are called without an agent, and for agents that take no middleware. */
-import { CallRefusedError, CountersignError, type Guard, type Refusal } from '@countersign/core';
+import { CallRefusedError, CountersignError, type Guard, type KeepLater, type Permit, type Refusal } from '@countersign/core';
+import { Runnable, RunnableToolLike } from '@langchain/core/runnables';
 import { record, toolCallOf, validatorOf } from './call.ts';
+import { waysToRun } from './core-methods.ts';
+import { isGuardedBy, markGuarded } from './guarded.ts';
 import { pairWithEditNotice, withEditNotice } from './handed-on.ts';
 import type { GuardedToolOptions } from './options.ts';
 import { refusalMessage } from './refusal.ts';
 import { releasePair, releaseReturned } from './released.ts';
 import { isAsyncGenerator, runUnsettled, settleAtEnd } from './run.ts';
+import { looksLikeToolCall, type RunnableParts, runnableTool } from './runnable-tool.ts';
 import { admit } from './suspend.ts';
-import { wrappable } from './wrappable.ts';
+import { WAYS_TO_RUN_TOOLS, type Wrappable, wrappable } from './wrappable.ts';
+
+export { isGuardedBy };
 
 /** LangChain's tool classes differ in type parameters; that it is one of them is checked when it is guarded. */
-interface NamedTool {
+export interface NamedTool {
   readonly name: string;
 }
 
 /** Of what a guarded tool hands to LangChain, which makes a message of it. */
 const FORM = 'langchain tool';
-
-const GUARDED = new WeakMap<object, Guard>();
-
-/** True for a tool that asks this very guard itself. */
-export function isGuardedBy(tool: unknown, guard: Guard): boolean {
-  return typeof tool === 'object' && tool !== null && GUARDED.get(tool) === guard;
-}
+const RUNNABLE_FORM = 'langchain runnable';
 
 /**
- * The same tool, asking the guard before every run. It stays an instance of its class with the same name and schema.
+ * The same tool, asking the guard before every run, whichever way it is run. It stays an instance of its class with the same name
+ * and schema; one that asks this guard already is returned as it is. Takes what `tool()` makes, subclasses of `StructuredTool`, and
+ * Runnables made tools with `asTool`.
+ *
  * A refusal is a tool message with status `error`; a direct `invoke(args)` has no tool call to answer and throws.
  *
- * @throws {CountersignError} `OPTIONS_INVALID` for an object that is not a LangChain tool, or one with an `invoke` or `call`
- *   of its own; when run: `CALL_REFUSED`.
+ * @throws {CountersignError} `OPTIONS_INVALID` for an object that is not a LangChain tool, or one with an `invoke`, `call`, `stream`
+ *   ... of its own; when run: `CALL_REFUSED`.
  */
 export function guardTool<T extends NamedTool>(guard: Guard, tool: T, options: GuardedToolOptions = {}): T {
+  if (isGuardedBy(tool, guard)) return tool;
+  const guarded = guardedTool(guard, tool, options);
+  markGuarded(guarded, tool, guard);
+  return guarded;
+}
+
+function guardedTool<T extends NamedTool>(guard: Guard, tool: T, options: GuardedToolOptions): T {
+  const runnable = runnableTool(tool);
+  if (typeof runnable === 'string') throw new CountersignError('OPTIONS_INVALID', whyNot(tool, runnable));
+  if (runnable !== undefined) return guardedRunnable(guard, tool, runnable, options);
   const parts = wrappable(tool);
-  if (parts === undefined) throw new CountersignError('OPTIONS_INVALID', whyNot(tool));
-  const { inner, wrap } = parts;
-  const validate = validatorOf(record(tool)['schema'], false);
-  const guarded = wrap(async (args, runManager, config) => {
-    const { id, signal, ...call } = frameOf(config);
-    const framework = toolCallOf({ tool: tool.name, args, id, ...call }, options);
-    return admit<unknown>(guard, framework, { form: FORM, options, validate, signal }, async (admitted, keepLater) => {
+  if (parts === undefined) throw new CountersignError('OPTIONS_INVALID', whyNot(tool, 'invoke or call'));
+  const ways = waysToRun(tool, WAYS_TO_RUN_TOOLS);
+  if (typeof ways === 'string') throw new CountersignError('OPTIONS_INVALID', whyNot(tool, ways));
+  return guardedStructured(guard, tool, parts, ways, options);
+}
+
+function guardedStructured<T extends NamedTool>(
+  guard: Guard,
+  tool: T,
+  { inner, wrap }: Wrappable<T>,
+  ways: PropertyDescriptorMap,
+  options: GuardedToolOptions,
+): T {
+  return wrap((args, runManager, config) => {
+    const frame = frameOf(config);
+    const { id, signal } = frame;
+    return ask(guard, tool, args, frame, options, FORM, async (admitted, keepLater) => {
       if (admitted.kind === 'refusal') return refuse(admitted, tool, id);
       const returned = await runUnsettled(admitted, () => inner(admitted.args, runManager, config), { id, signal });
       const release = async (result: unknown): Promise<unknown> =>
@@ -54,16 +77,53 @@ export function guardTool<T extends NamedTool>(guard: Guard, tool: T, options: G
         return released;
       });
     });
-  });
-  GUARDED.set(guarded, guard);
-  return guarded;
+  }, ways);
 }
 
-function whyNot(tool: unknown): string {
-  return typeof record(tool)['_call'] === 'function'
-    ? 'guardTool cannot guard this tool: its invoke or call is not the one of the installed @langchain/core and could run without being ' +
-        'asked; wrap the function that does the work with guard.tool, and make a tool of the result with tool()'
-    : 'guardTool takes a LangChain tool: made with tool(), or a subclass of StructuredTool';
+function guardedRunnable<T extends NamedTool>(guard: Guard, tool: T, { run, wrap }: RunnableParts<T>, options: GuardedToolOptions): T {
+  return wrap(async (args, asked, config) => {
+    const inherited = frameOf(config);
+    const frame = { ...inherited, id: asked ?? inherited.id };
+    const { id, signal } = frame;
+    if (looksLikeToolCall(args)) return refuse(await refuseNested(guard, tool, args, frame, options), tool, id);
+    return ask(guard, tool, args, frame, options, RUNNABLE_FORM, async (admitted) => {
+      if (admitted.kind === 'refusal') return refuse(admitted, tool, id);
+      const result = await runUnsettled(admitted, () => run(admitted.args, id, config), { id, signal });
+      return withEditNotice(await releaseReturned(admitted, result, id), admitted, id);
+    });
+  });
+}
+
+function ask(
+  guard: Guard,
+  tool: NamedTool,
+  args: unknown,
+  { signal, ...call }: Frame,
+  options: GuardedToolOptions,
+  form: string,
+  use: (admitted: Permit | Refusal, keepLater: KeepLater<unknown>) => Promise<unknown>,
+): Promise<unknown> {
+  const validate = validatorOf(record(tool)['schema'], false);
+  return admit(guard, toolCallOf({ tool: tool.name, args, ...call }, options), { form, options, validate, signal }, use);
+}
+
+const MAX_SHOWN_NAME_CHARS = 100;
+
+/** @param method - what of it is not LangChain's. */
+function whyNot(tool: unknown, method: string): string {
+  if (typeof record(tool)['_call'] === 'function' || tool instanceof RunnableToolLike)
+    return (
+      `guardTool cannot guard ${shownName(tool)}: its ${method} is not the one of the installed @langchain/core and could run without being ` +
+      'asked; wrap the function that does the work with guard.tool, and make a tool of the result with tool()'
+    );
+  if (Runnable.isRunnable(tool))
+    return 'guardTool takes a LangChain tool, and a Runnable has no name to decide on: make it one with runnable.asTool({ name, description, schema })';
+  return 'guardTool takes a LangChain tool: made with tool(), or a subclass of StructuredTool';
+}
+
+export function shownName(tool: unknown): string {
+  const name = record(tool)['name'];
+  return typeof name === 'string' ? `the tool ${JSON.stringify(name.slice(0, MAX_SHOWN_NAME_CHARS))}` : 'this tool';
 }
 
 interface Frame {
@@ -98,4 +158,11 @@ function isPair(tool: NamedTool, result: unknown): result is readonly [unknown, 
 
 function responseFormat(tool: object): unknown {
   return Reflect.get(tool, 'responseFormat');
+}
+
+/** A call whose arguments LangChain would open as another call. */
+function refuseNested(guard: Guard, tool: NamedTool, args: unknown, frame: Frame, options: GuardedToolOptions): Promise<Refusal> {
+  const { tool: ref, session } = toolCallOf({ ...frame, tool: tool.name, args }, options);
+  const reason = 'arguments with the type "tool_call" would be opened as a tool call of their own: rename the member';
+  return guard.recordRefusal({ tool: ref, reasonCode: 'ARGUMENTS_INVALID', reason, ...(session !== undefined && { session }) });
 }
