@@ -1,4 +1,5 @@
 /** All claims, in the order they are printed. */
+import { agentClaims } from './agents.ts';
 import { approvalClaims } from './approvals.ts';
 import { budgetClaims } from './budgets.ts';
 import { contentionClaims } from './contention.ts';
@@ -38,4 +39,5 @@ export const allClaims: readonly Claim[] = [
   ...receiptClaims,
   ...approvalClaims,
   ...grantClaims,
+  ...agentClaims,
 ];

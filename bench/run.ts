@@ -1,7 +1,7 @@
 /**
  * Every statement about speed, measured: `npm run bench [-- [--json] [part of a name ...]]`.
  *
- * `--json` prints `{ "figures": [{ name, value, unit, bound, ok }] }` and nothing else on stdout. A missed bound is a
+ * `--json` prints `{ "figures": [{ name, value, unit, bound, ok, interval? }] }` and nothing else on stdout. A missed bound is a
  * figure with `ok: false`, not a failed run: the exit code is 1 only when something could not be measured at all.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -47,9 +47,10 @@ function plain({ sense: _sense, ...figure }: Measured): Omit<Measured, 'sense'> 
 
 function table(figures: readonly Measured[]): string {
   const width = Math.max(...figures.map((figure) => figure.name.length));
-  const lines = figures.map(({ name, value, unit, bound, ok, sense }) => {
+  const lines = figures.map(({ name, value, unit, bound, ok, interval, sense }) => {
+    const within = interval === undefined ? '' : ` (95 %: ${interval.low.toFixed(2)} to ${interval.high.toFixed(2)})`;
     const wanted = bound === null ? '' : `  ${sense} ${bound}  ${ok ? 'ok' : 'MISSED'}`;
-    return `${name.padEnd(width)}  ${value.toFixed(2).padStart(6)} ${unit.padEnd(6)}${wanted}`.trimEnd();
+    return `${name.padEnd(width)}  ${value.toFixed(2).padStart(6)} ${unit.padEnd(6)}${within}${wanted}`.trimEnd();
   });
   return `${lines.join('\n')}\nRatios to a baseline measured in the same run; Node ${process.version}, ${process.platform} ${process.arch}.\n`;
 }
