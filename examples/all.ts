@@ -23,6 +23,16 @@ const EXAMPLES: readonly { readonly name: string; readonly prints?: readonly str
       '10 entries, valid, authorship proven',
     ],
   },
+  {
+    name: 'langchain-graph',
+    prints: [
+      '1 new message',
+      'sent to bob@ours.example',
+      'sent to eve@theirs.example',
+      'call refused: this call was refused before [POLICY_DEFAULT_DENY]',
+      '11 entries, valid',
+    ],
+  },
   { name: 'main-job' },
   { name: 'refund-for-two' },
   { name: 'verify-in-python' },

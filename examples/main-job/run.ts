@@ -1,12 +1,13 @@
 /**
- * The main job on real input: Countersign guards a real MCP server, people answer, and afterwards anyone can check.
+ * The main job on real input: Countersign guards a real MCP server and two agents of other frameworks on one ledger, people
+ * answer, and afterwards anyone can check.
  *
  * `npm start` runs it; `-- --json` prints one document. Exit 0 only if everything came out as stated.
  */
 import { copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import Sqlite from 'better-sqlite3';
-import { Stage } from './stage.ts';
+import { type CommandResult, Stage } from './stage.ts';
 import { Story } from './story.ts';
 
 const SECRET = `sk_live_${'4eC39HqLyjWDarjtT1zdp7dc'}`;
@@ -17,6 +18,8 @@ const inWorkspace = (name: string): string => join(stage.workspace, name);
 try {
   await setUp();
   const { olderCopy } = await guardTheServer();
+  await guardTheAgents();
+  await stage.disconnect();
   await checkAfterwards(olderCopy);
 } catch (error) {
   story.step('the job ran to its end', false, error instanceof Error ? (error.stack ?? error.message) : String(error));
@@ -46,6 +49,9 @@ policy:
     - { id: drafts,  tools: [files/write_file], when: "!args.path.contains('/published/')", effect: allow }
     - { id: publish, tools: [files/write_file], when: "args.path.contains('/published/')", effect: require_approval, reason: publishing needs the editor, approval: { ttl: 5m, approvers: [editor] } }
     - { id: no-move, tools: [move_file], effect: deny, reason: files stay where they are }
+    - { id: prices,  tools: [shop/price], effect: allow }
+    - { id: orders,  tools: [shop/order], effect: require_approval, reason: orders need the editor, approval: { ttl: 5m, approvers: [editor] } }
+    - { id: no-sale, tools: [discount], effect: deny, reason: prices stay what they are }
 budgets:
   - { id: reads, per: tool, limit: 3, window: 1h, tools: [files/read_text_file] }
 approvers: { editor: { key: "${vkey}" } }
@@ -100,7 +106,6 @@ async function guardTheServer(): Promise<{ readonly olderCopy: string }> {
   for (let left = 2; left > 0; left--) await stage.call('read_text_file', { path: inWorkspace('notes.txt') });
   const fourth = await stage.call('read_text_file', { path: inWorkspace('notes.txt') });
   story.step('a budget runs out', fourth.reasonCode === 'BUDGET_EXCEEDED_TOOL_RATE', fourth.text);
-  await stage.disconnect();
   return { olderCopy };
 }
 
@@ -121,17 +126,7 @@ async function approvals(): Promise<void> {
     '--config',
     stage.config,
   );
-  const approved = await stage.countersign(
-    'approvals',
-    'approve',
-    asked.approvalId ?? '',
-    '--key',
-    join(stage.outside, 'editor.key'),
-    '--as',
-    'editor',
-    '--config',
-    stage.config,
-  );
+  const approved = await approve(asked.approvalId);
   story.step(
     "only the editor's key approves",
     forged.code !== 0 && approved.code === 0,
@@ -143,17 +138,7 @@ async function approvals(): Promise<void> {
 
   rmSync(post.path);
   const again = await stage.call('write_file', post);
-  const replayed = await stage.countersign(
-    'approvals',
-    'approve',
-    asked.approvalId ?? '',
-    '--key',
-    join(stage.outside, 'editor.key'),
-    '--as',
-    'editor',
-    '--config',
-    stage.config,
-  );
+  const replayed = await approve(asked.approvalId);
   const refused = again.isError && again.approvalId !== asked.approvalId && !existsSync(post.path) && replayed.code !== 0;
   story.step(
     'an approval cannot be used twice',
@@ -184,6 +169,40 @@ async function approvals(): Promise<void> {
   );
 }
 
+/** The editor answers, with the command and with the key that no agent sees. */
+function approve(approvalId = ''): Promise<CommandResult> {
+  const key = join(stage.outside, 'editor.key');
+  return stage.countersign('approvals', 'approve', approvalId, '--key', key, '--as', 'editor', '--config', stage.config);
+}
+
+async function guardTheAgents(): Promise<void> {
+  story.chapter('3. A LangChain agent and an AI SDK agent on the same ledger');
+  const asked = await stage.agents('start');
+  for (const { agent, told, approvalId } of asked) {
+    const [price = '', discount = ''] = told;
+    story.step(
+      `${agent}: runs, denied, asks`,
+      price === 'tea costs 7' && discount.includes('[POLICY_DENY_HIGH_RISK') && approvalId !== undefined,
+      `price    → ${price}\ndiscount → ${discount}\norder    → waits for approval ${approvalId ?? ''}`,
+    );
+  }
+  // The proxy, another process, goes on working beside them.
+  const proxied = await stage.call('list_directory', { path: stage.workspace });
+  const answers = await Promise.all(asked.map(({ approvalId }) => approve(approvalId)));
+  story.step(
+    'the editor approves both orders',
+    answers.length === 2 && answers.every(({ code }) => code === 0) && stage.orders().length === 0 && !proxied.isError,
+    answers.map(({ stdout, stderr }) => firstLine(stdout + stderr)).join('\n'),
+  );
+  const resumed = await stage.agents('resume');
+  const orders = stage.orders();
+  story.step(
+    'started again, each orders once',
+    resumed.length === 2 && resumed.every(({ told }) => told.at(-1) === 'ordered 40 tea') && orders.length === 2,
+    orders.join('\n'),
+  );
+}
+
 interface Report {
   readonly status: string;
   readonly entries: number;
@@ -192,7 +211,7 @@ interface Report {
 }
 
 async function checkAfterwards(olderCopy: string): Promise<void> {
-  story.chapter('3. Afterwards, with nothing but the ledger and a public key');
+  story.chapter('4. Afterwards, with nothing but the ledger and a public key');
   const publicKey = inWorkspace('.countersign/ledger.key.pub');
   const head = await stage.countersign('head', stage.ledger);
   const headFile = join(stage.outside, 'head.note');
@@ -217,6 +236,8 @@ async function checkAfterwards(olderCopy: string): Promise<void> {
     intact.code === 0 && intact.report.status === 'valid' && intact.report.end === 'proven',
     `${intact.report.entries} entries, every one under the signed root; nothing missing at the end`,
   );
+
+  await whoDidWhat();
 
   const flipped = join(stage.outside, 'flipped.db');
   const entry = Math.floor(intact.report.entries / 2);
@@ -245,6 +266,45 @@ async function checkAfterwards(olderCopy: string): Promise<void> {
   const text = await stage.countersign('verify', stage.ledger, '--public-key', publicKey, '--config', stage.config, '--against', headFile);
   story.chapter('What an auditor reads');
   for (const line of text.stdout.trimEnd().split('\n')) story.say(line);
+}
+
+/** Each line of a ledger names its agent, whatever guarded it: the proxy, a middleware, a wrapped tool. */
+async function whoDidWhat(): Promise<void> {
+  const picked = await stage.countersign('filter', stage.ledger, '--config', stage.config);
+  const entries = picked.stdout.trimEnd().split('\n').map(entryOf);
+  const told = ['main-job', 'langchain-agent', 'ai-sdk-agent'].map((name) => {
+    const own = entries.filter(({ agent }) => agent === name);
+    const decided = (word: string): readonly string[] => own.flatMap(({ effect, tool }) => (effect === word ? [tool?.name ?? ''] : []));
+    const [allowed, denied] = [decided('allow'), decided('deny')];
+    const of = (kind: string): number => own.filter((entry) => entry.kind === kind).length;
+    return {
+      isComplete: allowed.length > 0 && denied.length > 0 && of('approval') > 0 && of('outcome') === allowed.length,
+      line: `${name}: ran ${counted(allowed)}; denied ${counted(denied)}; ${of('approval')} answered by the editor`,
+    };
+  });
+  story.step(
+    'it tells who did what',
+    told.every(({ isComplete }) => isComplete),
+    told.map(({ line }) => line).join('\n'),
+  );
+}
+
+interface Entry {
+  readonly agent?: string;
+  readonly kind?: string;
+  readonly effect?: string;
+  readonly tool?: { readonly name: string };
+}
+
+/** @param line - of what `filter` prints: an entry as an export has it. */
+function entryOf(line: string): Entry {
+  return (JSON.parse(line) as { readonly entry: Entry }).entry;
+}
+
+function counted(names: readonly string[]): string {
+  const counts = new Map<string, number>();
+  for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1);
+  return [...counts].map(([name, count]) => (count === 1 ? name : `${name} ×${count}`)).join(', ');
 }
 
 /** A consistent copy of the live ledger. */

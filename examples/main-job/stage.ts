@@ -1,13 +1,15 @@
 /** The stage: a workspace with files, a configuration, keys, the real `countersign` command and an MCP client behind it. */
 import { execFile } from 'node:child_process';
-import { mkdirSync, mkdtempSync, realpathSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
+import type { Stop } from './shop.ts';
 
 const CLI = fileURLToPath(new URL('../../packages/cli/src/main.ts', import.meta.url));
+const AGENTS = fileURLToPath(new URL('./agents.ts', import.meta.url));
 const SERVER = fileURLToPath(import.meta.resolve('@modelcontextprotocol/server-filesystem/dist/index.js'));
 const NODE = ['--conditions=@countersign/source', '--no-warnings'];
 
@@ -48,11 +50,28 @@ export class Stage {
 
   /** Runs `countersign` as a person would. */
   countersign(...args: readonly string[]): Promise<CommandResult> {
+    return this.run([CLI, ...args]);
+  }
+
+  private run(program: readonly string[]): Promise<CommandResult> {
     return new Promise((done) => {
-      execFile(process.execPath, [...NODE, CLI, ...args], { cwd: this.workspace, env: this.env }, (error, stdout, stderr) => {
+      execFile(process.execPath, [...NODE, ...program], { cwd: this.workspace, env: this.env }, (error, stdout, stderr) => {
         done({ code: typeof error?.code === 'number' ? error.code : error === null ? 0 : 1, stdout, stderr });
       });
     });
+  }
+
+  /** Runs the process of both agents to its end. An approver's command would refuse to answer from inside of it. */
+  async agents(step: 'start' | 'resume'): Promise<readonly Stop[]> {
+    const { code, stdout, stderr } = await this.run([AGENTS, this.config, this.outside, step]);
+    if (code !== 0) throw new Error(`the process of the agents ended with ${code}: ${stderr}`);
+    return JSON.parse(stdout) as readonly Stop[];
+  }
+
+  /** What the agents really ordered, a line each. */
+  orders(): readonly string[] {
+    const file = join(this.outside, 'orders.txt');
+    return existsSync(file) ? readFileSync(file, 'utf8').trimEnd().split('\n') : [];
   }
 
   /** Starts `countersign proxy` around the real filesystem server and connects the SDK's client to it. */
