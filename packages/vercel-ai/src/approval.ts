@@ -2,7 +2,7 @@
 import { type ApprovalRow, currentCall, type Guard, type Pending, type ReasonCode, refusalText, type ToolCall } from '@countersign/core';
 import { asSchema, type FlexibleSchema, type ToolApprovalStatus } from 'ai';
 import { annotationsOf, type FrameworkCall, isObject, member, ownProperty, toolCallOf } from './call.ts';
-import type { Asking } from './execute.ts';
+import { type Asking, FORM } from './execute.ts';
 import { executeOf, guardedBy } from './guarded-tool.ts';
 import type { GuardToolsOptions } from './options.ts';
 
@@ -72,8 +72,9 @@ async function decided(
   guard: Guard,
   { options, validate }: Pick<Asking, 'options'> & Partial<Pick<Asking, 'validate'>>,
 ): Promise<ToolApprovalStatus> {
-  const { decision, approvalState } = await guard.preview(call);
-  if (decision.effect === 'allow') return undefined;
+  const { decision, approvalState, isKept } = await guard.preview(call, { form: FORM });
+  // It ran: `execute` gives what it gave then.
+  if (decision.effect === 'allow' || isKept === true) return undefined;
   if (decision.effect === 'require_approval') {
     if (approvalState === 'approved') return 'approved';
     if (options.approval === 'wait') return undefined;

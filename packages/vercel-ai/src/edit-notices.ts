@@ -1,6 +1,4 @@
 /** Tells the model beside the result that a person edited its call: otherwise it believes that what it asked for has run. */
-import { editNotice, type Permit } from '@countersign/core';
-
 interface Given {
   readonly toolCallId: string;
   readonly input: unknown;
@@ -17,8 +15,7 @@ type ModelOutput = { readonly type: string; readonly value?: unknown };
 export class EditNotices {
   readonly #notices = new WeakMap<object, string>();
 
-  add(input: unknown, permit: Permit): void {
-    const notice = editNotice(permit);
+  add(input: unknown, notice: string | undefined): void {
     if (notice !== undefined && typeof input === 'object' && input !== null) this.#notices.set(input, notice);
   }
 

@@ -29,8 +29,15 @@ async function released(permit: Permit, result: unknown): Promise<unknown> {
 /**
  * Passes on what a generator yields; each step runs in the scope of the call, the last one brings the outcome. Where a rule on
  * results may act on it, nothing is passed on but the last step, once it is released.
+ *
+ * @param told - what another run of the same call is given: the last step, or what was thrown, as released.
  */
-export async function* streamPermitted(permit: Permit, run: () => unknown, signal?: AbortSignal): AsyncGenerator<unknown> {
+export async function* streamPermitted(
+  permit: Permit,
+  run: () => unknown,
+  told: { readonly done: (result: unknown) => void; readonly failed: (error: unknown) => void },
+  signal?: AbortSignal,
+): AsyncGenerator<unknown> {
   let result: unknown;
   let steps: AsyncIterator<unknown> | undefined;
   let ended = false;
@@ -46,12 +53,25 @@ export async function* streamPermitted(permit: Permit, run: () => unknown, signa
     ended = true;
   } catch (error) {
     ended = true;
-    throw await releasedThrown(permit, error, signal);
+    const thrown = await releasedThrown(permit, error, signal);
+    told.failed(thrown);
+    throw thrown;
   } finally {
     if (!ended) await abandon(permit, steps);
   }
-  if (permit.holdsResult) yield await released(permit, result);
-  else await permit.settle({ status: 'success', result });
+  if (!permit.holdsResult) {
+    await permit.settle({ status: 'success', result });
+    told.done(result);
+    return;
+  }
+  try {
+    result = await released(permit, result);
+  } catch (error) {
+    told.failed(error);
+    throw error;
+  }
+  told.done(result);
+  yield result;
 }
 
 /** The reader stopped before the end. */

@@ -78,7 +78,7 @@ describe('a call that needs approval', () => {
         'text: [a person edited the arguments of this call; it ran with {"amount":50}]\npaid',
       );
       expect(ran).toEqual([{ amount: 50 }]);
-      expect(told(await turn(guard, tools, approved(asked)))[0]).toContain('CALL_ALREADY_RUN');
+      expect(told(await turn(guard, tools, approved(asked)))[0]).toMatch(/^text: \[a person edited .*\npaid$/s);
       expect(ran).toHaveLength(1);
     });
 
@@ -153,7 +153,7 @@ describe('a call that needs approval', () => {
     await approve(guard);
     await turn(guard, tools, approved(asked));
     const replayed = await turn(guard, tools, approved(asked));
-    expect(told(replayed)[0]).toContain('CALL_ALREADY_RUN');
+    expect(told(replayed)[0]).toBe('text: paid');
     expect(ran).toEqual([{ amount: 500 }]);
   });
 

@@ -118,16 +118,6 @@ describe('a call that must not run', () => {
     await expect(Promise.resolve(erase.execute?.({ amount: 1 }, given))).rejects.toBeInstanceOf(CallRefusedError);
   });
 
-  it('is refused when the same call comes again', async () => {
-    const { guard } = bench();
-    const ran: unknown[] = [];
-    const tools = guardTools(guard, { read: notingTool(ran) }, { session: 'chat-1' });
-    await turn(guard, tools, user, [{ toolName: 'read', input: {} }]);
-    const again = await turn(guard, tools, user, [{ toolName: 'read', input: {} }]);
-    expect(told(again)[0]).toContain('CALL_ALREADY_RUN');
-    expect(ran).toHaveLength(1);
-  });
-
   it('is refused when an option throws', async () => {
     const { guard } = bench();
     const ran: unknown[] = [];
