@@ -109,7 +109,7 @@ describe('in one process', () => {
     const aborted = new AbortController();
     const slow = tool({
       inputSchema,
-      execute: () => {
+      execute: (): string => {
         aborted.abort(new Error('enough'));
         throw aborted.signal.reason;
       },
@@ -138,7 +138,11 @@ describe('a generator', () => {
     });
     return { read, ran: () => ran };
   };
-  const steps = (tools: ToolSet) => partsOf(tools['read']?.execute?.({ amount: 1 }, given) as AsyncIterable<unknown>);
+  const stream = ({ read }: ToolSet): AsyncIterable<unknown> => {
+    const { execute } = read as { execute(input: object, options: object): AsyncIterable<unknown> };
+    return execute({ amount: 1 }, given);
+  };
+  const steps = (tools: ToolSet) => partsOf(stream(tools));
 
   it('sent again yields its last step alone', async () => {
     const { guard } = bench();
@@ -168,10 +172,10 @@ describe('a generator', () => {
     const { guard } = bench();
     const { read, ran } = streaming();
     const tools = guardTools(guard, { read });
-    for await (const _ of tools.read.execute?.({ amount: 1 }, given) as AsyncIterable<unknown>) {
-      await expect(steps(tools)).rejects.toThrow('CALL_IN_PROGRESS');
-      break;
-    }
+    const reading = stream(tools)[Symbol.asyncIterator]();
+    expect(await reading.next()).toEqual({ done: false, value: 'half' });
+    await expect(steps(tools)).rejects.toThrow('CALL_IN_PROGRESS');
+    await reading.return?.();
     await expect(steps(tools)).rejects.toThrow('CALL_ALREADY_RUN');
     expect(ran()).toBe(1);
   });
