@@ -139,7 +139,7 @@ describe('a generator', () => {
     return { read, ran: () => ran };
   };
   const stream = ({ read }: ToolSet): AsyncIterable<unknown> => {
-    const { execute } = read as { execute(input: object, options: object): AsyncIterable<unknown> };
+    const { execute } = read as { readonly execute: (input: object, options: object) => AsyncIterable<unknown> };
     return execute({ amount: 1 }, given);
   };
   const steps = (tools: ToolSet) => partsOf(stream(tools));
