@@ -9,6 +9,9 @@ import type { GuardToolsOptions } from './options.ts';
 /** By function, not by tool: a copy of a guarded tool is guarded, one with another `execute` is not. */
 const GUARDED = new WeakMap<object, Asking>();
 
+/** Likewise, of what code mode is bound by: it may have been made of a guarded tool, whose `execute` it then has. */
+const GUARDED_CALLERS = new WeakMap<object, Guard>();
+
 /** The SDK's own mark of `toolSearch()`, whose `execute` it replaces in every generation. */
 const TOOL_SEARCH = Symbol.for('vercel.ai.toolSearch');
 
@@ -47,9 +50,10 @@ export function guardedTool(name: string, tool: object, guard: Guard, options: G
   const inner = executeOf(tool);
   const replaced: PropertyDescriptorMap = {};
   const caller = member(tool, 'experimental_toolCaller');
-  if (isLocalCaller(caller)) replaced['experimental_toolCaller'] = { value: guardedCaller(name, caller, guard, options) };
-  if (inner !== undefined && GUARDED.get(inner)?.guard === guard) return tool;
-  if (inner !== undefined) {
+  if (isLocalCaller(caller) && GUARDED_CALLERS.get(caller) !== guard) {
+    replaced['experimental_toolCaller'] = { value: guardedCaller(name, caller, guard, options) };
+  }
+  if (inner !== undefined && GUARDED.get(inner)?.guard !== guard) {
     const notices = new EditNotices();
     const asking: Asking = { guard, options, validate: validatorOf(tool), annotations: annotationsOf(tool) };
     const execute = guardExecute(name, inner, tool, asking, notices);
@@ -76,13 +80,15 @@ function isLocalCaller(caller: unknown): caller is LocalCaller {
 
 /** Code mode: in every generation the SDK runs not this tool but what `bind` makes of it. */
 function guardedCaller(name: string, caller: LocalCaller, guard: Guard, options: GuardToolsOptions): LocalCaller {
-  return {
+  const guarded: LocalCaller = {
     ...caller,
     bind(tools) {
       const bound = caller.bind(tools);
       return isObject(bound) ? guardedTool(name, bound, guard, options) : bound;
     },
   };
+  GUARDED_CALLERS.set(guarded, guard);
+  return guarded;
 }
 
 /** For arguments that a person edited: the SDK parses only what the model wrote. */

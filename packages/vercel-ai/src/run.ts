@@ -5,7 +5,8 @@ import { CountersignError, type Permit, releasedError } from '@countersign/core'
 export async function runPermitted(permit: Permit, run: () => unknown, signal?: AbortSignal): Promise<unknown> {
   let result: unknown;
   try {
-    result = await permit.within(run);
+    // Async, so that what works only when it is awaited (a query builder) is awaited inside the call.
+    result = await permit.within(async () => run());
     if (isAsyncIterable(result)) result = await permit.within(() => lastOf(result as AsyncIterable<unknown>));
   } catch (error) {
     throw await releasedThrown(permit, error, signal);
