@@ -29,7 +29,7 @@ const POLICY = [
 ].join('; ');
 
 export async function pageFiles(): Promise<Hono> {
-  const [script, style] = await Promise.all([bundle(), readFile(new URL('./page/style.css', import.meta.url), 'utf8')]);
+  const [script, style] = await Promise.all([(built ??= bundle()), readFile(new URL('./page/style.css', import.meta.url), 'utf8')]);
   const served = (content: string, type: string): Response =>
     new Response(content, {
       headers: {
@@ -45,6 +45,9 @@ export async function pageFiles(): Promise<Hono> {
     .get('/page.js', () => served(script, 'text/javascript'))
     .get('/style.css', () => served(style, 'text/css'));
 }
+
+/** The script, once per process. */
+let built: Promise<string> | undefined;
 
 async function bundle(): Promise<string> {
   const { outputFiles } = await build({

@@ -29,7 +29,7 @@ Try: order 1001            it looks that up by itself
      payment log           there is a key in it that nobody sees
 
 What was paid:    ${FOLDER}/payments.txt
-What was decided: npm run --silent countersign -- show ${FOLDER}/ledger.db
+What was decided: npm run --silent countersign -- filter ${FOLDER}/ledger.db
 Ctrl-C ends it. Started again, it knows what was asked and answered.`);
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void server.close());
 } catch (error) {

@@ -4,7 +4,7 @@
  */
 import { useCallback, useEffect, useRef, useState } from 'react';
 import { getJson, postJson } from './requests.ts';
-import { textOf } from './text.ts';
+import { textOf, visible } from './text.ts';
 
 interface Asked {
   readonly tool: string;
@@ -36,8 +36,14 @@ export function Approval({
   }, [path]);
   useEffect(() => void load(), [load]);
 
+  // The card is there before what is asked is: it would end below the window's edge.
+  const isOpen = typeof asked === 'object' && asked.state === 'pending';
+  useEffect(() => {
+    if (isOpen) document.querySelector('.asking')?.scrollIntoView({ block: 'nearest' });
+  }, [isOpen]);
+
   // At its expiry, and when one comes back to this tab: what does the server say now?
-  const expiresAtMs = typeof asked === 'object' && asked.state === 'pending' ? asked.expiresAtMs : undefined;
+  const expiresAtMs = isOpen ? asked.expiresAtMs : undefined;
   useEffect(() => {
     if (expiresAtMs === undefined) return;
     const timer = setTimeout(() => void load(), Math.min(Math.max(expiresAtMs - Date.now(), 1000), MAX_WAIT_MS));
@@ -76,9 +82,9 @@ export function Approval({
       return (
         <section className="call asking" aria-label="The assistant asks">
           <h2>
-            May it use <code>{asked.tool}</code>?
+            May it use <code>{visible(asked.tool)}</code>?
           </h2>
-          {asked.reason !== '' && <p>{asked.reason}</p>}
+          {asked.reason !== '' && <p>{visible(asked.reason)}</p>}
           <pre>{textOf(asked.shown)}</pre>
           <p className="quiet">
             Open until <time dateTime={new Date(asked.expiresAtMs).toISOString()}>{new Date(asked.expiresAtMs).toLocaleTimeString()}</time>.
@@ -120,7 +126,7 @@ function Over({ headline, detail, onGoOn }: { readonly headline: string; readonl
   return (
     <section className="call denied over">
       <h2>{headline}</h2>
-      {detail !== '' && <p>{detail}</p>}
+      {detail !== '' && <p>{visible(detail)}</p>}
       <button type="button" className="go-on" onClick={onGoOn}>
         Go on
       </button>

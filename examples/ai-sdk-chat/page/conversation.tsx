@@ -72,7 +72,7 @@ export function Conversation({ user, chat }: { readonly user: string; readonly c
           ref={field}
           aria-label="Message"
           autoComplete="off"
-          placeholder={waits ? 'Answer the question above first' : 'Write to the assistant'}
+          placeholder={waits ? 'Answer above first' : 'Write to the assistant'}
           value={text}
           onChange={({ target }) => setText(target.value)}
         />

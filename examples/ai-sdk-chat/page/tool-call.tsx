@@ -1,7 +1,7 @@
 /** What became of one tool call, in plain words. Everything in it comes from a model, a tool or a history: it is shown as text. */
 import { type DynamicToolUIPart, getToolName, type ToolUIPart } from 'ai';
 import { Approval } from './approval.tsx';
-import { textOf } from './text.ts';
+import { textOf, visible } from './text.ts';
 
 export interface Answer {
   /** The SDK's own id of the request. */
@@ -21,13 +21,14 @@ export function ToolCall({ part, onAnswered }: { readonly part: Part; readonly o
         onAnswered={(approved, reason) => onAnswered({ id: part.approval.id, approved, ...(reason !== undefined && { reason }) })}
       />
     );
-  const { kind, headline, detail } = told(part);
+  const { kind, headline, words, detail } = told(part);
   return (
     <section className={`call ${kind}`} data-state={state}>
       <h2>
-        {headline} <code>{getToolName(part)}</code>
+        {headline} <code>{visible(getToolName(part))}</code>
       </h2>
-      {detail !== '' && <pre>{detail}</pre>}
+      {words !== undefined && <p>{visible(words)}</p>}
+      {detail !== undefined && <pre>{textOf(detail)}</pre>}
     </section>
   );
 }
@@ -35,7 +36,8 @@ export function ToolCall({ part, onAnswered }: { readonly part: Part; readonly o
 interface Told {
   readonly kind: 'working' | 'done' | 'denied' | 'withheld' | 'failed';
   readonly headline: string;
-  readonly detail: string;
+  readonly words?: string;
+  readonly detail?: unknown;
 }
 
 function told(part: Part): Told {
@@ -43,34 +45,38 @@ function told(part: Part): Told {
     case 'input-streaming':
     case 'input-available':
     case 'approval-requested':
-      return { kind: 'working', headline: 'Working:', detail: '' };
+      return { kind: 'working', headline: 'Working:' };
     case 'approval-responded':
       return part.approval.approved
-        ? { kind: 'working', headline: 'Approved, working:', detail: '' }
-        : { kind: 'denied', headline: 'Denied:', detail: reasonOf(part.approval.reason ?? '') };
+        ? { kind: 'working', headline: 'Approved, working:' }
+        : { kind: 'denied', headline: 'Denied:', words: NOT_RUN, ...refusal(part.approval.reason) };
     case 'output-available':
-      return { kind: 'done', headline: 'Done:', detail: textOf(part.output) };
+      return { kind: 'done', headline: 'Done:', detail: part.output };
     case 'output-denied':
-      return { kind: 'denied', headline: 'Denied:', detail: reasonOf(part.approval.reason ?? 'You said no. It did not run.') };
+      return { kind: 'denied', headline: 'Denied:', words: NOT_RUN, ...refusal(part.approval.reason) };
     case 'output-error':
       return failure(part.errorText);
   }
 }
 
+const NOT_RUN = 'It did not run.';
+
 function failure(errorText: string): Told {
   // The SDK puts the name of the error's class in front.
   const text = errorText.replace(/^(?:CallRefused|Countersign)Error: /, '');
-  if (REFUSED.test(text)) return { kind: 'denied', headline: 'Did not run:', detail: reasonOf(text) };
-  if (text.startsWith('[result withheld'))
-    return { kind: 'withheld', headline: 'It ran, and its result is withheld:', detail: text.slice(1, -1) };
+  if (REFUSED.test(text)) return { kind: 'denied', headline: 'Did not run:', ...refusal(text) };
+  const [, why, code] = WITHHELD.exec(text) ?? [];
+  if (why !== undefined) return { kind: 'withheld', headline: 'It ran, and its result is withheld:', words: `${why} (${code})` };
   return { kind: 'failed', headline: 'Did not work:', detail: text };
 }
 
-/** As the guard writes refusals: `call refused: reason [CODE, rule id]`. */
-const REFUSED = /^call refused(?:: ([^]*?))? \[([A-Z0-9_]+)(?:, rule ([^\]]+))?\]$/;
+/** As the guard words refusals: `call refused: reason [CODE, rule id]`. */
+const REFUSED = /^call refused(?:: ([^]*?))? \[([A-Z0-9_]+)(?:, rule [^\]]+)?\]$/;
+/** The rest of it is for the model. */
+const WITHHELD = /^\[result withheld: ([^]*?) \[([A-Z0-9_]+)\]/;
 
-function reasonOf(text: string): string {
-  const [, reason, code, rule] = REFUSED.exec(text) ?? [];
-  if (code === undefined) return text;
-  return `${reason ?? 'it is not allowed'}\n${code}${rule === undefined ? '' : `, rule ${rule}`}`;
+function refusal(text: string | undefined): { readonly words?: string } {
+  if (text === undefined) return {};
+  const [, reason = 'it is not allowed', code] = REFUSED.exec(text) ?? [];
+  return { words: code === undefined ? text : `${reason} (${code})` };
 }

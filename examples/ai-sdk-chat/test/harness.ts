@@ -2,10 +2,12 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { ApprovalRow } from '@countersign/core';
 import { readLedger } from '@countersign/core/sqlite';
 import type { Browser, BrowserContext, Page } from 'puppeteer-core';
 import { onTestFinished } from 'vitest';
 import { openTab, type Tab } from '../../../packages/cli/test/browser/tab.ts';
+import { keyOf } from '../page/remembered.ts';
 import { type ChatServer, type ChatServerOptions, startChatServer } from '../server.ts';
 
 export const USERS: ReadonlyMap<string, string> = new Map([
@@ -21,8 +23,11 @@ export interface Chat {
   paid(): readonly string[];
   /** `refund allow`, one for each decision in the ledger. */
   decisions(): readonly string[];
+  approvals(): Promise<readonly ApprovalRow[]>;
   tab(shared?: BrowserContext): Promise<Tab>;
   signedIn(user: string): Promise<Tab>;
+  /** The page, opened with another history than it had. */
+  reopen(page: Page, user: string, history: string): Promise<void>;
 }
 
 export async function openChat(browser: Browser | undefined, options: Partial<ChatServerOptions> = {}): Promise<Chat> {
@@ -43,6 +48,7 @@ export async function openChat(browser: Browser | undefined, options: Partial<Ch
     },
     paid: () => server.shop.payments(),
     decisions: () => decisionsIn(join(folder, 'ledger.db')),
+    approvals: () => server.shop.guard.approvals.list(),
     tab,
     signedIn: async (user) => {
       const opened = await tab();
@@ -50,6 +56,12 @@ export async function openChat(browser: Browser | undefined, options: Partial<Ch
       await opened.page.click('button[type=submit]');
       await opened.page.waitForSelector('#message');
       return opened;
+    },
+    reopen: async (page, user, history) => {
+      // Of the same origin, and without a script that might be writing as well.
+      await page.goto(`${url}/style.css`);
+      await page.evaluate((key, text) => localStorage.setItem(key, text), keyOf(user), history);
+      await page.goto(url);
     },
   };
 }
@@ -73,7 +85,16 @@ export async function say(page: Page, text: string): Promise<void> {
 
 /** Waits until the conversation has `text` in it. */
 export async function shows(page: Page, text: string): Promise<void> {
-  await page.waitForFunction(`document.querySelector('[role=log]').textContent.includes(${JSON.stringify(text)})`);
+  try {
+    await page.waitForFunction(`document.querySelector('[role=log]').textContent.includes(${JSON.stringify(text)})`);
+  } catch (error) {
+    throw new Error(`it does not show ${JSON.stringify(text)} but ${JSON.stringify(await textOf(page))}`, { cause: error });
+  }
+}
+
+/** The history as the browser has it. */
+export async function kept(page: Page, user: string): Promise<string> {
+  return String(await page.evaluate((key) => localStorage.getItem(key), keyOf(user)));
 }
 
 export function textOf(page: Page): Promise<string> {
