@@ -90,7 +90,8 @@ async function guardCall(request: ToolCallRequest, handler: Handler, guarding: G
   if (parsed.kind === 'invalid') return invalidArguments(request, { tool, parts, call, reason: parsed.reason }, handler, guarding);
   if (guarding.suspended.has(runtime)) return errorMessage(request, takenInterrupt(name));
   const { signal } = runtime;
-  const asking = { form: FORM, options, validate: validatorOf(schema, parts === undefined), signal };
+  const thread = framework.run.configurable['thread_id'];
+  const asking = { form: FORM, options, validate: validatorOf(schema, parts === undefined), signal, thread };
   try {
     const result = await admit<Answer>(guard, call, asking, (admitted) =>
       admitted.kind === 'refusal'

@@ -6,8 +6,9 @@
  * consumed all the same, because LangGraph would hand an unread one to the next `interrupt` of the task, which may be
  * a question of the tool itself.
  */
-import type { Authorization, Guard, Json, KeepLater, OnceOptions, Pending, Permit, Refusal, ToolCall } from '@countersign/core';
+import type { Guard, Json, KeepLater, OnceOptions, Pending, Permit, Refusal, ToolCall } from '@countersign/core';
 import { interrupt, isGraphInterrupt } from '@langchain/langgraph';
+import { record } from './call.ts';
 import type { GuardedToolOptions } from './options.ts';
 
 /** What the application finds in `result.__interrupt__[n].value`. The strings may come from the model: escape them. */
@@ -25,7 +26,7 @@ export interface ApprovalInterrupt {
 }
 
 /** More wake-ups than this for one call are not drained: it is refused. */
-const MAX_WAKE_UPS = 100;
+const MAX_WAKE_UPS = 1_000;
 
 export interface Asking {
   /** What kind of thing `use` returns. */
@@ -34,6 +35,8 @@ export interface Asking {
   /** Parses arguments as the tool will, for those that a person edited. */
   readonly validate: (args: unknown) => Promise<unknown>;
   readonly signal: AbortSignal | undefined;
+  /** Of the run; a run without one cannot be resumed. */
+  readonly thread: unknown;
 }
 
 /**
@@ -45,7 +48,7 @@ export interface Asking {
 export async function admit<T>(
   guard: Guard,
   call: ToolCall,
-  { form, options, validate, signal }: Asking,
+  { form, options, validate, signal, thread }: Asking,
   use: (admitted: Permit | Refusal, keepLater: KeepLater<T>) => T | Promise<T>,
 ): Promise<T> {
   const asking: OnceOptions = {
@@ -56,24 +59,28 @@ export async function admit<T>(
     ...(call.id === undefined && { adopt: true }),
     ...(signal !== undefined && { signal }),
   };
-  return guard.once<T>(call, asking, (authorization, keepLater) => use(admitted(authorization, call), keepLater));
+  return guard.once<T>(call, asking, async (authorization, keepLater) => {
+    const admitted =
+      authorization.kind === 'pending' ? await suspend(authorization, { call, asking, thread }, guard) : woken(authorization);
+    return use(admitted, keepLater);
+  });
 }
 
-function admitted(authorization: Authorization, call: ToolCall): Permit | Refusal {
-  switch (authorization.kind) {
-    case 'permit':
-      // A person was asked about it, or about the call it was edited from: a resume value may be waiting.
-      if (authorization.decision.reasonCode === 'APPROVAL_GRANTED' || authorization.edited !== undefined)
-        drainWakeUps({ kind: 'countersign.approval' });
-      return authorization;
-    case 'refusal':
-      return authorization;
-    case 'pending':
-      return suspend(authorization, call);
-  }
+/** A person was asked about the call, or about the one it was edited from: a resume value may be waiting. */
+function woken(authorization: Permit | Refusal): Permit | Refusal {
+  const wasAsked =
+    authorization.kind === 'permit' && (authorization.decision.reasonCode === 'APPROVAL_GRANTED' || authorization.edited !== undefined);
+  if (wasAsked) drainWakeUps({ kind: 'countersign.approval' });
+  return authorization;
 }
 
-function suspend(pending: Pending, call: ToolCall): Refusal {
+interface Suspended {
+  readonly call: ToolCall;
+  readonly asking: OnceOptions;
+  readonly thread: unknown;
+}
+
+async function suspend(pending: Pending, { call, asking, thread }: Suspended, guard: Guard): Promise<Permit | Refusal> {
   const { server, name } = call.tool;
   const { reason } = pending.decision;
   const value: ApprovalInterrupt = {
@@ -86,19 +93,32 @@ function suspend(pending: Pending, call: ToolCall): Refusal {
     expiresAt: new Date(pending.expiresAtMs).toISOString(),
   };
   const stopped = drainWakeUps(value);
-  if (isGraphInterrupt(stopped)) throw stopped;
-  const why = stopped instanceof Error ? stopped.message : 'it was resumed too often without an answer';
+  const isInterrupted = isGraphInterrupt(stopped);
+  if (isInterrupted && thread !== undefined) throw stopped;
+  const waits = `it has not run and waits for approval ${pending.approvalId}`;
+  if (stopped === undefined) return notYet(pending, `${waits}: it was resumed ${MAX_WAKE_UPS} times without an answer`);
+  // Without a graph there is nothing to suspend: whoever calls the tool calls it again.
+  if (!isInterrupted && record(stopped)['lc_error_code'] !== 'MISSING_CHECKPOINTER')
+    return notYet(pending, `${waits}: call it again after the answer`);
+  // Nobody could come back with this call: the question is taken back.
+  const ended = await guard.authorize(call, { ...asking, approval: 'wait', signal: AbortSignal.abort() });
+  if (ended.kind === 'pending') return notYet(ended, waits);
+  if (ended.kind === 'permit' || ended.decision.reasonCode !== 'CALL_CANCELLED') return ended;
   return {
-    kind: 'refusal',
-    callId: pending.callId,
+    ...ended,
     decision: {
-      effect: 'deny',
-      would: 'require_approval',
-      reasonCode: 'APPROVAL_PROCESS_FAILED',
-      reason: `approval ${pending.approvalId} is needed, but this run cannot be suspended (${why}): it needs a checkpointer and a thread_id`,
-      ...(pending.decision.rule !== undefined && { rule: pending.decision.rule }),
+      ...ended.decision,
+      reason: `${because(reason)}it needs an approval, and this run cannot be suspended for one: give the agent a checkpointer and each run a thread_id`,
     },
   };
+}
+
+function notYet({ callId, decision }: Pending, reason: string): Refusal {
+  return { kind: 'refusal', callId, decision: { ...decision, reason: `${because(decision.reason)}${reason}` } };
+}
+
+function because(reason: string | undefined): string {
+  return reason === undefined ? '' : `${reason}; `;
 }
 
 /** What `interrupt` threw once no wake-up was left; undefined when they do not end. */

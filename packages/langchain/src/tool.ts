@@ -104,7 +104,8 @@ function ask(
   use: (admitted: Permit | Refusal, keepLater: KeepLater<unknown>) => Promise<unknown>,
 ): Promise<unknown> {
   const validate = validatorOf(record(tool)['schema'], false);
-  return admit(guard, toolCallOf({ tool: tool.name, args, ...call }, options), { form, options, validate, signal }, use);
+  const thread = call.run.configurable['thread_id'];
+  return admit(guard, toolCallOf({ tool: tool.name, args, ...call }, options), { form, options, validate, signal, thread }, use);
 }
 
 const MAX_SHOWN_NAME_CHARS = 100;

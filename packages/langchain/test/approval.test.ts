@@ -244,7 +244,12 @@ describe('a call that needs approval', () => {
     const agent = createAgent({ model, tools: [notingTool('pay', ran)], middleware: [countersignMiddleware(guard)] });
     const result = await agent.invoke({ messages: 'go' }, thread);
     expect(toolMessages(result)[0]).toMatchObject({ status: 'error' });
-    expect(toolMessages(result)[0]?.content).toMatch(/cannot be suspended \(No checkpointer set.*APPROVAL_PROCESS_FAILED/s);
+    expect(toolMessages(result)[0]?.content).toBe(
+      'call refused: money leaves the house; it needs an approval, and this run cannot be suspended for one: give the agent a checkpointer ' +
+        'and each run a thread_id [CALL_CANCELLED]',
+    );
+    // Nobody is left with a question whose answer nobody would come for.
+    expect(await guard.approvals.counts()).toMatchObject({ pending: 0, expired: 1 });
     expect(ran).toEqual([]);
   });
 
