@@ -1,7 +1,7 @@
 /** The guard as middleware of `createAgent`. */
 import { CallRefusedError, CountersignError, type Guard, type Permit, type Refusal, type ToolCall } from '@countersign/core';
 import { ToolMessage } from '@langchain/core/messages';
-import { type Command, isGraphBubbleUp, isGraphInterrupt } from '@langchain/langgraph';
+import { type Command, isGraphInterrupt } from '@langchain/langgraph';
 import { type AgentMiddleware, createMiddleware, type ToolCallRequest } from 'langchain';
 import { Attempts } from './attempts.ts';
 import { type AgentTool, bindTool, misplaced, type Run, watchTool } from './bound-tool.ts';
@@ -9,7 +9,7 @@ import { type FrameworkCall, parseArguments, record, toolCallOf, validatorOf } f
 import { copyOf, withEditNotice } from './handed-on.ts';
 import { offeredTools, type ProviderToolOptions, recordProviderCalls } from './provider-tools.ts';
 import { refusalMessage } from './refusal.ts';
-import { runPermitted } from './run.ts';
+import { runPermitted, steersGraph } from './run.ts';
 import { admit } from './suspend.ts';
 import { isGuardedBy } from './tool.ts';
 import { toolErrorText } from './tool-error.ts';
@@ -100,7 +100,7 @@ async function guardCall(request: ToolCallRequest, handler: Handler, guarding: G
     );
     return ToolMessage.isInstance(result) ? copyOf(result) : result;
   } catch (error) {
-    if (isGraphInterrupt(error)) guarding.suspended.add(runtime);
+    if (steersGraph(error) && isGraphInterrupt(error)) guarding.suspended.add(runtime);
     throw error;
   }
 }
@@ -137,7 +137,7 @@ async function runAdmitted(request: ToolCallRequest, admitted: Admitted, handler
   try {
     return withEditNotice(await runPermitted(permit, run, { id, signal }), permit, id);
   } catch (error) {
-    if (isGraphBubbleUp(error) || isAborted(signal)) throw error;
+    if (steersGraph(error) || isAborted(signal)) throw error;
     const isMisplaced = CountersignError.is(error) && error.code === 'MIDDLEWARE_MISPLACED';
     if (isMisplaced) guard.report(error, { callId: permit.callId, during: 'a tool call' });
     else if (options.toolErrors === 'throw') {
@@ -171,7 +171,7 @@ async function invalidArguments(request: ToolCallRequest, invalid: Invalid, hand
     guard.report(misplaced(call.tool.name), { callId: refusal.callId, during: 'a tool call' });
     return told;
   } catch (error) {
-    if (isGraphBubbleUp(error) || isAborted(request.runtime.signal)) throw error;
+    if (steersGraph(error) || isAborted(request.runtime.signal)) throw error;
     if (CountersignError.is(error) && error.code === 'CALL_REFUSED') return told;
     if (options.toolErrors === 'throw') throw error;
     return errorMessage(request, toolErrorText(error));

@@ -29,11 +29,11 @@ export async function runUnsettled<T>(permit: Permit, run: () => T | Promise<T>,
  * process usually ends with an interrupt.
  */
 async function releaseThrown(permit: Permit, error: unknown, { id, signal }: Run): Promise<unknown> {
-  if (isParentCommand(error)) {
+  if (steersGraph(error) && isParentCommand(error)) {
     const command = await releaseCommand(permit, error.command, id);
     return command === error.command ? error : new ParentCommand(command);
   }
-  if (isGraphBubbleUp(error)) {
+  if (steersGraph(error)) {
     await permit.settle({ status: 'cancelled' }, { durable: true });
     return error;
   }
@@ -42,6 +42,11 @@ async function releaseThrown(permit: Permit, error: unknown, { id, signal }: Run
   const released = await permit.release({ status: signal?.aborted === true ? 'cancelled' : 'error', error: thrown });
   const told = releasedError(released, thrown);
   return told === thrown ? error : told;
+}
+
+/** What LangGraph throws to itself (interrupts, commands to a parent graph). Its own question fails for what is thrown as `null`. */
+export function steersGraph(error: unknown): boolean {
+  return error !== null && isGraphBubbleUp(error);
 }
 
 export function isAsyncGenerator(value: unknown): value is AsyncGenerator<unknown, unknown> {
