@@ -106,7 +106,7 @@ const CASES: readonly (readonly [string, () => AgentTool, Record<string, unknown
         yield 'first';
         yield 'second';
         return 'last';
-      } as never),
+      }),
   ],
   [
     'is a generator that throws',
@@ -114,7 +114,7 @@ const CASES: readonly (readonly [string, () => AgentTool, Record<string, unknown
       named(async function* () {
         yield 'first';
         throw new Error('half way');
-      } as never),
+      }),
   ],
 ];
 
