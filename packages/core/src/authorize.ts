@@ -36,10 +36,28 @@ export async function authorize(
   engine: Engine,
 ): Promise<Authorization> {
   const story = engine.stories?.begin(prepared, engine.mode);
-  if (story === undefined) return authorizeCall(prepared, options, rules, engine);
-  const authorization = await authorizeCall(prepared, { ...options, story }, rules, engine);
-  story.authorized(authorization);
-  return authorization;
+  const authorization = await authorizeCall(prepared, story === undefined ? options : { ...options, story }, rules, engine);
+  story?.authorized(authorization);
+  if (authorization.kind !== 'permit' || !isGivenUp(options)) return authorization;
+  // Given up while it was decided: the ledger says both, and nobody is left who would run it.
+  await authorization.settle({ status: 'cancelled', refund: true });
+  return refusal(authorization.callId, denial('CALL_CANCELLED', 'the caller gave up before the call ran'), engine, {
+    entry: authorization.entry,
+  });
+}
+
+function isGivenUp({ signal }: AuthorizeOptions): boolean {
+  return signal?.aborted === true;
+}
+
+/** Recorded without its key: nothing was decided, so whoever comes with the call again is heard. */
+function refuseGivenUp(
+  { callId, session, tool, principal, attempt, shown, findings }: PreparedCall,
+  rules: Rules,
+  engine: Engine,
+): Promise<Refusal> {
+  const call = { callId, session, tool, attempt, shown, findings, ...(principal !== undefined && { principal }) };
+  return refuse(call, denial('CALL_CANCELLED', 'the caller gave up before the call was decided'), rules, engine);
 }
 
 async function authorizeCall(
@@ -51,6 +69,7 @@ async function authorizeCall(
   try {
     options.story?.isUnder(rules.policy);
     if (isUnusable(prepared)) return await refuse(prepared, denial(prepared.reasonCode, prepared.reason), rules, engine);
+    if (isGivenUp(options)) return await refuseGivenUp(prepared, rules, engine);
     const edited: PreparedCall[] = [];
     let call = prepared;
     let earlier = await earlierCall(prepared, options, engine);

@@ -15,6 +15,7 @@ import type { GuardOptions } from './guard-types.ts';
 import type { ApprovalAnswer, Approver } from './interfaces.ts';
 import { newId } from './ledger/body.ts';
 import { isName } from './names.ts';
+import { OpenCalls } from './open-calls.ts';
 import { composePolicies } from './policy/compose.ts';
 import { policyHash } from './policy/hash.ts';
 import { PolicyInForce } from './policy/in-force.ts';
@@ -74,6 +75,7 @@ export function createEngine(options: GuardOptions): Engine & { close(): Promise
     maxTtlMs: options.approvals?.maxTtlMs ?? MAX_APPROVAL_TTL_MS,
     maxGrantTtlMs: options.approvals?.maxGrantTtlMs ?? MAX_GRANT_TTL_MS,
     monitor: options.monitor,
+    openCalls: new OpenCalls(),
     stories: storiesOf(options, { redactor, inForce, report }),
     roots: rootsFrom(options.roots),
     turns: new SessionTurns(),

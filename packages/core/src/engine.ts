@@ -7,6 +7,7 @@ import type { BudgetKeys } from './budget/key.ts';
 import type { Mode } from './call.ts';
 import type { Stories } from './call-story.ts';
 import type { ApprovalAnswer, Approver, Channel, HostMonitor } from './interfaces.ts';
+import type { OpenCalls } from './open-calls.ts';
 import type { PolicyInForce } from './policy/in-force.ts';
 import type { Policy } from './policy/policy.ts';
 import type { Roots } from './policy/roots.ts';
@@ -34,6 +35,7 @@ export interface Engine {
   readonly maxTtlMs: number;
   readonly maxGrantTtlMs: number;
   readonly monitor: HostMonitor | undefined;
+  readonly openCalls: OpenCalls;
   /** Undefined when nobody is to be told of calls. */
   readonly stories: Stories | undefined;
   readonly roots: Roots;

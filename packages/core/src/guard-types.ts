@@ -11,6 +11,7 @@ import type { Revoked } from './grant/revoke.ts';
 import type { GrantTerms } from './grant/terms.ts';
 import type { ApprovalAnswer, Approver, AuditSink, CallTracer, Channel, Clock, HostMonitor } from './interfaces.ts';
 import type { Offer } from './offers.ts';
+import type { OpenCall } from './open-calls.ts';
 import type { Policy } from './policy/policy.ts';
 import type { RootOptions } from './policy/roots.ts';
 import type { RecordedRun, Runner } from './record-run.ts';
@@ -80,7 +81,10 @@ export interface AuthorizeOptions {
    * tool and arguments, together with its approval.
    */
   readonly adopt?: boolean;
-  /** Stops waiting; the call is then refused as `CALL_CANCELLED`. */
+  /**
+   * Gives the call up: before it is decided, while it waits, or before it runs; it is then refused as `CALL_CANCELLED`, and what
+   * it was charged is given back. A tool that runs already has to heed the signal itself.
+   */
   readonly signal?: AbortSignal;
   /**
    * Parses arguments as the tool does; asked about arguments that a person edited, which nothing has parsed yet. Throws when
@@ -125,6 +129,8 @@ export interface Preview {
 /** Handed to the guarded function beside its arguments. */
 export interface RunScope {
   readonly callId: string;
+  /** Given to the call, for the tool to heed. */
+  readonly signal?: AbortSignal;
 }
 
 export interface GuardCounters {
@@ -187,7 +193,7 @@ export interface Guard {
     name: string,
     fn: (args: Args, scope: RunScope) => Result | Promise<Result>,
     options?: ToolOptions<Args>,
-  ): (args: Args, call?: Omit<ToolCall, 'tool' | 'args'>) => Promise<Result>;
+  ): (args: Args, call?: Omit<ToolCall, 'tool' | 'args'>, options?: Pick<AuthorizeOptions, 'signal'>) => Promise<Result>;
   /**
    * Puts a call on record that ran where no guard stands: at the model's provider, or at the client. Decided as in audit mode, since
    * nothing can stop it any more: budgets and labels count it, and the entries say that it ran elsewhere. Resolves once that is
@@ -206,6 +212,12 @@ export interface Guard {
   }): Promise<Refusal>;
   /** For adapters: tells `onError` what nobody would hear of otherwise. Never throws. */
   report(error: unknown, context: { readonly callId?: string; readonly during: string }): void;
+  /**
+   * Calls of this guard that have a permit and are not settled: running, hanging, or forgotten. Oldest first.
+   *
+   * @param filter.olderThanMs - only those that are open for so long, milliseconds. @throws {CountersignError} `OPTIONS_INVALID`
+   */
+  openCalls(filter?: { readonly olderThanMs?: number }): readonly OpenCall[];
   /** The policy in force, without what single tools add to it. */
   readonly policy: PolicyName;
   /**

@@ -29,6 +29,7 @@ import { judge } from './judge.ts';
 import { newOrderedId } from './ledger/body.ts';
 import { isName, isRecordable } from './names.ts';
 import { offersOf } from './offers.ts';
+import type { OpenCall } from './open-calls.ts';
 import { composePolicies } from './policy/compose.ts';
 import type { Policy } from './policy/policy.ts';
 import { isUnusable, prepareCall, toolRef } from './prepare.ts';
@@ -57,16 +58,18 @@ export function createGuard(options: GuardOptions): Guard {
     options: AuthorizeOptions,
   ): Promise<T> {
     const prepared = prepareCall(call, engine, options.costOf ?? under.costOf);
+    const { signal } = options;
     const run = async (permit: Authorization): Promise<T> => {
       if (permit.kind !== 'permit')
         throw new CallRefusedError(permit.kind === 'refusal' ? permit : refusal(permit.callId, denial('CALL_CANCELLED'), engine));
       let result: T;
       try {
-        result = await permit.within(() => fn(permit.args, { callId: permit.callId }));
+        result = await permit.within(() => fn(permit.args, { callId: permit.callId, ...(signal !== undefined && { signal }) }));
       } catch (error) {
         // `null` and `undefined` can be thrown too; the outcome needs something to describe.
         const thrown = error ?? new Error(`the tool threw ${String(error)}`);
-        const told = releasedError(await permit.release({ status: 'error', error: thrown }), thrown);
+        const status = signal?.aborted === true ? 'cancelled' : 'error';
+        const told = releasedError(await permit.release({ status, error: thrown }), thrown);
         throw told === thrown ? error : told;
       }
       const released = await permit.release({ status: 'success', result });
@@ -94,6 +97,7 @@ export function createGuard(options: GuardOptions): Guard {
     recordRun: (call, by) => recordRun(call, by, rules, engine),
     recordRefusal: (refused) => recordRefusal(refused, rules, engine),
     report: (error, context) => engine.report(error, context),
+    openCalls: ({ olderThanMs } = {}) => openCalls(olderThanMs, engine),
     setPolicy: (policy) => setPolicy(policy, engine),
     approvals: {
       resolve: (id, answer, approver) => engine.resolve(id, answer, approver),
@@ -107,6 +111,13 @@ export function createGuard(options: GuardOptions): Guard {
     budgets: (filter = {}) => budgetStatus(engine.budgets, engine.store, filter),
     close: () => engine.close(),
   };
+}
+
+function openCalls(olderThanMs: number | undefined, engine: Engine): readonly OpenCall[] {
+  if (olderThanMs === undefined) return engine.openCalls.list();
+  if (!Number.isFinite(olderThanMs) || olderThanMs < 0)
+    throw new CountersignError('OPTIONS_INVALID', 'openCalls: olderThanMs must be milliseconds, 0 or more');
+  return engine.openCalls.list(engine.store.nowMs() - olderThanMs);
 }
 
 /** What decides calls: the policy in force, with what one tool adds to it. */
@@ -146,7 +157,7 @@ function guardedTool<Args, Result>(
   options: ToolOptions<Args>,
   runUnder: RunUnder,
   engine: Engine,
-): (args: Args, call?: Omit<ToolCall, 'tool' | 'args'>) => Promise<Result> {
+): (args: Args, call?: Omit<ToolCall, 'tool' | 'args'>, options?: Pick<AuthorizeOptions, 'signal'>) => Promise<Result> {
   const { policy, cost, ttlMs, schema, server } = options;
   if (ttlMs !== undefined && !isWait(ttlMs)) {
     throw new CountersignError('OPTIONS_INVALID', `tool ${name}: ttlMs must be whole milliseconds above 0, and at most ten years`);
@@ -158,7 +169,7 @@ function guardedTool<Args, Result>(
     ...(schema !== undefined && { validate: (edited: unknown) => schema.parse(edited) }),
   });
   const tool = { name, ...(server !== undefined && { server }) };
-  return async (input, call = {}) => {
+  return async (input, call = {}, { signal } = {}) => {
     let args: Args;
     try {
       args = schema === undefined ? input : schema.parse(input);
@@ -172,7 +183,7 @@ function guardedTool<Args, Result>(
         ),
       );
     }
-    return runUnder(own, { ...call, tool, args }, (decided, scope) => fn(decided as Args, scope), {});
+    return runUnder(own, { ...call, tool, args }, (decided, scope) => fn(decided as Args, scope), signal === undefined ? {} : { signal });
   };
 }
 

@@ -126,6 +126,7 @@ export { type GeneratedKey, generateKey, readSigner, signerFromPem, writeKeyFile
 export { type ParsedNote, parseNote } from './ledger/note.ts';
 export { parseVerifierKey, TYPE_COSIGNATURE, type VerifierKey } from './ledger/verifier-key.ts';
 export type { Offer } from './offers.ts';
+export type { OpenCall } from './open-calls.ts';
 export { type BaselineOptions, baselinePack } from './packs/baseline.ts';
 export { type BrowserOptions, browserPack } from './packs/browser.ts';
 export { type DatabaseOptions, databasePack } from './packs/database.ts';

@@ -16,7 +16,7 @@ import type { Committed, OutcomeUnit } from './store.ts';
 
 type PermitDeps = Pick<
   Engine,
-  'agent' | 'mode' | 'store' | 'budgets' | 'commit' | 'redactor' | 'masksResults' | 'lost' | 'track' | 'report'
+  'agent' | 'mode' | 'store' | 'budgets' | 'openCalls' | 'commit' | 'redactor' | 'masksResults' | 'lost' | 'track' | 'report'
 >;
 
 export interface Granted {
@@ -53,12 +53,20 @@ export function createPermit(granted: Granted, deps: PermitDeps): Permit {
   const startedAt = performance.now();
   const state: PermitState = { policy: granted.policy.hash };
   let settled = false;
+  deps.openCalls.add({
+    callId,
+    tool: toolOf(granted.input.tool),
+    session,
+    ...(principal !== undefined && { principal }),
+    sinceMs: deps.store.nowMs(),
+  });
   const holdsResult = holdsResultOf(granted.policy, granted.input.tool);
   /** Once; what became of it is told by the promise. */
   const settleOnce = (outcome: Outcome, lazy: boolean, judged?: JudgedResult): Promise<Committed | undefined> => {
     if (settled) throw new CountersignError('PERMIT_ALREADY_SETTLED', `call ${callId} was settled before: a permit settles once`);
     settled = true;
     state.ended = outcome.status;
+    deps.openCalls.remove(callId);
     const durationMs = Math.round(performance.now() - startedAt);
     story?.settled(settlement(outcome, durationMs, judged, deps));
     const write = writeOutcome(granted, outcome, durationMs, lazy, deps, judged).catch((error: unknown) => {
@@ -107,6 +115,10 @@ export function createPermit(granted: Granted, deps: PermitDeps): Permit {
   };
   STATES.set(permit, state);
   return permit;
+}
+
+function toolOf({ server, name }: ToolRef): Pick<ToolRef, 'server' | 'name'> {
+  return { ...(server !== undefined && { server }), name };
 }
 
 function settlement(

@@ -84,16 +84,12 @@ async function once(
   // Nothing is decided: an approval stays unused for when the call is sent again.
   signal?.throwIfAborted();
   const how = { form: FORM, approval: options.approval ?? 'suspend', validate, ...(signal !== undefined && { signal }) };
-  return guard.once<Made>(call, how, async (authorization, keepLater) => start(await permitOf(authorization, signal), given, keepLater));
+  return guard.once<Made>(call, how, async (authorization, keepLater) => start(permitOf(authorization), given, keepLater));
 }
 
-async function permitOf(authorization: Authorization, signal: AbortSignal | undefined): Promise<Permit> {
+function permitOf(authorization: Authorization): Permit {
   switch (authorization.kind) {
     case 'permit':
-      if (signal?.aborted === true) {
-        await authorization.settle({ status: 'cancelled', refund: true });
-        throw signal.reason;
-      }
       return authorization;
     case 'refusal':
       throw new CallRefusedError(authorization);

@@ -58,7 +58,7 @@ describe('a call that is aborted', () => {
     const { guard, store } = bench({ policy: abortingPolicy(aborted), budgets });
     const { ran, read } = noting();
     const running = guardTools(guard, { read }).read.execute?.({}, { ...given, abortSignal: aborted.signal });
-    await expect(Promise.resolve(running)).rejects.toThrow('enough');
+    await expect(Promise.resolve(running)).rejects.toThrow('CALL_CANCELLED');
     await guard.close();
     expect([ran, outcomes(store)]).toEqual([[], ['cancelled']]);
     expect(await budgetUsed(guard)).toBe(0);

@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { type CallEvent, createGuard, definePolicy } from '../../src/index.ts';
 import { openTelemetryTracer } from '../../src/otel/index.ts';
-import { memoryStore } from '../../src/testing/index.ts';
+import { fixedClock, memoryStore } from '../../src/testing/index.ts';
 import { collectTraces, type Traces } from '../fixtures/traces.ts';
 
 let traces: Traces;
@@ -39,4 +39,17 @@ it("the application's log", async () => {
   expect(lines).toEqual([
     { kind: 'call-denied', callId, session: 's1', tool: 'refund', reasonCode: 'POLICY_DENY_HIGH_RISK', reason: 'over 500' },
   ]);
+});
+
+it('calls that hang', async () => {
+  const clock = fixedClock(0);
+  const guard = createGuard({ agent: 'billing-bot', policy, store: memoryStore({ clock }) });
+  const { callId } = await guard.authorize({ tool: { name: 'refund' }, args: { amount: 5 }, session: 's1' });
+  clock.advance(60_000);
+  const lines: object[] = [];
+  const logger = { warn: (line: object) => void lines.push(line) };
+  for (const { callId, tool, session, sinceMs } of guard.openCalls({ olderThanMs: 60_000 })) {
+    logger.warn({ kind: 'call-open', callId, tool: tool.name, session, since: new Date(sinceMs).toISOString() });
+  }
+  expect(lines).toEqual([{ kind: 'call-open', callId, tool: 'refund', session: 's1', since: '1970-01-01T00:00:00.000Z' }]);
 });
