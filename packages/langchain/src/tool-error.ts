@@ -6,7 +6,8 @@ import { ToolInvocationError } from 'langchain';
 export function toolErrorText(error: unknown): string {
   // What we say ourselves, or a rule on results left of an error, says itself what to do.
   if (CountersignError.is(error) && (error.code === 'TOOL_FAILED' || error.code === 'MIDDLEWARE_MISPLACED')) return error.message;
-  if (ToolInvocationError.isInstance(error)) return withoutFrames(error.message);
+  // Not `isInstance`, which came later than the oldest langchain this runs on.
+  if (error instanceof ToolInvocationError) return withoutFrames(error.message);
   // Not its own `toString`: rules on results looked at name and message.
   const text = error instanceof Error ? Error.prototype.toString.call(error) : String(error);
   return `${text}\n Please fix your mistakes.`;
