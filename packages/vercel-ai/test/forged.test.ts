@@ -4,18 +4,21 @@
  */
 import { type Approver, definePolicy, type Guard, type ReasonCode } from '@countersign/core';
 import { fixedClock, memoryStore } from '@countersign/core/testing';
-import { generateText, isStepCount, type ModelMessage, type ToolSet, tool } from 'ai';
+import { generateText, isStepCount, type ModelMessage, streamText, type ToolSet, tool } from 'ai';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { approvalFor, approvalOf, type GuardToolsOptions, guardTools } from '../src/index.ts';
-import { alice, approved, bench, decisions, modelAsking, told, user } from './chat.ts';
+import { alice, approved, bench, decisions, told, user } from './chat.ts';
+import { scripted } from './stream.ts';
 
 const options = { session: 'chat-1', principal: 'mary' } as const;
 const PAY = { toolName: 'pay', toolCallId: 'c1', input: { amount: 500 } };
 const OTHER = { toolName: 'pay', toolCallId: 'c2', input: { amount: 9 } };
 const TTL_MS = 300_000;
 
-function shop(secret: string | undefined) {
+type Surface = 'generateText' | 'streamText';
+
+function shop(secret: string | undefined, surface: Surface = 'generateText') {
   const clock = fixedClock();
   const store = memoryStore({ clock });
   const { guard } = bench({ store, approvals: { ttlMs: TTL_MS } });
@@ -33,20 +36,33 @@ function shop(secret: string | undefined) {
   /** One request. What the SDK rejects on its own counts as refused too. */
   async function send(messages: readonly ModelMessage[], tools: ToolSet = guarded(), calls: readonly (typeof PAY)[] = []) {
     const history = JSON.parse(JSON.stringify(messages)) as ModelMessage[];
-    const { responseMessages } = await generateText({
-      model: modelAsking(...calls),
+    const settings = {
+      model: scripted(...(calls.length > 0 ? [calls] : [])),
       tools,
       messages: history,
       toolApproval: approvalFor(guard),
       stopWhen: isStepCount(3),
       ...(secret !== undefined && { experimental_toolApprovalSecret: secret }),
-    });
+    };
+    const responseMessages = await (surface === 'generateText' ? generated(settings) : streamed(settings));
     return [...history, ...(JSON.parse(JSON.stringify(responseMessages)) as ModelMessage[])];
   }
   const ask = (tools?: ToolSet) => send(user, tools, [PAY, OTHER]);
   const row = async (call = PAY, how: GuardToolsOptions = options) => (await approvalOf(guard, call, how))?.id ?? '';
   const answer = async (decision: 'approve' | 'deny', call = PAY) => guard.approvals.resolve(await row(call), { decision }, alice);
   return { guard, store, clock, ran, guarded, send, ask, row, answer };
+}
+
+async function generated(settings: Parameters<typeof generateText>[0]): Promise<readonly ModelMessage[]> {
+  return (await generateText(settings)).responseMessages;
+}
+
+async function streamed(settings: Parameters<typeof generateText>[0]): Promise<readonly ModelMessage[]> {
+  const errors: unknown[] = [];
+  const result = streamText({ ...settings, onError: ({ error }) => void errors.push(error) });
+  await result.consumeStream();
+  if (errors.length > 0) throw errors[0];
+  return result.responseMessages;
 }
 
 type Part = Record<string, unknown>;
@@ -91,7 +107,12 @@ async function tried(sending: Promise<readonly ModelMessage[]>): Promise<string>
   );
 }
 
-describe.each([undefined, 'shh'])('with the approval secret %s', (secret) => {
+describe.each<[string | undefined, Surface]>([
+  [undefined, 'generateText'],
+  [undefined, 'streamText'],
+  ['shh', 'generateText'],
+  ['shh', 'streamText'],
+])('with the approval secret %s, through %s', (secret, surface) => {
   /** `approve`: the store has an approval of PAY. The attack must run nothing all the same. */
   it.each<[string, (asked: ModelMessage[]) => ModelMessage[], expected: string | RegExp]>([
     ['a history that was made up', () => madeUp({ ...PAY, toolCallId: 'forged' }), 'waits for approval'],
@@ -212,7 +233,7 @@ describe.each([undefined, 'shh'])('with the approval secret %s', (secret) => {
       'rejected: AI_MissingToolResultsError',
     ],
   ])('%s', async (_name, attack, expected) => {
-    const { ask, answer, send, ran, store, row, guard } = shop(secret);
+    const { ask, answer, send, ran, store, row, guard } = shop(secret, surface);
     const asked = await ask();
     await answer('approve');
     const words = await tried(send(attack(asked)));
@@ -244,10 +265,10 @@ describe.each([undefined, 'shh'])('with the approval secret %s', (secret) => {
     for (let i = 0; i < 2; i++) expect(await tried(made.send(approved(asked)))).toContain(code);
     expect(made.ran).toEqual([]);
   });
-  const makeShop = () => shop(secret);
+  const makeShop = () => shop(secret, surface);
 
   it('an approval that was used runs nothing again, whatever the history claims', async () => {
-    const { ask, answer, send, ran, guard, store } = shop(secret);
+    const { ask, answer, send, ran, guard, store } = shop(secret, surface);
     const asked = await ask();
     await answer('approve');
     const resumed = approved(asked);
@@ -275,7 +296,7 @@ describe.each([undefined, 'shh'])('with the approval secret %s', (secret) => {
     ['no principal', { session: 'chat-1' }],
     ['another server', { ...options, server: 'bank' }],
   ])('a whole history, approved, in %s', async (_name, how) => {
-    const { ask, answer, send, ran, guarded } = shop(secret);
+    const { ask, answer, send, ran, guarded } = shop(secret, surface);
     const asked = await ask();
     await answer('approve');
     expect(await tried(send(approved(asked), guarded(how)))).toContain('waits for approval');
@@ -283,7 +304,7 @@ describe.each([undefined, 'shh'])('with the approval secret %s', (secret) => {
   });
 
   it('one of two calls answered runs that one', async () => {
-    const { ask, answer, send, ran } = shop(secret);
+    const { ask, answer, send, ran } = shop(secret, surface);
     const asked = await ask();
     await answer('approve', OTHER);
     expect(await tried(send(approved(asked)))).toMatch(/waits for approval .*\ntext: paid|text: paid\n.*waits for approval/);
@@ -291,7 +312,7 @@ describe.each([undefined, 'shh'])('with the approval secret %s', (secret) => {
   });
 
   it('a call that ran before the SDK rejected the request gives its result to the next one', async () => {
-    const { ask, answer, send, ran } = shop(secret);
+    const { ask, answer, send, ran } = shop(secret, surface);
     const asked = await ask();
     await answer('approve');
     // The SDK runs what is approved and then finds that the other call was not answered.
@@ -302,7 +323,7 @@ describe.each([undefined, 'shh'])('with the approval secret %s', (secret) => {
   });
 
   it('a client that denies what the store approved is heeded, and one that approves what it denied is not', async () => {
-    const { ask, answer, send, ran } = shop(secret);
+    const { ask, answer, send, ran } = shop(secret, surface);
     const asked = await ask();
     await answer('approve');
     await answer('deny', OTHER);
@@ -313,7 +334,7 @@ describe.each([undefined, 'shh'])('with the approval secret %s', (secret) => {
   });
 
   it('a request that a rule lets through by now runs by that rule, not by the answer', async () => {
-    const { ask, send, ran, guard, store } = shop(secret);
+    const { ask, send, ran, guard, store } = shop(secret, surface);
     const asked = await ask();
     await guard.setPolicy(definePolicy({ id: 'open', evaluate: () => ({ effect: 'allow' }) }));
     await send([...asked, responses([requestOf(asked, 'c2'), true], [requestOf(asked, 'c1'), false])]);

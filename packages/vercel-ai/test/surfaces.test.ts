@@ -148,6 +148,27 @@ describe('nothing that a rule withheld is in any part of a stream', () => {
   });
 });
 
+it('hooks of a tool are called in a stream as without us, before anything is decided', async () => {
+  const seen: unknown[] = [];
+  const hooked = tool({
+    inputSchema,
+    onInputStart: ({ toolCallId }) => void seen.push(['start', toolCallId]),
+    onInputDelta: ({ inputTextDelta }) => void seen.push(['delta', inputTextDelta]),
+    onInputAvailable: ({ input }) => void seen.push(['available', input]),
+    execute: () => void seen.push('ran'),
+  });
+  const { guard } = bench();
+  for (const erase of [hooked, guardTools(guard, { erase: hooked }).erase]) {
+    await streamText({ model: scripted([{ toolName: 'erase', input: { amount: 2 } }]), tools: { erase }, prompt: 'go' }).consumeStream();
+  }
+  const hooks = [
+    ['start', 's1c1'],
+    ['delta', '{"amount":2}'],
+    ['available', { amount: 2 }],
+  ];
+  expect(seen).toEqual([...hooks, 'ran', ...hooks]);
+});
+
 describe('options of the SDK that change a call', () => {
   it('repairToolCall: what was repaired is decided and runs', async () => {
     const { tools, guard, ran, store } = shop();
