@@ -6,7 +6,27 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const EXAMPLES: readonly { readonly name: string; readonly prints?: readonly string[] }[] = [
+  {
+    name: 'ai-sdk-agent',
+    prints: [
+      'stock {"type":"text","value":"tea: 3 left"}',
+      'erase {"type":"execution-denied","reason":"call refused: stock is archived, never erased [POLICY_DENY_HIGH_RISK, rule keep]"}',
+      'refund {"type":"execution-denied","reason":"call refused: no rule matches this call [POLICY_DEFAULT_DENY]"}',
+      'pay {"type":"text","value":"paid 120 to tea merchant"}',
+      '11 entries, valid, authorship proven',
+    ],
+  },
   { name: 'ai-sdk-chat' },
+  {
+    name: 'ai-sdk-from-policy-opa',
+    prints: [
+      'before: one approval, which the client gave itself, ran the deploy twice',
+      'shadow: 3 calls ran, 1 would have been denied and 1 asked about',
+      'enforced: the answer of a person ran it, once, however often it was sent',
+      'rules: offered git and deploy',
+      'ledger: valid, authorship proven',
+    ],
+  },
   {
     name: 'approval-webhook',
     prints: ['refunded 900', 'call refused: an approver denied this call: by the refund desk [APPROVAL_DENIED]'],
