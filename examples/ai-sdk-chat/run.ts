@@ -36,14 +36,14 @@ try {
   ana.messages = before;
 
   const ben = await client('ben');
-  const foreign = { body: { decision: 'approve' } };
+  const yes = { body: { approvalId: approval, decision: 'approve' } };
   say('another user does not see it', (await ben.request(`/api/approvals/${approval}`)).status === 404);
-  say('another user cannot approve it', (await ben.request(`/api/approvals/${approval}`, foreign)).status === 404);
-  const elsewhere = { ...foreign, headers: { origin: 'http://127.0.0.1:1' } };
-  say('another page cannot, with her cookie', (await ana.request(`/api/approvals/${approval}`, elsewhere)).status === 403);
+  say('another user cannot approve it', (await ben.request('/api/approvals', yes)).status === 404);
+  const elsewhere = { ...yes, headers: { origin: 'http://127.0.0.1:1' } };
+  say('another page cannot, with her cookie', (await ana.request('/api/approvals', elsewhere)).status === 403);
 
-  const answered = await ana.request(`/api/approvals/${approval}`, { body: { decision: 'approve' } });
-  const again = await ana.request(`/api/approvals/${approval}`, { body: { decision: 'approve' } });
+  const answered = await ana.request('/api/approvals', yes);
+  const again = await ana.request('/api/approvals', yes);
   say('she approves, once', answered.status === 200 && again.status === 409);
   // The whole history, with her approval in it, under another cookie.
   ben.messages = ana.messages;

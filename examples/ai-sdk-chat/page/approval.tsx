@@ -22,8 +22,9 @@ export function Approval({
   readonly descriptor: unknown;
   readonly onAnswered: (approved: boolean, reason?: string) => void;
 }) {
-  const path = pathOf(descriptor);
-  const [asked, setAsked] = useState<Asked | 'unknown' | undefined>(path === undefined ? 'unknown' : undefined);
+  const approvalId = approvalIdOf(descriptor);
+  const path = approvalId === undefined ? undefined : `/api/approvals/${encodeURIComponent(approvalId)}`;
+  const [asked, setAsked] = useState<Asked | 'unknown' | undefined>(approvalId === undefined ? 'unknown' : undefined);
   const [message, setMessage] = useState('');
   const [notice, setNotice] = useState('');
   const isSending = useRef(false);
@@ -57,14 +58,13 @@ export function Approval({
 
   const answer = async (decision: 'approve' | 'deny'): Promise<void> => {
     // A second click comes before the buttons are gone.
-    if (path === undefined || isSending.current) return;
+    if (isSending.current) return;
     isSending.current = true;
     const words = message.trim() === '' ? undefined : message.trim();
-    const { status, body } = await postJson(path, { decision, ...(words !== undefined && { message: words }) });
+    const { status } = await postJson('/api/approvals', { approvalId, decision, ...(words !== undefined && { message: words }) });
     isSending.current = false;
     if (status === 200) onAnswered(decision === 'approve', words);
-    else if (status === 409) setAsked(askedOf(body));
-    else if (status === 404) setAsked('unknown');
+    else if (status === 404 || status === 409) await load();
     else setNotice('Your answer did not get through. Try again.');
   };
 
@@ -138,9 +138,9 @@ function Over({ headline, detail, onGoOn }: { readonly headline: string; readonl
 const MAX_WAIT_MS = 2_147_483_647;
 
 /** The descriptor lies in the chat, which anybody may have written: an id and nothing else. */
-function pathOf(descriptor: unknown): string | undefined {
+function approvalIdOf(descriptor: unknown): string | undefined {
   const id = typeof descriptor === 'object' && descriptor !== null && 'approvalId' in descriptor ? descriptor.approvalId : undefined;
-  return typeof id === 'string' ? `/api/approvals/${encodeURIComponent(id)}` : undefined;
+  return typeof id === 'string' ? id : undefined;
 }
 
 function askedOf(body: Readonly<Record<string, unknown>>): Asked {

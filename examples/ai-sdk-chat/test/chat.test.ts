@@ -95,7 +95,7 @@ describe.skipIf(chromium === undefined)('useChat with the guard, in a browser', 
     await page.waitForSelector('.approve');
     expect(await page.$eval('.asking', (element) => element.textContent)).toContain('"amount": 450');
     const answers: string[] = [];
-    page.on('request', (request) => void (request.url().includes('/api/approvals/') && answers.push(request.method())));
+    page.on('request', (request) => void (request.url().endsWith('/api/approvals') && answers.push(request.method())));
     // Both before anything is drawn anew.
     await page.evaluate("document.querySelector('.approve').click(); document.querySelector('.approve').click()");
     await shows(page, 'refund is done.');
@@ -198,10 +198,10 @@ describe.skipIf(chromium === undefined)('useChat with the guard, in a browser', 
     expect(await ben.page.$$eval('.approve', (found) => found.length)).toBe(0);
     const status = await ben.page.evaluate(
       (approval) =>
-        fetch(`/api/approvals/${approval}`, {
+        fetch('/api/approvals', {
           method: 'POST',
           headers: { 'content-type': 'application/json' },
-          body: JSON.stringify({ decision: 'approve' }),
+          body: JSON.stringify({ approvalId: approval, decision: 'approve' }),
         }).then((answer) => answer.status),
       id,
     );
@@ -302,15 +302,19 @@ describe.skipIf(chromium === undefined)('useChat with the guard, in a browser', 
     expect(attacker.frames().filter((frame) => frame.url().startsWith(chat.url))).toEqual([]);
     const answered: number[] = [];
     attacker.on('response', (response) => void (response.request().method() === 'POST' && answered.push(response.status())));
-    const tried = await attacker.evaluate(async (url) => {
-      const body = JSON.stringify({ decision: 'approve' });
-      const post = (init: RequestInit): Promise<string> =>
-        fetch(url, { method: 'POST', credentials: 'include', body, ...init }).then(
-          () => 'sent',
-          () => 'blocked',
-        );
-      return [await post({ headers: { 'content-type': 'application/json' } }), await post({ mode: 'no-cors' })];
-    }, `${chat.url}/api/approvals/${id}`);
+    const tried = await attacker.evaluate(
+      async (url, approvalId) => {
+        const body = JSON.stringify({ approvalId, decision: 'approve' });
+        const post = (init: RequestInit): Promise<string> =>
+          fetch(url, { method: 'POST', credentials: 'include', body, ...init }).then(
+            () => 'sent',
+            () => 'blocked',
+          );
+        return [await post({ headers: { 'content-type': 'application/json' } }), await post({ mode: 'no-cors' })];
+      },
+      `${chat.url}/api/approvals`,
+      id,
+    );
     expect(tried).toEqual(['blocked', 'sent']);
     expect(answered).toEqual([403]);
     expect(await chat.approvals()).toMatchObject([{ state: 'pending' }]);

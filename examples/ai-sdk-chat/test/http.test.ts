@@ -8,7 +8,7 @@ import { CANARY } from '../shop.ts';
 import { type Chat, openChat, USERS } from './harness.ts';
 
 const client = (chat: Chat, user: string, id = 'chat-1'): Promise<ChatClient> => chatClient(chat.url, user, USERS.get(user) ?? '', id);
-const approve = { body: { decision: 'approve' } };
+const approve = (approvalId: string | undefined) => ({ body: { approvalId, decision: 'approve' } });
 const user = (text: string) => ({ id: 'u', role: 'user', parts: [{ type: 'text', text }] });
 
 describe('who one is', () => {
@@ -74,8 +74,8 @@ describe('a request that is not from the page', () => {
     const ana = await client(chat, 'ana');
     await ana.say('refund 1001 450');
     const [id = ''] = ana.open();
-    for (const path of [`/api/approvals/${id}`, '/api/chat', '/api/sign-in', '/api/sign-out'])
-      expect((await ana.request(path, { ...approve, headers })).status, path).toBe(403);
+    for (const path of ['/api/approvals', '/api/chat', '/api/sign-in', '/api/sign-out'])
+      expect((await ana.request(path, { ...approve(id), headers })).status, path).toBe(403);
     expect(await chat.approvals()).toMatchObject([{ state: 'pending' }]);
   });
 
@@ -152,7 +152,7 @@ describe('an approval', () => {
     const chat = await openChat(undefined);
     const ana = await client(chat, 'ana');
     await ana.say('refund 1001 450');
-    await ana.request(`/api/approvals/${ana.open()[0]}`, approve);
+    await ana.request('/api/approvals', approve(ana.open()[0]));
     const others = await Promise.all(
       Array.from({ length: 16 }, async () => {
         const same = await client(chat, 'ana');
@@ -169,7 +169,7 @@ describe('an approval', () => {
     const chat = await openChat(undefined);
     const ana = await client(chat, 'ana');
     await ana.say('refund 1001 450');
-    await ana.request(`/api/approvals/${ana.open()[0]}`, approve);
+    await ana.request('/api/approvals', approve(ana.open()[0]));
     const elsewhere = await client(chat, 'ana', 'chat-2');
     elsewhere.messages = structuredClone(ana.messages);
     await elsewhere.claim(true);
@@ -183,25 +183,27 @@ describe('an approval', () => {
     const ana = await client(chat, 'ana');
     await ana.say('refund 1001 450');
     const [id = ''] = ana.open();
-    await ana.request(`/api/approvals/${id}`, { body: { decision: 'deny', message: 'not today' } });
+    await ana.request('/api/approvals', { body: { approvalId: id, decision: 'deny', message: 'not today' } });
     await ana.claim(true);
     expect(ana.tools()).toMatchObject([{ state: 'output-denied' }]);
-    expect((await ana.request(`/api/approvals/${id}`, approve)).status).toBe(409);
+    expect((await ana.request('/api/approvals', approve(id))).status).toBe(409);
     await ana.replay(ana.sent.at(-1) ?? '');
     expect(chat.paid()).toEqual([]);
   });
 
   it.each([
     ['no decision', {}],
-    ['another decision', { decision: 'edit', args: { order: '1001', amount: 1 } }],
+    ['another decision', { decision: 'pay' }],
+    ['an edit without arguments', { decision: 'edit' }],
     ['a grant besides', { decision: 'approve', grant: { uses: 100 } }],
-    ['a long message', { decision: 'approve', message: 'x'.repeat(301) }],
+    ['a long message', { decision: 'approve', message: 'x'.repeat(2001) }],
     ['a list', ['approve']],
   ])('is not given by %s', async (_, body) => {
     const chat = await openChat(undefined);
     const ana = await client(chat, 'ana');
     await ana.say('refund 1001 450');
-    expect((await ana.request(`/api/approvals/${ana.open()[0]}`, { body })).status).toBe(400);
+    const answer = Array.isArray(body) ? body : { approvalId: ana.open()[0], ...body };
+    expect((await ana.request('/api/approvals', { body: answer })).status).toBe(400);
     expect(await chat.approvals()).toMatchObject([{ state: 'pending' }]);
   });
 
@@ -209,7 +211,18 @@ describe('an approval', () => {
     const chat = await openChat(undefined);
     const ana = await client(chat, 'ana');
     expect((await ana.request(`/api/approvals/${id}`)).status).toBe(404);
-    expect((await ana.request(`/api/approvals/${id}`, approve)).status).toBe(404);
+    expect([400, 404]).toContain((await ana.request('/api/approvals', approve(id))).status);
+  });
+
+  it('may change the arguments: the changed call is decided anew, and runs once', async () => {
+    const chat = await openChat(undefined);
+    const ana = await client(chat, 'ana');
+    await ana.say('refund 1001 450');
+    const edit = { approvalId: ana.open()[0], decision: 'edit', args: { order: '1001', amount: 45 } };
+    expect((await ana.request('/api/approvals', { body: edit })).status).toBe(200);
+    await ana.claim(true);
+    await ana.replay(ana.sent.at(-1) ?? '');
+    expect(chat.paid()).toEqual(['45 for order 1001']);
   });
 
   it('of a user whose name begins like another’s is not his', async () => {
@@ -218,7 +231,7 @@ describe('an approval', () => {
     const ana = await client(chat, 'ana');
     await ana.say('refund 1001 450');
     const an = await chatClient(chat.url, 'an', 'password-of-an', 'a/chat-1');
-    expect((await an.request(`/api/approvals/${ana.open()[0]}`, approve)).status).toBe(404);
+    expect((await an.request('/api/approvals', approve(ana.open()[0]))).status).toBe(404);
   });
 });
 

@@ -63,7 +63,7 @@ function programs(): readonly string[] {
 
 function filesOf(folder: string): readonly string[] {
   const files = readdirSync(new URL(folder, ROOT), { recursive: true, encoding: 'utf8' });
-  return files.filter((file) => /\.(?:ts|py)$/.test(file) && !file.includes('node_modules')).map((file) => `${folder}/${file}`);
+  return files.filter((file) => /\.(?:tsx?|py)$/.test(file) && !file.includes('node_modules')).map((file) => `${folder}/${file}`);
 }
 
 function unindented(code: string): string {
