@@ -46,6 +46,12 @@ export async function authorize(
   });
 }
 
+/** Whoever gives up waiting for an answer takes the question back; an answer that is there already stays good. */
+async function takesBack(earlier: CallRow | undefined, { approval }: AuthorizeOptions, { store }: Engine): Promise<boolean> {
+  if (approval === 'suspend' || earlier?.state !== 'asked' || earlier.approval === undefined) return false;
+  return (await store.approval(earlier.approval))?.state === 'pending';
+}
+
 function isGivenUp({ signal }: AuthorizeOptions): boolean {
   return signal?.aborted === true;
 }
@@ -69,10 +75,10 @@ async function authorizeCall(
   try {
     options.story?.isUnder(rules.policy);
     if (isUnusable(prepared)) return await refuse(prepared, denial(prepared.reasonCode, prepared.reason), rules, engine);
-    if (isGivenUp(options)) return await refuseGivenUp(prepared, rules, engine);
     const edited: PreparedCall[] = [];
     let call = prepared;
     let earlier = await earlierCall(prepared, options, engine);
+    if (isGivenUp(options) && !(await takesBack(earlier, options, engine))) return await refuseGivenUp(prepared, rules, engine);
     for (;;) {
       const decided = await decide(call, earlier, options, rules, engine);
       const settled = decided.kind === 'edited' && edited.length >= MAX_EDITS ? await refuseChain(decided.of, rules, engine) : decided;

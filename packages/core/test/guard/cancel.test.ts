@@ -37,14 +37,27 @@ describe('a caller that gives up', () => {
     await expect(guard.run(call('read', { id: 'c1' }), () => 'ran')).resolves.toBe('ran');
   });
 
-  it('before it is decided, with an ask open: the ask stays open', async () => {
+  it('before it is decided, with an ask open: whoever would have waited takes the question back, anybody else leaves it', async () => {
     const { guard } = setup();
-    const pending = await guard.authorize(call('ask', { id: 'c1' }), { approval: 'suspend' });
-    expect((await guard.authorize(call('ask', { id: 'c1' }), { signal: AbortSignal.abort() })).decision.reasonCode).toBe('CALL_CANCELLED');
-    expect(await guard.authorize(call('ask', { id: 'c1' }), { approval: 'suspend' })).toMatchObject({
-      kind: 'pending',
-      callId: pending.callId,
-    });
+    const asked = call('ask', { id: 'c1' });
+    const signal = AbortSignal.abort();
+    const states = async (): Promise<readonly string[]> => (await guard.approvals.list()).map(({ state }) => state);
+    const pending = await guard.authorize(asked, { approval: 'suspend' });
+    expect((await guard.authorize(asked, { approval: 'suspend', signal })).decision.reasonCode).toBe('CALL_CANCELLED');
+    expect(await states()).toEqual(['pending']);
+    expect(await guard.authorize(asked, { approval: 'suspend' })).toMatchObject({ kind: 'pending', callId: pending.callId });
+    expect((await guard.authorize(asked, { approval: 'wait', signal })).decision.reasonCode).toBe('CALL_CANCELLED');
+    expect(await states()).toEqual(['expired']);
+  });
+
+  it('before it is decided, with an answer there: it is good for the next one who comes', async () => {
+    const { guard } = setup();
+    const asked = call('ask', { id: 'c1' });
+    const pending = await guard.authorize(asked, { approval: 'suspend' });
+    if (pending.kind !== 'pending') throw new Error('it did not ask');
+    await guard.approvals.resolve(pending.approvalId, { decision: 'approve' }, { id: 'alice', method: 'host' });
+    expect((await guard.authorize(asked, { signal: AbortSignal.abort() })).decision.reasonCode).toBe('CALL_CANCELLED');
+    await expect(guard.run(asked, () => 'ran')).resolves.toBe('ran');
   });
 
   it('while it is decided: nothing runs, the ledger has an outcome, and the budget its charge back', async () => {
