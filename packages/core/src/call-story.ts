@@ -5,6 +5,7 @@
  * Both are somebody's code. What they throw, or reject with, goes to `onError`; what they return and what they do to an
  * event reaches nobody; the tool runs once, whatever a tracer makes of running it.
  */
+import { types } from 'node:util';
 import type { Authorization, Decision, EntryRef, Mode } from './call.ts';
 import type { CallEvent, CallFacts, ShownArguments } from './call-events.ts';
 import type { Engine } from './engine.ts';
@@ -160,19 +161,23 @@ export class CallStory {
     // Outside: an exporter at work is no activity of the call.
     if (trace !== undefined) this.guarded('tracing', () => outsideCalls(() => trace.tell(event)));
     if (listener === undefined) return;
-    this.guarded('onEvent', () => {
-      const told: unknown = outsideCalls(() => listener(event, this.shown));
-      if (told instanceof Promise) told.catch((error: unknown) => this.report(error, 'onEvent'));
-    });
+    void this.guarded('onEvent', () => outsideCalls(() => listener(event, this.shown)));
   }
 
   private guarded<T>(during: string, what: () => T): T | undefined {
     try {
-      return what();
+      const answer = what();
+      if (types.isPromise(answer)) this.heard(answer, during);
+      return answer;
     } catch (error) {
       this.report(error, during);
       return undefined;
     }
+  }
+
+  /** Whatever is async where nothing should be: a rejection that nobody handles would end the process. */
+  private heard(answer: Promise<unknown>, during: string): void {
+    answer.then(undefined, (error: unknown) => this.report(error, during));
   }
 
   private report(error: unknown, during: string): void {

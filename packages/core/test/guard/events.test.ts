@@ -144,6 +144,12 @@ describe('a listener or tracer that misbehaves', () => {
   const boom = (): never => {
     throw new Error('listener');
   };
+  const running = async (run?: unknown): Promise<never> => {
+    if (typeof run === 'function') run();
+    return boom();
+  };
+  // Fits, for a compiler that is not told to look, where a function that returns nothing is asked for.
+  const rejecting: (run?: unknown) => undefined = running as never;
   const tracers: readonly (readonly [string, CallTracer])[] = [
     ['begin throws', { begin: boom }],
     ['tell throws', { begin: () => ({ tell: boom, within: (run) => run() }) }],
@@ -152,6 +158,9 @@ describe('a listener or tracer that misbehaves', () => {
     ['within forgets to run', { begin: () => ({ tell: () => {}, within: () => {} }) }],
     ['within runs twice', { begin: () => ({ tell: () => {}, within: (run) => [run(), run()] }) }],
     ['within runs later', { begin: () => ({ tell: () => {}, within: (run) => setImmediate(run) }) }],
+    ['begin is async and rejects', { begin: rejecting }],
+    ['tell is async and rejects', { begin: () => ({ tell: rejecting, within: (run) => run() }) }],
+    ['within is async and rejects', { begin: () => ({ tell: () => {}, within: rejecting }) }],
     ['begin gives nonsense', { begin: () => 7 as never }],
     ['begin gives a trap', { begin: () => new Proxy({}, { get: boom }) as never }],
   ];
