@@ -32,12 +32,14 @@ export const signed = 'guarded call, signed, one allow rule / raw durable commit
 export const bothDurable = 'guarded call, outcome durable too, unsigned / two raw durable commits';
 const budgeted = 'guarded call, signed, one allow rule, 3 budgets / raw durable commit';
 const inMemory = 'guarded call on the memory store / its redaction, decision, canonical text and hashes alone';
+const told = 'guarded call on the memory store, told to a tracer and a listener that do nothing / told to nobody';
 
 export const guardClaims: readonly Claim[] = [
   { name: signed, measure: async () => atMost(signed, await guardedOverRaw(), 3) },
   { name: bothDurable, measure: async () => atMost(bothDurable, await durableOverRaw(), 1.4) },
   { name: budgeted, measure: async () => printed(budgeted, await guardedOverRaw({ budgets: BUDGETS })) },
   { name: inMemory, measure: async () => atMost(inMemory, await guardedOverNeeded(), 2) },
+  { name: told, measure: async () => printed(told, await toldOverUntold()) },
 ];
 
 const POLICY = rulePolicy({
@@ -94,7 +96,10 @@ export async function durableOverRaw(): Promise<number> {
   return ratio;
 }
 
-function guardOn(store: SqliteStore | ReturnType<typeof memoryStore>, options: Pick<GuardOptions, 'budgets'> = {}): Guard {
+function guardOn(
+  store: SqliteStore | ReturnType<typeof memoryStore>,
+  options: Pick<GuardOptions, 'budgets' | 'tracer' | 'onEvent'> = {},
+): Guard {
   return createGuard({ agent: AGENT, session: SESSION, policy: POLICY, store, ...options });
 }
 
@@ -120,6 +125,20 @@ async function guardedOverNeeded(): Promise<number> {
     { count: 100 },
   );
   await closeGuard(guard);
+  return ratio;
+}
+
+/** What events and spans cost before anybody makes something of them. */
+async function toldOverUntold(): Promise<number> {
+  const tracer = { begin: () => ({ tell: () => {}, within: (run: () => void) => run() }) };
+  const [telling, silent] = [guardOn(memoryStore(), { tracer, onEvent: () => {} }), guardOn(memoryStore())];
+  const ratio = await timeRatio(
+    (count) => guardedCalls(telling, count),
+    (count) => guardedCalls(silent, count),
+    { count: 100 },
+  );
+  await closeGuard(telling);
+  await closeGuard(silent);
   return ratio;
 }
 
