@@ -1,13 +1,16 @@
 /** From a tool call of LangChain to a `ToolCall` of the guard. Names, ids and arguments come from a model: all of it may be hostile. */
-import { canonicalize, currentCall, type ToolCall } from '@countersign/core';
+import { canonicalize, currentCall, type ToolCall, type ToolRef } from '@countersign/core';
 import { AIMessage } from '@langchain/core/messages';
 import { interopSafeParseAsync, isInteropZodSchema } from '@langchain/core/utils/types';
+import { jsonSchemaProblem } from './json-schema.ts';
 import type { GuardedToolOptions, RunIdentity } from './options.ts';
 
 export interface FrameworkCall {
   /** Name of the tool object that will run; what the model wrote does not select the tool. */
   readonly tool: string;
   readonly args: unknown;
+  /** What the tool's author said about it. */
+  readonly declared?: Pick<ToolRef, 'schema' | 'annotations'>;
   readonly id: string | undefined;
   readonly messages: unknown;
   readonly run: RunIdentity;
@@ -20,7 +23,7 @@ export function toolCallOf(call: FrameworkCall, options: GuardedToolOptions): To
   const session = sessionOf(run);
   const turn = id === undefined ? undefined : turnOf(call.messages, id);
   return {
-    tool: { name, ...(server !== undefined && { server }) },
+    tool: { name, ...(server !== undefined && { server }), ...call.declared },
     args,
     ...(session !== undefined && { session }),
     ...(principal !== undefined && { principal }),
@@ -59,7 +62,12 @@ export type ParsedArguments = { readonly kind: 'parsed'; readonly args: unknown 
  * @param reparsed - the tool parses once more what it is given, so parsing must leave its own output alone.
  */
 export async function parseArguments(schema: unknown, raw: unknown, reparsed: boolean): Promise<ParsedArguments> {
-  if (!isInteropZodSchema(schema)) return { kind: 'parsed', args: raw };
+  if (!isInteropZodSchema(schema)) {
+    const problem = typeof schema === 'object' && schema !== null ? jsonSchemaProblem(schema, raw) : undefined;
+    return problem === undefined
+      ? { kind: 'parsed', args: raw }
+      : { kind: 'invalid', reason: `the arguments do not fit the tool: ${problem}` };
+  }
   try {
     const once = await interopSafeParseAsync<unknown>(schema, raw);
     if (!once.success) return { kind: 'invalid', reason: `the arguments do not fit the tool: ${issuesOf(once.error)}` };

@@ -6,7 +6,9 @@ import { type AgentMiddleware, createMiddleware, type ToolCallRequest } from 'la
 import { Attempts } from './attempts.ts';
 import { type AgentTool, bindTool, misplaced, type Run, watchTool } from './bound-tool.ts';
 import { type FrameworkCall, parseArguments, record, toolCallOf, validatorOf } from './call.ts';
+import { declaredOf } from './declared.ts';
 import { copyOf, withEditNotice } from './handed-on.ts';
+import { argumentsFor } from './mcp-tool.ts';
 import { offeredTools, type ProviderToolOptions, recordProviderCalls } from './provider-tools.ts';
 import { refusalMessage } from './refusal.ts';
 import { runPermitted, steersGraph } from './run.ts';
@@ -76,6 +78,7 @@ async function guardCall(request: ToolCallRequest, handler: Handler, guarding: G
   const framework: FrameworkCall = {
     tool: name,
     args: parsed.kind === 'parsed' ? parsed.args : undefined,
+    declared: declaredOf(tool),
     id: typeof toolCall.id === 'string' && toolCall.id !== '' ? toolCall.id : undefined,
     messages: request.state.messages,
     run: { configurable: runtime.configurable ?? {}, context: runtime.context },
@@ -125,7 +128,7 @@ async function runAdmitted(request: ToolCallRequest, admitted: Admitted, handler
     tool,
     parts,
     once(
-      (run) => run(permit.args),
+      (run) => run(argumentsFor(tool, permit.args)),
       () => refuseAgain(call, guard),
     ),
   );

@@ -3,15 +3,17 @@ import { CallRefusedError, CountersignError, type Guard, type KeepLater, type Pe
 import { Runnable, RunnableToolLike } from '@langchain/core/runnables';
 import { record, toolCallOf, validatorOf } from './call.ts';
 import { waysToRun } from './core-methods.ts';
+import { declaredOf } from './declared.ts';
 import { isGuardedBy, markGuarded } from './guarded.ts';
 import { pairWithEditNotice, withEditNotice } from './handed-on.ts';
+import { argumentsFor } from './mcp-tool.ts';
 import type { GuardedToolOptions } from './options.ts';
 import { refusalMessage } from './refusal.ts';
 import { releasePair, releaseReturned } from './released.ts';
 import { isAsyncGenerator, runUnsettled, settleAtEnd } from './run.ts';
 import { looksLikeToolCall, type RunnableParts, runnableTool } from './runnable-tool.ts';
 import { admit } from './suspend.ts';
-import { WAYS_TO_RUN_TOOLS, type Wrappable, wrappable } from './wrappable.ts';
+import { type Call, WAYS_TO_RUN_TOOLS, type Wrappable, wrappable } from './wrappable.ts';
 
 export { isGuardedBy };
 
@@ -59,12 +61,14 @@ function guardedStructured<T extends NamedTool>(
   ways: PropertyDescriptorMap,
   options: GuardedToolOptions,
 ): T {
-  return wrap((args, runManager, config) => {
+  const asking: Call = (args, runManager, config) => {
     const frame = frameOf(config);
     const { id, signal } = frame;
-    return ask(guard, tool, args, frame, options, FORM, async (admitted, keepLater) => {
+    const asked = { guard, tool, args, frame, options, form: FORM };
+    return ask(asked, async (admitted, keepLater) => {
       if (admitted.kind === 'refusal') return refuse(admitted, tool, id);
-      const returned = await runUnsettled(admitted, () => inner(admitted.args, runManager, config), { id, signal });
+      const decided = argumentsFor(tool, admitted.args);
+      const returned = await runUnsettled(admitted, () => inner(decided, runManager, config), { id, signal });
       const release = async (result: unknown): Promise<unknown> =>
         isPair(tool, result)
           ? pairWithEditNotice(await releasePair(admitted, result, id), admitted, id)
@@ -77,7 +81,10 @@ function guardedStructured<T extends NamedTool>(
         return released;
       });
     });
-  }, ways);
+  };
+  // Its function is called by nobody in LangChain but its `_call`; whoever calls it asks, too.
+  const func = typeof Reflect.get(tool, 'func') === 'function' ? { func: { value: asking } } : {};
+  return wrap(asking, { ...ways, ...func });
 }
 
 function guardedRunnable<T extends NamedTool>(guard: Guard, tool: T, { run, wrap }: RunnableParts<T>, options: GuardedToolOptions): T {
@@ -86,7 +93,8 @@ function guardedRunnable<T extends NamedTool>(guard: Guard, tool: T, { run, wrap
     const frame = { ...inherited, id: asked ?? inherited.id };
     const { id, signal } = frame;
     if (looksLikeToolCall(args)) return refuse(await refuseNested(guard, tool, args, frame, options), tool, id);
-    return ask(guard, tool, args, frame, options, RUNNABLE_FORM, async (admitted) => {
+    const asking = { guard, tool, args, frame, options, form: RUNNABLE_FORM };
+    return ask(asking, async (admitted) => {
       if (admitted.kind === 'refusal') return refuse(admitted, tool, id);
       const result = await runUnsettled(admitted, () => run(admitted.args, id, config), { id, signal });
       return withEditNotice(await releaseReturned(admitted, result, id), admitted, id);
@@ -94,18 +102,23 @@ function guardedRunnable<T extends NamedTool>(guard: Guard, tool: T, { run, wrap
   });
 }
 
-function ask(
-  guard: Guard,
-  tool: NamedTool,
-  args: unknown,
-  { signal, ...call }: Frame,
-  options: GuardedToolOptions,
-  form: string,
-  use: (admitted: Permit | Refusal, keepLater: KeepLater<unknown>) => Promise<unknown>,
-): Promise<unknown> {
+interface Asked {
+  readonly guard: Guard;
+  readonly tool: NamedTool;
+  readonly args: unknown;
+  readonly frame: Frame;
+  readonly options: GuardedToolOptions;
+  readonly form: string;
+}
+
+type Use = (admitted: Permit | Refusal, keepLater: KeepLater<unknown>) => Promise<unknown>;
+
+async function ask({ guard, tool, args, frame, options, form }: Asked, use: Use): Promise<unknown> {
+  const { signal, ...framework } = frame;
   const validate = validatorOf(record(tool)['schema'], false);
-  const thread = call.run.configurable['thread_id'];
-  return admit(guard, toolCallOf({ tool: tool.name, args, ...call }, options), { form, options, validate, signal, thread }, use);
+  const call = toolCallOf({ ...framework, tool: tool.name, args, declared: declaredOf(tool) }, options);
+  const thread = frame.run.configurable['thread_id'];
+  return admit(guard, call, { form, options, validate, signal, thread }, use);
 }
 
 const MAX_SHOWN_NAME_CHARS = 100;
@@ -163,7 +176,7 @@ function responseFormat(tool: object): unknown {
 
 /** A call whose arguments LangChain would open as another call. */
 function refuseNested(guard: Guard, tool: NamedTool, args: unknown, frame: Frame, options: GuardedToolOptions): Promise<Refusal> {
-  const { tool: ref, session } = toolCallOf({ ...frame, tool: tool.name, args }, options);
+  const { tool: ref, session } = toolCallOf({ ...frame, tool: tool.name, args, declared: declaredOf(tool) }, options);
   const reason = 'arguments with the type "tool_call" would be opened as a tool call of their own: rename the member';
   return guard.recordRefusal({ tool: ref, reasonCode: 'ARGUMENTS_INVALID', reason, ...(session !== undefined && { session }) });
 }
