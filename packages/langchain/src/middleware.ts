@@ -11,7 +11,8 @@ import { copyOf, withEditNotice } from './handed-on.ts';
 import { argumentsFor } from './mcp-tool.ts';
 import { offeredTools, type ProviderToolOptions, recordProviderCalls } from './provider-tools.ts';
 import { refusalMessage } from './refusal.ts';
-import { runPermitted, steersGraph } from './run.ts';
+import { releaseReturned } from './released.ts';
+import { runReleased, runUnsettled, steersGraph } from './run.ts';
 import { admit } from './suspend.ts';
 import { isGuardedBy } from './tool.ts';
 import { toolErrorText } from './tool-error.ts';
@@ -124,21 +125,34 @@ async function runAdmitted(request: ToolCallRequest, admitted: Admitted, handler
     await permit.settle({ status: 'cancelled' });
     throw signal?.reason;
   }
+  const of = { id, signal };
+  const state = { isReleased: false };
+  // Where LangChain tells streams and callbacks what a tool returned or threw, it has been released.
+  const first = async (run: Run): Promise<unknown> => {
+    if (parts === undefined) return run(argumentsFor(tool, permit.args));
+    state.isReleased = true;
+    return runReleased(permit, tool, () => run(argumentsFor(tool, permit.args)), of);
+  };
   const bound = bindTool(
     tool,
     parts,
-    once(
-      (run) => run(argumentsFor(tool, permit.args)),
-      () => refuseAgain(call, guard),
-    ),
+    once(first, () => refuseAgain(call, guard)),
   );
-  const run = async (): Promise<Answer> => {
-    const answer = await handler({ ...request, tool: bound.tool });
-    if (!bound.wasReached()) throw misplaced(call.tool.name);
-    return answer;
+  const run = async (): Promise<{ readonly answer: Answer } | { readonly thrown: unknown }> => {
+    try {
+      const answer = await handler({ ...request, tool: bound.tool });
+      if (!bound.wasReached()) throw misplaced(call.tool.name);
+      return { answer };
+    } catch (thrown) {
+      if (state.isReleased) return { thrown };
+      throw thrown;
+    }
   };
   try {
-    return withEditNotice(await runPermitted(permit, run, { id, signal }), permit, id);
+    const ended = await runUnsettled(permit, run, of);
+    if ('thrown' in ended) throw ended.thrown;
+    const answer = state.isReleased ? ended.answer : await releaseReturned(permit, ended.answer, id);
+    return withEditNotice(answer, permit, id);
   } catch (error) {
     if (steersGraph(error) || isAborted(signal)) throw error;
     const isMisplaced = CountersignError.is(error) && error.code === 'MIDDLEWARE_MISPLACED';

@@ -1,7 +1,7 @@
 /** Running a permitted call and recording what became of it. */
 import { type Permit, releasedError } from '@countersign/core';
 import { isGraphBubbleUp, isParentCommand, ParentCommand } from '@langchain/langgraph';
-import { releaseCommand, releaseReturned } from './released.ts';
+import { releaseCommand, releasePair, releaseReturned } from './released.ts';
 
 export interface Run {
   /** Of the call, as the model wrote it. */
@@ -9,9 +9,17 @@ export interface Run {
   readonly signal: AbortSignal | undefined;
 }
 
-/** Runs `run` in the scope of the call and releases what it returns; what it throws is thrown on, unless a rule on results acted on it. */
-export async function runPermitted<T>(permit: Permit, run: () => T | Promise<T>, of: Run): Promise<T> {
-  return releaseReturned(permit, await runUnsettled(permit, run, of), of.id);
+/**
+ * Runs the work of a tool in the scope of the call and releases what it returns; what it throws is thrown on, unless a rule on
+ * results acted on it. A generator is released when it is read.
+ */
+export async function runReleased(permit: Permit, tool: object, run: () => unknown, of: Run): Promise<unknown> {
+  const returned = await runUnsettled(permit, run, of);
+  const release = (result: unknown): Promise<unknown> =>
+    Reflect.get(tool, 'responseFormat') === 'content_and_artifact' && Array.isArray(result)
+      ? releasePair(permit, result as unknown as readonly [unknown, unknown], of.id)
+      : releaseReturned(permit, result, of.id);
+  return isAsyncGenerator(returned) ? settleAtEnd(permit, returned, of, release) : release(returned);
 }
 
 /** The same, for a caller who releases what is returned. */
