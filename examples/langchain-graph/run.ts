@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict';
 import { createGuard, rulePolicy } from '@countersign/core';
 import { openStore, verifyLedger } from '@countersign/core/sqlite';
-import { type ApprovalInterrupt, guardTool } from '@countersign/langchain';
+import { type ApprovalInterrupt, guardTools } from '@countersign/langchain';
 import { Command, INTERRUPT, isInterrupted, MemorySaver, MessagesAnnotation, StateGraph } from '@langchain/langgraph';
 import { ToolNode, toolsCondition } from '@langchain/langgraph/prebuilt';
 import { fakeModel, tool } from 'langchain';
@@ -52,7 +52,7 @@ const model = fakeModel()
 
 const graph = new StateGraph(MessagesAnnotation)
   .addNode('model', async ({ messages }) => ({ messages: [await model.invoke(messages)] }))
-  .addNode('tools', new ToolNode([inbox, send, purge].map((each) => guardTool(guard, each))))
+  .addNode('tools', new ToolNode(guardTools(guard, [inbox, send, purge])))
   .addEdge('__start__', 'model')
   .addConditionalEdges('model', toolsCondition)
   .addEdge('tools', 'model')
