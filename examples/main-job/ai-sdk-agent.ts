@@ -11,21 +11,18 @@ import { ORDER, type ShopAgent, type Stop, shopTools } from './shop.ts';
 export function aiSdkAgent(guard: Guard, folder: string): ShopAgent {
   const { price, discount, order } = shopTools(guard.agent, join(folder, 'orders.txt'));
   const inputSchema = z.object({ item: z.string() });
+  const shop = {
+    price: tool({ inputSchema, execute: price }),
+    discount: tool({ inputSchema, execute: discount }),
+    order: tool({ inputSchema: z.object({ item: z.string(), pieces: z.number() }), execute: order }),
+  };
   const options = { server: 'shop', session: 'order-by-ai-sdk' };
-  const tools = guardTools(
-    guard,
-    {
-      price: tool({ inputSchema, execute: price }),
-      discount: tool({ inputSchema, execute: discount }),
-      order: tool({ inputSchema: z.object({ item: z.string(), pieces: z.number() }), execute: order }),
-    },
-    options,
-  );
   const history = join(folder, 'messages.json');
 
-  async function run(model: MockLanguageModelV4, messages: readonly ModelMessage[]): Promise<Stop> {
-    const given = { model, tools, messages: [...messages], toolApproval: approvalFor(guard), stopWhen: isStepCount(3) };
-    const { content, responseMessages } = await generateText(given);
+  async function run(model: MockLanguageModelV4, messages: ModelMessage[]): Promise<Stop> {
+    const tools = guardTools(guard, shop, options);
+    const toolApproval = approvalFor(guard);
+    const { content, responseMessages } = await generateText({ model, tools, toolApproval, messages, stopWhen: isStepCount(3) });
     const after = [...messages, ...responseMessages];
     const stop = { agent: guard.agent, told: toldIn(after) };
     const asked = content.find((part) => part.type === 'tool-approval-request' && part.isAutomatic !== true);
