@@ -11,7 +11,7 @@ import { Leases } from './leases.ts';
 import { Log } from './log.ts';
 import { Rows } from './rows.ts';
 import { checkSchema, createSchema, isFresh, upgradeSchema } from './schema.ts';
-import { closeQuietly, type LedgerView, metaOf, secretOf } from './view.ts';
+import { closeQuietly, type LedgerView, macOf, metaOf } from './view.ts';
 
 const MAX_RECOVERED_PER_ENTRY = 200;
 
@@ -76,9 +76,9 @@ export function openLedger(options: OpenOptions): OpenLedger {
     log.confirm();
     file.checkIdentity();
     heads.write({ ledger, size: log.size, root: log.head().root });
-    const secret = secretOf(meta);
+    const mac = macOf(meta);
     const transaction = { begin: database.prepare<[]>('BEGIN IMMEDIATE'), commit: database.prepare<[]>('COMMIT') };
-    return { file, database, transaction, log, rows, leases, ledger, secret };
+    return { file, database, transaction, log, rows, leases, ledger, mac };
   } catch (cause) {
     closeQuietly(database);
     if (CountersignError.is(cause)) throw cause;

@@ -1,5 +1,4 @@
 /** Reading a ledger without writing a byte: for export, head, the list of approvals, and other tools. */
-import { createHmac, type KeyObject } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Database } from 'better-sqlite3';
@@ -23,7 +22,7 @@ import { Log } from './log.ts';
 import { removeReaderFiles } from './read-only.ts';
 import { Rows } from './rows.ts';
 import { checkSchema, expectedSchema } from './schema.ts';
-import { metaOf, secretOf } from './view.ts';
+import { macOf, metaOf } from './view.ts';
 
 const MAX_GRANTS_READ = 10_000;
 
@@ -128,7 +127,7 @@ class Reader implements LedgerReader {
   readonly #statements: ReturnType<typeof prepare>;
   readonly #rows: Rows;
   #histories: GrantHistories | undefined;
-  #secret: KeyObject | undefined;
+  #mac: ((text: string) => string) | undefined;
 
   constructor(database: Database, readable: <T>(read: () => T) => T, close: () => void) {
     this.#close = close;
@@ -199,8 +198,8 @@ class Reader implements LedgerReader {
 
   mac(text: string): string {
     return this.#readable(() => {
-      this.#secret ??= secretOf(metaOf(this.#database));
-      return createHmac('sha256', this.#secret).update(text).digest('hex');
+      this.#mac ??= macOf(metaOf(this.#database));
+      return this.#mac(text);
     });
   }
 

@@ -1,5 +1,4 @@
 /** The Store on SQLite. Start reading at `openStore`. */
-import { createHmac } from 'node:crypto';
 import { resolve } from 'node:path';
 import { AnchorPublisher, type AnchorResult } from '../anchor/publisher.ts';
 import { listingOf } from '../approval/listing.ts';
@@ -211,7 +210,7 @@ export class SqliteStore implements Store, BatchWriter {
   }
 
   mac(text: string): string {
-    return createHmac('sha256', this.open.secret).update(text).digest('hex');
+    return this.open.mac(text);
   }
 
   nowMs(): number {

@@ -1,8 +1,8 @@
 /** What a process reads through: tables, and the tree that says which entries are proven. */
-import { createSecretKey, type KeyObject } from 'node:crypto';
 import type { Database } from 'better-sqlite3';
 import { CountersignError } from '../errors.ts';
 import type { Clock, Signer } from '../interfaces.ts';
+import { hmacUnder } from '../ledger/hmac.ts';
 import type { Checkpoint } from '../store.ts';
 import { openForReading } from './database.ts';
 import { Leases } from './leases.ts';
@@ -17,7 +17,8 @@ export interface LedgerView {
   readonly leases: Leases;
   /** Its random identity. */
   readonly ledger: string;
-  readonly secret: KeyObject;
+  /** HMAC-SHA-256 under the ledger's secret, hex. */
+  readonly mac: (text: string) => string;
 }
 
 export interface ViewOptions {
@@ -44,7 +45,7 @@ export function openView({ path, origin, signer, clock, writer }: ViewOptions): 
       log.load();
       const leases = new Leases(database, writer);
       const rows = new Rows(database, log, leases, writer);
-      return { database, log, rows, leases, ledger: meta.get('ledger') ?? '', secret: secretOf(meta) };
+      return { database, log, rows, leases, ledger: meta.get('ledger') ?? '', mac: macOf(meta) };
     })();
   } catch (cause) {
     closeQuietly(database);
@@ -64,9 +65,18 @@ export function metaOf(database: Database): ReadonlyMap<string, string> {
   return new Map(database.prepare<[], [string, string]>('SELECT key, value FROM meta').raw().all());
 }
 
-/** As a KeyObject a MAC costs a fraction of what it costs from raw bytes. */
-export function secretOf(meta: ReadonlyMap<string, string>): KeyObject {
-  return createSecretKey(Buffer.from(meta.get('secret') ?? '', 'hex'));
+const SECRET_BYTES = 32;
+
+/**
+ * HMAC-SHA-256 under the ledger's secret.
+ *
+ * @throws {CountersignError} `LEDGER_UNREADABLE` when there is none.
+ */
+export function macOf(meta: ReadonlyMap<string, string>): (text: string) => string {
+  const secret = Buffer.from(meta.get('secret') ?? '', 'hex');
+  if (secret.length !== SECRET_BYTES)
+    throw new CountersignError('LEDGER_UNREADABLE', 'the secret of this ledger is not 32 bytes: anybody could guess what is made with it');
+  return hmacUnder(secret);
 }
 
 export function closeQuietly(database: Database): void {

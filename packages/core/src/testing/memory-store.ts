@@ -1,5 +1,5 @@
 /** The Store in memory: for tests and benches only. It keeps nothing, so a guard on it keeps no promise about records. */
-import { createHmac, createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { countsOf, listingOf, pageOf } from '../approval/listing.ts';
 import { approvalRow, askFacts } from '../approval/row.ts';
 import { type BudgetQuery, type BudgetUse, countsFrom, type KeyUse } from '../budget/use.ts';
@@ -12,6 +12,7 @@ import type { Clock } from '../interfaces.ts';
 import { entryText, newId, parseEntry } from '../ledger/body.ts';
 import { formatCheckpoint } from '../ledger/checkpoint.ts';
 import type { Entry, EntryBody, Opening } from '../ledger/entry.ts';
+import { hmacUnder } from '../ledger/hmac.ts';
 import { CompactRange, leafHash } from '../ledger/merkle.ts';
 import type { ToolCount } from '../policy/call-counts.ts';
 import type { SessionFacts } from '../policy/policy.ts';
@@ -36,7 +37,7 @@ class Memory implements MemoryStore {
   readonly files: readonly string[] = [];
   private readonly clock: Clock;
   private readonly origin: string;
-  private readonly secret: KeyObject = createSecretKey(randomBytes(32));
+  readonly mac: (text: string) => string = hmacUnder(randomBytes(32));
   private readonly rows: MemoryRows;
   private readonly waiters = new Map<string, Set<() => void>>();
   private failure: Error | undefined;
@@ -162,10 +163,6 @@ class Memory implements MemoryStore {
     }
     const fullest = keys.toSorted((a, b) => b.used - a.used || (a.key < b.key ? -1 : 1));
     return { keys: fullest.slice(0, limit), count: keys.length };
-  }
-
-  mac(text: string): string {
-    return createHmac('sha256', this.secret).update(text).digest('hex');
   }
 
   nowMs(): number {

@@ -1,6 +1,6 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { expect, it } from 'vitest';
-import { withHmacKey } from '../../src/ledger/hmac.ts';
+import { hmacUnder, withHmacKey } from '../../src/ledger/hmac.ts';
 
 const standard = (key: string, text: string): string => createHmac('sha256', Buffer.from(key, 'hex')).update(text, 'utf8').digest('hex');
 
@@ -27,4 +27,17 @@ it('keeps no key, also when its user throws', () => {
     }),
   ).toThrow('no');
   expect(kept?.('/args')).not.toBe(standard(key, '/args'));
+});
+
+it('under a key that stays it is the same, short and long, one after the other', () => {
+  const key = randomBytes(32);
+  const hmac = hmacUnder(key);
+  for (const length of [0, 1, 63, 64, 65, 2047, 2048, 2049, 100_000, 3, 0]) {
+    const texts = ['a', '\u00e9', '\u20ac', '\ud83d\ude00', '\ud800'].map((letter) => letter.repeat(length));
+    expect(texts.map(hmac)).toEqual(texts.map((text) => standard(key.toString('hex'), text)));
+  }
+});
+
+it('takes no key of another length', () => {
+  for (const length of [0, 31, 33, 64]) expect(() => hmacUnder(new Uint8Array(length))).toThrow(RangeError);
 });

@@ -129,6 +129,15 @@ describe('a ledger that cannot be written: the tool never runs', () => {
     expect(() => ledger(path)).toThrow(expect.objectContaining({ code }));
   });
 
+  it.each(['', 'ab', 'not hex at all', 'ab'.repeat(33)])('a secret that is none, "%s": refuses to open', async (secret) => {
+    const path = join(tempDirectory(), 'ledger.db');
+    await ledger(path).close();
+    const raw = new Sqlite(path);
+    raw.prepare("UPDATE meta SET value = ? WHERE key = 'secret'").run(secret);
+    raw.close();
+    expect(() => ledger(path)).toThrow(expect.objectContaining({ code: 'LEDGER_UNREADABLE' }));
+  });
+
   it('another version: refuses to open', async () => {
     const path = join(tempDirectory(), 'ledger.db');
     await ledger(path).close();
