@@ -46,7 +46,7 @@ export function Conversation({ user, chat }: { readonly user: string; readonly c
     field.current?.focus();
   };
   return (
-    <main className="chat">
+    <main className="chat" data-status={status}>
       <div role="log" aria-label="Conversation">
         {messages.length === 0 && <Empty onPick={send} />}
         {messages.map((message) => (

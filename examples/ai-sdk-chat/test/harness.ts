@@ -101,6 +101,12 @@ export function textOf(page: Page): Promise<string> {
   return page.$eval('[role=log]', (element) => element.textContent ?? '');
 }
 
+/** The question is there, and the answer that brought it has ended: nothing is cut off in its middle. */
+export async function asks(page: Page): Promise<void> {
+  await page.waitForSelector('.asking .approve');
+  await page.waitForSelector('.chat[data-status=ready]');
+}
+
 /** Nothing streams, and no question is open: one may write. */
 export async function isIdle(page: Page): Promise<void> {
   await page.waitForSelector('.composer button:not(:disabled)');
