@@ -64,7 +64,9 @@ export function createGuard(options: GuardOptions): Guard {
         throw new CallRefusedError(permit.kind === 'refusal' ? permit : refusal(permit.callId, denial('CALL_CANCELLED'), engine));
       let result: T;
       try {
-        result = await permit.within(() => fn(permit.args, { callId: permit.callId, ...(signal !== undefined && { signal }) }));
+        const scope = { callId: permit.callId, ...(signal !== undefined && { signal }) };
+        // Async, so that what works only when it is awaited (a query builder) is awaited inside the call.
+        result = await permit.within(async () => fn(permit.args, scope));
       } catch (error) {
         // `null` and `undefined` can be thrown too; the outcome needs something to describe.
         const thrown = error ?? new Error(`the tool threw ${String(error)}`);

@@ -25,7 +25,8 @@ export async function runReleased(permit: Permit, tool: object, run: () => unkno
 /** The same, for a caller who releases what is returned. */
 export async function runUnsettled<T>(permit: Permit, run: () => T | Promise<T>, of: Run): Promise<T> {
   try {
-    return await permit.within(run);
+    // Async, so that what works only when it is awaited (a query builder) is awaited inside the call.
+    return await permit.within(async () => run());
   } catch (error) {
     throw await releaseThrown(permit, error, of);
   }

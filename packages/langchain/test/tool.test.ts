@@ -1,6 +1,6 @@
 import { allowAll, CallRefusedError, currentCall } from '@countersign/core';
 import { MemorySaver } from '@langchain/langgraph';
-import { createAgent, DynamicTool, fakeModel, StructuredTool, ToolMessage, tool } from 'langchain';
+import { createAgent, DynamicStructuredTool, DynamicTool, fakeModel, StructuredTool, ToolMessage, tool } from 'langchain';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { countersignMiddleware, guardTool } from '../src/index.ts';
@@ -29,6 +29,22 @@ describe('guardTool', () => {
     expect([result, seen]).toEqual(['ok', [{ amount: 4 }, 'shopper']]);
     await guard.close();
     expect(outcomes(store)).toEqual(['success']);
+  });
+
+  it('runs what begins only when its result is awaited inside the scope of the call too', async () => {
+    const { guard } = bench();
+    const seen: unknown[] = [];
+    class Query extends DynamicStructuredTool {
+      protected override _call(): Promise<string> {
+        // oxlint-disable-next-line unicorn/no-thenable
+        const lazy: PromiseLike<string> = {
+          then: (fulfilled, rejected) => Promise.resolve(String(seen.push(currentCall()?.agent))).then(fulfilled, rejected),
+        };
+        return lazy as Promise<string>;
+      }
+    }
+    const query = new Query({ name: 'read', description: 'reads', schema: z.object({}), func: async () => '' });
+    expect([await guardTool(guard, query).invoke({}), seen]).toEqual(['1', ['shopper']]);
   });
 
   it('answers a refused tool call with a message and throws for a direct call', async () => {

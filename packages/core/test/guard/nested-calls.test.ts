@@ -40,6 +40,24 @@ describe('a call inside a guarded call that names no session', () => {
     expect(decided(store, 'leaf')).toMatchObject([{ agent: 'boss', session: 'thread-1' }]);
   });
 
+  it('is found in work that begins only when its result is awaited, as that of a query builder does', async () => {
+    const { store, outer, inner } = twoAgents();
+    let began = 0;
+    const lazy = (): PromiseLike<string> => ({
+      // oxlint-disable-next-line unicorn/no-thenable
+      then(fulfilled, rejected) {
+        began++;
+        return inner.run(call('read'), () => currentCall()?.callId ?? 'none').then(fulfilled, rejected);
+      },
+    });
+    const callId = await outer.run(call('delegate', { session: 'thread-1' }), () => lazy() as Promise<string>);
+    expect(decided(store, 'read')).toMatchObject([{ session: 'thread-1', call: callId }]);
+    expect(began).toBe(1);
+    const wrapped = outer.tool('delegate', () => lazy() as Promise<string>);
+    await wrapped({}, { session: 'thread-2' });
+    expect(decided(store, 'read')).toMatchObject([{ session: 'thread-1' }, { session: 'thread-2' }]);
+  });
+
   it('marks the outer session with its labels, before the outer call ends and after', async () => {
     const { outer, inner } = twoAgents();
     const seen: unknown[] = [];
