@@ -53,7 +53,9 @@ export function guardedTool(name: string, tool: object, guard: Guard, options: G
   if (isLocalCaller(caller) && GUARDED_CALLERS.get(caller) !== guard) {
     replaced['experimental_toolCaller'] = { value: guardedCaller(name, caller, guard, options) };
   }
-  if (inner !== undefined && GUARDED.get(inner)?.guard !== guard) {
+  const earlier = inner === undefined ? undefined : GUARDED.get(inner);
+  if (earlier?.guard === guard) requireSameOptions(name, earlier.options, options);
+  else if (inner !== undefined) {
     const notices = new EditNotices();
     const asking: Asking = { guard, options, validate: validatorOf(tool), annotations: annotationsOf(tool) };
     const execute = guardExecute(name, inner, tool, asking, notices);
@@ -67,6 +69,18 @@ export function guardedTool(name: string, tool: object, guard: Guard, options: G
     ...Object.getOwnPropertyDescriptors(tool),
     ...replaced,
   }) as object;
+}
+
+/** The tool keeps asking as it was told first, so a session named now would count for nothing. */
+function requireSameOptions(name: string, first: GuardToolsOptions, now: GuardToolsOptions): void {
+  const other = (['session', 'principal', 'server', 'approval'] as const).find(
+    (option) => now[option] !== undefined && now[option] !== first[option],
+  );
+  if (other === undefined) return;
+  throw new CountersignError(
+    'OPTIONS_INVALID',
+    `tool ${JSON.stringify(name)} asks this guard already, with another ${other}: pass the bare tool, or leave the options out`,
+  );
 }
 
 interface LocalCaller {

@@ -2,7 +2,7 @@ import { allowAll, CallRefusedError, currentCall } from '@countersign/core';
 import { dynamicTool, generateText, isStepCount, tool } from 'ai';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { guardTools } from '../src/index.ts';
+import { type GuardToolsOptions, guardTools } from '../src/index.ts';
 import { bench, decisions, modelAsking, outcomes, told, turn, user } from './chat.ts';
 
 const given = { toolCallId: 'c1', messages: [], context: {} };
@@ -231,6 +231,22 @@ describe('guardTools', () => {
     expect(Object.getOwnPropertyDescriptor(guarded.read, 'hidden')?.value).toBe(1);
     expect(guarded.read.execute).not.toBe(inner.execute);
     expect(guardTools(guard, guarded).read).toBe(guarded.read);
+  });
+
+  it.each<[string, GuardToolsOptions]>([
+    ['session', { session: 'chat-2' }],
+    ['session by a function', { session: () => 'chat-1' }],
+    ['principal', { principal: 'ben' }],
+    ['server', { session: 'chat-1', server: 'files' }],
+    ['approval', { session: 'chat-1', approval: 'wait' }],
+  ])('refuses a tool that asks the same guard already, with another %s: one of the two would count for nothing', (_what, other) => {
+    const { guard } = bench();
+    const guarded = guardTools(guard, { read: notingTool([]) }, { session: 'chat-1' });
+    expect(() => guardTools(guard, guarded, other)).toThrow(expect.objectContaining({ code: 'OPTIONS_INVALID' }));
+    expect(guardTools(guard, guarded, { session: 'chat-1' }).read).toBe(guarded.read);
+    expect(guardTools(guard, guarded).read).toBe(guarded.read);
+    const without = guardTools(guard, { read: notingTool([]) });
+    expect(() => guardTools(guard, without, other)).toThrow(expect.objectContaining({ code: 'OPTIONS_INVALID' }));
   });
 
   it.each([null, {}, 'run', 1, false])('refuses a tool whose execute is %j', (execute) => {
