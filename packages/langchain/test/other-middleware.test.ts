@@ -148,14 +148,14 @@ describe('toolRetryMiddleware', () => {
   });
 
   it('told to let interrupts go, suspends the run, and the approved call runs once', async () => {
-    const lets = {
-      retryOn: (error: Error) => !isGraphBubbleUp(error),
-      onFailure: (error: Error) => {
+    const retrying = toolRetryMiddleware({
+      retryOn: (error) => !isGraphBubbleUp(error),
+      onFailure: (error) => {
         if (isGraphBubbleUp(error)) throw error;
         return `failed: ${error.message}`;
       },
-    };
-    const made = agentOf((guarded) => [retry(lets), guarded], [{ name: 'pay', args: {}, id: 'c1' }], {
+    });
+    const made = agentOf((guarded) => [retrying, guarded], [{ name: 'pay', args: {}, id: 'c1' }], {
       options: { toolErrors: 'throw' },
       fails: 0,
     });
