@@ -62,22 +62,34 @@ export type ParsedArguments = { readonly kind: 'parsed'; readonly args: unknown 
  * @param reparsed - the tool parses once more what it is given, so parsing must leave its own output alone.
  */
 export async function parseArguments(schema: unknown, raw: unknown, reparsed: boolean): Promise<ParsedArguments> {
-  if (!isInteropZodSchema(schema)) {
-    const problem = typeof schema === 'object' && schema !== null ? jsonSchemaProblem(schema, raw) : undefined;
-    return problem === undefined
-      ? { kind: 'parsed', args: raw }
-      : { kind: 'invalid', reason: `the arguments do not fit the tool: ${problem}` };
-  }
   try {
+    if (!isInteropZodSchema(schema)) {
+      if (looksLikeToolCall(raw)) return { kind: 'invalid', reason: NESTED_CALL };
+      const problem = typeof schema === 'object' && schema !== null ? jsonSchemaProblem(schema, raw) : undefined;
+      return problem === undefined
+        ? { kind: 'parsed', args: raw }
+        : { kind: 'invalid', reason: `the arguments do not fit the tool: ${problem}` };
+    }
     const once = await interopSafeParseAsync<unknown>(schema, raw);
     if (!once.success) return { kind: 'invalid', reason: `the arguments do not fit the tool: ${issuesOf(once.error)}` };
     if (!reparsed) return { kind: 'parsed', args: once.data };
+    if (looksLikeToolCall(once.data)) return { kind: 'invalid', reason: NESTED_CALL };
     const twice = await interopSafeParseAsync<unknown>(schema, once.data);
     if (twice.success && canonicalize(twice.data) === canonicalize(once.data)) return { kind: 'parsed', args: once.data };
     return { kind: 'invalid', reason: 'the schema of this tool changes its own output; make the tool with tool() to run what was decided' };
   } catch {
     return { kind: 'invalid', reason: 'the arguments could not be parsed by the schema of the tool' };
   }
+}
+
+export const NESTED_CALL = 'arguments with the type "tool_call" would be opened as a tool call of their own: rename the member';
+
+/**
+ * LangChain would look for a tool call in the arguments again, and validate or run what stands in it, which nobody decided on. A
+ * schema that lets unknown names through lets a model write one.
+ */
+export function looksLikeToolCall(args: unknown): boolean {
+  return record(args)['type'] === 'tool_call';
 }
 
 /** The same for arguments that a person edited, which no framework has parsed. @throws when they do not fit. */

@@ -1,7 +1,7 @@
 /** Runnables that were made tools: `runnable.asTool({ name, description, schema })`. */
 import { Runnable, type RunnableConfig, RunnableToolLike } from '@langchain/core/runnables';
 import { ToolInputParsingException } from '@langchain/core/tools';
-import { parseArguments, record } from './call.ts';
+import { looksLikeToolCall, parseArguments, record } from './call.ts';
 import { coreMethods, waysToRun } from './core-methods.ts';
 
 /** @param id - of the tool call, when there is one to answer. */
@@ -28,14 +28,6 @@ export function runnableTool<T extends object>(tool: T): RunnableParts<T> | stri
     // All ways to run a binding end in what it binds.
     wrap: (asked) => Object.create(tool, { ...ways, bound: { value: new GuardedRunnable(bound.getName(), schema, asked) } }) as T,
   };
-}
-
-/**
- * LangChain's own would look for a tool call in the decided arguments again, and run what stands in it. A schema that lets unknown
- * names through lets a model write one.
- */
-export function looksLikeToolCall(args: unknown): boolean {
-  return record(args)['type'] === 'tool_call';
 }
 
 /** In place of what the tool binds. Everything but `invoke` comes from `Runnable`, whose methods end in `invoke`. */

@@ -1,7 +1,7 @@
 /** A guarded tool: for tools that are called without an agent, and for agents that take no middleware. */
 import { CallRefusedError, CountersignError, type Guard, type KeepLater, type Permit, type Refusal } from '@countersign/core';
 import { Runnable, RunnableToolLike } from '@langchain/core/runnables';
-import { record, toolCallOf, validatorOf } from './call.ts';
+import { looksLikeToolCall, NESTED_CALL, record, toolCallOf, validatorOf } from './call.ts';
 import { waysToRun } from './core-methods.ts';
 import { declaredOf } from './declared.ts';
 import { isGuardedBy, markGuarded } from './guarded.ts';
@@ -11,7 +11,7 @@ import type { GuardedToolOptions } from './options.ts';
 import { refusalMessage } from './refusal.ts';
 import { releasePair, releaseReturned } from './released.ts';
 import { isAsyncGenerator, runUnsettled, settleAtEnd } from './run.ts';
-import { looksLikeToolCall, type RunnableParts, runnableTool } from './runnable-tool.ts';
+import { type RunnableParts, runnableTool } from './runnable-tool.ts';
 import { admit } from './suspend.ts';
 import { type Call, WAYS_TO_RUN_TOOLS, type Wrappable, wrappable } from './wrappable.ts';
 
@@ -177,6 +177,10 @@ function responseFormat(tool: object): unknown {
 /** A call whose arguments LangChain would open as another call. */
 function refuseNested(guard: Guard, tool: NamedTool, args: unknown, frame: Frame, options: GuardedToolOptions): Promise<Refusal> {
   const { tool: ref, session } = toolCallOf({ ...frame, tool: tool.name, args, declared: declaredOf(tool) }, options);
-  const reason = 'arguments with the type "tool_call" would be opened as a tool call of their own: rename the member';
-  return guard.recordRefusal({ tool: ref, reasonCode: 'ARGUMENTS_INVALID', reason, ...(session !== undefined && { session }) });
+  return guard.recordRefusal({
+    tool: ref,
+    reasonCode: 'ARGUMENTS_INVALID',
+    reason: NESTED_CALL,
+    ...(session !== undefined && { session }),
+  });
 }

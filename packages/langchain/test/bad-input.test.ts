@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { allowAll, budgetFrom, createGuard, definePolicy, type Guard } from '@countersign/core';
 import { openStore } from '@countersign/core/sqlite';
 import { memoryStore } from '@countersign/core/testing';
+import { StructuredTool } from '@langchain/core/tools';
 import { type AIMessage, createAgent, createMiddleware, fakeModel, tool } from 'langchain';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
@@ -89,6 +90,42 @@ it('a proxy that says something else each time is read once', async () => {
   const ran: unknown[] = [];
   await runWith(guard, moody, ran);
   expect(ran).toEqual(seen);
+});
+
+describe('arguments with a tool call of their own in them, which LangChain would open', () => {
+  const nested = { type: 'tool_call', id: 'x', name: 'read', amount: 3, args: { amount: 1_000_000 } };
+  const jsonSchema = { type: 'object', properties: { amount: { type: 'number' } } } as const;
+  class OwnInvoke extends StructuredTool {
+    override readonly name = 'read';
+    override readonly description = 'read';
+    override readonly schema: never;
+    readonly #ran: unknown[];
+    constructor(schema: unknown, ran: unknown[]) {
+      super();
+      this.schema = schema as never;
+      this.#ran = ran;
+    }
+    override async invoke(...args: Parameters<StructuredTool['invoke']>): Promise<never> {
+      return super.invoke(...args) as Promise<never>;
+    }
+    protected override async _call(args: unknown): Promise<string> {
+      this.#ran.push(args);
+      return 'done';
+    }
+  }
+
+  it.each<readonly [string, (ran: unknown[]) => unknown]>([
+    ['JSON schema', (ran) => tool((args: unknown) => (ran.push(args), 'done'), { name: 'read', description: 'x', schema: jsonSchema })],
+    ['JSON schema and an invoke of its own', (ran) => new OwnInvoke(jsonSchema, ran)],
+    ['zod schema and an invoke of its own', (ran) => new OwnInvoke(z.looseObject({}), ran)],
+  ])('are refused for a tool with a %s', async (_what, make) => {
+    const { guard, store } = bench();
+    const ran: unknown[] = [];
+    const [message] = await run(guard, [make(ran) as Tools[number]], asks({ name: 'read', args: nested, id: 'c1' }));
+    expect(message?.content).toContain('ARGUMENTS_INVALID');
+    expect(ran).toEqual([]);
+    expect(decisions(store)).toEqual(['read deny ARGUMENTS_INVALID']);
+  });
 });
 
 describe('schemas', () => {
