@@ -133,11 +133,8 @@ async function runAdmitted(request: ToolCallRequest, admitted: Admitted, handler
     state.isReleased = true;
     return runReleased(permit, tool, () => run(argumentsFor(tool, permit.args)), of);
   };
-  const bound = bindTool(
-    tool,
-    parts,
-    once(first, () => refuseAgain(call, guard)),
-  );
+  const only = once(first, () => refuseAgain(call, guard));
+  const bound = bindTool(tool, parts, only.use);
   const run = async (): Promise<{ readonly answer: Answer } | { readonly thrown: unknown }> => {
     try {
       const answer = await handler({ ...request, tool: bound.tool });
@@ -146,6 +143,8 @@ async function runAdmitted(request: ToolCallRequest, admitted: Admitted, handler
     } catch (thrown) {
       if (state.isReleased) return { thrown };
       throw thrown;
+    } finally {
+      only.end();
     }
   };
   try {
@@ -231,7 +230,7 @@ function refuseAgain(call: ToolCall, guard: Guard): Promise<Refusal> {
     guard,
     call,
     'CALL_ALREADY_RUN',
-    'middleware listed after countersignMiddleware runs the tool again on one decision: list countersignMiddleware last',
+    'middleware listed after countersignMiddleware runs the tool again on one decision, or after its call has ended: list countersignMiddleware last',
   );
 }
 
@@ -240,13 +239,24 @@ function refuse(guard: Guard, call: ToolCall, reasonCode: Refusal['decision']['r
   return guard.recordRefusal({ tool, reasonCode, reason, ...(session !== undefined && { session }) });
 }
 
-/** Whoever comes a second time is refused. */
-function once(first: (run: Run) => unknown, refused: () => Promise<Refusal>): (run: Run) => unknown {
+interface Once {
+  readonly use: (run: Run) => Promise<unknown>;
+  /** Nobody may come any more. */
+  readonly end: () => void;
+}
+
+/** Whoever comes a second time, or keeps the tool until the call has ended, is refused. */
+function once(first: (run: Run) => Promise<unknown>, refused: () => Promise<Refusal>): Once {
   let isUsed = false;
-  return async (run) => {
-    if (isUsed) throw new CallRefusedError(await refused());
-    isUsed = true;
-    return first(run);
+  return {
+    use: async (run) => {
+      if (isUsed) throw new CallRefusedError(await refused());
+      isUsed = true;
+      return first(run);
+    },
+    end: () => {
+      isUsed = true;
+    },
   };
 }
 

@@ -54,6 +54,20 @@ describe('middleware listed after ours', () => {
     expect(message?.content).toBe('own done');
   });
 
+  it('that keeps the tool until the call has ended cannot run it then', async () => {
+    const made = bench();
+    const ran: unknown[] = [];
+    let late: (() => unknown) | undefined;
+    const message = await run(made, [notingTool('read', ran)], ({ tool: kept, toolCall }) => {
+      late = () => (kept as { invoke(input: unknown): unknown }).invoke({ ...toolCall, type: 'tool_call' });
+      return new ToolMessage({ tool_call_id: 'c1', content: 'from a cache' });
+    });
+    expect(message?.content).toMatch(/list countersignMiddleware last/);
+    await expect(late?.()).rejects.toMatchObject({ code: 'CALL_REFUSED' });
+    expect(ran).toEqual([]);
+    expect(decisions(made.store)).toContain('read deny CALL_ALREADY_RUN');
+  });
+
   it('that puts another tool in its place gets its result withheld, and is told of', async () => {
     const made = bench();
     const ran: unknown[] = [];

@@ -1,5 +1,5 @@
 /** Rules on results with LangChain's own classes: what they withhold is in nothing the model gets. */
-import { rulePolicy } from '@countersign/core';
+import { allowAll, type GuardOptions, rulePolicy } from '@countersign/core';
 import { Command, Send } from '@langchain/langgraph';
 import { AIMessage, createAgent, fakeModel, ToolMessage, tool } from 'langchain';
 import { describe, expect, it } from 'vitest';
@@ -134,6 +134,26 @@ describe('the middleware', () => {
     expect(messages[0]?.text).toMatch(told);
     expect(messages[0]?.status).toBe('error');
     expect(all).not.toMatch(/mail me|hunter22/);
+  });
+
+  it('passes on no step of a generator that a rule may act on, and masks the others', async () => {
+    const streaming = (text: string) =>
+      tool(async function* (): AsyncGenerator<string, string> {
+        yield text;
+        return 'plain';
+      }, named('read'));
+    const eventsOf = async (options: Partial<GuardOptions>, text: string): Promise<string> => {
+      const model = fakeModel()
+        .respond(asks({ name: 'read', args: {}, id: 'c1' }))
+        .respond(done);
+      const agent = createAgent({ model, tools: [streaming(text)], middleware: [countersignMiddleware(bench(options).guard)] });
+      const seen: unknown[] = [];
+      for await (const event of await agent.stream({ messages: 'go' }, { streamMode: 'tools' as 'updates' })) seen.push(event);
+      return JSON.stringify(seen);
+    };
+    expect(await eventsOf({ policy }, ORDER)).not.toContain('mail me');
+    expect(await eventsOf({ policy: allowAll(), maskResults: true }, `at ${SECRET}`)).toContain(MASKED);
+    expect(await eventsOf({ policy: allowAll() }, 'step')).toContain('step');
   });
 
   it('a label of a result stops the next call', async () => {
