@@ -63,7 +63,8 @@ export function openShop(folder: string, clock?: Clock): Shop {
 
 /** What the assistant can do. Whether it may is not their business. */
 function shopTools(bank: string) {
-  const order = z.string().max(40);
+  // One line of the bank's list is one payment.
+  const order = z.string().regex(/^[A-Za-z0-9-]{1,40}$/);
   return {
     findOrder: tool({
       description: 'look up an order by its number',

@@ -8,6 +8,7 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { type Context, Hono, type MiddlewareHandler } from 'hono';
+import { bodyLimit } from 'hono/body-limit';
 import { deleteCookie, getSignedCookie, setSignedCookie } from 'hono/cookie';
 import { z } from 'zod';
 
@@ -22,6 +23,7 @@ export interface SignIn {
 const COOKIE = 'shop_user';
 const SIGNED_IN_MS = 8 * 60 * 60 * 1000;
 const KEY_BYTES = 32;
+const MAX_BODY_BYTES = 4096;
 
 /**
  * @param users - names (letters only) and passwords. A real host has its own way to know people.
@@ -35,7 +37,7 @@ export function signIn(users: ReadonlyMap<string, string>, secret: string): Sign
     return users.has(user) && Number(until) > Date.now() ? user : undefined;
   };
   const routes = new Hono()
-    .post('/sign-in', async (c) => {
+    .post('/sign-in', bodyLimit({ maxSize: MAX_BODY_BYTES }), async (c) => {
       const given = z.object({ user: z.string(), password: z.string() }).safeParse(await c.req.json().catch(() => undefined));
       const { user, password } = given.success ? given.data : { user: '', password: '' };
       if (!isSame(password, users.get(user))) return c.json({ error: 'wrong name or password' }, 401);

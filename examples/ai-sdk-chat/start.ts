@@ -6,10 +6,11 @@ import { startChatServer } from './server.ts';
 const DEFAULT_PORT = 4310;
 const FOLDER = '.countersign/ai-sdk-chat';
 
-const { positionals } = parseArgs({ allowPositionals: true });
+// Not strict: an option is no port either, and is told so.
+const { positionals, values } = parseArgs({ allowPositionals: true, strict: false });
 const [asked = String(DEFAULT_PORT)] = positionals;
 const port = Number(asked);
-if (positionals.length > 1 || !/^\d{1,5}$/.test(asked) || port > 65_535) {
+if (Object.keys(values).length > 0 || positionals.length > 1 || !/^\d{1,5}$/.test(asked) || port > 65_535) {
   console.error(`a port is a number from 0 to 65535; 0 takes any free one. For example: npm run --silent example:chat -- ${DEFAULT_PORT}`);
   process.exit(2);
 }

@@ -3,8 +3,13 @@ import { postJson } from './requests.ts';
 
 /** The link that the server prints brings name and password along, behind the #, where no server sees them. */
 function fromAddress(): { readonly user: string; readonly password: string } {
-  const [user = '', password = ''] = decodeURIComponent(location.hash.slice(1)).split(':');
-  return { user, password };
+  try {
+    const [user = '', password = ''] = decodeURIComponent(location.hash.slice(1)).split(':');
+    return { user, password };
+  } catch {
+    // Somebody else made that link.
+    return { user: '', password: '' };
+  }
 }
 
 export function SignIn({ onSignedIn }: { readonly onSignedIn: (user: string) => void }) {

@@ -166,7 +166,8 @@ export interface Guard {
   /**
    * Which of these tools to offer to an agent, in this order. A tool is kept back (`denial` says why) only when every call of it
    * would be refused now, whatever its arguments: the session is halted, a deny rule applies whatever is asked for, or no rule
-   * that could let it through. Where policy cannot tell without arguments, and in audit mode, everything is offered. Records and grants nothing.
+   * that could let it through. Where policy cannot tell without arguments, and in audit mode, everything is offered. What `tool` adds
+   * to the policies is not known here. Records and grants nothing.
    */
   offers(tools: readonly ToolRef[], of?: Pick<ToolCall, 'session' | 'principal'>): Promise<readonly Offer[]>;
   /** Decides and makes the decision durable. Never throws for a refusal; the permit is the only way to run. */
