@@ -2,14 +2,13 @@
  * Waiting for a human with LangGraph's own interrupts.
  *
  * A resumed node runs again from its start, so the guard is asked before `interrupt` is: when it still says pending, no
- * answer was given whatever the resume value claims. Resume values are wake-ups and nothing reads them; they are
- * consumed all the same, because LangGraph would hand an unread one to the next `interrupt` of the task, which may be
- * a question of the tool itself.
+ * answer was given whatever the resume value claims.
  */
 import type { Guard, Json, KeepLater, OnceOptions, Pending, Permit, Refusal, ToolCall } from '@countersign/core';
-import { interrupt, isGraphInterrupt } from '@langchain/langgraph';
+import { isGraphInterrupt } from '@langchain/langgraph';
 import { record } from './call.ts';
 import type { GuardedToolOptions } from './options.ts';
+import { MAX_WAKE_UPS, wakeUpsOf } from './wake-ups.ts';
 
 /** What the application finds in `result.__interrupt__[n].value`. The strings may come from the model: escape them. */
 export interface ApprovalInterrupt {
@@ -24,9 +23,6 @@ export interface ApprovalInterrupt {
   /** ISO 8601, UTC. */
   readonly expiresAt: string;
 }
-
-/** More wake-ups than this for one call are not drained: it is refused. */
-const MAX_WAKE_UPS = 1_000;
 
 export interface Asking {
   /** What kind of thing `use` returns. */
@@ -59,19 +55,18 @@ export async function admit<T>(
     ...(call.id === undefined && { adopt: true }),
     ...(signal !== undefined && { signal }),
   };
-  return guard.once<T>(call, asking, async (authorization, keepLater) => {
-    const admitted =
-      authorization.kind === 'pending' ? await suspend(authorization, { call, asking, thread }, guard) : woken(authorization);
-    return use(admitted, keepLater);
-  });
-}
-
-/** A person was asked about the call, or about the one it was edited from: a resume value may be waiting. */
-function woken(authorization: Permit | Refusal): Permit | Refusal {
-  const wasAsked =
-    authorization.kind === 'permit' && (authorization.decision.reasonCode === 'APPROVAL_GRANTED' || authorization.edited !== undefined);
-  if (wasAsked) drainWakeUps({ kind: 'countersign.approval' });
-  return authorization;
+  const wakeUps = wakeUpsOf(guard);
+  let isDecided = false;
+  try {
+    return await guard.once<T>(call, asking, async (authorization, keepLater) => {
+      isDecided = true;
+      if (authorization.kind === 'pending') return use(await suspend(authorization, { call, asking, thread }, guard), keepLater);
+      wakeUps.answered(call, authorization);
+      return use(authorization, keepLater);
+    });
+  } finally {
+    if (!isDecided) wakeUps.again(call);
+  }
 }
 
 interface Suspended {
@@ -92,7 +87,7 @@ async function suspend(pending: Pending, { call, asking, thread }: Suspended, gu
     ...(reason !== undefined && { reason }),
     expiresAt: new Date(pending.expiresAtMs).toISOString(),
   };
-  const stopped = drainWakeUps(value);
+  const stopped = wakeUpsOf(guard).wait(call, value);
   const isInterrupted = isGraphInterrupt(stopped);
   if (isInterrupted && thread !== undefined) throw stopped;
   const waits = `it has not run and waits for approval ${pending.approvalId}`;
@@ -122,13 +117,3 @@ function because(reason: string | undefined): string {
 }
 
 /** What `interrupt` threw once no wake-up was left; undefined when they do not end. */
-function drainWakeUps(value: unknown): unknown {
-  for (let drained = 0; drained < MAX_WAKE_UPS; drained++) {
-    try {
-      interrupt(value);
-    } catch (stopped) {
-      return stopped;
-    }
-  }
-  return undefined;
-}

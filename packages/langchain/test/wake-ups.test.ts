@@ -1,9 +1,11 @@
 /** A resume value is a wake-up. Whoever controls it, and the checkpoints, gets nothing to run that the store did not approve. */
+import { allowAll } from '@countersign/core';
 import { fixedClock, memoryStore } from '@countersign/core/testing';
-import { Command, MemorySaver, MessagesAnnotation, StateGraph } from '@langchain/langgraph';
+import { Command, interrupt, MemorySaver, MessagesAnnotation, StateGraph } from '@langchain/langgraph';
 import { ToolNode } from '@langchain/langgraph/prebuilt';
-import { createAgent, fakeModel } from 'langchain';
+import { createAgent, fakeModel, tool } from 'langchain';
 import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
 import { type ApprovalInterrupt, countersignMiddleware, guardTool, type MiddlewareOptions } from '../src/index.ts';
 import { asks, bench, decisions, done, notingTool, outcomes, toolMessages } from './agent.ts';
 
@@ -283,4 +285,52 @@ describe('approval: wait', () => {
     await expect.poll(async () => (await guard.approvals.counts()).pending, { timeout: 60_000 }).toBe(0);
     expect(ran).toEqual([]);
   });
+});
+
+describe('a node that asks a question of its own after a guarded call', () => {
+  const answerTo = async (decision: 'approve' | 'deny', early: number) => {
+    const { guard } = bench();
+    const ran: unknown[] = [];
+    const answers: unknown[] = [];
+    const pay = guardTool(guard, notingTool('pay', ran));
+    const graph = new StateGraph(MessagesAnnotation)
+      .addNode('node', async () => {
+        const message = await pay.invoke({ type: 'tool_call', id: 'c1', name: 'pay', args: { amount: 3 } });
+        answers.push(interrupt('go on?'));
+        return { messages: [message as never] };
+      })
+      .addEdge('__start__', 'node')
+      .compile({ checkpointer: new MemorySaver() });
+    const questions = async (): Promise<unknown[]> =>
+      (await graph.getState(thread)).tasks.flatMap(({ interrupts }) => interrupts.map(({ value }) => value as unknown));
+    await graph.invoke({ messages: [] }, thread);
+    for (let wakeUp = 0; wakeUp < early; wakeUp++) await graph.invoke(new Command({ resume: 'too early' }), thread);
+    const [asked] = (await questions()) as ApprovalInterrupt[];
+    await guard.approvals.resolve(asked?.approvalId ?? '', { decision }, alice);
+    await graph.invoke(new Command({ resume: 'awake' }), thread);
+    expect(answers).toEqual([]);
+    expect(await questions()).toEqual(['go on?']);
+    await graph.invoke(new Command({ resume: 'no' }), thread);
+    expect(await questions()).toEqual([]);
+    return { answers, ran };
+  };
+
+  it.each([0, 1, 3])('gets the answer to it, and no wake-up of the call, %i of which came early', async (early) => {
+    expect(await answerTo('approve', early)).toEqual({ answers: ['no'], ran: [{ amount: 3 }] });
+    expect(await answerTo('deny', early)).toEqual({ answers: ['no'], ran: [] });
+  });
+});
+
+it('a tool that asks itself gets no wake-up of a call that a new policy allowed meanwhile', async () => {
+  const { guard } = bench();
+  const answers: unknown[] = [];
+  const asking = tool(() => String(answers.push(interrupt('really?'))), { name: 'pay', description: 'x', schema: z.object({}) });
+  const model = fakeModel()
+    .respond(asks({ name: 'pay', args: {}, id: 'c1' }))
+    .respond(done());
+  const agent = createAgent({ model, tools: [asking], middleware: [countersignMiddleware(guard)], checkpointer: new MemorySaver() });
+  await agent.invoke({ messages: 'go' }, thread);
+  await guard.setPolicy(allowAll());
+  await agent.invoke(new Command({ resume: 'yes' }), thread);
+  expect(answers).toEqual([]);
 });
