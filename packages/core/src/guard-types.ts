@@ -197,7 +197,8 @@ export interface Guard {
   ): (args: Args, call?: Omit<ToolCall, 'tool' | 'args'>, options?: Pick<AuthorizeOptions, 'signal'>) => Promise<Result>;
   /**
    * Puts a call on record that ran where no guard stands: at the model's provider, or at the client. Decided as in audit mode, since
-   * nothing can stop it any more: budgets and labels count it, and the entries say that it ran elsewhere. Resolves once that is
+   * nothing can stop it any more: budgets and labels count it, and the entries say that it ran elsewhere. Its `id` makes it no repeat
+   * of another call: each run is recorded. Resolves once that is
    * durable, also when the ledger could not be written (`isRecorded`).
    */
   recordRun(call: ToolCall, by: Runner): Promise<RecordedRun>;

@@ -11,7 +11,7 @@ import { authorize } from './authorize.ts';
 import type { Decision, Outcome, Permit, ToolCall } from './call.ts';
 import type { Engine, Rules } from './engine.ts';
 import { CountersignError } from './errors.ts';
-import { prepareCall } from './prepare.ts';
+import { isUnusable, prepareCall } from './prepare.ts';
 import { failure } from './refusal.ts';
 
 /** Topic of the notes, see `docs/formats/entry.md`. */
@@ -40,7 +40,9 @@ export interface RecordedRun {
 export async function recordRun(call: ToolCall, by: Runner, rules: Rules, engine: Engine): Promise<RecordedRun> {
   if (!RUNNERS.includes(by)) throw new CountersignError('OPTIONS_INVALID', `recordRun: by is one of ${RUNNERS.join(', ')}`);
   const auditing: Engine = { ...engine, mode: 'audit' };
-  const prepared = prepareCall(call, auditing);
+  const given = prepareCall(call, auditing);
+  // Whatever its id, it is no repeat that could be refused: it ran. Nor is it the call that an approval or an edit is about.
+  const prepared = isUnusable(given) ? given : { ...given, key: undefined };
   const authorization = await authorize(prepared, { approval: 'suspend' }, rules, auditing);
   const { callId, decision } = authorization;
   const isWritten = authorization.kind !== 'refusal' || authorization.entry !== undefined;

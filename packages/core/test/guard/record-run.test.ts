@@ -113,6 +113,31 @@ it('a budget it exceeds says so and goes below zero, as in audit mode', async ()
   expect((await guard.authorize({ tool: { name: 'other' }, args: {} })).kind).toBe('refusal');
 });
 
+it('ids that come again are other runs: each is recorded and counted, and none is a refusal', async () => {
+  const { guard, store } = bench(allowAll(), { budgets: [budgetFrom({ id: 'calls', per: 'agent', limit: 10 })] });
+  const ends = ['success', 'error'] as const;
+  for (const status of ends) await (await guard.recordRun(SEARCH, 'provider')).ended({ status });
+  const decision = 'decision audit allow allow POLICY_ALLOW_LOW_RISK';
+  expect(told(store)).toEqual([decision, NOTE, 'outcome success', decision, NOTE, 'outcome error']);
+  expect(await guard.budgets()).toMatchObject([{ keys: [{ left: 8_000_000 }] }]);
+});
+
+it('is not the call of ours with the same id: its approval, and what a person made of it, are left to it', async () => {
+  const ask = { id: 'ask', tools: ['*'], effect: 'require_approval', when: "args.query == 'tea'" } as const;
+  const policy = rulePolicy({ id: 'p', default: 'allow', rules: [ask] });
+  const { guard, store } = bench(policy);
+  const asked = await guard.authorize(SEARCH, { approval: 'suspend' });
+  if (asked.kind !== 'pending') throw new Error(asked.kind);
+  await guard.approvals.resolve(asked.approvalId, { decision: 'edit', args: { query: 'coffee' } }, { id: 'ana', method: 'host' });
+  await guard.recordRun(SEARCH, 'provider');
+  const shown = store.entries().flatMap((entry, at) => (entry.kind === 'decision' ? [store.openings().get(at)?.sections] : []));
+  expect(JSON.stringify(shown.at(-1))).toContain('tea');
+  expect(JSON.stringify(shown)).not.toContain('coffee');
+  expect(await guard.approvals.get(asked.approvalId)).toMatchObject({ state: 'denied' });
+  // Ours still runs, as it was edited.
+  expect(await guard.run({ ...SEARCH }, (args) => args, {})).toEqual({ query: 'coffee' });
+});
+
 it('a halted session is refused, and the run is noted', async () => {
   const { guard, store } = bench(allowAll());
   await guard.run({ tool: { name: 'x' }, args: {}, session: 's1' }, () => 1);
