@@ -136,7 +136,8 @@ export interface RedactionFinding {
   readonly pointer: string;
 }
 
-export type OutcomeStatus = 'success' | 'error' | 'cancelled';
+export const OUTCOME_STATUSES = ['success', 'error', 'cancelled'] as const;
+export type OutcomeStatus = (typeof OUTCOME_STATUSES)[number];
 
 /** What became of a permitted call. `result` and `error` are redacted before they are kept. */
 export interface Outcome {
@@ -192,14 +193,14 @@ export interface Permit {
    * `outcome.result`, or `outcome.error`. Where one acted, the outcome is durable before this resolves; where that fails, the
    * result is withheld. Otherwise the outcome rides with the next commit, as with `settle`, unless `durable` asks for the same.
    *
-   * @throws {CountersignError} `PERMIT_ALREADY_SETTLED`
+   * @throws {CountersignError} `PERMIT_ALREADY_SETTLED`; `OPTIONS_INVALID` for a status that is none
    */
   release(outcome: Outcome, options?: { readonly durable?: boolean }): Promise<Released>;
   /** The result as the model may see it where no rule looks at results: without secrets when the guard masks results, otherwise the very same value. */
   mask<T>(result: T): T;
   /**
    * Records the outcome, and asks no rule about it. Rides with the next commit (at most 20 ms later) unless `durable`.
-   * @throws {CountersignError} `PERMIT_ALREADY_SETTLED`; `LEDGER_WRITE_FAILED` only with `durable: 'or-throw'`. Otherwise a ledger
+   * @throws {CountersignError} as `release`, and `LEDGER_WRITE_FAILED` only with `durable: 'or-throw'`. Otherwise a ledger
    *   that fails is told to `onError` alone.
    */
   settle(outcome: Outcome, options?: { readonly durable?: boolean | 'or-throw' }): Promise<void>;

@@ -1,5 +1,14 @@
 /** The right to run one decided call once, and recording what became of it. */
-import type { Decision, EntryRef, Outcome, OutcomeStatus, Permit, Released, ToolRef } from './call.ts';
+import {
+  type Decision,
+  type EntryRef,
+  OUTCOME_STATUSES,
+  type Outcome,
+  type OutcomeStatus,
+  type Permit,
+  type Released,
+  type ToolRef,
+} from './call.ts';
 import type { CallStory } from './call-story.ts';
 import type { Engine } from './engine.ts';
 import { CountersignError } from './errors.ts';
@@ -62,8 +71,14 @@ export function createPermit(granted: Granted, deps: PermitDeps): Permit {
   });
   const holdsResult = holdsResultOf(granted.policy, granted.input.tool);
   /** Once; what became of it is told by the promise. */
-  const settleOnce = (outcome: Outcome, lazy: boolean, judged?: JudgedResult): Promise<Committed | undefined> => {
+  const requireOpen = ({ status }: Outcome): void => {
     if (settled) throw new CountersignError('PERMIT_ALREADY_SETTLED', `call ${callId} was settled before: a permit settles once`);
+    // In the ledger it would be an entry that no verifier takes, for good.
+    if (!OUTCOME_STATUSES.includes(status))
+      throw new CountersignError('OPTIONS_INVALID', `the status of an outcome is one of ${OUTCOME_STATUSES.join(', ')}`);
+  };
+  const settleOnce = (outcome: Outcome, lazy: boolean, judged?: JudgedResult): Promise<Committed | undefined> => {
+    requireOpen(outcome);
     settled = true;
     state.ended = outcome.status;
     deps.openCalls.remove(callId);
@@ -99,7 +114,7 @@ export function createPermit(granted: Granted, deps: PermitDeps): Permit {
         const write = settleOnce(isError ? outcome : { ...outcome, ...shownResult(released) }, !durable);
         return !durable || (await write) !== undefined ? released : unrecorded(undefined);
       }
-      if (settled) throw new CountersignError('PERMIT_ALREADY_SETTLED', `call ${callId} was settled before: a permit settles once`);
+      requireOpen(outcome);
       const judged = await judgeResult({ value, isError }, granted.policy, granted.input, deps);
       const isAwaited = judged.acted || durable;
       const write = settleOnce(outcome, !isAwaited, judged);

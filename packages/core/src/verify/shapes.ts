@@ -4,7 +4,7 @@
  * Kinds of the closed list that no version has written yet have no schema; of them only the stamp is checked.
  */
 import { z } from 'zod';
-import { type Json, RESULT_ACTIONS } from '../call.ts';
+import { type Json, OUTCOME_STATUSES, RESULT_ACTIONS } from '../call.ts';
 import { ENTRY_VERSION, type Entry, type EntryKind } from '../ledger/entry.ts';
 
 export type ForgetEntry = { readonly kind: 'forget'; readonly entries: readonly { readonly of: number; readonly leaf: string }[] };
@@ -141,7 +141,7 @@ const SHAPES = new Map<string, z.ZodType>(
       session: text,
       call: id,
       decision: ref,
-      status: z.enum(['success', 'error', 'cancelled']),
+      status: z.enum(OUTCOME_STATUSES),
       error_type: z.string().optional(),
       duration_ms: count,
       result_commit: hash.optional(),

@@ -12,6 +12,7 @@ import {
   denyAll,
   type Guard,
   type GuardOptions,
+  type Outcome,
   type Permit,
   type Store,
   type ToolCall,
@@ -350,6 +351,15 @@ describe.each([
       const permit = (await guarded().authorize(call('read'))) as Permit;
       await permit.settle({ status: 'success' }, { durable: true });
       await expect(permit.settle({ status: 'error' })).rejects.toMatchObject({ code: 'PERMIT_ALREADY_SETTLED' });
+      expect(kinds('outcome')).toHaveLength(1);
+    });
+
+    it.each(['done', undefined, 'constructor'])('a permit does not settle as %j, which no ledger could hold', async (status) => {
+      const permit = (await guarded().authorize(call('read'))) as Permit;
+      const outcome = { status } as unknown as Outcome;
+      await expect(permit.settle(outcome)).rejects.toMatchObject({ code: 'OPTIONS_INVALID' });
+      await expect(permit.release(outcome)).rejects.toMatchObject({ code: 'OPTIONS_INVALID' });
+      await permit.settle({ status: 'error' }, { durable: true });
       expect(kinds('outcome')).toHaveLength(1);
     });
   });
