@@ -1,5 +1,5 @@
 /** Frameworks run nodes again. Each call runs once, and each run of it gets what the first one got. */
-import { Command, END, MemorySaver, MessagesAnnotation, START, StateGraph } from '@langchain/langgraph';
+import { Command, END, isGraphBubbleUp, MemorySaver, MessagesAnnotation, START, StateGraph } from '@langchain/langgraph';
 import { ToolNode } from '@langchain/langgraph/prebuilt';
 import { createAgent, createMiddleware, fakeModel, ToolMessage, tool } from 'langchain';
 import { describe, expect, it } from 'vitest';
@@ -182,4 +182,44 @@ describe('what a run gets', () => {
     expect((await inThread('b')).content).toBe('read 2');
     expect((await inThread('a')).content).toBe('read 1');
   });
+});
+
+it('a call that ran well runs no more because another one of the same id failed', async () => {
+  const { guard } = bench();
+  const ran: number[] = [];
+  const read = tool(
+    ({ amount }) => {
+      ran.push(amount);
+      if (amount === 2) throw new Error('not now');
+      return 'read';
+    },
+    { name: 'read', description: 'read', schema: z.object({ amount: z.number() }) },
+  );
+  const model = fakeModel()
+    .respond(
+      asks(
+        { name: 'read', args: { amount: 1 }, id: 'c1' },
+        { name: 'read', args: { amount: 2 }, id: 'c1' },
+        { name: 'pay', args: { amount: 3 }, id: 'c3' },
+      ),
+    )
+    .respond(done());
+  // Tells the model of the exception, so that the run goes on.
+  const telling = createMiddleware({
+    name: 'telling',
+    wrapToolCall: async (request, handler) => {
+      try {
+        return await handler(request);
+      } catch (error) {
+        if (isGraphBubbleUp(error)) throw error;
+        return new ToolMessage({ tool_call_id: request.toolCall.id ?? '', status: 'error', content: 'failed' });
+      }
+    },
+  });
+  const middleware = [telling, countersignMiddleware(guard, { toolErrors: 'throw' })];
+  const tools = [read, countingTool('pay', [])];
+  const agent = createAgent({ model, tools, middleware, checkpointer: new MemorySaver(), version: 'v1' });
+  await agent.invoke({ messages: 'go' }, thread);
+  await agent.invoke(new Command({ resume: true }), thread);
+  expect(ran.filter((amount) => amount === 1)).toEqual([1]);
 });
