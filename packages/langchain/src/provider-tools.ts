@@ -42,7 +42,7 @@ export async function recordProviderCalls(response: unknown, run: RunIdentity, g
   for (const message of answersOf(response)) {
     for (const ran of providerCalls(message)) {
       if (options.providerTools !== 'record') guard.report(unasked(ran.name), { during: 'a tool of the provider' });
-      await recordCall(callOf(ran, message, run, options), ran.outcome, guard);
+      await recordCall(callOf(ran, run, options), ran.outcome, guard);
     }
   }
 }
@@ -81,11 +81,9 @@ function answersOf(response: unknown): readonly AIMessage[] {
   return Array.isArray(messages) ? messages.filter((message) => AIMessage.isInstance(message)) : [];
 }
 
-function callOf({ id, name, args }: ProviderCall, message: AIMessage, run: RunIdentity, options: ProviderToolOptions): ToolCall {
+function callOf({ id, name, args }: ProviderCall, run: RunIdentity, options: ProviderToolOptions): ToolCall {
   const call = toolCallOf({ tool: name, args, id: undefined, messages: undefined, run }, options);
-  // Without it a later call could pass for a repeat of this one.
-  const turn = message.id;
-  return id !== undefined && turn !== undefined && turn !== '' ? { ...call, id, turn } : call;
+  return id === undefined ? call : { ...call, id };
 }
 
 async function recordCall(call: ToolCall, outcome: Outcome | undefined, guard: Guard): Promise<void> {
