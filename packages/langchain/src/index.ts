@@ -1,5 +1,6 @@
 export { type HostApprover, type ResolveFromOptions, resolveFrom } from '@countersign/core';
-export { countersignMiddleware, type MiddlewareOptions } from './middleware.ts';
+export type { MiddlewareOptions } from './guarding.ts';
+export { countersignMiddleware } from './middleware.ts';
 export type { GuardedToolOptions, RunIdentity } from './options.ts';
 export type { ApprovalInterrupt } from './suspend.ts';
 export { guardTool } from './tool.ts';

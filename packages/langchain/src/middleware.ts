@@ -1,46 +1,26 @@
 /** The guard as middleware of `createAgent`. */
-import { CallRefusedError, CountersignError, type Guard, type Permit, type Refusal, type ToolCall } from '@countersign/core';
+import { CallRefusedError, CountersignError, type Guard, type Refusal, type ToolCall } from '@countersign/core';
 import { ToolMessage } from '@langchain/core/messages';
-import { type Command, isGraphInterrupt } from '@langchain/langgraph';
+import { isGraphInterrupt } from '@langchain/langgraph';
 import { type AgentMiddleware, createMiddleware, type ToolCallRequest } from 'langchain';
+import { runAdmitted } from './admitted.ts';
 import { Attempts } from './attempts.ts';
-import { type AgentTool, bindTool, misplaced, type Run, watchTool } from './bound-tool.ts';
+import { type AgentTool, bindTool, misplaced, watchTool } from './bound-tool.ts';
 import { type FrameworkCall, parseArguments, record, toolCallOf, validatorOf } from './call.ts';
 import { declaredOf } from './declared.ts';
-import { copyOf, withEditNotice } from './handed-on.ts';
-import { argumentsFor } from './mcp-tool.ts';
-import { offeredTools, type ProviderToolOptions, recordProviderCalls } from './provider-tools.ts';
+import { type Answer, errorMessage, type Guarding, type Handler, isAborted, type MiddlewareOptions, refuse } from './guarding.ts';
+import { copyOf } from './handed-on.ts';
+import { offeredTools, recordProviderCalls } from './provider-tools.ts';
 import { refusalMessage } from './refusal.ts';
-import { releaseReturned } from './released.ts';
-import { runReleased, runUnsettled, steersGraph } from './run.ts';
+import { steersGraph } from './run.ts';
 import { admit } from './suspend.ts';
 import { isGuardedBy } from './tool.ts';
 import { toolErrorText } from './tool-error.ts';
 import { OfferedNames } from './unknown-tool.ts';
 import { type Wrappable, wrappable } from './wrappable.ts';
 
-export interface MiddlewareOptions extends ProviderToolOptions {
-  /**
-   * An agent with any `wrapToolCall` middleware dies of a tool's exception, where one without tells the model about it.
-   * `message` (default) keeps the latter; `throw` leaves exceptions to a middleware listed before this one (a retry).
-   */
-  readonly toolErrors?: 'message' | 'throw';
-}
-
 /** Of what this middleware hands on. */
 const FORM = 'langchain message';
-
-type Answer = ToolMessage | Command;
-type Handler = (request: ToolCallRequest) => Answer | Promise<Answer>;
-
-interface Guarding {
-  readonly guard: Guard;
-  readonly options: MiddlewareOptions;
-  readonly attempts: Attempts;
-  readonly offered: OfferedNames;
-  /** Runs that were suspended, by their runtime: who comes back with the same one had the interrupt taken away. */
-  readonly suspended: WeakSet<object>;
-}
 
 /**
  * Decides every tool call of an agent before it runs. List it last. Middleware after it is inside of what was decided: it cannot
@@ -109,61 +89,6 @@ async function guardCall(request: ToolCallRequest, handler: Handler, guarding: G
   }
 }
 
-interface Admitted {
-  readonly tool: AgentTool;
-  readonly parts: Wrappable<AgentTool> | undefined;
-  readonly call: ToolCall;
-  readonly permit: Permit;
-  readonly id: string | undefined;
-}
-
-async function runAdmitted(request: ToolCallRequest, admitted: Admitted, handler: Handler, guarding: Guarding): Promise<Answer> {
-  const { tool, parts, call, permit, id } = admitted;
-  const { guard, options, attempts } = guarding;
-  const { signal } = request.runtime;
-  if (isAborted(signal)) {
-    await permit.settle({ status: 'cancelled' });
-    throw signal?.reason;
-  }
-  const of = { id, signal };
-  const state = { isReleased: false };
-  // Where LangChain tells streams and callbacks what a tool returned or threw, it has been released.
-  const first = async (run: Run): Promise<unknown> => {
-    if (parts === undefined) return run(argumentsFor(tool, permit.args));
-    state.isReleased = true;
-    return runReleased(permit, tool, () => run(argumentsFor(tool, permit.args)), of);
-  };
-  const only = once(first, () => refuseAgain(call, guard));
-  const bound = bindTool(tool, parts, only.use);
-  const run = async (): Promise<{ readonly answer: Answer } | { readonly thrown: unknown }> => {
-    try {
-      const answer = await handler({ ...request, tool: bound.tool });
-      if (!bound.wasReached()) throw misplaced(call.tool.name);
-      return { answer };
-    } catch (thrown) {
-      if (state.isReleased) return { thrown };
-      throw thrown;
-    } finally {
-      only.end();
-    }
-  };
-  try {
-    const ended = await runUnsettled(permit, run, of);
-    if ('thrown' in ended) throw ended.thrown;
-    const answer = state.isReleased ? ended.answer : await releaseReturned(permit, ended.answer, id);
-    return withEditNotice(answer, permit, id);
-  } catch (error) {
-    if (steersGraph(error) || isAborted(signal)) throw error;
-    const isMisplaced = CountersignError.is(error) && error.code === 'MIDDLEWARE_MISPLACED';
-    if (isMisplaced) guard.report(error, { callId: permit.callId, during: 'a tool call' });
-    else if (options.toolErrors === 'throw') {
-      attempts.failed(call);
-      throw error;
-    }
-    return withEditNotice(errorMessage(request, permit.mask(toolErrorText(error))), permit, id);
-  }
-}
-
 interface Invalid {
   readonly tool: AgentTool;
   readonly parts: Wrappable<AgentTool> | undefined;
@@ -204,10 +129,6 @@ async function watched(request: ToolCallRequest, tool: AgentTool, handler: Handl
   return errorMessage(request, toolErrorText(error));
 }
 
-function isAborted(signal: AbortSignal | undefined): boolean {
-  return signal?.aborted === true;
-}
-
 /** Of the tool that would run; what the model or a middleware wrote only where there is none. */
 function nameOf({ tool, toolCall }: ToolCallRequest): string {
   const named: unknown = record(tool)['name'] ?? toolCall.name;
@@ -225,48 +146,9 @@ async function refuseUnknown(call: ToolCall, request: ToolCallRequest, { guard, 
   return refuse(guard, call, 'TOOL_UNKNOWN', `this agent has no tool of that name${choice}`);
 }
 
-function refuseAgain(call: ToolCall, guard: Guard): Promise<Refusal> {
-  return refuse(
-    guard,
-    call,
-    'CALL_ALREADY_RUN',
-    'middleware listed after countersignMiddleware runs the tool again on one decision, or after its call has ended: list countersignMiddleware last',
-  );
-}
-
-function refuse(guard: Guard, call: ToolCall, reasonCode: Refusal['decision']['reasonCode'], reason: string): Promise<Refusal> {
-  const { tool, session } = call;
-  return guard.recordRefusal({ tool, reasonCode, reason, ...(session !== undefined && { session }) });
-}
-
-interface Once {
-  readonly use: (run: Run) => Promise<unknown>;
-  /** Nobody may come any more. */
-  readonly end: () => void;
-}
-
-/** Whoever comes a second time, or keeps the tool until the call has ended, is refused. */
-function once(first: (run: Run) => Promise<unknown>, refused: () => Promise<Refusal>): Once {
-  let isUsed = false;
-  return {
-    use: async (run) => {
-      if (isUsed) throw new CallRefusedError(await refused());
-      isUsed = true;
-      return first(run);
-    },
-    end: () => {
-      isUsed = true;
-    },
-  };
-}
-
 function takenInterrupt(tool: string): string {
   return (
     `call refused: ${JSON.stringify(tool.slice(0, 100))} waits for an approval, and middleware listed before countersignMiddleware caught the interrupt ` +
     'that suspends the run: let it throw on what isGraphBubbleUp() is true for [APPROVAL_PROCESS_FAILED]'
   );
-}
-
-function errorMessage(request: ToolCallRequest, content: string): ToolMessage {
-  return new ToolMessage({ tool_call_id: request.toolCall.id ?? '', name: request.toolCall.name, status: 'error', content });
 }
