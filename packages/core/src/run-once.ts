@@ -42,7 +42,8 @@ export async function runOnce<T>(call: PreparedCall | UnusableCall, options: Onc
       const ended = await endOf(running, options.signal);
       if (ended === 'aborted')
         return use(refusal(call.callId, denial('CALL_CANCELLED', 'the caller gave up waiting'), engine), () => () => undefined);
-      if (ended !== undefined) return given(ended);
+      // What happened while it ran counts: without a result to be given, the call is decided, as one that ran.
+      if (ended !== undefined && (await mayBeGiven(ended, call, deps))) return given(ended);
       continue;
     }
     const kept = results.kept(key);

@@ -228,6 +228,27 @@ describe('a result is given to nobody else', () => {
     expect(ran).toHaveLength(1);
   });
 
+  it('who waits for a run during which the session is halted, or another policy put in force', async () => {
+    const numbered = (version: string) => definePolicy({ id: 'p', version, evaluate: () => ({ effect: 'allow' }) });
+    const { come, store, guard, ran } = bench({ policy: numbered('1') });
+    const session = { kind: 'session', agent: 'tester', session: 's1' } as const;
+    const changes = [
+      () => guard.setPolicy(numbered('2')),
+      () => store.commit({ kind: 'record', body: { ...session, event: 'halted', reason_code: 'X' } }),
+    ];
+    for (const [at, change] of changes.entries()) {
+      const { promise, open } = gate();
+      const call = { ...base, id: `call-${at}` };
+      const first = come(call, FORM, () => promise);
+      await vi.waitFor(() => expect(ran).toHaveLength(at + 1));
+      const second = come(call);
+      await change();
+      open();
+      expect([await first, await second]).toEqual([`message ${at + 1}`, 'refusal: CALL_ALREADY_RUN']);
+    }
+    expect(ran).toHaveLength(2);
+  });
+
   it('when the store cannot say whether the session is halted', async () => {
     const { come, store, ran } = bench();
     await come();
