@@ -1,5 +1,5 @@
 /** Running a permitted call and recording what became of it. */
-import { type Permit, releasedError } from '@countersign/core';
+import { CountersignError, type Permit, releasedError } from '@countersign/core';
 import { isGraphBubbleUp, isParentCommand, ParentCommand } from '@langchain/langgraph';
 import { releaseCommand, releasePair, releaseReturned } from './released.ts';
 
@@ -50,7 +50,16 @@ async function releaseThrown(permit: Permit, error: unknown, { id, signal }: Run
   const thrown = error ?? new Error(`the tool threw ${String(error)}`);
   const released = await permit.release({ status: signal?.aborted === true ? 'cancelled' : 'error', error: thrown });
   const told = releasedError(released, thrown);
-  return told === thrown ? error : told;
+  if (told !== thrown) return told;
+  return permit.holdsResult ? inPlainWords(error) : error;
+}
+
+/** LangChain tells the model an error by its own `toString`, where rules on results looked at its name and message. */
+function inPlainWords(error: unknown): unknown {
+  if (typeof error !== 'object' || error === null) return error;
+  const own: unknown = Reflect.get(error, 'toString');
+  if (own === Error.prototype.toString || own === Object.prototype.toString) return error;
+  return new CountersignError('TOOL_FAILED', error instanceof Error ? Error.prototype.toString.call(error) : 'the tool threw an object');
 }
 
 /** What LangGraph throws to itself (interrupts, commands to a parent graph). Its own question fails for what is thrown as `null`. */

@@ -121,6 +121,21 @@ describe.each(['middleware', 'tools'] as const)('guarded by %s', (guarded) => {
   });
 });
 
+it.each(['middleware', 'tools'] as const)(
+  'an error that words itself otherwise than rules have seen it says nothing more, guarded by %s',
+  async (guarded) => {
+    class Odd extends Error {
+      override toString(): string {
+        return ORDER;
+      }
+    }
+    const failing = tool((): Promise<string> => Promise.reject(new Odd('plain')), named('read'));
+    const { all, messages } = await conversation([failing], 'read', guarded);
+    expect(all).not.toContain('mail me');
+    expect(messages[0]?.text).toContain('plain');
+  },
+);
+
 describe('the middleware', () => {
   it.each([
     ['withheld', ORDER, /^\[result withheld: rule no-orders/],
