@@ -164,6 +164,24 @@ describe('guardTool', () => {
     }
   });
 
+  it('inside another tool is the call of that tool where its config is handed on, and one of its own without its id', async () => {
+    const { guard, store } = bench({ policy: allowAll() });
+    const ran: unknown[] = [];
+    const inner = guardTool(guard, notingTool('read', ran));
+    const outer = tool(
+      async (_args, config) => {
+        for (let time = 0; time < 2; time++) await inner.invoke({}, config);
+        expect(ran).toHaveLength(1);
+        for (let time = 0; time < 2; time++) await inner.invoke({}, { ...config, toolCall: undefined } as typeof config);
+        return 'done';
+      },
+      { name: 'outer', description: 'x', schema: z.object({}) },
+    );
+    await guardTool(guard, outer).invoke(call('outer', {}));
+    expect(ran).toHaveLength(3);
+    expect(decisions(store)).toHaveLength(4);
+  });
+
   it('is not led around by an `invoke` put on the inner tool later, nor on itself', async () => {
     const { guard } = bench();
     const ran: unknown[] = [];
