@@ -95,12 +95,24 @@ function writesOf({ update }: Command): readonly Write[] {
 
 function viewOf(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(viewOf);
+  // A state may hold them; as they are, nobody sees what is in them.
+  if (types.isMap(value)) return entriesOf(value).map(viewOf);
+  if (types.isSet(value)) return membersOf(value).map(viewOf);
   if (BaseMessage.isInstance(value)) {
     const calls: unknown = Reflect.get(value, 'tool_calls');
     return Array.isArray(calls) && calls.length > 0 ? [value.content, calls] : value.content;
   }
   // A state holds messages in turn.
   return isPlain(value) ? Object.fromEntries(Object.entries(value).map(([key, member]) => [key, viewOf(member)])) : value;
+}
+
+/** Not as its own iterator tells it. */
+function entriesOf(map: Map<unknown, unknown>): readonly (readonly [unknown, unknown])[] {
+  return [...Map.prototype.entries.call(map)] as readonly (readonly [unknown, unknown])[];
+}
+
+function membersOf(set: Set<unknown>): readonly unknown[] {
+  return [...Set.prototype.values.call(set)] as readonly unknown[];
 }
 
 function isPlain(value: unknown): value is Readonly<Record<string, unknown>> {
@@ -111,6 +123,9 @@ function isPlain(value: unknown): value is Readonly<Record<string, unknown>> {
 
 function maskedWrite(value: unknown, released: Extract<Released, { readonly kind: 'shown' }>): unknown {
   if (Array.isArray(value)) return value.map((item) => maskedWrite(item, released));
+  if (types.isMap(value))
+    return new Map(entriesOf(value).map(([key, member]) => [maskedWrite(key, released), maskedWrite(member, released)]));
+  if (types.isSet(value)) return new Set(membersOf(value).map((member) => maskedWrite(member, released)));
   if (isPlain(value))
     return Object.fromEntries(Object.entries(value).map(([key, member]) => [released.mask(key), maskedWrite(member, released)]));
   if (ToolMessage.isInstance(value)) return shownMessage(value, { ...released, value: released.mask(value.content) });

@@ -84,6 +84,21 @@ describe('a command that sends a state to another node', () => {
     expect((await sent('plain')).goto).toMatchObject([{ node: 'next', args: { note: 'plain' } }, 'after']);
   });
 
+  it('cannot hide anything in a map or a set of the state', async () => {
+    const written = async (note: unknown): Promise<unknown> => {
+      const { guard } = bench({ policy });
+      const inner = returning('read', () => new Command({ update: { note } }));
+      const { update } = (await guardTool(guard, inner).invoke(call('read'))) as unknown as Command;
+      await guard.close();
+      return update;
+    };
+    for (const note of [new Map([['a', ORDER]]), new Map([[ORDER, 'a']]), new Set([{ deep: [ORDER] }])])
+      expect(await written(note)).toMatchObject({ messages: [{ content: expect.stringMatching(/^\[result withheld/) }] });
+    expect(await written(new Map([['a', SECRET]]))).toEqual([['note', new Map([['a', MASKED]])]]);
+    expect(await written(new Set([SECRET]))).toEqual([['note', new Set([MASKED])]]);
+    expect(await written(new Map([['a', 'plain']]))).toEqual({ note: new Map([['a', 'plain']]) });
+  });
+
   it('cannot hide orders in calls of tools that it makes up', async () => {
     const { guard } = bench({ policy });
     const calls = [{ id: 'c2', name: 'x', args: { q: ORDER } }];
