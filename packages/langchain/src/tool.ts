@@ -4,7 +4,7 @@ import { Runnable, RunnableToolLike } from '@langchain/core/runnables';
 import { looksLikeToolCall, NESTED_CALL, record, toolCallOf, validatorOf } from './call.ts';
 import { waysToRun } from './core-methods.ts';
 import { declaredOf } from './declared.ts';
-import { isGuardedBy, markGuarded } from './guarded.ts';
+import { isGuardedBy, markGuarded, optionsUnder } from './guarded.ts';
 import { pairWithEditNotice, withEditNotice } from './handed-on.ts';
 import { argumentsFor } from './mcp-tool.ts';
 import type { GuardedToolOptions } from './options.ts';
@@ -33,14 +33,28 @@ const RUNNABLE_FORM = 'langchain runnable';
  *
  * A refusal is a tool message with status `error`; a direct `invoke(args)` has no tool call to answer and throws.
  *
- * @throws {CountersignError} `OPTIONS_INVALID` for an object that is not a LangChain tool, or one with an `invoke`, `call`, `stream`
- *   ... of its own; when run: `CALL_REFUSED`.
+ * @throws {CountersignError} `OPTIONS_INVALID` for an object that is not a LangChain tool, one with an `invoke`, `call`, `stream` ...
+ *   of its own, and one that asks this guard already with other options; when run: `CALL_REFUSED`.
  */
 export function guardTool<T extends NamedTool>(guard: Guard, tool: T, options: GuardedToolOptions = {}): T {
-  if (isGuardedBy(tool, guard)) return tool;
+  const first = optionsUnder(tool, guard);
+  if (first !== undefined) {
+    requireSameOptions(tool, first, options);
+    return tool;
+  }
   const guarded = guardedTool(guard, tool, options);
-  markGuarded(guarded, tool, guard);
+  markGuarded(guarded, tool, guard, options);
   return guarded;
+}
+
+/** The tool keeps asking as it was told first, so a principal named now would count for nothing. */
+function requireSameOptions({ name }: NamedTool, first: GuardedToolOptions, now: GuardedToolOptions): void {
+  const other = (['principal', 'server', 'approval'] as const).find((option) => now[option] !== undefined && now[option] !== first[option]);
+  if (other === undefined) return;
+  throw new CountersignError(
+    'OPTIONS_INVALID',
+    `the tool ${JSON.stringify(name)} asks this guard already, with another ${other}: pass the bare tool, or leave the options out`,
+  );
 }
 
 function guardedTool<T extends NamedTool>(guard: Guard, tool: T, options: GuardedToolOptions): T {

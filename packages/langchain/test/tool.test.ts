@@ -3,7 +3,7 @@ import { MemorySaver } from '@langchain/langgraph';
 import { createAgent, DynamicStructuredTool, DynamicTool, fakeModel, StructuredTool, ToolMessage, tool } from 'langchain';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { countersignMiddleware, guardTool } from '../src/index.ts';
+import { countersignMiddleware, type GuardedToolOptions, guardTool } from '../src/index.ts';
 import { asks, bench, decisions, done, notingTool, outcomes, toolMessages } from './agent.ts';
 
 const call = (name: string, args: Record<string, unknown>, id = 'c1') => ({ name, args, id, type: 'tool_call' as const });
@@ -15,6 +15,17 @@ describe('guardTool', () => {
     const guarded = guardTool(guard, inner);
     expect(guarded).toBeInstanceOf(StructuredTool);
     expect([guarded.name, guarded.schema, guarded.constructor]).toEqual([inner.name, inner.schema, inner.constructor]);
+  });
+
+  it.each<[string, GuardedToolOptions]>([
+    ['principal', { principal: 'ben' }],
+    ['server', { principal: 'ana', server: 'files' }],
+    ['approval', { approval: 'wait' }],
+  ])('is refused where it asks the same guard already, with another %s: one of the two would count for nothing', (_what, other) => {
+    const { guard } = bench();
+    const guarded = guardTool(guard, notingTool('read', []), { principal: 'ana' });
+    expect(() => guardTool(guard, guarded, other)).toThrow(expect.objectContaining({ code: 'OPTIONS_INVALID' }));
+    expect([guardTool(guard, guarded), guardTool(guard, guarded, { principal: 'ana' })]).toEqual([guarded, guarded]);
   });
 
   it('runs an allowed call with the parsed arguments inside the scope of the call', async () => {
