@@ -7,6 +7,7 @@ import { chargesFor } from './budget/charges.ts';
 import type { Authorization, BuiltInReasonCode, Decision, EntryRef, Refusal } from './call.ts';
 import { callBinding } from './call-key.ts';
 import type { CallStory } from './call-story.ts';
+import { abandonWatch, beginWatch, MonitorFailure, refuseMonitor } from './call-watch.ts';
 import { draftDecision } from './draft.ts';
 import type { Engine, Rules } from './engine.ts';
 import { CountersignError } from './errors.ts';
@@ -339,31 +340,4 @@ async function commitAllow(
   if (recorded.effect === 'allow' && !isLogged) return refuseUnlogged(call, entry, rules, engine);
   if (recorded.effect === 'allow') return { kind: 'allowed', decision: { ...decision, would: recorded.would }, entry };
   return refusal(call.callId, denial(recorded.reason_code as BuiltInReasonCode, reason), engine, { entry });
-}
-
-function abandonWatch(watch: CallWatch | undefined, callId: string, engine: Engine): void {
-  try {
-    watch?.end();
-  } catch (error) {
-    engine.report(error, { callId, during: 'host monitor' });
-  }
-}
-
-class MonitorFailure extends Error {}
-
-function beginWatch(callId: string, engine: Engine): CallWatch | undefined {
-  try {
-    return engine.monitor?.begin(callId);
-  } catch (cause) {
-    throw new MonitorFailure('the host monitor does not work', { cause });
-  }
-}
-
-async function refuseMonitor(call: PreparedCall | UnusableCall, rules: Rules, engine: Engine): Promise<Refusal> {
-  const decision = denial('MONITOR_FAILED', 'the host monitor does not work: no call runs unwatched');
-  try {
-    return await refuse(call, decision, rules, engine);
-  } catch (error) {
-    return refusal(call.callId, failure(error), engine);
-  }
 }

@@ -1,0 +1,36 @@
+/** The host monitor's watch over one call: begun before the call is allowed, so that no call runs unwatched. */
+import type { Refusal } from './call.ts';
+import type { Engine, Rules } from './engine.ts';
+import type { CallWatch } from './interfaces.ts';
+import type { PreparedCall, UnusableCall } from './prepare.ts';
+import { denial, failure, refusal, refuse } from './refusal.ts';
+
+/** The call will not run after all. */
+export function abandonWatch(watch: CallWatch | undefined, callId: string, engine: Engine): void {
+  try {
+    watch?.end();
+  } catch (error) {
+    engine.report(error, { callId, during: 'host monitor' });
+  }
+}
+
+export class MonitorFailure extends Error {}
+
+/** @throws {MonitorFailure} */
+export function beginWatch(callId: string, engine: Engine): CallWatch | undefined {
+  try {
+    return engine.monitor?.begin(callId);
+  } catch (cause) {
+    throw new MonitorFailure('the host monitor does not work', { cause });
+  }
+}
+
+/** On record where that is possible. Never throws. */
+export async function refuseMonitor(call: PreparedCall | UnusableCall, rules: Rules, engine: Engine): Promise<Refusal> {
+  const decision = denial('MONITOR_FAILED', 'the host monitor does not work: no call runs unwatched');
+  try {
+    return await refuse(call, decision, rules, engine);
+  } catch (error) {
+    return refusal(call.callId, failure(error), engine);
+  }
+}
