@@ -18,6 +18,14 @@ export async function releaseReturned<T>(permit: Permit, result: T, id: string |
   return (released.kind === 'shown' ? released.value : released.text) as T;
 }
 
+export function returnsPair(tool: object): boolean {
+  return Reflect.get(tool, 'responseFormat') === 'content_and_artifact';
+}
+
+export function isPair(tool: object, result: unknown): result is readonly [unknown, unknown] {
+  return returnsPair(tool) && Array.isArray(result);
+}
+
 /** A tool of the format `content_and_artifact` returns both. */
 export async function releasePair(
   permit: Permit,

@@ -1,7 +1,7 @@
 /** Running a permitted call and recording what became of it. */
 import { CountersignError, type Permit, releasedError } from '@countersign/core';
 import { isGraphBubbleUp, isParentCommand, ParentCommand } from '@langchain/langgraph';
-import { releaseCommand, releasePair, releaseReturned } from './released.ts';
+import { isPair, releaseCommand, releasePair, releaseReturned } from './released.ts';
 
 export interface Run {
   /** Of the call, as the model wrote it. */
@@ -16,9 +16,7 @@ export interface Run {
 export async function runReleased(permit: Permit, tool: object, run: () => unknown, of: Run): Promise<unknown> {
   const returned = await runUnsettled(permit, run, of);
   const release = (result: unknown): Promise<unknown> =>
-    Reflect.get(tool, 'responseFormat') === 'content_and_artifact' && Array.isArray(result)
-      ? releasePair(permit, result as unknown as readonly [unknown, unknown], of.id)
-      : releaseReturned(permit, result, of.id);
+    isPair(tool, result) ? releasePair(permit, result, of.id) : releaseReturned(permit, result, of.id);
   return isAsyncGenerator(returned) ? settleAtEnd(permit, returned, of, release) : release(returned);
 }
 

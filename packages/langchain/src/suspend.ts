@@ -115,5 +115,3 @@ function notYet({ callId, decision }: Pending, reason: string): Refusal {
 function because(reason: string | undefined): string {
   return reason === undefined ? '' : `${reason}; `;
 }
-
-/** What `interrupt` threw once no wake-up was left; undefined when they do not end. */

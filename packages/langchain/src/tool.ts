@@ -9,7 +9,7 @@ import { pairWithEditNotice, withEditNotice } from './handed-on.ts';
 import { argumentsFor } from './mcp-tool.ts';
 import type { GuardedToolOptions } from './options.ts';
 import { refusalMessage } from './refusal.ts';
-import { releasePair, releaseReturned } from './released.ts';
+import { isPair, releasePair, releaseReturned, returnsPair } from './released.ts';
 import { isAsyncGenerator, runUnsettled, settleAtEnd } from './run.ts';
 import { type RunnableParts, runnableTool } from './runnable-tool.ts';
 import { admit } from './suspend.ts';
@@ -177,15 +177,7 @@ function refuse(refusal: Refusal, tool: NamedTool, id: string | undefined): unkn
   if (id === undefined) throw new CallRefusedError(refusal);
   const message = refusalMessage(refusal, tool.name, id);
   // A tool of this format must return a pair.
-  return responseFormat(tool) === 'content_and_artifact' ? [message, undefined] : message;
-}
-
-function isPair(tool: NamedTool, result: unknown): result is readonly [unknown, unknown] {
-  return responseFormat(tool) === 'content_and_artifact' && Array.isArray(result);
-}
-
-function responseFormat(tool: object): unknown {
-  return Reflect.get(tool, 'responseFormat');
+  return returnsPair(tool) ? [message, undefined] : message;
 }
 
 /** A call whose arguments LangChain would open as another call. */
