@@ -33,6 +33,7 @@ const sent = z.object({
 
 export function chatRoute(guard: Guard, tools: Shop['tools'], model: LanguageModel): Hono<Signed> {
   return new Hono<Signed>().post('/', bodyLimit({ maxSize: MAX_BODY_BYTES }), async (c) => {
+    // What is no JSON is no chat either.
     const body = sent.safeParse(await c.req.json().catch(() => undefined));
     if (!body.success) return c.json({ error: 'not a chat' }, 400);
     const user = c.get('user');

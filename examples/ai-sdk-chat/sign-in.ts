@@ -38,6 +38,7 @@ export function signIn(users: ReadonlyMap<string, string>, secret: string): Sign
   };
   const routes = new Hono()
     .post('/sign-in', bodyLimit({ maxSize: MAX_BODY_BYTES }), async (c) => {
+      // What is no JSON names nobody.
       const given = z.object({ user: z.string(), password: z.string() }).safeParse(await c.req.json().catch(() => undefined));
       const { user, password } = given.success ? given.data : { user: '', password: '' };
       if (!isSame(password, users.get(user))) return c.json({ error: 'wrong name or password' }, 401);

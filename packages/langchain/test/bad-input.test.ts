@@ -349,6 +349,7 @@ describe('an abort', () => {
     }
     controller.abort();
     expect(await settled).toBe('aborted');
+    // Refused where the question was taken back, too late where it was not.
     await guard.approvals.resolve(pending.id, { decision: 'approve' }, { id: 'alice', method: 'host' }).catch(() => undefined);
     await guard.close();
     expect(ran).toEqual([]);

@@ -47,7 +47,7 @@ describe('guardTool', () => {
     const seen: unknown[] = [];
     class Query extends DynamicStructuredTool {
       protected override _call(): Promise<string> {
-        // oxlint-disable-next-line unicorn/no-thenable
+        // oxlint-disable-next-line unicorn/no-thenable -- query builders are like this
         const lazy: PromiseLike<string> = {
           then: (fulfilled, rejected) => Promise.resolve(String(seen.push(currentCall()?.agent))).then(fulfilled, rejected),
         };

@@ -80,6 +80,7 @@ describe.each(['v1', 'v2'] as const)('resuming a createAgent of version %s', (ve
     const { ran, agent, resume } = shop(version);
     const result = (await agent.invoke({ messages: 'go' }, thread)) as { __interrupt__?: { id: string }[] };
     await resume({ [result.__interrupt__?.[0]?.id ?? '']: { decision: 'approve' } });
+    // LangGraph may reject an id it does not know.
     await resume({ ['0'.repeat(32)]: { decision: 'approve' } }).catch(() => undefined);
     expect(ran).toEqual([]);
   });
@@ -141,6 +142,7 @@ describe.each(['v1', 'v2'] as const)('resuming a createAgent of version %s', (ve
     const { config } = await agent.graph.getState(thread);
     await resume('too early', config as never).catch(() => []);
     await guard.approvals.resolve(asked?.approvalId ?? '', { decision: 'approve' }, alice);
+    // LangGraph may reject a checkpoint it went past; what ran is counted below.
     for (let i = 0; i < 3; i++) await agent.graph.invoke(new Command({ resume: i }), config as never).catch(() => undefined);
     await resume('the newest').catch(() => []);
     expect(ran).toEqual([{ amount: 500 }]);

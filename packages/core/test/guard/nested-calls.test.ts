@@ -44,7 +44,7 @@ describe('a call inside a guarded call that names no session', () => {
     const { store, outer, inner } = twoAgents();
     let began = 0;
     const lazy = (): PromiseLike<string> => ({
-      // oxlint-disable-next-line unicorn/no-thenable
+      // oxlint-disable-next-line unicorn/no-thenable -- query builders are like this
       then(fulfilled, rejected) {
         began++;
         return inner.run(call('read'), () => currentCall()?.callId ?? 'none').then(fulfilled, rejected);
