@@ -8,6 +8,8 @@ const projects = [
   ...packages.map((name) => ({ name, include: [`packages/${name}/test/**/*.test.ts`] })),
   // Most examples assert their own results under `npm run examples`; what needs a browser is tested.
   { name: 'examples', include: ['examples/*/test/**/*.test.ts'] },
+  // Other people's clients, servers and suites, driven through the proxy.
+  { name: 'conformance', include: ['conformance/test/**/*.test.ts'] },
 ];
 // Last known heads of the ledgers tests make must not land in the user's own state directory.
 const stateDirectory = mkdtempSync(join(tmpdir(), 'countersign-state-'));
