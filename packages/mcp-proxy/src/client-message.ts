@@ -68,11 +68,15 @@ export type ClientMessage =
 
 const BLANK = /^[ \t\r]*$/;
 
-/** @param content - a line without its terminator. */
-export function readClientMessage(content: Buffer): ClientMessage {
+/** What stands around a message: a line end, so that none may stand inside, or the body of an exchange. */
+export type Framing = 'lines' | 'bodies';
+
+/** @param content - a line without its terminator, or a whole body. */
+export function readClientMessage(content: Buffer, framing: Framing = 'lines'): ClientMessage {
   if (content.length < 64 && BLANK.test(content.toString('latin1'))) return { kind: 'other' };
   // JSON counts CR as space, but Python's text streams and Node's readline end a line there: they would see another message inside.
-  if (content.includes(0x0d)) return unreadable('carriage-return', 'message holds a carriage return; a message is one line');
+  if (framing === 'lines' && content.includes(0x0d))
+    return unreadable('carriage-return', 'message holds a carriage return; a message is one line');
   const scan = scanJson(content);
   if (!scan.ok) return unreadable(scan.fault, `message is ${FAULT_TEXTS[scan.fault]} at byte ${scan.offset}`);
   if (scan.topLevel === 'array') return unreadable('batch', 'batches are not accepted; send each message on its own line');

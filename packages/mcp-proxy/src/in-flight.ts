@@ -1,4 +1,5 @@
 import type { Permit } from '@countersign/core';
+import type { Lane } from './lane.ts';
 
 /** Calls decided or running at once; further ones are refused. */
 export const MAX_IN_FLIGHT = 1024;
@@ -10,9 +11,12 @@ export const MAX_REQUESTS = 4096;
 export const MAX_RETIRED_IDS = 1024;
 
 /** A request of the client that has no answer yet. */
-export type Request =
-  /** A call on its way through the guard; the server has not seen it. */
-  | { readonly state: 'deciding'; readonly idJson: string; readonly sizeBytes: number; readonly abort: AbortController }
+export type Request = {
+  /** Where it came from, and where its answer goes. */
+  readonly lane: Lane;
+} & (
+  | /** A call on its way through the guard; the server has not seen it. */
+  { readonly state: 'deciding'; readonly idJson: string; readonly sizeBytes: number; readonly abort: AbortController }
   /** A call the server has. */
   | { readonly state: 'running'; readonly idJson: string; readonly sizeBytes: number; readonly permit: Permit; readonly task: boolean }
   /** A running call the client no longer waits for. */
@@ -20,7 +24,8 @@ export type Request =
   /** Its answer came and is being released: no other one counts. */
   | { readonly state: 'releasing'; readonly sizeBytes: number }
   /** Any other request. `taskId`: of the task it is about. */
-  | { readonly state: 'forwarded'; readonly idJson: string; readonly method: string; readonly taskId?: string };
+  | { readonly state: 'forwarded'; readonly idJson: string; readonly method: string; readonly taskId?: string }
+);
 
 /** Requests by id key, bounded. A key is in use from the request until its answer. */
 export class InFlight {

@@ -5,6 +5,7 @@
  * Whether a line can be a response is asked of its decoded keys, never of its bytes: `"\u0069d"` is the key `id`.
  */
 import { isUtf8 } from 'node:buffer';
+import type { Framing } from './client-message.ts';
 import { rewriteJson } from './json-rewrite.ts';
 import { scanJson } from './json-scan.ts';
 import { lookalike } from './lookalike.ts';
@@ -45,13 +46,13 @@ const SERVER_KEYS: ReadonlySet<string> = new Set(['jsonrpc', 'id', 'method', 're
 const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf]);
 const CR = 0x0d;
 
-/** @param line - a line without its terminator. Never throws. */
-export function readServerMessage(line: Buffer): ServerMessage {
+/** @param line - a line without its terminator, or a whole body. Never throws. */
+export function readServerMessage(line: Buffer, framing: Framing = 'lines'): ServerMessage {
   const content = trim(line);
   const text = content.toString('utf8');
   if (!isUtf8(content)) return unreadable(content, text, 'not valid UTF-8');
   // Python's text streams and Node's readline end a line at a carriage return.
-  if (content.includes(CR)) return unreadable(content, text, 'more than one line to some readers');
+  if (framing === 'lines' && content.includes(CR)) return unreadable(content, text, 'more than one line to some readers');
   const parsed = parse(text);
   if (parsed === undefined) return unreadable(content, text, 'not valid JSON');
   const messages = (Array.isArray(parsed.value) ? parsed.value : [parsed.value]).filter(isObject);

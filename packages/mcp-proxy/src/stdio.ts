@@ -1,7 +1,8 @@
 import type { Readable, Writable } from 'node:stream';
 import type { InvalidMessage } from './client-message.ts';
 import type { ProxyGuard } from './guard-source.ts';
-import { Interposer } from './proxy.ts';
+import { Interposer } from './interposer.ts';
+import { Target } from './target.ts';
 import { Upstream, type UpstreamOptions } from './upstream.ts';
 import { type Line, LineReader } from './wire.ts';
 
@@ -46,12 +47,14 @@ export async function runStdioProxy(options: StdioProxyOptions): Promise<number>
   const { stdin, stdout, stderr } = options;
   const log = (text: string): void => void stderr.write(`countersign: ${text}\n`);
   const upstream = new Upstream(options);
+  const target = new Target({ guard: options.guard, server: options.server, log });
   const interposer = new Interposer({
-    guard: options.guard,
-    server: options.server,
-    toClient: (bytes) => void stdout.write(bytes),
-    toServer: (bytes) => void upstream.stdin.write(bytes),
-    log,
+    target,
+    lane: {
+      toClient: (bytes) => void stdout.write(bytes),
+      toServer: (bytes) => void upstream.stdin.write(bytes),
+      dropped: () => {},
+    },
     ...(options.onInvalid === undefined ? {} : { onInvalid: options.onInvalid }),
     ...(options.answerAt === undefined ? {} : { answerAt: options.answerAt }),
   });

@@ -1,9 +1,10 @@
 import { createGuard, type Entry, type Json, rulePolicy } from '@countersign/core';
 import { memoryStore } from '@countersign/core/testing';
 import { beforeEach, describe, expect, it } from 'vitest';
+import type { Interposer } from '../src/interposer.ts';
 import { isObject, type JsonObject, member } from '../src/message.ts';
-import { Interposer } from '../src/proxy.ts';
 import { LineReader } from '../src/wire.ts';
+import { oneLane } from './one-lane.ts';
 
 const policy = rulePolicy({
   id: 'files',
@@ -28,7 +29,7 @@ beforeEach(() => {
 function connect(): void {
   toServer = [];
   toClient = [];
-  proxy = new Interposer({
+  proxy = oneLane({
     guard: async () => guard,
     server: 'fs',
     toClient: (bytes) => toClient.push(bytes.toString()),

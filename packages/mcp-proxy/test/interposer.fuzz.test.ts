@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { isObject } from '../src/message.ts';
-import { Interposer } from '../src/proxy.ts';
 import { LineReader } from '../src/wire.ts';
 import { FakeGuard } from './fake-guard.ts';
+import { oneLane } from './one-lane.ts';
 
 const PIECES = [
   '{"jsonrpc":"2.0",',
@@ -85,7 +85,7 @@ describe('whatever a client sends', () => {
       fc.asyncProperty(fc.oneof(mutated, assembled), fc.integer({ min: 1, max: 50 }), async (text, chunkBytes) => {
         const guard = new FakeGuard();
         const forwarded: Buffer[] = [];
-        const proxy = new Interposer({
+        const proxy = oneLane({
           guard: async () => guard,
           server: 's',
           toClient: () => {},

@@ -3,10 +3,11 @@ import { createRedactor, WITHHELD_RESULT } from '@countersign/core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ProxyGuard } from '../src/guard-source.ts';
 import { MAX_IN_FLIGHT, MAX_REQUESTS } from '../src/in-flight.ts';
+import { type Interposer, UNREADABLE_TOOL } from '../src/interposer.ts';
 import { isObject, type JsonObject } from '../src/message.ts';
-import { Interposer, type InterposerOptions, UNREADABLE_TOOL } from '../src/proxy.ts';
 import { LineReader, MAX_MESSAGE_BYTES } from '../src/wire.ts';
 import { FakeGuard, type Verdict } from './fake-guard.ts';
+import { type OneLaneOptions, oneLane } from './one-lane.ts';
 
 let guard: FakeGuard;
 let toServer: string[];
@@ -15,12 +16,12 @@ let logged: string[];
 let invalid: string[];
 let proxy: Interposer;
 
-function start(options: Partial<InterposerOptions> = {}): void {
+function start(options: Partial<OneLaneOptions> = {}): void {
   toServer = [];
   toClient = [];
   logged = [];
   invalid = [];
-  proxy = new Interposer({
+  proxy = oneLane({
     guard: async () => guard,
     server: 'fs',
     toClient: (bytes) => toClient.push(bytes.toString()),

@@ -1,0 +1,99 @@
+/** What the client may see of the server's answers: those to calls are masked, and looked at by rules on results. */
+import { type Outcome, type Permit, WITHHELD_RESULT } from '@countersign/core';
+import type { InFlight, Request } from './in-flight.ts';
+import { isObject, member, RPC_ERRORS } from './message.ts';
+import { releasedResponse } from './released.ts';
+import { type ServerResponse, withAnswers } from './server-message.ts';
+import type { Target } from './target.ts';
+import type { MessageLine } from './wire.ts';
+
+const TASK_RESULT = 'tasks/result';
+export const TASK_GIVEN = 'the result of this task was given before: a rule on results looks at a result once';
+
+export interface Answers {
+  /** The bytes for the client. */
+  readonly bytes: Buffer;
+  readonly responses: readonly ServerResponse[];
+}
+
+export class AnswerReader {
+  readonly #target: Target;
+  readonly #inFlight: InFlight;
+  readonly #settle: (permit: Permit, outcome: Outcome) => Promise<void>;
+
+  constructor(target: Target, inFlight: InFlight, settle: (permit: Permit, outcome: Outcome) => Promise<void>) {
+    this.#target = target;
+    this.#inFlight = inFlight;
+    this.#settle = settle;
+  }
+
+  /** Whether a rule on results may act on this answer, so that it has to wait. */
+  isHeld({ key }: ServerResponse): boolean {
+    const request = key === undefined ? undefined : this.#inFlight.get(key);
+    if (request === undefined) return false;
+    if ('permit' in request) return request.permit.holdsResult;
+    const taskId = taskAskedFor(request);
+    return taskId !== undefined && (this.#target.tasks.isHeld(taskId) || this.#target.tasks.wasGiven(taskId));
+  }
+
+  /** Whether the answer to this request would be looked at by nobody: its result was given. */
+  wasGiven(method: string, taskId: string | undefined): boolean {
+    return method === TASK_RESULT && taskId !== undefined && this.#target.tasks.wasGiven(taskId);
+  }
+
+  /** Whether the answer to this request has to be followed to be looked at. */
+  mustFollow(method: string, taskId: string | undefined): boolean {
+    return method === TASK_RESULT && taskId !== undefined;
+  }
+
+  /** The server's own bytes, unless something in them had to be masked. */
+  masked(line: MessageLine, responses: readonly ServerResponse[]): Answers {
+    const masked = responses.map((response) => {
+      const request = response.key === undefined ? undefined : this.#inFlight.get(response.key);
+      if (request === undefined || !('permit' in request)) return response;
+      const result = resultOf(request.permit.mask(response.result));
+      const error = request.permit.mask(response.error);
+      return result === response.result && error === response.error ? response : { ...response, result, error };
+    });
+    if (masked.every((response, i) => response === responses[i])) return { bytes: line.bytes, responses };
+    return { bytes: withAnswers(line.bytes, masked), responses: masked };
+  }
+
+  /** What the client gets of an answer that is held. Records the outcome of its call. Never rejects. */
+  async told(request: Request, response: ServerResponse): Promise<ServerResponse> {
+    if (request.state === 'forwarded') {
+      const permit = request.taskId === undefined ? undefined : this.#target.tasks.take(request.taskId);
+      return permit === undefined ? refused(response, TASK_GIVEN) : releasedResponse(permit, response);
+    }
+    if (!('permit' in request)) return response;
+    const taskId = request.state === 'running' && request.task ? taskIn(response) : undefined;
+    if (taskId === undefined) return releasedResponse(request.permit, response);
+    if (this.#target.tasks.hold(taskId, request.permit)) return response;
+    await this.#settle(request.permit, { status: 'error', error: new Error('its task could not be followed') });
+    return refused(response, 'the task cannot be followed: too many wait, or another one has its name; the server did handle the request');
+  }
+}
+
+/** A result that was withheld is a text, which MCP does not know as one. */
+function resultOf(masked: unknown): unknown {
+  return masked === WITHHELD_RESULT ? { content: [{ type: 'text', text: WITHHELD_RESULT }], isError: true } : masked;
+}
+
+function taskAskedFor(request: Request): string | undefined {
+  return request.state === 'forwarded' && request.method === TASK_RESULT ? request.taskId : undefined;
+}
+
+/** The task a call was answered with. */
+function taskIn({ result }: ServerResponse): string | undefined {
+  const task = isObject(result) ? member(result, 'task') : undefined;
+  const taskId = isObject(task) ? member(task, 'taskId') : undefined;
+  // What stands beside a task could be a result: then it is released like one.
+  return typeof taskId === 'string' && isObject(result) && !Object.hasOwn(result, 'content') && !Object.hasOwn(result, 'structuredContent')
+    ? taskId
+    : undefined;
+}
+
+function refused(response: ServerResponse, message: string): ServerResponse {
+  const { result: _gone, ...rest } = response;
+  return { ...rest, error: { code: RPC_ERRORS.CALL_REFUSED, message } };
+}

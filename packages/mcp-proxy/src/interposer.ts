@@ -1,0 +1,342 @@
+/**
+ * The proxy between one MCP client and one server, without any I/O of its own.
+ *
+ * It reads both directions and changes neither: a line goes on exactly as it came, or it does not go on. The only
+ * message it decides about is `tools/call`; the only ones it writes are answers to messages it kept back, calls whose
+ * arguments a person edited, and answers to calls of which the guard, or a rule on results, changed something.
+ */
+import { randomUUID } from 'node:crypto';
+import type { Outcome, Permit } from '@countersign/core';
+import { callAnswer, errorAnswer, invalidAnswer } from './answer.ts';
+import { objectionTo } from './answer-check.ts';
+import { AnswerReader, TASK_GIVEN } from './answers.ts';
+import {
+  type CallMessage,
+  type ClientMessage,
+  type Framing,
+  type InvalidMessage,
+  readClientMessage,
+  requireArguments,
+  rewrittenCall,
+  unreadable,
+} from './client-message.ts';
+import { InFlight, type Request } from './in-flight.ts';
+import type { Lane } from './lane.ts';
+import { excerptId, idKey, RPC_ERRORS } from './message.ts';
+import { outcomeOf } from './released.ts';
+import { readServerMessage, type ServerResponse, withAnswers } from './server-message.ts';
+import type { Target } from './target.ts';
+import { type Line, MAX_MESSAGE_BYTES, type MessageLine, type OversizeLine } from './wire.ts';
+
+/** How long a cancelled call may still tell how it ended before it is recorded as cancelled. */
+export const CANCEL_GRACE_MS = 5_000;
+/** Refusals of malformed messages being recorded at once; further ones are only logged. */
+export const MAX_RECORDING = 256;
+/** Stands in the ledger where no tool name could be read. */
+export const UNREADABLE_TOOL = '(unreadable)';
+
+export interface InterposerOptions {
+  readonly target: Target;
+  /** Where messages go that belong to no other lane. */
+  readonly lane: Lane;
+  /** What stands around a message; default `lines`. */
+  readonly framing?: Framing;
+  /** Told of every message that was refused before it could be decided. Must not throw. */
+  readonly onInvalid?: (message: Pick<InvalidMessage, 'code' | 'text'>) => void;
+  /** Where a person answers an approval: told to the client with a call that waits. Must not throw. */
+  readonly answerAt?: (approvalId: string) => string;
+  /** Default `CANCEL_GRACE_MS`. */
+  readonly cancelGraceMs?: number;
+}
+
+/** One client, whose ids are its own: a connection, a session, or one exchange of a protocol that has neither. */
+export class Interposer {
+  readonly #options: InterposerOptions;
+  readonly #target: Target;
+  readonly #inFlight: InFlight;
+  readonly #answers: AnswerReader;
+  /** Tells calls of this client from those of another that uses the same ids. */
+  readonly #nonce: string = randomUUID();
+  readonly #deciding = new Set<Promise<void>>();
+  readonly #recording = new Set<Promise<void>>();
+  readonly #waiting: (() => void)[] = [];
+  #gone: string | undefined;
+
+  constructor(options: InterposerOptions) {
+    this.#options = options;
+    this.#target = options.target;
+    this.#inFlight = new InFlight(() => {
+      for (const resolve of this.#waiting.splice(0)) resolve();
+    });
+    this.#answers = new AnswerReader(options.target, this.#inFlight, (permit, outcome) => this.#settle(permit, outcome));
+  }
+
+  /** @param lane - where the message came from; what is answered to it goes there. */
+  fromClient(line: Line, lane: Lane = this.#options.lane): void {
+    if (line.kind === 'oversize') return this.#refuse(oversize(line), lane);
+    const message = readClientMessage(line.content, this.#options.framing);
+    switch (message.kind) {
+      case 'invalid':
+        return this.#refuse(message, lane);
+      case 'call':
+        return this.#call(line, message, lane);
+      case 'request':
+        return this.#request(line, message, lane);
+      case 'cancel':
+        return this.#cancel(line, message.key, lane);
+      case 'other':
+        return this.#forward(line, lane);
+    }
+  }
+
+  /** @param lane - where the message came from, if it says whom it is for; otherwise answers go where their request came from. */
+  fromServer(line: Line, lane?: Lane): void {
+    if (line.kind === 'oversize') return this.#dropResponse(line);
+    const message = readServerMessage(line.content, this.#options.framing);
+    if (message.kind === 'other') return (lane ?? this.#options.lane).toClient(line.bytes, 'message');
+    const { responses } = message;
+    const problem =
+      message.kind === 'unclear' ? `a line that could be an answer: ${message.problem}` : objectionTo(message, this.#inFlight);
+    if (problem !== undefined) return this.#discard(problem, responses);
+    if (responses.some((response) => this.#answers.isHeld(response))) return track(this.#recording, this.#release(line, responses, lane));
+    const answers = this.#answers.masked(line, responses);
+    this.#laneOf(responses, lane).toClient(answers.bytes, 'answer');
+    for (const response of answers.responses) this.#answered(response);
+  }
+
+  /** The client is gone from a lane: what it asked there is cancelled, and nothing of it runs later. */
+  clientGone(lane: Lane): void {
+    for (const key of this.#inFlight.keys()) if (this.#inFlight.get(key)?.lane === lane) this.#cancelRequest(key);
+  }
+
+  /** Resolves when no call is being decided: what the client sent has been forwarded or refused. */
+  async decided(): Promise<void> {
+    while (this.#deciding.size > 0) await Promise.all(this.#deciding);
+  }
+
+  /** Resolves when no request waits for an answer. */
+  async idle(): Promise<void> {
+    if (this.#inFlight.size > 0) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  }
+
+  /** The server is gone: as `ended`, and its tasks bring nothing more. */
+  async serverEnded(reason: string): Promise<void> {
+    for (const permit of this.#target.tasks.takeAll())
+      track(this.#recording, this.#settle(permit, { status: 'error', error: new Error(reason) }));
+    await this.ended(reason);
+  }
+
+  /** Answers every open request in the server's place and settles every running call. Later requests get the same answer. */
+  async ended(reason: string): Promise<void> {
+    this.#gone = reason;
+    for (const key of this.#inFlight.keys())
+      if (this.#inFlight.get(key)?.state !== 'releasing') this.#abandon(this.#inFlight.take(key), reason);
+    await this.decided();
+    while (this.#recording.size > 0) await Promise.all(this.#recording);
+  }
+
+  #call(line: MessageLine, call: CallMessage, lane: Lane): void {
+    const abort = new AbortController();
+    if (!this.#open(call.key, { state: 'deciding', lane, idJson: call.idJson, sizeBytes: line.bytes.length, abort }, call.tool)) return;
+    track(this.#deciding, this.#decide(line, call, lane, abort.signal));
+  }
+
+  async #decide(line: MessageLine, call: CallMessage, lane: Lane, signal: AbortSignal): Promise<void> {
+    const verdict = await this.#target.guard.authorize(
+      { tool: this.#target.tools.ref(this.#target.server, call.tool), args: call.args, id: call.key, turn: this.#nonce },
+      { approval: 'suspend', adopt: true, signal, validate: requireArguments },
+    );
+    // Cancelled meanwhile, or the server is gone: the client has its answer, or wants none.
+    if (signal.aborted) {
+      if (this.#gone === undefined) {
+        this.#inFlight.take(call.key);
+        lane.dropped();
+      }
+      if (verdict.kind === 'permit') await this.#settle(verdict, { status: 'cancelled' });
+      return;
+    }
+    if (verdict.kind !== 'permit') {
+      this.#inFlight.take(call.key);
+      return lane.toClient(callAnswer(call, verdict, this.#options.answerAt), 'answer');
+    }
+    // The bytes that were decided on, or one serialisation of what was: a person may have changed the arguments.
+    const bytes = verdict.edited === undefined ? line.bytes : rewrittenCall(call, verdict.args);
+    const about = { lane, idJson: call.idJson, sizeBytes: bytes.length, task: call.task };
+    this.#inFlight.replace(call.key, { state: 'running', ...about, permit: verdict });
+    lane.toServer(bytes);
+  }
+
+  #request(line: MessageLine, request: Extract<ClientMessage, { readonly kind: 'request' }>, lane: Lane): void {
+    const { key, idJson, method, taskId } = request;
+    // An answer under an id that is not followed would be looked at by nobody.
+    if (this.#answers.wasGiven(method, taskId) || (key === undefined && this.#answers.mustFollow(method, taskId)))
+      return lane.toClient(errorAnswer(idJson, RPC_ERRORS.CALL_REFUSED, TASK_GIVEN), 'answer');
+    const about = { lane, idJson, method, ...(taskId !== undefined && { taskId }) };
+    if (key === undefined || this.#open(key, { state: 'forwarded', ...about })) this.#forward(line, lane);
+  }
+
+  /** Enters a request; otherwise answers it and returns false. */
+  #open(key: string, request: Extract<Request, { readonly idJson: string }>, tool?: string): boolean {
+    if (this.#gone !== undefined) {
+      request.lane.toClient(errorAnswer(request.idJson, RPC_ERRORS.UPSTREAM_GONE, this.#gone), 'answer');
+      return false;
+    }
+    const added = this.#inFlight.add(key, request);
+    if (added === 'added') return true;
+    const call = { couldBeCall: tool !== undefined, ...(tool === undefined ? {} : { tool }) };
+    if (added === 'full') {
+      const text = 'too many requests are waiting for an answer; retry later';
+      this.#refuse(
+        { kind: 'invalid', code: 'too-many-requests', text, rpcCode: RPC_ERRORS.LIMIT, idJson: request.idJson, ...call },
+        request.lane,
+      );
+    } else {
+      // Answered under null: under its own id the client would take this for the answer to the request that has it.
+      const text = 'the id is in use by a request without an answer';
+      this.#refuse(
+        { kind: 'invalid', code: 'id-in-use', text, rpcCode: RPC_ERRORS.INVALID_REQUEST, idJson: 'null', ...call },
+        request.lane,
+      );
+    }
+    return false;
+  }
+
+  #cancel(line: MessageLine, key: string | undefined, lane: Lane): void {
+    const isKnownHere = key !== undefined && this.#inFlight.get(key)?.state === 'deciding';
+    if (key !== undefined) this.#cancelRequest(key);
+    // The server has not heard of a call that is being decided.
+    if (isKnownHere) lane.dropped();
+    else this.#forward(line, lane);
+  }
+
+  #cancelRequest(key: string): void {
+    const request = this.#inFlight.get(key);
+    if (request?.state === 'deciding') return request.abort.abort();
+    if (request?.state === 'running') {
+      const { lane, sizeBytes, permit } = request;
+      const timer = setTimeout(() => this.#forget(key), this.#options.cancelGraceMs ?? CANCEL_GRACE_MS);
+      timer.unref();
+      this.#inFlight.replace(key, { state: 'cancelled', lane, sizeBytes, permit, timer });
+    } else if (request?.state === 'forwarded') {
+      this.#inFlight.take(key);
+      this.#inFlight.retire(key);
+      request.lane.dropped();
+    }
+  }
+
+  /** A cancelled call that told nothing in time. */
+  #forget(key: string): void {
+    const request = this.#inFlight.take(key);
+    if (request?.state !== 'cancelled') return;
+    this.#inFlight.retire(key);
+    request.lane.dropped();
+    track(this.#recording, this.#settle(request.permit, { status: 'cancelled' }));
+  }
+
+  #answered(response: ServerResponse): void {
+    const request = response.key === undefined ? undefined : this.#inFlight.take(response.key);
+    if (request === undefined || request.state === 'deciding' || request.state === 'releasing') return;
+    if (request.state === 'forwarded') {
+      if (request.method === 'tools/list') this.#target.tools.learn(response.result);
+      return;
+    }
+    if (request.state === 'cancelled') clearTimeout(request.timer);
+    track(this.#recording, this.#settle(request.permit, outcomeOf(response)));
+  }
+
+  /** The line goes out once all of its answers are released; until then no other answer to these requests counts. */
+  async #release(line: MessageLine, responses: readonly ServerResponse[], lane: Lane | undefined): Promise<void> {
+    const to = this.#laneOf(responses, lane);
+    const begun = responses.map((response) => {
+      const request = response.key === undefined ? undefined : this.#inFlight.get(response.key);
+      if (request === undefined || !this.#answers.isHeld(response))
+        return { response, told: this.#answers.masked(line, [response]).responses[0] ?? response };
+      if (request.state === 'cancelled') clearTimeout(request.timer);
+      this.#inFlight.replace(response.key as string, { state: 'releasing', lane: request.lane, sizeBytes: line.bytes.length });
+      return { response, told: this.#answers.told(request, response) };
+    });
+    for (const { response } of begun) if (this.#stateOf(response) !== 'releasing') this.#answered(response);
+    const told = await Promise.all(begun.map(async ({ told: each }) => each));
+    const isSame = told.every((each, i) => each === responses[i]);
+    to.toClient(isSame ? line.bytes : withAnswers(line.bytes, told), 'answer');
+    for (const { response } of begun) if (this.#stateOf(response) === 'releasing') this.#inFlight.take(response.key as string);
+  }
+
+  /** Where answers go: where they came from, if that says whom they are for, or where they were asked for. */
+  #laneOf(responses: readonly ServerResponse[], from: Lane | undefined): Lane {
+    if (from !== undefined) return from;
+    const requests = responses.map(({ key }) => (key === undefined ? undefined : this.#inFlight.get(key)));
+    return requests.find((request) => request !== undefined)?.lane ?? this.#options.lane;
+  }
+
+  #stateOf({ key }: ServerResponse): Request['state'] | undefined {
+    return key === undefined ? undefined : this.#inFlight.get(key)?.state;
+  }
+
+  #abandon(request: Request | undefined, reason: string): void {
+    if (request === undefined || request.state === 'releasing') return;
+    if (request.state === 'deciding') request.abort.abort();
+    if (request.state === 'cancelled') clearTimeout(request.timer);
+    else request.lane.toClient(errorAnswer(request.idJson, RPC_ERRORS.UPSTREAM_GONE, reason), 'answer');
+    if (request.state === 'cancelled') track(this.#recording, this.#settle(request.permit, { status: 'cancelled' }));
+    if (request.state === 'running') track(this.#recording, this.#settle(request.permit, { status: 'error', error: new Error(reason) }));
+  }
+
+  /** The server's line was too long to be read, or to be held: its request must not wait for ever. */
+  #dropResponse({ sizeBytes, head, tail }: OversizeLine): void {
+    this.#target.log(`dropped a message of the server of ${sizeBytes} bytes, limit ${MAX_MESSAGE_BYTES}`);
+    const idJson = excerptId(head, tail);
+    const id: unknown = idJson === undefined ? undefined : JSON.parse(idJson);
+    const text = `the response has ${sizeBytes} bytes, more than the limit of ${MAX_MESSAGE_BYTES}; the server did handle the request`;
+    this.#answerFor(idKey(id), RPC_ERRORS.LIMIT, text);
+  }
+
+  /** The client sees nothing of the line; requests it certainly was about must not wait for ever. */
+  #discard(problem: string, responses: readonly ServerResponse[]): void {
+    this.#target.log(`dropped ${problem}`);
+    const text = `the proxy dropped ${problem}; the server did handle the request`;
+    for (const { key } of responses) this.#answerFor(key, RPC_ERRORS.RESPONSE_UNCLEAR, text);
+  }
+
+  /** Answers a request the server has in its place. */
+  #answerFor(key: string | undefined, code: number, message: string): void {
+    const request = key === undefined ? undefined : this.#inFlight.get(key);
+    if (key === undefined || request?.state === 'deciding' || request?.state === 'releasing') return;
+    if (request !== undefined && request.state !== 'cancelled') request.lane.toClient(errorAnswer(request.idJson, code, message), 'answer');
+    // Also when no request is open: a late answer frees the id of a cancelled one.
+    this.#answered({ id: undefined, key, error: { code, message } });
+  }
+
+  #refuse(message: InvalidMessage, lane: Lane): void {
+    this.#target.log(`message refused: ${message.text} [${message.code}]`);
+    this.#options.onInvalid?.({ code: message.code, text: message.text });
+    const answer = invalidAnswer(message);
+    if (answer === undefined) lane.dropped();
+    else lane.toClient(answer, 'answer');
+    if (!message.couldBeCall || this.#recording.size >= MAX_RECORDING) return;
+    const tool = this.#target.tools.ref(this.#target.server, message.tool ?? UNREADABLE_TOOL);
+    track(this.#recording, this.#target.guard.recordInvalid(tool, `${message.text} [${message.code}]`));
+  }
+
+  #forward(line: MessageLine, lane: Lane): void {
+    if (this.#gone === undefined) lane.toServer(line.bytes);
+    else lane.dropped();
+  }
+
+  async #settle(permit: Permit, outcome: Outcome): Promise<void> {
+    try {
+      await permit.settle(outcome);
+    } catch {
+      this.#target.log(`the outcome of call ${permit.callId} could not be recorded`);
+    }
+  }
+}
+
+function oversize({ sizeBytes }: OversizeLine): InvalidMessage {
+  return unreadable('too-large', `message has ${sizeBytes} bytes, limit ${MAX_MESSAGE_BYTES}`);
+}
+
+function track(set: Set<Promise<void>>, work: Promise<void>): void {
+  set.add(work);
+  void work.finally(() => set.delete(work));
+}

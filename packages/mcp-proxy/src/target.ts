@@ -1,0 +1,27 @@
+import { GuardSource, type ProxyGuard } from './guard-source.ts';
+import { HeldTasks } from './held-tasks.ts';
+import { ToolDirectory } from './tool-directory.ts';
+
+export interface TargetOptions {
+  /** Opens the guard; called at the first call, and again after a failure. */
+  readonly guard: () => Promise<ProxyGuard>;
+  /** Name of the server in our configuration, never what it calls itself. */
+  readonly server: string;
+  /** Takes one line for people. */
+  readonly log: (text: string) => void;
+}
+
+/** One server as all its clients share it: what it declared, the tasks it runs, and the guard before it. */
+export class Target {
+  readonly server: string;
+  readonly log: (text: string) => void;
+  readonly guard: GuardSource;
+  readonly tools: ToolDirectory = new ToolDirectory();
+  readonly tasks: HeldTasks = new HeldTasks();
+
+  constructor({ guard, server, log }: TargetOptions) {
+    this.server = server;
+    this.log = log;
+    this.guard = new GuardSource(guard, log);
+  }
+}

@@ -1,0 +1,13 @@
+import { Interposer, type InterposerOptions } from '../src/interposer.ts';
+import { Target, type TargetOptions } from '../src/target.ts';
+
+export interface OneLaneOptions extends Omit<InterposerOptions, 'target' | 'lane'>, TargetOptions {
+  readonly toClient: (bytes: Buffer) => void;
+  readonly toServer: (bytes: Buffer) => void;
+}
+
+/** An interposer with one lane, as on stdio. */
+export function oneLane({ guard, server, log, toClient, toServer, ...options }: OneLaneOptions): Interposer {
+  const lane = { toClient, toServer, dropped: (): void => {} };
+  return new Interposer({ target: new Target({ guard, server, log }), lane, ...options });
+}
