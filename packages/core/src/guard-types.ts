@@ -260,6 +260,11 @@ export interface Guard {
     list(filter?: ApprovalFilter): Promise<readonly ApprovalRow[]>;
     /** How many there are, by state. */
     counts(filter?: ApprovalFilter): Promise<ApprovalCounts>;
+    /**
+     * Waits until the approval is no longer pending, whichever process answers it, until it expires, or until `signal` is aborted,
+     * and tells how it stands then. Uses nothing up: whoever suspended a call comes back with it afterwards.
+     */
+    settled(id: string, options?: { readonly signal?: AbortSignal }): Promise<ApprovalRow | undefined>;
   };
   /**
    * What is used and left of the guard's budgets now. Reserves nothing: a call may find less.

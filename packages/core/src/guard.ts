@@ -6,6 +6,7 @@
  *   permit.ts     runs once, settles once
  */
 import { latestCall } from './approval/edited-call.ts';
+import { settledApproval } from './approval/pending.ts';
 import { authorize, earlierCall } from './authorize.ts';
 import { budgetStatus } from './budget/status.ts';
 import { type Authorization, MAX_REASON_CHARS, type Refusal, type ToolCall } from './call.ts';
@@ -109,6 +110,7 @@ export function createGuard(options: GuardOptions): Guard {
       get: (id) => engine.store.approval(id),
       list: (filter) => engine.store.approvals(filter),
       counts: (filter) => engine.store.approvalCounts(filter),
+      settled: (id, { signal } = {}) => settledApproval(id, signal, engine),
     },
     budgets: (filter = {}) => budgetStatus(engine.budgets, engine.store, filter),
     close: () => engine.close(),

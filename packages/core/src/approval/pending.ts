@@ -137,6 +137,14 @@ export async function waitForAnswer(
   return expired ? 'expired' : 'answered';
 }
 
+/** How an approval stands once it takes no more answers, has expired, or `stop` is aborted; undefined when there is none. */
+export async function settledApproval(id: string, stop: AbortSignal | undefined, engine: Engine): Promise<ApprovalRow | undefined> {
+  const row = await engine.store.approval(id);
+  if (row?.state !== 'pending' || hasGivenUp(stop)) return row;
+  await untilSettled(id, row.expiresAtMs, stop, engine);
+  return engine.store.approval(id);
+}
+
 function hasGivenUp(signal: AbortSignal | undefined): boolean {
   return signal?.aborted === true;
 }
