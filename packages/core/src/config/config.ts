@@ -10,6 +10,7 @@ import type { RuleSet } from '../policy/rule-definition.ts';
 import type { DetectorDefinition } from '../redact/custom.ts';
 import type { WriterChoice } from '../store.ts';
 import type { ChannelWord } from './channel-schema.ts';
+import type { McpConfig } from './mcp-schema.ts';
 import type { UsedPack } from './pack-schema.ts';
 import type { ScopeDocument } from './schema.ts';
 
@@ -53,6 +54,8 @@ export interface Config {
   readonly authzen?: AuthzenConfig;
   /** What `countersign serve` offers. */
   readonly serve: ServeConfig;
+  /** How the MCP proxy behaves. */
+  readonly mcp: McpConfig;
 }
 
 export interface AuthzenConfig {

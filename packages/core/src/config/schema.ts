@@ -14,6 +14,7 @@ import { type DetectorDefinition, MAX_CUSTOM_DETECTORS, MAX_KEYWORDS } from '../
 import { WRITERS } from '../store.ts';
 import { type ChannelDocument, channelSchema, MAX_CHANNELS, type SenderDocument, sendersSchema } from './channel-schema.ts';
 import { type AuthzenDocument, authzenSchema, type ServeDocument, serveSchema } from './decision-point-schema.ts';
+import { type McpDocument, mcpSchema } from './mcp-schema.ts';
 import { packsSchema } from './pack-schema.ts';
 import { policyFilesShape } from './policy-files-schema.ts';
 import { type RootsDocument, rootsSchema } from './roots-schema.ts';
@@ -81,6 +82,7 @@ export interface ConfigDocument {
   readonly scope?: ScopeDocument | undefined;
   readonly serve?: ServeDocument | undefined;
   readonly roots?: RootsDocument | undefined;
+  readonly mcp?: McpDocument | undefined;
 }
 
 /** The `ledger.audit_log:` block as written. */
@@ -294,4 +296,5 @@ export const configSchema: z.ZodType<ConfigDocument> = z.strictObject({
   scope: scope.optional(),
   serve: serveSchema.optional(),
   roots: rootsSchema.optional(),
+  mcp: mcpSchema.optional(),
 });

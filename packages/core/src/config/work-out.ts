@@ -16,6 +16,7 @@ import type { AnchorConfig, Config, LedgerConfig } from './config.ts';
 import { workOutAuthzen, workOutServe } from './decision-point.ts';
 import { parseDuration } from './duration.ts';
 import type { Overrides } from './environment.ts';
+import { workOutMcp } from './mcp-schema.ts';
 import { workOutPacks } from './pack-schema.ts';
 import { readPolicyFiles } from './policy-files.ts';
 import { workOutRoots } from './roots-schema.ts';
@@ -92,6 +93,7 @@ export function workOut(
     roots: workOutRoots(document.roots ?? {}, (name) => placed(folder, name)),
     ...(authzen === undefined ? {} : { authzen: workOutAuthzen(authzen, (name) => placed(folder, name)) }),
     serve: workOutServe(document.serve ?? {}, (name) => placed(folder, name)),
+    mcp: workOutMcp(document.mcp ?? {}),
   };
 }
 
