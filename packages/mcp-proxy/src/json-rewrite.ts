@@ -5,10 +5,14 @@
 import { renamedMembers } from '@countersign/core';
 import { isObject, type JsonObject, member } from './message.ts';
 
+/** Stands in `after` for an item of a list that goes, with its comma. */
+export const REMOVED: unique symbol = Symbol('removed');
+
 /**
  * @param text - valid JSON without repeated keys, not deeper than the stack (see `MAX_DEPTH` of `json-scan.ts`).
  * @param before - what `JSON.parse` makes of it.
  * @param after - the same with other values and names of members in some places; the members of an object in the same order.
+ *   A list that loses items is as long as before, with `REMOVED` in their places.
  */
 export function rewriteJson(text: string, before: unknown, after: unknown): string {
   const rewriter = new Rewriter(text);
@@ -49,12 +53,28 @@ class Rewriter {
 
   #array(before: readonly unknown[], after: readonly unknown[]): void {
     this.#at += 1;
+    let isKept = false;
+    let gap = this.#at;
     for (const [i, item] of before.entries()) {
-      this.value(item, after[i]);
+      const ended = this.#at; // the item before
       this.#space();
-      this.#at += 1; // the comma, or the bracket at the end
+      if (i > 0) {
+        this.#at += 1; // the comma
+        this.#space();
+      }
+      if (i === 0) gap = this.#at;
+      if (after[i] === REMOVED) {
+        this.#skip();
+        // Its own comma goes with it; that of the items before the first one that stays, below.
+        if (isKept) this.#cut(ended, this.#at);
+        continue;
+      }
+      if (!isKept) this.#cut(gap, this.#at);
+      isKept = true;
+      this.value(item, after[i]);
     }
-    if (before.length === 0) this.#closing();
+    if (!isKept) this.#cut(gap, this.#at);
+    this.#closing();
   }
 
   #object(before: JsonObject, after: JsonObject, names: ReadonlyMap<string, string>): void {
@@ -75,15 +95,20 @@ class Rewriter {
     if (names.size === 0) this.#closing();
   }
 
-  /** The end of an empty container. */
+  /** What is behind the last item of a list, or in an empty container. */
   #closing(): void {
     this.#space();
     this.#at += 1;
   }
 
   #replace(start: number, value: unknown): void {
-    this.#written += this.#text.slice(this.#done, start) + JSON.stringify(value);
-    this.#done = this.#at;
+    this.#cut(start, this.#at);
+    this.#written += JSON.stringify(value);
+  }
+
+  #cut(start: number, end: number): void {
+    this.#written += this.#text.slice(this.#done, start);
+    this.#done = end;
   }
 
   #space(): void {

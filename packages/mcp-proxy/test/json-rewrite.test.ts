@@ -1,7 +1,7 @@
 import { createRedactor } from '@countersign/core';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { rewriteJson } from '../src/json-rewrite.ts';
+import { REMOVED, rewriteJson } from '../src/json-rewrite.ts';
 
 const redactor = createRedactor({ values: ['246813579'] });
 
@@ -76,5 +76,43 @@ describe('a masked JSON text', () => {
     expect(rewriteJson(deep, before, after)).toBe(deep.replace('hunter22', 'x'));
     const long = `["${'\\\\'.repeat(500_000)}","${'\\"'.repeat(500_000)}",{"password":"hunter22"}]`;
     expect(masked(long)).toBe(long.replace('hunter22', '[redacted:key-name]'));
+  });
+});
+
+describe('a list that loses items', () => {
+  it.each<[string, string, readonly number[]]>([
+    ['[ 1 , 2.0,\t3 ]', '[ 1 , 2.0,\t3 ]', []],
+    ['[ 1 , 2.0,\t3 ]', '[ 2.0,\t3 ]', [0]],
+    ['[ 1 , 2.0,\t3 ]', '[ 1,\t3 ]', [1]],
+    ['[ 1 , 2.0,\t3 ]', '[ 1 , 2.0 ]', [2]],
+    ['[ 1 , 2.0,\t3 ]', '[ 3 ]', [0, 1]],
+    ['[ 1 , 2.0,\t3 ]', '[ 2.0 ]', [0, 2]],
+    ['[ 1 , 2.0,\t3 ]', '[ 1 ]', [1, 2]],
+    ['[ 1 , 2.0,\t3 ]', '[  ]', [0, 1, 2]],
+    ['["]", {"a":"],[" , "b":[1,2]},[[]]]', '["]",[[]]]', [1]],
+    ['["\\\\",",\\"]","x"]', '["\\\\","x"]', [1]],
+  ])('%s becomes %s', (text, expected, removed) => {
+    const before = JSON.parse(text) as unknown[];
+    const after = before.map((item, i) => (removed.includes(i) ? REMOVED : item));
+    expect(rewriteJson(text, before, after)).toBe(expected);
+    const inside = `{ "tools" :${text}, "n":1.0 }`;
+    expect(rewriteJson(inside, { tools: before, n: 1 }, { tools: after, n: 1 })).toBe(`{ "tools" :${expected}, "n":1.0 }`);
+  });
+
+  it('has the others as they were, and what was replaced in them', () => {
+    const list = fc.array(fc.tuple(fc.jsonValue({ maxDepth: 2 }), fc.constantFrom('keep', 'remove', 'replace')), { maxLength: 8 });
+    fc.assert(
+      fc.property(list, fc.nat(3), (items, indent) => {
+        const text = JSON.stringify(
+          items.map(([item]) => item),
+          null,
+          indent,
+        );
+        const before = JSON.parse(text) as unknown[];
+        const after = before.map((item, i) => (items[i]?.[1] === 'keep' ? item : items[i]?.[1] === 'remove' ? REMOVED : 'new'));
+        expect(JSON.parse(rewriteJson(text, before, after))).toEqual(after.filter((item) => item !== REMOVED));
+      }),
+      { numRuns: 1000 },
+    );
   });
 });
