@@ -2,6 +2,7 @@
  * The vocabulary of the guard: a tool call, what is decided about it, and what became of it.
  * Everything here is plain data; times are UTC milliseconds, amounts are integers of 1/1,000,000.
  */
+import type { ResultVerdict } from './policy/policy.ts';
 
 /** A JSON value. Numbers are finite doubles. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
@@ -87,6 +88,9 @@ export const REASON_CODES = [
   'CALL_IN_PROGRESS',
   'CALL_ALREADY_RUN',
   'CALL_OUTCOME_UNKNOWN',
+  'RESULT_TOO_LARGE',
+  'RESULT_SCHEMA_MISMATCH',
+  'RESULT_NOT_CHECKED',
   'LEDGER_WRITE_FAILED_DECISION',
   'LEDGER_WRITE_FAILED_OUTCOME',
   'LEDGER_QUEUE_FULL',
@@ -169,6 +173,12 @@ export type Released =
       readonly isRecorded?: false;
     };
 
+export interface ReleaseOptions {
+  readonly durable?: boolean;
+  /** What the adapter itself says of the result, as one rule more: the strictest of all wins, and it is recorded like one. */
+  readonly also?: ResultVerdict;
+}
+
 /** The right to run one decided call once. */
 export interface Permit {
   readonly kind: 'permit';
@@ -195,7 +205,7 @@ export interface Permit {
    *
    * @throws {CountersignError} `PERMIT_ALREADY_SETTLED`; `OPTIONS_INVALID` for a status that is none
    */
-  release(outcome: Outcome, options?: { readonly durable?: boolean }): Promise<Released>;
+  release(outcome: Outcome, options?: ReleaseOptions): Promise<Released>;
   /** The result as the model may see it where no rule looks at results: without secrets when the guard masks results, otherwise the very same value. */
   mask<T>(result: T): T;
   /**

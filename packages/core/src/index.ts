@@ -36,6 +36,7 @@ export {
   type RedactionFinding,
   type Refusal,
   type Released,
+  type ReleaseOptions,
   type ResultAction,
   type ToolAnnotations,
   type ToolCall,

@@ -106,16 +106,16 @@ export function createPermit(granted: Granted, deps: PermitDeps): Permit {
     },
     mask: (result) => (deps.masksResults ? maskResult(result, deps.redactor) : result),
     holdsResult,
-    async release(outcome, { durable = false } = {}) {
+    async release(outcome, { durable = false, also } = {}) {
       const isError = outcome.error !== undefined;
       const value = isError ? outcome.error : outcome.result;
-      if (!holdsResult) {
+      if (!holdsResult && also === undefined) {
         const released = unjudged(value, isError, deps);
         const write = settleOnce(isError ? outcome : { ...outcome, ...shownResult(released) }, !durable);
         return !durable || (await write) !== undefined ? released : unrecorded(undefined);
       }
       requireOpen(outcome);
-      const judged = await judgeResult({ value, isError }, granted.policy, granted.input, deps);
+      const judged = await judgeResult({ value, isError }, granted.policy, granted.input, deps, also);
       const isAwaited = judged.acted || durable;
       const write = settleOnce(outcome, !isAwaited, judged);
       if (!isAwaited || (await write) !== undefined) return judged.released;

@@ -108,6 +108,11 @@ export interface ResultVerdict {
   readonly reasonCode?: ReasonCode;
   /** Of `truncate`: how many characters are left. */
   readonly maxChars?: number;
+  /**
+   * Of `truncate`, from an adapter (`ReleaseOptions.also`): UTF-8 bytes that are left at most. The text alone is left also where it
+   * is short enough, since the result it is part of is not.
+   */
+  readonly maxBytes?: number;
   /** Of `truncate`: what is left is masked, too. */
   readonly masks?: boolean;
   /** For the model, in place of what is withheld or cut. */

@@ -29,14 +29,21 @@ export function resultRuleFaults(rule: Rule, fault: ReportFault): void {
   if (rule.approval !== undefined) fault('nobody can be asked about a result: approval belongs to rules on calls', 'approval');
 }
 
-/** Several verdicts as one: the strictest action, the fewest characters, all labels. */
+/** Several verdicts as one: the strictest action, the fewest characters and bytes, all labels. */
 export function mergeResultVerdicts(verdicts: readonly ResultVerdict[]): ResultVerdict {
   let strictest: ResultVerdict = { action: 'release' };
   for (const verdict of verdicts) if (isStricter(verdict, strictest)) strictest = verdict;
   const labels = mergeLabels(verdicts.map((verdict) => verdict.labels));
   const { labels: _own, ...verdict } = strictest;
-  const masks = strictest.action === 'truncate' && verdicts.some(({ action, masks: also }) => action === 'mask' || also === true);
-  return { ...verdict, ...(masks && { masks }), ...(labels !== undefined && { labels }) };
+  const isCut = strictest.action === 'truncate';
+  const masks = isCut && verdicts.some(({ action, masks: also }) => action === 'mask' || also === true);
+  const bytes = isCut ? verdicts.flatMap(({ maxBytes }) => maxBytes ?? []) : [];
+  return {
+    ...verdict,
+    ...(bytes.length > 0 && { maxBytes: Math.min(...bytes) }),
+    ...(masks && { masks }),
+    ...(labels !== undefined && { labels }),
+  };
 }
 
 function isStricter(one: ResultVerdict, other: ResultVerdict): boolean {

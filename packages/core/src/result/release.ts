@@ -10,12 +10,13 @@ import { RESULT_ACTIONS } from '../call.ts';
 import { cleanText } from '../detect/clean.ts';
 import type { ReleasedResult } from '../ledger/entry.ts';
 import type { Policy, PolicyInput, ResultVerdict, SessionFacts } from '../policy/policy.ts';
+import { mergeResultVerdicts } from '../policy/result-rule.ts';
 import { evaluateResult } from '../policy/result-verdict.ts';
 import { maskResult, tryMask } from '../redact/mask.ts';
 import type { Redactor } from '../redact/redact.ts';
 import { type Given, ReadFacts } from './facts.ts';
 import { readResult } from './read.ts';
-import { asText, cutText, textsOf } from './texts.ts';
+import { asText, charsWithin, cutText, textsOf } from './texts.ts';
 import { cutNotice, withheldText } from './words.ts';
 
 export interface ResultDeps {
@@ -36,14 +37,21 @@ export interface JudgedResult {
   readonly acted: boolean;
 }
 
-/** Asks the rules. Never rejects. @param input - what the call was decided on. */
-export async function judgeResult(given: Given, policy: Policy, input: PolicyInput, deps: ResultDeps): Promise<JudgedResult> {
+/** Asks the rules. Never rejects. @param input - what the call was decided on. @param also - what the adapter says beside them. */
+export async function judgeResult(
+  given: Given,
+  policy: Policy,
+  input: PolicyInput,
+  deps: ResultDeps,
+  also?: ResultVerdict,
+): Promise<JudgedResult> {
   const facts = new ReadFacts(given, deps.redactor);
   let said: ResultVerdict;
   try {
     // Other calls may have labelled the session since the decision.
     const session = await deps.store.session(input.session.id);
-    said = withoutSecrets(await evaluateResult(policy, { ...input, session, atMs: deps.store.nowMs(), result: facts }), deps.redactor);
+    const ruled = await evaluateResult(policy, { ...input, session, atMs: deps.store.nowMs(), result: facts });
+    said = withoutSecrets(also === undefined ? ruled : mergeResultVerdicts([ruled, also]), deps.redactor);
   } catch (error) {
     deps.report(error, { during: 'rules on results' });
     said = FAILED;
@@ -146,18 +154,19 @@ function isClean(value: unknown, redactor: Redactor): boolean {
 }
 
 function truncated(verdict: ResultVerdict, given: Given, facts: ReadFacts, deps: ResultDeps): Applied {
-  const { maxChars = 0, masks = false } = verdict;
+  const { maxChars = 0, maxBytes, masks = false } = verdict;
   try {
     const whole = asText(facts.plain);
-    if (whole.length <= maxChars) {
+    if (whole.length <= maxChars && maxBytes === undefined) {
       if (masks) return masked({ action: 'mask' }, given, facts, deps);
       return { released: unjudged(given.value, given.isError, deps), action: 'release', isIdle: true };
     }
     // Before the cut: half a secret is no secret to the redactor.
     const redacted = masks || deps.masksResults ? deps.redactor.text(whole.toWellFormed()) : whole;
     const text = masks ? cleanText(redacted) : redacted;
-    const cut = cutText(text, maxChars);
-    const told = cut.length < text.length ? cut + cutNotice(text.length - cut.length, text.length, verdict) : text;
+    const cut = cutText(text, maxBytes === undefined ? maxChars : Math.min(maxChars, charsWithin(text, maxBytes)));
+    const isNoted = cut.length < text.length || maxBytes !== undefined;
+    const told = isNoted ? cut + cutNotice(text.length - cut.length, text.length, verdict) : text;
     return { released: { kind: 'replaced', action: 'truncate', text: told }, action: 'truncate' };
   } catch {
     return unreadable(verdict);

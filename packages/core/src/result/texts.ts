@@ -65,6 +65,12 @@ export function cutText(text: string, maxChars: number): string {
   return text.slice(0, isInside(text, end) ? wholeUnits(text, maxChars) : end).toWellFormed();
 }
 
+/** How many of its first characters (UTF-16 units) have at most `maxBytes` bytes of UTF-8. */
+export function charsWithin(text: string, maxBytes: number): number {
+  // No character has more than three bytes.
+  return text.length * 3 <= maxBytes ? text.length : new TextEncoder().encodeInto(text, new Uint8Array(maxBytes)).read;
+}
+
 function isInside(text: string, at: number): boolean {
   return isLowSurrogate(text, at) || text.charCodeAt(at - 1) === 0x200d || JOINS.test(text.slice(at, at + 2));
 }

@@ -11,6 +11,8 @@ export function withheldText({ rule, reasonCode, message }: ResultVerdict): stri
 const WHYS: ReadonlyMap<string, (rule: string) => string> = new Map([
   ['POLICY_EVALUATION_FAILED', (rule: string) => `${rule} could not be evaluated on it`],
   ['REDACTION_FAILED', (rule: string) => `it could not be read to apply ${rule}`],
+  ['RESULT_SCHEMA_MISMATCH', () => 'it is not what the outputSchema of the tool declares'],
+  ['RESULT_NOT_CHECKED', () => 'it could not be checked against the outputSchema of the tool'],
   ['LEDGER_WRITE_FAILED_OUTCOME', () => 'what became of the call could not be recorded'],
 ]);
 
@@ -23,5 +25,6 @@ function told(why: string, code: string, message: string | undefined): string {
 export function cutNotice(left: number, of: number, { rule, message }: ResultVerdict): string {
   const by = rule === undefined ? '' : ` by rule ${rule}`;
   const more = message === undefined ? '' : ` ${message.trim()}`;
-  return `\n[result cut${by}: ${left} of ${of} characters are left out.${more}]`;
+  const what = left === 0 ? 'only its text is left' : `${left} of ${of} characters are left out`;
+  return `\n[result cut${by}: ${what}.${more}]`;
 }

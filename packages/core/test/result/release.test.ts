@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { createGuard } from '../../src/guard.ts';
 import { CountersignError, type GuardOptions, type Permit, rulePolicy, type Store } from '../../src/index.ts';
 import type { Entry } from '../../src/ledger/entry.ts';
+import type { ResultVerdict } from '../../src/policy/policy.ts';
 import type { Rule } from '../../src/policy/rule-definition.ts';
 import { memoryStore } from '../../src/testing/index.ts';
 
@@ -532,5 +533,85 @@ describe('a permit', () => {
     const { run } = bench([onResult({ effect: 'label', label: ['x'] })], { maskResults: true });
     expect(await run(() => SECRET)).toBe(MASKED);
     expect(await bench([], { maskResults: true }).run(() => SECRET)).toBe(MASKED);
+  });
+});
+
+describe('what an adapter says beside the rules', () => {
+  const LIMIT = { action: 'truncate', maxChars: 10, maxBytes: 10, reasonCode: 'RESULT_TOO_LARGE', message: 'At most 10 bytes.' } as const;
+  async function released(result: unknown, also: ResultVerdict, rules: readonly Rule[] = [], options: Partial<GuardOptions> = {}) {
+    const { guard, outcome, store } = bench(rules, options);
+    const value = await (await permitFor(guard)).release({ status: 'success', result }, { also });
+    const { labels } = await store.session('s');
+    return { value, labels, outcome: await outcome() };
+  }
+
+  it('holds where no rule looks at results, and is on record', async () => {
+    const { value, outcome } = await released('x'.repeat(15), LIMIT);
+    expect(value).toMatchObject({
+      kind: 'replaced',
+      text: 'xxxxxxxxxx\n[result cut: 5 of 15 characters are left out. At most 10 bytes.]',
+    });
+    expect(outcome).toMatchObject({ status: 'success', released: { action: 'truncate', reason_code: 'RESULT_TOO_LARGE' } });
+  });
+
+  it.each([
+    ['of two bytes', 'é'.repeat(8), 'é'.repeat(5)],
+    ['of three bytes', '日'.repeat(8), '日'.repeat(3)],
+    ['of four bytes', '😀'.repeat(8), '😀'.repeat(2)],
+    ['with marks', 'abcdefghie\u0301', 'abcdefghi'],
+  ])('cuts characters %s by their bytes, and none of them in two', async (_what, text, left) => {
+    const { value } = await released(text, LIMIT);
+    expect((value as { readonly text: string }).text.split('\n')[0]).toBe(left);
+  });
+
+  it('leaves the text alone of what is too large beside its text', async () => {
+    const { value } = await released({ content: [{ type: 'text', text: 'short' }], structuredContent: { a: 'x'.repeat(100) } }, LIMIT);
+    expect(value).toMatchObject({ kind: 'replaced', text: 'short\n[result cut: only its text is left. At most 10 bytes.]' });
+  });
+
+  it('is one voice of several: the strictest wins, the smallest cut holds, every label is attached', async () => {
+    const withheld = await released(ORDER, { ...LIMIT, labels: ['own'] }, [{ ...WITHHOLD, label: ['rule'] }]);
+    expect(withheld).toMatchObject({ value: { action: 'withhold' }, outcome: { labels: ['own', 'rule'] } });
+    expect([...withheld.labels].toSorted()).toEqual(['own', 'rule']);
+    const cut = onResult({ id: 't', effect: 'truncate', max_chars: 4 });
+    expect((await released('x'.repeat(15), LIMIT, [cut])).value).toMatchObject({ text: expect.stringMatching(/^xxxx\n/) as string });
+    // The rule's cut is the shorter one, and alone it would have nothing to do.
+    const short = { content: [{ type: 'text', text: 'abc' }], structuredContent: { a: 'x'.repeat(100) } };
+    expect((await released(short, LIMIT, [cut])).value).toMatchObject({ kind: 'replaced' });
+    const masks = onResult({ id: 'm', effect: 'mask' });
+    const { value } = await released(SECRET, { ...LIMIT, maxChars: 100, maxBytes: 100 }, [masks]);
+    expect((value as { readonly text: string }).text).toContain(MASKED);
+  });
+
+  it('lets a result through in audit mode, and says what it would have done', async () => {
+    const { value, outcome } = await released('x'.repeat(15), LIMIT, [], { mode: 'audit' });
+    expect(value).toMatchObject({ kind: 'shown', value: 'x'.repeat(15) });
+    expect(outcome).toMatchObject({ released: { action: 'release', would: 'truncate', reason_code: 'RESULT_TOO_LARGE' } });
+  });
+
+  it('says in a few words why a result is withheld, and shows no secret in them', async () => {
+    const { value } = await released('x', { action: 'withhold', reasonCode: 'RESULT_SCHEMA_MISMATCH', message: `see ${SECRET}` });
+    expect(value).toMatchObject({
+      text: expect.stringMatching(
+        /^\[result withheld: it is not what the outputSchema of the tool declares \[RESULT_SCHEMA_MISMATCH\]/,
+      ) as string,
+    });
+    expect(JSON.stringify(value)).not.toContain('hunter22');
+  });
+
+  it('labels the session before the result is shown, and withholds what it could not put on record', async () => {
+    const labels = await released('x', { action: 'label', labels: ['untrusted'] });
+    expect(labels).toMatchObject({
+      value: { kind: 'shown', value: 'x' },
+      outcome: { labels: ['untrusted'], released: { action: 'label' } },
+    });
+    expect([...labels.labels]).toEqual(['untrusted']);
+    const { guard, store } = bench([]);
+    const permit = await permitFor(guard);
+    await store.close();
+    expect(await permit.release({ status: 'success', result: 'x' }, { also: { action: 'label', labels: ['untrusted'] } })).toMatchObject({
+      kind: 'replaced',
+      isRecorded: false,
+    });
   });
 });
