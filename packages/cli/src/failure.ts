@@ -22,6 +22,16 @@ export class FileExistsError extends Error {
   }
 }
 
+/** A file of another program that is not changed: it does not parse, or others may write it. */
+export class FileRefusedError extends Error {
+  override readonly name: string = 'FileRefusedError';
+  readonly next: string;
+  constructor(message: string, next: string) {
+    super(message);
+    this.next = next;
+  }
+}
+
 export interface Failure {
   readonly code: string;
   /** May hold text from files; escape it for the medium. */
@@ -33,6 +43,7 @@ export interface Failure {
 export function failureOf(error: unknown): Failure {
   if (error instanceof UsageError) return { code: 'USAGE', message: error.message, next: error.next, exitCode: EXIT.USAGE };
   if (error instanceof FileExistsError) return { code: 'FILE_EXISTS', message: error.message, next: error.next, exitCode: EXIT.FAILED };
+  if (error instanceof FileRefusedError) return { code: 'FILE_REFUSED', message: error.message, next: error.next, exitCode: EXIT.FAILED };
   if (CountersignError.is(error)) {
     const { code, message } = error;
     const next = NEXT_STEPS.get(code);
