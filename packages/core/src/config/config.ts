@@ -13,6 +13,7 @@ import type { ChannelWord } from './channel-schema.ts';
 import type { McpConfig } from './mcp-schema.ts';
 import type { UsedPack } from './pack-schema.ts';
 import type { ScopeDocument } from './schema.ts';
+import type { ServerTransport } from './servers-schema.ts';
 
 export interface Config {
   /** Whether who runs for long puts a changed policy in force: `watchPolicy`. */
@@ -56,7 +57,31 @@ export interface Config {
   readonly serve: ServeConfig;
   /** How the MCP proxy behaves. */
   readonly mcp: McpConfig;
+  /** MCP servers behind one proxy, by the name that rules use, in the order of the file. */
+  readonly servers: ReadonlyMap<string, ServerConfig>;
 }
+
+/** One MCP server: a program, or a URL. */
+export type ServerConfig = CommandServerConfig | UrlServerConfig;
+
+export interface CommandServerConfig {
+  readonly command: string;
+  readonly args: readonly string[];
+  /** Besides the environment of the proxy. */
+  readonly env: ReadonlyMap<string, ValueConfig>;
+  /** Absolute. */
+  readonly cwd?: string;
+}
+
+export interface UrlServerConfig {
+  readonly url: string;
+  readonly headers: ReadonlyMap<string, ValueConfig>;
+  readonly transport: ServerTransport;
+  readonly allowInsecure: boolean;
+}
+
+/** Text, some of it elsewhere: its parts in order. */
+export type ValueConfig = readonly (string | SecretSource)[];
 
 export interface AuthzenConfig {
   readonly url: string;

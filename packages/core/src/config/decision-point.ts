@@ -6,6 +6,7 @@ import type { AuthzenDocument, ServeDocument } from './decision-point-schema.ts'
 import type { Look, Problem } from './document.ts';
 import { DURATION_HINT, parseDuration } from './duration.ts';
 import { AGENT_SHAPE } from './schema.ts';
+import { serverSecrets } from './servers.ts';
 
 export const DEFAULT_SERVE_SOCKET = '.countersign/serve/decide.sock';
 const DEFAULT_TIMEOUT_MS = 2_000;
@@ -79,11 +80,17 @@ function isList<Item>(value: readonly Item[] | object): value is readonly Item[]
   return Array.isArray(value);
 }
 
-/** Every place a secret of the whole configuration lies: of channels, senders, clients and the decision point that is asked. */
-export function configuredSecrets({ approvals, authzen, serve }: Pick<Config, 'approvals' | 'authzen' | 'serve'>): readonly SecretSource[] {
+/** Every place a secret of the whole configuration lies: of channels, senders, clients, servers and the decision point that is asked. */
+export function configuredSecrets({
+  approvals,
+  authzen,
+  serve,
+  servers,
+}: Pick<Config, 'approvals' | 'authzen' | 'serve' | 'servers'>): readonly SecretSource[] {
   return [
     ...secretSources(approvals),
     ...(authzen?.token === undefined ? [] : [authzen.token]),
     ...serve.clients.flatMap(({ tokens }) => tokens),
+    ...serverSecrets(servers),
   ];
 }

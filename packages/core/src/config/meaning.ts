@@ -12,6 +12,7 @@ import { DURATION_HINT, parseDuration } from './duration.ts';
 import { packProblems } from './pack-schema.ts';
 import { policyFileProblems } from './policy-files.ts';
 import { budgetsSchema, type ConfigDocument, type PolicyDocument, policySchema } from './schema.ts';
+import { serverProblems } from './servers.ts';
 import { DEFAULT_APPROVAL_TTL, DEFAULT_MAX_TTL } from './work-out.ts';
 
 /** Faults of the blocks that do have the right shape, although another block has not. */
@@ -57,6 +58,7 @@ export function meaningProblems(document: ConfigDocument, yaml: YamlText): reado
   problems.push(...decisionPointProblems({ authzen: document.policy.authzen, serve: document.serve }, look));
   problems.push(...ruleSetProblems(document.policy, maxTtlMs ?? Number.POSITIVE_INFINITY, look, maxTtl));
   problems.push(...budgetProblems(document.budgets ?? [], look));
+  problems.push(...serverProblems(document.servers ?? {}, look));
   return problems;
 }
 

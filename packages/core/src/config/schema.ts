@@ -18,6 +18,7 @@ import { type McpDocument, mcpSchema } from './mcp-schema.ts';
 import { packsSchema } from './pack-schema.ts';
 import { policyFilesShape } from './policy-files-schema.ts';
 import { type RootsDocument, rootsSchema } from './roots-schema.ts';
+import { type ServerDocument, serversSchema } from './servers-schema.ts';
 
 /** What the YAML text says, before defaults and names are worked out. */
 export type AnchorDocument =
@@ -83,6 +84,7 @@ export interface ConfigDocument {
   readonly serve?: ServeDocument | undefined;
   readonly roots?: RootsDocument | undefined;
   readonly mcp?: McpDocument | undefined;
+  readonly servers?: Readonly<Record<string, ServerDocument>> | undefined;
 }
 
 /** The `ledger.audit_log:` block as written. */
@@ -297,4 +299,5 @@ export const configSchema: z.ZodType<ConfigDocument> = z.strictObject({
   serve: serveSchema.optional(),
   roots: rootsSchema.optional(),
   mcp: mcpSchema.optional(),
+  servers: serversSchema.optional(),
 });

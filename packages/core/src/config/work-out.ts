@@ -21,6 +21,7 @@ import { workOutPacks } from './pack-schema.ts';
 import { readPolicyFiles } from './policy-files.ts';
 import { workOutRoots } from './roots-schema.ts';
 import { type AnchorDocument, type AuditLogDocument, type ConfigDocument, ORIGIN_SHAPE, type PolicyDocument } from './schema.ts';
+import { workOutServers } from './servers.ts';
 
 export const DEFAULT_APPROVAL_TTL = '5m';
 export const DEFAULT_MAX_TTL = '1h';
@@ -94,6 +95,7 @@ export function workOut(
     ...(authzen === undefined ? {} : { authzen: workOutAuthzen(authzen, (name) => placed(folder, name)) }),
     serve: workOutServe(document.serve ?? {}, (name) => placed(folder, name)),
     mcp: workOutMcp(document.mcp ?? {}),
+    servers: workOutServers(document.servers ?? {}, (name) => placed(folder, name)),
   };
 }
 
