@@ -19,7 +19,8 @@ import { createPermit } from './permit.ts';
 import { isUnusable, type PreparedCall, type UnusableCall } from './prepare.ts';
 import { coverage, denial, failure, refusal, refuse, refuseJudged, refuseRepeat, refuseUnlogged, rowFacts } from './refusal.ts';
 import type { Turn } from './session-turns.ts';
-import type { CallRow, Charge, DecideUnit } from './store.ts';
+import type { CallRow, Charge, Custody, DecideUnit } from './store.ts';
+import { custodyOf } from './take-over.ts';
 
 /** How often a call is decided again because its session or the policy changed meanwhile. */
 const MAX_ROUNDS = 20;
@@ -27,7 +28,7 @@ const MAX_ROUNDS = 20;
 const MAX_GRANTS_TRIED = 5;
 
 /** A preview opens an ask and uses nothing up. */
-export type AuthorizeWithin = AuthorizeOptions & { readonly usesGrants?: false; readonly story?: CallStory };
+export type AuthorizeWithin = AuthorizeOptions & { readonly usesGrants?: false; readonly story?: CallStory; readonly custody?: Custody };
 
 /** Never throws: whatever goes wrong on the way is a refusal. */
 export async function authorize(
@@ -76,12 +77,15 @@ async function authorizeCall(
   try {
     options.story?.isUnder(rules.policy);
     if (isUnusable(prepared)) return await refuse(prepared, denial(prepared.reasonCode, prepared.reason), rules, engine);
+    // Under the id the call came with, also when people edit it.
+    const { handOver } = options;
+    const within = handOver === undefined ? options : { ...options, custody: custodyOf(prepared, handOver, engine) };
     const edited: PreparedCall[] = [];
     let call = prepared;
     let earlier = await earlierCall(prepared, options, engine);
     if (isGivenUp(options) && !(await takesBack(earlier, options, engine))) return await refuseGivenUp(prepared, rules, engine);
     for (;;) {
-      const decided = await decide(call, earlier, options, rules, engine);
+      const decided = await decide(call, earlier, within, rules, engine);
       const settled = decided.kind === 'edited' && edited.length >= MAX_EDITS ? await refuseChain(decided.of, rules, engine) : decided;
       if (settled.kind !== 'edited') {
         // Until the edited call is decided, whoever comes back finds the way to it through the one that was asked about.
@@ -160,7 +164,7 @@ async function decide(
       }
 
       watch ??= beginWatch(call.callId, engine);
-      const committed = await commitAllow(call, judgement, { asked, use, grant }, now, engine);
+      const committed = await commitAllow(call, judgement, { asked, use, grant, custody: options.custody }, now, engine);
       if (committed === 'again') continue;
       if (typeof committed === 'object' && 'takenBy' in committed) {
         turn?.end();
@@ -280,6 +284,7 @@ interface Authority {
   readonly asked: Asked | undefined;
   readonly use: DecideUnit['use'];
   readonly grant: GrantInHand | undefined;
+  readonly custody: Custody | undefined;
 }
 
 type Allowed = { readonly kind: 'allowed'; readonly decision: Decision; readonly entry: EntryRef };
@@ -288,7 +293,7 @@ type Allowed = { readonly kind: 'allowed'; readonly decision: Decision; readonly
 async function commitAllow(
   call: PreparedCall,
   judgement: Judgement,
-  { asked, use, grant }: Authority,
+  { asked, use, grant, custody }: Authority,
   rules: Rules,
   engine: Engine,
 ): Promise<Allowed | Refusal | Taken | 'again' | 'not-granted'> {
@@ -326,6 +331,7 @@ async function commitAllow(
     auditBudgets: engine.mode === 'audit',
     ...(use !== undefined && { use }),
     ...(grant !== undefined && { grant }),
+    ...(custody !== undefined && { custody }),
   };
   const committed = await engine.inForce.commit(rules.epoch, () => engine.store.commit(unit));
   // The ledger first: what the audit log tells is so. Then the permit, if every log that is required has the line.

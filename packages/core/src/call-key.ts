@@ -3,6 +3,7 @@
  *
  *     key    the framework's very call, re-run: everything in `match`, the framework's id, the turn and the attempt
  *     match  a call that asks for the same thing: agent, session, principal, tool, raw arguments
+ *     custody of a call that another process settles: agent, session and the framework's id, and nothing of what is asked for
  *     edited instead of the key, for a call that a person's edit made: the leaf of the answer, so that one edit makes one call
  *     binds  what an approval is good for: everything in `match` and the policy's hash, under a key of that call alone
  */
@@ -32,6 +33,13 @@ export function callKey(
 /** @param leaf - leaf hash of the answer that proposed the arguments. */
 export function editedCallKey(leaf: string, mac: (text: string) => string): string {
   return mac(`countersign/edited-call-key/v1\n${canonicalize([leaf])}`);
+}
+
+export function custodyName(
+  call: { readonly agent: string; readonly session: string; readonly id: string },
+  mac: (text: string) => string,
+): string {
+  return mac(`countersign/custody/v1\n${canonicalize([call.agent, call.session, call.id])}`);
 }
 
 export function callMatch(call: KeyedCall, mac: (text: string) => string): string {

@@ -50,6 +50,8 @@ function decide(unit: DecideUnit, tx: Tx): Committed {
     // Two callers may have taken over one suspended call: the second finds it decided.
     const own = tx.callById(body.call);
     if (own !== undefined && own.state !== 'asked') return { kind: 'repeat', call: own };
+    const kept = unit.custody === undefined ? undefined : tx.inCustody(unit.custody.name);
+    if (kept !== undefined) return { kind: 'repeat', call: kept };
   }
 
   const session = tx.session(body.session);
@@ -109,7 +111,10 @@ function allow(unit: DecideUnit, budgets: Charged, granted: GrantUse | undefined
   }
   if (unit.grant !== undefined && granted !== undefined) noteUse(unit.grant.id, granted.left, tx);
   if (body.labels !== undefined) addLabels(body.session, body.labels, tx);
-  tx.putCall(callRecord(unit, body, entry, 'allowed', tx));
+  const record = callRecord(unit, body, entry, 'allowed', tx);
+  if (unit.custody !== undefined) tx.takeCustody(unit.custody);
+  // The entry names who wrote it; the row, whose life the call depends on.
+  tx.putCall(unit.custody === undefined ? record : { ...record, writer: unit.custody.name });
   return { kind: 'decided', entry, atMs: tx.atMs, body };
 }
 
@@ -207,6 +212,7 @@ function settle(unit: OutcomeUnit, tx: Tx): Committed {
   if (row !== undefined) {
     const { bindKey: _gone, ...kept } = row;
     tx.putCall({ ...kept, state: 'settled', status: body.status satisfies OutcomeStatus, outcome: entry });
+    if (row.writer !== tx.writer) tx.endCustody(row.writer);
   }
   if (body.labels !== undefined) addLabels(body.session, body.labels, tx);
   return { kind: 'settled', entry };

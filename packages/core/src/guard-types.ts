@@ -14,9 +14,10 @@ import type { Offer } from './offers.ts';
 import type { OpenCall } from './open-calls.ts';
 import type { Policy } from './policy/policy.ts';
 import type { RootOptions } from './policy/roots.ts';
-import type { RecordedRun, Runner } from './record-run.ts';
+import type { RanInstead, RecordedRun, Runner } from './record-run.ts';
 import type { Redactor } from './redact/redact.ts';
 import type { ApprovalCounts, ApprovalFilter, ApprovalRow, ApprovalState, GrantRow, Store } from './store.ts';
+import type { TakenOver } from './take-over.ts';
 
 export interface GuardOptions {
   /** Name of the agent whose calls are guarded; written into every entry. Required. */
@@ -96,6 +97,12 @@ export interface AuthorizeOptions {
    * arguments that a person edited.
    */
   readonly costOf?: (args: unknown) => number;
+  /**
+   * This process ends before the call does: another one settles it, found by agent, session and the call's `id` (`takeOver`).
+   * For so long, milliseconds, the call counts as running although nobody here is left. Whoever comes with the same id
+   * meanwhile is refused as `CALL_IN_PROGRESS`, whatever it asks for. Needs an `id`.
+   */
+  readonly handOver?: { readonly forMs: number };
 }
 
 export interface PreviewOptions {
@@ -201,7 +208,16 @@ export interface Guard {
    * of another call: each run is recorded. Resolves once that is
    * durable, also when the ledger could not be written (`isRecorded`).
    */
-  recordRun(call: ToolCall, by: Runner): Promise<RecordedRun>;
+  recordRun(call: ToolCall, by: Runner, of?: RanInstead): Promise<RecordedRun>;
+  /**
+   * For a process that learns how a call ended which another one decided (`AuthorizeOptions.handOver`): the permit of that
+   * call, when it is open and `call` is the same call, or what stands in the way. Needs the same store, agent, session and `id`;
+   * what the store says is checked against the ledger. Records nothing, and decides nothing anew: rules on results are those
+   * in force here.
+   *
+   * @throws {CountersignError} `LEDGER_*`
+   */
+  takeOver(call: ToolCall): Promise<TakenOver>;
   /**
    * Records that something which asked to be a tool call was turned away before it could be one (a malformed message).
    * Resolves also when the ledger could not be written: nothing ran.

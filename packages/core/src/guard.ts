@@ -43,6 +43,7 @@ import { schemaIssues } from './schema-issues.ts';
 import { currentCall } from './scope.ts';
 import { nameOf, setPolicy } from './set-policy.ts';
 import type { ApprovalRow } from './store.ts';
+import { takeOver } from './take-over.ts';
 
 /**
  * @throws {CountersignError} `OPTIONS_INVALID` when the agent id, the policy or the store is missing or malformed.
@@ -97,7 +98,8 @@ export function createGuard(options: GuardOptions): Guard {
     tool: (name, fn, options = {}) => guardedTool(name, fn, options, runUnder, engine),
     offers: (tools, of = {}) => offersOf(tools, of, engine),
     preview: (call, options = {}) => preview(call, options, { rules, engine, results }),
-    recordRun: (call, by) => recordRun(call, by, rules, engine),
+    recordRun: (call, by, of) => recordRun(call, by, of, rules, engine),
+    takeOver: (call) => takeOver(prepareCall(call, engine), rules, engine),
     recordRefusal: (refused) => recordRefusal(refused, rules, engine),
     report: (error, context) => engine.report(error, context),
     openCalls: ({ olderThanMs } = {}) => openCalls(olderThanMs, engine),

@@ -183,7 +183,7 @@ export { RECEIPT_CODES, type ReceiptCode } from './receipt/codes.ts';
 export { type CheckConsistencyOptions, type ConsistencyReport, checkConsistency, MAX_CONSISTENCY_BYTES } from './receipt/consistency.ts';
 export { MAX_RECEIPT_BYTES } from './receipt/format.ts';
 export type { ReceiptEntry, ReceiptFinding, ReceiptReport } from './receipt/report.ts';
-export type { RecordedRun, Runner } from './record-run.ts';
+export type { RanInstead, RecordedRun, Runner } from './record-run.ts';
 export type { DetectorDefinition } from './redact/custom.ts';
 export { WITHHELD_RESULT } from './redact/mask.ts';
 export { createRedactor, type RedactionOptions, type Redactor } from './redact/redact.ts';
@@ -215,3 +215,4 @@ export {
   type SudoReceiptFinding,
   type SudoReceiptReport,
 } from './sudoagent/receipt-check.ts';
+export { MAX_HAND_OVER_MS, type TakenOver } from './take-over.ts';

@@ -122,14 +122,15 @@ async function countsOf(policy: Policy, session: SessionFacts, deps: JudgeDeps):
   return new Map(counts.map((subject) => [subject, countOf(subject, tools)]));
 }
 
-interface Circumstances {
+export interface Circumstances {
   readonly atMs: number;
   readonly recorder: FactRecorder;
   /** By subject. */
   readonly counts: ReadonlyMap<string, number> | undefined;
 }
 
-function policyInput(call: PreparedCall, session: SessionFacts, circumstances: Circumstances, deps: JudgeDeps): PolicyInput {
+/** What policies see of a call. */
+export function policyInput(call: PreparedCall, session: SessionFacts, circumstances: Circumstances, deps: JudgeDeps): PolicyInput {
   const { atMs, recorder, counts } = circumstances;
   const root = deps.roots.of(call.tool);
   return {

@@ -40,6 +40,8 @@ export interface Granted {
   /** What the call was decided under, and on: rules on results see the same. */
   readonly policy: Policy;
   readonly input: PolicyInput;
+  /** When it was decided, store time, if another process did that; absent = now. */
+  readonly decidedAtMs?: number;
 }
 
 /** What whoever keeps results has to know of a permit, and nobody else. */
@@ -67,7 +69,7 @@ export function createPermit(granted: Granted, deps: PermitDeps): Permit {
     tool: toolOf(granted.input.tool),
     session,
     ...(principal !== undefined && { principal }),
-    sinceMs: deps.store.nowMs(),
+    sinceMs: granted.decidedAtMs ?? deps.store.nowMs(),
   });
   const holdsResult = holdsResultOf(granted.policy, granted.input.tool);
   /** Once; what became of it is told by the promise. */
@@ -82,7 +84,8 @@ export function createPermit(granted: Granted, deps: PermitDeps): Permit {
     settled = true;
     state.ended = outcome.status;
     deps.openCalls.remove(callId);
-    const durationMs = Math.round(performance.now() - startedAt);
+    const passedMs = granted.decidedAtMs === undefined ? performance.now() - startedAt : deps.store.nowMs() - granted.decidedAtMs;
+    const durationMs = Math.max(0, Math.round(passedMs));
     story?.settled(settlement(outcome, durationMs, judged, deps));
     const write = writeOutcome(granted, outcome, durationMs, lazy, deps, judged).catch((error: unknown) => {
       deps.lost(error, callId);

@@ -11,6 +11,7 @@ import { authorize } from './authorize.ts';
 import type { Decision, Outcome, Permit, ToolCall } from './call.ts';
 import type { Engine, Rules } from './engine.ts';
 import { CountersignError } from './errors.ts';
+import { isName } from './names.ts';
 import { isUnusable, prepareCall } from './prepare.ts';
 import { failure } from './refusal.ts';
 
@@ -20,6 +21,16 @@ export const RAN_ELSEWHERE = 'ran-elsewhere';
 const RUNNERS = ['provider', 'client'] as const;
 /** Who ran a call where no guard stands: the model's provider, or the client (a browser). */
 export type Runner = (typeof RUNNERS)[number];
+
+const WAS = ['refused', 'changed'] as const;
+/**
+ * The call that was decided, where something ran in its place: it was refused and ran all the same, or what ran has other
+ * arguments than were decided on.
+ */
+export interface RanInstead {
+  readonly call: string;
+  readonly was: (typeof WAS)[number];
+}
 
 /** A call that ran elsewhere, on record. */
 export interface RecordedRun {
@@ -35,10 +46,18 @@ export interface RecordedRun {
 /**
  * As `Guard.recordRun`.
  *
- * @throws {CountersignError} `OPTIONS_INVALID` for a `by` that is none.
+ * @throws {CountersignError} `OPTIONS_INVALID` for a `by` or an `of` that is none.
  */
-export async function recordRun(call: ToolCall, by: Runner, rules: Rules, engine: Engine): Promise<RecordedRun> {
+export async function recordRun(
+  call: ToolCall,
+  by: Runner,
+  of: RanInstead | undefined,
+  rules: Rules,
+  engine: Engine,
+): Promise<RecordedRun> {
   if (!RUNNERS.includes(by)) throw new CountersignError('OPTIONS_INVALID', `recordRun: by is one of ${RUNNERS.join(', ')}`);
+  if (of !== undefined && !(isName(of.call) && WAS.includes(of.was)))
+    throw new CountersignError('OPTIONS_INVALID', `recordRun: of names a call, and was is one of ${WAS.join(', ')}`);
   const auditing: Engine = { ...engine, mode: 'audit' };
   const given = prepareCall(call, auditing);
   // Whatever its id, it is no repeat that could be refused: it ran. Nor is it the call that an approval or an edit is about.
@@ -46,7 +65,7 @@ export async function recordRun(call: ToolCall, by: Runner, rules: Rules, engine
   const authorization = await authorize(prepared, { approval: 'suspend' }, rules, auditing);
   const { callId, decision } = authorization;
   const isWritten = authorization.kind !== 'refusal' || authorization.entry !== undefined;
-  const isRecorded = isWritten && (await noteRun({ callId, session: prepared.session, by }, engine));
+  const isRecorded = isWritten && (await noteRun({ callId, session: prepared.session, by, of }, engine));
   const permit = authorization.kind === 'permit' ? authorization : undefined;
   let isEnded = false;
   return {
@@ -61,10 +80,17 @@ export async function recordRun(call: ToolCall, by: Runner, rules: Rules, engine
   };
 }
 
-async function noteRun(run: { readonly callId: string; readonly session: string; readonly by: Runner }, engine: Engine): Promise<boolean> {
-  const { callId: call, session, by } = run;
+interface Run {
+  readonly callId: string;
+  readonly session: string;
+  readonly by: Runner;
+  readonly of: RanInstead | undefined;
+}
+
+async function noteRun({ callId: call, session, by, of }: Run, engine: Engine): Promise<boolean> {
   try {
-    const data = { agent: engine.agent, session, call, by };
+    const instead = of === undefined ? {} : { of: of.call, was: of.was };
+    const data = { agent: engine.agent, session, call, by, ...instead };
     await engine.commit({ kind: 'record', body: { kind: 'note', topic: RAN_ELSEWHERE, data } });
     return true;
   } catch (error) {

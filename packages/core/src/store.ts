@@ -126,6 +126,18 @@ export interface DecideUnit {
    * checks everything else, and numbers the use. Comes back `not-granted` when the grant is not good for it.
    */
   readonly grant?: { readonly id: string; readonly entry: EntryRef };
+  /** For a call that another process will settle: see `Custody`. */
+  readonly custody?: Custody;
+}
+
+/**
+ * An allowed call that outlives the process that decided it. Until `forMs` have passed it counts as running, although its
+ * writer is gone: no recovery takes it for abandoned. One open call to a name: another one comes back as a `repeat` of it.
+ */
+export interface Custody {
+  /** MAC of what the settling process knows of the call, 64 hex digits. Found again by `Store.inCustody`. */
+  readonly name: string;
+  readonly forMs: number;
 }
 
 /** What is granted with an answer, as it will be recorded. Whoever signs chooses the id and the opening's key. */
@@ -332,6 +344,8 @@ export interface Store {
   sessionCalls(session: string): Promise<readonly ToolCount[]>;
   callByKey(key: string): Promise<CallRow | undefined>;
   callById(id: string): Promise<CallRow | undefined>;
+  /** The open call kept under this name (`DecideUnit.custody`), as long as it counts as running. A row: a hint where to look. */
+  inCustody(name: string): Promise<CallRow | undefined>;
   /** The newest call in state `asked` with this match, for clients whose retries carry fresh ids. */
   askedCall(match: string): Promise<CallRow | undefined>;
   /**

@@ -1,6 +1,9 @@
 /**
  * Who writes to a ledger right now. Each open of the store holds one lease row: pid, start time of that process, host.
  *
+ * A call that outlives its writer is kept by a row of its own, whose heartbeat lies ahead: it counts as alive until a minute
+ * after that, to every version that reads this table.
+ *
  * A writer is dead when its process is gone or its pid now belongs to another start time. Processes that cannot be seen
  * from here (another host or pid namespace) count as dead once their heartbeat is a minute old.
  */
@@ -10,6 +13,8 @@ import type { Database } from 'better-sqlite3';
 
 export const HEARTBEAT_MS = 15_000;
 const SILENT_MS = 60_000;
+/** Host of rows that no process stands behind. The identity of a real one holds spaces. */
+const CUSTODY = 'custody';
 
 interface LeaseRow {
   readonly writer: string;
@@ -37,6 +42,18 @@ export class Leases {
 
   release(): void {
     this.database.prepare('DELETE FROM leases WHERE writer = ?').run(this.writer);
+  }
+
+  /** Keeps calls under this name alive for so long, whatever becomes of this process. */
+  keep(name: string, forMs: number): void {
+    this.database
+      .prepare('INSERT OR REPLACE INTO leases (writer, pid, start_time, host, heartbeat_at) VALUES (?, 0, ?, ?, ?)')
+      .run(name, '', CUSTODY, Date.now() + forMs - SILENT_MS);
+  }
+
+  /** Ends that. No lease of a process is touched. */
+  letGo(name: string): void {
+    this.database.prepare('DELETE FROM leases WHERE writer = ? AND host = ?').run(name, CUSTODY);
   }
 
   isAlive(writer: string): boolean {

@@ -9,7 +9,7 @@ import { entryText, parseEntry } from '../ledger/body.ts';
 import { canonicalize } from '../ledger/canonical.ts';
 import type { Entry, EntryBody, Opening } from '../ledger/entry.ts';
 import type { ToolCount } from '../policy/call-counts.ts';
-import type { ApprovalCounts, ApprovalFilter, CallRow } from '../store.ts';
+import type { ApprovalCounts, ApprovalFilter, CallRow, Custody } from '../store.ts';
 import { SessionCalls } from '../transaction/session-calls.ts';
 import type { ApprovalRecord, CallRecord, ChargeRow, GrantRecord, SessionRecord, Tx } from '../transaction/tx.ts';
 import { ApprovalPages } from './approval-pages.ts';
@@ -173,6 +173,18 @@ export class Rows implements Tx {
 
   callByKey(key: string): CallRow | undefined {
     return this.withLiveness(callRecord(this.statements.callByKey.get(key)));
+  }
+
+  inCustody(name: string): CallRow | undefined {
+    return this.withLiveness(callRecord(this.statements.openCalls.get(name)));
+  }
+
+  takeCustody({ name, forMs }: Custody): void {
+    this.leases.keep(name, forMs);
+  }
+
+  endCustody(name: string): void {
+    this.leases.letGo(name);
   }
 
   askedCall(match: string): CallRow | undefined {

@@ -143,6 +143,10 @@ export class SqliteStore implements Store, BatchWriter {
     return this.read(({ rows }) => rows.callById(id));
   }
 
+  async inCustody(name: string): Promise<CallRow | undefined> {
+    return this.read(({ rows }) => rows.inCustody(name));
+  }
+
   async askedCall(match: string): Promise<CallRow | undefined> {
     return this.read(({ rows }) => rows.askedCall(match));
   }

@@ -88,6 +88,10 @@ class Memory implements MemoryStore {
     return this.rows.callById(id);
   }
 
+  async inCustody(name: string): Promise<CallRow | undefined> {
+    return this.rows.inCustody(name);
+  }
+
   async askedCall(match: string): Promise<CallRow | undefined> {
     return alive([...this.rows.calls.values()].findLast((row) => row.match === match && row.state === 'asked'));
   }
@@ -279,6 +283,15 @@ class MemoryRows implements Tx {
   callById(id: string): (CallRecord & CallRow) | undefined {
     return alive(this.calls.get(id));
   }
+
+  inCustody(name: string): CallRow | undefined {
+    return alive([...this.calls.values()].find((row) => row.writer === name && row.state === 'allowed'));
+  }
+
+  /** Nothing here dies before the process does. */
+  takeCustody(): void {}
+
+  endCustody(): void {}
 
   callByKey(key: string): CallRow | undefined {
     return alive(this.calls.get(this.keys.get(key) ?? ''));

@@ -3,7 +3,7 @@ import type { EntryRef } from '../call.ts';
 import type { GrantHistory, GrantPlaces } from '../grant/history.ts';
 import type { Entry, EntryBody, Opening } from '../ledger/entry.ts';
 import type { ToolCount } from '../policy/call-counts.ts';
-import type { ApprovalRow, CallRow } from '../store.ts';
+import type { ApprovalRow, CallRow, Custody } from '../store.ts';
 
 /** A session as kept. */
 export interface SessionRecord {
@@ -71,6 +71,12 @@ export interface Tx {
   callById(id: string): (CallRecord & CallRow) | undefined;
   callByKey(key: string): CallRow | undefined;
   putCall(row: CallRecord): void;
+  /** The open call kept under this name. */
+  inCustody(name: string): CallRow | undefined;
+  /** From now on calls whose writer is `name` count as running, for so long. */
+  takeCustody(custody: Custody): void;
+  /** Ends it; nothing happens for a name that keeps none. */
+  endCustody(name: string): void;
   approval(id: string): ApprovalRecord | undefined;
   putApproval(row: ApprovalRecord): void;
   grant(id: string): GrantRecord | undefined;
