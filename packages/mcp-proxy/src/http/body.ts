@@ -1,0 +1,78 @@
+/** The body of a request or an answer, as the one message it is. Bounded, each and all of them together. */
+import type { IncomingMessage } from 'node:http';
+import { EXCERPT_BYTES, type Line, MAX_MESSAGE_BYTES } from '../wire.ts';
+
+/** Bytes of bodies that are being read at once. */
+export const MAX_BUFFERED_BYTES: number = 512 * 1024 * 1024;
+
+const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf]);
+
+/** What all bodies that are being read take together. */
+export class BodyBudget {
+  readonly #maxBytes: number;
+  #bytes = 0;
+
+  constructor(maxBytes: number = MAX_BUFFERED_BYTES) {
+    this.#maxBytes = maxBytes;
+  }
+
+  take(sizeBytes: number): boolean {
+    if (this.#bytes + sizeBytes > this.#maxBytes) return false;
+    this.#bytes += sizeBytes;
+    return true;
+  }
+
+  give(sizeBytes: number): void {
+    this.#bytes -= sizeBytes;
+  }
+}
+
+/** @returns `gone`: it broke off; `busy`: there is no room for it. A body over `MAX_MESSAGE_BYTES` is read to its end and not kept. */
+export function readBody(message: IncomingMessage, budget: BodyBudget): Promise<Line | 'gone' | 'busy'> {
+  return new Promise((resolve) => {
+    const chunks: Buffer[] = [];
+    let [sizeBytes, heldBytes] = [0, 0];
+    let head: Buffer | undefined;
+    let tail: Buffer = Buffer.alloc(0);
+    const finish = (result: Line | 'gone' | 'busy'): void => {
+      budget.give(heldBytes);
+      heldBytes = 0;
+      message.off('data', take).off('end', whole).off('close', broken);
+      resolve(result);
+    };
+    const take = (chunk: Buffer): void => {
+      sizeBytes += chunk.length;
+      if (head !== undefined) {
+        tail = lastBytes(tail, chunk);
+        return;
+      }
+      chunks.push(chunk);
+      if (sizeBytes > MAX_MESSAGE_BYTES) {
+        const held = Buffer.concat(chunks.splice(0));
+        head = Buffer.from(held.subarray(0, EXCERPT_BYTES));
+        tail = lastBytes(tail, held);
+        budget.give(heldBytes);
+        heldBytes = 0;
+      } else if (budget.take(chunk.length)) heldBytes += chunk.length;
+      else finish('busy');
+    };
+    const whole = (): void => {
+      if (head !== undefined) return finish({ kind: 'oversize', sizeBytes, head, tail });
+      const [first] = chunks;
+      finish(bodyLine(chunks.length === 1 && first !== undefined ? first : Buffer.concat(chunks)));
+    };
+    const broken = (): void => finish('gone');
+    message.on('data', take).once('end', whole).once('close', broken);
+    // Its own end of a broken message is `close`.
+    message.on('error', () => {});
+  });
+}
+
+export function bodyLine(bytes: Buffer): Line {
+  return { kind: 'line', bytes, content: bytes.subarray(bytes.subarray(0, 3).equals(BYTE_ORDER_MARK) ? 3 : 0) };
+}
+
+function lastBytes(before: Buffer, part: Buffer): Buffer {
+  const joined = Buffer.concat([before.subarray(-EXCERPT_BYTES), part.subarray(-EXCERPT_BYTES)]);
+  return Buffer.from(joined.subarray(-EXCERPT_BYTES));
+}
