@@ -1,4 +1,5 @@
 import type { InFlight } from './in-flight.ts';
+import { LIST_METHOD } from './message.ts';
 import type { ServerMessage, ServerResponse } from './server-message.ts';
 
 type Responses = Extract<ServerMessage, { readonly kind: 'responses' }>;
@@ -22,8 +23,9 @@ export function objectionTo({ responses, repeatsKeys }: Responses, requests: InF
     }
     if (response.key !== undefined && keys.has(response.key)) return 'two answers to one request';
     if (response.key !== undefined) keys.add(response.key);
-    const isCall = request !== undefined && request.state !== 'forwarded';
-    if (isCall && repeatsKeys) return 'an answer with a repeated key';
+    // Of a list it is what tools are called, and what the model reads of them.
+    const isRead = request !== undefined && (request.state !== 'forwarded' || request.method === LIST_METHOD);
+    if (isRead && repeatsKeys) return 'an answer with a repeated key';
   }
   return undefined;
 }

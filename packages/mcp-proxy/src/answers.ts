@@ -1,14 +1,18 @@
 /** What the client may see of the server's answers: those to calls are masked, and looked at by rules on results. */
 import { type Outcome, type Permit, WITHHELD_RESULT } from '@countersign/core';
+import type { ClientMessage } from './client-message.ts';
 import type { InFlight, Request } from './in-flight.ts';
-import { isObject, member, RPC_ERRORS } from './message.ts';
+import { offeredList } from './listing.ts';
+import { isObject, LIST_METHOD, MAX_ID_CHARS, member, RPC_ERRORS } from './message.ts';
 import { releasedResponse } from './released.ts';
 import { type ServerResponse, withAnswers } from './server-message.ts';
 import type { Target } from './target.ts';
 import type { MessageLine } from './wire.ts';
 
 const TASK_RESULT = 'tasks/result';
-export const TASK_GIVEN = 'the result of this task was given before: a rule on results looks at a result once';
+const TASK_GIVEN = 'the result of this task was given before: a rule on results looks at a result once';
+
+type Asked = Pick<Extract<ClientMessage, { readonly kind: 'request' }>, 'key' | 'method' | 'taskId'>;
 
 export interface Answers {
   /** The bytes for the client. */
@@ -32,18 +36,17 @@ export class AnswerReader {
     const request = key === undefined ? undefined : this.#inFlight.get(key);
     if (request === undefined) return false;
     if ('permit' in request) return request.permit.holdsResult;
+    if (isListing(request)) return this.#target.hidesTools;
     const taskId = taskAskedFor(request);
     return taskId !== undefined && (this.#target.tasks.isHeld(taskId) || this.#target.tasks.wasGiven(taskId));
   }
 
-  /** Whether the answer to this request would be looked at by nobody: its result was given. */
-  wasGiven(method: string, taskId: string | undefined): boolean {
-    return method === TASK_RESULT && taskId !== undefined && this.#target.tasks.wasGiven(taskId);
-  }
-
-  /** Whether the answer to this request has to be followed to be looked at. */
-  mustFollow(method: string, taskId: string | undefined): boolean {
-    return method === TASK_RESULT && taskId !== undefined;
+  /** Why a request that is no call may not go on: nobody would look at its answer. */
+  refusalOf({ key, method, taskId }: Asked): string | undefined {
+    if (method === TASK_RESULT && taskId !== undefined && (key === undefined || this.#target.tasks.wasGiven(taskId))) return TASK_GIVEN;
+    if (method === LIST_METHOD && key === undefined && this.#target.hidesTools)
+      return `the id of a ${LIST_METHOD} is not an integer or a string of at most ${MAX_ID_CHARS} characters`;
+    return undefined;
   }
 
   /** The server's own bytes, unless something in them had to be masked. */
@@ -61,6 +64,10 @@ export class AnswerReader {
 
   /** What the client gets of an answer that is held. Records the outcome of its call. Never rejects. */
   async told(request: Request, response: ServerResponse): Promise<ServerResponse> {
+    if (isListing(request)) {
+      this.#target.tools.learn(response.result);
+      return offeredList(response, this.#target);
+    }
     if (request.state === 'forwarded') {
       const permit = request.taskId === undefined ? undefined : this.#target.tasks.take(request.taskId);
       return permit === undefined ? refused(response, TASK_GIVEN) : releasedResponse(permit, response);
@@ -77,6 +84,10 @@ export class AnswerReader {
 /** A result that was withheld is a text, which MCP does not know as one. */
 function resultOf(masked: unknown): unknown {
   return masked === WITHHELD_RESULT ? { content: [{ type: 'text', text: WITHHELD_RESULT }], isError: true } : masked;
+}
+
+function isListing(request: Request): boolean {
+  return request.state === 'forwarded' && request.method === LIST_METHOD;
 }
 
 function taskAskedFor(request: Request): string | undefined {

@@ -194,7 +194,7 @@ function toolNameOf(params: unknown): string | undefined {
   return typeof name === 'string' && isToolName(name) ? name : undefined;
 }
 
-/** Lone surrogates are no name either: they cannot be written to a ledger. */
-function isToolName(name: string): boolean {
+/** Whether a call may name it. Lone surrogates are no name either: they cannot be written to a ledger. */
+export function isToolName(name: string): boolean {
   return name.length > 0 && name.length <= MAX_TOOL_NAME_CHARS && name.isWellFormed() && !/\p{Cc}/u.test(name);
 }

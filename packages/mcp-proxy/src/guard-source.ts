@@ -1,9 +1,9 @@
-import type { Authorization, AuthorizeOptions, Guard, ToolCall, ToolRef } from '@countersign/core';
+import type { Authorization, AuthorizeOptions, Guard, Offer, ToolCall, ToolRef } from '@countersign/core';
 
 /** The part of a guard a proxy uses. */
-export type ProxyGuard = Pick<Guard, 'authorize' | 'recordRefusal'>;
+export type ProxyGuard = Pick<Guard, 'authorize' | 'offers' | 'recordRefusal'>;
 
-/** There is no decision, because the guard could not be opened or broke. The call does not run. */
+/** There is no answer, because the guard could not be opened or broke. A call does not run. */
 export interface Unavailable {
   readonly kind: 'unavailable';
   readonly reasonCode: 'LEDGER_WRITE_FAILED_DECISION' | 'INTERNAL_ERROR';
@@ -11,8 +11,8 @@ export interface Unavailable {
 }
 
 /**
- * Opens the guard at the first call and not before: clients start a server once only to see what it is, and a ledger
- * opened for that would be a side effect. A guard that cannot be opened is tried again at the next call.
+ * Opens the guard at the first call, or the first list of tools, and not before: clients start a server once only to see what it is,
+ * and a ledger opened for that would be a side effect. A guard that cannot be opened is tried again at the next one.
  */
 export class GuardSource {
   readonly #open: () => Promise<ProxyGuard>;
@@ -26,6 +26,24 @@ export class GuardSource {
 
   /** Never rejects: whatever breaks is a refusal. */
   async authorize(call: ToolCall, options: AuthorizeOptions): Promise<Authorization | Unavailable> {
+    return this.#ask((guard) => guard.authorize(call, options), 'a call could not be decided');
+  }
+
+  /** As `Guard.offers`. Never rejects. */
+  async offers(tools: readonly ToolRef[]): Promise<readonly Offer[] | Unavailable> {
+    return this.#ask((guard) => guard.offers(tools), 'what to offer could not be decided');
+  }
+
+  /** Never rejects: the message is refused whether or not this can be written. */
+  async recordInvalid(tool: ToolRef, reason: string): Promise<void> {
+    try {
+      await (await this.#guard()).recordRefusal({ tool, reasonCode: 'MESSAGE_INVALID', reason });
+    } catch (error) {
+      this.#log(`a refused message could not be recorded: ${errorText(error)}`);
+    }
+  }
+
+  async #ask<T>(question: (guard: ProxyGuard) => Promise<T>, failed: string): Promise<T | Unavailable> {
     let guard: ProxyGuard;
     try {
       guard = await this.#guard();
@@ -38,19 +56,10 @@ export class GuardSource {
       };
     }
     try {
-      return await guard.authorize(call, options);
+      return await question(guard);
     } catch (error) {
-      this.#log(`a call could not be decided: ${errorText(error)}`);
+      this.#log(`${failed}: ${errorText(error)}`);
       return { kind: 'unavailable', reasonCode: 'INTERNAL_ERROR', text: 'the call could not be decided; see the log of the proxy' };
-    }
-  }
-
-  /** Never rejects: the message is refused whether or not this can be written. */
-  async recordInvalid(tool: ToolRef, reason: string): Promise<void> {
-    try {
-      await (await this.#guard()).recordRefusal({ tool, reasonCode: 'MESSAGE_INVALID', reason });
-    } catch (error) {
-      this.#log(`a refused message could not be recorded: ${errorText(error)}`);
     }
   }
 

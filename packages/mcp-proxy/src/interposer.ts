@@ -3,13 +3,14 @@
  *
  * It reads both directions and changes neither: a line goes on exactly as it came, or it does not go on. The only
  * message it decides about is `tools/call`; the only ones it writes are answers to messages it kept back, calls whose
- * arguments a person edited, and answers to calls of which the guard, or a rule on results, changed something.
+ * arguments a person edited, answers to calls of which the guard, or a rule on results, changed something, and lists of
+ * tools without those that would be refused.
  */
 import { randomUUID } from 'node:crypto';
 import type { Outcome, Permit } from '@countersign/core';
 import { callAnswer, errorAnswer, invalidAnswer } from './answer.ts';
 import { objectionTo } from './answer-check.ts';
-import { AnswerReader, TASK_GIVEN } from './answers.ts';
+import { AnswerReader } from './answers.ts';
 import {
   type CallMessage,
   type ClientMessage,
@@ -22,7 +23,7 @@ import {
 } from './client-message.ts';
 import { InFlight, type Request } from './in-flight.ts';
 import type { Lane } from './lane.ts';
-import { excerptId, idKey, RPC_ERRORS } from './message.ts';
+import { excerptId, idKey, LIST_METHOD, RPC_ERRORS } from './message.ts';
 import { outcomeOf } from './released.ts';
 import { readServerMessage, type ServerResponse, withAnswers } from './server-message.ts';
 import type { Target } from './target.ts';
@@ -168,9 +169,8 @@ export class Interposer {
 
   #request(line: MessageLine, request: Extract<ClientMessage, { readonly kind: 'request' }>, lane: Lane): void {
     const { key, idJson, method, taskId } = request;
-    // An answer under an id that is not followed would be looked at by nobody.
-    if (this.#answers.wasGiven(method, taskId) || (key === undefined && this.#answers.mustFollow(method, taskId)))
-      return lane.toClient(errorAnswer(idJson, RPC_ERRORS.CALL_REFUSED, TASK_GIVEN), 'answer');
+    const refusal = this.#answers.refusalOf(request);
+    if (refusal !== undefined) return lane.toClient(errorAnswer(idJson, RPC_ERRORS.CALL_REFUSED, refusal), 'answer');
     const about = { lane, idJson, method, ...(taskId !== undefined && { taskId }) };
     if (key === undefined || this.#open(key, { state: 'forwarded', ...about })) this.#forward(line, lane);
   }
@@ -237,7 +237,7 @@ export class Interposer {
     const request = response.key === undefined ? undefined : this.#inFlight.take(response.key);
     if (request === undefined || request.state === 'deciding' || request.state === 'releasing') return;
     if (request.state === 'forwarded') {
-      if (request.method === 'tools/list') this.#target.tools.learn(response.result);
+      if (request.method === LIST_METHOD) this.#target.tools.learn(response.result);
       return;
     }
     if (request.state === 'cancelled') clearTimeout(request.timer);

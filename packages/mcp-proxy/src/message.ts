@@ -14,6 +14,9 @@ export const RPC_ERRORS = {
   RESPONSE_UNCLEAR: -32052,
 } as const;
 
+/** What the proxy reads beside calls. */
+export const LIST_METHOD = 'tools/list';
+
 export type JsonObject = { readonly [key: string]: unknown };
 
 export function isObject(value: unknown): value is JsonObject {

@@ -2,7 +2,7 @@ import type { Readable, Writable } from 'node:stream';
 import type { InvalidMessage } from './client-message.ts';
 import type { ProxyGuard } from './guard-source.ts';
 import { Interposer } from './interposer.ts';
-import { Target } from './target.ts';
+import { Target, type TargetOptions } from './target.ts';
 import { Upstream, type UpstreamOptions } from './upstream.ts';
 import { type Line, LineReader } from './wire.ts';
 
@@ -14,10 +14,12 @@ const FORWARDED_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 export interface StdioProxyOptions extends UpstreamOptions {
   /**
-   * Opens the guard. Called at the first `tools/call`, not at start: clients start a server once only to look at it.
+   * Opens the guard. Called at the first `tools/call` or `tools/list`, not at start: clients start a server once only to look at it.
    * When it rejects, that call is refused and the next one tries again. Closing the guard is up to the caller.
    */
   readonly guard: () => Promise<ProxyGuard>;
+  /** The `mcp:` block of the configuration; what is absent has its default. */
+  readonly mcp?: TargetOptions['mcp'];
   /** Name of the server in our configuration, never what it calls itself. */
   readonly server: string;
   readonly stdin: Readable;
@@ -47,7 +49,7 @@ export async function runStdioProxy(options: StdioProxyOptions): Promise<number>
   const { stdin, stdout, stderr } = options;
   const log = (text: string): void => void stderr.write(`countersign: ${text}\n`);
   const upstream = new Upstream(options);
-  const target = new Target({ guard: options.guard, server: options.server, log });
+  const target = new Target({ guard: options.guard, server: options.server, log, ...(options.mcp !== undefined && { mcp: options.mcp }) });
   const interposer = new Interposer({
     target,
     lane: {

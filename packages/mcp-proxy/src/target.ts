@@ -1,3 +1,4 @@
+import type { Config } from '@countersign/core';
 import { GuardSource, type ProxyGuard } from './guard-source.ts';
 import { HeldTasks } from './held-tasks.ts';
 import { ToolDirectory } from './tool-directory.ts';
@@ -9,6 +10,8 @@ export interface TargetOptions {
   readonly server: string;
   /** Takes one line for people. */
   readonly log: (text: string) => void;
+  /** The `mcp:` block of the configuration; what is absent has its default. */
+  readonly mcp?: Partial<Config['mcp']>;
 }
 
 /** One server as all its clients share it: what it declared, the tasks it runs, and the guard before it. */
@@ -18,10 +21,13 @@ export class Target {
   readonly guard: GuardSource;
   readonly tools: ToolDirectory = new ToolDirectory();
   readonly tasks: HeldTasks = new HeldTasks();
+  /** Tools of which every call would be refused are left out of lists. */
+  readonly hidesTools: boolean;
 
-  constructor({ guard, server, log }: TargetOptions) {
+  constructor({ guard, server, log, mcp = {} }: TargetOptions) {
     this.server = server;
     this.log = log;
     this.guard = new GuardSource(guard, log);
+    this.hidesTools = mcp.listing !== 'show';
   }
 }

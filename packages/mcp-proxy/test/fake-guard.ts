@@ -1,4 +1,4 @@
-import type { Authorization, AuthorizeOptions, Outcome, Permit, Refusal, Released, ToolCall } from '@countersign/core';
+import type { Authorization, AuthorizeOptions, Offer, Outcome, Permit, Refusal, Released, ToolCall, ToolRef } from '@countersign/core';
 import type { ProxyGuard } from '../src/guard-source.ts';
 
 type RefusedMessage = Parameters<ProxyGuard['recordRefusal']>[0];
@@ -35,6 +35,14 @@ export class FakeGuard implements ProxyGuard {
       reason: 'over 500',
     } as const;
     return { kind: 'pending', callId, decision, approvalId: `approval-${callId}`, expiresAtMs: 1_800_000_000_000, shown: {} };
+  }
+
+  /** Asked about tools, once a list. */
+  readonly offered: ToolRef[][] = [];
+  async offers(tools: readonly ToolRef[]): Promise<readonly Offer[]> {
+    this.offered.push([...tools]);
+    const denial = { effect: 'deny', would: 'deny', reasonCode: 'POLICY_DENY_HIGH_RISK' } as const;
+    return tools.map((tool) => (tool.name.startsWith('denied') ? { tool, denial } : { tool }));
   }
 
   async recordRefusal(refused: RefusedMessage): Promise<Refusal> {

@@ -493,6 +493,7 @@ describe('a message that is not clear', () => {
       'a recorder that fails',
       async (): Promise<ProxyGuard> => ({
         authorize: () => Promise.reject(new Error('unused')),
+        offers: () => Promise.reject(new Error('unused')),
         recordRefusal: () => Promise.reject(new Error('disk full')),
       }),
     ],

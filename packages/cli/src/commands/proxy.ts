@@ -35,7 +35,7 @@ export const proxy: Command = {
     { name: 'agent', kind: 'text', value: 'NAME', about: 'instead of the agent in the configuration' },
   ],
   notes: [
-    'Standard output carries the protocol and nothing else. The ledger is opened at the first call. Calls that need a person wait under `countersign approvals list`. Name the server in anything you keep: the default changes with the command.',
+    'Standard output carries the protocol and nothing else. The ledger is opened at the first call or list of tools. Calls that need a person wait under `countersign approvals list`. Name the server in anything you keep: the default changes with the command.',
     'Without a configuration the proxy watches with the baseline pack (mode: audit) and says so; its ledger lies in the state directory, under unconfigured/.',
     "The exit code is the server's own.",
   ],
@@ -61,6 +61,7 @@ export const proxy: Command = {
         stdout: io.stdout,
         stderr: io.stderr,
         guard: () => guard.open(),
+        mcp: config.mcp,
         ...(answerAt !== undefined && { answerAt }),
       });
     } finally {
