@@ -10,7 +10,7 @@ import { type Line, LineReader } from './wire.ts';
 export const EXIT_GRACE_MS = 1_500;
 /** Client gone, answers outstanding: `echo ... | countersign proxy -- server` still wants them. */
 export const HALF_CLOSE_MS = 300_000;
-const FORWARDED_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+export const FORWARDED_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 export interface StdioProxyOptions extends UpstreamOptions {
   /**
@@ -81,7 +81,7 @@ export async function runStdioProxy(options: StdioProxyOptions): Promise<number>
 }
 
 /** Reads lines until the source ends, no faster than every sink takes them. */
-async function pump(source: Readable, sinks: readonly Writable[], handle: (line: Line) => void): Promise<void> {
+export async function pump(source: Readable, sinks: readonly Writable[], handle: (line: Line) => void): Promise<void> {
   const reader = new LineReader();
   const resume = (): void => {
     if (!sinks.some((sink) => sink.writableNeedDrain)) source.resume();
@@ -141,7 +141,7 @@ async function within(work: Promise<unknown>, upstream: Upstream, timeoutMs: num
   clearTimeout(timer);
 }
 
-async function flushed(stream: Writable): Promise<void> {
+export async function flushed(stream: Writable): Promise<void> {
   if (stream.destroyed || stream.writableLength === 0) return;
   await new Promise<void>((resolve) => {
     stream

@@ -1,0 +1,78 @@
+/** A server that is a program: its process and its interposer, as one link after the other. */
+import type { Readable, Writable } from 'node:stream';
+import { Interposer, type InterposerOptions } from '../interposer.ts';
+import { EXIT_GRACE_MS, pump } from '../stdio.ts';
+import type { Target } from '../target.ts';
+import { Upstream, type UpstreamOptions } from '../upstream.ts';
+import { LineReader } from '../wire.ts';
+import type { GatewayServer, Link } from './link.ts';
+
+/** Longest line of a server's own log that is passed on. */
+const MAX_LOG_LINE_BYTES = 8192;
+
+export interface ProcessServerOptions extends UpstreamOptions {
+  /** What outlives the process: what the server declared, its tasks, the guard before it. */
+  readonly target: Target;
+  /** The client's side: while it does not read, neither is the server read. */
+  readonly stdout: Writable;
+  readonly stderr: Writable;
+  readonly interposer?: Omit<InterposerOptions, 'target' | 'lane' | 'framing'>;
+  /** It runs; called for every process. */
+  readonly onReady?: (upstream: { readonly pid: number }) => void;
+  /** How long it may take to end by itself; default `EXIT_GRACE_MS`. */
+  readonly exitGraceMs?: number;
+}
+
+export function processServer(options: ProcessServerOptions): GatewayServer {
+  return { name: options.target.server, connect: (receive) => connect(options, receive) };
+}
+
+function connect(options: ProcessServerOptions, receive: (bytes: Buffer) => void): Link {
+  const { target, stdout, stderr } = options;
+  const upstream = new Upstream(options);
+  const interposer = new Interposer({
+    ...options.interposer,
+    target,
+    lane: { toClient: receive, toServer: (bytes) => void upstream.stdin.write(bytes), dropped: () => {} },
+  });
+  const kill = (): void => upstream.kill();
+  // Nothing outlives this process that it can still end.
+  process.on('exit', kill);
+  if (upstream.pid !== undefined) options.onReady?.({ pid: upstream.pid });
+  passLog(target.server, upstream.stderr, stderr);
+  const read = pump(upstream.stdout, [stdout], (line) => interposer.fromServer(line));
+  return {
+    send: (line) => interposer.fromClient(line),
+    get backlogBytes() {
+      return upstream.stdin.writableLength;
+    },
+    ended: (async () => {
+      const { reason } = await upstream.ended;
+      await read;
+      await interposer.serverEnded(reason);
+      process.off('exit', kill);
+      return reason;
+    })(),
+    close: () => {
+      upstream.stdin.end();
+      const timer = setTimeout(() => upstream.terminate(), options.exitGraceMs ?? EXIT_GRACE_MS);
+      void upstream.ended.then(() => clearTimeout(timer));
+    },
+  };
+}
+
+/** Whole lines, each with the name of its server. */
+function passLog(server: string, source: Readable, sink: Writable): void {
+  const reader = new LineReader(MAX_LOG_LINE_BYTES);
+  const pass = (lines: ReturnType<LineReader['push']>): void => {
+    for (const line of lines)
+      sink.write(`[${server}] ${line.kind === 'line' ? line.content.toString('utf8') : `(a line of ${line.sizeBytes} bytes)`}\n`);
+  };
+  source.on('data', (chunk: Buffer) => {
+    pass(reader.push(chunk));
+    if (!sink.writableNeedDrain) return;
+    source.pause();
+    sink.once('drain', () => source.resume());
+  });
+  source.once('end', () => pass(reader.end()));
+}
