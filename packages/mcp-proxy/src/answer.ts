@@ -5,12 +5,15 @@ import type { CallMessage, InvalidMessage } from './client-message.ts';
 import type { Unavailable } from './guard-source.ts';
 import { RPC_ERRORS } from './message.ts';
 
+/** Why a call does not run. `note`: more about how it may be answered. */
+export type Unrun = Refusal | (Pending & { readonly note?: string }) | Unavailable;
+
 /**
  * Answers a call that does not run. The words are for the model, `_meta` is for programs.
  *
  * @param answerAt - where a person answers an approval, when there is such a page.
  */
-export function callAnswer(call: CallMessage, verdict: Refusal | Pending | Unavailable, answerAt?: (approvalId: string) => string): Buffer {
+export function callAnswer(call: CallMessage, verdict: Unrun, answerAt?: (approvalId: string) => string): Buffer {
   const url = verdict.kind === 'pending' ? answerAt?.(verdict.approvalId) : undefined;
   const text = verdictText(call, verdict, url);
   const meta = { ...verdictMeta(verdict), ...(url !== undefined && { 'countersign/approvalUrl': url }) };
@@ -37,19 +40,20 @@ function line(idJson: string, body: string): Buffer {
   return Buffer.from(`{"jsonrpc":"2.0","id":${idJson},${body}}\n`);
 }
 
-function verdictText(call: CallMessage, verdict: Refusal | Pending | Unavailable, url: string | undefined): string {
+function verdictText(call: CallMessage, verdict: Unrun, url: string | undefined): string {
   if (verdict.kind === 'refusal') return refusalText(verdict);
   if (verdict.kind === 'unavailable') return `call refused: ${verdict.text} [${verdict.reasonCode}]`;
-  const { approvalId, expiresAtMs, decision } = verdict;
+  const { approvalId, expiresAtMs, decision, note } = verdict;
   const why = decision.reason === undefined ? '' : ` (${decision.reason})`;
   return (
     `call of ${JSON.stringify(call.tool)} has not run: it waits for approval ${approvalId}${why}. ` +
     `A person can approve it ${url === undefined ? '' : `at ${url} or `}with: countersign approvals approve ${approvalId}. ` +
-    `After that, repeat exactly the same call and it runs once. The approval expires at ${new Date(expiresAtMs).toISOString()}.`
+    `After that, repeat exactly the same call and it runs once. The approval expires at ${new Date(expiresAtMs).toISOString()}.` +
+    (note === undefined ? '' : ` ${note}`)
   );
 }
 
-function verdictMeta(verdict: Refusal | Pending | Unavailable): Readonly<Record<string, string>> {
+function verdictMeta(verdict: Unrun): Readonly<Record<string, string>> {
   if (verdict.kind === 'unavailable') return { 'countersign/reasonCode': verdict.reasonCode };
   const meta = { 'countersign/reasonCode': verdict.decision.reasonCode, 'countersign/callId': verdict.callId };
   if (verdict.kind === 'refusal') return meta;

@@ -2,6 +2,7 @@
  * Reads one line of the client. Everything in it is the client's, and the client acts for the agent: what two readers
  * could understand differently is refused here, before anyone decides about it.
  */
+import type { ClientResponse } from './approval/own-requests.ts';
 import { type FlawKind, type JsonScan, scanJson } from './json-scan.ts';
 import { lookalike } from './lookalike.ts';
 import { idKey, isObject, type JsonObject, MAX_ID_CHARS, member, RPC_ERRORS } from './message.ts';
@@ -61,9 +62,18 @@ export interface CallMessage {
 export type ClientMessage =
   | InvalidMessage
   | CallMessage
-  | { readonly kind: 'request'; readonly key?: string; readonly idJson: string; readonly method: string; readonly taskId?: string }
+  | {
+      readonly kind: 'request';
+      readonly key?: string;
+      readonly idJson: string;
+      readonly method: string;
+      readonly params?: unknown;
+      readonly taskId?: string;
+    }
   | { readonly kind: 'cancel'; readonly key?: string }
-  /** Notifications, responses, blank lines: passed on unseen. */
+  /** The answer to a request of the server's, or of ours. */
+  | ({ readonly kind: 'response' } & ClientResponse)
+  /** Notifications, blank lines: passed on unseen. */
   | { readonly kind: 'other' };
 
 const BLANK = /^[ \t\r]*$/;
@@ -100,7 +110,11 @@ function readEnvelope(message: JsonObject, scan: Scanned, content: Buffer): Clie
   const answerId = typeof id === 'number' || typeof id === 'string' ? idJson : idJson === undefined ? undefined : 'null';
   const invalid = invalidWith(answerId, toolNameOf(params));
 
-  if (method === undefined) return { kind: 'other' };
+  if (method === undefined) {
+    if (idJson === undefined) return { kind: 'other' };
+    const told = ['result', 'error'].filter((name) => Object.hasOwn(message, name)).map((name) => [name, message[name]]);
+    return { kind: 'response', id, isSound: scan.flaws.length === 0, ...Object.fromEntries(told) };
+  }
   if (typeof method !== 'string') return invalid('method-invalid', 'method is not a string', true);
   if (lookalike(method, CALL_METHODS) !== undefined) return invalid('method-invalid', 'method looks like tools/call but is not', true);
   const doubtful = scan.flaws.find((flaw) => flaw.zone === 'params' && (flaw.kind === 'duplicate-key' || flaw.kind === 'proto-key'));
@@ -110,7 +124,14 @@ function readEnvelope(message: JsonObject, scan: Scanned, content: Buffer): Clie
   const key = idKey(id);
   if (idJson !== undefined) {
     const taskId = isObject(params) ? member(params, 'taskId') : undefined;
-    return { kind: 'request', idJson, method, ...(key !== undefined && { key }), ...(typeof taskId === 'string' && { taskId }) };
+    return {
+      kind: 'request',
+      idJson,
+      method,
+      ...(key !== undefined && { key }),
+      ...(params !== undefined && { params }),
+      ...(typeof taskId === 'string' && { taskId }),
+    };
   }
   if (method !== 'notifications/cancelled' || !isObject(params)) return { kind: 'other' };
   const cancelled = idKey(member(params, 'requestId'));

@@ -1,7 +1,19 @@
-import type { Authorization, AuthorizeOptions, Guard, Offer, ToolCall, ToolRef } from '@countersign/core';
+import type {
+  ApprovalAnswer,
+  ApprovalRow,
+  Approver,
+  Authorization,
+  AuthorizeOptions,
+  Guard,
+  Offer,
+  ToolCall,
+  ToolRef,
+} from '@countersign/core';
 
 /** The part of a guard a proxy uses. */
-export type ProxyGuard = Pick<Guard, 'authorize' | 'offers' | 'recordRefusal'>;
+export type ProxyGuard = Pick<Guard, 'authorize' | 'offers' | 'recordRefusal'> & {
+  readonly approvals: Pick<Guard['approvals'], 'get' | 'resolve' | 'settled'>;
+};
 
 /** There is no answer, because the guard could not be opened or broke. A call does not run. */
 export interface Unavailable {
@@ -60,6 +72,30 @@ export class GuardSource {
     } catch (error) {
       this.#log(`${failed}: ${errorText(error)}`);
       return { kind: 'unavailable', reasonCode: 'INTERNAL_ERROR', text: 'the call could not be decided; see the log of the proxy' };
+    }
+  }
+
+  /** Never rejects: an approval that cannot be read is asked about nowhere. */
+  async approval(id: string): Promise<ApprovalRow | undefined> {
+    return this.#about(id, async ({ approvals }) => approvals.get(id));
+  }
+
+  /** How the approval stands when it is settled or `signal` aborts. Never rejects. */
+  async settled(id: string, signal: AbortSignal): Promise<ApprovalRow | undefined> {
+    return this.#about(id, async ({ approvals }) => approvals.settled(id, { signal }));
+  }
+
+  /** Never rejects. @returns whether the answer was taken. */
+  async answer(id: string, answer: ApprovalAnswer, approver: Approver): Promise<boolean> {
+    return (await this.#about(id, async ({ approvals }) => approvals.resolve(id, answer, approver))) !== undefined;
+  }
+
+  async #about<T>(id: string, use: (guard: ProxyGuard) => Promise<T>): Promise<T | undefined> {
+    try {
+      return await use(await this.#guard());
+    } catch (error) {
+      this.#log(`approval ${id}: ${errorText(error)}`);
+      return undefined;
     }
   }
 

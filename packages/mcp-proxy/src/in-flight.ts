@@ -17,8 +17,15 @@ export type Request = {
 } & (
   | /** A call on its way through the guard; the server has not seen it. */
   { readonly state: 'deciding'; readonly idJson: string; readonly sizeBytes: number; readonly abort: AbortController }
-  /** A call the server has. */
-  | { readonly state: 'running'; readonly idJson: string; readonly sizeBytes: number; readonly permit: Permit; readonly task: boolean }
+  /** A call the server has. `round`: it may be kept open when the server asks something (`ApprovalDesk.roundOf`). */
+  | {
+      readonly state: 'running';
+      readonly idJson: string;
+      readonly sizeBytes: number;
+      readonly permit: Permit;
+      readonly task: boolean;
+      readonly round?: string;
+    }
   /** A running call the client no longer waits for. */
   | { readonly state: 'cancelled'; readonly sizeBytes: number; readonly permit: Permit; readonly timer: NodeJS.Timeout }
   /** Its answer came and is being released: no other one counts. */

@@ -1,3 +1,5 @@
+export type { ApprovalOptions } from './approval/shared.ts';
+export type { Way } from './approval/ways.ts';
 export { type InvalidCode, type InvalidMessage, MAX_TOOL_NAME_CHARS } from './client-message.ts';
 export { type GatewayTarget, runStdioGateway, type StdioGatewayOptions } from './gateway/run.ts';
 export type { ProxyGuard } from './guard-source.ts';

@@ -11,6 +11,7 @@ import type { Outcome, Permit } from '@countersign/core';
 import { callAnswer, errorAnswer, invalidAnswer } from './answer.ts';
 import { objectionTo } from './answer-check.ts';
 import { AnswerReader } from './answers.ts';
+import { ApprovalDesk } from './approval/desk.ts';
 import {
   type CallMessage,
   type ClientMessage,
@@ -46,6 +47,8 @@ export interface InterposerOptions {
   readonly onInvalid?: (message: Pick<InvalidMessage, 'code' | 'text'>) => void;
   /** Where a person answers an approval: told to the client with a call that waits. Must not throw. */
   readonly answerAt?: (approvalId: string) => string;
+  /** Who the client is, where its transport knows: what it is given to bring back counts for nobody else. Default: everybody is one. */
+  readonly owner?: string;
   /** Default `CANCEL_GRACE_MS`. */
   readonly cancelGraceMs?: number;
 }
@@ -56,6 +59,7 @@ export class Interposer {
   readonly #target: Target;
   readonly #inFlight: InFlight;
   readonly #answers: AnswerReader;
+  readonly #desk: ApprovalDesk;
   /** Tells calls of this client from those of another that uses the same ids. */
   readonly #nonce: string = randomUUID();
   readonly #deciding = new Set<Promise<void>>();
@@ -70,6 +74,7 @@ export class Interposer {
       for (const resolve of this.#waiting.splice(0)) resolve();
     });
     this.#answers = new AnswerReader(options.target, this.#inFlight, (permit, outcome) => this.#settle(permit, outcome));
+    this.#desk = new ApprovalDesk({ target: options.target, answerAt: options.answerAt, owner: options.owner ?? '' });
   }
 
   /** @param lane - where the message came from; what is answered to it goes there. */
@@ -85,6 +90,8 @@ export class Interposer {
         return this.#request(line, message, lane);
       case 'cancel':
         return this.#cancel(line, message.key, lane);
+      case 'response':
+        return this.#desk.takes(message) ? lane.dropped() : this.#forward(line, lane);
       case 'other':
         return this.#forward(line, lane);
     }
@@ -99,6 +106,8 @@ export class Interposer {
     const problem =
       message.kind === 'unclear' ? `a line that could be an answer: ${message.problem}` : objectionTo(message, this.#inFlight);
     if (problem !== undefined) return this.#discard(problem, responses);
+    const asked = this.#keepOpen(responses);
+    if (asked !== undefined) return this.#laneOf(responses, lane).toClient(withAnswers(line.bytes, [asked]), 'answer');
     if (responses.some((response) => this.#answers.isHeld(response))) return track(this.#recording, this.#release(line, responses, lane));
     const answers = this.#answers.masked(line, responses);
     this.#laneOf(responses, lane).toClient(answers.bytes, 'answer');
@@ -108,6 +117,11 @@ export class Interposer {
   /** The client is gone from a lane: what it asked there is cancelled, and nothing of it runs later. */
   clientGone(lane: Lane): void {
     for (const key of this.#inFlight.keys()) if (this.#inFlight.get(key)?.lane === lane) this.#cancelRequest(key);
+  }
+
+  /** The client sends nothing more: no call is held for an answer it could not give. */
+  clientSilent(): void {
+    this.#desk.stop();
   }
 
   /** Resolves when no call is being decided: what the client sent has been forwarded or refused. */
@@ -122,7 +136,7 @@ export class Interposer {
 
   /** The server is gone: as `ended`, and its tasks bring nothing more. */
   async serverEnded(reason: string): Promise<void> {
-    for (const permit of this.#target.tasks.takeAll())
+    for (const permit of [...this.#target.tasks.takeAll(), ...this.#target.approvals.rounds.takeAll()])
       track(this.#recording, this.#settle(permit, { status: 'error', error: new Error(reason) }));
     await this.ended(reason);
   }
@@ -143,9 +157,12 @@ export class Interposer {
   }
 
   async #decide(line: MessageLine, call: CallMessage, lane: Lane, signal: AbortSignal): Promise<void> {
-    const verdict = await this.#target.guard.authorize(
-      { tool: this.#target.tools.ref(this.#target.server, call.tool), args: call.args, id: call.key, turn: this.#nonce },
-      { approval: 'suspend', adopt: true, signal, validate: requireArguments },
+    const received = this.#desk.receive(call);
+    const verdict = await this.#desk.attend(received, lane, signal, () =>
+      this.#target.guard.authorize(
+        { tool: this.#target.tools.ref(this.#target.server, call.tool), args: call.args, id: call.key, turn: this.#nonce },
+        { approval: 'suspend', adopt: true, signal, validate: requireArguments },
+      ),
     );
     // Cancelled meanwhile, or the server is gone: the client has its answer, or wants none.
     if (signal.aborted) {
@@ -158,11 +175,13 @@ export class Interposer {
     }
     if (verdict.kind !== 'permit') {
       this.#inFlight.take(call.key);
-      return lane.toClient(callAnswer(call, verdict, this.#options.answerAt), 'answer');
+      return lane.toClient(verdict.kind === 'asks' ? verdict.bytes : callAnswer(call, verdict, this.#options.answerAt), 'answer');
     }
     // The bytes that were decided on, or one serialisation of what was: a person may have changed the arguments.
-    const bytes = verdict.edited === undefined ? line.bytes : rewrittenCall(call, verdict.args);
-    const about = { lane, idJson: call.idJson, sizeBytes: bytes.length, task: call.task };
+    const isSame = verdict.edited === undefined && !received.isRewritten;
+    const bytes = isSame ? line.bytes : rewrittenCall(received.call, verdict.args);
+    const round = this.#desk.roundOf(call, verdict);
+    const about = { lane, idJson: call.idJson, sizeBytes: bytes.length, task: call.task, ...(round !== undefined && { round }) };
     this.#inFlight.replace(call.key, { state: 'running', ...about, permit: verdict });
     lane.toServer(bytes);
   }
@@ -172,6 +191,7 @@ export class Interposer {
     const refusal = this.#answers.refusalOf(request);
     if (refusal !== undefined) return lane.toClient(errorAnswer(idJson, RPC_ERRORS.CALL_REFUSED, refusal), 'answer');
     const about = { lane, idJson, method, ...(taskId !== undefined && { taskId }) };
+    if (method === 'initialize') this.#desk.learn(request.params);
     if (key === undefined || this.#open(key, { state: 'forwarded', ...about })) this.#forward(line, lane);
   }
 
@@ -242,6 +262,17 @@ export class Interposer {
     }
     if (request.state === 'cancelled') clearTimeout(request.timer);
     track(this.#recording, this.#settle(request.permit, outcomeOf(response)));
+  }
+
+  /** The server asks something before it brings the result of an approved call: that stays open for the retry. */
+  #keepOpen(responses: readonly ServerResponse[]): ServerResponse | undefined {
+    const [response] = responses;
+    const request = response?.key === undefined ? undefined : this.#inFlight.get(response.key);
+    if (responses.length !== 1 || response?.key === undefined || request?.state !== 'running' || request.round === undefined)
+      return undefined;
+    const asked = this.#desk.keepOpen(request.round, request.permit, response);
+    if (asked !== undefined) this.#inFlight.take(response.key);
+    return asked;
   }
 
   /** The line goes out once all of its answers are released; until then no other answer to these requests counts. */

@@ -1,4 +1,5 @@
 import type { Readable, Writable } from 'node:stream';
+import type { ApprovalOptions } from './approval/shared.ts';
 import type { InvalidMessage } from './client-message.ts';
 import type { ProxyGuard } from './guard-source.ts';
 import { Interposer } from './interposer.ts';
@@ -32,6 +33,8 @@ export interface StdioProxyOptions extends UpstreamOptions {
   readonly onInvalid?: (message: Pick<InvalidMessage, 'code' | 'text'>) => void;
   /** Where a person answers an approval: told to the client with a call that waits. Must not throw. */
   readonly answerAt?: (approvalId: string) => string;
+  /** How people are asked through the client; default not at all. */
+  readonly approvals?: ApprovalOptions;
   /** Where signals come from; default this process. */
   readonly signals?: Pick<NodeJS.EventEmitter, 'on' | 'off'>;
   readonly exitGraceMs?: number;
@@ -49,7 +52,8 @@ export async function runStdioProxy(options: StdioProxyOptions): Promise<number>
   const { stdin, stdout, stderr } = options;
   const log = (text: string): void => void stderr.write(`countersign: ${text}\n`);
   const upstream = new Upstream(options);
-  const target = new Target({ guard: options.guard, server: options.server, log, ...(options.mcp !== undefined && { mcp: options.mcp }) });
+  const { guard, server: name, mcp, approvals } = options;
+  const target = new Target({ guard, server: name, log, ...(mcp !== undefined && { mcp }), ...(approvals !== undefined && { approvals }) });
   const interposer = new Interposer({
     target,
     lane: {
@@ -68,6 +72,7 @@ export async function runStdioProxy(options: StdioProxyOptions): Promise<number>
   const server = pump(upstream.stdout, sinks.slice(0, 1), (line) => interposer.fromServer(line));
   // Our own answers go to the client, so a client that does not read is not read either.
   const client = pump(stdin, sinks, (line) => interposer.fromClient(line));
+  void client.then(() => interposer.clientSilent());
   void client.then(() => closeUpstream(upstream, interposer, options));
 
   const { code, reason } = await upstream.ended;

@@ -1,4 +1,5 @@
 import type { Config } from '@countersign/core';
+import { type ApprovalOptions, SharedApprovals } from './approval/shared.ts';
 import { GuardSource, type ProxyGuard } from './guard-source.ts';
 import { HeldTasks } from './held-tasks.ts';
 import { ToolDirectory } from './tool-directory.ts';
@@ -12,6 +13,8 @@ export interface TargetOptions {
   readonly log: (text: string) => void;
   /** The `mcp:` block of the configuration; what is absent has its default. */
   readonly mcp?: Partial<Config['mcp']>;
+  /** How people are asked through the client; default not at all. */
+  readonly approvals?: ApprovalOptions;
 }
 
 /** One server as all its clients share it: what it declared, the tasks it runs, and the guard before it. */
@@ -23,11 +26,15 @@ export class Target {
   readonly tasks: HeldTasks = new HeldTasks();
   /** Tools of which every call would be refused are left out of lists. */
   readonly hidesTools: boolean;
+  readonly approvals: SharedApprovals;
 
-  constructor({ guard, server, log, mcp = {} }: TargetOptions) {
+  constructor({ guard, server, log, mcp = {}, approvals = {} }: TargetOptions) {
     this.server = server;
     this.log = log;
     this.guard = new GuardSource(guard, log);
     this.hidesTools = mcp.listing !== 'show';
+    this.approvals = new SharedApprovals({ ...approvals, ...(mcp.holdMs !== undefined && { holdMs: mcp.holdMs }) }, (permit) => {
+      permit.settle({ status: 'cancelled' }).catch(() => log(`the outcome of call ${permit.callId} could not be recorded`));
+    });
   }
 }

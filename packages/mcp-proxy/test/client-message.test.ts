@@ -111,7 +111,7 @@ describe('readClientMessage', () => {
     ['{"jsonrpc":"2.0","id":1,"method":"x","params":[1e400,{"a":1,"a":2}]}', { kind: 'request' }],
     ['{"jsonrpc":"2.0","id":1,"method":"prompts/get","params":{"name":"p","Name":"q"}}', { kind: 'request' }],
     ['{"jsonrpc":"2.0","method":"notifications/initialized"}', { kind: 'other' }],
-    ['{"jsonrpc":"2.0","id":1,"result":{"method":"tools/call"}}', { kind: 'other' }],
+    ['{"jsonrpc":"2.0","id":1,"result":{"method":"tools/call"}}', { kind: 'response', id: 1, isSound: true }],
     ['{}', { kind: 'other' }],
     ['', { kind: 'other' }],
     [' \t', { kind: 'other' }],

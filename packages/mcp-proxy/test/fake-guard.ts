@@ -1,4 +1,15 @@
-import type { Authorization, AuthorizeOptions, Offer, Outcome, Permit, Refusal, Released, ToolCall, ToolRef } from '@countersign/core';
+import type {
+  ApprovalRow,
+  Authorization,
+  AuthorizeOptions,
+  Offer,
+  Outcome,
+  Permit,
+  Refusal,
+  Released,
+  ToolCall,
+  ToolRef,
+} from '@countersign/core';
 import type { ProxyGuard } from '../src/guard-source.ts';
 
 type RefusedMessage = Parameters<ProxyGuard['recordRefusal']>[0];
@@ -16,6 +27,13 @@ export class FakeGuard implements ProxyGuard {
   readonly refusals: RefusedMessage[] = [];
   decide: (call: ToolCall, signal: AbortSignal | undefined) => Verdict | Promise<Verdict> = (call) =>
     call.tool.name.startsWith('denied') ? 'deny' : call.tool.name.startsWith('asked') ? 'ask' : 'allow';
+
+  /** Nobody ever answers here: tests of approvals have a real guard. */
+  readonly approvals: ProxyGuard['approvals'] = {
+    get: async (): Promise<ApprovalRow | undefined> => undefined,
+    settled: async (): Promise<ApprovalRow | undefined> => undefined,
+    resolve: async () => Promise.reject(new Error('nobody answers here')),
+  };
 
   async authorize(call: ToolCall, options?: AuthorizeOptions): Promise<Authorization> {
     const callId = `call-${this.calls.length}`;

@@ -495,6 +495,7 @@ describe('a message that is not clear', () => {
         authorize: () => Promise.reject(new Error('unused')),
         offers: () => Promise.reject(new Error('unused')),
         recordRefusal: () => Promise.reject(new Error('disk full')),
+        approvals: guard.approvals,
       }),
     ],
     ['no guard at all', (): Promise<ProxyGuard> => Promise.reject(new Error('locked'))],

@@ -6,8 +6,12 @@ export interface OneLaneOptions extends Omit<InterposerOptions, 'target' | 'lane
   readonly toServer: (bytes: Buffer) => void;
 }
 
-/** An interposer with one lane, as on stdio. */
-export function oneLane({ guard, server, log, toClient, toServer, ...options }: OneLaneOptions): Interposer {
+/** An interposer with one lane, as on stdio; calls that wait for a person are not held. */
+export function oneLane({ guard, server, log, mcp, approvals, toClient, toServer, ...options }: OneLaneOptions): Interposer {
   const lane = { toClient, toServer, dropped: (): void => {} };
-  return new Interposer({ target: new Target({ guard, server, log }), lane, ...options });
+  return new Interposer({
+    target: new Target({ guard, server, log, mcp: { holdMs: 0, ...mcp }, ...(approvals && { approvals }) }),
+    lane,
+    ...options,
+  });
 }

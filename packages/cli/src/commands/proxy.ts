@@ -17,6 +17,7 @@ import type { Command, Invocation } from '../command.ts';
 import { configOf, hasConfig } from '../configuration.ts';
 import { defaultConfigPath } from '../default-config.ts';
 import { UsageError } from '../failure.ts';
+import { mcpApprovals } from '../mcp-approvals.ts';
 import { openConfigured } from '../open-configured.ts';
 import { type Output, safe } from '../output.ts';
 import { pageChannelOf, pageLinks } from '../page-link.ts';
@@ -62,6 +63,7 @@ export const proxy: Command = {
         stderr: io.stderr,
         guard: () => guard.open(),
         mcp: config.mcp,
+        approvals: mcpApprovals(config),
         ...(answerAt !== undefined && { answerAt }),
       });
     } finally {

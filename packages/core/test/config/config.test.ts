@@ -158,6 +158,25 @@ describe('defaults', () => {
   });
 });
 
+describe('how long the proxy holds a call', () => {
+  it.each([
+    ['', 45_000],
+    ['mcp: { hold: 0 }', 0],
+    ['mcp: { hold: 5s }', 5000],
+    ['mcp: { hold: 1h }', 3_600_000],
+  ])('%s', (text, holdMs) => {
+    expect(parseConfig(`${MINIMAL}${text}\n`).mcp.holdMs).toBe(holdMs);
+  });
+
+  it.each(['0s', '61m', 'soon', '-1s', '45'])('not %s', (hold) => {
+    expect(problemsOf(`${MINIMAL}mcp: { hold: "${hold}" }\n`)).toContain('mcp.hold: write 0, or a duration of at most 1h');
+  });
+
+  it.each(['45', '-1', 'true', '[]'])('not the bare %s', (hold) => {
+    expect(problemsOf(`${MINIMAL}mcp: { hold: ${hold} }\n`)).toContain('mcp.hold:');
+  });
+});
+
 const WITNESS_KEY = 'witness.example+d7809e6b+BFbNofoSZ4Oq8aTrygNTP0o4tfO0xblijDIRuYF7Cc6d';
 const LOG_KEY = 'example.com/billing+6d00182e+AYqI4910CfGV/VLbLTy6XXLKZwm/HZQSG/N0iAG0D29c';
 const witness = (key: string, more = ''): string =>

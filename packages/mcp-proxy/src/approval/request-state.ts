@@ -1,0 +1,132 @@
+/**
+ * What we hand a client of the stateless protocol (2026-07-28) to bring back with its retry:
+ *
+ *     countersign.<key id>.<base64url of JSON>.<base64url HMAC-SHA-256 of all before it>
+ *
+ * The client holds it, so it is the agent's. It is good for finding what it is about, for one call, once, until its expiry,
+ * for the client it was given to. It says nothing about whether a call may run: that the guard is asked again.
+ */
+import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { canonicalize } from '@countersign/core';
+import { isObject, type JsonObject, member } from '../message.ts';
+
+/** States that were used, of those that have not expired. The oldest is forgotten: the store still uses an approval once. */
+export const MAX_SPENT = 10_000;
+/** Of what we carry for the server in a state. */
+export const MAX_CARRIED_CHARS = 65_536;
+const MAX_STATE_CHARS = 4 * MAX_CARRIED_CHARS;
+const VERSION = 1;
+
+/** Members of `params` that were the server's, and go back to it. */
+export interface Carried {
+  readonly requestState?: string;
+  readonly inputResponses?: JsonObject;
+}
+
+export interface StateFacts {
+  /** Of whom it is good for: see `InterposerOptions.owner`. */
+  readonly owner: string;
+  /** `callDigest` of the call it is good for. */
+  readonly call: string;
+  readonly expiresAtMs: number;
+  /** `approval`: we asked. `round`: the server did, of a call that was approved; the id of what is kept open for it. */
+  readonly about:
+    | { readonly kind: 'approval'; readonly approvalId: string; readonly way: 'form' | 'url' }
+    | { readonly kind: 'round'; readonly roundId: string };
+  readonly carried: Carried;
+}
+
+export type OpenedState =
+  | { readonly kind: 'good'; readonly facts: StateFacts; readonly nonce: string }
+  /** Ours, and good for nothing: tampered with, expired, used, for another call or client. */
+  | { readonly kind: 'bad'; readonly why: 'tampered' | 'expired' | 'used' | 'another call' | 'another client' }
+  /** Not ours: the server's own. */
+  | { readonly kind: 'foreign' };
+
+/** Those of one server's clients. */
+export class RequestStates {
+  readonly #key = randomBytes(32);
+  readonly #keyId = randomBytes(8).toString('hex');
+  readonly #nowMs: () => number;
+  readonly #spent = new Map<string, number>();
+
+  constructor(nowMs: () => number = Date.now) {
+    this.#nowMs = nowMs;
+  }
+
+  /** @returns undefined when there is more to carry than fits. */
+  seal(facts: StateFacts): { readonly state: string; readonly nonce: string } | undefined {
+    const nonce = randomBytes(16).toString('hex');
+    const json = JSON.stringify({ v: VERSION, nonce, ...facts });
+    if (json.length > MAX_CARRIED_CHARS) return undefined;
+    const signed = `countersign.${this.#keyId}.${Buffer.from(json).toString('base64url')}`;
+    return { state: `${signed}.${this.#mac(signed)}`, nonce };
+  }
+
+  /** Uses it up: a second time it is good for nothing. */
+  spend(state: unknown, { owner, call }: Pick<StateFacts, 'owner' | 'call'>): OpenedState {
+    if (typeof state !== 'string' || !state.startsWith(`countersign.${this.#keyId}.`)) return { kind: 'foreign' };
+    const opened = state.length > MAX_STATE_CHARS ? undefined : this.#open(state);
+    if (opened === undefined) return { kind: 'bad', why: 'tampered' };
+    const { facts, nonce } = opened;
+    const nowMs = this.#nowMs();
+    if (facts.expiresAtMs <= nowMs) return { kind: 'bad', why: 'expired' };
+    if (facts.owner !== owner) return { kind: 'bad', why: 'another client' };
+    if (facts.call !== call) return { kind: 'bad', why: 'another call' };
+    if (this.#spent.has(nonce)) return { kind: 'bad', why: 'used' };
+    this.#forget(nowMs);
+    this.#spent.set(nonce, facts.expiresAtMs);
+    return { kind: 'good', facts, nonce };
+  }
+
+  #open(state: string): { readonly facts: StateFacts; readonly nonce: string } | undefined {
+    const at = state.lastIndexOf('.');
+    const [signed, mac] = [state.slice(0, at), Buffer.from(state.slice(at + 1))];
+    const expected = Buffer.from(this.#mac(signed));
+    if (mac.length !== expected.length || !timingSafeEqual(mac, expected)) return undefined;
+    // From here on it is what we wrote.
+    const { nonce, ...facts } = JSON.parse(
+      Buffer.from(signed.slice(signed.lastIndexOf('.') + 1), 'base64url').toString('utf8'),
+    ) as StateFacts & {
+      readonly nonce: string;
+    };
+    return { facts, nonce };
+  }
+
+  #mac(signed: string): string {
+    return createHmac('sha256', this.#key).update(`countersign/request-state/v1\n${signed}`).digest('base64url');
+  }
+
+  #forget(nowMs: number): void {
+    for (const [nonce, expiresAtMs] of this.#spent) {
+      if (this.#spent.size < MAX_SPENT && expiresAtMs > nowMs) break;
+      this.#spent.delete(nonce);
+    }
+  }
+}
+
+/** Of the whole call that was decided, as it came; undefined for arguments that have no canonical form. */
+export function callDigest(server: string, tool: string, args: JsonObject): string | undefined {
+  try {
+    return createHash('sha256')
+      .update(`countersign/mcp-call/v1\n${canonicalize([server, tool, args])}`)
+      .digest('hex');
+  } catch {
+    return undefined;
+  }
+}
+
+/** What a retry brings beside the call itself. */
+export function carriedOf(params: JsonObject): Carried {
+  const [requestState, inputResponses] = [member(params, 'requestState'), member(params, 'inputResponses')];
+  return {
+    ...(typeof requestState === 'string' && { requestState }),
+    ...(isObject(inputResponses) && { inputResponses }),
+  };
+}
+
+/** The same without that, or with what is the server's in its place. */
+export function withCarried(params: JsonObject, carried: Carried): JsonObject {
+  const { requestState: _state, inputResponses: _responses, ...rest } = params;
+  return { ...rest, ...carried };
+}
