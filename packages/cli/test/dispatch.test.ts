@@ -21,7 +21,9 @@ describe('the surface', () => {
     expect(surface).toEqual([
       ['init', '--agent=', '--force'],
       ['doctor'],
-      ['proxy', '--server=', '--agent='],
+      ['proxy', '--server=', '--agent=', '--wrapped='],
+      ['wrap', '[client]', '--server=*', '--project', '--file=', '--dry-run'],
+      ['unwrap', '<client>', '--server=*', '--project', '--file=', '--dry-run'],
       ['serve', '--socket=', '--port='],
       ['approvals list', '--state=', '--agent=', '--session=', '--tool=', '--limit=', '--after=', '--grants'],
       ['approvals show', '<id>'],

@@ -32,12 +32,16 @@ import { rotateKeyCommand } from './rotate-key.ts';
 import { search } from './search.ts';
 import { serveCommand } from './serve.ts';
 import { show } from './show.ts';
+import { unwrapCommand } from './unwrap.ts';
 import { verify } from './verify.ts';
+import { wrapCommand } from './wrap.ts';
 
 export const COMMANDS: readonly Command[] = [
   init,
   doctor,
   proxy,
+  wrapCommand,
+  unwrapCommand,
   serveCommand,
   approvalsList,
   approvalsShow,

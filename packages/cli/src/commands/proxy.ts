@@ -34,6 +34,12 @@ export const proxy: Command = {
   options: [
     { name: 'server', kind: 'text', value: 'NAME', about: "the server's name in rules; default: from the command, `npx x/y@1` is y" },
     { name: 'agent', kind: 'text', value: 'NAME', about: 'instead of the agent in the configuration' },
+    {
+      name: 'wrapped',
+      kind: 'text',
+      value: 'KIND',
+      about: 'the mark by which `countersign unwrap` knows an entry; changes nothing',
+    },
   ],
   notes: [
     'Standard output carries the protocol and nothing else. The ledger is opened at the first call or list of tools. Calls that need a person wait under `countersign approvals list`. Name the server in anything you keep: the default changes with the command.',

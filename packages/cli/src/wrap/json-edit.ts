@@ -1,6 +1,7 @@
 /** Changing one place of a JSON file with comments; every other byte stays. */
 import { applyEdits, type JSONPath, modify, type ParseError, parseTree, printParseErrorCode } from 'jsonc-parser';
 import { FileRefusedError } from '../failure.ts';
+import { withinStack } from './syntax.ts';
 
 const DEFAULT_INDENT = 2;
 
@@ -27,13 +28,7 @@ export function editJson(given: string, path: JSONPath, value: unknown): string 
  */
 export function parseJson(text: string, path: string): NonNullable<ReturnType<typeof parseTree>> {
   const errors: ParseError[] = [];
-  let tree: ReturnType<typeof parseTree>;
-  try {
-    tree = parseTree(text, errors, { allowTrailingComma: true });
-  } catch (cause) {
-    if (cause instanceof RangeError) throw invalid(path, 'is nested too deeply');
-    throw cause;
-  }
+  const tree = withinStack(path, () => parseTree(text, errors, { allowTrailingComma: true }));
   const [first] = errors;
   if (first !== undefined) throw invalid(path, `is not JSON at ${position(text, first.offset)}: ${printParseErrorCode(first.error)}`);
   if (tree === undefined) throw invalid(path, 'is empty');

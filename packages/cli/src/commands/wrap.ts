@@ -1,0 +1,88 @@
+import type { Command, Invocation } from '../command.ts';
+import { configOf, configPath, hasConfig } from '../configuration.ts';
+import { EXIT } from '../exit-codes.ts';
+import { UsageError } from '../failure.ts';
+import { safe } from '../output.ts';
+import { tellFoundClients } from '../wrap/found-clients.ts';
+import { ownProgram, refuseVariables } from '../wrap/program.ts';
+import { carryOut } from '../wrap/rewrite.ts';
+import { wrapServers } from '../wrap/server-list.ts';
+import { clientNamed, TARGET_OPTIONS, targetsOf } from '../wrap/target.ts';
+
+export const wrapCommand: Command = {
+  name: 'wrap',
+  summary: "put the proxy before a client's MCP servers; without a client: which are here",
+  positionals: [{ name: 'client', required: false }],
+  options: TARGET_OPTIONS,
+  notes: [
+    'Clients: claude-desktop, claude-code, cursor, vscode, windsurf, gemini-cli, codex.',
+    'Every server that the client starts itself is started through `countersign proxy`; its env, its other keys, comments and the rest of the file stay byte for byte. Doing it again brings paths up to date. A back-up with mode 600 is put beside the file; `countersign unwrap` takes it all back. Nothing in the file is run.',
+    'With --config, or a countersign.yaml here, the servers are guarded by that configuration; without one the proxy only watches.',
+  ],
+  example: 'countersign wrap cursor --dry-run',
+  async run(invocation) {
+    const { output, flags, positionals } = invocation;
+    const [name] = positionals;
+    if (name === undefined) {
+      if (TARGET_OPTIONS.some((option) => flags.on(option.name)))
+        throw new UsageError('wrap needs <client> with these options', 'run `countersign wrap` to see the clients on this machine');
+      return tellFoundClients(invocation);
+    }
+    const client = clientNamed(name);
+    const program = ownProgram();
+    const config = usedConfig(invocation);
+    const isDryRun = flags.on('dry-run');
+    // All are read before one is written.
+    const rewrites = targetsOf(invocation, client).map((target) => {
+      const { path, text } = target.file;
+      const request = { program, config, keepsConfig: target.isUsers, only: flags.texts('server') };
+      return { target, result: wrapServers({ ...client, path, text }, request) };
+    });
+    const files = carryOut(rewrites, isDryRun, output);
+    const servers = rewrites.flatMap(({ result }) => result.servers);
+    output.result({ client: client.id, config: config ?? null, dry_run: isDryRun, files });
+    if (program.warning !== undefined) output.note(`countersign: ${program.warning}`);
+    for (const line of nextSteps(invocation, {
+      restart: client.restart,
+      isDryRun,
+      isWrapped: servers.some(({ server }) => server !== undefined),
+    }))
+      output.line(line);
+    return EXIT.OK;
+  },
+};
+
+/** Absolute; checked now, since a proxy does not start with one that is wrong, and a client hides why. */
+function usedConfig(invocation: Invocation): string | undefined {
+  if (!hasConfig(invocation)) return undefined;
+  configOf(invocation);
+  const path = configPath(invocation);
+  refuseVariables(path);
+  return path;
+}
+
+function nextSteps(
+  invocation: Invocation,
+  { restart, isDryRun, isWrapped }: { readonly restart: string; readonly isDryRun: boolean; readonly isWrapped: boolean },
+): readonly string[] {
+  const { flags, positionals, output } = invocation;
+  if (isDryRun) return ['Nothing was written: this was a dry run.'];
+  if (!isWrapped) return ['Nothing is wrapped.'];
+  const config = hasConfig(invocation) ? configPath(invocation) : undefined;
+  const named = config === undefined ? '' : ` --config ${safe(config)}`;
+  return [
+    ...(config === undefined
+      ? [
+          output.style('warn', 'NOTHING IS BLOCKED: without a configuration the proxy watches and records, with the baseline pack.'),
+          'To enforce rules: countersign init, then `mode: enforce` in countersign.yaml, then wrap again from that folder.',
+          '',
+        ]
+      : []),
+    ...(flags.on('project') ? ['The file now holds paths of this machine: do not commit it where others use the project.', ''] : []),
+    'next:',
+    `  ${restart}`,
+    ...(config === undefined ? [] : [`  countersign doctor${named}`]),
+    '  let it call a tool, then: countersign filter' + named,
+    `  to take it back: countersign unwrap ${safe(positionals[0] ?? '')}`,
+  ];
+}
