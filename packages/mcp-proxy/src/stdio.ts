@@ -1,5 +1,6 @@
 import type { Readable, Writable } from 'node:stream';
 import type { ApprovalOptions } from './approval/shared.ts';
+import { batchedWrites } from './batched-writes.ts';
 import type { InvalidMessage } from './client-message.ts';
 import type { ProxyGuard } from './guard-source.ts';
 import { Interposer } from './interposer.ts';
@@ -57,8 +58,8 @@ export async function runStdioProxy(options: StdioProxyOptions): Promise<number>
   const interposer = new Interposer({
     target,
     lane: {
-      toClient: (bytes) => void stdout.write(bytes),
-      toServer: (bytes) => void upstream.stdin.write(bytes),
+      toClient: batchedWrites(stdout),
+      toServer: batchedWrites(upstream.stdin),
       dropped: () => {},
     },
     ...(options.onInvalid === undefined ? {} : { onInvalid: options.onInvalid }),

@@ -93,7 +93,7 @@ class Memory implements MemoryStore {
   }
 
   async askedCall(match: string): Promise<CallRow | undefined> {
-    return alive([...this.rows.calls.values()].findLast((row) => row.match === match && row.state === 'asked'));
+    return this.rows.askedCall(match);
   }
 
   async entry(ref: EntryRef): Promise<string | undefined> {
@@ -218,6 +218,8 @@ class MemoryRows implements Tx {
   private readonly leaves: string[] = [];
   private readonly sessions = new Map<string, SessionRecord>();
   private readonly keys = new Map<string, string>();
+  /** Calls that wait for an answer, by what they ask for. */
+  private readonly asked = new Map<string, Set<string>>();
   readonly charges = new Map<string, { readonly at: number; readonly cost: number }[]>();
   private readonly marks = new Map<string, EntryRef>();
 
@@ -297,8 +299,16 @@ class MemoryRows implements Tx {
     return alive(this.calls.get(this.keys.get(key) ?? ''));
   }
 
+  /** The latest of those that ask for the same. */
+  askedCall(match: string): CallRow | undefined {
+    return alive(this.calls.get([...(this.asked.get(match) ?? [])].at(-1) ?? ''));
+  }
+
   putCall(row: CallRecord): void {
     this.calls.set(row.id, row);
+    const asked = this.asked.get(row.match);
+    if (row.state === 'asked') this.asked.set(row.match, (asked ?? new Set()).add(row.id));
+    else if (asked?.delete(row.id) === true && asked.size === 0) this.asked.delete(row.match);
     if (row.key !== undefined) this.keys.set(row.key, row.id);
   }
 
