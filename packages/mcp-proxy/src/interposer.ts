@@ -261,7 +261,7 @@ export class Interposer {
       return;
     }
     if (request.state === 'cancelled') clearTimeout(request.timer);
-    track(this.#recording, this.#settle(request.permit, outcomeOf(response)));
+    track(this.#recording, this.#settleSoon(request.permit, outcomeOf(response)));
   }
 
   /** The server asks something before it brings the result of an approved call: that stays open for the retry. */
@@ -352,6 +352,12 @@ export class Interposer {
   #forward(line: MessageLine, lane: Lane): void {
     if (this.#gone === undefined) lane.toServer(line.bytes);
     else lane.dropped();
+  }
+
+  /** Records once whoever carries messages had its turn: an answer does not wait for work on its record. */
+  async #settleSoon(permit: Permit, outcome: Outcome): Promise<void> {
+    await undefined;
+    await this.#settle(permit, outcome);
   }
 
   async #settle(permit: Permit, outcome: Outcome): Promise<void> {

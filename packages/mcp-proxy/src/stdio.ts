@@ -58,7 +58,7 @@ export async function runStdioProxy(options: StdioProxyOptions): Promise<number>
   const interposer = new Interposer({
     target,
     lane: {
-      toClient: batchedWrites(stdout),
+      toClient: (bytes) => void stdout.write(bytes),
       toServer: batchedWrites(upstream.stdin),
       dropped: () => {},
     },
@@ -95,7 +95,10 @@ export async function pump(source: Readable, sinks: readonly Writable[], handle:
   for (const sink of sinks) sink.on('drain', resume).on('close', resume);
   await new Promise<void>((resolve) => {
     source.on('data', (chunk: Buffer) => {
+      // What one read brought leaves in one write.
+      for (const sink of sinks) sink.cork();
       for (const line of reader.push(chunk)) handle(line);
+      for (const sink of sinks) sink.uncork();
       if (sinks.some((sink) => sink.writableNeedDrain)) source.pause();
     });
     source
