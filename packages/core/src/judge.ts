@@ -1,5 +1,6 @@
 /** Steps 2 and 3: what policy says about a call in a session, and what the mode makes of it. Writes nothing. */
 import { type ApprovalTerms, type Decision, type Effect, type Json, MAX_REASON_CHARS, type Mode } from './call.ts';
+import { isClean } from './names.ts';
 import { countOf } from './policy/call-counts.ts';
 import { evaluatePolicy } from './policy/compose.ts';
 import { ConditionFault } from './policy/condition-value.ts';
@@ -80,8 +81,8 @@ function withoutSecrets(verdict: PolicyVerdict, policy: Policy, redactor: Pick<R
   const { labels = [] } = verdict;
   const { rule, reasonCode } = verdict.effect === 'abstain' ? {} : verdict;
   const approvers = verdict.effect === 'require_approval' ? (verdict.terms?.approvers ?? []) : [];
-  const isClean = [rule, reasonCode, ...labels, ...approvers].every((name) => name === undefined || redactor.text(name) === name);
-  return isClean ? verdict : failedVerdict(policy, 'gave a name that looks like a secret');
+  const areClean = [rule, reasonCode, ...labels, ...approvers].every((name) => name === undefined || isClean(name, redactor));
+  return areClean ? verdict : failedVerdict(policy, 'gave a name that looks like a secret');
 }
 
 /** Audit lets run what policy would not; confirm asks where no rule matched. What fails closed stays closed in every mode. */

@@ -11,7 +11,7 @@ import {
 import { callKey, callMatch, type KeyedCall } from './call-key.ts';
 import { CountersignError } from './errors.ts';
 import { newOrderedId } from './ledger/body.ts';
-import { isName, isText, MAX_NAME_CHARS } from './names.ts';
+import { isClean, isName, isText, MAX_NAME_CHARS } from './names.ts';
 import { captureArguments } from './redact/arguments.ts';
 import type { Redactor } from './redact/redact.ts';
 import { type CallScope, currentCall } from './scope.ts';
@@ -151,7 +151,7 @@ function readNames(call: ToolCall, outer: Surroundings, deps: PrepareDeps): Call
     if (value === undefined && what !== 'tool name') continue;
     if (!isName(value)) return `the ${what} must be a string of 1 to ${MAX_NAME_CHARS} characters without control characters`;
     // A name stands in the entry itself, where nothing can erase it.
-    if (deps.redactor.text(value) !== value) return `the ${what} looks like a secret`;
+    if (!isClean(value, deps.redactor)) return `the ${what} looks like a secret`;
   }
   if (id !== undefined && !isText(id)) return `the framework id must be a string of 1 to ${MAX_NAME_CHARS} characters`;
   if (turn !== undefined && !isText(turn)) return `the turn must be a string of 1 to ${MAX_NAME_CHARS} characters`;
