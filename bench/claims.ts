@@ -9,6 +9,7 @@ import type { Claim } from './figure.ts';
 import { grantClaims } from './grants.ts';
 import { guardClaims } from './guard.ts';
 import { ledgerClaims } from './ledger.ts';
+import { mcpClaims } from './mcp.ts';
 import { policyClaims } from './policy.ts';
 import { receiptClaims } from './receipt.ts';
 import { redactClaims } from './redact.ts';
@@ -40,4 +41,5 @@ export const allClaims: readonly Claim[] = [
   ...approvalClaims,
   ...grantClaims,
   ...agentClaims,
+  ...mcpClaims,
 ];
