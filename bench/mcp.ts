@@ -51,7 +51,9 @@ function onMemory(): Promise<Times> {
 async function durablyAdded(): Promise<Measured> {
   const raw = rawTable();
   const body = 'x'.repeat(1200);
-  const times = await withClients(['sqlite', freshPath('mcp.db')], (direct, proxied) => interleaved(direct, proxied, () => raw.insert(body)));
+  const times = await withClients(['sqlite', freshPath('mcp.db')], (direct, proxied) =>
+    interleaved(direct, proxied, () => raw.insert(body)),
+  );
   raw.database.close();
   const added = median(times.proxiedMs) - median(times.directMs);
   return atMost(durable, added / median(times.commitMs), 1.5);
