@@ -3,7 +3,9 @@ import type { ApprovalOptions } from './approval/shared.ts';
 import { batchedWrites } from './batched-writes.ts';
 import type { InvalidMessage } from './client-message.ts';
 import type { ProxyGuard } from './guard-source.ts';
+import { RemoteUpstream, type RemoteUpstreamOptions } from './http/remote-upstream.ts';
 import { Interposer } from './interposer.ts';
+import type { ServerPeer } from './server-peer.ts';
 import { Target, type TargetOptions } from './target.ts';
 import { Upstream, type UpstreamOptions } from './upstream.ts';
 import { type Line, LineReader } from './wire.ts';
@@ -14,7 +16,8 @@ export const EXIT_GRACE_MS = 1_500;
 export const HALF_CLOSE_MS = 300_000;
 export const FORWARDED_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
-export interface StdioProxyOptions extends UpstreamOptions {
+/** What a client over stdio is given, whatever stands behind it. */
+export interface StdioClientOptions {
   /**
    * Opens the guard. Called at the first `tools/call` or `tools/list`, not at start: clients start a server once only to look at it.
    * When it rejects, that call is refused and the next one tries again. Closing the guard is up to the caller.
@@ -28,8 +31,6 @@ export interface StdioProxyOptions extends UpstreamOptions {
   /** Carries protocol and nothing else. */
   readonly stdout: Writable;
   readonly stderr: Writable;
-  /** The server runs; called once. */
-  readonly onReady?: (upstream: { readonly pid: number }) => void;
   /** Told of every message that was refused before it could be decided. Must not throw. */
   readonly onInvalid?: (message: Pick<InvalidMessage, 'code' | 'text'>) => void;
   /** Where a person answers an approval: told to the client with a call that waits. Must not throw. */
@@ -42,6 +43,13 @@ export interface StdioProxyOptions extends UpstreamOptions {
   readonly halfCloseMs?: number;
 }
 
+export interface StdioProxyOptions extends StdioClientOptions, UpstreamOptions {
+  /** The server runs; called once. */
+  readonly onReady?: (upstream: { readonly pid: number }) => void;
+}
+
+export interface RemoteProxyOptions extends StdioClientOptions, Omit<RemoteUpstreamOptions, 'log'> {}
+
 /**
  * Runs an MCP server behind the guard, on this process' standard streams, until the server ends.
  *
@@ -50,9 +58,24 @@ export interface StdioProxyOptions extends UpstreamOptions {
  * @returns the exit code to end with: the server's own, 128 + n after signal n, 126 or 127 if it could not be started.
  */
 export async function runStdioProxy(options: StdioProxyOptions): Promise<number> {
-  const { stdin, stdout, stderr } = options;
-  const log = (text: string): void => void stderr.write(`countersign: ${text}\n`);
   const upstream = new Upstream(options);
+  if (upstream.pid !== undefined) options.onReady?.({ pid: upstream.pid });
+  return run(upstream, options);
+}
+
+/**
+ * As `runStdioProxy`, in front of a server over HTTP. Nothing is asked of it before the client sends something.
+ *
+ * @returns 0, or 1 when the server ended the connection.
+ * @throws {CountersignError} `OPTIONS_INVALID`
+ */
+export async function runRemoteProxy(options: RemoteProxyOptions): Promise<number> {
+  return run(new RemoteUpstream({ ...options, log: logTo(options.stderr) }), options);
+}
+
+async function run(upstream: ServerPeer, options: StdioClientOptions): Promise<number> {
+  const { stdin, stdout, stderr } = options;
+  const log = logTo(stderr);
   const { guard, server: name, mcp, approvals } = options;
   const target = new Target({ guard, server: name, log, ...(mcp !== undefined && { mcp }), ...(approvals !== undefined && { approvals }) });
   const interposer = new Interposer({
@@ -66,9 +89,8 @@ export async function runStdioProxy(options: StdioProxyOptions): Promise<number>
     ...(options.answerAt === undefined ? {} : { answerAt: options.answerAt }),
   });
   const release = endWith(upstream, options);
-  if (upstream.pid !== undefined) options.onReady?.({ pid: upstream.pid });
 
-  upstream.stderr.pipe(stderr, { end: false });
+  upstream.stderr?.pipe(stderr, { end: false });
   const sinks = [stdout, upstream.stdin];
   const server = pump(upstream.stdout, sinks.slice(0, 1), (line) => interposer.fromServer(line));
   // Our own answers go to the client, so a client that does not read is not read either.
@@ -84,6 +106,10 @@ export async function runStdioProxy(options: StdioProxyOptions): Promise<number>
   stdin.pause();
   await flushed(stdout);
   return code;
+}
+
+function logTo(stderr: Writable): (text: string) => void {
+  return (text) => void stderr.write(`countersign: ${text}\n`);
 }
 
 /** Reads lines until the source ends, no faster than every sink takes them. */
@@ -111,7 +137,7 @@ export async function pump(source: Readable, sinks: readonly Writable[], handle:
 }
 
 /** The client sends nothing more. The server may still answer, then it ends: by itself, or else by force. */
-async function closeUpstream(upstream: Upstream, interposer: Interposer, options: StdioProxyOptions): Promise<void> {
+async function closeUpstream(upstream: ServerPeer, interposer: Interposer, options: StdioClientOptions): Promise<void> {
   const halfCloseMs = options.halfCloseMs ?? HALF_CLOSE_MS;
   await within(interposer.decided(), upstream, halfCloseMs);
   upstream.stdin.end();
@@ -121,7 +147,7 @@ async function closeUpstream(upstream: Upstream, interposer: Interposer, options
 }
 
 /** Ends the server when the client stops reading, when this process is told to end, and when it ends untold. */
-function endWith(upstream: Upstream, { stdout, stderr, signals = process }: StdioProxyOptions): () => void {
+function endWith(upstream: ServerPeer, { stdout, stderr, signals = process }: StdioClientOptions): () => void {
   const gone = (): void => upstream.terminate();
   const killed = (): void => upstream.kill();
   const handlers = FORWARDED_SIGNALS.map((signal) => {
@@ -141,7 +167,7 @@ function endWith(upstream: Upstream, { stdout, stderr, signals = process }: Stdi
 }
 
 /** Waits for `work`, but not past the server's end nor past the time given. */
-async function within(work: Promise<unknown>, upstream: Upstream, timeoutMs: number): Promise<void> {
+async function within(work: Promise<unknown>, upstream: ServerPeer, timeoutMs: number): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const timeout = new Promise<void>((resolve) => {
     timer = setTimeout(resolve, timeoutMs);

@@ -1,6 +1,7 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { constants } from 'node:os';
 import type { Readable, Writable } from 'node:stream';
+import type { ServerEnd, ServerPeer } from './server-peer.ts';
 
 /** After a signal that ends a server, how long until it is killed. MCP clients give their server two seconds. */
 export const KILL_GRACE_MS = 1_500;
@@ -18,12 +19,12 @@ export interface UpstreamOptions {
 }
 
 /** The server's process and everything it started, ended together. */
-export class Upstream {
+export class Upstream implements ServerPeer {
   readonly stdin: Writable;
   readonly stdout: Readable;
   readonly stderr: Readable;
   /** Resolves when the process ended and its output was read; with what a shell would give as exit code. */
-  readonly ended: Promise<{ readonly code: number; readonly reason: string }>;
+  readonly ended: Promise<ServerEnd>;
   readonly #child: ChildProcessByStdio<Writable, Readable, Readable>;
   readonly #killGraceMs: number;
   #killing: NodeJS.Timeout | undefined;
@@ -72,7 +73,7 @@ export class Upstream {
     this.signal('SIGKILL');
   }
 
-  async #watch(command: string): Promise<{ readonly code: number; readonly reason: string }> {
+  async #watch(command: string): Promise<ServerEnd> {
     const ended = await new Promise<{ code: number; reason: string }>((resolve) => {
       this.#child.once('error', (error: NodeJS.ErrnoException) => {
         const missing = error.code === 'ENOENT';
