@@ -120,7 +120,7 @@ function checkCount(positionals: readonly string[], rest: readonly string[], com
       command.passthrough === undefined ? see : `put \`--\` before the server's command: countersign ${command.name} -- ${extra} ...`;
     throw new UsageError(`${command.name}: unexpected argument ${JSON.stringify(extra)}`, hint);
   }
-  if (command.passthrough !== undefined && rest.length === 0) {
+  if (command.passthrough !== undefined && command.isPassthroughOptional !== true && rest.length === 0) {
     throw new UsageError(`${command.name} needs a command after \`--\``, `for example: ${command.example}`);
   }
 }

@@ -23,6 +23,8 @@ export interface Command {
   readonly example: string;
   /** Takes a whole command line after `--`. */
   readonly passthrough?: string;
+  /** It checks by itself what stands there when nothing does. */
+  readonly isPassthroughOptional?: boolean;
   /** Standard output carries a protocol: nothing of ours goes there, not even an error with `--json`. */
   readonly isProtocol?: boolean;
   run(invocation: Invocation): Promise<number>;

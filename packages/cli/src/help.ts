@@ -34,9 +34,15 @@ export function overview(commands: readonly Command[]): string {
 }
 
 export function commandHelp(command: Command): string {
-  const { name, summary, positionals, options, notes = [], example, passthrough } = command;
+  const { name, summary, positionals, options, notes = [], example, passthrough, isPassthroughOptional } = command;
   const words = positionals.map((word) => (word.required ? `<${word.name}>` : `[${word.name}]`));
-  const usage = ['countersign', name, ...words, '[options]', ...(passthrough === undefined ? [] : [`-- ${passthrough}`])];
+  const usage = [
+    'countersign',
+    name,
+    ...words,
+    '[options]',
+    ...(passthrough === undefined ? [] : [isPassthroughOptional === true ? `[-- ${passthrough}]` : `-- ${passthrough}`]),
+  ];
   return lines([
     `countersign ${name}: ${summary}`,
     '',

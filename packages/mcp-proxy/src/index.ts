@@ -4,6 +4,7 @@ export { type InvalidCode, type InvalidMessage, MAX_TOOL_NAME_CHARS } from './cl
 export { type GatewayTarget, runStdioGateway, type StdioGatewayOptions } from './gateway/run.ts';
 export type { ProxyGuard } from './guard-source.ts';
 export { DEFAULT_PATH, type HttpExchange, type HttpListener, type ListenOptions, listenHttp, type McpHandler } from './http/listener.ts';
+export type { RemoteTransport } from './http/remote-upstream.ts';
 export { MAX_IN_FLIGHT, MAX_IN_FLIGHT_BYTES, MAX_REQUESTS } from './in-flight.ts';
 export { Interposer, type InterposerOptions, UNREADABLE_TOOL } from './interposer.ts';
 export type { Lane } from './lane.ts';

@@ -11,7 +11,7 @@ import {
   watchPolicy,
 } from '@countersign/core';
 import { guardFromConfig, type SqliteStore } from '@countersign/core/sqlite';
-import { runStdioProxy } from '@countersign/mcp-proxy';
+import { runRemoteProxy, runStdioProxy } from '@countersign/mcp-proxy';
 import { hostMonitor, type ResourceMonitor } from '@countersign/monitor';
 import type { Command, Invocation } from '../command.ts';
 import { configOf, hasConfig } from '../configuration.ts';
@@ -22,6 +22,7 @@ import { openConfigured } from '../open-configured.ts';
 import { type Output, safe } from '../output.ts';
 import { pageChannelOf, pageLinks } from '../page-link.ts';
 import { policyText } from '../policy-text.ts';
+import { REMOTE_OPTIONS, type RemoteServerGiven, remoteName, remoteServer } from '../remote-server.ts';
 import { serverName } from '../server-name.ts';
 
 /** The part before the slash in tool patterns. */
@@ -32,7 +33,12 @@ export const proxy: Command = {
   summary: 'stand between an MCP client and a server, and decide every tools/call',
   positionals: [],
   options: [
-    { name: 'server', kind: 'text', value: 'NAME', about: "the server's name in rules; default: from the command, `npx x/y@1` is y" },
+    {
+      name: 'server',
+      kind: 'text',
+      value: 'NAME',
+      about: 'its name in rules; default: from the command, `npx x/y@1` is y',
+    },
     { name: 'agent', kind: 'text', value: 'NAME', about: 'instead of the agent in the configuration' },
     {
       name: 'wrapped',
@@ -40,30 +46,32 @@ export const proxy: Command = {
       value: 'KIND',
       about: 'the mark by which `countersign unwrap` knows an entry; changes nothing',
     },
+    ...REMOTE_OPTIONS,
   ],
   notes: [
     'Standard output carries the protocol and nothing else. The ledger is opened at the first call or list of tools. Calls that need a person wait under `countersign approvals list`. Name the server in anything you keep: the default changes with the command.',
     'Without a configuration the proxy watches with the baseline pack (mode: audit) and says so; its ledger lies in the state directory, under unconfigured/.',
+    'With --url the server is one over HTTP, and no command follows. Every user of this machine can read a command line: a credential is named in --header by its environment variable, or lies in --header-file.',
     "The exit code is the server's own.",
   ],
   example: 'countersign proxy --server files -- npx -y @modelcontextprotocol/server-filesystem .',
   passthrough: '<command> [args...]',
+  isPassthroughOptional: true,
   isProtocol: true,
   async run(invocation) {
     const { io, output, rest } = invocation;
-    const server = serverOf(invocation);
+    const remote = remoteServer(invocation);
+    if (remote === undefined && rest.length === 0) {
+      throw new UsageError('proxy needs a command after `--`, or --url', `for example: ${proxy.example}`);
+    }
+    const server = serverOf(invocation, remote);
     const config = configured(invocation);
     const [command = '', ...args] = rest;
     const guard = new LazyGuard(config, server, output, io.env);
     const answerAt = pageLinks(config);
     try {
-      return await runStdioProxy({
-        command,
-        args,
+      const client = {
         server,
-        // Tells whatever the server starts that it may not answer approvals.
-        env: { ...withoutSecrets(io.env, config), COUNTERSIGN_GUARDED: '1' },
-        cwd: io.cwd,
         stdin: io.stdin,
         stdout: io.stdout,
         stderr: io.stderr,
@@ -71,7 +79,11 @@ export const proxy: Command = {
         mcp: config.mcp,
         approvals: mcpApprovals(config),
         ...(answerAt !== undefined && { answerAt }),
-      });
+      };
+      if (remote !== undefined) return await runRemoteProxy({ ...client, ...remote });
+      // Tells whatever the server starts that it may not answer approvals.
+      const env = { ...withoutSecrets(io.env, config), COUNTERSIGN_GUARDED: '1' };
+      return await runStdioProxy({ ...client, command, args, env, cwd: io.cwd });
     } finally {
       await guard.close();
     }
@@ -103,8 +115,8 @@ function withoutSecrets(env: NodeJS.ProcessEnv, config: Config): NodeJS.ProcessE
   return { ...env, ...Object.fromEntries(['COUNTERSIGN_PASSPHRASE_FILE', ...names].map((name) => [name, undefined])) };
 }
 
-function serverOf({ flags, rest }: Invocation): string {
-  const name = flags.text('server') ?? serverName(rest);
+function serverOf({ flags, rest }: Invocation, remote: RemoteServerGiven | undefined): string {
+  const name = flags.text('server') ?? (remote === undefined ? serverName(rest) : remoteName(remote.url));
   if (name === undefined)
     throw new UsageError('no name for the server can be read off its command', 'name it: countersign proxy --server NAME -- ...');
   if (!SERVER_SHAPE.test(name)) {
