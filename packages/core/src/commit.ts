@@ -17,6 +17,7 @@ import { type Charged, chargeBudgets } from './transaction/budgets.ts';
 import { objectionToEdit } from './transaction/edits.ts';
 import { appendUnlessForgotten, forget } from './transaction/forget.ts';
 import { type GrantUse, noteGrant, noteUse, revoke, useOfGrant } from './transaction/grants.ts';
+import { answerPins, isPinMoved, pin } from './transaction/pins.ts';
 import { refundCharges } from './transaction/refunds.ts';
 import { addLabels, record, startSession } from './transaction/sessions.ts';
 import type { CallRecord, Tx } from './transaction/tx.ts';
@@ -39,6 +40,10 @@ export function applyUnit(unit: Unit, tx: Tx): Committed {
       return record(unit, tx);
     case 'forget':
       return forget(unit, tx);
+    case 'pin':
+      return pin(unit, tx);
+    case 'pin-answer':
+      return answerPins(unit, tx);
   }
 }
 
@@ -57,6 +62,7 @@ function decide(unit: DecideUnit, tx: Tx): Committed {
   const session = tx.session(body.session);
   if (unit.sessionVersion !== undefined && (session?.version ?? 0) !== unit.sessionVersion) return { kind: 'stale' };
   if (unit.counted !== undefined && session !== undefined && hasCountedOtherwise(unit.counted, session.id, tx)) return { kind: 'stale' };
+  if (isPinMoved(unit, tx)) return { kind: 'stale' };
   const granted = unit.grant === undefined ? undefined : useOfGrant(unit, unit.grant, tx);
   if (typeof granted === 'string') {
     noteGrant(unit.grant?.id ?? '', granted, tx);

@@ -13,10 +13,13 @@ import type {
   NoteBody,
   Opening,
   OutcomeBody,
+  PinAnswerBody,
+  PinFlag,
   PolicyBody,
   RecoveryBody,
   SessionBody,
 } from './ledger/entry.ts';
+import type { PinState } from './pin/book.ts';
 import type { ToolCount } from './policy/call-counts.ts';
 import type { SessionFacts } from './policy/policy.ts';
 
@@ -106,6 +109,11 @@ export interface DecideUnit {
   readonly call: { readonly key?: string; readonly match: string; readonly bindKey?: string };
   /** Version the decision was made on; the unit comes back `stale` when it moved. Absent = does not depend on it. */
   readonly sessionVersion?: number;
+  /**
+   * The declaration of its tool that was trusted when it was decided on; null: none. The unit comes back `stale` when it is
+   * another by now. Absent = does not depend on it.
+   */
+  readonly pinned?: string | null;
   /** Counts of earlier calls that the decision was made on, by subject; the unit comes back `stale` when one is another by now. */
   readonly counted?: Readonly<Record<string, number>>;
   /** Coverage level to write into the session's start entry when this call is its first. */
@@ -253,6 +261,38 @@ export interface ForgetUnit {
   readonly reasonCode?: string;
 }
 
+/** A declaration of a tool, as an adapter read it (`readDeclaration`). */
+export interface PinOffer {
+  readonly name: string;
+  readonly digest: string;
+  /** Strings that look like secrets replaced. */
+  readonly declaration: Json;
+  readonly isRedacted: boolean;
+  /** Sorted. */
+  readonly flags: readonly PinFlag[];
+}
+
+/** Records declarations: trusts what is new, and only tells of what is other than what is trusted. Each name once. */
+export interface PinUnit {
+  readonly kind: 'pin';
+  readonly agent: string;
+  readonly server?: string;
+  readonly offers: readonly PinOffer[];
+}
+
+/** A person trusts declarations, or trusts them no more; at most 1000. All of it or nothing. */
+export interface PinAnswerUnit {
+  readonly kind: 'pin-answer';
+  readonly event: PinAnswerBody['event'];
+  readonly agent: string;
+  readonly server?: string;
+  readonly pins: readonly { readonly name: string; readonly digest: string }[];
+  /** The newest pin entry when the person looked. */
+  readonly before: EntryRef;
+  readonly approver: ApproverIdentity;
+  readonly signature?: string;
+}
+
 /** Keeps a note of a head this ledger went through: a signature that came later, or what an anchor gave back. */
 export interface KeepUnit {
   readonly kind: 'keep';
@@ -260,7 +300,17 @@ export interface KeepUnit {
   readonly reason: 'signed' | 'anchor';
 }
 
-export type Unit = DecideUnit | AnswerUnit | RevokeUnit | LapseUnit | OutcomeUnit | RecordUnit | ForgetUnit | KeepUnit;
+export type Unit =
+  | DecideUnit
+  | AnswerUnit
+  | RevokeUnit
+  | LapseUnit
+  | OutcomeUnit
+  | RecordUnit
+  | ForgetUnit
+  | KeepUnit
+  | PinUnit
+  | PinAnswerUnit;
 
 export type Committed =
   /** Durable. `body` is the decision as recorded: for a business refusal its effect and reason code differ from the unit's. */
@@ -310,6 +360,10 @@ export type Committed =
   /** Nothing was written. `already`: of none of them is anything left. */
   | { readonly kind: 'not-forgettable'; readonly why: 'already' | 'unknown' | 'pending' | 'running'; readonly of?: number }
   | { readonly kind: 'recorded'; readonly entry?: EntryRef }
+  /** What was to be told of these declarations is on record; without entries it was so before. */
+  | { readonly kind: 'pinned'; readonly entries: readonly EntryRef[] }
+  /** Nothing was written. `changed`: that declaration is not what is trusted or was offered last. `moved`: other pins were recorded since. */
+  | { readonly kind: 'not-pinned'; readonly why: 'not-found' | 'changed' | 'moved' | 'too-many'; readonly name?: string }
   /** A policy bundle that is older than one of the same id that stands in the ledger. Nothing was written. */
   | { readonly kind: 'rolled-back'; readonly bundle: string; readonly serial: number; readonly recorded: number };
 
@@ -372,6 +426,10 @@ export interface Store {
    * hint here, and the transaction has the last word.
    */
   openGrants(): Promise<readonly GrantRow[]>;
+  /** What the entries tell of a tool that was pinned; undefined when it never was. */
+  pin(server: string | undefined, name: string): Promise<PinState | undefined>;
+  /** Every tool that was ever pinned; of one server, where one is named. */
+  pins(server?: string): Promise<readonly PinState[]>;
   /** Resolves when the approval is no longer pending or `signal` aborts; also for answers given by other processes. */
   approvalSettled(id: string, signal: AbortSignal): Promise<void>;
   /** What is charged to a budget now. Reserves nothing. */

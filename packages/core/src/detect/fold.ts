@@ -89,3 +89,14 @@ export function otherReadings(text: string, words: string): readonly string[] {
   readings.delete(words);
   return [...readings];
 }
+
+/** Signs that one letter is taken for. */
+const LOOKS: ReadonlyMap<string, string> = new Map(Object.entries({ 0: 'o', 1: 'l', i: 'l' }));
+
+/** What two names have in common that could be taken for each other: case, accents, scripts, separators and look-alike digits aside. */
+export function foldName(name: string): string {
+  const letters = foldWords(name)
+    .replaceAll(' ', '')
+    .replace(FOREIGN, (letter) => LOOKALIKES.get(letter) ?? letter);
+  return letters.replaceAll(/[01i]/g, (sign) => LOOKS.get(sign) ?? sign);
+}

@@ -122,6 +122,7 @@ function note(entry: EntryBody, places: GrantPlaces, told: Told): void {
     case 'session':
     case 'policy':
     case 'key':
+    case 'pin':
     case 'note':
   }
 }

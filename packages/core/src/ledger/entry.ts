@@ -165,6 +165,51 @@ export interface RevokedBody {
 
 export type GrantBody = GrantedBody | RevokedBody;
 
+/** What a person should look at in a declaration (`pin/flags.ts`), by kind. */
+export const PIN_FLAGS = ['ansi', 'hidden', 'imitates', 'instructions', 'name', 'shadows'] as const;
+export type PinFlag = (typeof PIN_FLAGS)[number];
+
+export interface PinnedTool {
+  readonly name: string;
+  /** Of the declaration (`pin/declaration.ts`), hex. */
+  readonly digest: string;
+  /** Sorted, without repeats; absent when nothing stands out. */
+  readonly flags?: readonly PinFlag[];
+  /** What lies in the opening is not the very declaration: something in it looked like a secret, and was replaced. */
+  readonly redacted?: true;
+}
+
+/** What a server declares its tools to be. `first`: trusted from here on. `changed`: other than what is trusted, and not trusted. */
+export interface OfferedBody {
+  readonly kind: 'pin';
+  readonly event: 'first' | 'changed';
+  readonly agent: string;
+  /** Name of the server in our configuration; absent for tools that have none. */
+  readonly server?: string;
+  /** Sorted by name, each once. */
+  readonly pins: readonly PinnedTool[];
+  /** Commitment to the declarations, by name. */
+  readonly declarations_commit: string;
+  /** The pin entry before this one; absent in the first of the ledger. */
+  readonly before?: EntryRef;
+}
+
+/** A person trusts these declarations from here on (`accepted`), or trusts them no more. */
+export interface PinAnswerBody {
+  readonly kind: 'pin';
+  readonly event: 'accepted' | 'revoked';
+  readonly agent: string;
+  readonly server?: string;
+  /** Sorted by name, each once; `entry`: where the declaration was recorded. */
+  readonly pins: readonly { readonly name: string; readonly digest: string; readonly entry: EntryRef }[];
+  readonly approver: ApproverIdentity;
+  /** For method `key`: base64 Ed25519 signature over the pin statement. */
+  readonly signature?: string;
+  readonly before: EntryRef;
+}
+
+export type PinBody = OfferedBody | PinAnswerBody;
+
 export interface ResourceFigures {
   /** CPU time of the whole host process during the call. */
   readonly cpu_ms?: number;
@@ -266,13 +311,14 @@ export type EntryBody =
   | KeyBody
   | RecoveryBody
   | ForgetBody
+  | PinBody
   | NoteBody;
 
 export type Entry = EntryStamp & EntryBody;
 
 /**
  * What lies beside an entry and is committed to in it, but can be erased: the random key the commitments are salted
- * with, and the clear values by section (`args`, `reason`, `facts`, `message`, `when`, `result`, `error`).
+ * with, and the clear values by section (`args`, `reason`, `facts`, `message`, `when`, `declarations`, `result`, `error`).
  */
 export interface Opening {
   /** 32 random bytes, hex. */

@@ -13,6 +13,7 @@ import { type ParsedCheckpoint, parseCheckpoint } from '../ledger/checkpoint.ts'
 import type { Entry, Opening } from '../ledger/entry.ts';
 import { leafHash } from '../ledger/merkle.ts';
 import { parseNote } from '../ledger/note.ts';
+import { byServerAndName, PinBook, type PinState } from '../pin/book.ts';
 import type { ApprovalCounts, ApprovalFilter, Checkpoint, GrantRow } from '../store.ts';
 import type { ApprovalRecord, GrantRecord } from '../transaction/tx.ts';
 import { type ApprovalView, approvalView, newestAnswer } from './approval-view.ts';
@@ -66,6 +67,10 @@ export interface LedgerReader {
   /** Every grant, newest first, at most 10,000, with what the entries tell of its use. Like all of this not verified. */
   grants(): readonly GrantRow[];
   grant(id: string): GrantRow | undefined;
+  /** Every tool that was ever pinned, by server and name. Like all of this not verified. */
+  pins(): readonly PinState[];
+  /** What lies beside an entry, unchecked. */
+  opening(of: number): Opening | undefined;
   /** Processes on this host that write to this ledger now: its guards. */
   liveWriterPids(): readonly number[];
   close(): void;
@@ -190,6 +195,24 @@ class Reader implements LedgerReader {
       const row = this.#rows.grant(id);
       return row === undefined ? undefined : this.#grant(row);
     });
+  }
+
+  pins(): readonly PinState[] {
+    const { since } = this.#statements;
+    return this.#readable(() => {
+      // All of them: nothing here decides anything, and what a mark hides should be seen.
+      const entriesSince = (of: number, wanted: (text: string) => boolean): readonly string[] => {
+        const found: string[] = [];
+        for (const text of since.iterate(of)) if (wanted(text)) found.push(text);
+        return found;
+      };
+      const book = new PinBook({ entriesSince, entry: () => undefined, mark: () => undefined });
+      return [...book.readOn(this.#size()).all()].toSorted(byServerAndName);
+    });
+  }
+
+  opening(of: number): Opening | undefined {
+    return this.#readable(() => this.#rows.opening(of));
   }
 
   budgetUse(query: BudgetQuery): BudgetUse {

@@ -8,6 +8,7 @@ import { GrantHistories, type GrantHistory, type GrantPlaces } from '../grant/hi
 import { entryText, parseEntry } from '../ledger/body.ts';
 import { canonicalize } from '../ledger/canonical.ts';
 import type { Entry, EntryBody, Opening } from '../ledger/entry.ts';
+import { PinBook } from '../pin/book.ts';
 import type { ToolCount } from '../policy/call-counts.ts';
 import type { ApprovalCounts, ApprovalFilter, CallRow, Custody } from '../store.ts';
 import { SessionCalls } from '../transaction/session-calls.ts';
@@ -46,6 +47,7 @@ export class Rows implements Tx {
   private readonly grantRows: GrantRows;
   private readonly histories: GrantHistories;
   private readonly counts: SessionCalls;
+  private readonly book: PinBook;
   /** By place and hash. */
   private readonly proven = new Map<string, Entry>();
   atMs = 0;
@@ -61,6 +63,11 @@ export class Rows implements Tx {
     this.grantRows = new GrantRows(database);
     this.histories = new GrantHistories((of, wanted) => log.provenSince(of, wanted));
     this.counts = new SessionCalls((of, wanted) => log.provenSince(of, wanted));
+    this.book = new PinBook({
+      entriesSince: (of, wanted) => log.provenSince(of, wanted),
+      entry: (ref) => this.entry(ref),
+      mark: (name) => this.mark(name),
+    });
   }
 
   /** Fixes store time for the transaction that was just opened. */
@@ -82,6 +89,7 @@ export class Rows implements Tx {
   forgetHistories(): void {
     this.histories.clear();
     this.counts.clear();
+    this.book.clear();
     this.proven.clear();
   }
 
@@ -89,6 +97,7 @@ export class Rows implements Tx {
     const ref = this.log.append(entryText(body, this), this.atMs);
     this.histories.appended(ref.of, body);
     this.counts.appended(ref.of, body);
+    this.book.appended(ref, this.atMs, body);
     if (opening !== undefined) this.statements.insertOpening.run(ref.of, opening.key, canonicalize(opening.sections));
     return ref;
   }
@@ -294,6 +303,10 @@ export class Rows implements Tx {
 
   grantHistory(places: GrantPlaces): GrantHistory {
     return this.histories.of(places, this.log.size);
+  }
+
+  pins(): PinBook {
+    return this.book.readOn(this.log.size);
   }
 
   spent(budget: string, key: string, sinceMs: number | undefined): number {

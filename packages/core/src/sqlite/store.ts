@@ -13,6 +13,7 @@ import { Mirror } from '../jsonl/mirror.ts';
 import { mirrorFiles } from '../jsonl/mirror-file.ts';
 import { newId } from '../ledger/body.ts';
 import type { Opening, RecoveryBody } from '../ledger/entry.ts';
+import type { PinBook, PinState } from '../pin/book.ts';
 import type { ToolCount } from '../policy/call-counts.ts';
 import type { SessionFacts } from '../policy/policy.ts';
 import {
@@ -201,6 +202,14 @@ export class SqliteStore implements Store, BatchWriter {
     });
   }
 
+  async pin(server: string | undefined, name: string): Promise<PinState | undefined> {
+    return this.read((open) => this.book(open).one(server, name));
+  }
+
+  async pins(server?: string): Promise<readonly PinState[]> {
+    return this.read((open) => [...this.book(open).all()].filter((state) => server === undefined || state.server === server));
+  }
+
   approvalSettled(id: string, signal: AbortSignal): Promise<void> {
     return this.waiters.settled(id, signal);
   }
@@ -273,6 +282,14 @@ export class SqliteStore implements Store, BatchWriter {
     return open.database.transaction(() => {
       newestHead(open);
       return rows.flatMap((row) => this.grantRow(row, true) ?? []);
+    })();
+  }
+
+  /** In one snapshot, as `counted`. */
+  private book(open: LedgerView): PinBook {
+    return open.database.transaction(() => {
+      newestHead(open);
+      return open.rows.pins();
     })();
   }
 

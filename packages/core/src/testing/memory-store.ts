@@ -14,6 +14,7 @@ import { formatCheckpoint } from '../ledger/checkpoint.ts';
 import type { Entry, EntryBody, Opening } from '../ledger/entry.ts';
 import { hmacUnder } from '../ledger/hmac.ts';
 import { CompactRange, leafHash } from '../ledger/merkle.ts';
+import { PinBook, type PinState } from '../pin/book.ts';
 import type { ToolCount } from '../policy/call-counts.ts';
 import type { SessionFacts } from '../policy/policy.ts';
 import type { ApprovalCounts, ApprovalFilter, ApprovalRow, CallRow, Checkpoint, Committed, GrantRow, Store, Unit } from '../store.ts';
@@ -132,6 +133,14 @@ class Memory implements MemoryStore {
     return open.toSorted((a, b) => a.expiresAtMs - b.expiresAtMs);
   }
 
+  async pin(server: string | undefined, name: string): Promise<PinState | undefined> {
+    return this.rows.pins().one(server, name);
+  }
+
+  async pins(server?: string): Promise<readonly PinState[]> {
+    return [...this.rows.pins().all()].filter((state) => server === undefined || state.server === server);
+  }
+
   approvalSettled(id: string, signal: AbortSignal): Promise<void> {
     return new Promise((done) => {
       const finish = (): void => {
@@ -215,6 +224,11 @@ class MemoryRows implements Tx {
   readonly grants = new Map<string, GrantRecord>();
   private readonly histories = new GrantHistories((of, wanted) => this.texts.slice(of + 1).filter(wanted));
   private readonly counts = new SessionCalls((of, wanted) => this.texts.slice(of + 1).filter(wanted));
+  private readonly book = new PinBook({
+    entriesSince: (of, wanted) => this.texts.slice(of + 1).filter(wanted),
+    entry: (ref) => this.entry(ref),
+    mark: (name) => this.mark(name),
+  });
   private readonly leaves: string[] = [];
   private readonly sessions = new Map<string, SessionRecord>();
   private readonly keys = new Map<string, string>();
@@ -233,6 +247,7 @@ class MemoryRows implements Tx {
     this.texts.push(text);
     this.leaves.push(ref.leaf);
     this.counts.appended(ref.of, body);
+    this.book.appended(ref, this.atMs, body);
     if (opening !== undefined) this.openings.set(ref.of, opening);
     return ref;
   }
@@ -330,6 +345,10 @@ class MemoryRows implements Tx {
 
   grantHistory(places: GrantPlaces): GrantHistory {
     return this.histories.of(places, this.texts.length);
+  }
+
+  pins(): PinBook {
+    return this.book.readOn(this.texts.length);
   }
 
   spent(budget: string, key: string, sinceMs: number | undefined): number {

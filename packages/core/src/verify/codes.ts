@@ -131,6 +131,13 @@ export const VERIFY_CODES = {
   GRANT_OVERUSED: 'A grant was used more often than it was given for.',
   GRANT_USE_NUMBER: 'The uses of a grant are not numbered one after the other.',
   REVOKED_WITHOUT_GRANT: 'A grant was taken back that was never given.',
+  // Pins
+  PIN_ORDER: 'A pin entry does not go on from the pin entry before it.',
+  PIN_REPEATED: 'A tool was pinned a second time as if it were the first, or twice in one entry.',
+  PIN_WITHOUT_FIRST: 'A tool is said to have changed that was never pinned.',
+  PIN_UNPROVEN: 'Somebody answered about a declaration that no entry records.',
+  PIN_DIGEST: 'A declaration beside a pin entry is not the one its digest names.',
+  PIN_SIGNATURE: 'An answer about tools by key is not signed, or its signature does not verify.',
   // Openings
   OPENING_MISSING: 'Clear text is withheld, or was erased without a record.',
   OPENING_MISMATCH: 'Clear text beside an entry is not what the entry commits to.',

@@ -7,7 +7,8 @@ import { Context } from './context.ts';
 import { Grants } from './grants.ts';
 import type { ReadCheckpoint } from './heads.ts';
 import type { Told } from './judged.ts';
-import type { Placed } from './placed.ts';
+import { Pins } from './pins.ts';
+import type { EntryOf, Placed } from './placed.ts';
 import type { Recall, Recalled } from './recall.ts';
 import type { Findings, VerifyCounts } from './report.ts';
 
@@ -17,6 +18,7 @@ export class History {
   readonly counts: Counts = noCounts();
   private readonly approvals: Approvals;
   private readonly grants: Grants;
+  private readonly pins: Pins;
   private readonly context: Context;
   private readonly calls: Calls;
   private readonly budgets: Budgets;
@@ -34,6 +36,7 @@ export class History {
     this.gaps = recall !== undefined;
     this.approvals = new Approvals(findings, suspect, approvers);
     this.grants = new Grants(findings, suspect, approvers);
+    this.pins = new Pins(findings, suspect, approvers);
     this.context = new Context(findings);
     this.calls = new Calls(findings, suspect);
     this.budgets = new Budgets(findings);
@@ -48,14 +51,14 @@ export class History {
     return this.calls.openDecisions;
   }
 
-  /** Answers and grants by key whose signature nobody could check. */
+  /** Answers, grants and accepted declarations by key whose signature nobody could check. */
   get uncheckedAnswers(): number {
-    return this.approvals.unchecked + this.grants.unchecked;
+    return this.approvals.unchecked + this.grants.unchecked + this.pins.unchecked;
   }
 
   /** Answers under the name of an approver who has a key, or an imitation of it, that the key did not give. */
   get keylessAnswers(): number {
-    return this.approvals.keyless;
+    return this.approvals.keyless + this.pins.keyless;
   }
 
   /** Keys that entries announce, in order. */
@@ -120,6 +123,10 @@ export class History {
       case 'key':
         counts.others++;
         return this.context.announce(placed, entry);
+      case 'pin':
+        counts.others++;
+        if (entry.before !== undefined) this.recallPins(entry.before.of);
+        return this.pins.take(placed, entry, this.hasUnread);
       case 'forget':
       case 'note':
         counts.others++;
@@ -130,6 +137,7 @@ export class History {
   finish(head: Pick<ReadCheckpoint, 'signatures'> | undefined): void {
     this.approvals.finish();
     this.grants.finish();
+    this.pins.finish();
     this.calls.finish();
     // Who signs may have been announced before.
     this.context.finish(head?.signatures ?? [], this.recall !== undefined);
@@ -202,6 +210,21 @@ export class History {
       if (content.is === 'told' && content.entry.kind === 'grant' && content.entry.event === 'granted')
         this.grants.recalled(placed, content.entry);
     });
+  }
+
+  /** What is trusted follows from all pin entries: each names the one before. */
+  private recallPins(newest: number): void {
+    const found: { readonly placed: Placed; readonly entry: EntryOf<'pin'> }[] = [];
+    for (let of: number | undefined = newest; of !== undefined; ) {
+      const at: number = of;
+      of = undefined;
+      this.remember(this.recall?.once(at), ({ placed, content }) => {
+        if (content.is !== 'told' || content.entry.kind !== 'pin') return;
+        found.push({ placed, entry: content.entry });
+        if (content.entry.before !== undefined && content.entry.before.of < at) of = content.entry.before.of;
+      });
+    }
+    for (const { placed, entry } of found.toReversed()) this.pins.recalled(placed, entry);
   }
 
   private remember(recalled: Recalled | undefined, take: (recalled: Recalled) => void): void {

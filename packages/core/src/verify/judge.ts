@@ -8,6 +8,7 @@ import { isHash, leafDigest, toHex } from '../ledger/merkle.ts';
 import type { VerifyCode } from './codes.ts';
 import { type Content, type Found, type Judged, NOTHING_FOUND, UNREAD } from './judged.ts';
 import { commitsOf, type JudgedOpening, judgeOpening } from './openings.ts';
+import { judgeDeclarations } from './pins.ts';
 import { readPlain } from './plain.ts';
 import { readShape } from './shapes.ts';
 import type { LedgerSource, SourceRow } from './source.ts';
@@ -105,10 +106,13 @@ function judgeShape(row: SourceRow, body: Body): Shaped {
     case 'forget':
     case 'known': {
       const { unknownFields } = shape;
-      const notices = unknownFields === undefined ? [] : [noticed('UNKNOWN_FIELD', `not checked by this version: ${unknownFields}`)];
+      const notices: Found[] =
+        unknownFields === undefined ? [] : [noticed('UNKNOWN_FIELD', `not checked by this version: ${unknownFields}`)];
       const opening = judgeOpening(row, commitsOf(body));
       if (shape.kind === 'forget') return withOpening(notices, opening, { is: 'forget', entry: shape.entry });
       const { entry } = shape;
+      if (entry.kind === 'pin' && !('approver' in entry) && opening.sections['declarations'] !== undefined)
+        notices.push(...judgeDeclarations(entry, opening.sections['declarations']));
       const shown = takesPart(entry) ? digestOf(opening.sections['args']) : undefined;
       return withOpening(notices, opening, { is: 'told', entry, shown });
     }

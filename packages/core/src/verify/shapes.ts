@@ -5,7 +5,7 @@
  */
 import { z } from 'zod';
 import { type Json, OUTCOME_STATUSES, RESULT_ACTIONS } from '../call.ts';
-import { ENTRY_VERSION, type Entry, type EntryKind } from '../ledger/entry.ts';
+import { ENTRY_VERSION, type Entry, type EntryKind, PIN_FLAGS } from '../ledger/entry.ts';
 
 export type ForgetEntry = { readonly kind: 'forget'; readonly entries: readonly { readonly of: number; readonly leaf: string }[] };
 
@@ -63,6 +63,32 @@ const grant = {
   approver,
   signature: text.optional(),
 };
+
+const pin = { ...stamp, kind: z.literal('pin'), agent: text, server: text.optional() };
+const offered = z.strictObject({
+  ...pin,
+  pins: z
+    .array(
+      z.strictObject({
+        name: text,
+        digest: hash,
+        flags: z.array(z.enum(PIN_FLAGS)).min(1).optional(),
+        redacted: z.literal(true).optional(),
+      }),
+    )
+    .min(1),
+  declarations_commit: hash,
+  before: ref.optional(),
+  event: z.enum(['first', 'changed']),
+});
+const pinAnswer = z.strictObject({
+  ...pin,
+  pins: z.array(z.strictObject({ name: text, digest: hash, entry: ref })).min(1),
+  approver,
+  signature: text.optional(),
+  before: ref,
+  event: z.enum(['accepted', 'revoked']),
+});
 
 const SHAPES = new Map<string, z.ZodType>(
   Object.entries({
@@ -190,6 +216,7 @@ const SHAPES = new Map<string, z.ZodType>(
       reason_code: text.optional(),
     }),
     forget: z.strictObject({ ...stamp, kind: z.literal('forget'), entries: z.array(ref), reason_code: text.optional() }),
+    pin: z.discriminatedUnion('event', [offered, pinAnswer]),
     note: z.strictObject({ ...stamp, kind: z.literal('note'), topic: text, data: z.unknown() }),
   } satisfies Partial<Record<EntryKind, z.ZodType>>),
 );

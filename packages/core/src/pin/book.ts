@@ -1,0 +1,248 @@
+/**
+ * What the pin entries of a ledger tell: of each tool which declaration is trusted, and what was offered since.
+ *
+ * Rows cannot be trusted with that, and reading all entries of a ledger for it would cost more with each call. A mark leads to
+ * the newest pin entry, and each pin entry names the one before: those are read once, then every entry after them, so that a
+ * mark somebody put back hides nothing. From there on each writer and each reader goes on with what is new. Right only while
+ * what was read stays in the tree: whoever rolls entries back clears it.
+ */
+import type { EntryRef } from '../call.ts';
+import type { EntriesSince } from '../grant/history.ts';
+import { parseEntry } from '../ledger/body.ts';
+import type { ApproverIdentity, Entry, PinBody, PinFlag, PinnedTool } from '../ledger/entry.ts';
+import { leafHash } from '../ledger/merkle.ts';
+
+/** The mark that leads to the newest pin entry. */
+export const PINS_MARK = 'pins';
+
+/** How the entries this looks for read. Data of a note may read the same: the kind of the parsed entry decides. */
+const MARKS = ['"kind":"pin"', '"event":"unsigned-tail"'];
+
+/** A declaration as it was recorded. */
+export interface RecordedOffer {
+  readonly digest: string;
+  readonly entry: EntryRef;
+  readonly atMs: number;
+  readonly flags: readonly PinFlag[];
+  readonly isRedacted: boolean;
+}
+
+export interface PinState {
+  readonly server: string | undefined;
+  readonly name: string;
+  /** The declaration that is trusted; undefined once a person took the trust back. */
+  readonly pinned: RecordedOffer | undefined;
+  /** The person who accepted `pinned`; undefined: it was trusted on first use. */
+  readonly acceptedBy: ApproverIdentity | undefined;
+  /** Since when `pinned` is what it is, or nothing is. */
+  readonly sinceMs: number;
+  /** Who took the trust back. */
+  readonly revokedBy: ApproverIdentity | undefined;
+  /** Recorded since then, other than `pinned`; the newest last. */
+  readonly offered: readonly RecordedOffer[];
+  /** Every declaration recorded of it, by digest. */
+  readonly recorded: ReadonlyMap<string, RecordedOffer>;
+  /** Digests that are or were trusted, and not taken back since. */
+  readonly trusted: ReadonlySet<string>;
+}
+
+/** Where entries are found. */
+export interface PinSource {
+  readonly entriesSince: EntriesSince;
+  /** The entry, if it is proven to be in the tree. */
+  entry(ref: EntryRef): Entry | undefined;
+  mark(name: string): EntryRef | undefined;
+}
+
+type Placed = { readonly ref: EntryRef; readonly atMs: number; readonly body: PinBody };
+type Range = { readonly from: number; readonly to: number };
+
+export class PinBook {
+  private readonly source: PinSource;
+  private readonly states = new Map<string, PinState>();
+  private readonly perServer = new Map<string, number>();
+  private readonly told: Placed[] = [];
+  /** Where entries stood unsigned when their writer was gone: whoever can write to the file may have added them. */
+  private readonly doubtful: Range[] = [];
+  /** Entries before this position were read; undefined: none were yet. */
+  private upTo: number | undefined;
+
+  constructor(source: PinSource) {
+    this.source = source;
+  }
+
+  /** @param size - entries there are, those of this transaction included. */
+  readOn(size: number): this {
+    if (this.upTo !== undefined && size < this.upTo) this.clear();
+    if (this.upTo === undefined) this.load();
+    else if (size > this.upTo) this.readAfter(this.upTo - 1);
+    this.upTo = size;
+    return this;
+  }
+
+  one(server: string | undefined, name: string): PinState | undefined {
+    return this.states.get(keyOf(server, name));
+  }
+
+  all(): Iterable<PinState> {
+    return this.states.values();
+  }
+
+  countOf(server: string | undefined): number {
+    return this.perServer.get(server ?? NO_SERVER) ?? 0;
+  }
+
+  /** The newest pin entry. */
+  get newest(): EntryRef | undefined {
+    return this.told.at(-1)?.ref;
+  }
+
+  /** An entry this writer appends, so that it need not be read again. */
+  appended(ref: EntryRef, atMs: number, body: { readonly kind: string }): void {
+    if (this.upTo === undefined || ref.of !== this.upTo) return;
+    this.take({ ref, atMs }, body as Entry);
+    this.upTo = ref.of + 1;
+  }
+
+  clear(): void {
+    this.states.clear();
+    this.perServer.clear();
+    this.told.length = 0;
+    this.doubtful.length = 0;
+    this.upTo = undefined;
+  }
+
+  private load(): void {
+    const chain = this.chain();
+    for (const each of chain ?? []) this.add(each);
+    // What a person accepted may be told to be doubtful by any entry after it.
+    const accepted = chain?.find(({ body }) => body.event === 'accepted')?.ref.of ?? Number.POSITIVE_INFINITY;
+    const known = new Set(chain?.map(({ ref }) => ref.of));
+    this.readAfter(Math.min(accepted, chain?.at(-1)?.ref.of ?? -1), known);
+  }
+
+  /** From the first pin entry to the marked one; undefined where the mark leads nowhere, or there is none. */
+  private chain(): readonly Placed[] | undefined {
+    const chain: Placed[] = [];
+    for (let ref = this.source.mark(PINS_MARK); ref !== undefined; ) {
+      const entry = this.source.entry(ref);
+      // INVARIANT: positions fall, so that the walk ends.
+      if (entry?.kind !== 'pin' || ref.of >= (chain.at(-1)?.ref.of ?? Number.POSITIVE_INFINITY)) return undefined;
+      chain.push({ ref, atMs: entry.at, body: entry });
+      ref = entry.before;
+    }
+    return chain.length === 0 ? undefined : chain.toReversed();
+  }
+
+  private readAfter(of: number, known: ReadonlySet<number> = new Set()): void {
+    let at = of;
+    const places: number[] = [];
+    const texts = this.source.entriesSince(of, (text) => {
+      at += 1;
+      const isWanted = !known.has(at) && MARKS.some((mark) => text.includes(mark));
+      if (isWanted) places.push(at);
+      return isWanted;
+    });
+    for (const [i, text] of texts.entries()) {
+      const entry = parseEntry(text);
+      this.take({ ref: { of: places[i] as number, leaf: leafHash(text) }, atMs: entry.at }, entry);
+    }
+  }
+
+  private take(placed: Omit<Placed, 'body'>, entry: Entry): void {
+    if (entry.kind === 'pin') this.add({ ...placed, body: entry });
+    if (entry.kind !== 'recovery' || entry.event !== 'unsigned-tail') return;
+    const { from = 0, to = 0 } = entry;
+    if (!this.told.some(({ ref, body }) => body.event === 'accepted' && ref.of >= from && ref.of < to)) return;
+    this.doubtful.push({ from, to });
+    this.states.clear();
+    this.perServer.clear();
+    for (const each of this.told) this.apply(each);
+  }
+
+  private add(placed: Placed): void {
+    this.told.push(placed);
+    this.apply(placed);
+  }
+
+  private apply({ ref, atMs, body }: Placed): void {
+    if (body.event === 'accepted' && this.doubtful.some(({ from, to }) => ref.of >= from && ref.of < to)) return;
+    for (const pin of body.pins) {
+      const key = keyOf(body.server, pin.name);
+      const state = this.states.get(key);
+      const next = nextState(state, { server: body.server, ref, atMs }, body, pin);
+      if (next === undefined) continue;
+      if (state === undefined) this.perServer.set(body.server ?? NO_SERVER, this.countOf(body.server) + 1);
+      this.states.set(key, next);
+    }
+  }
+}
+
+/** No name is empty. */
+const NO_SERVER = '';
+
+function keyOf(server: string | undefined, name: string): string {
+  return JSON.stringify([server ?? null, name]);
+}
+
+interface Place {
+  readonly server: string | undefined;
+  readonly ref: EntryRef;
+  readonly atMs: number;
+}
+
+/** Undefined when the entry has nothing to say: whoever wrote it did not know what stood there already. */
+function nextState(
+  state: PinState | undefined,
+  { server, ref, atMs }: Place,
+  body: PinBody,
+  pin: PinBody['pins'][number],
+): PinState | undefined {
+  const { name, digest } = pin;
+  if (!('approver' in body)) {
+    const { flags = [], redacted } = pin as PinnedTool;
+    const offer: RecordedOffer = { digest, entry: ref, atMs, flags, isRedacted: redacted === true };
+    if (state === undefined) return body.event === 'first' ? firstState(server, name, offer) : undefined;
+    // First means first: a second one is told by `verify`, and trusted no more than any change.
+    if (state.recorded.has(digest) && (digest === state.pinned?.digest || state.offered.some((each) => each.digest === digest)))
+      return undefined;
+    return { ...state, offered: [...state.offered, offer], recorded: new Map(state.recorded).set(digest, offer) };
+  }
+  const recorded = state?.recorded.get(digest);
+  if (state === undefined || recorded === undefined) return undefined;
+  if (body.event === 'revoked') {
+    const trusted = new Set([...state.trusted].filter((each) => each !== digest));
+    if (state.pinned?.digest !== digest) return { ...state, trusted };
+    return { ...state, pinned: undefined, acceptedBy: undefined, revokedBy: body.approver, sinceMs: atMs, trusted };
+  }
+  return {
+    ...state,
+    pinned: recorded,
+    acceptedBy: body.approver,
+    revokedBy: undefined,
+    sinceMs: atMs,
+    offered: [],
+    trusted: new Set(state.trusted).add(digest),
+  };
+}
+
+function firstState(server: string | undefined, name: string, offer: RecordedOffer): PinState {
+  return {
+    server,
+    name,
+    pinned: offer,
+    acceptedBy: undefined,
+    revokedBy: undefined,
+    sinceMs: offer.atMs,
+    offered: [],
+    recorded: new Map([[offer.digest, offer]]),
+    trusted: new Set([offer.digest]),
+  };
+}
+
+/** In the order people look things up. */
+export function byServerAndName(one: PinState, other: PinState): number {
+  const [left, right] = [one.server ?? NO_SERVER, other.server ?? NO_SERVER];
+  if (left !== right) return left < right ? -1 : 1;
+  return one.name < other.name ? -1 : one.name > other.name ? 1 : 0;
+}
