@@ -326,6 +326,7 @@ async function commitAllow(
     call: rowFacts(call),
     sessionVersion: input.session.version,
     ...(counted !== undefined && { counted }),
+    ...(judgement.pinned !== undefined && { pinned: judgement.pinned }),
     ...coverage(engine),
     charges,
     auditBudgets: engine.mode === 'audit',

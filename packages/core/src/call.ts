@@ -16,6 +16,13 @@ export interface ToolAnnotations {
   readonly openWorldHint?: boolean;
 }
 
+/**
+ * How its server declared a tool, for the guard to compare with what is pinned: the digest of what the client was shown last
+ * (`guard.pins.offer` gives it), and of others it was shown before. `unlisted`: the client was shown none. `unpinnable`: what it
+ * was shown cannot be compared.
+ */
+export type Declared = 'unlisted' | 'unpinnable' | { readonly digest: string; readonly others?: readonly string[] };
+
 export interface ToolRef {
   /** Name of the server in *our* configuration, never what the server calls itself. */
   readonly server?: string;
@@ -23,6 +30,8 @@ export interface ToolRef {
   /** SHA-256 hex of the tool's declared schema, when the adapter knows it. */
   readonly schema?: string;
   readonly annotations?: ToolAnnotations;
+  /** Absent: the adapter does not know, and nothing is compared. `schema` is its digest unless one is given. */
+  readonly declared?: Declared;
 }
 
 /** One intended invocation of a tool, as an adapter hands it to the guard. All of it may be attacker-controlled. */
@@ -81,6 +90,9 @@ export const REASON_CODES = [
   'ARGUMENTS_INVALID',
   'MESSAGE_INVALID',
   'TOOL_UNKNOWN',
+  'TOOL_CHANGED',
+  'TOOL_FLAGGED',
+  'TOOL_UNPINNED',
   'REDACTION_FAILED',
   'MONITOR_FAILED',
   'SESSION_HALTED',

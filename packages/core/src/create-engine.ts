@@ -16,6 +16,7 @@ import type { ApprovalAnswer, Approver } from './interfaces.ts';
 import { newId } from './ledger/body.ts';
 import { isName } from './names.ts';
 import { OpenCalls } from './open-calls.ts';
+import { PIN_MODES } from './pin/objection.ts';
 import { composePolicies } from './policy/compose.ts';
 import { policyHash } from './policy/hash.ts';
 import { PolicyInForce } from './policy/in-force.ts';
@@ -77,6 +78,7 @@ export function createEngine(options: GuardOptions): Engine & { close(): Promise
     monitor: options.monitor,
     openCalls: new OpenCalls(),
     stories: storiesOf(options, { redactor, inForce, report }),
+    pins: options.pins ?? 'deny',
     roots: rootsFrom(options.roots),
     turns: new SessionTurns(),
     ownFiles: ownFilesPolicy([
@@ -168,6 +170,7 @@ function checkOptions(options: GuardOptions): void {
   if (options.tracer !== undefined && typeof options.tracer?.begin !== 'function')
     fail('tracer takes an object with begin(): openTelemetryTracer() from @countersign/core/otel');
   if (options.onEvent !== undefined && typeof options.onEvent !== 'function') fail('onEvent is a function');
+  if (options.pins !== undefined && !PIN_MODES.includes(options.pins)) fail(`pins must be ${PIN_MODES.join(', ')}`);
   requireUsableBudgets(options.budgets ?? []);
   const { ttlMs, maxTtlMs, maxGrantTtlMs, notify, onAutoApprove, allowAutoApprove } = options.approvals ?? {};
   for (const callback of [notify, onAutoApprove])

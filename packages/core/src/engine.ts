@@ -8,6 +8,7 @@ import type { Mode } from './call.ts';
 import type { Stories } from './call-story.ts';
 import type { ApprovalAnswer, Approver, Channel, HostMonitor } from './interfaces.ts';
 import type { OpenCalls } from './open-calls.ts';
+import type { PinMode } from './pin/objection.ts';
 import type { PolicyInForce } from './policy/in-force.ts';
 import type { Policy } from './policy/policy.ts';
 import type { Roots } from './policy/roots.ts';
@@ -38,6 +39,8 @@ export interface Engine {
   readonly openCalls: OpenCalls;
   /** Undefined when nobody is to be told of calls. */
   readonly stories: Stories | undefined;
+  /** What is done about tools that are not what was trusted. */
+  readonly pins: PinMode;
   readonly roots: Roots;
   readonly turns: SessionTurns;
   /** Guards Countersign's own files; cannot be removed. */

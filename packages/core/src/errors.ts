@@ -57,6 +57,9 @@ export const ERROR_CODES = {
     'Edited arguments are not usable: no JSON, too large, a secret, or a placeholder that was moved. Nothing was answered.',
   ANSWER_INVALID: 'What a route was sent is no answer to an approval: not JSON, other members, too large. Nothing was answered.',
   GRANT_REFUSED: 'A grant cannot be given on these terms; the message says which. Nothing was answered.',
+  PIN_NOT_FOUND: 'No tool of that server and name is pinned.',
+  PIN_MOVED:
+    'What a person was to answer about is not what the ledger has now: something was offered, accepted or taken back since. Nothing was answered.',
   APPROVER_REFUSED: 'This approver may not answer: unknown, badly signed, of too little assurance, or inside the guarded process tree.',
   CHANNEL_FAILED: 'A channel could not put the question to anybody: not delivered, refused, or too many wait. Others may still be asked.',
   TOOL_FAILED: 'The tool threw, and a rule on results changed what may be seen of its error. The message is what is left of it.',

@@ -3,7 +3,7 @@
 import type { ApprovalEvent } from './approval/events.ts';
 import type { Budget } from './budget/budget.ts';
 import type { BudgetStatus, BudgetsFilter } from './budget/status.ts';
-import type { Authorization, Decision, Mode, ReasonCode, Refusal, ToolCall, ToolRef } from './call.ts';
+import type { Authorization, Decision, EntryRef, Mode, ReasonCode, Refusal, ToolCall, ToolRef } from './call.ts';
 import type { CallEvent, ShownArguments } from './call-events.ts';
 import { CountersignError } from './errors.ts';
 import type { GrantDraft } from './grant/give.ts';
@@ -12,6 +12,11 @@ import type { GrantTerms } from './grant/terms.ts';
 import type { ApprovalAnswer, Approver, AuditSink, CallTracer, Channel, Clock, HostMonitor } from './interfaces.ts';
 import type { Offer } from './offers.ts';
 import type { OpenCall } from './open-calls.ts';
+import type { PinChoice, PinDraft } from './pin/answer.ts';
+import type { PinState } from './pin/book.ts';
+import type { DeclarationChanges } from './pin/changes.ts';
+import type { PinMode } from './pin/objection.ts';
+import type { OfferedTool } from './pin/offer.ts';
 import type { Policy } from './policy/policy.ts';
 import type { RootOptions } from './policy/roots.ts';
 import type { RanInstead, RecordedRun, Runner } from './record-run.ts';
@@ -69,6 +74,11 @@ export interface GuardOptions {
   readonly protectedPaths?: readonly string[];
   /** Folders that relative paths of tools are relative to, for `path.within` and the like in conditions. */
   readonly roots?: RootOptions;
+  /**
+   * What is done about calls of tools that are not what was trusted when they were first seen; default `deny`. Concerns tools
+   * whose adapter says how they are declared (`ToolRef.declared`), and holds in every mode.
+   */
+  readonly pins?: PinMode;
   readonly clock?: Clock;
   /** Told of everything that could not be reported otherwise (a lost outcome, a failed channel). Must not throw. */
   readonly onError?: (error: unknown, context: { readonly callId?: string; readonly during: string }) => void;
@@ -281,6 +291,39 @@ export interface Guard {
      * and tells how it stands then. Uses nothing up: whoever suspended a call comes back with it afterwards.
      */
     settled(id: string, options?: { readonly signal?: AbortSignal }): Promise<ApprovalRow | undefined>;
+  };
+  /** Trust on first use: what servers declared their tools to be, and what people made of it. Per ledger. */
+  readonly pins: {
+    /** As configured. */
+    readonly mode: PinMode;
+    /**
+     * Takes in what a server lists (items of `tools` in an answer to `tools/list`, one page or all): what is new is trusted from
+     * here on, what is other than it is trusted is put on record. Resolves once that is durable; before it no tool of the
+     * listing may be called. The digest of each is for `ToolRef.declared` of its calls. With mode `off` too.
+     *
+     * @param offered.tools - as parsed, from text without repeated keys. Further ones than 10,000 cannot be called.
+     * @returns one for each, in their order.
+     * @throws {CountersignError} `OPTIONS_INVALID`, `LEDGER_*`
+     */
+    offer(offered: { readonly server?: string; readonly tools: readonly unknown[] }): Promise<readonly OfferedTool[]>;
+    /** Every tool that was ever pinned. */
+    list(): Promise<readonly PinState[]>;
+    /**
+     * What differs between what is trusted and what was offered last; undefined when the tool was never pinned. A server writes all
+     * of it: escape it before it is shown.
+     */
+    changes(tool: Pick<ToolRef, 'server' | 'name'>): Promise<DeclarationChanges | undefined>;
+    /** What an approver signs to answer by key. */
+    draft(event: 'accepted' | 'revoked', choice: PinChoice): Promise<PinDraft>;
+    /**
+     * Trusts these declarations from here on: each what was offered last, or what is trusted already. All of them or none.
+     *
+     * @param options.before - for method `key`: of the draft that was signed.
+     * @returns the pin entry. @throws {CountersignError} `PIN_NOT_FOUND`, `PIN_MOVED`, `APPROVER_REFUSED`, `LEDGER_*`
+     */
+    accept(choice: PinChoice, approver: Approver, options?: { readonly before?: EntryRef }): Promise<EntryRef>;
+    /** Trusts them no more: their tools are refused until a person accepts what they are. As `accept`. */
+    revoke(choice: PinChoice, approver: Approver, options?: { readonly before?: EntryRef }): Promise<EntryRef>;
   };
   /**
    * What is used and left of the guard's budgets now. Reserves nothing: a call may find less.

@@ -31,6 +31,9 @@ import { newOrderedId } from './ledger/body.ts';
 import { isName, isRecordable } from './names.ts';
 import { offersOf } from './offers.ts';
 import type { OpenCall } from './open-calls.ts';
+import { answerPins, draftPins } from './pin/answer.ts';
+import { declarationChanges } from './pin/changes.ts';
+import { offerTools } from './pin/offer.ts';
 import { composePolicies } from './policy/compose.ts';
 import type { Policy } from './policy/policy.ts';
 import { isUnusable, prepareCall, toolRef } from './prepare.ts';
@@ -113,6 +116,18 @@ export function createGuard(options: GuardOptions): Guard {
       list: (filter) => engine.store.approvals(filter),
       counts: (filter) => engine.store.approvalCounts(filter),
       settled: (id, { signal } = {}) => settledApproval(id, signal, engine),
+    },
+    pins: {
+      mode: engine.pins,
+      offer: (offered) => offerTools(offered, engine),
+      list: async () => (await engine.store.pins()).tools,
+      changes: async ({ server, name }) => {
+        const state = await engine.store.pin(server, name);
+        return state === undefined ? undefined : declarationChanges(state, engine.store);
+      },
+      draft: (event, choice) => draftPins(event, choice, engine),
+      accept: (choice, approver, { before } = {}) => answerPins('accepted', choice, approver, engine, before),
+      revoke: (choice, approver, { before } = {}) => answerPins('revoked', choice, approver, engine, before),
     },
     budgets: (filter = {}) => budgetStatus(engine.budgets, engine.store, filter),
     close: () => engine.close(),

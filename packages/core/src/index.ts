@@ -23,6 +23,7 @@ export {
   type Authorization,
   type BuiltInReasonCode,
   type Decision,
+  type Declared,
   type Effect,
   type EntryRef,
   type Json,
@@ -124,6 +125,7 @@ export {
   type EntryBody,
   type EntryKind,
   type Opening,
+  type PinFlag,
   type ResourceFigures,
 } from './ledger/entry.ts';
 export { parseTrustedKeys, type TrustedKey } from './ledger/key-rules.ts';
@@ -144,6 +146,11 @@ export { packYaml } from './packs/pack-yaml.ts';
 export { type PaymentsOptions, paymentsPack } from './packs/payments.ts';
 export { type ShellOptions, shellPack } from './packs/shell.ts';
 export { type TrifectaOptions, trifectaPack } from './packs/trifecta.ts';
+export type { PinChoice, PinDraft } from './pin/answer.ts';
+export type { PinState, RecordedOffer } from './pin/book.ts';
+export { changesText, type DeclarationChanges, declarationIn } from './pin/changes.ts';
+export type { PinMode } from './pin/objection.ts';
+export type { OfferedTool } from './pin/offer.ts';
 export { allowAll, definePolicy, denyAll } from './policy/built-in.ts';
 export {
   type Bundle,

@@ -1,6 +1,7 @@
 /** Steps 2 and 3: what policy says about a call in a session, and what the mode makes of it. Writes nothing. */
 import { type ApprovalTerms, type Decision, type Effect, type Json, MAX_REASON_CHARS, type Mode } from './call.ts';
 import { isClean } from './names.ts';
+import { type PinFinding, type PinMode, type PinObjection, pinFinding } from './pin/objection.ts';
 import { countOf } from './policy/call-counts.ts';
 import { evaluatePolicy } from './policy/compose.ts';
 import { ConditionFault } from './policy/condition-value.ts';
@@ -26,6 +27,8 @@ export interface Judgement extends Ruling {
   readonly input: PolicyInput;
   /** What the policy read besides the call, up to now: conditions of grants and budgets read, too. */
   readonly recorder: FactRecorder;
+  /** The declaration of the tool that was trusted meanwhile; null: none. Absent: nothing depends on it. */
+  readonly pinned?: string | null;
 }
 
 export interface JudgeDeps {
@@ -35,7 +38,9 @@ export interface JudgeDeps {
   readonly ownFiles: Policy;
   readonly redactor: Pick<Redactor, 'text'>;
   readonly roots: Roots;
-  readonly store: Pick<Store, 'sessionCalls'>;
+  readonly store: Pick<Store, 'sessionCalls' | 'pin' | 'opening'>;
+  /** What is done about tools that are not what was trusted. */
+  readonly pins: PinMode;
 }
 
 export async function judge(call: PreparedCall, session: SessionFacts, policy: Policy, atMs: number, deps: JudgeDeps): Promise<Judgement> {
@@ -53,10 +58,41 @@ export async function judge(call: PreparedCall, session: SessionFacts, policy: P
       recorder,
     };
   }
+  const pin = await pinFinding(call.tool, deps);
+  const about = { input, recorder, ...(pin.pinned !== undefined && { pinned: pin.pinned }) };
+  // In audit mode too: whoever changes a tool behind its user's back is not there to be watched.
+  if (pin.objection?.effect === 'deny') return { ...denialOf(pin.objection, deps.redactor), ...about };
   // Over the private copy, not the shown view: a path must not hide behind a placeholder.
   const own = await evaluatePolicy(deps.ownFiles, { ...input, args: call.args as Json });
   const verdict = own.effect === 'abstain' ? withoutSecrets(await evaluatePolicy(policy, input), policy, deps.redactor) : own;
-  return { ...rulingOf(verdict, policy, deps.mode, deps.redactor), input, recorder };
+  return { ...withPin(rulingOf(verdict, policy, deps.mode, deps.redactor), pin, deps.redactor), ...about };
+}
+
+function denialOf({ reasonCode, reason }: PinObjection, redactor: Pick<Redactor, 'text'>): Ruling {
+  return { decision: { effect: 'deny', would: 'deny', reasonCode, reason: shortReason(reason, redactor) }, labels: [], terms: {}, asks: 0 };
+}
+
+/** Asks about the tool itself, whatever policy allows. Where policy asks as well, its terms stand. */
+function withPin(ruling: Ruling, { objection }: PinFinding, redactor: Pick<Redactor, 'text'>): Ruling {
+  const { decision, asks } = ruling;
+  if (objection === undefined || decision.effect === 'deny') return ruling;
+  const { rule } = decision;
+  return {
+    ...ruling,
+    decision: {
+      effect: 'require_approval',
+      would: 'require_approval',
+      reasonCode: objection.reasonCode,
+      reason: shortReason(objection.reason, redactor),
+      ...(decision.effect === 'require_approval' && rule !== undefined && { rule }),
+    },
+    // More than one: a grant is no word about what the tool has become.
+    asks: asks + 2,
+  };
+}
+
+function shortReason(reason: string, redactor: Pick<Redactor, 'text'>): string {
+  return redactor.text(reason).slice(0, MAX_REASON_CHARS).toWellFormed();
 }
 
 /** What a verdict means in a mode. */
@@ -69,7 +105,7 @@ export function rulingOf(verdict: PolicyVerdict, policy: Pick<Policy, 'default'>
     would: would.effect as Effect,
     reasonCode: reasonCode(would, effect, mode),
     // A policy function may quote what it saw; only the shown view is clean.
-    ...(reason !== undefined && { reason: redactor.text(reason).slice(0, MAX_REASON_CHARS).toWellFormed() }),
+    ...(reason !== undefined && { reason: shortReason(reason, redactor) }),
     ...(rule !== undefined && { rule }),
   };
   if (would.effect !== 'require_approval') return { decision, labels, terms: {}, asks: effect === 'require_approval' ? 1 : 0 };

@@ -2,6 +2,7 @@
 import type { Decision, ToolCall, ToolRef } from './call.ts';
 import type { Engine } from './engine.ts';
 import { rulingOf } from './judge.ts';
+import { pinFinding } from './pin/objection.ts';
 import { foresee } from './policy/foresight.ts';
 import type { SessionFacts } from './policy/policy.ts';
 import { isUnusable, type PreparedCall, prepareCall } from './prepare.ts';
@@ -20,8 +21,6 @@ export async function offersOf(
   of: Pick<ToolCall, 'session' | 'principal'>,
   engine: Engine,
 ): Promise<readonly Offer[]> {
-  // Audit mode is there to see what an agent would do.
-  if (engine.mode === 'audit') return tools.map((tool) => ({ tool }));
   const sessions = new Map<string, SessionFacts>();
   const offers: Offer[] = [];
   for (const tool of tools) {
@@ -39,8 +38,12 @@ async function denialOf(
 ): Promise<Decision | undefined> {
   // As for a call: the same names are refused, and the same session is meant.
   const prepared = prepareCall({ ...of, tool, args: {} }, engine);
-  if (isUnusable(prepared)) return denial(prepared.reasonCode, prepared.reason);
+  if (isUnusable(prepared)) return engine.mode === 'audit' ? undefined : denial(prepared.reasonCode, prepared.reason);
   try {
+    const { objection } = await pinFinding(prepared.tool, engine);
+    if (objection?.effect === 'deny') return denial(objection.reasonCode, objection.reason);
+    // Audit mode is there to see what an agent would do.
+    if (engine.mode === 'audit') return undefined;
     const session = sessions.get(prepared.session) ?? (await engine.store.session(prepared.session));
     sessions.set(prepared.session, session);
     return foreseenDenial(prepared, session, engine);

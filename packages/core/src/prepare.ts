@@ -1,5 +1,6 @@
 /** Step 1: from whatever an adapter handed over to a call the guard can reason about. Everything in `call` may be hostile. */
 import {
+  type Declared,
   type EntryRef,
   type Json,
   MAX_REASON_CHARS,
@@ -19,6 +20,8 @@ import type { Store } from './store.ts';
 
 /** Longest title of a tool that is looked at; a longer one is cut. */
 export const MAX_TITLE_CHARS = 256;
+/** Declarations of one tool that a call may say its client was shown before. */
+const MAX_DECLARED = 64;
 /** Longest shown view, as JSON. */
 export const MAX_SHOWN_CHARS = 8_388_608;
 /** The redactor makes nothing more than eight times longer. */
@@ -167,12 +170,27 @@ export function isUnusable(call: PreparedCall | UnusableCall): call is UnusableC
 export function toolRef(tool: ToolRef, redactor: Pick<Redactor, 'text'>): ToolRef {
   const { server, name, schema } = tool;
   const annotations = annotationsOf(tool.annotations, redactor);
+  const declared = declaredOf(tool.declared);
+  const digest = schema ?? (typeof declared === 'object' ? declared.digest : undefined);
   return {
     ...(server !== undefined && { server }),
     name,
-    ...(schema !== undefined && { schema }),
+    ...(digest !== undefined && { schema: digest }),
     ...(annotations !== undefined && { annotations }),
+    ...(declared !== undefined && { declared }),
   };
+}
+
+const DIGEST_SHAPE = /^[0-9a-f]{64}$/;
+
+/** What is no digest cannot be compared. */
+function declaredOf(given: unknown): Declared | undefined {
+  if (given === undefined || given === 'unlisted' || given === 'unpinnable') return given;
+  if (typeof given !== 'object' || given === null) return 'unpinnable';
+  const { digest, others = [] } = given as { readonly digest?: unknown; readonly others?: unknown };
+  const isDigest = (each: unknown): each is string => typeof each === 'string' && DIGEST_SHAPE.test(each);
+  if (!isDigest(digest) || !Array.isArray(others) || others.length > MAX_DECLARED || !others.every(isDigest)) return 'unpinnable';
+  return others.length === 0 ? { digest } : { digest, others: [...others] };
 }
 
 const HINTS = ['readOnlyHint', 'destructiveHint', 'idempotentHint', 'openWorldHint'] as const;

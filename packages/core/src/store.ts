@@ -428,8 +428,8 @@ export interface Store {
   openGrants(): Promise<readonly GrantRow[]>;
   /** What the entries tell of a tool that was pinned; undefined when it never was. */
   pin(server: string | undefined, name: string): Promise<PinState | undefined>;
-  /** Every tool that was ever pinned; of one server, where one is named. */
-  pins(server?: string): Promise<readonly PinState[]>;
+  /** Every tool that was ever pinned, and the newest pin entry. */
+  pins(): Promise<{ readonly tools: readonly PinState[]; readonly newest: EntryRef | undefined }>;
   /** Resolves when the approval is no longer pending or `signal` aborts; also for answers given by other processes. */
   approvalSettled(id: string, signal: AbortSignal): Promise<void>;
   /** What is charged to a budget now. Reserves nothing. */

@@ -1,5 +1,6 @@
 /** The `mcp:` block: how the MCP proxy behaves beside what the policy says. */
 import * as z from 'zod';
+import { PIN_MODES, type PinMode } from '../pin/objection.ts';
 import { parseDuration } from './duration.ts';
 
 /** `hide`: tools of which every call would be refused are left out of listings. */
@@ -13,12 +14,14 @@ export const MAX_HOLD_MS = 3_600_000;
 export interface McpDocument {
   readonly listing?: Listing | undefined;
   readonly hold?: string | 0 | undefined;
+  readonly pins?: PinMode | undefined;
 }
 
 export interface McpConfig {
   readonly listing: Listing;
   /** How long a call is held for the answer of a person; 0 = not at all. */
   readonly holdMs: number;
+  readonly pins: PinMode;
 }
 
 export const mcpSchema: z.ZodType<McpDocument> = z
@@ -28,11 +31,12 @@ export const mcpSchema: z.ZodType<McpDocument> = z
       .union([z.literal(0), z.string()])
       .optional()
       .describe('how long a call that waits for a person is held before the client is told so: a duration, or 0; 45s when absent'),
+    pins: z.enum(PIN_MODES).optional().describe('calls of tools that are declared other than when they were first seen; deny when absent'),
   })
   .describe('how the MCP proxy behaves');
 
-export function workOutMcp({ listing, hold }: McpDocument): McpConfig {
-  return { listing: listing ?? 'hide', holdMs: hold === undefined ? DEFAULT_HOLD_MS : holdOf(hold) };
+export function workOutMcp({ listing, hold, pins }: McpDocument): McpConfig {
+  return { listing: listing ?? 'hide', holdMs: hold === undefined ? DEFAULT_HOLD_MS : holdOf(hold), pins: pins ?? 'deny' };
 }
 
 /** Said where `hold` is none. */

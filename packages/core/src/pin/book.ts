@@ -178,6 +178,16 @@ export class PinBook {
   }
 }
 
+/** Changed declarations of one tool that are recorded until a person accepts one. Decisions name the digest of each. */
+export const MAX_OFFERS = 16;
+
+/** Whether a declaration is to be recorded. */
+export function isNews(digest: string, { pinned, offered, recorded }: PinState): boolean {
+  if (digest === pinned?.digest || offered.length >= MAX_OFFERS) return false;
+  // What a person trusts no more is on record.
+  return pinned === undefined ? !recorded.has(digest) : offered.every((each) => each.digest !== digest);
+}
+
 /** No name is empty. */
 const NO_SERVER = '';
 

@@ -14,9 +14,9 @@ import { createHash } from 'node:crypto';
 import type { Json } from '../call.ts';
 import { CountersignError } from '../errors.ts';
 import { canonicalize } from '../ledger/canonical.ts';
-import type { PinFlag } from '../ledger/entry.ts';
 import { isName, isRecordable } from '../names.ts';
 import type { Redactor } from '../redact/redact.ts';
+import type { PinOffer } from '../store.ts';
 import { flagsOf } from './flags.ts';
 
 /** Longest declaration that can be pinned, as characters of its canonical JSON. */
@@ -26,20 +26,18 @@ export const MAX_DECLARATION_CHARS = 131_072;
 export interface ToolDeclaration {
   readonly name: string;
   readonly digest: string;
-  /** What is kept beside the entry: the declaration, strings that look like secrets replaced. */
-  readonly shown: Json;
-  readonly isRedacted: boolean;
-  readonly flags: readonly PinFlag[];
+  /** What was hashed. */
+  readonly text: string;
 }
 
 /** A declaration that can not, and so cannot be told from another one. */
 export interface UnpinnableTool {
-  /** Undefined: nobody can call it by that name. */
+  /** Undefined: there is no name to call it by. */
   readonly name: string | undefined;
   readonly problem: string;
 }
 
-/** As RFC 8785 JSON without `icons`, and its digest. */
+/** As RFC 8785 JSON without `icons`, and its digest. @throws {CountersignError} `CANONICAL_INVALID` */
 export function digestOf(declaration: object): { readonly digest: string; readonly text: string } {
   const { icons: _shownToPeople, ...counts } = declaration as { readonly icons?: unknown };
   const text = canonicalize(counts);
@@ -52,19 +50,21 @@ export function readDeclaration(declared: unknown, redactor: Pick<Redactor, 'tex
   const name: unknown = Object.hasOwn(declared, 'name') ? Reflect.get(declared, 'name') : undefined;
   if (!isName(name)) return { name: typeof name === 'string' ? name : undefined, problem: 'its name is none that can be called' };
   if (!isRecordable(name, redactor)) return { name, problem: 'its name looks like a secret' };
-  let counts: ReturnType<typeof digestOf>;
   try {
-    counts = digestOf(declared);
+    const { digest, text } = digestOf(declared);
+    if (text.length <= MAX_DECLARATION_CHARS) return { name, digest, text };
+    return { name, problem: `it has ${text.length} characters, ${MAX_DECLARATION_CHARS} are the most` };
   } catch (error) {
     return { name, problem: CountersignError.is(error) ? error.message : 'it has no canonical form' };
   }
-  const { digest, text } = counts;
-  if (text.length > MAX_DECLARATION_CHARS)
-    return { name, problem: `it has ${text.length} characters, ${MAX_DECLARATION_CHARS} are the most` };
+}
+
+/** What is recorded of a declaration: strings that look like secrets replaced, and what a person should look at. */
+export function offerOf({ name, digest, text }: ToolDeclaration, redactor: Pick<Redactor, 'text'>): PinOffer {
   // From the text that was hashed: a getter or a proxy cannot show another one.
-  const declaration = JSON.parse(text) as Json;
-  const shown = withoutSecrets(declaration, redactor);
-  return { name, digest, shown, isRedacted: canonicalize(shown) !== text, flags: flagsOf(name, declaration) };
+  const hashed = JSON.parse(text) as Json;
+  const declaration = withoutSecrets(hashed, redactor);
+  return { name, digest, declaration, isRedacted: canonicalize(declaration) !== text, flags: flagsOf(name, hashed) };
 }
 
 /**

@@ -149,6 +149,7 @@ export function guardFromConfig(config: Config, store: GuardOptions['store'], mo
   return createGuard({
     agent: config.agent,
     mode: config.mode,
+    pins: config.mcp.pins,
     policy: config.policy,
     budgets: config.budgets,
     redactor: createRedactor(config.redaction),

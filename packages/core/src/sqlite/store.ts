@@ -206,8 +206,11 @@ export class SqliteStore implements Store, BatchWriter {
     return this.read((open) => this.book(open).one(server, name));
   }
 
-  async pins(server?: string): Promise<readonly PinState[]> {
-    return this.read((open) => [...this.book(open).all()].filter((state) => server === undefined || state.server === server));
+  async pins(): Promise<{ readonly tools: readonly PinState[]; readonly newest: EntryRef | undefined }> {
+    return this.read((open) => {
+      const book = this.book(open);
+      return { tools: [...book.all()], newest: book.newest };
+    });
   }
 
   approvalSettled(id: string, signal: AbortSignal): Promise<void> {

@@ -137,8 +137,9 @@ class Memory implements MemoryStore {
     return this.rows.pins().one(server, name);
   }
 
-  async pins(server?: string): Promise<readonly PinState[]> {
-    return [...this.rows.pins().all()].filter((state) => server === undefined || state.server === server);
+  async pins(): Promise<{ readonly tools: readonly PinState[]; readonly newest: EntryRef | undefined }> {
+    const book = this.rows.pins();
+    return { tools: [...book.all()], newest: book.newest };
   }
 
   approvalSettled(id: string, signal: AbortSignal): Promise<void> {

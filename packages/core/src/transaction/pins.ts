@@ -6,7 +6,7 @@ import type { EntryRef, Json } from '../call.ts';
 import { canonicalize } from '../ledger/canonical.ts';
 import { commitSection, newOpeningKey } from '../ledger/commitment.ts';
 import type { OfferedBody, PinAnswerBody, PinnedTool } from '../ledger/entry.ts';
-import { PINS_MARK, type PinState } from '../pin/book.ts';
+import { isNews, PINS_MARK, type PinState } from '../pin/book.ts';
 import { byName } from '../pin/statement.ts';
 import type { Committed, DecideUnit, PinAnswerUnit, PinOffer, PinUnit } from '../store.ts';
 import type { Tx } from './tx.ts';
@@ -17,8 +17,6 @@ export const MAX_PINS_PER_ENTRY = 256;
 const MAX_OPENING_CHARS = 8_388_608;
 /** Tools of one server. A server that lists ever new names fills the ledger no further, and what is not pinned is not called. */
 export const MAX_PINNED_TOOLS = 20_000;
-/** Changed declarations of one tool that are recorded until a person accepts one. Decisions name the digest of each. */
-export const MAX_OFFERS = 16;
 
 /** Tools that one answer is about: in one entry, under one signature. */
 export const MAX_ANSWERED = 1000;
@@ -32,17 +30,10 @@ export function pin(unit: PinUnit, tx: Tx): Committed {
     const state = book.one(server, offer.name);
     if (state === undefined) {
       if (book.countOf(server) + first.length < MAX_PINNED_TOOLS) first.push(offer);
-    } else if (isNews(offer, state)) changed.push(offer);
+    } else if (isNews(offer.digest, state)) changed.push(offer);
   }
   const entries = [...record('first', first, unit, tx), ...record('changed', changed, unit, tx)];
   return { kind: 'pinned', entries };
-}
-
-function isNews({ digest }: PinOffer, { pinned, offered, recorded }: PinState): boolean {
-  if (digest === pinned?.digest || offered.length >= MAX_OFFERS) return false;
-  // What a person distrusts needs to be told once.
-  if (pinned === undefined) return !recorded.has(digest);
-  return offered.at(-1)?.digest !== digest && !offered.some((each) => each.digest === digest);
 }
 
 function record(event: OfferedBody['event'], offers: readonly PinOffer[], { agent, server }: PinUnit, tx: Tx): readonly EntryRef[] {

@@ -47,6 +47,7 @@ export async function explainCall(call: ToolCall, config: Config, options: Expla
     redactor,
     roots: rootsFrom(roots),
     store: NO_CALLS,
+    pins: 'off',
   });
   const { server, name } = call.tool;
   return {
@@ -58,5 +59,5 @@ export async function explainCall(call: ToolCall, config: Config, options: Expla
   };
 }
 
-/** A call written down is the first of its session. */
-const NO_CALLS = { sessionCalls: async () => [] };
+/** A call written down is the first of its session, of a tool that no server declared. */
+const NO_CALLS = { sessionCalls: async () => [], pin: async () => undefined, opening: async () => undefined };
