@@ -28,7 +28,8 @@ export type InvalidCode =
   | 'params-invalid'
   | 'arguments-invalid'
   | 'name-invalid'
-  | 'too-many-requests';
+  | 'too-many-requests'
+  | 'header-mismatch';
 
 export interface InvalidMessage {
   readonly kind: 'invalid';

@@ -12,6 +12,7 @@ import { callAnswer, errorAnswer, invalidAnswer } from './answer.ts';
 import { objectionTo } from './answer-check.ts';
 import { AnswerReader } from './answers.ts';
 import { ApprovalDesk } from './approval/desk.ts';
+import { Attempts } from './attempts.ts';
 import {
   type CallMessage,
   type ClientMessage,
@@ -65,6 +66,7 @@ export class Interposer {
   readonly #deciding = new Set<Promise<void>>();
   readonly #recording = new Set<Promise<void>>();
   readonly #waiting: (() => void)[] = [];
+  readonly #attempts = new Attempts();
   #gone: string | undefined;
 
   constructor(options: InterposerOptions) {
@@ -80,7 +82,8 @@ export class Interposer {
   /** @param lane - where the message came from; what is answered to it goes there. */
   fromClient(line: Line, lane: Lane = this.#options.lane): void {
     if (line.kind === 'oversize') return this.#refuse(oversize(line), lane);
-    const message = readClientMessage(line.content, this.#options.framing);
+    const read = readClientMessage(line.content, this.#options.framing);
+    const message = lane.objectionTo?.(read) ?? read;
     switch (message.kind) {
       case 'invalid':
         return this.#refuse(message, lane);
@@ -99,13 +102,13 @@ export class Interposer {
 
   /** @param lane - where the message came from, if it says whom it is for; otherwise answers go where their request came from. */
   fromServer(line: Line, lane?: Lane): void {
-    if (line.kind === 'oversize') return this.#dropResponse(line);
+    if (line.kind === 'oversize') return this.#dropResponse(line, lane);
     const message = readServerMessage(line.content, this.#options.framing);
     if (message.kind === 'other') return (lane ?? this.#options.lane).toClient(line.bytes, 'message');
     const { responses } = message;
     const problem =
       message.kind === 'unclear' ? `a line that could be an answer: ${message.problem}` : objectionTo(message, this.#inFlight);
-    if (problem !== undefined) return this.#discard(problem, responses);
+    if (problem !== undefined) return this.#discard(problem, responses, lane);
     const asked = this.#keepOpen(responses);
     if (asked !== undefined) return this.#laneOf(responses, lane).toClient(withAnswers(line.bytes, [asked]), 'answer');
     if (responses.some((response) => this.#answers.isHeld(response))) return track(this.#recording, this.#release(line, responses, lane));
@@ -116,7 +119,33 @@ export class Interposer {
 
   /** The client is gone from a lane: what it asked there is cancelled, and nothing of it runs later. */
   clientGone(lane: Lane): void {
-    for (const key of this.#inFlight.keys()) if (this.#inFlight.get(key)?.lane === lane) this.#cancelRequest(key);
+    for (const key of this.#keysOf(lane)) this.#cancelRequest(key);
+  }
+
+  /** Whether a request of this lane waits for the server, or its answer for a rule on results. */
+  waits(lane: Lane): 'server' | 'release' | undefined {
+    const states = this.#keysOf(lane).map((key) => this.#inFlight.get(key)?.state);
+    if (states.includes('releasing')) return 'release';
+    return states.length === 0 ? undefined : 'server';
+  }
+
+  /** No answer comes any more to what was asked on this lane. @param tell - whether the client is told in the server's place. */
+  failed(lane: Lane, reason: string, tell: boolean): void {
+    for (const key of this.#keysOf(lane)) {
+      if (this.#inFlight.get(key)?.state === 'releasing') continue;
+      this.#abandon(this.#inFlight.take(key), reason, tell);
+    }
+  }
+
+  /** What was asked on this lane was refused before the server looked at it: its ids may come again, as new attempts. */
+  mayRepeat(lane: Lane): void {
+    for (const key of this.#keysOf(lane)) this.#attempts.raise(key);
+  }
+
+  /** Whether this message of the server answers a request that is open. */
+  isOpen(content: Buffer): boolean {
+    const message = readServerMessage(content, this.#options.framing);
+    return message.kind !== 'other' && message.responses.some(({ key }) => key !== undefined && this.#inFlight.get(key) !== undefined);
   }
 
   /** The client sends nothing more: no call is held for an answer it could not give. */
@@ -160,7 +189,13 @@ export class Interposer {
     const received = this.#desk.receive(call);
     const verdict = await this.#desk.attend(received, lane, signal, () =>
       this.#target.guard.authorize(
-        { tool: this.#target.tools.ref(this.#target.server, call.tool), args: call.args, id: call.key, turn: this.#nonce },
+        {
+          tool: this.#target.tools.ref(this.#target.server, call.tool),
+          args: call.args,
+          id: call.key,
+          turn: this.#nonce,
+          ...this.#attempts.of(call.key),
+        },
         { approval: 'suspend', adopt: true, signal, validate: requireArguments },
       ),
     );
@@ -300,40 +335,45 @@ export class Interposer {
     return requests.find((request) => request !== undefined)?.lane ?? this.#options.lane;
   }
 
+  #keysOf(lane: Lane): readonly string[] {
+    return this.#inFlight.keys().filter((key) => this.#inFlight.get(key)?.lane === lane);
+  }
+
   #stateOf({ key }: ServerResponse): Request['state'] | undefined {
     return key === undefined ? undefined : this.#inFlight.get(key)?.state;
   }
 
-  #abandon(request: Request | undefined, reason: string): void {
+  #abandon(request: Request | undefined, reason: string, tell = true): void {
     if (request === undefined || request.state === 'releasing') return;
     if (request.state === 'deciding') request.abort.abort();
     if (request.state === 'cancelled') clearTimeout(request.timer);
-    else request.lane.toClient(errorAnswer(request.idJson, RPC_ERRORS.UPSTREAM_GONE, reason), 'answer');
+    else if (tell) request.lane.toClient(errorAnswer(request.idJson, RPC_ERRORS.UPSTREAM_GONE, reason), 'answer');
     if (request.state === 'cancelled') track(this.#recording, this.#settle(request.permit, { status: 'cancelled' }));
     if (request.state === 'running') track(this.#recording, this.#settle(request.permit, { status: 'error', error: new Error(reason) }));
   }
 
   /** The server's line was too long to be read, or to be held: its request must not wait for ever. */
-  #dropResponse({ sizeBytes, head, tail }: OversizeLine): void {
+  #dropResponse({ sizeBytes, head, tail }: OversizeLine, lane: Lane | undefined): void {
     this.#target.log(`dropped a message of the server of ${sizeBytes} bytes, limit ${MAX_MESSAGE_BYTES}`);
     const idJson = excerptId(head, tail);
     const id: unknown = idJson === undefined ? undefined : JSON.parse(idJson);
     const text = `the response has ${sizeBytes} bytes, more than the limit of ${MAX_MESSAGE_BYTES}; the server did handle the request`;
-    this.#answerFor(idKey(id), RPC_ERRORS.LIMIT, text);
+    this.#answerFor(idKey(id), RPC_ERRORS.LIMIT, text, lane);
   }
 
   /** The client sees nothing of the line; requests it certainly was about must not wait for ever. */
-  #discard(problem: string, responses: readonly ServerResponse[]): void {
+  #discard(problem: string, responses: readonly ServerResponse[], lane: Lane | undefined): void {
     this.#target.log(`dropped ${problem}`);
     const text = `the proxy dropped ${problem}; the server did handle the request`;
-    for (const { key } of responses) this.#answerFor(key, RPC_ERRORS.RESPONSE_UNCLEAR, text);
+    for (const { key } of responses) this.#answerFor(key, RPC_ERRORS.RESPONSE_UNCLEAR, text, lane);
   }
 
   /** Answers a request the server has in its place. */
-  #answerFor(key: string | undefined, code: number, message: string): void {
+  #answerFor(key: string | undefined, code: number, message: string, lane: Lane | undefined): void {
     const request = key === undefined ? undefined : this.#inFlight.get(key);
     if (key === undefined || request?.state === 'deciding' || request?.state === 'releasing') return;
-    if (request !== undefined && request.state !== 'cancelled') request.lane.toClient(errorAnswer(request.idJson, code, message), 'answer');
+    if (request !== undefined && request.state !== 'cancelled')
+      (lane ?? request.lane).toClient(errorAnswer(request.idJson, code, message), 'answer');
     // Also when no request is open: a late answer frees the id of a cancelled one.
     this.#answered({ id: undefined, key, error: { code, message } });
   }

@@ -9,6 +9,8 @@ export const RPC_ERRORS = {
   INVALID_REQUEST: -32600,
   INVALID_PARAMS: -32602,
   UPSTREAM_GONE: -32000,
+  /** Of protocol 2026-07-28: headers and body disagree. */
+  HEADER_MISMATCH: -32020,
   CALL_REFUSED: -32050,
   LIMIT: -32051,
   RESPONSE_UNCLEAR: -32052,

@@ -41,6 +41,8 @@ function connect(listener: HttpListener, options?: { readonly allowHalfOpen: boo
   return client;
 }
 
+const text = (bytes: Buffer): string => bytes.toString('latin1');
+
 async function statusOf(listener: HttpListener, request: string | Buffer): Promise<number> {
   const received = await connect(listener)
     .send(request)
@@ -67,9 +69,7 @@ describe('the listener', () => {
     expect(body?.kind === 'line' ? body.bytes.toString() : '').toBe('{\r\n"a":1}');
     expect(exchange).toMatchObject({ path: '/mcp', query: '?x=%20', target: '/mcp?x=%20' });
     const marked = Buffer.concat([Buffer.from([0xef, 0xbb, 0xbf]), Buffer.from('{}')]);
-    await connect(listener)
-      .send(Buffer.concat([Buffer.from(post(marked).split('\r\n\r\n')[0] ?? ''), Buffer.from('\r\n\r\n'), marked]))
-      .until(/ok/);
+    await connect(listener).send(post(marked)).until(/ok/);
     expect(taken[1]?.body).toMatchObject({ bytes: marked, content: Buffer.from('{}') });
   });
 
@@ -92,7 +92,7 @@ describe('the listener', () => {
     ['a name that was allowed with this port', 'host: strict.example:8443', 200],
   ])('answers a request whose host is %s accordingly', async (_what, host, status) => {
     const listener = await start({ allowedHosts: ['mine.example', 'strict.example:8443'] });
-    expect(await statusOf(listener, post('{}').replace('host: localhost', host))).toBe(status);
+    expect(await statusOf(listener, text(post('{}')).replace('host: localhost', host))).toBe(status);
     expect(taken.length).toBe(status === 200 ? 1 : 0);
     expect(logged.length).toBe(status === 200 ? 0 : 1);
   });
@@ -170,7 +170,7 @@ describe('the listener', () => {
     ['JSON', 'Application/JSON;charset=utf8', 200],
   ])('answers a body said to be %s accordingly', async (_what, type, status) => {
     const listener = await start();
-    expect(await statusOf(listener, post('{}').replace('content-type: application/json', `content-type: ${type}`))).toBe(status);
+    expect(await statusOf(listener, text(post('{}')).replace('content-type: application/json', `content-type: ${type}`))).toBe(status);
   });
 
   it.each(['gzip', 'br', 'identity, gzip', 'x'])('refuses a body encoded with %s', async (encoding) => {
@@ -189,7 +189,7 @@ describe('the listener', () => {
     ['another method', 'PUT /mcp HTTP/1.1', 405],
   ])('refuses %s', async (_what, line, status) => {
     const listener = await start();
-    expect(await statusOf(listener, post('{}').replace('POST /mcp HTTP/1.1', line))).toBe(status);
+    expect(await statusOf(listener, text(post('{}')).replace('POST /mcp HTTP/1.1', line))).toBe(status);
     expect(taken.length).toBe(0);
   });
 
@@ -210,7 +210,7 @@ describe('the listener', () => {
 
   it.each([
     ['headers that come one by one', 'POST /mcp HTTP/1.1\r\nhost: localhost\r\nx: 1\r\n'],
-    ['a body that does not come', post('{}').slice(0, -1)],
+    ['a body that does not come', text(post('{}')).slice(0, -1)],
   ])('ends a connection with %s', async (_what, half) => {
     const listener = await start({ headersTimeoutMs: 50, requestTimeoutMs: 50 });
     expect(await connect(listener).send(half).closed()).toMatch(/^HTTP\/1\.1 408/);
@@ -225,7 +225,7 @@ describe('the listener', () => {
   });
 
   it.each([
-    ['closes its half after half a message', post('{"a":1}').slice(0, -3)],
+    ['closes its half after half a message', text(post('{"a":1}')).slice(0, -3)],
     ['closes its half after half a header', 'POST /mcp HTTP/1.1\r\nhost: loc'],
   ])('frees a connection whose client %s', async (_what, half) => {
     const listener = await start();
@@ -245,12 +245,12 @@ describe('the listener', () => {
 
   it.each([
     ['no HTTP', '\x16\x03\x01\x02\x00\x01\x00\x01'],
-    ['a length that is none', post('{}').replace('content-length: 2', 'content-length: +2')],
+    ['a length that is none', text(post('{}')).replace('content-length: 2', 'content-length: +2')],
     ['a header without a name', post('{}', [': x'])],
     ['a line end within a header', post('{}', ['x: a\rb: c'])],
-    ['no host', post('{}').replace('host: localhost\r\n', '')],
+    ['no host', text(post('{}')).replace('host: localhost\r\n', '')],
   ])('refuses %s', async (_what, bytes) => {
-    expect(await statusOf(await start(), Buffer.from(bytes, 'latin1'))).toBe(400);
+    expect(await statusOf(await start(), Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes, 'latin1'))).toBe(400);
     expect(taken.length).toBe(0);
   });
 

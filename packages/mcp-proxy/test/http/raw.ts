@@ -46,14 +46,14 @@ export class RawClient {
 }
 
 /** A POST of a JSON body as an MCP client sends it. */
-export function post(body: string | Buffer, headers: readonly string[] = [], path = '/mcp'): string {
-  const size = Buffer.byteLength(body);
+export function post(body: string | Buffer, headers: readonly string[] = [], path = '/mcp'): Buffer {
+  const bytes = Buffer.from(body);
   const all = [
     'host: localhost',
     'content-type: application/json',
     'accept: application/json, text/event-stream',
-    `content-length: ${size}`,
+    `content-length: ${bytes.length}`,
     ...headers,
   ];
-  return `POST ${path} HTTP/1.1\r\n${all.join('\r\n')}\r\n\r\n${body.toString()}`;
+  return Buffer.concat([Buffer.from(`POST ${path} HTTP/1.1\r\n${all.join('\r\n')}\r\n\r\n`), bytes]);
 }
