@@ -128,6 +128,7 @@ export class Gateway {
         return this.#request(line.content, text, message);
       case 'cancel':
         return this.#cancel(text, message.key);
+      case 'response':
       case 'other':
         return this.#other(line.content, text);
     }
