@@ -35,6 +35,7 @@ describe('the surface', () => {
       ],
       ['wrap', '[client]', '--server=*', '--project', '--file=', '--dry-run'],
       ['unwrap', '<client>', '--server=*', '--project', '--file=', '--dry-run'],
+      ['hook claude-code', '--wait=', '--answer=', '--deny=', '--mcp-server=*', '--proxied=*', '--agent='],
       ['serve', '--socket=', '--port='],
       ['approvals list', '--state=', '--agent=', '--session=', '--tool=', '--limit=', '--after=', '--grants'],
       ['approvals show', '<id>'],

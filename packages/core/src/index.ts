@@ -171,6 +171,7 @@ export { composePolicies } from './policy/compose.ts';
 export { type ConditionExplained, type Explanation, explainRuling, type RuleExplained } from './policy/explain/explain.ts';
 export { type ExplainedCall, type ExplainOptions, explainCall } from './policy/explain/explain-call.ts';
 export { policyHash } from './policy/hash.ts';
+export { ownFilesPolicy } from './policy/own-files.ts';
 export type {
   Foreseen,
   ForeseenInput,

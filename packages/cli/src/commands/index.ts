@@ -16,6 +16,7 @@ import { exportLedger } from './export.ts';
 import { filter } from './filter.ts';
 import { forget } from './forget.ts';
 import { head } from './head.ts';
+import { hook } from './hook.ts';
 import { init } from './init.ts';
 import { keygen } from './keygen.ts';
 import { policyCheck } from './policy-check.ts';
@@ -42,6 +43,7 @@ export const COMMANDS: readonly Command[] = [
   proxy,
   wrapCommand,
   unwrapCommand,
+  hook,
   serveCommand,
   approvalsList,
   approvalsShow,
