@@ -28,7 +28,6 @@ describe('the surface', () => {
         '--wrapped=',
         '--url=',
         '--header=*',
-        '--header-env=*',
         '--header-file=',
         '--transport=',
         '--ca=',

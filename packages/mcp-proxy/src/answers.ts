@@ -65,7 +65,7 @@ export class AnswerReader {
   /** What the client gets of an answer that is held. Records the outcome of its call. Never rejects. */
   async told(request: Request, response: ServerResponse): Promise<ServerResponse> {
     if (isListing(request)) {
-      this.#target.learn(response.result);
+      this.#target.tools.learn(response.result);
       return offeredList(response, this.#target);
     }
     if (request.state === 'forwarded') {

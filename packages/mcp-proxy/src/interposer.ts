@@ -187,10 +187,15 @@ export class Interposer {
 
   async #decide(line: MessageLine, call: CallMessage, lane: Lane, signal: AbortSignal): Promise<void> {
     const received = this.#desk.receive(call);
-    const tool = this.#target.tools.ref(this.#target.server, call.tool);
     const verdict = await this.#desk.attend(received, lane, signal, () =>
       this.#target.guard.authorize(
-        { tool, args: call.args, id: call.key, turn: this.#nonce, ...this.#attempts.of(call.key) },
+        {
+          tool: this.#target.tools.ref(this.#target.server, call.tool),
+          args: call.args,
+          id: call.key,
+          turn: this.#nonce,
+          ...this.#attempts.of(call.key),
+        },
         { approval: 'suspend', adopt: true, signal, validate: requireArguments },
       ),
     );
@@ -212,7 +217,7 @@ export class Interposer {
     const bytes = isSame ? line.bytes : rewrittenCall(received.call, verdict.args);
     const round = this.#desk.roundOf(call, verdict);
     const about = { lane, idJson: call.idJson, sizeBytes: bytes.length, task: call.task, ...(round !== undefined && { round }) };
-    this.#inFlight.replace(call.key, { state: 'running', ...about, permit: this.#target.results.around(verdict, tool) });
+    this.#inFlight.replace(call.key, { state: 'running', ...about, permit: verdict });
     lane.toServer(bytes);
   }
 
@@ -287,7 +292,7 @@ export class Interposer {
     const request = response.key === undefined ? undefined : this.#inFlight.take(response.key);
     if (request === undefined || request.state === 'deciding' || request.state === 'releasing') return;
     if (request.state === 'forwarded') {
-      if (request.method === LIST_METHOD) this.#target.learn(response.result);
+      if (request.method === LIST_METHOD) this.#target.tools.learn(response.result);
       return;
     }
     if (request.state === 'cancelled') clearTimeout(request.timer);

@@ -2,7 +2,6 @@ import type { Config } from '@countersign/core';
 import { type ApprovalOptions, SharedApprovals } from './approval/shared.ts';
 import { GuardSource, type ProxyGuard } from './guard-source.ts';
 import { HeldTasks } from './held-tasks.ts';
-import { ResultChecks } from './result-checks.ts';
 import { ToolDirectory } from './tool-directory.ts';
 
 export interface TargetOptions {
@@ -25,7 +24,6 @@ export class Target {
   readonly guard: GuardSource;
   readonly tools: ToolDirectory = new ToolDirectory();
   readonly tasks: HeldTasks = new HeldTasks();
-  readonly results: ResultChecks;
   /** Tools of which every call would be refused are left out of lists. */
   readonly hidesTools: boolean;
   readonly approvals: SharedApprovals;
@@ -34,16 +32,9 @@ export class Target {
     this.server = server;
     this.log = log;
     this.guard = new GuardSource(guard, log);
-    this.results = new ResultChecks(mcp, log);
     this.hidesTools = mcp.listing !== 'show';
     this.approvals = new SharedApprovals({ ...approvals, ...(mcp.holdMs !== undefined && { holdMs: mcp.holdMs }) }, (permit) => {
       permit.settle({ status: 'cancelled' }).catch(() => log(`the outcome of call ${permit.callId} could not be recorded`));
     });
-  }
-
-  /** Takes in what the server answered to `tools/list`. */
-  learn(result: unknown): void {
-    this.tools.learn(result);
-    this.results.learn(result);
   }
 }

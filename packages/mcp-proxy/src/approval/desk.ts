@@ -209,36 +209,33 @@ export class ApprovalDesk {
     const timer = setTimeout(() => timeUp.abort(), leftMs);
     const withdraw = waiting.call.stateless ? undefined : this.#ask(waiting);
     const silence = this.#keepAlive(waiting);
-    try {
-      const settled = await this.#target.guard.settled(waiting.row.id, AbortSignal.any([signal, timeUp.signal, this.#stopped.signal]));
-      return settled !== undefined && settled.state !== 'pending';
-    } finally {
-      clearTimeout(timer);
-      silence();
-      withdraw?.();
-    }
+    const settled = await this.#target.guard.settled(waiting.row.id, AbortSignal.any([signal, timeUp.signal, this.#stopped.signal]));
+    const isSettled = settled !== undefined && settled.state !== 'pending';
+    clearTimeout(timer);
+    silence();
+    withdraw?.(isSettled);
+    return isSettled;
   }
 
-  /** Puts the question to the client. @returns what takes it back, and ends it. */
-  #ask({ call, row, lane }: Waiting): (() => void) | undefined {
+  /** Puts the question to the client. @returns what takes it back, and ends it; told whether the approval was settled. */
+  #ask({ call, row, lane }: Waiting): ((isSettled: boolean) => void) | undefined {
     const way = this.#wayFor(call, row);
     if (way === undefined || this.#asking.has(row.id) || this.#requests.size >= MAX_QUESTIONS) return undefined;
-    let state: 'asked' | 'answered' | 'opened' | 'over' = 'asked';
+    let isAnswered = false;
     const request = this.#requests.open((response) => {
-      const answer = response.isSound && response.error === undefined ? response.result : undefined;
-      state = way === 'url' && readElicitationAnswer(answer).kind === 'accepted' ? 'opened' : 'answered';
-      void this.#heard(row.id, way, answer);
+      isAnswered = true;
+      void this.#heard(row.id, way, response.isSound && response.error === undefined ? response.result : undefined);
     });
     this.#asking.add(row.id);
     const text = this.#text(row, way);
     const params = way === 'form' ? formParams(text) : { ...urlParams(text, this.#pageOf(row)), elicitationId: request.id };
     lane.toClient(elicitationRequest(request.id, params), 'message');
-    return () => {
+    return (isSettled) => {
       this.#asking.delete(row.id);
       request.close();
-      if (state === 'asked') lane.toClient(withdrawal(request.id, 'answered elsewhere, or not waited for any longer'), 'message');
-      if (state === 'opened') lane.toClient(completion(request.id), 'message');
-      state = 'over';
+      if (!isAnswered) lane.toClient(withdrawal(request.id, 'answered elsewhere, or not waited for any longer'), 'message');
+      // Also to a client that has not said yet that it opened the page: the person may have been faster.
+      if (way === 'url' && isSettled) lane.toClient(completion(request.id), 'message');
     };
   }
 

@@ -65,6 +65,15 @@ export class Bench {
     while (!claim()) await new Promise((resolve) => this.changed.once('change', resolve));
   }
 
+  /** So many calls wait for a person. */
+  async waiting(count: number): Promise<readonly ApprovalRow[]> {
+    for (;;) {
+      const rows = await this.guard.approvals.list({ state: 'pending' });
+      if (rows.length === count) return rows;
+      await new Promise(setImmediate);
+    }
+  }
+
   async pending(): Promise<ApprovalRow> {
     const [row] = await this.guard.approvals.list({ state: 'pending' });
     if (row === undefined) throw new Error('nothing is pending');
