@@ -1,14 +1,16 @@
 import type { Command } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
+import { UsageError } from '../failure.ts';
+import { unwrapHooks } from '../wrap/hook-settings.ts';
 import { carryOut } from '../wrap/rewrite.ts';
 import { unwrapServers } from '../wrap/server-list.ts';
-import { clientNamed, TARGET_OPTIONS, targetsOf } from '../wrap/target.ts';
+import { clientNamed, HOOKS_OPTION, TARGET_OPTIONS, targetsOf } from '../wrap/target.ts';
 
 export const unwrapCommand: Command = {
   name: 'unwrap',
   summary: 'give a client its MCP servers back as they were before `wrap`',
   positionals: [{ name: 'client', required: true }],
-  options: TARGET_OPTIONS,
+  options: [...TARGET_OPTIONS, HOOKS_OPTION],
   notes: [
     'The old entry is in the new one, so no back-up is needed. An entry whose options somebody changed since is left alone and named.',
   ],
@@ -16,6 +18,10 @@ export const unwrapCommand: Command = {
   async run(invocation) {
     const { output, flags, positionals } = invocation;
     const client = clientNamed(positionals[0] ?? '');
+    if (flags.on('hooks')) {
+      if (client.id !== 'claude-code') throw new UsageError(`${client.title} has no hooks that are known here`, 'leave --hooks out');
+      return unwrapHooks(invocation);
+    }
     const isDryRun = flags.on('dry-run');
     const rewrites = targetsOf(invocation, client).map((target) => {
       const { path, text } = target.file;

@@ -4,16 +4,17 @@ import { EXIT } from '../exit-codes.ts';
 import { UsageError } from '../failure.ts';
 import { safe } from '../output.ts';
 import { tellFoundClients } from '../wrap/found-clients.ts';
+import { wrapHooks } from '../wrap/hook-settings.ts';
 import { ownProgram, refuseVariables } from '../wrap/program.ts';
 import { carryOut } from '../wrap/rewrite.ts';
 import { wrapServers } from '../wrap/server-list.ts';
-import { clientNamed, TARGET_OPTIONS, targetsOf } from '../wrap/target.ts';
+import { clientNamed, HOOKS_OPTION, TARGET_OPTIONS, targetsOf } from '../wrap/target.ts';
 
 export const wrapCommand: Command = {
   name: 'wrap',
   summary: "put the proxy before a client's MCP servers; without a client: which are here",
   positionals: [{ name: 'client', required: false }],
-  options: TARGET_OPTIONS,
+  options: [...TARGET_OPTIONS, HOOKS_OPTION],
   notes: [
     'Clients: claude-desktop, claude-code, cursor, vscode, windsurf, gemini-cli, codex.',
     'Every server that the client starts itself is started through `countersign proxy`; its env, its other keys, comments and the rest of the file stay byte for byte. Doing it again brings paths up to date. A back-up with mode 600 is put beside the file; `countersign unwrap` takes it all back. Nothing in the file is run.',
@@ -29,6 +30,10 @@ export const wrapCommand: Command = {
       return tellFoundClients(invocation);
     }
     const client = clientNamed(name);
+    if (flags.on('hooks')) {
+      if (client.id !== 'claude-code') throw new UsageError(`${client.title} has no hooks that are known here`, 'leave --hooks out');
+      return wrapHooks(invocation);
+    }
     const program = ownProgram();
     const config = usedConfig(invocation);
     const isDryRun = flags.on('dry-run');

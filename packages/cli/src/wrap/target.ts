@@ -16,6 +16,13 @@ export const TARGET_OPTIONS: readonly Option[] = [
   { name: 'dry-run', kind: 'switch', about: 'show the difference and write nothing' },
 ];
 
+/** Of Claude Code: its own tools instead of its servers. */
+export const HOOKS_OPTION: Option = {
+  name: 'hooks',
+  kind: 'switch',
+  about: 'claude-code: its own tools, by hooks in its settings, not its servers',
+};
+
 export interface Target {
   readonly client: Client;
   readonly file: ConfigFile;
