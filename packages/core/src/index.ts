@@ -149,6 +149,7 @@ export { type TrifectaOptions, trifectaPack } from './packs/trifecta.ts';
 export type { PinChoice, PinDraft } from './pin/answer.ts';
 export type { PinState, RecordedOffer } from './pin/book.ts';
 export { changesText, type DeclarationChanges, declarationIn } from './pin/changes.ts';
+export { toolDigest } from './pin/declaration.ts';
 export type { PinMode } from './pin/objection.ts';
 export type { OfferedTool } from './pin/offer.ts';
 export { allowAll, definePolicy, denyAll } from './policy/built-in.ts';

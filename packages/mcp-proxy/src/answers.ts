@@ -7,6 +7,7 @@ import { isObject, LIST_METHOD, MAX_ID_CHARS, member, RPC_ERRORS } from './messa
 import { releasedResponse } from './released.ts';
 import { type ServerResponse, withAnswers } from './server-message.ts';
 import type { Target } from './target.ts';
+import { pinnedList } from './tool-pins.ts';
 import type { MessageLine } from './wire.ts';
 
 const TASK_RESULT = 'tasks/result';
@@ -36,7 +37,7 @@ export class AnswerReader {
     const request = key === undefined ? undefined : this.#inFlight.get(key);
     if (request === undefined) return false;
     if ('permit' in request) return request.permit.holdsResult;
-    if (isListing(request)) return this.#target.hidesTools;
+    if (isListing(request)) return this.#target.hidesTools || this.#target.pinsTools;
     const taskId = taskAskedFor(request);
     return taskId !== undefined && (this.#target.tasks.isHeld(taskId) || this.#target.tasks.wasGiven(taskId));
   }
@@ -44,7 +45,7 @@ export class AnswerReader {
   /** Why a request that is no call may not go on: nobody would look at its answer. */
   refusalOf({ key, method, taskId }: Asked): string | undefined {
     if (method === TASK_RESULT && taskId !== undefined && (key === undefined || this.#target.tasks.wasGiven(taskId))) return TASK_GIVEN;
-    if (method === LIST_METHOD && key === undefined && this.#target.hidesTools)
+    if (method === LIST_METHOD && key === undefined && (this.#target.hidesTools || this.#target.pinsTools))
       return `the id of a ${LIST_METHOD} is not an integer or a string of at most ${MAX_ID_CHARS} characters`;
     return undefined;
   }
@@ -65,8 +66,8 @@ export class AnswerReader {
   /** What the client gets of an answer that is held. Records the outcome of its call. Never rejects. */
   async told(request: Request, response: ServerResponse): Promise<ServerResponse> {
     if (isListing(request)) {
-      this.#target.tools.learn(response.result);
-      return offeredList(response, this.#target);
+      const listed = await pinnedList(response, this.#target);
+      return this.#target.hidesTools ? offeredList(listed, this.#target) : listed;
     }
     if (request.state === 'forwarded') {
       const permit = request.taskId === undefined ? undefined : this.#target.tasks.take(request.taskId);

@@ -4,8 +4,10 @@ import type {
   Approver,
   Authorization,
   AuthorizeOptions,
+  DeclarationChanges,
   Guard,
   Offer,
+  OfferedTool,
   ToolCall,
   ToolRef,
 } from '@countersign/core';
@@ -13,6 +15,7 @@ import type {
 /** The part of a guard a proxy uses. */
 export type ProxyGuard = Pick<Guard, 'authorize' | 'offers' | 'recordRefusal'> & {
   readonly approvals: Pick<Guard['approvals'], 'get' | 'resolve' | 'settled'>;
+  readonly pins: Pick<Guard['pins'], 'offer' | 'changes'>;
 };
 
 /** There is no answer, because the guard could not be opened or broke. A call does not run. */
@@ -44,6 +47,17 @@ export class GuardSource {
   /** As `Guard.offers`. Never rejects. */
   async offers(tools: readonly ToolRef[]): Promise<readonly Offer[] | Unavailable> {
     return this.#ask((guard) => guard.offers(tools), 'what to offer could not be decided');
+  }
+
+  /** As `Guard.pins.offer`. Never rejects. */
+  async pin(server: string, tools: readonly unknown[]): Promise<readonly OfferedTool[] | Unavailable> {
+    return this.#ask(({ pins }) => pins.offer({ server, tools }), 'what is listed could not be put on record');
+  }
+
+  /** What changed of a tool; undefined when nobody can say. Never rejects. */
+  async pinChanges(server: string, name: string): Promise<DeclarationChanges | undefined> {
+    const changes = await this.#ask(({ pins }) => pins.changes({ server, name }), 'what changed of a tool could not be looked up');
+    return changes === undefined || 'kind' in changes ? undefined : changes;
   }
 
   /** Never rejects: the message is refused whether or not this can be written. */

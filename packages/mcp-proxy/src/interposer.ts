@@ -29,6 +29,7 @@ import { excerptId, idKey, LIST_METHOD, RPC_ERRORS } from './message.ts';
 import { outcomeOf } from './released.ts';
 import { readServerMessage, type ServerResponse, withAnswers } from './server-message.ts';
 import type { Target } from './target.ts';
+import { learnList } from './tool-pins.ts';
 import { type Line, MAX_MESSAGE_BYTES, type MessageLine, type OversizeLine } from './wire.ts';
 
 /** How long a cancelled call may still tell how it ended before it is recorded as cancelled. */
@@ -292,7 +293,7 @@ export class Interposer {
     const request = response.key === undefined ? undefined : this.#inFlight.take(response.key);
     if (request === undefined || request.state === 'deciding' || request.state === 'releasing') return;
     if (request.state === 'forwarded') {
-      if (request.method === LIST_METHOD) this.#target.tools.learn(response.result);
+      if (request.method === LIST_METHOD) learnList(response, this.#target);
       return;
     }
     if (request.state === 'cancelled') clearTimeout(request.timer);

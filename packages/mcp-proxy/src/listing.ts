@@ -39,6 +39,7 @@ export async function offeredList(response: ServerResponse, { server, tools, gua
     guard,
   );
   if ('kind' in hidden) return unlisted(response, hidden);
+  tools.hide(hidden);
   const offered = (listed as readonly unknown[]).map((tool) => (isHidden(tool, hidden) ? REMOVED : tool));
   const isFiltered = offered.includes(REMOVED);
   const freshness = isFiltered || member(result, 'nextCursor') !== undefined ? bounded(result) : {};
@@ -80,7 +81,8 @@ function bounded(result: JsonObject): JsonObject {
   };
 }
 
-function unlisted({ result: _unseen, ...response }: ServerResponse, { reasonCode }: Unavailable): ServerResponse {
+/** An error in place of a list that could not be looked at. */
+export function unlisted({ result: _unseen, ...response }: ServerResponse, { reasonCode }: Unavailable): ServerResponse {
   const message = `the tools cannot be listed: the guard could not be asked about them; see the log of the proxy, then retry [${reasonCode}]`;
   return { ...response, error: { code: RPC_ERRORS.CALL_REFUSED, message, data: { 'countersign/reasonCode': reasonCode } } };
 }

@@ -22,10 +22,14 @@ export class Target {
   readonly server: string;
   readonly log: (text: string) => void;
   readonly guard: GuardSource;
-  readonly tools: ToolDirectory = new ToolDirectory();
+  readonly tools: ToolDirectory;
   readonly tasks: HeldTasks = new HeldTasks();
   /** Tools of which every call would be refused are left out of lists. */
   readonly hidesTools: boolean;
+  /** What is listed is put on record, and compared with what was trusted. */
+  readonly pinsTools: boolean;
+  /** What is done about calls of a tool that is not what was trusted, for people. */
+  readonly onChange: string;
   readonly approvals: SharedApprovals;
 
   constructor({ guard, server, log, mcp = {}, approvals = {} }: TargetOptions) {
@@ -33,8 +37,19 @@ export class Target {
     this.log = log;
     this.guard = new GuardSource(guard, log);
     this.hidesTools = mcp.listing !== 'show';
+    const pins = mcp.pins ?? 'deny';
+    this.pinsTools = pins !== 'off';
+    this.onChange = ON_CHANGE[pins];
+    this.tools = new ToolDirectory(pins === 'deny' || pins === 'ask');
     this.approvals = new SharedApprovals({ ...approvals, ...(mcp.holdMs !== undefined && { holdMs: mcp.holdMs }) }, (permit) => {
       permit.settle({ status: 'cancelled' }).catch(() => log(`the outcome of call ${permit.callId} could not be recorded`));
     });
   }
 }
+
+const ON_CHANGE = {
+  deny: 'calls of it are refused',
+  ask: 'a person is asked about its calls',
+  warn: 'its calls run all the same',
+  off: 'its calls run',
+} as const;

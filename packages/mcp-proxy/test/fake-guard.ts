@@ -1,14 +1,15 @@
-import type {
-  ApprovalRow,
-  Authorization,
-  AuthorizeOptions,
-  Offer,
-  Outcome,
-  Permit,
-  Refusal,
-  Released,
-  ToolCall,
-  ToolRef,
+import {
+  type ApprovalRow,
+  type Authorization,
+  type AuthorizeOptions,
+  type Offer,
+  type Outcome,
+  type Permit,
+  type Refusal,
+  type Released,
+  type ToolCall,
+  type ToolRef,
+  toolDigest,
 } from '@countersign/core';
 import type { ProxyGuard } from '../src/guard-source.ts';
 
@@ -28,6 +29,19 @@ export class FakeGuard implements ProxyGuard {
   decide: (call: ToolCall, signal: AbortSignal | undefined) => Verdict | Promise<Verdict> = (call) =>
     call.tool.name.startsWith('denied') ? 'deny' : call.tool.name.startsWith('asked') ? 'ask' : 'allow';
 
+  /** Trusts whatever is listed: tests of pins have a real guard. */
+  readonly pins: ProxyGuard['pins'] = {
+    offer: async ({ tools }) =>
+      tools.map((tool) => {
+        const name = (tool as { name?: string } | null)?.name;
+        try {
+          return { name, state: 'pinned', digest: toolDigest(tool as object), flags: [] };
+        } catch {
+          return { name, state: 'unpinnable', problem: 'no canonical form', flags: [] };
+        }
+      }),
+    changes: async () => undefined,
+  };
   /** Nobody ever answers here: tests of approvals have a real guard. */
   readonly approvals: ProxyGuard['approvals'] = {
     get: async (): Promise<ApprovalRow | undefined> => undefined,

@@ -82,7 +82,7 @@ describe('a call', () => {
     await proxy.decided();
     expect(toServer).toEqual([odd]);
     expect(guard.calls).toEqual([
-      { tool: { server: 'fs', name: 'read' }, args: { n: 1, s: 'A//é\u2028' }, id: 's:ab', turn: expect.any(String) },
+      { tool: { server: 'fs', name: 'read', declared: 'unlisted' }, args: { n: 1, s: 'A//é\u2028' }, id: 's:ab', turn: expect.any(String) },
     ]);
     expect(guard.options[0]).toMatchObject({ approval: 'suspend', adopt: true });
     expect(toClient).toEqual([]);
@@ -496,6 +496,7 @@ describe('a message that is not clear', () => {
         offers: () => Promise.reject(new Error('unused')),
         recordRefusal: () => Promise.reject(new Error('disk full')),
         approvals: guard.approvals,
+        pins: guard.pins,
       }),
     ],
     ['no guard at all', (): Promise<ProxyGuard> => Promise.reject(new Error('locked'))],
@@ -597,20 +598,24 @@ describe('the server', () => {
     const tools = [declared, { name: 'constructor' }, { name: 7 }, null, { name: 'bad', description: '\ud800' }];
     clientSends('{"jsonrpc":"2.0","id":1,"method":"tools/list"}\n');
     serverSends(result('1', JSON.stringify({ tools })));
+    await proxy.idle();
     clientSends(call('2', 'a'), call('3', 'constructor'), call('4', 'bad'), call('5', 'toString'));
     await proxy.decided();
     const canonical =
-      '{"annotations":{"destructiveHint":"no","extra":1,"readOnlyHint":true,"title":"A"},"inputSchema":{"type":"object"},"name":"a"}';
+      'countersign/tool/v1\n{"annotations":{"destructiveHint":"no","extra":1,"readOnlyHint":true,"title":"A"},"inputSchema":{"type":"object"},"name":"a"}';
+    const digest = createHash('sha256').update(canonical).digest('hex');
+    const anyDigest = expect.stringMatching(/^[0-9a-f]{64}$/) as string;
     expect(guard.calls.map(({ tool }) => tool)).toEqual([
       {
         server: 'fs',
         name: 'a',
         annotations: { readOnlyHint: true, title: 'A' },
-        schema: createHash('sha256').update(canonical).digest('hex'),
+        schema: digest,
+        declared: { digest },
       },
-      { server: 'fs', name: 'constructor', schema: expect.stringMatching(/^[0-9a-f]{64}$/) },
-      { server: 'fs', name: 'bad' },
-      { server: 'fs', name: 'toString' },
+      { server: 'fs', name: 'constructor', schema: anyDigest, declared: { digest: anyDigest } },
+      { server: 'fs', name: 'bad', declared: 'unpinnable' },
+      { server: 'fs', name: 'toString', declared: 'unlisted' },
     ]);
   });
 
@@ -620,7 +625,7 @@ describe('the server', () => {
     serverSends(result('1', '{"tools":[{"name":"a","annotations":{"readOnlyHint":true}}]}'));
     clientSends(call('2', 'a'));
     await proxy.decided();
-    expect(guard.calls[0]?.tool).toEqual({ server: 'fs', name: 'a' });
+    expect(guard.calls[0]?.tool).toEqual({ server: 'fs', name: 'a', declared: 'unlisted' });
   });
 });
 

@@ -121,6 +121,7 @@ describe('a list of tools', () => {
   });
 
   it('offers what a rule may refuse for its hints: they are the word of the server, and told with each call', async () => {
+    connect({}, { mcp: { pins: 'off' } });
     const two = '{"tools":[{"name":"read"},{"name":"read","annotations":{"destructiveHint":true}}]}';
     expect(await listed(two)).toBe(answer(two));
     clientSends(call('9', 'read'));
@@ -143,7 +144,7 @@ describe('a list of tools', () => {
     connect(
       {},
       {
-        mcp: { listing: 'show' },
+        mcp: { listing: 'show', pins: 'off' },
         guard: async () => {
           opened += 1;
           return guard;
@@ -275,6 +276,7 @@ describe('a long list', () => {
   });
 
   it('past the tools that are remembered is offered: nothing is certain of them', async () => {
+    connect({}, { mcp: { pins: 'off' } });
     const many = [...Array.from({ length: MAX_TOOLS }, (_, i) => `read_${i}`), 'secret_a'];
     expect(await listed(tools(...many))).toBe(answer(tools(...many)));
     clientSends(call('2', 'secret_a'));

@@ -44,6 +44,15 @@ export function digestOf(declaration: object): { readonly digest: string; readon
   return { digest: createHash('sha256').update(`countersign/tool/v1\n${text}`).digest('hex'), text };
 }
 
+/**
+ * What a declaration is pinned as, and a decision about its tool names as `schema`: 64 hex digits.
+ *
+ * @throws {CountersignError} `CANONICAL_INVALID`
+ */
+export function toolDigest(declaration: object): string {
+  return digestOf(declaration).digest;
+}
+
 /** @param declared - an item of `tools` in the answer to `tools/list`, as parsed; the server writes all of it. */
 export function readDeclaration(declared: unknown, redactor: Pick<Redactor, 'text'>): ToolDeclaration | UnpinnableTool {
   if (typeof declared !== 'object' || declared === null || Array.isArray(declared)) return { name: undefined, problem: 'it is no object' };
