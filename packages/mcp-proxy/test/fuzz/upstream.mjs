@@ -1,0 +1,21 @@
+// Appends every byte it receives to a file, and answers every line that has an id. argv: file.
+import { appendFileSync } from 'node:fs';
+
+const [file] = process.argv.slice(2);
+let rest = '';
+process.stdin.on('data', (chunk) => {
+  appendFileSync(file, chunk);
+  const lines = (rest + chunk.toString('utf8')).split('\n');
+  rest = lines.pop() ?? '';
+  for (const line of lines) {
+    let message;
+    try {
+      message = JSON.parse(line);
+    } catch {
+      continue;
+    }
+    if (message === null || typeof message !== 'object' || message.method === undefined || message.id === undefined) continue;
+    const result = message.method === 'tools/list' ? { tools: [{ name: 'free' }, { name: 'denied' }] } : { content: [] };
+    process.stdout.write(`${JSON.stringify({ jsonrpc: '2.0', id: message.id, result })}\n`);
+  }
+});
