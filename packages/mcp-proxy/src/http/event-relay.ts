@@ -84,7 +84,7 @@ export class EventRelay {
     const data = oneMessage(whole);
     const { interposer, answers } = readerOf(data);
     const line = bodyLine(data);
-    if (isResumed && answers !== undefined && !interposer.isOpen(data)) {
+    if (isResumed && answers !== undefined && (answers.isHeld(data) || !interposer.isOpen(data))) {
       const wasGiven = answers.again(data, (given) => this.#write(event, given === 'same' ? data : given));
       if (wasGiven) return;
     }

@@ -26,6 +26,7 @@ export const KEEP_ALIVE_MS = 65_000;
 const CHECK_MS = 1_000;
 /** How long exchanges may go on after `close`. */
 export const CLOSE_GRACE_MS = 3_000;
+const CLOSE_CHECK_MS = 50;
 const MOST_PORT = 65_535;
 
 /** One request to the MCP endpoint and its answer. */
@@ -206,7 +207,10 @@ async function closeServer(server: Server, graceMs: number): Promise<void> {
   if (!server.listening) return;
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   server.closeIdleConnections();
+  // Those whose exchange ends meanwhile wait for the next one.
+  const idle = setInterval(() => server.closeIdleConnections(), CLOSE_CHECK_MS);
   const late = setTimeout(() => server.closeAllConnections(), graceMs);
   await closed;
   clearTimeout(late);
+  clearInterval(idle);
 }

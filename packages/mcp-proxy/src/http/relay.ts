@@ -126,7 +126,10 @@ export class HttpRelay implements McpHandler {
 
   /** Answers what is open, and resolves when everything is recorded. */
   async close(reason: string): Promise<void> {
-    for (const session of this.#sessions.all()) this.#sessions.end(session, reason);
+    for (const session of this.#sessions.all()) {
+      this.#sessions.end(session, reason);
+      this.#finish(session.interposer, reason);
+    }
     await Promise.all([...this.#others].map((interposer) => interposer.ended(reason)));
     this.#relayed.upstream.close();
   }
@@ -153,6 +156,7 @@ export class HttpRelay implements McpHandler {
     if (id === undefined) return undefined;
     const key = sessionKey(id, request.rawHeaders);
     const session = this.#sessions.find(key) ?? this.#sessions.create(id, key, this.#interposer(NOBODY, key));
+    if (!this.#sessions.isKept(session)) this.#others.add(session.interposer);
     session.uses += 1;
     return session;
   }
@@ -165,8 +169,10 @@ export class HttpRelay implements McpHandler {
 
   #sawStatus(session: Session | undefined, status: number): void {
     if (session === undefined) return;
-    if (isSuccess(status)) this.#sessions.keep(session);
-    else if (status === NOT_FOUND) this.#sessions.end(session, 'the server no longer knows the session');
+    if (isSuccess(status)) {
+      this.#sessions.keep(session);
+      if (this.#sessions.isKept(session)) this.#others.delete(session.interposer);
+    } else if (status === NOT_FOUND) this.#sessions.end(session, 'the server no longer knows the session');
   }
 
   /** Tokens change while a session lasts: an answer belongs to whoever asked, and the server said that this client may read it. */

@@ -37,6 +37,10 @@ export class ReleasedAnswers {
     return this.#given.has(digest(data));
   }
 
+  isHeld(data: Buffer): boolean {
+    return this.#given.get(digest(data))?.kind === 'held';
+  }
+
   /** @returns false if the message was never given. Otherwise `told` is called once, now or when it is known. */
   again(data: Buffer, told: (given: Buffer | 'same') => void): boolean {
     const given = this.#given.get(digest(data));
