@@ -3,7 +3,7 @@ export type { Way } from './approval/ways.ts';
 export { type InvalidCode, type InvalidMessage, MAX_TOOL_NAME_CHARS } from './client-message.ts';
 export { type GatewayTarget, runStdioGateway, type StdioGatewayOptions } from './gateway/run.ts';
 export type { ProxyGuard } from './guard-source.ts';
-export { type HttpProxy, type HttpProxyOptions, type RunHttpProxyOptions, runHttpProxy, startHttpProxy } from './http/http-proxy.ts';
+export { type HttpProxy, type HttpProxyOptions, startHttpProxy } from './http/http-proxy.ts';
 export { DEFAULT_PATH, type HttpExchange, type HttpListener, type ListenOptions, listenHttp, type McpHandler } from './http/listener.ts';
 export type { RemoteTransport } from './http/remote-upstream.ts';
 export { MAX_IN_FLIGHT, MAX_IN_FLIGHT_BYTES, MAX_REQUESTS } from './in-flight.ts';

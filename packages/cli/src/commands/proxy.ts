@@ -11,12 +11,13 @@ import {
   watchPolicy,
 } from '@countersign/core';
 import { guardFromConfig, type SqliteStore } from '@countersign/core/sqlite';
-import { runRemoteProxy, runStdioProxy } from '@countersign/mcp-proxy';
+import { runRemoteProxy, runStdioProxy, startHttpProxy } from '@countersign/mcp-proxy';
 import { hostMonitor, type ResourceMonitor } from '@countersign/monitor';
 import type { Command, Invocation } from '../command.ts';
 import { configOf, hasConfig } from '../configuration.ts';
 import { defaultConfigPath } from '../default-config.ts';
 import { UsageError } from '../failure.ts';
+import { LISTEN_OPTIONS, type ListenGiven, listenAddress } from '../listen-address.ts';
 import { mcpApprovals } from '../mcp-approvals.ts';
 import { openConfigured } from '../open-configured.ts';
 import { type Output, safe } from '../output.ts';
@@ -24,6 +25,7 @@ import { pageChannelOf, pageLinks } from '../page-link.ts';
 import { policyText } from '../policy-text.ts';
 import { REMOTE_OPTIONS, type RemoteServerGiven, remoteName, remoteServer } from '../remote-server.ts';
 import { serverName } from '../server-name.ts';
+import { stopOf } from '../stop.ts';
 
 /** The part before the slash in tool patterns. */
 const SERVER_SHAPE = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
@@ -47,11 +49,13 @@ export const proxy: Command = {
       about: 'the mark by which `countersign unwrap` knows an entry; changes nothing',
     },
     ...REMOTE_OPTIONS,
+    ...LISTEN_OPTIONS,
   ],
   notes: [
     'Standard output carries the protocol and nothing else. The ledger is opened at the first call or list of tools. Calls that need a person wait under `countersign approvals list`. Name the server in anything you keep: the default changes with the command.',
     'Without a configuration the proxy watches with the baseline pack (mode: audit) and says so; its ledger lies in the state directory, under unconfigured/.',
     'With --url the server is one over HTTP, and no command follows. Every user of this machine can read a command line: a credential is named in --header by its environment variable, or lies in --header-file.',
+    'With --listen the clients come over HTTP too: the address to give them is printed to standard error. Requests that name another host, or come from a page of another site, are refused.',
     "The exit code is the server's own.",
   ],
   example: 'countersign proxy --server files -- npx -y @modelcontextprotocol/server-filesystem .',
@@ -64,6 +68,12 @@ export const proxy: Command = {
     if (remote === undefined && rest.length === 0) {
       throw new UsageError('proxy needs a command after `--`, or --url', `for example: ${proxy.example}`);
     }
+    const listen = listenAddress(invocation);
+    if (listen !== undefined && (remote === undefined || remote.transport === 'sse'))
+      throw new UsageError(
+        '--listen needs a server over Streamable HTTP',
+        'for example: countersign proxy --listen 8808 --url https://host/mcp',
+      );
     const server = serverOf(invocation, remote);
     const config = configured(invocation);
     const [command = '', ...args] = rest;
@@ -80,6 +90,7 @@ export const proxy: Command = {
         approvals: mcpApprovals(config),
         ...(answerAt !== undefined && { answerAt }),
       };
+      if (remote !== undefined && listen !== undefined) return await serveHttp({ ...client, ...remote, ...listen }, invocation);
       if (remote !== undefined) return await runRemoteProxy({ ...client, ...remote });
       // Tells whatever the server starts that it may not answer approvals.
       const env = { ...withoutSecrets(io.env, config), COUNTERSIGN_GUARDED: '1' };
@@ -89,6 +100,23 @@ export const proxy: Command = {
     }
   },
 };
+
+type Served = Omit<Parameters<typeof startHttpProxy>[0], 'log'> & ListenGiven;
+
+/** Until it is told to end. */
+async function serveHttp(served: Served, invocation: Invocation): Promise<number> {
+  const stop = stopOf(invocation);
+  const log = (text: string): void => invocation.output.note(`countersign: ${safe(text)}`);
+  try {
+    const proxy = await startHttpProxy({ ...served, log });
+    log(`clients connect to ${proxy.url}`);
+    await stop.asked;
+    await proxy.close();
+    return 0;
+  } finally {
+    stop.release();
+  }
+}
 
 /** The configuration, or, when there is none, one that only watches: loudly, and on record all the same. */
 function configured(invocation: Invocation): Config {

@@ -7,8 +7,6 @@ import { HttpRelay } from './relay.ts';
 import { publicOriginOf, Relayed } from './relayed.ts';
 import { HttpUpstream, type HttpUpstreamOptions } from './upstream-http.ts';
 
-const END_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-
 export interface HttpProxyOptions
   extends HttpUpstreamOptions,
     Pick<InterposerOptions, 'onInvalid' | 'answerAt' | 'cancelGraceMs'>,
@@ -60,30 +58,6 @@ export async function startHttpProxy(options: HttpProxyOptions): Promise<HttpPro
       await closed;
     },
   };
-}
-
-export interface RunHttpProxyOptions extends Omit<HttpProxyOptions, 'log'> {
-  readonly stderr: NodeJS.WritableStream;
-  /** Where signals come from; default this process. */
-  readonly signals?: Pick<NodeJS.EventEmitter, 'on' | 'off'>;
-}
-
-/** Runs the proxy until a signal ends it. @returns the exit code: 0. */
-export async function runHttpProxy({ stderr, signals = process, ...options }: RunHttpProxyOptions): Promise<number> {
-  const log = (text: string): void => void stderr.write(`countersign: ${text}\n`);
-  const told = Promise.withResolvers<void>();
-  const stop = (): void => told.resolve();
-  // Before it listens: a signal in between must not be lost.
-  for (const signal of END_SIGNALS) signals.on(signal, stop);
-  try {
-    const proxy = await startHttpProxy({ ...options, log });
-    log(`listening on ${proxy.url}`);
-    await told.promise;
-    await proxy.close();
-    return 0;
-  } finally {
-    for (const signal of END_SIGNALS) signals.off(signal, stop);
-  }
 }
 
 function given({

@@ -1,0 +1,92 @@
+import { createServer, type IncomingMessage, request } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { PassThrough } from 'node:stream';
+import { afterEach, describe, expect, it } from 'vitest';
+import { json, project, run, Sink } from '../harness.ts';
+
+const open: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const close of open.splice(0)) await close();
+});
+
+async function server(): Promise<{
+  readonly url: string;
+  readonly asked: { readonly headers: IncomingMessage['headers']; readonly body: string }[];
+}> {
+  const asked: { headers: IncomingMessage['headers']; body: string }[] = [];
+  const http = createServer((incoming, response) => {
+    let body = '';
+    incoming.on('data', (chunk: Buffer) => (body += chunk.toString()));
+    incoming.on('end', () => {
+      asked.push({ headers: incoming.headers, body });
+      const { id } = JSON.parse(body) as { id: number };
+      response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ jsonrpc: '2.0', id, result: { content: [] } }));
+    });
+  });
+  await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));
+  open.push(async () => {
+    const closed = new Promise((resolve) => http.close(resolve));
+    http.closeAllConnections();
+    await closed;
+  });
+  return { url: `http://127.0.0.1:${(http.address() as AddressInfo).port}/mcp`, asked };
+}
+
+function post(url: string, name: string, headers: Readonly<Record<string, string>> = {}): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const body = JSON.stringify({ jsonrpc: '2.0', id: name, method: 'tools/call', params: { name, arguments: { path: '/srv/a' } } });
+    request(url, { method: 'POST', headers: { 'content-type': 'application/json', ...headers } }, (response) => {
+      let text = '';
+      response.on('data', (chunk: Buffer) => (text += chunk.toString()));
+      response.on('end', () => resolve(`${response.statusCode} ${text}`));
+    })
+      .on('error', reject)
+      .end(body);
+  });
+}
+
+describe('proxy --listen', () => {
+  it('serves clients over HTTP until it is told to end, and leaves a ledger that verifies', async () => {
+    const cwd = await project();
+    const { url, asked } = await server();
+    const stderr = new Sink();
+    const stdin = new PassThrough();
+    const ready = new Promise<string>((resolve) => {
+      stderr.onText = (text) => {
+        const at = /clients connect to (\S+)/.exec(text)?.[1];
+        if (at !== undefined) resolve(at);
+      };
+    });
+    const argv = ['--server', 'files', '--listen', '0', '--url', url, '--header', 'X-Key: ${KEY}', '--allow-host', 'mine.example'];
+    const ran = run(['proxy', ...argv], { cwd, stdin, stderr, tty: true, env: { KEY: 'env-secret' } });
+    const at = await ready;
+    expect(at).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/mcp$/);
+    expect(await post(at, 'read_file', { authorization: 'Bearer t0ken', host: 'mine.example' })).toMatch(/^200/);
+    expect(await post(at, 'delete_file')).toContain('POLICY_DENY_HIGH_RISK');
+    expect(await post(at, 'read_file', { host: 'attacker.example' })).toMatch(/^403/);
+    stdin.end();
+    const { code, stdout } = await ran;
+    expect([code, stdout]).toEqual([0, '']);
+    expect(asked).toHaveLength(1);
+    expect(asked[0]?.headers).toMatchObject({ authorization: 'Bearer t0ken', 'x-key': 'env-secret' });
+    expect(stderr.text).not.toMatch(/t0ken|env-secret/);
+    expect(stderr.text).toContain('attacker.example');
+    expect(json(await run(['verify', '--json'], { cwd }))).toMatchObject({ status: 'valid' });
+  });
+
+  it.each([
+    [['--listen', '0'], /--listen needs a server over Streamable HTTP|needs a command/],
+    [['--listen', '0', '--', 'server'], /--listen needs a server over Streamable HTTP/],
+    [['--listen', '0', '--url', 'http://127.0.0.1:1/mcp', '--transport', 'sse'], /--listen needs a server over Streamable HTTP/],
+    [['--listen', '65536', '--url', 'http://127.0.0.1:1/mcp'], /--listen is a port/],
+    [['--listen', 'example.com:1', '--url', 'http://127.0.0.1:1/mcp'], /--listen is a port/],
+    [['--listen', '::1:1', '--url', 'http://127.0.0.1:1/mcp'], /--listen is a port/],
+    [['--allow-host', 'x', '--url', 'http://127.0.0.1:1/mcp'], /--allow-host is for clients over HTTP/],
+    [['--listen', '0', '--allow-origin', '*', '--url', 'http://127.0.0.1:1/mcp'], /allowed origins have a scheme/],
+    [['--listen', '0', '--public-url', 'x', '--url', 'http://127.0.0.1:1/mcp'], /the public URL is a scheme/],
+  ])('%j is refused', async (argv, message) => {
+    const { code, stderr } = await run(['proxy', '--server', 'files', ...argv], { cwd: await project() });
+    expect(code).not.toBe(0);
+    expect(stderr).toMatch(message);
+  });
+});
