@@ -114,7 +114,7 @@ function checkCount(positionals: readonly string[], rest: readonly string[], com
   // One that may be left out can stand before one that may not: `show [ledger] <entry>`.
   const missing = wanted.filter(({ required }) => required)[positionals.length];
   if (missing !== undefined) throw new UsageError(`${command.name} needs <${missing.name}>`, see);
-  const extra = positionals[wanted.length];
+  const extra = wanted.at(-1)?.isList === true ? undefined : positionals[wanted.length];
   if (extra !== undefined) {
     const hint =
       command.passthrough === undefined ? see : `put \`--\` before the server's command: countersign ${command.name} -- ${extra} ...`;

@@ -16,7 +16,8 @@ export interface Command {
   readonly name: string;
   /** One line, what it does. */
   readonly summary: string;
-  readonly positionals: readonly { readonly name: string; readonly required: boolean }[];
+  /** `isList`: the last one, given any number of times. */
+  readonly positionals: readonly { readonly name: string; readonly required: boolean; readonly isList?: true }[];
   readonly options: readonly Option[];
   /** Further paragraphs of its help. */
   readonly notes?: readonly string[];

@@ -35,7 +35,7 @@ export function overview(commands: readonly Command[]): string {
 
 export function commandHelp(command: Command): string {
   const { name, summary, positionals, options, notes = [], example, passthrough, isPassthroughOptional } = command;
-  const words = positionals.map((word) => (word.required ? `<${word.name}>` : `[${word.name}]`));
+  const words = positionals.map((word) => `${word.required ? `<${word.name}>` : `[${word.name}]`}${word.isList === true ? '...' : ''}`);
   const usage = [
     'countersign',
     name,

@@ -17,6 +17,7 @@ const SECTIONS: readonly (readonly [string, string])[] = [
   ['facts', 'what the decision rests on besides'],
   ['message', 'what the approver said'],
   ['when', 'condition, in CEL'],
+  ['declarations', 'tools, as their server declares them'],
   ['result', 'result, as an excerpt'],
   ['error', 'error, as an excerpt'],
   ['malformed', 'what lies beside the entry is no opening'],

@@ -19,6 +19,9 @@ import { head } from './head.ts';
 import { hook } from './hook.ts';
 import { init } from './init.ts';
 import { keygen } from './keygen.ts';
+import { pinsAnswer } from './pins-answer.ts';
+import { pinsList } from './pins-list.ts';
+import { pinsShow } from './pins-show.ts';
 import { policyCheck } from './policy-check.ts';
 import { policyExplain } from './policy-explain.ts';
 import { policyPacks } from './policy-packs.ts';
@@ -51,6 +54,10 @@ export const COMMANDS: readonly Command[] = [
   approvalsAnswer('approve'),
   approvalsAnswer('deny'),
   approvalsRevoke,
+  pinsList,
+  pinsShow,
+  pinsAnswer('accept'),
+  pinsAnswer('revoke'),
   consoleCommand,
   budgetsCommand,
   policyCheck,

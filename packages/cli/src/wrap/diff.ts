@@ -15,11 +15,12 @@ interface Change {
  */
 export function unifiedDiff(before: string, after: string, name: string): readonly string[] {
   if (before === after) return [];
-  const changes = changesBetween(before.split('\n'), after.split('\n'));
+  const changes = sequenceChanges(before.split('\n'), after.split('\n'));
   return [`--- ${name}`, `+++ ${name}`, ...hunks(changes)];
 }
 
-function changesBetween(before: readonly string[], after: readonly string[]): readonly Change[] {
+/** Lines of two texts, or words, in order: what stays, what goes and what comes. */
+export function sequenceChanges(before: readonly string[], after: readonly string[]): readonly Change[] {
   let start = 0;
   while (start < before.length && start < after.length && before[start] === after[start]) start++;
   let end = 0;
