@@ -14,13 +14,16 @@ export interface RemoteServerGiven {
 export const REMOTE_OPTIONS: readonly Option[] = [
   { name: 'url', kind: 'text', value: 'URL', about: 'a server over HTTP instead of a command: https://host/mcp' },
   { name: 'header', kind: 'texts', value: "'NAME: VALUE'", about: 'sent to it; ${VARIABLE} is one of the environment; again for more' },
+  // Clients expand ${...} in the arguments of servers themselves.
+  { name: 'header-env', kind: 'texts', value: 'NAME=VARIABLE', about: 'a header whose value is this environment variable; again for more' },
   { name: 'header-file', kind: 'text', value: 'FILE', about: 'further headers, one `Name: value` a line' },
   { name: 'transport', kind: 'text', value: 'KIND', about: 'http, or sse (of 2024-11-05); default: as it turns out' },
   { name: 'ca', kind: 'text', value: 'FILE', about: 'certificates to trust besides the usual ones, PEM' },
   { name: 'allow-insecure', kind: 'switch', about: 'plain http to another machine' },
 ];
 
-const LOOPBACK: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '[::1]']);
+/** Hosts that are this machine. */
+export const LOOPBACK: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '[::1]']);
 /** RFC 9110, section 5.6.2. */
 const HEADER = /^([!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}):[ \t]*(.*?)[ \t]*$/s;
 const HEADER_TEXT = /^[\t\x20-\x7e\x80-\xff]*$/;
@@ -30,6 +33,11 @@ const VARIABLE_NAME = /^[A-Za-z_][A-Za-z0-9_]{0,127}$/;
 /** Those that the protocol itself sends. */
 const OWN_HEADERS =
   /^(?:host|connection|content-(?:type|length|encoding)|transfer-encoding|accept|accept-encoding|expect|upgrade|te|trailer|mcp-.*|last-event-id)$/i;
+
+/** Whether the protocol sends this header itself, so that none can be given. */
+export function isOwnHeader(name: string): boolean {
+  return OWN_HEADERS.test(name);
+}
 const SECRET_HEADERS: ReadonlySet<string> = new Set(['authorization', 'proxy-authorization', 'cookie', 'x-api-key']);
 
 /**
@@ -83,8 +91,13 @@ function headersOf({ flags, io, output }: Invocation): Readonly<Record<string, s
       output.note(`countersign: every user of this machine can read --header ${name} in the list of processes; ${NAME_THEM}`);
     return [name, expanded(name, value, io.env)] as const;
   });
+  const named = flags.texts('header-env').map((text) => {
+    const at = text.indexOf('=');
+    const [name] = parted(`${text.slice(0, Math.max(0, at))}:`, '--header-env');
+    return [name, expanded(name, `\${${text.slice(at + 1)}}`, io.env)] as const;
+  });
   const headers = new Map<string, readonly [string, string]>();
-  for (const [name, value] of [...filed, ...given]) {
+  for (const [name, value] of [...filed, ...given, ...named]) {
     if (headers.has(name.toLowerCase())) throw new UsageError(`the header ${name} is given twice`, 'give it once');
     if (!HEADER_TEXT.test(value)) throw new UsageError(`the value of the header ${name} is no line of text`, 'look for line ends in it');
     headers.set(name.toLowerCase(), [name, value]);

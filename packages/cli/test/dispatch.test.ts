@@ -28,6 +28,7 @@ describe('the surface', () => {
         '--wrapped=',
         '--url=',
         '--header=*',
+        '--header-env=*',
         '--header-file=',
         '--transport=',
         '--ca=',

@@ -187,8 +187,8 @@ export type Released =
 
 export interface ReleaseOptions {
   readonly durable?: boolean;
-  /** What the adapter itself says of the result, as one rule more: the strictest of all wins, and it is recorded like one. */
-  readonly also?: ResultVerdict;
+  /** What the adapter itself says of the result, as further rules would: the strictest of all wins, and it is recorded like one. */
+  readonly also?: readonly ResultVerdict[];
 }
 
 /** The right to run one decided call once. */

@@ -194,6 +194,7 @@ export { MAX_RECEIPT_BYTES } from './receipt/format.ts';
 export type { ReceiptEntry, ReceiptFinding, ReceiptReport } from './receipt/report.ts';
 export type { RanInstead, RecordedRun, Runner } from './record-run.ts';
 export type { DetectorDefinition } from './redact/custom.ts';
+export { type LinearPattern, linearPattern } from './redact/linear-pattern.ts';
 export { WITHHELD_RESULT } from './redact/mask.ts';
 export { createRedactor, type RedactionOptions, type Redactor } from './redact/redact.ts';
 export { renamedMembers } from './redact/renamed-members.ts';

@@ -112,7 +112,7 @@ export function createPermit(granted: Granted, deps: PermitDeps): Permit {
     async release(outcome, { durable = false, also } = {}) {
       const isError = outcome.error !== undefined;
       const value = isError ? outcome.error : outcome.result;
-      if (!holdsResult && also === undefined) {
+      if (!holdsResult && (also === undefined || also.length === 0)) {
         const released = unjudged(value, isError, deps);
         const write = settleOnce(isError ? outcome : { ...outcome, ...shownResult(released) }, !durable);
         return !durable || (await write) !== undefined ? released : unrecorded(undefined);

@@ -188,15 +188,10 @@ export class Interposer {
 
   async #decide(line: MessageLine, call: CallMessage, lane: Lane, signal: AbortSignal): Promise<void> {
     const received = this.#desk.receive(call);
+    const tool = this.#target.tools.ref(this.#target.server, call.tool);
     const verdict = await this.#desk.attend(received, lane, signal, () =>
       this.#target.guard.authorize(
-        {
-          tool: this.#target.tools.ref(this.#target.server, call.tool),
-          args: call.args,
-          id: call.key,
-          turn: this.#nonce,
-          ...this.#attempts.of(call.key),
-        },
+        { tool, args: call.args, id: call.key, turn: this.#nonce, ...this.#attempts.of(call.key) },
         { approval: 'suspend', adopt: true, signal, validate: requireArguments },
       ),
     );
@@ -218,7 +213,7 @@ export class Interposer {
     const bytes = isSame ? line.bytes : rewrittenCall(received.call, verdict.args);
     const round = this.#desk.roundOf(call, verdict);
     const about = { lane, idJson: call.idJson, sizeBytes: bytes.length, task: call.task, ...(round !== undefined && { round }) };
-    this.#inFlight.replace(call.key, { state: 'running', ...about, permit: verdict });
+    this.#inFlight.replace(call.key, { state: 'running', ...about, permit: this.#target.results.around(verdict, tool) });
     lane.toServer(bytes);
   }
 

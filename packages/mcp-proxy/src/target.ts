@@ -2,6 +2,7 @@ import type { Config } from '@countersign/core';
 import { type ApprovalOptions, SharedApprovals } from './approval/shared.ts';
 import { GuardSource, type ProxyGuard } from './guard-source.ts';
 import { HeldTasks } from './held-tasks.ts';
+import { ResultChecks } from './result-checks.ts';
 import { ToolDirectory } from './tool-directory.ts';
 
 export interface TargetOptions {
@@ -24,6 +25,7 @@ export class Target {
   readonly guard: GuardSource;
   readonly tools: ToolDirectory;
   readonly tasks: HeldTasks = new HeldTasks();
+  readonly results: ResultChecks;
   /** Tools of which every call would be refused are left out of lists. */
   readonly hidesTools: boolean;
   /** What is listed is put on record, and compared with what was trusted. */
@@ -36,6 +38,7 @@ export class Target {
     this.server = server;
     this.log = log;
     this.guard = new GuardSource(guard, log);
+    this.results = new ResultChecks(mcp, log);
     this.hidesTools = mcp.listing !== 'show';
     const pins = mcp.pins ?? 'deny';
     this.pinsTools = pins !== 'off';

@@ -34,8 +34,9 @@ export async function pinnedList(response: ServerResponse, target: Target): Prom
 }
 
 /** Takes in an answer to `tools/list`. @param offered - what the guard made of its tools; absent where nothing is pinned. */
-export function learnList({ result }: ServerResponse, { tools }: Target, offered?: readonly OfferedTool[]): void {
+export function learnList({ result }: ServerResponse, { tools, results }: Target, offered?: readonly OfferedTool[]): void {
   if (!isObject(result)) return;
+  results.learn(result);
   const listed = member(result, 'tools');
   if (isReadOtherwise(result, listed)) tools.miss();
   if (Array.isArray(listed)) tools.learn(listed, offered);

@@ -162,7 +162,7 @@ describe('a list of tools', () => {
     expect(namesIn(await listed(all))).toEqual(['post', 'read']);
     const permit = await guard.authorize({ tool: { server: 'fs', name: 'read' }, args: {} });
     if (permit.kind !== 'permit') throw new Error(permit.kind);
-    await permit.release({ status: 'success', result: 'x' }, { also: { action: 'label', labels: ['untrusted'] } });
+    await permit.release({ status: 'success', result: 'x' }, { also: [{ action: 'label', labels: ['untrusted'] }] });
     expect(namesIn(await listed(all))).toEqual(['read']);
     await guard.setPolicy(rulePolicy({ id: 'r', default: 'deny', rules: [{ id: 'a', tools: ['fs/secret_*'], effect: 'allow' }] }));
     expect(namesIn(await listed(all))).toEqual(['secret_a']);

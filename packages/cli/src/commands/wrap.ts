@@ -1,3 +1,5 @@
+import { join } from 'node:path';
+import { stateDirectory } from '@countersign/core/sqlite';
 import type { Command, Invocation } from '../command.ts';
 import { configOf, configPath, hasConfig } from '../configuration.ts';
 import { EXIT } from '../exit-codes.ts';
@@ -7,7 +9,7 @@ import { tellFoundClients } from '../wrap/found-clients.ts';
 import { wrapHooks } from '../wrap/hook-settings.ts';
 import { ownProgram, refuseVariables } from '../wrap/program.ts';
 import { carryOut } from '../wrap/rewrite.ts';
-import { wrapServers } from '../wrap/server-list.ts';
+import { type ServerReport, wrapServers } from '../wrap/server-list.ts';
 import { clientNamed, HOOKS_OPTION, TARGET_OPTIONS, targetsOf } from '../wrap/target.ts';
 
 export const wrapCommand: Command = {
@@ -47,12 +49,7 @@ export const wrapCommand: Command = {
     const servers = rewrites.flatMap(({ result }) => result.servers);
     output.result({ client: client.id, config: config ?? null, dry_run: isDryRun, files });
     if (program.warning !== undefined) output.note(`countersign: ${program.warning}`);
-    for (const line of nextSteps(invocation, {
-      restart: client.restart,
-      isDryRun,
-      isWrapped: servers.some(({ server }) => server !== undefined),
-    }))
-      output.line(line);
+    for (const line of nextSteps(invocation, { restart: client.restart, isDryRun, servers })) output.line(line);
     return EXIT.OK;
   },
 };
@@ -66,17 +63,21 @@ function usedConfig(invocation: Invocation): string | undefined {
   return path;
 }
 
-function nextSteps(
-  invocation: Invocation,
-  { restart, isDryRun, isWrapped }: { readonly restart: string; readonly isDryRun: boolean; readonly isWrapped: boolean },
-): readonly string[] {
-  const { flags, positionals, output } = invocation;
+interface Done {
+  readonly restart: string;
+  readonly isDryRun: boolean;
+  readonly servers: readonly ServerReport[];
+}
+
+function nextSteps({ io, flags, positionals, output }: Invocation, { restart, isDryRun, servers }: Done): readonly string[] {
   if (isDryRun) return ['Nothing was written: this was a dry run.'];
-  if (!isWrapped) return ['Nothing is wrapped.'];
-  const config = hasConfig(invocation) ? configPath(invocation) : undefined;
-  const named = config === undefined ? '' : ` --config ${safe(config)}`;
+  const guarded = servers.filter(({ server }) => server !== undefined);
+  if (guarded.length === 0) return ['Nothing is wrapped.'];
+  // One that an entry had already may still be in it.
+  const config = guarded.find((each) => each.config !== undefined)?.config;
+  const records = config ?? join(stateDirectory(io.env), 'unconfigured', 'countersign.yaml');
   return [
-    ...(config === undefined
+    ...(guarded.some((each) => each.config === undefined)
       ? [
           output.style('warn', 'NOTHING IS BLOCKED: without a configuration the proxy watches and records, with the baseline pack.'),
           'To enforce rules: countersign init, then `mode: enforce` in countersign.yaml, then wrap again from that folder.',
@@ -86,8 +87,8 @@ function nextSteps(
     ...(flags.on('project') ? ['The file now holds paths of this machine: do not commit it where others use the project.', ''] : []),
     'next:',
     `  ${restart}`,
-    ...(config === undefined ? [] : [`  countersign doctor${named}`]),
-    '  let it call a tool, then: countersign filter' + named,
+    ...(config === undefined ? [] : [`  countersign doctor --config ${safe(config)}`]),
+    `  let it call a tool, then: countersign filter --config ${safe(records)}`,
     `  to take it back: countersign unwrap ${safe(positionals[0] ?? '')}`,
   ];
 }

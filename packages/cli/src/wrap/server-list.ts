@@ -3,6 +3,7 @@
 import { FileRefusedError } from '../failure.ts';
 import { type EntryState, isCurrent, stateOf, unwrapEntry, type WrapTerms, wrapEntry } from './entry.ts';
 import type { Program } from './program.ts';
+import { mayLogIn } from './remote-entry.ts';
 import { memberOf, type Node, type Splice, type Syntax, spliced } from './syntax.ts';
 
 export interface ServerList {
@@ -11,6 +12,8 @@ export interface ServerList {
   readonly text: string;
   readonly syntax: Syntax;
   readonly sections: readonly (readonly string[])[];
+  /** What the client calls the headers of a remote server. */
+  readonly headers: string;
 }
 
 export interface ServerReport {
@@ -73,7 +76,7 @@ export function wrapServers(list: ServerList, request: WrapRequest): Rewritten {
   const stale = chosen.filter((entry) => entry.state.kind === 'wrapped');
   const bare = spliced(
     list.text,
-    stale.flatMap(({ state }) => (state.kind === 'wrapped' ? unwrapEntry(list.text, state.mark, list.syntax) : [])),
+    stale.flatMap(({ state }) => (state.kind === 'wrapped' ? unwrapEntry(state.mark, list) : [])),
   );
   const fresh = entriesOf({ ...list, text: bare });
   const splices: Splice[] = [];
@@ -84,13 +87,13 @@ export function wrapServers(list: ServerList, request: WrapRequest): Rewritten {
     const now = fresh[index]?.state;
     const server = names.get(entry);
     const twin = before.find((other) => other !== entry && other.project === project && names.get(other) === server);
-    const skipped = reasonToSkip(state, server, twin);
-    if (skipped !== undefined || server === undefined || now?.kind !== 'stdio') {
+    const skipped = reasonToSkip(state, server, twin, request.only.includes(name));
+    if (skipped !== undefined || server === undefined || (now?.kind !== 'stdio' && now?.kind !== 'remote')) {
       servers.push({ name, project, ...(skipped ?? { status: 'not-wrapped', why: 'what it was before cannot be told' }) });
       continue;
     }
     const wanted = terms(entry, server);
-    splices.push(...wrapEntry(bare, now, wanted, list.syntax));
+    splices.push(...wrapEntry(now, wanted, { ...list, text: bare }));
     const status = state.kind !== 'wrapped' ? 'wrapped' : isCurrent(state.mark, wanted) ? 'unchanged' : 'updated';
     servers.push({ name, project, status, server, ...(wanted.config !== undefined && { config: wanted.config }) });
   }
@@ -108,7 +111,7 @@ export function unwrapServers(list: ServerList, only: readonly string[]): Rewrit
     if (state.kind === 'changed')
       servers.push({ name, project, status: 'left-alone', why: `${state.why}: put it right by hand, or from the back-up` });
     if (state.kind !== 'wrapped') continue;
-    splices.push(...unwrapEntry(list.text, state.mark, list.syntax));
+    splices.push(...unwrapEntry(state.mark, list));
     servers.push({ name, project, status: 'restored' });
   }
   const text = spliced(list.text, splices);
@@ -143,10 +146,16 @@ function reasonToSkip(
   state: EntryState,
   server: string | undefined,
   twin: Entry | undefined,
+  isNamed: boolean,
 ): Pick<ServerReport, 'status' | 'why'> | undefined {
   if (state.kind === 'changed') return { status: 'left-alone', why: `${state.why}: unwrap it by hand, or give it the old args` };
   if (state.kind === 'other') return { status: 'not-wrapped', why: state.why };
-  if (state.kind === 'remote') return { status: 'not-wrapped', why: 'it is a remote server' };
+  if (state.kind === 'remote' && !isNamed && mayLogIn(state.remote)) {
+    return {
+      status: 'not-wrapped',
+      why: 'it is remote and sends no headers, so the client may have to log in, which it cannot once it is wrapped; with --server NAME it is wrapped all the same',
+    };
+  }
   if (server === undefined) return { status: 'not-wrapped', why: 'rules need a name with letters or digits: rename it' };
   if (twin !== undefined) {
     return { status: 'not-wrapped', why: `rules could not tell it from ${JSON.stringify(twin.name)}, both would be ${server}: rename one` };
@@ -171,7 +180,7 @@ function checkInverse(list: ServerList, bare: string, only: readonly string[]): 
 
 function entriesOf(list: ServerList): readonly Entry[] {
   return tablesOf(list).flatMap(({ node, project }) =>
-    node.kind === 'table' ? node.members.map(({ key, value }) => ({ name: key, project, state: stateOf(value) })) : [],
+    node.kind === 'table' ? node.members.map(({ key, value }) => ({ name: key, project, state: stateOf(value, list) })) : [],
   );
 }
 

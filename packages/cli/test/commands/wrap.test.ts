@@ -1,9 +1,12 @@
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createRequire } from 'node:module';
+import type { AddressInfo } from 'node:net';
 import { dirname, join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { folder, json, project, run } from '../harness.ts';
 
 const TOKEN = 'ghp_0123456789abcdefghijABCDEFGHIJ012345';
@@ -37,7 +40,7 @@ describe('wrap and unwrap', () => {
     expect(ran).toMatchObject({ code: 0, stderr: '' });
     expect(ran.stdout).toContain(path);
     expect(ran.stdout).toMatch(/wrapped +files\n/);
-    expect(ran.stdout).toMatch(/not-wrapped +far: it is a remote server/);
+    expect(ran.stdout).toMatch(/not-wrapped +far: it is remote and sends no headers/);
     expect(ran.stdout).toContain(`back-up: ${path}.countersign-backup`);
     expect(ran.stdout).toContain('NOTHING IS BLOCKED');
     expect(ran.stdout).toContain('countersign init');
@@ -76,7 +79,7 @@ describe('wrap and unwrap', () => {
           backup: `${path}.countersign-backup`,
           servers: [
             { ...server, name: 'files', status: 'wrapped', server: 'files' },
-            { ...server, name: 'far', status: 'not-wrapped', why: 'it is a remote server' },
+            { ...server, name: 'far', status: 'not-wrapped', why: expect.stringContaining('with --server NAME') },
           ],
         },
       ],
@@ -193,6 +196,23 @@ describe('wrap without a client', () => {
   });
 });
 
+describe('--header-env', () => {
+  it.each([
+    ['X', 2, /a header has a name/],
+    ['=X', 2, /a header has a name/],
+    ['A b=X', 2, /a header has a name/],
+    ['Host=X', 2, /the proxy sends the header Host itself/],
+    ['A=', 2, /the name of a variable/],
+    ['A=B C', 2, /the name of a variable/],
+    ['A=UNSET', 2, /the variable UNSET is not set/],
+    ['A=__proto__', 2, /the variable __proto__ is not set/],
+  ])('%s is refused before anything is sent', async (given, code, why) => {
+    const ran = await run(['proxy', '--url', 'http://127.0.0.1:1/mcp', '--header-env', given], { cwd: folder() });
+    expect(ran.code).toBe(code);
+    expect(ran.stderr).toMatch(why);
+  });
+});
+
 describe('refusals', () => {
   const text = '{"mcpServers":{"a":{"command":"x"}}}';
 
@@ -299,5 +319,53 @@ policy:
 
     await run(['unwrap', 'cursor'], { cwd, env });
     expect(readFileSync(join(env.HOME, '.cursor/mcp.json'), 'utf8')).toBe(text);
+  });
+
+  it('of a remote server sends its headers, from the environment', async () => {
+    const seen: (string | undefined)[] = [];
+    const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+      seen.push(request.headers.authorization);
+      // It offers no stream of its own.
+      if (request.method !== 'POST') return void response.writeHead(405).end();
+      const { id, method } = JSON.parse(await text(request)) as { readonly id?: number; readonly method?: string };
+      if (id === undefined) return void response.writeHead(202).end();
+      const info = { protocolVersion: '2025-06-18', capabilities: { tools: {} }, serverInfo: { name: 'far', version: '1' } };
+      const result =
+        method === 'initialize' ? info : method === 'tools/list' ? { tools: [] } : { content: [{ type: 'text', text: 'far away' }] };
+      response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ jsonrpc: '2.0', id, result }));
+    };
+    const server = createServer((request, response) => void answer(request, response));
+    onTestFinished(() => void server.close());
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    const before = JSON.stringify({
+      mcpServers: { far: { type: 'http', url: `http://127.0.0.1:${port}/mcp`, headers: { Authorization: `Bearer ${TOKEN}` } } },
+    });
+    const env = { HOME: home({ '.cursor/mcp.json': before }) };
+    const cwd = await project('', (config) => config.replace('mode: enforce', 'mode: audit'));
+    await run(['wrap', 'cursor'], { cwd, env });
+
+    const { far } = JSON.parse(readFileSync(join(env.HOME, '.cursor/mcp.json'), 'utf8')).mcpServers;
+    expect(JSON.stringify(far.args)).not.toContain(TOKEN);
+    const client = new Client({ name: 'test', version: '1' });
+    const state = folder();
+    await client.connect(
+      new StdioClientTransport({
+        command: far.command,
+        args: far.args,
+        env: { ...far.env, COUNTERSIGN_STATE_DIR: state },
+        cwd: state,
+        stderr: 'pipe',
+      }),
+    );
+    try {
+      expect(JSON.stringify((await client.callTool({ name: 'look', arguments: {} })).content)).toContain('far away');
+    } finally {
+      await client.close();
+    }
+    expect(new Set(seen)).toEqual(new Set([`Bearer ${TOKEN}`]));
+    expect((await run(['filter', '--tool', 'far/look'], { cwd })).stdout).toContain('"kind":"decision"');
+    await run(['unwrap', 'cursor'], { cwd, env });
+    expect(readFileSync(join(env.HOME, '.cursor/mcp.json'), 'utf8')).toBe(before);
   });
 });

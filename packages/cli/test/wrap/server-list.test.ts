@@ -11,11 +11,11 @@ const PROGRAM = { node: '/opt/node', args: ['/opt/cs/main.js'] };
 const REQUEST: WrapRequest = { program: PROGRAM, config: undefined, keepsConfig: true, only: [] };
 
 function json(text: string): ServerList {
-  return { path: '/f.json', text, syntax: JSON_SYNTAX, sections: [['mcpServers'], ['projects', '*', 'mcpServers']] };
+  return { path: '/f.json', text, syntax: JSON_SYNTAX, headers: 'headers', sections: [['mcpServers'], ['projects', '*', 'mcpServers']] };
 }
 
 function toml(text: string): ServerList {
-  return { path: '/f.toml', text, syntax: TOML_SYNTAX, sections: [['mcp_servers']] };
+  return { path: '/f.toml', text, syntax: TOML_SYNTAX, headers: 'http_headers', sections: [['mcp_servers']] };
 }
 
 const FILES: readonly (readonly [string, ServerList, number])[] = [
@@ -50,10 +50,40 @@ const FILES: readonly (readonly [string, ServerList, number])[] = [
     ),
     2,
   ],
+  [
+    'remote',
+    json(
+      '{"mcpServers":{"a":{"type":"http","url":"https://x/mcp","headers":{"Authorization":"Bearer ${input:t}","X-A":"1"},"disabled":true}}}',
+    ),
+    1,
+  ],
+  [
+    'remote on this host',
+    json('{\n  "mcpServers": {\n    "a": {\n      "httpUrl": "http://127.0.0.1:3/mcp", // here\n      "timeout": 5\n    }\n  }\n}\n'),
+    1,
+  ],
+  [
+    'remote, CRLF',
+    json(
+      '{\r\n\t"mcpServers": {\r\n\t\t"a": {\r\n\t\t\t"headers": {\r\n\t\t\t\t"K": "v", // k\r\n\t\t\t},\r\n\t\t\t"serverUrl": "https:\\/\\/x/mcp"\r\n\t\t},\r\n\t},\r\n}\r\n',
+    ),
+    1,
+  ],
+  [
+    'TOML: remote',
+    toml(
+      '[mcp_servers.a]\nurl = "https://x/mcp" # there\nhttp_headers = { "X-Region" = "eu", Authorization = \'Bearer t\' }\ntool_timeout_sec = 5\n\n[mcp_servers.b]\nurl = \'https://y/mcp\'\n[mcp_servers.b.http_headers]\nX-Y = "1"\n',
+    ),
+    2,
+  ],
   ['TOML: inline', toml('mcp_servers = { a = { command = "x" }, b = { args = ["1"], command = "y" } }'), 2],
   ['TOML: dotted', toml('[mcp_servers]\na.command = "x"\n  b.command = """y"""\n  b.args = [\'z\']\n'), 2],
   ['TOML: CRLF, last line open', toml('[mcp_servers.a]\r\n  command = "x" # c'), 1],
 ];
+
+function listOf(name: string): ServerList {
+  return FILES.find(([each]) => each === name)?.[1] ?? json('');
+}
 
 describe('wrapping and back', () => {
   it.each(FILES)('%s', (_, list, count) => {
@@ -83,7 +113,8 @@ describe('wrapping and back', () => {
   });
 
   it('writes what a client reads: our program first, the old command behind, all else as it was', () => {
-    const [before, after] = [FILES[4]?.[1].text ?? '', wrapServers(FILES[4]?.[1] ?? json(''), { ...REQUEST, config: '/c.yaml' }).text];
+    const list = listOf('comments, tabs, trailing commas, escapes');
+    const [before, after] = [list.text, wrapServers(list, { ...REQUEST, config: '/c.yaml' }).text];
     const entry = { env: { K: '${input:k}' }, disabled: true };
     expect(parseJsonc(before).mcpServers.a).toEqual({ command: 'npx', args: ['-y', '${workspaceFolder}/x'], ...entry });
     expect(parseJsonc(after).mcpServers.a).toEqual({
@@ -104,7 +135,7 @@ describe('wrapping and back', () => {
       ],
       ...entry,
     });
-    const tables = parseToml(wrapServers(FILES[8]?.[1] ?? toml(''), REQUEST).text);
+    const tables = parseToml(wrapServers(listOf('TOML: tables'), REQUEST).text);
     expect(tables.mcp_servers.files).toEqual({
       command: '/opt/node',
       args: ['/opt/cs/main.js', 'proxy', '--wrapped', 'stdio', '--server', 'files', '--', 'npx', '-y', '/data'],
@@ -117,6 +148,47 @@ describe('wrapping and back', () => {
       enabled: false,
       env: { Z: '1' },
     });
+  });
+
+  it('keeps the values of headers in env, and out of the arguments', () => {
+    const { a } = JSON.parse(wrapServers(listOf('remote'), { ...REQUEST, config: '/c.yaml' }).text).mcpServers;
+    expect(a).toEqual({
+      type: 'stdio',
+      command: '/opt/node',
+      args: [
+        ...['/opt/cs/main.js', 'proxy', '--wrapped', 'url:http', '--server', 'a', '--config', '/c.yaml', '--url', 'https://x/mcp'],
+        ...['--header-env', 'Authorization=COUNTERSIGN_HEADER_1', '--header-env', 'X-A=COUNTERSIGN_HEADER_2'],
+      ],
+      env: { COUNTERSIGN_HEADER_1: 'Bearer ${input:t}', COUNTERSIGN_HEADER_2: '1' },
+      disabled: true,
+    });
+    const sse = json('{"mcpServers":{"a":{"type":"sse","url":"http://localhost/sse"}}}');
+    expect(JSON.parse(wrapServers(sse, REQUEST).text).mcpServers.a.args.slice(-3)).toEqual(['http://localhost/sse', '--transport', 'sse']);
+    expect(parseToml(wrapServers(listOf('TOML: remote'), REQUEST).text).mcp_servers.b).toEqual({
+      command: '/opt/node',
+      args: [
+        '/opt/cs/main.js',
+        'proxy',
+        '--wrapped',
+        'url',
+        '--server',
+        'b',
+        '--url',
+        'https://y/mcp',
+        '--header-env',
+        'X-Y=COUNTERSIGN_HEADER_1',
+      ],
+      env: { COUNTERSIGN_HEADER_1: '1' },
+    });
+  });
+
+  it('wraps a remote server without headers when it is named', () => {
+    const list = json('{"mcpServers":{"a":{"url":"https://x/mcp"}}}');
+    const { text, servers } = wrapServers(list, { ...REQUEST, only: ['a'] });
+    expect(servers[0]?.status).toBe('wrapped');
+    // From then on it is one of ours.
+    expect(wrapServers({ ...list, text }, REQUEST)).toMatchObject({ text, servers: [{ status: 'unchanged' }] });
+    expect(unwrapServers({ ...list, text }, []).text).toBe(list.text);
   });
 
   it('holds for any strings, in JSON of any indentation', () => {
@@ -148,9 +220,27 @@ describe('wrapping and back', () => {
 
 describe('what is not wrapped, and why', () => {
   it.each([
-    ['{"url":"https://x/mcp"}', /remote/],
-    ['{"serverUrl":"https://x/mcp"}', /remote/],
-    ['{"httpUrl":"https://x/mcp"}', /remote/],
+    ['{"url":"https://x/mcp"}', /may have to log in/],
+    ['{"serverUrl":"https://x/mcp"}', /may have to log in/],
+    ['{"httpUrl":"https://x/mcp","headers":{}}', /may have to log in/],
+    ['{"url":"https://x/mcp","oauth":{},"headers":{"A":"b"}}', /logs in with oauth/],
+    ['{"url":"https://x/mcp?key=1","headers":{"A":"b"}}', /may hold a secret/],
+    ['{"url":"https://u:p@x/mcp","headers":{"A":"b"}}', /may hold a secret/],
+    ['{"url":"https://${HOST}/mcp","headers":{"A":"b"}}', /holds a variable/],
+    ['{"url":"ftp://x/mcp","headers":{"A":"b"}}', /not http or https/],
+    ['{"url":"x","headers":{"A":"b"}}', /is none/],
+    ['{"url":"http://x/mcp","headers":{"A":"b"}}', /plain http to another machine/],
+    ['{"url":"https://x/mcp","headers":{"Mcp-Session-Id":"b"}}', /the proxy sends itself/],
+    ['{"url":"https://x","httpUrl":"https://y","headers":{"A":"b"}}', /url and httpUrl/],
+    ['{"url":1}', /not a text/],
+    ['{"url":"https://x","headers":{"A":"b","a":"c"}}', /one of them twice/],
+    ['{"url":"https://x","headers":{"A B":"b"}}', /no name with a text/],
+    ['{"url":"https://x","headers":{"A=B":"b"}}', /no name with a text/],
+    ['{"url":"https://x","headers":{"A":1}}', /no name with a text/],
+    ['{"url":"https://x","headers":{"\\u0041":"b"}}', /written in a way/],
+    ['{"url":"https://x","headers":["A: b"]}', /no table/],
+    ['{"url":"https://x","headers":{"A":"b"},"env":{}}', /an env besides/],
+    ['{"url":"https://x","headers":{"A":"b"},"type":"a b"}', /type is no word/],
     ['{"command":"npx","url":"https://x"}', /both command and url/],
     ['{"args":["x"]}', /neither a command nor a url/],
     ['{"command":["npx","x"]}', /command is not a text/],
@@ -190,6 +280,23 @@ describe('the mark', () => {
   ])('left alone, both ways: %s', (_, change) => {
     const text = change(wrapped);
     expect(text).not.toBe(wrapped);
+    for (const { text: after, servers } of [wrapServers(json(text), REQUEST), unwrapServers(json(text), [])]) {
+      expect(after).toBe(text);
+      expect(servers.map(({ status }) => status)).toEqual(['left-alone']);
+    }
+  });
+
+  it.each([
+    ['a variable added', (text: string) => text.replace('"env":{', '"env":{"MORE":"1",')],
+    ['a variable gone', (text: string) => text.replace('"COUNTERSIGN_HEADER_1":"b"', '')],
+    ['a header that names another variable', (text: string) => text.replace('A=COUNTERSIGN_HEADER_1', 'A=PATH')],
+    ['another transport', (text: string) => text.replace('"--header-env"', '"--transport", "x", "--header-env"')],
+    ['no address', (text: string) => text.replace('"--url", "https://x"', '"--url"')],
+    ['the type gone', (text: string) => text.replace('"type":"stdio",', '')],
+  ])('left alone, both ways, of a remote server: %s', (_, change) => {
+    const remote = wrapServers(json('{"mcpServers":{"a":{"type":"http","url":"https://x","headers":{"A":"b"}}}}'), REQUEST).text;
+    const text = change(remote);
+    expect(text).not.toBe(remote);
     for (const { text: after, servers } of [wrapServers(json(text), REQUEST), unwrapServers(json(text), [])]) {
       expect(after).toBe(text);
       expect(servers.map(({ status }) => status)).toEqual(['left-alone']);

@@ -43,7 +43,7 @@ export async function judgeResult(
   policy: Policy,
   input: PolicyInput,
   deps: ResultDeps,
-  also?: ResultVerdict,
+  also: readonly ResultVerdict[] = [],
 ): Promise<JudgedResult> {
   const facts = new ReadFacts(given, deps.redactor);
   let said: ResultVerdict;
@@ -51,7 +51,7 @@ export async function judgeResult(
     // Other calls may have labelled the session since the decision.
     const session = await deps.store.session(input.session.id);
     const ruled = await evaluateResult(policy, { ...input, session, atMs: deps.store.nowMs(), result: facts });
-    said = withoutSecrets(also === undefined ? ruled : mergeResultVerdicts([ruled, also]), deps.redactor);
+    said = withoutSecrets(also.length === 0 ? ruled : mergeResultVerdicts([ruled, ...also]), deps.redactor);
   } catch (error) {
     deps.report(error, { during: 'rules on results' });
     said = FAILED;

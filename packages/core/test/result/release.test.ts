@@ -540,7 +540,7 @@ describe('what an adapter says beside the rules', () => {
   const LIMIT = { action: 'truncate', maxChars: 10, maxBytes: 10, reasonCode: 'RESULT_TOO_LARGE', message: 'At most 10 bytes.' } as const;
   async function released(result: unknown, also: ResultVerdict, rules: readonly Rule[] = [], options: Partial<GuardOptions> = {}) {
     const { guard, outcome, store } = bench(rules, options);
-    const value = await (await permitFor(guard)).release({ status: 'success', result }, { also });
+    const value = await (await permitFor(guard)).release({ status: 'success', result }, { also: [also] });
     const { labels } = await store.session('s');
     return { value, labels, outcome: await outcome() };
   }
@@ -609,7 +609,7 @@ describe('what an adapter says beside the rules', () => {
     const { guard, store } = bench([]);
     const permit = await permitFor(guard);
     await store.close();
-    expect(await permit.release({ status: 'success', result: 'x' }, { also: { action: 'label', labels: ['untrusted'] } })).toMatchObject({
+    expect(await permit.release({ status: 'success', result: 'x' }, { also: [{ action: 'label', labels: ['untrusted'] }] })).toMatchObject({
       kind: 'replaced',
       isRecorded: false,
     });
