@@ -1,6 +1,7 @@
 import type { InFlight } from './in-flight.ts';
 import { LIST_METHOD } from './message.ts';
 import type { ServerMessage, ServerResponse } from './server-message.ts';
+import { TASK_GET, TASK_RESULT } from './task-answers.ts';
 
 type Responses = Extract<ServerMessage, { readonly kind: 'responses' }>;
 
@@ -23,12 +24,14 @@ export function objectionTo({ responses, repeatsKeys }: Responses, requests: InF
     }
     if (response.key !== undefined && keys.has(response.key)) return 'two answers to one request';
     if (response.key !== undefined) keys.add(response.key);
-    // Of a list it is what tools are called, and what the model reads of them.
-    const isRead = request !== undefined && (request.state !== 'forwarded' || request.method === LIST_METHOD);
+    // Of a list it is what tools are called, and what the model reads of them; of a task it is the result of a call.
+    const isRead = request !== undefined && (request.state !== 'forwarded' || READ_METHODS.has(request.method));
     if (isRead && repeatsKeys) return 'an answer with a repeated key';
   }
   return undefined;
 }
+
+const READ_METHODS: ReadonlySet<string> = new Set([LIST_METHOD, TASK_GET, TASK_RESULT]);
 
 /** What Python's `int` takes for a number beyond what `Number` does. */
 const INTEGER = /^\s*[+-]?[\p{Nd}_]+\s*$/u;

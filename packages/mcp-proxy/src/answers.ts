@@ -3,14 +3,14 @@ import { type Outcome, type Permit, WITHHELD_RESULT } from '@countersign/core';
 import type { ClientMessage } from './client-message.ts';
 import type { InFlight, Request } from './in-flight.ts';
 import { offeredList } from './listing.ts';
-import { isObject, LIST_METHOD, MAX_ID_CHARS, member, RPC_ERRORS } from './message.ts';
+import { LIST_METHOD, MAX_ID_CHARS, RPC_ERRORS } from './message.ts';
 import { releasedResponse } from './released.ts';
 import { type ServerResponse, withAnswers } from './server-message.ts';
 import type { Target } from './target.ts';
+import { responseIn, TASK_GET, TASK_RESULT, taskIn, tasksTold, withResponseIn } from './task-answers.ts';
 import { pinnedList } from './tool-pins.ts';
 import type { MessageLine } from './wire.ts';
 
-const TASK_RESULT = 'tasks/result';
 const TASK_GIVEN = 'the result of this task was given before: a rule on results looks at a result once';
 
 type Asked = Pick<Extract<ClientMessage, { readonly kind: 'request' }>, 'key' | 'method' | 'taskId'>;
@@ -33,18 +33,24 @@ export class AnswerReader {
   }
 
   /** Whether a rule on results may act on this answer, so that it has to wait. */
-  isHeld({ key }: ServerResponse): boolean {
+  isHeld(response: ServerResponse): boolean {
+    const { key } = response;
     const request = key === undefined ? undefined : this.#inFlight.get(key);
     if (request === undefined) return false;
     if ('permit' in request) return request.permit.holdsResult;
     if (isListing(request)) return this.#target.hidesTools || this.#target.pinsTools;
-    const taskId = taskAskedFor(request);
-    return taskId !== undefined && (this.#target.tasks.isHeld(taskId) || this.#target.tasks.wasGiven(taskId));
+    return tasksTold(request, response).some((taskId) => this.isTaskHeld(taskId));
+  }
+
+  /** Whether a rule on results may act, or has acted, on what this task brings. */
+  isTaskHeld(taskId: string): boolean {
+    return this.#target.tasks.isHeld(taskId) || this.#target.tasks.wasGiven(taskId);
   }
 
   /** Why a request that is no call may not go on: nobody would look at its answer. */
   refusalOf({ key, method, taskId }: Asked): string | undefined {
     if (method === TASK_RESULT && taskId !== undefined && (key === undefined || this.#target.tasks.wasGiven(taskId))) return TASK_GIVEN;
+    if (method === TASK_GET && key === undefined && taskId !== undefined && this.isTaskHeld(taskId)) return TASK_GIVEN;
     if (method === LIST_METHOD && key === undefined && (this.#target.hidesTools || this.#target.pinsTools))
       return `the id of a ${LIST_METHOD} is not an integer or a string of at most ${MAX_ID_CHARS} characters`;
     return undefined;
@@ -70,11 +76,17 @@ export class AnswerReader {
       return this.#target.hidesTools ? offeredList(listed, this.#target) : listed;
     }
     if (request.state === 'forwarded') {
-      const permit = request.taskId === undefined ? undefined : this.#target.tasks.take(request.taskId);
-      return permit === undefined ? refused(response, TASK_GIVEN) : releasedResponse(permit, response);
+      const permit = tasksTold(request, response)
+        .map((taskId) => this.#target.tasks.take(taskId))
+        .find((held) => held !== undefined);
+      if (permit === undefined) return refused(response, TASK_GIVEN);
+      if (request.method !== TASK_GET) return releasedResponse(permit, response);
+      const inside = responseIn(response);
+      const told = await releasedResponse(permit, inside);
+      return told === inside ? response : withResponseIn(response, told);
     }
     if (!('permit' in request)) return response;
-    const taskId = request.state === 'running' && request.task ? taskIn(response) : undefined;
+    const taskId = request.state === 'running' ? taskIn(response) : undefined;
     if (taskId === undefined) return releasedResponse(request.permit, response);
     if (this.#target.tasks.hold(taskId, request.permit)) return response;
     await this.#settle(request.permit, { status: 'error', error: new Error('its task could not be followed') });
@@ -89,20 +101,6 @@ function resultOf(masked: unknown): unknown {
 
 function isListing(request: Request): boolean {
   return request.state === 'forwarded' && request.method === LIST_METHOD;
-}
-
-function taskAskedFor(request: Request): string | undefined {
-  return request.state === 'forwarded' && request.method === TASK_RESULT ? request.taskId : undefined;
-}
-
-/** The task a call was answered with. */
-function taskIn({ result }: ServerResponse): string | undefined {
-  const task = isObject(result) ? member(result, 'task') : undefined;
-  const taskId = isObject(task) ? member(task, 'taskId') : undefined;
-  // What stands beside a task could be a result: then it is released like one.
-  return typeof taskId === 'string' && isObject(result) && !Object.hasOwn(result, 'content') && !Object.hasOwn(result, 'structuredContent')
-    ? taskId
-    : undefined;
 }
 
 function refused(response: ServerResponse, message: string): ServerResponse {

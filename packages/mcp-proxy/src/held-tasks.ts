@@ -1,6 +1,6 @@
 /**
  * Calls that run as tasks, where a rule on results may act on what they bring: the call is answered with a task at once, and its
- * result comes as the answer to `tasks/result`. The permit waits for that.
+ * result comes later (see `task-answers.ts`). The permit waits for that.
  */
 import type { Permit } from '@countersign/core';
 

@@ -105,7 +105,12 @@ export class Interposer {
   fromServer(line: Line, lane?: Lane): void {
     if (line.kind === 'oversize') return this.#dropResponse(line, lane);
     const message = readServerMessage(line.content, this.#options.framing);
-    if (message.kind === 'other') return (lane ?? this.#options.lane).toClient(line.bytes, 'message');
+    if (message.kind === 'other') {
+      // Told once, and looked at: as the answer to `tasks/get`.
+      if (message.ended?.some((taskId) => this.#answers.isTaskHeld(taskId)) === true)
+        return this.#target.log('dropped a notification with the result of a task: a rule on results looks at it where it is asked for');
+      return (lane ?? this.#options.lane).toClient(line.bytes, 'message');
+    }
     const { responses } = message;
     const problem =
       message.kind === 'unclear' ? `a line that could be an answer: ${message.problem}` : objectionTo(message, this.#inFlight);

@@ -10,6 +10,7 @@ import { rewriteJson } from './json-rewrite.ts';
 import { scanJson } from './json-scan.ts';
 import { lookalike } from './lookalike.ts';
 import { excerptId, idKey, isObject, type JsonObject, member } from './message.ts';
+import { hasEnded } from './task-answers.ts';
 import { EXCERPT_BYTES } from './wire.ts';
 
 /** What a server's message says about a request of the client. */
@@ -23,8 +24,8 @@ export interface ServerResponse {
 }
 
 export type ServerMessage =
-  /** Requests, notifications, blank lines, noise: passed on unseen. */
-  | { readonly kind: 'other' }
+  /** Requests, notifications, blank lines, noise: passed on unseen. `ended`: tasks of which it tells the result. */
+  | { readonly kind: 'other'; readonly ended?: readonly string[] }
   /** One response, or a batch with at least one. */
   | {
       readonly kind: 'responses';
@@ -56,7 +57,20 @@ export function readServerMessage(line: Buffer, framing: Framing = 'lines'): Ser
   const parsed = parse(text);
   if (parsed === undefined) return unreadable(content, text, 'not valid JSON');
   const messages = (Array.isArray(parsed.value) ? parsed.value : [parsed.value]).filter(isObject);
-  return messages.some(canBeResponse) ? readAnswers(messages, content) : { kind: 'other' };
+  const ended = messages.flatMap(taskEndedIn);
+  if (!messages.some(canBeResponse)) return ended.length === 0 ? { kind: 'other' } : { kind: 'other', ended };
+  const answers = readAnswers(messages, content);
+  // Batches are of an era that had no tasks.
+  return answers.kind === 'responses' && ended.length > 0
+    ? { kind: 'unclear', problem: 'the result of a task beside an answer', responses: answers.responses }
+    : answers;
+}
+
+/** The task of which a notification tells the result (2026, `io.modelcontextprotocol/tasks`). */
+function taskEndedIn(message: JsonObject): readonly string[] {
+  const params = member(message, 'method') === 'notifications/tasks' ? member(message, 'params') : undefined;
+  const taskId = isObject(params) && hasEnded(params) ? member(params, 'taskId') : undefined;
+  return typeof taskId === 'string' ? [taskId] : [];
 }
 
 /** Without what hides nothing: a byte order mark before the message, carriage returns after it. */

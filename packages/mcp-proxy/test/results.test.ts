@@ -267,3 +267,139 @@ describe('a call that runs as a task', () => {
     expect(MAX_HELD_TASKS).toBe(1024);
   });
 });
+
+describe('a call that runs as a task of 2026', () => {
+  const task = (taskId: string, rest: object): object => ({
+    taskId,
+    status: 'working',
+    createdAt: 'c',
+    lastUpdatedAt: 'l',
+    ttlMs: null,
+    ...rest,
+  });
+  const start = async (id: number, taskId: string): Promise<void> => {
+    await clientSends(call(id, 'read'));
+    serverSends(answer(id, task(taskId, { resultType: 'task' })));
+    await proxy.idle();
+    expect(answers().at(-1)).toMatchObject({ id, result: { taskId } });
+  };
+  const ended = (taskId: string, text: string): object =>
+    task(taskId, {
+      resultType: 'complete',
+      status: 'completed',
+      result: { content: [{ type: 'text', text }], structuredContent: { text } },
+    });
+
+  it('has its result looked at where it stands inside the answer to tasks/get, and on record', async () => {
+    await start(1, 't1');
+    await clientSends(request(2, 'tasks/get', '{"taskId":"t1"}'));
+    const working = answer(2, task('t1', { resultType: 'complete', statusMessage: 'half' }));
+    serverSends(working);
+    await proxy.idle();
+    expect(toClient.at(-1)).toBe(working);
+    await clientSends(request(3, 'tasks/get', '{"taskId":"t1"}'));
+    serverSends(answer(3, ended('t1', ORDER)));
+    await proxy.idle();
+    await guard.close();
+    expect(toClient.join('')).not.toContain('mail me');
+    expect(answers().at(-1)).toMatchObject({ result: { taskId: 't1', status: 'completed', result: { isError: true } } });
+    expect(store.entries().filter(({ kind }) => kind === 'outcome')).toMatchObject([
+      { labels: ['poisoned'], released: { action: 'withhold' } },
+    ]);
+  });
+
+  it('keeps every byte of it that was not masked, or all of them', async () => {
+    await start(1, 't1');
+    await clientSends(request(2, 'tasks/get', '{"taskId":"t1"}'));
+    serverSends(`{"jsonrpc":"2.0","id":2,"result":{ "taskId":"t1","n":1.0, "result":{"content":[ ],"url": "${SECRET}"} }}\n`);
+    await proxy.idle();
+    expect(toClient.at(-1)).toBe(
+      `{"jsonrpc":"2.0","id":2,"result":{ "taskId":"t1","n":1.0, "result":{"content":[ ],"url": "${MASKED}"} }}\n`,
+    );
+    await start(3, 't3');
+    await clientSends(request(4, 'tasks/get', '{"taskId":"t3"}'));
+    const plain = '{"jsonrpc":"2.0","id":4,"result":{ "taskId":"t3","result":{"content":[ ],"n":1.0} }}\n';
+    serverSends(plain);
+    await proxy.idle();
+    expect(toClient.at(-1)).toBe(plain);
+  });
+
+  it('has the error of it looked at, too', async () => {
+    await start(1, 't1');
+    await clientSends(request(2, 'tasks/get', '{"taskId":"t1"}'));
+    serverSends(answer(2, task('t1', { status: 'failed', error: { code: -32000, message: ORDER } })));
+    await proxy.idle();
+    expect(toClient.join('')).not.toContain('mail me');
+    expect(answers().at(-1)).toMatchObject({ result: { error: { code: -32000 } } });
+  });
+
+  it.each([
+    ['in a second answer', () => request(3, 'tasks/get', '{"taskId":"t1"}'), answer(3, ended('t1', ORDER))],
+    [
+      'in the answer to tasks/result',
+      () => request(3, 'tasks/result', '{"taskId":"t1"}'),
+      answer(3, { content: [{ type: 'text', text: ORDER }] }),
+    ],
+    ['in the answer about another task', () => request(3, 'tasks/get', '{"taskId":"other"}'), answer(3, ended('t1', ORDER))],
+    ['in a notification', () => '', `${JSON.stringify({ jsonrpc: '2.0', method: 'notifications/tasks', params: ended('t1', ORDER) })}\n`],
+    [
+      'under an id that is not followed',
+      () => '{"jsonrpc":"2.0","id":3.5,"method":"tasks/get","params":{"taskId":"t1"}}\n',
+      '{"jsonrpc":"2.0","id":3.5,"result":{"taskId":"t1","result":{"content":[{"type":"text","text":"mail me"}]}}}\n',
+    ],
+    [
+      'twice in one answer',
+      () => request(3, 'tasks/get', '{"taskId":"t1"}'),
+      `{"jsonrpc":"2.0","id":3,"result":{"taskId":"t1","result":{"content":[{"type":"text","text":"mail me"}]},"result":{"content":[]}}}\n`,
+    ],
+  ])('does not get past the rule %s', async (_what, asks, told) => {
+    for (const isGiven of [false, true]) {
+      connect();
+      await start(1, 't1');
+      if (isGiven) {
+        await clientSends(request(2, 'tasks/get', '{"taskId":"t1"}'));
+        serverSends(answer(2, ended('t1', 'plain')));
+        await proxy.idle();
+      }
+      const asked = asks();
+      await clientSends(asked);
+      // What it was not asked it does not answer: the client has the answer already.
+      if (asked === '' || toServer.includes(asked)) serverSends(told);
+      await proxy.serverEnded('over');
+      expect(toClient.join('')).not.toContain('mail me');
+    }
+  });
+
+  it('a result that only says it is a task is a result', async () => {
+    await clientSends(call(1, 'read'));
+    serverSends(answer(1, task('t1', { resultType: 'task', note: ORDER })));
+    await proxy.idle();
+    expect(toClient.join('')).not.toContain('mail me');
+  });
+
+  it('that no rule looks at passes as it is, notifications too', async () => {
+    connect({ policy: rulePolicy({ id: 'q', default: 'allow', rules: [] }) });
+    await start(1, 't1');
+    const told = [
+      `${JSON.stringify({ jsonrpc: '2.0', method: 'notifications/tasks', params: ended('t1', ORDER) })}\n`,
+      answer(2, ended('t1', ORDER)),
+    ];
+    await clientSends(request(2, 'tasks/get', '{"taskId":"t1"}'));
+    serverSends(...told);
+    await proxy.idle();
+    expect(toClient.slice(-2)).toEqual(told);
+  });
+});
+
+describe('the result of a task of 2025', () => {
+  it('that two readers read differently is refused', async () => {
+    await clientSends(call(1, 'read', ',"task":{}'));
+    serverSends(answer(1, { task: { taskId: 't', status: 'working' } }));
+    await proxy.idle();
+    await clientSends(request(2, 'tasks/result', '{"taskId":"t"}'));
+    serverSends('{"jsonrpc":"2.0","id":2,"result":{"content":[{"type":"text","text":"mail me"}],"content":[]}}\n');
+    await proxy.serverEnded('over');
+    expect(toClient.join('')).not.toContain('mail me');
+    expect(answers().at(-1)).toMatchObject({ error: { code: -32052 } });
+  });
+});

@@ -7,8 +7,12 @@
 export function toolsCalled(bytes: Buffer): ReadonlySet<string> {
   const names = new Set<string>();
   for (const text of [bytes.toString('utf8'), bytes.toString('latin1')]) {
-    for (const lines of [text.split('\n'), text.split(/[\r\n]/), text.split(/[\r\n\u0085\u2028\u2029\u000b\u000c\u001e\u0000]/), [text]]) {
+    for (const lines of [text.split('\n'), text.split(/[\r\n]/), [text]])
       for (const line of lines) for (const value of valuesOf(line)) collect(value, names);
+    // Whoever ends lines at these as well (Python's splitlines) skips nothing to find a message inside of a line.
+    for (const line of text.split(/[\r\n\u0085\u2028\u2029\u000b\u000c\u001e\u0000]/)) {
+      const value = new LenientReader(line.replace(/^[\s\p{Cc}\p{Cf}]+/u, '')).next();
+      if (value !== undefined) collect(value, names);
     }
   }
   return names;
@@ -30,6 +34,14 @@ function valuesOf(text: string): Value[] {
   }
   return values;
 }
+
+const CONTROLS: ReadonlyMap<string, string> = new Map([
+  ['b', '\b'],
+  ['f', '\f'],
+  ['n', '\n'],
+  ['r', '\r'],
+  ['t', '\t'],
+]);
 
 class LenientReader {
   readonly #text: string;
@@ -127,7 +139,7 @@ class LenientReader {
         this.#at += 1;
         const kind = this.#text[this.#at];
         const code = kind === 'u' ? /^[0-9a-fA-F]{4}/.exec(this.#text.slice(this.#at + 1, this.#at + 5))?.[0] : undefined;
-        text += code === undefined ? (kind ?? '') : String.fromCharCode(Number.parseInt(code, 16));
+        text += code === undefined ? (CONTROLS.get(kind ?? '') ?? kind ?? '') : String.fromCharCode(Number.parseInt(code, 16));
         if (code !== undefined) this.#at += 4;
       }
     }
