@@ -104,6 +104,24 @@ describe('the greeting of a session', () => {
     expect(a.starts).toBe(0);
   });
 
+  it('what a client sends without waiting for it is done after it', async () => {
+    const a = new ScriptedServer('a', { 'tools/list': tools('t') });
+    const behind = new Behind([a]);
+    behind.send(
+      { jsonrpc: '2.0', id: 1, method: 'initialize', params: { protocolVersion: '2025-11-25', capabilities: {} } },
+      { jsonrpc: '2.0', method: 'notifications/initialized' },
+      { jsonrpc: '2.0', id: 2, method: 'tools/call', params: { name: 'a__t', arguments: {} } },
+      { jsonrpc: '2.0', id: 3, method: 'tools/list' },
+    );
+    expect(await behind.answer(2)).toMatchObject({ result: { content: [{ text: 'a ran t' }] } });
+    expect(namesIn(await behind.answer(3))).toEqual(['a__t']);
+    expect(a.received.map((line) => (JSON.parse(line) as JsonObject)['method']).slice(0, 2)).toEqual([
+      'initialize',
+      'notifications/initialized',
+    ]);
+    expect(a.starts).toBe(1);
+  });
+
   it('happens once', async () => {
     const behind = new Behind([new ScriptedServer('a')]);
     await behind.initialize();
@@ -445,6 +463,18 @@ describe('without sessions', () => {
     behind.out.length = 0;
     b.say({ jsonrpc: '2.0', method: 'notifications/tools/list_changed', params: stamp });
     expect(behind.out).toEqual([]);
+  });
+
+  it('does not start the servers again for every version that a client names', async () => {
+    const a = modern('a');
+    const behind = new Behind([a]);
+    await behind.request(1, 'tools/list', { _meta: meta });
+    const other = { ...meta, 'io.modelcontextprotocol/protocolVersion': '2099-01-01' };
+    expect(await behind.request(2, 'tools/list', { _meta: other })).toMatchObject({
+      error: { code: -32022, data: { supported: ['2026-07-28'] } },
+    });
+    expect(await behind.request(3, 'tools/list', { _meta: meta })).toMatchObject({ result: {} });
+    expect(a.starts).toBe(1);
   });
 
   it('asks nothing of a client that is only answered', async () => {

@@ -8,25 +8,25 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { ToolRef } from '@countersign/core';
-import { errorAnswer, invalidAnswer } from '../answer.ts';
+import { invalidAnswer } from '../answer.ts';
 import { type CallMessage, type ClientMessage, type InvalidMessage, readClientMessage, unreadable } from '../client-message.ts';
 import { scanJson } from '../json-scan.ts';
-import { idKey, isObject, type JsonObject, member as ownMember, RPC_ERRORS } from '../message.ts';
-import { readServerMessage, type ServerResponse } from '../server-message.ts';
+import { isObject, type JsonObject, member as ownMember, RPC_ERRORS } from '../message.ts';
 import { type Line, MAX_MESSAGE_BYTES } from '../wire.ts';
-import { Asked } from './asked.ts';
-import { type Greeting, Handshake, helloMeta, statelessVersion } from './handshake.ts';
-import { edited, elements, spanAt, wholeOf } from './json-spans.ts';
-import { type GatewayServer, lineOf } from './link.ts';
+import { ClientEnd } from './client-end.ts';
+import { type Destination, Destinations, renamed } from './destinations.ts';
+import { FromServers } from './from-servers.ts';
+import { type Greeting, Handshake, helloMeta, statelessVersion, UNSUPPORTED_VERSION } from './handshake.ts';
+import { spanAt } from './json-spans.ts';
+import type { GatewayServer } from './link.ts';
 import { isList, Listing } from './listing.ts';
 import { Member } from './member.ts';
-import { innerName, innerTask, innerUri, outerUri } from './names.ts';
+import { innerName } from './names.ts';
 import { Owners } from './owners.ts';
-import { type Route, Routes } from './routes.ts';
-import { answerEdits, notificationEdits, questionEdits, RELATED_TASK, valueAt } from './server-edits.ts';
+import type { Route } from './routes.ts';
+import { valueAt } from './server-edits.ts';
 import { ShortNames } from './short-names.ts';
-import { readSpoken, type Spoken } from './spoken.ts';
-import { acknowledgement, changeNotice, listenTo, readListen, Subscriptions, subscriptionIdOf } from './subscriptions.ts';
+import { acknowledgement, changeNotice, listenTo, readListen, Subscriptions } from './subscriptions.ts';
 
 /** How long a request waits for a server that is starting. */
 export const REQUEST_WAIT_MS = 30_000;
@@ -49,11 +49,9 @@ export interface GatewayOptions {
 
 /** Stands in the ledger where no tool name could be read. */
 const UNREADABLE_TOOL = '(unreadable)';
-const METHOD_NOT_FOUND = -32601;
-const MAX_ELICITATIONS = 1024;
-const MAX_ELICITATION_ID_CHARS = 256;
 /** Refusals being recorded at once; further ones are only logged. */
 const MAX_RECORDING = 256;
+const INITIALIZED = '{"jsonrpc":"2.0","method":"notifications/initialized"}';
 const LIST_CHANGES = ['tools', 'prompts', 'resources'] as const;
 /** Keys that say what a request is and whom it is for: spelt in one way only. */
 const ROUTING_KEYS: ReadonlySet<string> = new Set([
@@ -71,47 +69,42 @@ const ROUTING_KEYS: ReadonlySet<string> = new Set([
 
 type Requested = Extract<ClientMessage, { readonly kind: 'request' }>;
 
-/** Where a request goes, and as what; or why it goes nowhere. */
-type Destination =
-  | { readonly kind: 'server'; readonly member: Member; readonly text: string; readonly route?: Partial<Route> }
-  | { readonly kind: 'nowhere'; readonly message: string };
-
 export class Gateway {
   readonly #options: GatewayOptions;
   readonly #members: ReadonlyMap<string, Member>;
+  readonly #client: ClientEnd;
   readonly #handshake: Handshake;
   readonly #listing: Listing;
-  readonly #names = new ShortNames();
-  readonly #owners = new Owners();
-  readonly #routes = new Routes();
-  readonly #asked = new Asked();
+  readonly #destinations: Destinations;
+  readonly #servers: FromServers;
   readonly #subscriptions = new Subscriptions();
-  /** URL elicitations by id, so that no server ends another's. */
-  readonly #elicitations = new Map<string, string>();
   #recording = 0;
-  #phase: 'new' | 'greeting' | 'greeted' | 'session' | 'stateless' | 'closed' = 'new';
+  #phase: 'new' | 'greeting' | 'greeted' | 'session' | 'stateless' = 'new';
+  #greeting: Promise<void> = Promise.resolve();
+  /** The client said that it is ready before it was answered. */
+  #isHasty = false;
   /** The client's last `logging/setLevel`, as it came. */
   #level: string | undefined;
 
   constructor(options: GatewayOptions) {
     this.#options = options;
+    const { version, greetingWaitMs, listWaitMs, log, toClient } = options;
+    this.#client = new ClientEnd(toClient);
     const events = {
-      onMessage: (member: Member, bytes: Buffer): void => this.#fromServer(member, bytes.subarray(0, bytes.length - 1)),
+      onMessage: (member: Member, bytes: Buffer): void => this.#servers.take(member, contentOf(bytes)),
       onReady: (member: Member): void => this.#joined(member),
       onLate: (_member: Member, method: string): void => this.#changed(LIST_CHANGES.filter((list) => method.startsWith(list))),
       onLost: (member: Member): void => this.#lost(member),
-      log: options.log,
-    };
-    this.#members = new Map(options.servers.map((server) => [server.name, new Member(server, events)]));
-    const { version, greetingWaitMs, listWaitMs, log } = options;
-    this.#handshake = new Handshake({ members: this.#members, version, ...(greetingWaitMs !== undefined && { waitMs: greetingWaitMs }) });
-    this.#listing = new Listing({
-      members: this.#members,
-      names: this.#names,
-      key: randomBytes(32),
       log,
-      ...(listWaitMs !== undefined && { waitMs: listWaitMs }),
-    });
+    };
+    const members = new Map(options.servers.map((server) => [server.name, new Member(server, events)]));
+    const [names, owners, subscriptions] = [new ShortNames(), new Owners(), this.#subscriptions];
+    this.#members = members;
+    this.#handshake = new Handshake({ members, version, ...(greetingWaitMs !== undefined && { waitMs: greetingWaitMs }) });
+    this.#listing = new Listing({ members, names, key: randomBytes(32), log, ...(listWaitMs !== undefined && { waitMs: listWaitMs }) });
+    this.#destinations = new Destinations({ members, names, owners, subscriptions, listing: this.#listing });
+    const canAsk = (): boolean => this.#isSession();
+    this.#servers = new FromServers({ members, client: this.#client, owners, subscriptions, canAsk, log });
   }
 
   fromClient(line: Line): void {
@@ -136,13 +129,13 @@ export class Gateway {
 
   /** Resolves when no request waits for an answer, but for those that listen. */
   async idle(): Promise<void> {
-    await this.#routes.idle();
+    await this.#client.routes.idle();
   }
 
   /** Ends every server, and resolves when all are gone. Whatever they still say goes nowhere. */
   async close(): Promise<void> {
-    for (const { idJson } of this.#subscriptions.listens()) this.#answer(idJson, '{"resultType":"complete"}');
-    this.#phase = 'closed';
+    for (const { idJson } of this.#subscriptions.listens()) this.#client.answer(idJson, '{"resultType":"complete"}');
+    this.#client.close();
     await Promise.all([...this.#members.values()].map((member) => member.close()));
   }
 
@@ -151,16 +144,18 @@ export class Gateway {
     const member = inner === undefined ? undefined : this.#members.get(inner.server);
     if (inner === undefined || member === undefined) {
       const about = { idJson: call.idJson, tool: call.tool, couldBeCall: true, rpcCode: RPC_ERRORS.INVALID_PARAMS };
-      return this.#refuse({ kind: 'invalid', code: 'name-invalid', text: this.#unknown('tool'), ...about });
+      return this.#refuse({ kind: 'invalid', code: 'name-invalid', text: this.#destinations.unknown('tool'), ...about });
     }
     const token = valueAt(call.params, ['_meta', 'progressToken']);
     const route = { idJson: call.idJson, method: 'tools/call', token, isTask: call.task };
     if (!this.#enter(call.key, route, call.tool)) return;
-    const meta = statelessMeta(call.params);
+    const path = ['params', 'name'];
     // In order, as long as nothing has to be waited for.
-    if (member.offer !== undefined && !inner.isShort && meta === undefined)
-      return this.#forward(call.key, route, { kind: 'server', member, text: renamed(text, ['params', 'name'], inner.name) });
-    void this.#later(call.key, route, meta, async () => this.#named('tools/list', member, inner, text, ['params', 'name'], meta));
+    if (this.#isSession() && member.offer !== undefined && !inner.isShort)
+      return this.#forward(call.key, route, { kind: 'server', member, text: renamed(text, path, inner.name) });
+    void this.#inTurn(call.key, route, call.params, async (meta) =>
+      this.#later(call.key, route, await this.#destinations.named('tools/list', member, inner, text, path, meta)),
+    );
   }
 
   #request(content: Buffer, text: string, { key, idJson, method }: Requested): void {
@@ -173,62 +168,89 @@ export class Gateway {
     const params = valueAt(JSON.parse(text), ['params']);
     const route = { idJson, method, token: valueAt(params, ['_meta', 'progressToken']) };
     if (!this.#enter(key, route)) return;
-    if (method === 'ping') return this.#finish(key, route, '{}');
-    if (method === 'initialize') return void this.#initialize(key, route, text, params);
-    const meta = statelessMeta(params);
-    if (meta !== undefined) this.#phase = this.#phase === 'new' ? 'stateless' : this.#phase;
-    else if (this.#phase !== 'session' && this.#phase !== 'greeted')
-      return this.#fail(key, route, RPC_ERRORS.INVALID_REQUEST, 'initialize first');
-    if (method === 'server/discover' && meta !== undefined) return void this.#discover(key, route, meta);
-    if (isList(method)) return void this.#list(key, route, params, meta);
-    if (method === 'logging/setLevel') return void this.#setLevel(key, route, text);
-    if (method === 'subscriptions/listen' && meta !== undefined) return void this.#listen(key, route, text, params, meta);
-    void this.#later(key, route, meta, async () => this.#destination(method, params, text, meta));
+    if (method === 'ping') return this.#client.finish(key, route, '{}');
+    if (method === 'initialize') return this.#initialize(key, route, text, params);
+    void this.#inTurn(key, route, params, async (meta) => this.#asked(key, route, text, params, meta));
   }
 
-  async #initialize(key: string, route: Route, text: string, params: unknown): Promise<void> {
+  async #asked(key: string, route: Route, text: string, params: unknown, meta: JsonObject | undefined): Promise<void> {
+    const { method } = route;
+    if (method === 'server/discover' && meta !== undefined) return this.#greet(key, route, this.#handshake.discovered(meta));
+    if (isList(method)) return this.#list(key, route, params, meta);
+    if (method === 'logging/setLevel') return this.#setLevel(key, route, text);
+    if (method === 'subscriptions/listen' && meta !== undefined) return this.#listen(key, route, text, params);
+    return this.#later(key, route, await this.#destinations.of(method, params, text, meta));
+  }
+
+  /** Does what a request wants once there are servers to ask: after the greeting of a session, or without one. */
+  async #inTurn(key: string, route: Route, params: unknown, answer: (meta: JsonObject | undefined) => Promise<void>): Promise<void> {
+    if (this.#phase === 'greeting') await this.#greeting;
+    if (this.#isSession()) return answer(undefined);
+    const meta = valueAt(params, ['_meta']);
+    const version = statelessVersion(params);
+    if (!isObject(meta) || version === undefined) return this.#client.fail(key, route, RPC_ERRORS.INVALID_REQUEST, 'initialize first');
+    const spoken = this.#handshake.spoken();
+    // Every server would have to be started again for each change.
+    if (spoken !== undefined && spoken !== version) {
+      const data = { supported: [spoken], requested: version };
+      return this.#client.fail(key, route, UNSUPPORTED_VERSION, `this connection speaks ${spoken}`, data);
+    }
+    this.#phase = 'stateless';
+    await this.#handshake.stateless(meta);
+    return answer(meta);
+  }
+
+  #initialize(key: string, route: Route, text: string, params: unknown): void {
     const version = valueAt(params, ['protocolVersion']);
     const span = spanAt(text, ['params']);
-    if (this.#phase === 'greeting' || this.#phase === 'greeted' || this.#phase === 'session')
-      return this.#fail(key, route, RPC_ERRORS.INVALID_REQUEST, 'this session is initialized already');
+    if (this.#phase === 'greeting' || this.#isSession())
+      return this.#client.fail(key, route, RPC_ERRORS.INVALID_REQUEST, 'this session is initialized already');
     if (typeof version !== 'string' || span === undefined)
-      return this.#fail(key, route, RPC_ERRORS.INVALID_PARAMS, 'params.protocolVersion is not a string');
+      return this.#client.fail(key, route, RPC_ERRORS.INVALID_PARAMS, 'params.protocolVersion is not a string');
     this.#phase = 'greeting';
-    const greeting = await this.#handshake.initialize(text.slice(span.start, span.end), version);
-    if (this.#isClosed()) return;
-    this.#phase = 'greeted';
-    this.#greet(key, route, greeting);
-  }
-
-  async #discover(key: string, route: Route, meta: JsonObject): Promise<void> {
-    this.#greet(key, route, await this.#handshake.discover(meta));
+    this.#greeting = this.#handshake.initialize(text.slice(span.start, span.end), version).then((greeting) => {
+      this.#phase = 'greeted';
+      this.#greet(key, route, greeting);
+      if (this.#isHasty) this.#begin();
+    });
   }
 
   #greet(key: string, route: Route, greeting: Greeting): void {
-    if (greeting.kind === 'greeting') return this.#finish(key, route, greeting.json);
-    this.#fail(key, route, greeting.code, greeting.message, greeting.data);
+    if (greeting.kind === 'greeting') return this.#client.finish(key, route, greeting.json);
+    this.#client.fail(key, route, greeting.code, greeting.message, greeting.data);
+  }
+
+  /** The client is ready to hear from servers. */
+  #begin(): void {
+    if (this.#phase === 'greeting') this.#isHasty = true;
+    if (this.#phase !== 'greeted') return;
+    this.#phase = 'session';
+    this.#toAll(INITIALIZED);
+  }
+
+  #isSession(): boolean {
+    return this.#phase === 'greeted' || this.#phase === 'session';
   }
 
   async #list(key: string, route: Route, params: unknown, meta: JsonObject | undefined): Promise<void> {
     const cursor = valueAt(params, ['cursor']);
     if (cursor !== undefined && typeof cursor !== 'string')
-      return this.#fail(key, route, RPC_ERRORS.INVALID_PARAMS, 'params.cursor is not a string');
-    if (meta !== undefined) await this.#handshake.stateless(meta);
+      return this.#client.fail(key, route, RPC_ERRORS.INVALID_PARAMS, 'params.cursor is not a string');
     const page = await this.#listing.page({
       method: route.method,
       ...(cursor !== undefined && { cursor }),
       ...(meta !== undefined && { meta: helloMeta(meta) }),
     });
     if (page === undefined)
-      return this.#fail(key, route, RPC_ERRORS.INVALID_PARAMS, 'params.cursor is none that was given here; list from the start');
-    this.#finish(key, route, page);
+      return this.#client.fail(key, route, RPC_ERRORS.INVALID_PARAMS, 'params.cursor is none that was given here; list from the start');
+    this.#client.finish(key, route, page);
   }
 
   async #setLevel(key: string, route: Route, text: string): Promise<void> {
     const span = spanAt(text, ['params']);
     this.#level = span === undefined ? '{}' : text.slice(span.start, span.end);
     await Promise.all([...this.#members.values()].map((member) => this.#tellLevel(member)));
-    this.#finish(key, route, '{}');
+    this.#client.finish(key, route, '{}');
   }
 
   async #tellLevel(member: Member): Promise<void> {
@@ -237,127 +259,41 @@ export class Gateway {
     if (answer.kind === 'error') this.#options.log(`server ${member.name} refused logging/setLevel: ${answer.message}`);
   }
 
-  async #listen(key: string, route: Route, text: string, params: unknown, meta: JsonObject): Promise<void> {
-    const listen = readListen(params, text, route.idJson, (uri) => this.#ownerOf(uri));
+  #listen(key: string, route: Route, text: string, params: unknown): void {
+    const listen = readListen(params, text, route.idJson, (uri) => this.#destinations.ownerOf(uri));
     if (listen === undefined)
-      return this.#fail(key, route, RPC_ERRORS.INVALID_PARAMS, 'params.notifications is none, or names a resource of no server here');
-    await this.#handshake.stateless(meta);
-    if (this.#routes.remove(key) !== route) return;
-    if (this.#isClosed() || !this.#subscriptions.listen(key, listen))
-      return this.#error(route.idJson, RPC_ERRORS.LIMIT, 'too many requests listen');
-    this.#toClient(acknowledgement(listen));
+      return this.#client.fail(
+        key,
+        route,
+        RPC_ERRORS.INVALID_PARAMS,
+        'params.notifications is none, or names a resource of no server here',
+      );
+    if (this.#client.routes.get(key) !== route) return;
+    this.#client.routes.remove(key);
+    if (!this.#subscriptions.listen(key, listen)) return this.#client.error(route.idJson, RPC_ERRORS.LIMIT, 'too many requests listen');
+    this.#client.say(acknowledgement(listen));
     for (const member of this.#members.values()) member.send(listenTo(member.name, listen));
   }
 
-  /** Finds out where a request goes, and sends it there unless the client took it back. */
-  async #later(key: string, route: Route, meta: JsonObject | undefined, find: () => Promise<Destination>): Promise<void> {
-    if (meta !== undefined) await this.#handshake.stateless(meta);
-    const destination = await find();
-    if (destination.kind === 'nowhere') return this.#fail(key, route, RPC_ERRORS.INVALID_PARAMS, destination.message);
+  async #later(key: string, route: Route, destination: Destination): Promise<void> {
+    if (destination.kind === 'nowhere') return this.#client.fail(key, route, RPC_ERRORS.INVALID_PARAMS, destination.message);
     const { member } = destination;
     member.open();
     await member.settled(REQUEST_WAIT_MS);
     this.#forward(key, route, destination);
   }
 
+  /** Sends a request to its server, unless the client took it back. */
   #forward(key: string, route: Route, { member, text, route: more }: Extract<Destination, { readonly kind: 'server' }>): void {
-    if (this.#routes.get(key) !== route || this.#isClosed()) return;
+    if (this.#client.routes.get(key) !== route || this.#client.isClosed) return;
     if (member.offer === undefined) {
       member.open();
-      return this.#fail(key, route, RPC_ERRORS.UPSTREAM_GONE, member.trouble);
+      return this.#client.fail(key, route, RPC_ERRORS.UPSTREAM_GONE, member.trouble);
     }
-    if (member.isFull) return this.#fail(key, route, RPC_ERRORS.LIMIT, `server ${member.name} does not read what it is sent; retry later`);
-    this.#routes.set(key, { ...route, ...more, server: member.name });
+    if (member.isFull)
+      return this.#client.fail(key, route, RPC_ERRORS.LIMIT, `server ${member.name} does not read what it is sent; retry later`);
+    this.#client.routes.set(key, { ...route, ...more, server: member.name });
     member.send(text);
-  }
-
-  async #destination(method: string, params: unknown, text: string, meta: JsonObject | undefined): Promise<Destination> {
-    switch (method) {
-      case 'prompts/get':
-        return this.#byName(params, text, ['name'], meta);
-      case 'completion/complete':
-        return valueAt(params, ['ref', 'type']) === 'ref/resource'
-          ? this.#byUri(params, text, ['ref', 'uri'])
-          : this.#byName(params, text, ['ref', 'name'], meta);
-      case 'resources/read':
-      case 'resources/subscribe':
-      case 'resources/unsubscribe':
-        return this.#byUri(params, text, ['uri'], method);
-      case 'tasks/get':
-      case 'tasks/result':
-      case 'tasks/cancel':
-      case 'tasks/update':
-        return this.#byTask(params, text);
-      default:
-        return { kind: 'nowhere', message: 'of several servers none can be told to be meant by this method' };
-    }
-  }
-
-  async #byName(params: unknown, text: string, path: readonly string[], meta: JsonObject | undefined): Promise<Destination> {
-    const name = valueAt(params, path);
-    const inner = typeof name === 'string' ? innerName(name) : undefined;
-    const member = inner === undefined ? undefined : this.#members.get(inner.server);
-    if (inner === undefined || member === undefined) return { kind: 'nowhere', message: this.#unknown('prompt') };
-    return this.#named('prompts/list', member, inner, text, ['params', ...path], meta);
-  }
-
-  async #named(
-    list: string,
-    member: Member,
-    inner: { readonly name: string; readonly isShort: boolean },
-    text: string,
-    path: readonly string[],
-    meta: JsonObject | undefined,
-  ): Promise<Destination> {
-    if (!inner.isShort) return { kind: 'server', member, text: renamed(text, path, inner.name) };
-    const find = (): string | undefined => this.#names.find(list, member.name, inner.name);
-    // A client may have had the name from an earlier process.
-    if (find() === undefined) await this.#listing.learn(list, member.name, meta === undefined ? undefined : helloMeta(meta));
-    const name = find();
-    return name === undefined
-      ? { kind: 'nowhere', message: `server ${member.name} lists nothing of this name` }
-      : { kind: 'server', member, text: renamed(text, path, name) };
-  }
-
-  #byUri(params: unknown, text: string, path: readonly string[], method?: string): Destination {
-    const outer = valueAt(params, path);
-    const owner = typeof outer === 'string' ? this.#ownerOf(outer) : undefined;
-    if (typeof outer !== 'string' || owner === undefined) return { kind: 'nowhere', message: this.#unownedUri(outer) };
-    const { member, uri } = owner;
-    if (method === 'resources/subscribe' && !this.#subscriptions.add(member.name, uri, outer))
-      return { kind: 'nowhere', message: 'too many subscriptions' };
-    if (method === 'resources/unsubscribe') this.#subscriptions.remove(member.name, uri);
-    const isRenamed = outer !== uri;
-    const route = isRenamed ? { uri: { outer, inner: uri } } : {};
-    return { kind: 'server', member, text: isRenamed ? renamed(text, ['params', ...path], uri) : text, route };
-  }
-
-  #byTask(params: unknown, text: string): Destination {
-    const outer = valueAt(params, ['taskId']);
-    const inner = typeof outer === 'string' ? innerTask(outer) : undefined;
-    const member = inner === undefined ? undefined : this.#members.get(inner.server);
-    if (inner === undefined || member === undefined) return { kind: 'nowhere', message: this.#unknown('task') };
-    return { kind: 'server', member, text: renamed(text, ['params', 'taskId'], inner.taskId) };
-  }
-
-  /** Whose resource it is: as the URI says, as a link said, or, of one server with resources, its. */
-  #ownerOf(outer: string): { readonly server: string; readonly member: Member; readonly uri: string } | undefined {
-    const inner = innerUri(outer);
-    const named = inner === undefined ? undefined : this.#members.get(inner.server);
-    if (inner !== undefined && named !== undefined) return { server: named.name, member: named, uri: inner.uri };
-    const linked = this.#owners.of(outer).flatMap((server) => this.#members.get(server) ?? []);
-    const [member, ...others] = linked.length > 0 ? linked : [];
-    return member === undefined || others.length > 0 ? undefined : { server: member.name, member, uri: outer };
-  }
-
-  #unownedUri(outer: unknown): string {
-    const servers = typeof outer === 'string' ? this.#owners.of(outer) : [];
-    const which = servers.length > 1 ? `several servers linked to it: ${servers.join(', ')}` : 'it was not listed or linked to';
-    return `whose resource this is cannot be told: ${which}; read it as ${outerUri('<server>', '<uri>')}`;
-  }
-
-  #unknown(what: 'tool' | 'prompt' | 'task'): string {
-    return `no ${what} of a server here: its name is <server>__<name>, and the servers are ${[...this.#members.keys()].join(', ')}`;
   }
 
   #cancel(text: string, key: string | undefined): void {
@@ -367,7 +303,7 @@ export class Gateway {
       for (const member of this.#members.values()) member.send(text);
       return;
     }
-    const server = this.#routes.remove(key)?.server;
+    const server = this.#client.routes.remove(key)?.server;
     if (server !== undefined) this.#members.get(server)?.send(text);
   }
 
@@ -377,142 +313,17 @@ export class Gateway {
     const message: unknown = JSON.parse(text);
     if (!isObject(message)) return;
     const method = ownMember(message, 'method');
-    if (method === undefined) return this.#answered(content, text, message);
-    if (typeof method !== 'string') return;
-    switch (method) {
-      case 'notifications/initialized':
-        if (this.#phase !== 'greeted') return;
-        this.#phase = 'session';
-        return this.#toAll(text);
-      case 'notifications/roots/list_changed':
-        return this.#toAll(text);
-      case 'notifications/progress': {
-        const question = this.#asked.get(valueAt(message, ['params', 'progressToken']));
-        const span = spanAt(text, ['params', 'progressToken']);
-        if (question?.tokenJson === undefined || span === undefined) return;
-        this.#members.get(question.server)?.send(edited(text, [{ ...span, text: question.tokenJson }]));
-        return;
-      }
-      default:
-        this.#options.log('dropped a notification of the client: of several servers none can be told to be meant');
-    }
-  }
-
-  /** An answer goes to the server that asked, and to no other, under the id it asked with. */
-  #answered(content: Buffer, text: string, message: JsonObject): void {
-    const question = this.#asked.get(ownMember(message, 'id'));
-    const scan = scanJson(content);
-    if (question === undefined || !scan.ok || scan.id === undefined || scan.flaws.some(({ kind }) => kind === 'duplicate-key'))
-      return this.#options.log('dropped an answer of the client: no server asked for it, or it repeats a key');
-    this.#asked.remove(question);
-    const id = spanAt(text, ['id']);
-    const task = valueAt(message, ['result', '_meta', RELATED_TASK, 'taskId']);
-    const span = spanAt(text, ['result', '_meta', RELATED_TASK, 'taskId']);
-    const inner = typeof task === 'string' ? innerTask(task) : undefined;
-    const edits =
-      inner !== undefined && span !== undefined && inner.server === question.server
-        ? [{ ...span, text: JSON.stringify(inner.taskId) }]
-        : [];
-    if (id !== undefined) this.#members.get(question.server)?.send(edited(text, [{ ...id, text: question.idJson }, ...edits]));
-  }
-
-  #fromServer(member: Member, content: Buffer): void {
-    if (this.#isClosed()) return;
-    const message = readServerMessage(content);
-    const text = content.toString('utf8');
-    if (message.kind === 'unclear') return this.#options.log(`server ${member.name}: dropped what could be an answer: ${message.problem}`);
-    // Servers of 2025-03-26 may send several messages at once. Each is one to us.
-    if (text.trimStart().startsWith('[')) {
-      if (scanJson(content).ok)
-        for (const { start, end } of elements(text, wholeOf(text))) this.#fromServer(member, Buffer.from(text.slice(start, end)));
-      return;
-    }
-    const [response] = message.kind === 'responses' ? message.responses : [];
-    if (message.kind === 'responses' && response !== undefined) return this.#answerOf(member, text, response, message.repeatsKeys);
-    const spoken = readSpoken(content);
-    if (spoken.kind === 'unclear') return this.#options.log(`server ${member.name}: dropped a message: ${spoken.problem}`);
-    if (spoken.kind === 'request') return this.#questionOf(member, text, spoken);
-    if (spoken.kind === 'notification') return this.#noticeOf(member, text, spoken.message, spoken.method);
-  }
-
-  #answerOf(member: Member, text: string, response: ServerResponse, repeatsKeys: boolean): void {
-    if (member.take(response, text, repeatsKeys)) return;
-    const { key } = response;
-    const route = key === undefined ? undefined : this.#routes.get(key);
-    if (key !== undefined && this.#subscriptions.get(key) !== undefined) return;
-    if (key === undefined || route === undefined || route.server !== member.name)
-      return this.#options.log(`server ${member.name}: dropped an answer to a request it was not sent`);
-    this.#routes.remove(key);
-    const edits = answerEdits(text, response, route, member.name);
-    if (edits.length > 0 && repeatsKeys)
-      return this.#error(route.idJson, RPC_ERRORS.RESPONSE_UNCLEAR, `the answer of server ${member.name} repeats a key`);
-    this.#owners.learn(member.name, response.result);
-    this.#toClient(edits.length === 0 ? text : edited(text, edits));
-  }
-
-  #questionOf(member: Member, text: string, { message, method, idJson }: Extract<Spoken, { readonly kind: 'request' }>): void {
-    const refuse = (code: number, why: string): void => void member.send(errorAnswer(idJson, code, why).toString('utf8').trimEnd());
-    if (method === 'ping') return void member.send(`{"jsonrpc":"2.0","id":${idJson},"result":{}}`);
-    if (this.#phase !== 'session' && this.#phase !== 'greeted') return refuse(METHOD_NOT_FOUND, 'nothing can be asked of this client now');
-    const token = spanAt(text, ['params', '_meta', 'progressToken']);
-    const tokenJson = token === undefined ? undefined : text.slice(token.start, token.end);
-    const question = this.#asked.add(member.name, ownMember(message, 'id'), {
-      method,
-      idJson,
-      ...(tokenJson !== undefined && { tokenJson }),
-    });
-    if (question === 'full') return refuse(RPC_ERRORS.LIMIT, 'too many requests wait for an answer of the client');
-    if (question === 'odd') return refuse(RPC_ERRORS.INVALID_REQUEST, 'the id is neither an integer nor a short string');
-    if (question === 'in-use') return this.#options.log(`server ${member.name}: dropped a request: its id is in use`);
-    const id = spanAt(text, ['id']);
-    const outer = JSON.stringify(question.outerId);
-    this.#noteElicitation(member.name, message);
-    this.#toClient(
-      edited(text, [
-        ...(id === undefined ? [] : [{ ...id, text: outer }]),
-        ...(token === undefined ? [] : [{ ...token, text: outer }]),
-        ...questionEdits(text, message, member.name),
-      ]),
-    );
-  }
-
-  #noticeOf(member: Member, text: string, message: JsonObject, method: string): void {
-    if (method === 'notifications/subscriptions/acknowledged') return;
-    if (method.endsWith('/list_changed')) member.forget();
-    if (method === 'notifications/progress' && !this.#routes.isToken(valueAt(message, ['params', 'progressToken']), member.name))
-      return this.#options.log(`server ${member.name}: dropped progress of a request it does not have`);
-    if (method === 'notifications/elicitation/complete' && !this.#isOwnElicitation(member.name, message))
-      return this.#options.log(`server ${member.name}: dropped the end of an elicitation of another server`);
-    const listened = subscriptionIdOf(message);
-    if (listened !== undefined && this.#subscriptions.get(idKey(listened) ?? '') === undefined) return;
-    const edits = [...notificationEdits(text, message, member.name, (uri) => this.#subscriptions.outerUri(member.name, uri))];
-    if (method === 'notifications/cancelled') {
-      const question = this.#asked.of(member.name, valueAt(message, ['params', 'requestId']));
-      const span = spanAt(text, ['params', 'requestId']);
-      if (question === undefined || span === undefined) return;
-      this.#asked.remove(question);
-      edits.push({ ...span, text: JSON.stringify(question.outerId) });
-    }
-    this.#toClient(edited(text, edits));
-  }
-
-  #noteElicitation(server: string, message: JsonObject): void {
-    const id = valueAt(message, ['params', 'elicitationId']);
-    if (typeof id !== 'string' || id.length > MAX_ELICITATION_ID_CHARS || this.#elicitations.has(id)) return;
-    const [oldest] = this.#elicitations.keys();
-    if (this.#elicitations.size >= MAX_ELICITATIONS && oldest !== undefined) this.#elicitations.delete(oldest);
-    this.#elicitations.set(id, server);
-  }
-
-  #isOwnElicitation(server: string, message: JsonObject): boolean {
-    const id = valueAt(message, ['params', 'elicitationId']);
-    return typeof id === 'string' && this.#elicitations.get(id) === server;
+    if (method === undefined) return this.#servers.fromClient(content, text, message);
+    if (method === 'notifications/initialized') return this.#begin();
+    if (method === 'notifications/roots/list_changed') return this.#toAll(text);
+    if (method === 'notifications/progress') return this.#servers.progress(text, message);
+    this.#options.log('dropped a notification of the client: of several servers none can be told to be meant');
   }
 
   /** A server is up: it learns what the client said before it came. */
   #joined(member: Member): void {
     if (this.#phase === 'session') {
-      member.send('{"jsonrpc":"2.0","method":"notifications/initialized"}');
+      member.send(INITIALIZED);
       void this.#tellLevel(member);
       for (const uri of this.#subscriptions.of(member.name))
         void member.ask('resources/subscribe', JSON.stringify({ uri }), REQUEST_WAIT_MS);
@@ -523,20 +334,17 @@ export class Gateway {
 
   /** What it asked is over for the client, and what it had is gone from the lists. */
   #lost(member: Member): void {
-    for (const { outerId } of this.#asked.removeAll(member.name))
-      this.#toClient(
-        `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":${JSON.stringify(outerId)},"reason":"the server ended"}}`,
-      );
+    this.#servers.lost(member);
     this.#changed(LIST_CHANGES);
   }
 
   #changed(lists: readonly string[]): void {
     for (const list of lists) {
       const method = `notifications/${list}/list_changed`;
-      if (this.#phase === 'session') this.#toClient(`{"jsonrpc":"2.0","method":"${method}"}`);
+      if (this.#phase === 'session') this.#client.say(`{"jsonrpc":"2.0","method":"${method}"}`);
       for (const listen of this.#subscriptions.listens()) {
         const notice = changeNotice(method, listen);
-        if (notice !== undefined) this.#toClient(notice);
+        if (notice !== undefined) this.#client.say(notice);
       }
     }
   }
@@ -547,7 +355,7 @@ export class Gateway {
 
   /** Enters a request; otherwise answers it and returns false. */
   #enter(key: string, route: Route, tool?: string): boolean {
-    const added = this.#subscriptions.get(key) === undefined ? this.#routes.add(key, route) : 'in-use';
+    const added = this.#subscriptions.get(key) === undefined ? this.#client.routes.add(key, route) : 'in-use';
     if (added === 'added') return true;
     const call = { couldBeCall: tool !== undefined, ...(tool !== undefined && { tool }) };
     if (added === 'full') {
@@ -560,23 +368,10 @@ export class Gateway {
     return false;
   }
 
-  /** Answers a request that is still open. */
-  #finish(key: string, route: Route, json: string): void {
-    if (this.#routes.get(key) !== route) return;
-    this.#routes.remove(key);
-    this.#answer(route.idJson, json);
-  }
-
-  #fail(key: string, route: Route, code: number, message: string, data?: JsonObject): void {
-    if (this.#routes.get(key) !== route) return;
-    this.#routes.remove(key);
-    this.#error(route.idJson, code, message, data);
-  }
-
   #refuse(message: InvalidMessage): void {
     this.#options.log(`message refused: ${message.text} [${message.code}]`);
     const answer = invalidAnswer(message);
-    if (answer !== undefined) this.#options.toClient(answer);
+    if (answer !== undefined) this.#client.say(answer.toString('utf8').trimEnd());
     if (!message.couldBeCall || this.#recording >= MAX_RECORDING) return;
     const inner = message.tool === undefined ? undefined : innerName(message.tool);
     const isOurs = inner !== undefined && this.#members.has(inner.server);
@@ -586,31 +381,11 @@ export class Gateway {
       this.#recording -= 1;
     });
   }
-
-  #answer(idJson: string, json: string): void {
-    this.#toClient(`{"jsonrpc":"2.0","id":${idJson},"result":${json}}`);
-  }
-
-  #error(idJson: string, code: number, message: string, data?: JsonObject): void {
-    this.#toClient(`{"jsonrpc":"2.0","id":${idJson},"error":${JSON.stringify({ code, message, ...(data !== undefined && { data }) })}}`);
-  }
-
-  #toClient(text: string): void {
-    if (!this.#isClosed()) this.#options.toClient(lineOf(text).bytes);
-  }
-
-  #isClosed(): boolean {
-    return this.#phase === 'closed';
-  }
 }
 
-function renamed(text: string, path: readonly string[], name: string): string {
-  const span = spanAt(text, path);
-  return span === undefined ? text : edited(text, [{ ...span, text: JSON.stringify(name) }]);
-}
+const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf]);
 
-/** `_meta` of a request of the protocol without sessions. */
-function statelessMeta(params: unknown): JsonObject | undefined {
-  const meta = valueAt(params, ['_meta']);
-  return isObject(meta) && statelessVersion(params) !== undefined ? meta : undefined;
+/** Of a line its message. A mark before it would hide it from what looks for places in it. */
+function contentOf(line: Buffer): Buffer {
+  return line.subarray(line.subarray(0, 3).equals(BYTE_ORDER_MARK) ? 3 : 0, line.length - 1);
 }

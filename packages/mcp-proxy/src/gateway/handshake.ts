@@ -26,7 +26,7 @@ export type Greeting =
   | { readonly kind: 'greeting'; readonly json: string }
   | { readonly kind: 'refusal'; readonly code: number; readonly message: string; readonly data?: JsonObject };
 
-const UNSUPPORTED_VERSION = -32022;
+export const UNSUPPORTED_VERSION = -32022;
 const GONE = -32000;
 
 export class Handshake {
@@ -50,9 +50,8 @@ export class Handshake {
     return { kind: 'greeting', json: JSON.stringify(result) };
   }
 
-  /** Answers `server/discover`. @param meta - of the request. */
-  async discover(meta: JsonObject): Promise<Greeting> {
-    await this.stateless(meta);
+  /** The answer to `server/discover`, after `stateless`. @param meta - of the request. */
+  discovered(meta: JsonObject): Greeting {
     const members = [...this.#options.members.values()];
     const offers = members.flatMap(({ offer }) => offer ?? []);
     if (members.some(({ state }) => state === 'unfit'))
@@ -68,6 +67,11 @@ export class Handshake {
     const info = { _meta: { [`${META}serverInfo`]: this.#info() } };
     const result = { resultType: 'complete', ttlMs: 0, cacheScope: 'private', supportedVersions, ...this.#offer(), ...info };
     return { kind: 'greeting', json: JSON.stringify(result) };
+  }
+
+  /** The version that some server is spoken to in without a session. */
+  spoken(): string | undefined {
+    return [...this.#options.members.values()].map((member) => member.statelessVersion).find((version) => version !== undefined);
   }
 
   /** Sees to it that servers are up for requests without a session; waits no longer than for a greeting. */

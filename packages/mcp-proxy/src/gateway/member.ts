@@ -87,6 +87,11 @@ export class Member {
     return this.#state.kind === 'ready' ? this.#state.offer : undefined;
   }
 
+  /** The version it is spoken to in, when that is without a session. */
+  get statelessVersion(): string | undefined {
+    return this.#state.kind === 'ready' && this.#greeted?.era === 'stateless' ? this.#greeted.version : undefined;
+  }
+
   get state(): State['kind'] {
     return this.#state.kind;
   }

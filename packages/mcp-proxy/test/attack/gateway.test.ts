@@ -153,6 +153,38 @@ describe('a server cannot pass for another', () => {
   });
 });
 
+describe('what a server writes cannot slip past', () => {
+  it('behind a byte order mark, or a key that is repeated', async () => {
+    const { a, behind } = await two({ elicitation: {} });
+    a.raw('\ufeff{"jsonrpc":"2.0","id":1,"method":"elicitation/create","params":{"message":"hi"}}\n');
+    const asked = await behind.message(isMethod('elicitation/create'));
+    expect(asked).toMatchObject({ id: 'a:0', params: { message: '[a] hi', _meta: { 'countersign/server': 'a' } } });
+    a.methods.set('prompts/get', (message, server) => {
+      const id = JSON.stringify(message['id']);
+      server.raw(
+        `{"jsonrpc":"2.0","id":${id},"result":{"inputRequests":{"k":{"method":"elicitation/create","params":{"message":"x"}}},"inputRequests":null}}\n`,
+      );
+      return undefined;
+    });
+    expect(await behind.request(2, 'prompts/get', { name: 'a__p' })).toMatchObject({ error: { code: -32052 } });
+  });
+
+  it('the end of an elicitation that a failed call asked for is told, when its own server tells it', async () => {
+    const { a, b, behind } = await two({ elicitation: { url: {} } });
+    a.methods.set('tools/call', () => ({
+      code: -32042,
+      message: 'm',
+      data: { elicitations: [{ mode: 'url', elicitationId: 'e9', url: 'https://x', message: 'm' }] },
+    }));
+    expect(await behind.request(1, 'tools/call', { name: 'a__t', arguments: {} })).toMatchObject({ error: { code: -32042 } });
+    const done = { jsonrpc: '2.0', method: 'notifications/elicitation/complete', params: { elicitationId: 'e9' } };
+    b.say(done);
+    expect(behind.messages().some(isMethod('notifications/elicitation/complete'))).toBe(false);
+    a.say(done);
+    expect(behind.messages().some(isMethod('notifications/elicitation/complete'))).toBe(true);
+  });
+});
+
 describe('a server harms itself only', () => {
   it('when it dies in the middle of a call: the call is answered, it starts again, and the others notice nothing', async () => {
     const { a, b, behind } = await two({ roots: {} });
