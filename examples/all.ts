@@ -54,6 +54,7 @@ const EXAMPLES: readonly { readonly name: string; readonly prints?: readonly str
     ],
   },
   { name: 'main-job' },
+  { name: 'mcp-gateway' },
   { name: 'refund-for-two' },
   { name: 'verify-in-python' },
 ];

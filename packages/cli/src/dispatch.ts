@@ -1,6 +1,4 @@
 /** One command line from its words to its exit code. */
-import { readFileSync } from 'node:fs';
-import { z } from 'zod';
 import { commandOf, parseArguments } from './arguments.ts';
 import { COMMANDS } from './commands/index.ts';
 import { EXIT } from './exit-codes.ts';
@@ -8,6 +6,7 @@ import { failureOf } from './failure.ts';
 import { commandHelp, overview } from './help.ts';
 import type { Io } from './io.ts';
 import { Output } from './output.ts';
+import { version } from './version.ts';
 
 /**
  * Runs `countersign <argv>`.
@@ -60,11 +59,4 @@ async function run(argv: readonly string[], io: Io, output: Output): Promise<num
 function asksForJson(argv: readonly string[]): boolean {
   const end = argv.indexOf('--');
   return argv.slice(0, end < 0 ? argv.length : end).includes('--json');
-}
-
-const packageSchema = z.object({ version: z.string() });
-
-function version(): string {
-  // One level up from `src` and from `dist` alike.
-  return packageSchema.parse(JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))).version;
 }

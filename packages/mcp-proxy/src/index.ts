@@ -10,7 +10,7 @@ export { MAX_IN_FLIGHT, MAX_IN_FLIGHT_BYTES, MAX_REQUESTS } from './in-flight.ts
 export { Interposer, type InterposerOptions, UNREADABLE_TOOL } from './interposer.ts';
 export type { Lane } from './lane.ts';
 export { RPC_ERRORS } from './message.ts';
-export { type RemoteProxyOptions, runRemoteProxy, runStdioProxy, type StdioProxyOptions } from './stdio.ts';
+export { type RemoteProxyOptions, runRemoteProxy, runStdioProxy, type StdioClientOptions, type StdioProxyOptions } from './stdio.ts';
 export { Target, type TargetOptions } from './target.ts';
 export { MAX_TOOLS } from './tool-directory.ts';
 export { type Line, LineReader, MAX_MESSAGE_BYTES } from './wire.ts';

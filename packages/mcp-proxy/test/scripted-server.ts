@@ -51,6 +51,7 @@ export class ScriptedServer implements GatewayServer {
     const read = (): number => this.backlogBytes;
     return {
       send: (line) => interposer.fromClient(line),
+      clientSilent: () => interposer.clientSilent(),
       get backlogBytes() {
         return read();
       },

@@ -3,7 +3,6 @@ import {
   type ApprovalRow,
   type Config,
   CountersignError,
-  configuredSecrets,
   type Guard,
   loadConfig,
   type Policy,
@@ -11,10 +10,11 @@ import {
   watchPolicy,
 } from '@countersign/core';
 import { guardFromConfig, type SqliteStore } from '@countersign/core/sqlite';
-import { runRemoteProxy, runStdioProxy, startHttpProxy } from '@countersign/mcp-proxy';
+import { runRemoteProxy, runStdioGateway, runStdioProxy, type StdioClientOptions, startHttpProxy } from '@countersign/mcp-proxy';
 import { hostMonitor, type ResourceMonitor } from '@countersign/monitor';
 import type { Command, Invocation } from '../command.ts';
 import { configOf, hasConfig } from '../configuration.ts';
+import { configuredServer, configuredServers, withoutSecrets } from '../configured-servers.ts';
 import { defaultConfigPath } from '../default-config.ts';
 import { UsageError } from '../failure.ts';
 import { LISTEN_OPTIONS, type ListenGiven, listenAddress } from '../listen-address.ts';
@@ -26,6 +26,7 @@ import { policyText } from '../policy-text.ts';
 import { REMOTE_OPTIONS, type RemoteServerGiven, remoteName, remoteServer } from '../remote-server.ts';
 import { serverName } from '../server-name.ts';
 import { stopOf } from '../stop.ts';
+import { version } from '../version.ts';
 
 /** The part before the slash in tool patterns. */
 const SERVER_SHAPE = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
@@ -56,7 +57,8 @@ export const proxy: Command = {
     'Without a configuration the proxy watches with the baseline pack (mode: audit) and says so; its ledger lies in the state directory, under unconfigured/.',
     'With --url the server is one over HTTP, and no command follows. Every user of this machine can read a command line: a credential is named in --header by its environment variable, or lies in --header-file.',
     'With --listen the clients come over HTTP too: the address to give them is printed to standard error. Requests that name another host, or come from a page of another site, are refused.',
-    "The exit code is the server's own.",
+    'Without a command it stands before the servers that the configuration names (`servers:`), as one server to the client, or before the one of them that --server names.',
+    "The exit code is the server's own; before several servers 0.",
   ],
   example: 'countersign proxy --server files -- npx -y @modelcontextprotocol/server-filesystem .',
   passthrough: '<command> [args...]',
@@ -65,31 +67,19 @@ export const proxy: Command = {
   async run(invocation) {
     const { io, output, rest } = invocation;
     const remote = remoteServer(invocation);
-    if (remote === undefined && rest.length === 0) {
-      throw new UsageError('proxy needs a command after `--`, or --url', `for example: ${proxy.example}`);
-    }
     const listen = listenAddress(invocation);
     if (listen !== undefined && (remote === undefined || remote.transport === 'sse'))
       throw new UsageError(
         '--listen needs a server over Streamable HTTP',
         'for example: countersign proxy --listen 8808 --url https://host/mcp',
       );
+    if (remote === undefined && rest.length === 0) return runConfigured(invocation);
     const server = serverOf(invocation, remote);
     const config = configured(invocation);
     const [command = '', ...args] = rest;
     const guard = new LazyGuard(config, server, output, io.env);
-    const answerAt = pageLinks(config);
     try {
-      const client = {
-        server,
-        stdin: io.stdin,
-        stdout: io.stdout,
-        stderr: io.stderr,
-        guard: () => guard.open(),
-        mcp: config.mcp,
-        approvals: mcpApprovals(config),
-        ...(answerAt !== undefined && { answerAt }),
-      };
+      const client = { server, ...clientOf(invocation, config, guard) };
       if (remote !== undefined && listen !== undefined) return await serveHttp({ ...client, ...remote, ...listen }, invocation);
       if (remote !== undefined) return await runRemoteProxy({ ...client, ...remote });
       // Tells whatever the server starts that it may not answer approvals.
@@ -118,6 +108,41 @@ async function serveHttp(served: Served, invocation: Invocation): Promise<number
   }
 }
 
+/** The servers of the configuration: all as one, or the one that is named. */
+async function runConfigured(invocation: Invocation): Promise<number> {
+  const { io, output, flags } = invocation;
+  const config = hasConfig(invocation) ? configured(invocation) : undefined;
+  if (config === undefined || config.servers.size === 0)
+    throw new UsageError('proxy needs a command after `--`, or --url, or `servers:` in the configuration', `for example: ${proxy.example}`);
+  const one = flags.text('server');
+  const servers = one === undefined ? configuredServers(config, io.env, io.cwd) : [configuredServer(one, config, io.env, io.cwd)];
+  const guard = new LazyGuard(config, servers.map(({ name }) => name).join(', '), output, io.env);
+  const client = clientOf(invocation, config, guard);
+  try {
+    const [server] = servers;
+    if (one === undefined || server === undefined) return await runStdioGateway({ ...client, servers, version: version() });
+    const { name, ...target } = server;
+    if ('url' in target) return await runRemoteProxy({ ...client, ...target, server: name });
+    return await runStdioProxy({ ...client, ...target, server: name });
+  } finally {
+    await guard.close();
+  }
+}
+
+/** What stands on the client's side, whatever stands behind it. */
+function clientOf({ io }: Invocation, config: Config, guard: LazyGuard): Omit<StdioClientOptions, 'server' | 'mcp'> & Pick<Config, 'mcp'> {
+  const answerAt = pageLinks(config);
+  return {
+    stdin: io.stdin,
+    stdout: io.stdout,
+    stderr: io.stderr,
+    guard: () => guard.open(),
+    mcp: config.mcp,
+    approvals: mcpApprovals(config),
+    ...(answerAt !== undefined && { answerAt }),
+  };
+}
+
 /** The configuration, or, when there is none, one that only watches: loudly, and on record all the same. */
 function configured(invocation: Invocation): Config {
   const { io, output } = invocation;
@@ -135,12 +160,6 @@ function configured(invocation: Invocation): Config {
 function withAgent({ io, flags }: Invocation): NodeJS.ProcessEnv {
   const agent = flags.text('agent');
   return agent === undefined ? io.env : { ...io.env, COUNTERSIGN_AGENT: agent };
-}
-
-/** The server has no business with the ledger key, and with secrets of channels it could answer for the people they ask. */
-function withoutSecrets(env: NodeJS.ProcessEnv, config: Config): NodeJS.ProcessEnv {
-  const names = configuredSecrets(config).flatMap((source) => ('env' in source ? [source.env] : []));
-  return { ...env, ...Object.fromEntries(['COUNTERSIGN_PASSPHRASE_FILE', ...names].map((name) => [name, undefined])) };
 }
 
 function serverOf({ flags, rest }: Invocation, remote: RemoteServerGiven | undefined): string {

@@ -76,7 +76,8 @@ export interface CommandServerConfig {
 export interface UrlServerConfig {
   readonly url: string;
   readonly headers: ReadonlyMap<string, ValueConfig>;
-  readonly transport: ServerTransport;
+  /** `auto`: Streamable HTTP, or as it turns out. */
+  readonly transport: ServerTransport | 'auto';
   readonly allowInsecure: boolean;
 }
 

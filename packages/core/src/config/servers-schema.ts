@@ -51,7 +51,7 @@ const commandServer = z.strictObject({
 const urlServer = z.strictObject({
   url: z.string().min(1).max(2048).describe('https; http to loopback. No credentials in it'),
   headers: values.optional().describe('sent with every request'),
-  transport: z.enum(SERVER_TRANSPORTS).optional().describe('http (Streamable HTTP; when absent) or sse (HTTP+SSE of 2024-11-05)'),
+  transport: z.enum(SERVER_TRANSPORTS).optional().describe('http (Streamable HTTP) or sse (HTTP+SSE of 2024-11-05); found out when absent'),
   allow_insecure: z.boolean().optional().describe('plain http to other hosts'),
 });
 

@@ -22,7 +22,7 @@ const HEADER_TEXT = /^[\t\x20-\x7e\x80-\xff]*$/;
 const SECRET_HEADERS: ReadonlySet<string> = new Set(['authorization', 'proxy-authorization', 'cookie', 'x-api-key']);
 /** Headers that the transport itself sends. */
 const OWN_HEADERS =
-  /^(?:host|connection|content-(?:type|length|encoding)|transfer-encoding|accept|upgrade|te|trailer|mcp-.*|last-event-id)$/i;
+  /^(?:host|connection|content-(?:type|length|encoding)|transfer-encoding|accept|accept-encoding|expect|upgrade|te|trailer|mcp-.*|last-event-id)$/i;
 const LOOPBACK: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '[::1]']);
 /** Variables that are named to add to them, not because they are secret. */
 const ORDINARY: ReadonlySet<string> = new Set(['PATH', 'HOME', 'USER', 'LOGNAME', 'SHELL', 'LANG', 'TERM', 'TMPDIR', 'TEMP', 'TMP', 'PWD']);
@@ -120,7 +120,7 @@ function commandConfig(server: Extract<ServerDocument, { readonly command: strin
 }
 
 function urlConfig(server: Extract<ServerDocument, { readonly url: string }>, place: (name: string) => string): ServerConfig {
-  const { url, headers = {}, transport = 'http', allow_insecure: allowInsecure = false } = server;
+  const { url, headers = {}, transport = 'auto', allow_insecure: allowInsecure = false } = server;
   return { url, headers: valuesOf(headers, place), transport, allowInsecure };
 }
 

@@ -34,7 +34,7 @@ describe('servers', () => {
             ['X-Team', ['blue']],
             ['X-Other', [{ file: '/etc/c/t' }]],
           ]),
-          transport: 'http',
+          transport: 'auto',
           allowInsecure: false,
         },
       ],

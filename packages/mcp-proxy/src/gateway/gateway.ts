@@ -132,6 +132,11 @@ export class Gateway {
     await this.#client.routes.idle();
   }
 
+  /** The client says nothing more; it may still read. */
+  clientSilent(): void {
+    for (const member of this.#members.values()) member.clientSilent();
+  }
+
   /** Ends every server, and resolves when all are gone. Whatever they still say goes nowhere. */
   async close(): Promise<void> {
     for (const { idJson } of this.#subscriptions.listens()) this.#client.answer(idJson, '{"resultType":"complete"}');

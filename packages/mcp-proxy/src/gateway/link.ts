@@ -4,6 +4,8 @@ import type { MessageLine } from '../wire.ts';
 export interface Link {
   /** A message of the client, or one in its place. */
   send(line: MessageLine): void;
+  /** The client says nothing more: nobody waits for its answer to a question of ours. */
+  clientSilent(): void;
   /** Bytes the server has not taken yet. */
   readonly backlogBytes: number;
   /** Resolves when it is over and every open request was answered in its place; with the reason. */

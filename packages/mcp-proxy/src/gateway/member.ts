@@ -3,7 +3,7 @@
  * behalf of the gateway itself. What it does to one client's connection is its own affair: nothing here waits without a limit.
  */
 import { randomUUID } from 'node:crypto';
-import { idKey, isObject, type JsonObject, member as ownMember } from '../message.ts';
+import { idKey, isObject, type JsonObject, member as ownMember, RPC_ERRORS } from '../message.ts';
 import type { ServerResponse } from '../server-message.ts';
 import { Backoff } from './backoff.ts';
 import { spanAt } from './json-spans.ts';
@@ -15,7 +15,10 @@ export const START_LIMIT_MS = 60_000;
 export const MAX_BACKLOG_BYTES: number = 32 * 1024 * 1024;
 /** Answers that came after their time and wait to be asked for. */
 const MAX_LATE = 8;
+/** From the answer in place of a server that ended until it is over. */
+const END_WAIT_MS = 5_000;
 const MAX_VERSIONS = 32;
+const MAX_ERROR_CHARS = 500;
 const MAX_INSTRUCTIONS_CHARS = 16_384;
 
 /** How a server is spoken to. */
@@ -35,7 +38,7 @@ export interface Offer {
 export type Answer =
   /** `json`: the result as the server wrote it; `value` is what `JSON.parse` makes of it. */
   | { readonly kind: 'result'; readonly json: string; readonly value: unknown }
-  | { readonly kind: 'error'; readonly message: string }
+  | { readonly kind: 'error'; readonly message: string; readonly code?: unknown }
   | { readonly kind: 'late' };
 
 type State =
@@ -74,6 +77,7 @@ export class Member {
   /** How the last connection was. */
   #greeted: Hello | undefined;
   #count = 0;
+  #isSilent = false;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(server: GatewayServer, events: MemberEvents, backoff: Backoff = new Backoff()) {
@@ -196,16 +200,18 @@ export class Member {
     if (key === undefined || own === undefined) return typeof id === 'string' && id.startsWith(this.#idPrefix);
     this.#own.delete(key);
     if (error !== undefined || repeatsKeys) {
-      const message = isObject(error) ? ownMember(error, 'message') : undefined;
-      own({
-        kind: 'error',
-        message: repeatsKeys ? 'its answer repeats a key' : typeof message === 'string' ? message.slice(0, 500) : 'an error',
-      });
+      own({ kind: 'error', ...(repeatsKeys ? { message: 'its answer repeats a key' } : errorOf(error)) });
       return true;
     }
     const span = spanAt(text, ['result']);
     own({ kind: 'result', json: span === undefined ? 'null' : text.slice(span.start, span.end), value: result });
     return true;
+  }
+
+  /** The client says nothing more. */
+  clientSilent(): void {
+    this.#isSilent = true;
+    if ('link' in this.#state) this.#state.link.clientSilent();
   }
 
   async close(): Promise<void> {
@@ -229,6 +235,7 @@ export class Member {
       return this.#fail(`it could not be started: ${error instanceof Error ? error.message : 'unknown error'}`);
     }
     const link = opened;
+    if (this.#isSilent) link.clientSilent();
     this.#to({ kind: 'starting', link });
     const over = link.ended.then((reason) => {
       this.#links.delete(over);
@@ -243,6 +250,9 @@ export class Member {
     const answer = await this.#request(link, method, params, START_LIMIT_MS);
     if (this.#state.kind !== 'starting' || this.#state.link !== link) return;
     if (answer.kind === 'late') return this.#drop(link, `it did not answer ${method} in ${START_LIMIT_MS / 1000} s`);
+    // Its interposer answered for it: why it ended is told in a moment.
+    if (answer.kind === 'error' && answer.code === RPC_ERRORS.UPSTREAM_GONE && (await isOver(link))) return;
+    if (this.#state.kind !== 'starting' || this.#state.link !== link) return;
     if (answer.kind === 'error' && hello.era === 'session') return this.#drop(link, `it refused ${method}: ${answer.message}`);
     const offer = answer.kind === 'result' ? offerOf(answer.value) : { versions: [], capabilities: {} };
     // Meanwhile the others may have come to a version.
@@ -297,7 +307,8 @@ export class Member {
   #fail(reason: string): void {
     this.#backoff.failed();
     const { failures, isOpen, waitMs } = this.#backoff;
-    const next = isOpen ? `circuit open, started again only when needed, not before ${waitMs / 1000} s` : `restart in ${waitMs / 1000} s`;
+    const wait = `${Math.round(waitMs / 100) / 10} s`;
+    const next = isOpen ? `circuit open, started again only when needed, not before ${wait}` : `restart in ${wait}`;
     this.#events.log(`server ${this.name} is down (${failures} in a row): ${reason}; ${next}`);
     this.#to({ kind: 'down', reason });
     if (isOpen) return;
@@ -318,6 +329,22 @@ export class Member {
     if (state.kind === 'ready' && this.#backoff.failures > 0) this.#events.log(`server ${this.name} is running again`);
     for (const done of [...this.#waiting]) done();
   }
+}
+
+function errorOf(error: unknown): { readonly message: string; readonly code?: unknown } {
+  if (!isObject(error)) return { message: 'an error' };
+  const message = ownMember(error, 'message');
+  return { message: typeof message === 'string' ? message.slice(0, MAX_ERROR_CHARS) : 'an error', code: ownMember(error, 'code') };
+}
+
+async function isOver(link: Link): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<false>((resolve) => {
+    timer = setTimeout(() => resolve(false), END_WAIT_MS);
+  });
+  const over = await Promise.race([link.ended.then(() => true), late]);
+  clearTimeout(timer);
+  return over;
 }
 
 /** What a server offers, of its answer to `initialize` or `server/discover`. */

@@ -1,37 +1,22 @@
-import type { Readable, Writable } from 'node:stream';
 import { GuardSource, type ProxyGuard } from '../guard-source.ts';
-import type { InterposerOptions } from '../interposer.ts';
-import { FORWARDED_SIGNALS, flushed, HALF_CLOSE_MS, pump } from '../stdio.ts';
-import { Target, type TargetOptions } from '../target.ts';
-import type { UpstreamOptions } from '../upstream.ts';
+import { RemoteUpstream, type RemoteUpstreamOptions } from '../http/remote-upstream.ts';
+import { FORWARDED_SIGNALS, flushed, HALF_CLOSE_MS, pump, type StdioClientOptions } from '../stdio.ts';
+import { Target } from '../target.ts';
+import { Upstream, type UpstreamOptions } from '../upstream.ts';
 import { Gateway } from './gateway.ts';
 import type { GatewayServer } from './link.ts';
-import { processServer } from './process-server.ts';
+import { peerServer } from './peer-server.ts';
 
-/** One server: a program, or whatever can be connected to. */
-export type GatewayTarget =
-  | ({ readonly name: string } & UpstreamOptions)
-  | { readonly name: string; readonly connect: (target: Target, receive: (bytes: Buffer) => void) => ReturnType<GatewayServer['connect']> };
+/** One server, by its name in rules: a program, or one over HTTP. */
+export type GatewayTarget = { readonly name: string } & (UpstreamOptions | Omit<RemoteUpstreamOptions, 'log'>);
 
-export interface StdioGatewayOptions {
+/** What a client over stdio is given, as before a single server. The guard is the one of all servers. */
+export interface StdioGatewayOptions extends Omit<StdioClientOptions, 'server'> {
   readonly servers: readonly GatewayTarget[];
-  /** Opens the guard, the one of all servers. Called at the first call, and again after a failure. Closing it is up to the caller. */
-  readonly guard: () => Promise<ProxyGuard>;
-  readonly stdin: Readable;
-  /** Carries protocol and nothing else. */
-  readonly stdout: Writable;
-  readonly stderr: Writable;
   /** Of this program, for clients. */
   readonly version: string;
-  /** What else there is to say about every server. */
-  readonly target?: Omit<TargetOptions, 'guard' | 'server' | 'log'>;
-  readonly interposer?: Omit<InterposerOptions, 'target' | 'lane' | 'framing'>;
   /** The process of a server runs; called for every process. */
   readonly onServer?: (server: string, upstream: { readonly pid: number }) => void;
-  /** Where signals come from; default this process. */
-  readonly signals?: Pick<NodeJS.EventEmitter, 'on' | 'off'>;
-  readonly exitGraceMs?: number;
-  readonly halfCloseMs?: number;
   readonly greetingWaitMs?: number;
   readonly listWaitMs?: number;
 }
@@ -53,7 +38,7 @@ export async function runStdioGateway(options: StdioGatewayOptions): Promise<num
   const source = new GuardSource(guard, log);
   const { version, greetingWaitMs, listWaitMs } = options;
   const gateway = new Gateway({
-    servers: options.servers.map((server) => serverOf(server, new Target({ ...options.target, guard, server: server.name, log }), options)),
+    servers: options.servers.map((server) => serverOf(server, targetOf(server.name, guard, options, log), options)),
     toClient: (bytes) => void stdout.write(bytes),
     log,
     recordInvalid: async (tool, reason) => source.recordInvalid(tool, reason),
@@ -63,9 +48,10 @@ export async function runStdioGateway(options: StdioGatewayOptions): Promise<num
   });
   const asked = told(options);
   // No server holds up what is for another: what one does not read waits in its own pipe, and has its own limit.
-  const client = pump(stdin, [stdout], (line) => gateway.fromClient(line)).then(() =>
-    Promise.race([gateway.idle(), after(options.halfCloseMs ?? HALF_CLOSE_MS)]),
-  );
+  const client = pump(stdin, [stdout], (line) => gateway.fromClient(line)).then(() => {
+    gateway.clientSilent();
+    return Promise.race([gateway.idle(), after(options.halfCloseMs ?? HALF_CLOSE_MS)]);
+  });
   const code = await Promise.race([client.then(() => 0), asked.code]);
   await gateway.close();
   asked.release();
@@ -74,15 +60,23 @@ export async function runStdioGateway(options: StdioGatewayOptions): Promise<num
   return code;
 }
 
+function targetOf(
+  server: string,
+  guard: () => Promise<ProxyGuard>,
+  { mcp, approvals }: StdioGatewayOptions,
+  log: (text: string) => void,
+): Target {
+  return new Target({ guard, server, log, ...(mcp !== undefined && { mcp }), ...(approvals !== undefined && { approvals }) });
+}
+
 function serverOf(server: GatewayTarget, target: Target, options: StdioGatewayOptions): GatewayServer {
-  if ('connect' in server) return { name: server.name, connect: (receive) => server.connect(target, receive) };
-  const { stdout, stderr, interposer, onServer, exitGraceMs } = options;
-  return processServer({
-    ...server,
+  const { stdout, stderr, onInvalid, answerAt, onServer, exitGraceMs } = options;
+  return peerServer({
     target,
+    open: () => ('url' in server ? new RemoteUpstream({ ...server, log: target.log }) : new Upstream(server)),
     stdout,
     stderr,
-    ...(interposer !== undefined && { interposer }),
+    interposer: { ...(onInvalid !== undefined && { onInvalid }), ...(answerAt !== undefined && { answerAt }) },
     ...(onServer !== undefined && { onReady: (upstream) => onServer(server.name, upstream) }),
     ...(exitGraceMs !== undefined && { exitGraceMs }),
   });

@@ -113,12 +113,13 @@ describe('a server cannot pass for another', () => {
     behind.send(`{"result":{"n":1.50},"jsonrpc":"2.0","id":${JSON.stringify(second?.['id'])}}`);
     expect(b.received.at(-1)).toBe('{"result":{"n":1.50},"jsonrpc":"2.0","id":1}\n');
     const before = a.received.length;
+    const answered = b.received.length;
     behind.send(
       { jsonrpc: '2.0', id: second?.['id'], result: {} },
       { jsonrpc: '2.0', id: 1, result: {} },
       { jsonrpc: '2.0', id: 'a:99', result: {} },
     );
-    expect(a.received).toHaveLength(before);
+    expect([a.received.length, b.received.length]).toEqual([before, answered]);
     behind.send({ jsonrpc: '2.0', id: first?.['id'], error: { code: -1, message: 'no' } });
     expect(JSON.parse(a.received.at(-1) ?? '')).toEqual({ jsonrpc: '2.0', id: 1, error: { code: -1, message: 'no' } });
   });

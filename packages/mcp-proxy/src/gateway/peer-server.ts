@@ -1,17 +1,20 @@
-/** A server that is a program: its process and its interposer, as one link after the other. */
+/** A server as its peer is, a process or something far away, with its interposer: one link after the other. */
 import type { Readable, Writable } from 'node:stream';
+import { batchedWrites } from '../batched-writes.ts';
 import { Interposer, type InterposerOptions } from '../interposer.ts';
+import type { ServerPeer } from '../server-peer.ts';
 import { EXIT_GRACE_MS, pump } from '../stdio.ts';
 import type { Target } from '../target.ts';
-import { Upstream, type UpstreamOptions } from '../upstream.ts';
 import { LineReader } from '../wire.ts';
 import type { GatewayServer, Link } from './link.ts';
 
 /** Longest line of a server's own log that is passed on. */
 const MAX_LOG_LINE_BYTES = 8192;
 
-export interface ProcessServerOptions extends UpstreamOptions {
-  /** What outlives the process: what the server declared, its tasks, the guard before it. */
+export interface PeerServerOptions {
+  /** Starts it, or connects to it. */
+  readonly open: () => ServerPeer;
+  /** What outlives a link: what the server declared, its tasks, the guard before it. */
   readonly target: Target;
   /** The client's side: while it does not read, neither is the server read. */
   readonly stdout: Writable;
@@ -23,26 +26,27 @@ export interface ProcessServerOptions extends UpstreamOptions {
   readonly exitGraceMs?: number;
 }
 
-export function processServer(options: ProcessServerOptions): GatewayServer {
+export function peerServer(options: PeerServerOptions): GatewayServer {
   return { name: options.target.server, connect: (receive) => connect(options, receive) };
 }
 
-function connect(options: ProcessServerOptions, receive: (bytes: Buffer) => void): Link {
+function connect(options: PeerServerOptions, receive: (bytes: Buffer) => void): Link {
   const { target, stdout, stderr } = options;
-  const upstream = new Upstream(options);
+  const upstream = options.open();
   const interposer = new Interposer({
     ...options.interposer,
     target,
-    lane: { toClient: receive, toServer: (bytes) => void upstream.stdin.write(bytes), dropped: () => {} },
+    lane: { toClient: receive, toServer: batchedWrites(upstream.stdin), dropped: () => {} },
   });
   const kill = (): void => upstream.kill();
   // Nothing outlives this process that it can still end.
   process.on('exit', kill);
   if (upstream.pid !== undefined) options.onReady?.({ pid: upstream.pid });
-  passLog(target.server, upstream.stderr, stderr);
+  if (upstream.stderr !== undefined) passLog(target.server, upstream.stderr, stderr);
   const read = pump(upstream.stdout, [stdout], (line) => interposer.fromServer(line));
   return {
     send: (line) => interposer.fromClient(line),
+    clientSilent: () => interposer.clientSilent(),
     get backlogBytes() {
       return upstream.stdin.writableLength;
     },
