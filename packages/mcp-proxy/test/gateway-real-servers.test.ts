@@ -36,6 +36,7 @@ function gateway(ledger: string): { readonly command: string; readonly args: str
 
 describe.each(['v1', 'v2'])('filesystem, memory and everything behind one endpoint, with the %s client', (which) => {
   const ledger = join(workspace, `ledger-${which}`);
+  const asked: string[] = [];
   let client: Client;
   beforeAll(async () => {
     writeFileSync(notes, 'hello');
@@ -47,7 +48,10 @@ describe.each(['v1', 'v2'])('filesystem, memory and everything behind one endpoi
         const content = { type: 'text' as const, text: `sampled for ${String(params._meta?.['countersign/server'])}` };
         return { role: 'assistant' as const, content, model: 'm' };
       });
-      client.setRequestHandler(ElicitRequestSchema, () => ({ action: 'decline' as const }));
+      client.setRequestHandler(ElicitRequestSchema, ({ params }) => {
+        asked.push(params.message);
+        return { action: 'accept' as const, content: { decision: 'approve' } };
+      });
       await client.connect(new StdioClientTransport(gateway(ledger)));
     } else {
       const second = new Client2({ name: 'test', version: '1.0.0' }, { versionNegotiation: { mode: 'auto' } });
@@ -70,7 +74,9 @@ describe.each(['v1', 'v2'])('filesystem, memory and everything behind one endpoi
   it('calls a tool of each, and the guard decides on the real names', async () => {
     const read = await client.callTool({ name: 'files__read_text_file', arguments: { path: notes } });
     expect(read).toMatchObject({ content: [{ type: 'text', text: 'hello' }] });
-    expect(await client.callTool({ name: 'memory__read_graph', arguments: {} })).toMatchObject({ structuredContent: { entities: [] } });
+    expect(await client.callTool({ name: 'memory__read_graph', arguments: {} })).toMatchObject({
+      structuredContent: { entities: expect.any(Array) },
+    });
     const echoed = await client.callTool({ name: 'everything__echo', arguments: { message: 'to all' } });
     expect(JSON.stringify(echoed)).toContain('to all');
     const moved = await client.callTool({ name: 'files__move_file', arguments: { source: notes, destination: `${notes}.moved` } });
@@ -108,6 +114,21 @@ describe.each(['v1', 'v2'])('filesystem, memory and everything behind one endpoi
   it.runIf(which === 'v1')('brings what a server asks to the client, with its name, and the answer back', async () => {
     const sampled = await client.callTool({ name: 'everything__trigger-sampling-request', arguments: { prompt: 'p', maxTokens: 5 } });
     expect(JSON.stringify(sampled)).toContain('sampled for everything');
+  });
+
+  it('asks the person at the client where policy wants it, about the real tool, with the name of the server in front', async () => {
+    const entities = [{ name: 'n', entityType: 'note', observations: ['x'] }];
+    const created = await client.callTool({ name: 'memory__create_entities', arguments: { entities } });
+    const graph = JSON.stringify(await client.callTool({ name: 'memory__read_graph', arguments: {} }));
+    if (which === 'v1') {
+      expect(asked).toEqual([expect.stringMatching(/^\[memory\] /)]);
+      expect(asked[0]).toContain('memory/create_entities');
+      expect(created.isError).not.toBe(true);
+      expect(graph).toContain('"n"');
+    } else {
+      // This client cannot be asked.
+      expect(created).toMatchObject({ isError: true, _meta: { 'countersign/approvalId': expect.any(String) } });
+    }
   });
 
   it('leaves config names and real names in the ledger, and no process behind', async () => {

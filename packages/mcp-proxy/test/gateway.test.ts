@@ -453,6 +453,8 @@ describe('without sessions', () => {
     });
     expect(a.got('subscriptions/listen')).toMatchObject([{ id: 9, params: { notifications: { resourceSubscriptions: ['file:///a'] } } }]);
     expect(b.got('subscriptions/listen')).toMatchObject([{ id: 9, params: { notifications: { resourceSubscriptions: [] } } }]);
+    behind.send({ jsonrpc: '2.0', id: 9, method: 'tools/list', params: { _meta: meta } });
+    expect(behind.messages().at(-1)).toMatchObject({ id: null, error: { code: -32600 } });
     b.say({ jsonrpc: '2.0', method: 'notifications/tools/list_changed', params: stamp });
     a.say({ jsonrpc: '2.0', method: 'notifications/resources/updated', params: { uri: 'file:///a', ...stamp } });
     expect(await behind.message(isMethod('notifications/resources/updated'))).toMatchObject({

@@ -23,7 +23,8 @@ export class ScriptedServer implements GatewayServer {
   /** Results by method; absent: an empty one. `undefined`: it does not answer. */
   readonly methods = new Map<string, Method>();
   readonly #target: Target;
-  #receive: (bytes: Buffer) => void = () => {};
+  /** Of every run: where its messages went. */
+  readonly receivers: ((bytes: Buffer) => void)[] = [];
   #interposer: Interposer | undefined;
   #end: (reason: string) => void = () => {};
 
@@ -39,7 +40,7 @@ export class ScriptedServer implements GatewayServer {
       target: this.#target,
       lane: { toClient: receive, toServer: (bytes) => this.#take(bytes.toString('utf8')), dropped: () => {} },
     });
-    this.#receive = receive;
+    this.receivers.push(receive);
     this.#interposer = interposer;
     const over = new Promise<string>((resolve) => {
       this.#end = resolve;
@@ -70,8 +71,8 @@ export class ScriptedServer implements GatewayServer {
   }
 
   /** Past its interposer: what only another interposer would let through. */
-  sayUnchecked(message: unknown): void {
-    this.#receive(Buffer.from(`${JSON.stringify(message)}\n`));
+  sayUnchecked(message: unknown, run: number = this.starts - 1): void {
+    this.receivers[run]?.(Buffer.from(`${JSON.stringify(message)}\n`));
   }
 
   die(reason = 'the server ended with SIGKILL'): void {

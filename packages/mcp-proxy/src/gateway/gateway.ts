@@ -22,11 +22,12 @@ import type { GatewayServer } from './link.ts';
 import { isList, Listing } from './listing.ts';
 import { Member } from './member.ts';
 import { innerName } from './names.ts';
+import { INITIALIZED, Notices } from './notices.ts';
 import { Owners } from './owners.ts';
 import type { Route } from './routes.ts';
 import { valueAt } from './server-edits.ts';
 import { ShortNames } from './short-names.ts';
-import { acknowledgement, changeNotice, listenTo, readListen, Subscriptions } from './subscriptions.ts';
+import { acknowledgement, listenTo, readListen, Subscriptions } from './subscriptions.ts';
 
 /** How long a request waits for a server that is starting. */
 export const REQUEST_WAIT_MS = 30_000;
@@ -51,8 +52,6 @@ export interface GatewayOptions {
 const UNREADABLE_TOOL = '(unreadable)';
 /** Refusals being recorded at once; further ones are only logged. */
 const MAX_RECORDING = 256;
-const INITIALIZED = '{"jsonrpc":"2.0","method":"notifications/initialized"}';
-const LIST_CHANGES = ['tools', 'prompts', 'resources'] as const;
 /** Keys that say what a request is and whom it is for: spelt in one way only. */
 const ROUTING_KEYS: ReadonlySet<string> = new Set([
   'jsonrpc',
@@ -77,14 +76,13 @@ export class Gateway {
   readonly #listing: Listing;
   readonly #destinations: Destinations;
   readonly #servers: FromServers;
+  readonly #notices: Notices;
   readonly #subscriptions = new Subscriptions();
   #recording = 0;
   #phase: 'new' | 'greeting' | 'greeted' | 'session' | 'stateless' = 'new';
   #greeting: Promise<void> = Promise.resolve();
   /** The client said that it is ready before it was answered. */
   #isHasty = false;
-  /** The client's last `logging/setLevel`, as it came. */
-  #level: string | undefined;
 
   constructor(options: GatewayOptions) {
     this.#options = options;
@@ -92,9 +90,12 @@ export class Gateway {
     this.#client = new ClientEnd(toClient);
     const events = {
       onMessage: (member: Member, bytes: Buffer): void => this.#servers.take(member, contentOf(bytes)),
-      onReady: (member: Member): void => this.#joined(member),
-      onLate: (_member: Member, method: string): void => this.#changed(LIST_CHANGES.filter((list) => method.startsWith(list))),
-      onLost: (member: Member): void => this.#lost(member),
+      onReady: (member: Member): void => this.#notices.joined(member),
+      onLate: (_member: Member, method: string): void => this.#notices.changed(method),
+      onLost: (member: Member): void => {
+        this.#servers.lost(member);
+        this.#notices.changed();
+      },
       log,
     };
     const members = new Map(options.servers.map((server) => [server.name, new Member(server, events)]));
@@ -104,6 +105,8 @@ export class Gateway {
     this.#listing = new Listing({ members, names, key: randomBytes(32), log, ...(listWaitMs !== undefined && { waitMs: listWaitMs }) });
     this.#destinations = new Destinations({ members, names, owners, subscriptions, listing: this.#listing });
     const canAsk = (): boolean => this.#isSession();
+    const isOpen = (): boolean => this.#phase === 'session';
+    this.#notices = new Notices({ members, client: this.#client, subscriptions, isOpen, log });
     this.#servers = new FromServers({ members, client: this.#client, owners, subscriptions, canAsk, log });
   }
 
@@ -230,7 +233,7 @@ export class Gateway {
     if (this.#phase === 'greeting') this.#isHasty = true;
     if (this.#phase !== 'greeted') return;
     this.#phase = 'session';
-    this.#toAll(INITIALIZED);
+    this.#notices.toAll(INITIALIZED);
   }
 
   #isSession(): boolean {
@@ -253,15 +256,8 @@ export class Gateway {
 
   async #setLevel(key: string, route: Route, text: string): Promise<void> {
     const span = spanAt(text, ['params']);
-    this.#level = span === undefined ? '{}' : text.slice(span.start, span.end);
-    await Promise.all([...this.#members.values()].map((member) => this.#tellLevel(member)));
+    await this.#notices.setLevel(span === undefined ? '{}' : text.slice(span.start, span.end));
     this.#client.finish(key, route, '{}');
-  }
-
-  async #tellLevel(member: Member): Promise<void> {
-    if (this.#level === undefined || member.offer === undefined || !Object.hasOwn(member.offer.capabilities, 'logging')) return;
-    const answer = await member.ask('logging/setLevel', this.#level, REQUEST_WAIT_MS);
-    if (answer.kind === 'error') this.#options.log(`server ${member.name} refused logging/setLevel: ${answer.message}`);
   }
 
   #listen(key: string, route: Route, text: string, params: unknown): void {
@@ -320,42 +316,9 @@ export class Gateway {
     const method = ownMember(message, 'method');
     if (method === undefined) return this.#servers.fromClient(content, text, message);
     if (method === 'notifications/initialized') return this.#begin();
-    if (method === 'notifications/roots/list_changed') return this.#toAll(text);
+    if (method === 'notifications/roots/list_changed') return this.#notices.toAll(text);
     if (method === 'notifications/progress') return this.#servers.progress(text, message);
     this.#options.log('dropped a notification of the client: of several servers none can be told to be meant');
-  }
-
-  /** A server is up: it learns what the client said before it came. */
-  #joined(member: Member): void {
-    if (this.#phase === 'session') {
-      member.send(INITIALIZED);
-      void this.#tellLevel(member);
-      for (const uri of this.#subscriptions.of(member.name))
-        void member.ask('resources/subscribe', JSON.stringify({ uri }), REQUEST_WAIT_MS);
-    }
-    for (const listen of this.#subscriptions.listens()) member.send(listenTo(member.name, listen));
-    this.#changed(LIST_CHANGES);
-  }
-
-  /** What it asked is over for the client, and what it had is gone from the lists. */
-  #lost(member: Member): void {
-    this.#servers.lost(member);
-    this.#changed(LIST_CHANGES);
-  }
-
-  #changed(lists: readonly string[]): void {
-    for (const list of lists) {
-      const method = `notifications/${list}/list_changed`;
-      if (this.#phase === 'session') this.#client.say(`{"jsonrpc":"2.0","method":"${method}"}`);
-      for (const listen of this.#subscriptions.listens()) {
-        const notice = changeNotice(method, listen);
-        if (notice !== undefined) this.#client.say(notice);
-      }
-    }
-  }
-
-  #toAll(text: string): void {
-    for (const member of this.#members.values()) member.send(text);
   }
 
   /** Enters a request; otherwise answers it and returns false. */

@@ -155,6 +155,20 @@ describe('a server cannot pass for another', () => {
 });
 
 describe('what a server writes cannot slip past', () => {
+  it('from a process that is not spoken to any more', async () => {
+    const [a, b] = [new ScriptedServer('a'), new ScriptedServer('b')];
+    b.versions = ['2024-11-05'];
+    const behind = new Behind([a, b]);
+    await behind.initialize('2025-11-25', { roots: {} });
+    const note = { jsonrpc: '2.0', method: 'notifications/message', params: { level: 'info', data: 'x' } };
+    const before = behind.out.length;
+    a.sayUnchecked(note, 0);
+    a.sayUnchecked({ jsonrpc: '2.0', id: 1, method: 'roots/list' }, 0);
+    expect(behind.out).toHaveLength(before);
+    a.sayUnchecked(note, 1);
+    expect(behind.out).toHaveLength(before + 1);
+  });
+
   it('behind a byte order mark, or a key that is repeated', async () => {
     const { a, behind } = await two({ elicitation: {} });
     a.raw('\ufeff{"jsonrpc":"2.0","id":1,"method":"elicitation/create","params":{"message":"hi"}}\n');
