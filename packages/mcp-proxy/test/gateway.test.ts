@@ -357,11 +357,16 @@ describe('requests for one of several servers', () => {
     expect(b.got('notifications/cancelled')).toEqual([]);
   });
 
-  it.each(['experimental/x', 'constructor', 'tools/Call'])('of a method %j that several could mean are refused', async (method) => {
+  it.each([
+    ['experimental/x', -32601],
+    ['constructor', -32601],
+    ['server/discover', -32601],
+    ['tools/Call', -32600],
+  ])('of a method %j that several could mean are refused', async (method, code) => {
     const a = new ScriptedServer('a');
     const behind = new Behind([a]);
     await behind.initialize();
-    expect(await behind.request(1, method)).toMatchObject({ error: {} });
+    expect(await behind.request(1, method)).toMatchObject({ error: { code } });
     expect(a.got(method)).toEqual([]);
   });
 });

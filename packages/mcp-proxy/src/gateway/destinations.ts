@@ -14,7 +14,9 @@ import type { Subscriptions } from './subscriptions.ts';
 /** Where a request goes, and as what; or why it goes nowhere. */
 export type Destination =
   | { readonly kind: 'server'; readonly member: Member; readonly text: string; readonly route?: Partial<Route> }
-  | { readonly kind: 'nowhere'; readonly message: string };
+  | { readonly kind: 'nowhere'; readonly message: string; readonly code?: number };
+
+const METHOD_NOT_FOUND = -32601;
 
 export interface DestinationParts {
   readonly members: ReadonlyMap<string, Member>;
@@ -50,7 +52,7 @@ export class Destinations {
       case 'tasks/update':
         return this.#byTask(params, text);
       default:
-        return { kind: 'nowhere', message: 'of several servers none can be told to be meant by this method' };
+        return { kind: 'nowhere', message: 'of several servers none can be told to be meant by this method', code: METHOD_NOT_FOUND };
     }
   }
 

@@ -277,7 +277,8 @@ export class Gateway {
   }
 
   async #later(key: string, route: Route, destination: Destination): Promise<void> {
-    if (destination.kind === 'nowhere') return this.#client.fail(key, route, RPC_ERRORS.INVALID_PARAMS, destination.message);
+    if (destination.kind === 'nowhere')
+      return this.#client.fail(key, route, destination.code ?? RPC_ERRORS.INVALID_PARAMS, destination.message);
     const { member } = destination;
     member.open();
     await member.settled(REQUEST_WAIT_MS);
