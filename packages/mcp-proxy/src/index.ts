@@ -3,6 +3,7 @@ export type { Way } from './approval/ways.ts';
 export { type InvalidCode, type InvalidMessage, MAX_TOOL_NAME_CHARS } from './client-message.ts';
 export { type GatewayTarget, runStdioGateway, type StdioGatewayOptions } from './gateway/run.ts';
 export type { ProxyGuard } from './guard-source.ts';
+export { type HttpBridge, type HttpBridgeOptions, startHttpBridge } from './http/http-bridge.ts';
 export { type HttpProxy, type HttpProxyOptions, startHttpProxy } from './http/http-proxy.ts';
 export { DEFAULT_PATH, type HttpExchange, type HttpListener, type ListenOptions, listenHttp, type McpHandler } from './http/listener.ts';
 export type { RemoteTransport } from './http/remote-upstream.ts';

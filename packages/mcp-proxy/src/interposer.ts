@@ -397,7 +397,7 @@ export class Interposer {
 
   /** Records once whoever carries messages had its turn: an answer does not wait for work on its record. */
   async #settleSoon(permit: Permit, outcome: Outcome): Promise<void> {
-    await undefined;
+    await Promise.resolve();
     await this.#settle(permit, outcome);
   }
 

@@ -7,10 +7,9 @@
  *     Mcp-Name: search
  *     Mcp-Param-Region: eu
  */
-import { MAX_TOOL_NAME_CHARS } from '../client-message.ts';
-import { isObject, member } from '../message.ts';
-import { MAX_TOOLS } from '../tool-directory.ts';
+import { isObject, type JsonObject, member } from '../message.ts';
 import type { Outgoing } from './outgoing.ts';
+import { decodeHeader, encodeHeader, ParamHeaders } from './param-headers.ts';
 
 /** Which member of `params` names what a request is about. */
 const NAMED_BY: ReadonlyMap<string, string> = new Map([
@@ -21,88 +20,57 @@ const NAMED_BY: ReadonlyMap<string, string> = new Map([
   ['tasks/update', 'taskId'],
   ['tasks/cancel', 'taskId'],
 ]);
-/** RFC 9110, section 5.6.2. */
-const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/;
-const MAX_PARAMS = 64;
-const MAX_NESTING = 32;
 
-interface ParamHeader {
-  /** Names of members, from the arguments down. */
-  readonly path: readonly string[];
-  readonly header: string;
-}
+type Request = Extract<Outgoing, { readonly kind: 'request' }>;
 
 export class MessageHeaders {
-  readonly #params = new Map<string, readonly ParamHeader[]>();
+  readonly #params = new ParamHeaders();
 
-  /** Takes in the `result` of a `tools/list` response: which arguments its tools want in headers. */
-  learn(result: unknown): void {
-    const tools = isObject(result) ? member(result, 'tools') : undefined;
-    if (!Array.isArray(tools)) return;
-    for (const tool of tools as readonly unknown[]) {
-      const name = isObject(tool) ? member(tool, 'name') : undefined;
-      if (!isObject(tool) || typeof name !== 'string' || name.length > MAX_TOOL_NAME_CHARS) continue;
-      const headers = paramHeaders(member(tool, 'inputSchema'));
-      if (headers.length === 0) this.#params.delete(name);
-      else if (this.#params.size < MAX_TOOLS || this.#params.has(name)) this.#params.set(name, headers);
-    }
+  /** Takes in the message that answers a `tools/list`. */
+  learn(message: unknown): void {
+    this.#params.learn(message);
   }
 
   /** Empty for a message of the protocol with sessions. */
   of(message: Outgoing): Readonly<Record<string, string>> {
     if (message.kind !== 'request' || message.version === undefined) return {};
-    const { method, params } = message;
-    const member_ = NAMED_BY.get(method);
-    const name = member_ !== undefined && isObject(params) ? member(params, member_) : undefined;
+    const name = nameOf(message);
+    const args = argumentsOf(message);
+    const params = name === undefined || args === undefined ? [] : (this.#params.headersOf(name, args) ?? []);
     return {
-      'Mcp-Method': headerValue(method),
-      ...(typeof name === 'string' && { 'Mcp-Name': headerValue(name) }),
-      ...(method === 'tools/call' && typeof name === 'string' && this.#paramsOf(name, params)),
+      'MCP-Protocol-Version': message.version,
+      'Mcp-Method': encodeHeader(message.method),
+      ...(name !== undefined && { 'Mcp-Name': encodeHeader(name) }),
+      ...Object.fromEntries(params),
     };
   }
 
-  #paramsOf(tool: string, params: unknown): Readonly<Record<string, string>> {
-    const headers: [string, string][] = [];
-    for (const { path, header } of this.#params.get(tool) ?? []) {
-      const text = textOf(valueAt(isObject(params) ? member(params, 'arguments') : undefined, path));
-      if (text !== undefined) headers.push([`Mcp-Param-${header}`, headerValue(text)]);
-    }
-    return Object.fromEntries(headers);
+  /**
+   * The header that is missing, or says something else than the message.
+   *
+   * @param headerOf - by its name in small letters.
+   */
+  contradiction(message: Request, headerOf: (name: string) => string | undefined): string | undefined {
+    const said = (name: string): string | undefined => {
+      const value = headerOf(name);
+      return value === undefined ? undefined : decodeHeader(value);
+    };
+    if (said('mcp-protocol-version') !== message.version) return 'mcp-protocol-version';
+    if (said('mcp-method') !== message.method) return 'mcp-method';
+    const name = nameOf(message);
+    if (name !== undefined && said('mcp-name') !== name) return 'mcp-name';
+    const args = argumentsOf(message);
+    return name === undefined || args === undefined ? undefined : this.#params.disagreement(name, args, headerOf);
   }
 }
 
-/** What a schema declares by `x-mcp-header`. Of a schema with a flawed declaration nothing counts: clients leave its tool out. */
-function paramHeaders(schema: unknown): readonly ParamHeader[] {
-  const found: ParamHeader[] = [];
-  const names = new Set<string>();
-  const visit = (node: unknown, path: readonly string[]): boolean => {
-    if (!isObject(node) || path.length > MAX_NESTING) return true;
-    const header = member(node, 'x-mcp-header');
-    if (header !== undefined) {
-      const type = member(node, 'type');
-      const fits = typeof header === 'string' && TOKEN.test(header) && path.length > 0 && !names.has(header.toLowerCase());
-      if (!fits || (type !== 'string' && type !== 'integer' && type !== 'boolean') || found.length >= MAX_PARAMS) return false;
-      names.add(header.toLowerCase());
-      found.push({ path, header });
-    }
-    const properties = member(node, 'properties');
-    return !isObject(properties) || Object.keys(properties).every((key) => visit(member(properties, key), [...path, key]));
-  };
-  return visit(schema, []) ? found : [];
+function nameOf({ method, params }: Request): string | undefined {
+  const namedBy = NAMED_BY.get(method);
+  const name = namedBy !== undefined && isObject(params) ? member(params, namedBy) : undefined;
+  return typeof name === 'string' ? name : undefined;
 }
 
-function valueAt(root: unknown, path: readonly string[]): unknown {
-  return path.reduce<unknown>((node, key) => (isObject(node) ? member(node, key) : undefined), root);
-}
-
-function textOf(value: unknown): string | undefined {
-  if (typeof value === 'string') return value.isWellFormed() ? value : undefined;
-  if (typeof value === 'boolean') return String(value);
-  return typeof value === 'number' && (Number.isSafeInteger(value) || !Number.isInteger(value)) ? String(value) : undefined;
-}
-
-/** Text as the value of a header: as it is, or in base64 where a header could not carry it, or would not carry it whole. */
-export function headerValue(text: string): string {
-  const isPlain = /^[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?$/.test(text) && !(text.startsWith('=?base64?') && text.endsWith('?='));
-  return isPlain ? text : `=?base64?${Buffer.from(text).toString('base64')}?=`;
+function argumentsOf({ method, params }: Request): JsonObject | undefined {
+  const args = method === 'tools/call' && isObject(params) ? member(params, 'arguments') : undefined;
+  return isObject(args) ? args : undefined;
 }

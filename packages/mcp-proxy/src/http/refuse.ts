@@ -19,11 +19,12 @@ const FORBIDDEN = 403;
 const PLAIN = { 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' } as const;
 
 /** A JSON body of ours. */
-export function answerJson(ends: Ends, status: number, body: Buffer): void {
+export function answerJson(ends: Ends, status: number, body: Buffer, headers: Readonly<Record<string, string>> = {}): void {
   const { response } = ends;
   if (response.headersSent || response.destroyed) return;
   response.writeHead(status, {
     ...(status === FORBIDDEN ? PLAIN : ownHeaders(ends)),
+    ...headers,
     'content-type': 'application/json',
     'content-length': body.length,
   });

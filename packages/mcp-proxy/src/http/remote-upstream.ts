@@ -321,8 +321,8 @@ export class RemoteUpstream implements ServerPeer {
   #learn({ method, version }: Request, answer: unknown): void {
     const isInitialize = method === 'initialize';
     if (!isInitialize && (method !== 'tools/list' || version === undefined)) return;
+    if (!isInitialize) return this.#headers.learn(answer);
     const result = isObject(answer) ? member(answer, 'result') : undefined;
-    if (!isInitialize) return this.#headers.learn(result);
     const agreed = isObject(result) ? member(result, 'protocolVersion') : undefined;
     this.#version = typeof agreed === 'string' && isVersion(agreed) ? agreed : undefined;
   }
@@ -353,8 +353,7 @@ export class RemoteUpstream implements ServerPeer {
     return {
       'content-type': 'application/json',
       accept: 'application/json, text/event-stream',
-      ...(version === undefined ? this.#sessionHeaders() : { 'MCP-Protocol-Version': version }),
-      ...this.#headers.of(message),
+      ...(version === undefined ? this.#sessionHeaders() : { 'MCP-Protocol-Version': version, ...this.#headers.of(message) }),
     };
   }
 

@@ -347,7 +347,7 @@ describe('the stateless protocol', () => {
     };
     const flawed = {
       type: 'object',
-      properties: { a: { type: 'string', 'x-mcp-header': 'bad name' }, b: { type: 'string', 'x-mcp-header': 'B' } },
+      properties: { b: { type: 'string', 'x-mcp-header': 'bad name\r\nX-Evil: 1' } },
     };
     const tools = [
       { name: 'tö', inputSchema: schema },

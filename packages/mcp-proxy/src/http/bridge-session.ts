@@ -1,0 +1,194 @@
+/**
+ * One session of the protocol up to 2025-11-25 in front of a server over stdio: a process of its own, so that nothing of one client
+ * is in reach of another. Over a pipe messages carry no stream: which one a message of the server goes to is worked out here.
+ */
+import { randomBytes } from 'node:crypto';
+import { Interposer, type InterposerOptions } from '../interposer.ts';
+import type { Lane } from '../lane.ts';
+import { isObject, type JsonObject, member } from '../message.ts';
+import { pump } from '../stdio.ts';
+import type { Target } from '../target.ts';
+import { Upstream, type UpstreamOptions } from '../upstream.ts';
+import type { Line, MessageLine } from '../wire.ts';
+import type { HttpExchange } from './listener.ts';
+import { EventLog, MessageStream } from './message-stream.ts';
+import { type Outgoing, parse } from './outgoing.ts';
+import { PostLane, trimmed } from './post-lane.ts';
+
+/** From this version on clients know an event without data, and what its id is for. */
+const PRIMED_SINCE = '2025-11-25';
+/** What waits to be written to a server that does not read. */
+const MAX_PIPE_BYTES: number = 64 * 1024 * 1024;
+
+export interface BridgeSessionOptions extends UpstreamOptions, Pick<InterposerOptions, 'onInvalid' | 'answerAt' | 'cancelGraceMs'> {
+  readonly target: Target;
+  /** Where the server's own words to people go. */
+  readonly stderr: NodeJS.WritableStream;
+  readonly onReady?: (upstream: { readonly pid: number }) => void;
+}
+
+interface Waiting {
+  readonly lane: PostLane;
+  readonly method: string;
+  readonly token: string | undefined;
+}
+
+export class BridgeSession {
+  /** Whoever knows it is the client. */
+  readonly id: string = randomBytes(32).toString('base64url');
+  /** The process is gone, and everything is answered. */
+  readonly ended: Promise<void>;
+  readonly #options: BridgeSessionOptions;
+  readonly #upstream: Upstream;
+  readonly #interposer: Interposer;
+  readonly #log = new EventLog();
+  readonly #own = new MessageStream(this.#log);
+  readonly #waiting = new Set<Waiting>();
+  #usedAt = Date.now();
+  #isEnding = false;
+
+  constructor(options: BridgeSessionOptions) {
+    this.#options = options;
+    this.#upstream = new Upstream(options);
+    if (this.#upstream.pid !== undefined) options.onReady?.({ pid: this.#upstream.pid });
+    const { target, onInvalid, answerAt, cancelGraceMs } = options;
+    this.#interposer = new Interposer({
+      target,
+      lane: this.#ownLane(),
+      ...(onInvalid !== undefined && { onInvalid }),
+      ...(answerAt !== undefined && { answerAt }),
+      ...(cancelGraceMs !== undefined && { cancelGraceMs }),
+    });
+    this.#upstream.stderr.pipe(options.stderr, { end: false });
+    const output = pump(this.#upstream.stdout, [], (line) => this.#fromServer(line));
+    this.ended = this.#end(output);
+  }
+
+  /** Nothing is asked, nobody listens: since when, in milliseconds. Undefined while somebody does. */
+  idleSince(): number | undefined {
+    return this.#waiting.size > 0 || this.#own.isAttached ? undefined : this.#usedAt;
+  }
+
+  /** @param line - the message as the one line the server gets. */
+  post(exchange: HttpExchange, line: Line, message: Outgoing | undefined): void {
+    this.#usedAt = Date.now();
+    if (this.#upstream.stdin.writableLength > MAX_PIPE_BYTES) {
+      this.#options.target.log('the server does not read: a message was refused');
+      exchange.response.writeHead(503, { 'content-length': 0 }).end();
+      return;
+    }
+    const isRequest = message?.kind === 'request' || message === undefined;
+    const method = message?.kind === 'request' ? message.method : '';
+    const version = exchange.request.headers['mcp-protocol-version'] ?? '';
+    const lane = new PostLane({
+      exchange,
+      isRequest,
+      toServer: (bytes) => this.#write(bytes),
+      headers: { 'mcp-session-id': this.id },
+      log: this.#log,
+      opensAtOnce: method === 'tools/call' && String(version) >= PRIMED_SINCE,
+      onOver: (answer) => {
+        this.#usedAt = Date.now();
+        this.#waiting.delete(waiting);
+        if (method === 'initialize' && failed(answer)) this.end();
+      },
+      // Its client may come back for the answer. One that was not told the session cannot.
+      onGone: () => {
+        if (method === 'initialize') this.end();
+      },
+    });
+    const waiting: Waiting = { lane, method, token: tokenOf(message) };
+    if (isRequest) this.#waiting.add(waiting);
+    this.#interposer.fromClient(line, lane);
+  }
+
+  /** The stream of the server's own messages, or, after `Last-Event-ID`, one that broke off. */
+  get(exchange: HttpExchange): 'attached' | 'unknown' {
+    this.#usedAt = Date.now();
+    const headers = { 'mcp-session-id': this.id };
+    const lastId = exchange.request.headers['last-event-id'];
+    if (typeof lastId !== 'string') {
+      this.#own.attach(exchange, { headers });
+      return 'attached';
+    }
+    const found = this.#log.after(lastId);
+    if (found === undefined) return 'unknown';
+    found.stream.attach(exchange, { headers, events: found.events });
+    return 'attached';
+  }
+
+  /** Ends the process and everything it started. */
+  end(): void {
+    if (this.#isEnding) return;
+    this.#isEnding = true;
+    this.#upstream.stdin.end();
+    this.#upstream.terminate();
+  }
+
+  kill(): void {
+    this.#upstream.kill();
+  }
+
+  async #end(output: Promise<void>): Promise<void> {
+    const { code, reason } = await this.#upstream.ended;
+    await output;
+    await this.#interposer.serverEnded(reason);
+    if (code !== 0 && !this.#isEnding) this.#options.target.log(reason);
+    this.#isEnding = true;
+    this.#own.finish();
+  }
+
+  #fromServer(line: Line): void {
+    this.#interposer.fromServer(line, line.kind === 'line' ? this.#laneFor(line) : undefined);
+  }
+
+  /** Where a message that is no answer goes; undefined for answers, which go where they were asked for. */
+  #laneFor({ content }: MessageLine): Lane | undefined {
+    const message = parse(content);
+    if (!isObject(message) || typeof member(message, 'method') !== 'string') return undefined;
+    if (Object.hasOwn(message, 'result') || Object.hasOwn(message, 'error')) return undefined;
+    const method = member(message, 'method');
+    if (method === 'notifications/progress') return this.#byToken(message) ?? this.#ownLane();
+    // What the server asks, and says of its work, belongs to what it works on; a client may listen to nothing else meanwhile.
+    const isAboutWork = Object.hasOwn(message, 'id') || method === 'notifications/message' || method === 'notifications/cancelled';
+    if (!isAboutWork && this.#own.isAttached) return this.#ownLane();
+    return this.#newest() ?? this.#ownLane();
+  }
+
+  #byToken(message: JsonObject): Lane | undefined {
+    const token = keyOfToken(isObject(message['params']) ? member(message['params'], 'progressToken') : undefined);
+    return token === undefined ? undefined : [...this.#waiting].find((each) => each.token === token && each.lane.canStream)?.lane;
+  }
+
+  #newest(): Lane | undefined {
+    const open = [...this.#waiting].filter(({ lane }) => lane.canStream).reverse();
+    return (open.find(({ method }) => method === 'tools/call') ?? open[0])?.lane;
+  }
+
+  #ownLane(): Lane {
+    return {
+      toClient: (bytes) => this.#own.send(trimmed(bytes)),
+      toServer: (bytes) => this.#write(bytes),
+      dropped: () => {},
+    };
+  }
+
+  #write(bytes: Buffer): void {
+    if (!this.#upstream.stdin.destroyed) this.#upstream.stdin.write(bytes);
+  }
+}
+
+function tokenOf(message: Outgoing | undefined): string | undefined {
+  const params = message?.kind === 'request' ? message.params : undefined;
+  const meta = isObject(params) ? member(params, '_meta') : undefined;
+  return keyOfToken(isObject(meta) ? member(meta, 'progressToken') : undefined);
+}
+
+function keyOfToken(token: unknown): string | undefined {
+  return typeof token === 'string' || typeof token === 'number' ? JSON.stringify(token) : undefined;
+}
+
+function failed(answer: Buffer | undefined): boolean {
+  const message = answer === undefined ? undefined : parse(answer);
+  return !isObject(message) || !Object.hasOwn(message, 'result');
+}
