@@ -64,9 +64,10 @@ export class BridgeSession {
     this.ended = this.#end(output);
   }
 
-  /** Nothing is asked, nobody listens: since when, in milliseconds. Undefined while somebody does. */
+  /** Nobody is there: since when, in milliseconds. Undefined while somebody is. What a client that went away asked counts for nothing. */
   idleSince(): number | undefined {
-    return this.#waiting.size > 0 || this.#own.isAttached ? undefined : this.#usedAt;
+    const isHeard = this.#own.isAttached || [...this.#waiting].some(({ lane }) => lane.isHeard);
+    return isHeard ? undefined : this.#usedAt;
   }
 
   /** @param line - the message as the one line the server gets. */
@@ -161,7 +162,7 @@ export class BridgeSession {
   }
 
   #newest(): Lane | undefined {
-    const open = [...this.#waiting].filter(({ lane }) => lane.canStream).reverse();
+    const open = [...this.#waiting].filter(({ lane }) => lane.isHeard).reverse();
     return (open.find(({ method }) => method === 'tools/call') ?? open[0])?.lane;
   }
 

@@ -45,6 +45,11 @@ export class PostLane implements Lane {
     else this.#late = setTimeout(() => this.#open(), OPEN_AFTER_MS).unref();
   }
 
+  /** Somebody is there to read what comes before the answer. */
+  get isHeard(): boolean {
+    return this.canStream && !this.#isOver && (this.#stream?.isAttached ?? !this.#options.exchange.response.destroyed);
+  }
+
   toServer(bytes: Buffer): void {
     this.#options.toServer(bytes);
     if (!this.#options.isRequest) this.#nothing();

@@ -232,6 +232,17 @@ describe('a session over HTTP in front of a server over stdio', () => {
     expect((await first.post(call(2, 'echo')).done).status).toBe(404);
   });
 
+  it('ends a session whose client went away in the middle of a call', async () => {
+    await start({ sessionIdleMs: 20 });
+    const session = await begin();
+    const held = session.post(call(1, 'never'));
+    await untilReceived((lines) => lines.some((line) => line.includes('never')));
+    expect(pids().filter(isAlive).length).toBe(1);
+    held.hangUp();
+    await vi.waitFor(() => expect(pids().filter(isAlive)).toEqual([]), { timeout: 30_000, interval: 20 });
+    expect(guard.outcomes).toMatchObject([{ outcome: { status: 'error' } }]);
+  });
+
   it('ends sessions after a while', async () => {
     await start({ sessionIdleMs: 20 });
     const session = await begin();
