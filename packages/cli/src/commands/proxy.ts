@@ -10,14 +10,22 @@ import {
   watchPolicy,
 } from '@countersign/core';
 import { guardFromConfig, type SqliteStore } from '@countersign/core/sqlite';
-import { runRemoteProxy, runStdioGateway, runStdioProxy, type StdioClientOptions, startHttpProxy } from '@countersign/mcp-proxy';
+import {
+  type HttpProxy,
+  runRemoteProxy,
+  runStdioGateway,
+  runStdioProxy,
+  type StdioClientOptions,
+  startHttpBridge,
+  startHttpProxy,
+} from '@countersign/mcp-proxy';
 import { hostMonitor, type ResourceMonitor } from '@countersign/monitor';
 import type { Command, Invocation } from '../command.ts';
 import { configOf, hasConfig } from '../configuration.ts';
 import { configuredServer, configuredServers, withoutSecrets } from '../configured-servers.ts';
 import { defaultConfigPath } from '../default-config.ts';
 import { UsageError } from '../failure.ts';
-import { LISTEN_OPTIONS, type ListenGiven, listenAddress } from '../listen-address.ts';
+import { LISTEN_OPTIONS, listenAddress } from '../listen-address.ts';
 import { mcpApprovals } from '../mcp-approvals.ts';
 import { openConfigured } from '../open-configured.ts';
 import { type Output, safe } from '../output.ts';
@@ -68,37 +76,44 @@ export const proxy: Command = {
     const { io, output, rest } = invocation;
     const remote = remoteServer(invocation);
     const listen = listenAddress(invocation);
-    if (listen !== undefined && (remote === undefined || remote.transport === 'sse'))
+    if (listen !== undefined && remote?.transport === 'sse')
       throw new UsageError(
-        '--listen needs a server over Streamable HTTP',
-        'for example: countersign proxy --listen 8808 --url https://host/mcp',
+        '--listen takes no server over HTTP+SSE',
+        'give --url one over Streamable HTTP, or leave --listen out and let the client start the proxy',
       );
-    if (remote === undefined && rest.length === 0) return runConfigured(invocation);
+    if (remote === undefined && rest.length === 0) {
+      if (listen !== undefined)
+        throw new UsageError('--listen needs a command after `--`, or --url', `for example: countersign proxy --listen 8808 -- server`);
+      return runConfigured(invocation);
+    }
     const server = serverOf(invocation, remote);
     const config = configured(invocation);
     const [command = '', ...args] = rest;
     const guard = new LazyGuard(config, server, output, io.env);
     try {
       const client = { server, ...clientOf(invocation, config, guard) };
-      if (remote !== undefined && listen !== undefined) return await serveHttp({ ...client, ...remote, ...listen }, invocation);
+      if (remote !== undefined && listen !== undefined)
+        return await serveHttp((log) => startHttpProxy({ ...client, ...remote, ...listen, log }), invocation);
       if (remote !== undefined) return await runRemoteProxy({ ...client, ...remote });
       // Tells whatever the server starts that it may not answer approvals.
       const env = { ...withoutSecrets(io.env, config), COUNTERSIGN_GUARDED: '1' };
-      return await runStdioProxy({ ...client, command, args, env, cwd: io.cwd });
+      const upstream = { command, args, env, cwd: io.cwd };
+      if (listen !== undefined) return await serveHttp((log) => startHttpBridge({ ...client, ...upstream, ...listen, log }), invocation);
+      return await runStdioProxy({ ...client, ...upstream });
     } finally {
       await guard.close();
     }
   },
 };
 
-type Served = Omit<Parameters<typeof startHttpProxy>[0], 'log'> & ListenGiven;
+type Served = Pick<HttpProxy, 'url' | 'close'>;
 
 /** Until it is told to end. */
-async function serveHttp(served: Served, invocation: Invocation): Promise<number> {
+async function serveHttp(start: (log: (text: string) => void) => Promise<Served>, invocation: Invocation): Promise<number> {
   const stop = stopOf(invocation);
   const log = (text: string): void => invocation.output.note(`countersign: ${safe(text)}`);
   try {
-    const proxy = await startHttpProxy({ ...served, log });
+    const proxy = await start(log);
     log(`clients connect to ${proxy.url}`);
     await stop.asked;
     await proxy.close();

@@ -75,14 +75,14 @@ describe('proxy --listen', () => {
   });
 
   it.each([
-    [['--listen', '0'], /--listen needs a server over Streamable HTTP|needs a command/],
-    [['--listen', '0', '--', 'server'], /--listen needs a server over Streamable HTTP/],
-    [['--listen', '0', '--url', 'http://127.0.0.1:1/mcp', '--transport', 'sse'], /--listen needs a server over Streamable HTTP/],
+    [['--listen', '0'], /needs a command/],
+    [['--listen', '0', '--url', 'http://127.0.0.1:1/mcp', '--transport', 'sse'], /--listen takes no server over HTTP\+SSE/],
     [['--listen', '65536', '--url', 'http://127.0.0.1:1/mcp'], /--listen is a port/],
     [['--listen', 'example.com:1', '--url', 'http://127.0.0.1:1/mcp'], /--listen is a port/],
     [['--listen', '::1:1', '--url', 'http://127.0.0.1:1/mcp'], /--listen is a port/],
     [['--allow-host', 'x', '--url', 'http://127.0.0.1:1/mcp'], /--allow-host is for clients over HTTP/],
     [['--listen', '0', '--allow-origin', '*', '--url', 'http://127.0.0.1:1/mcp'], /allowed origins have a scheme/],
+    [['--listen', '0', '--public-url', 'x', '--', 'server'], /the public URL is a scheme/],
     [['--listen', '0', '--public-url', 'x', '--url', 'http://127.0.0.1:1/mcp'], /the public URL is a scheme/],
   ])('%j is refused', async (argv, message) => {
     const { code, stderr } = await run(['proxy', '--server', 'files', ...argv], { cwd: await project() });

@@ -1,7 +1,11 @@
-import { type HttpListener, type ListenOptions, listenHttp } from './listener.ts';
+import { DEFAULT_PATH, type HttpListener, type ListenOptions, listenHttp } from './listener.ts';
+import { publicOriginOf } from './relayed.ts';
 import { StdioBridge, type StdioBridgeOptions } from './stdio-bridge.ts';
 
-export interface HttpBridgeOptions extends StdioBridgeOptions, Omit<ListenOptions, 'handler' | 'log'> {}
+export interface HttpBridgeOptions extends StdioBridgeOptions, Omit<ListenOptions, 'handler' | 'log'> {
+  /** Where clients find it, if not at the host they name: behind TLS or another proxy. `https://mcp.example.com` */
+  readonly publicUrl?: string;
+}
 
 export interface HttpBridge {
   readonly port: number;
@@ -17,17 +21,20 @@ export interface HttpBridge {
  * @throws {CountersignError} `OPTIONS_INVALID`; the system's own error when the port cannot be had.
  */
 export async function startHttpBridge(options: HttpBridgeOptions): Promise<HttpBridge> {
+  const { publicUrl, path = DEFAULT_PATH } = options;
+  const publicOrigin = publicUrl === undefined ? undefined : publicOriginOf(publicUrl);
+  const allowedHosts = [...(options.allowedHosts ?? []), ...(publicOrigin === undefined ? [] : [new URL(publicOrigin).host])];
   const bridge = new StdioBridge(options);
   let listener: HttpListener;
   try {
-    listener = await listenHttp({ ...options, handler: bridge });
+    listener = await listenHttp({ ...options, allowedHosts, handler: bridge });
   } catch (error) {
     await bridge.close();
     throw error;
   }
   return {
     port: listener.port,
-    url: listener.url,
+    url: publicOrigin === undefined ? listener.url : `${publicOrigin}${path}`,
     close: async () => {
       const closed = listener.close();
       await bridge.close();
