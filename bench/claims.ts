@@ -10,6 +10,7 @@ import { grantClaims } from './grants.ts';
 import { guardClaims } from './guard.ts';
 import { ledgerClaims } from './ledger.ts';
 import { mcpClaims } from './mcp.ts';
+import { mcpHttpClaims } from './mcp-http.ts';
 import { policyClaims } from './policy.ts';
 import { receiptClaims } from './receipt.ts';
 import { redactClaims } from './redact.ts';
@@ -42,4 +43,5 @@ export const allClaims: readonly Claim[] = [
   ...grantClaims,
   ...agentClaims,
   ...mcpClaims,
+  ...mcpHttpClaims,
 ];

@@ -5,15 +5,15 @@
  * On a signed ledger a call waits for its decision to be durable. What that adds is told in raw durable commits, one of
  * which is made with each pair of calls.
  */
+import { readFileSync } from 'node:fs';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { atLeast, atMost, type Claim, type Measured, printed } from './figure.ts';
 import { freshPath, rawTable } from './fixtures.ts';
 import { nodeScript, UPSTREAM } from './mcp-fixtures.ts';
+import { echo, interleaved, quantileRatio, type Times, timed } from './mcp-times.ts';
 import { median } from './measure.ts';
 
-const PAIRS = 2000;
-const WARM_UP_PAIRS = 200;
 const AT_ONCE = 64;
 const ROUNDS = 40;
 const WARM_UP_ROUNDS = 5;
@@ -23,6 +23,8 @@ const overAt = (percent: number): string => `MCP over stdio, memory store: a cal
 const durable = 'MCP over stdio, signed ledger: what the proxy adds to a call, p50 / raw durable commits';
 const crowd = `MCP over stdio, memory store: ${AT_ONCE} calls at once, throughput through the proxy / without it`;
 
+const flat = 'MCP over stdio, signed ledger: memory of the proxy after 200,000 calls / after 50,000';
+
 export const mcpClaims: readonly Claim[] = [
   { name: over, measure: async () => atMost(over, quantileRatio(await onMemory(), 0.5), 1.7) },
   ...[95, 99].map((percent): Claim => {
@@ -31,20 +33,14 @@ export const mcpClaims: readonly Claim[] = [
   }),
   { name: durable, measure: durablyAdded },
   { name: crowd, measure: async () => atLeast(crowd, await crowdRatio(), 0.7) },
+  { name: flat, measure: memoryGrowth },
 ];
-
-interface Times {
-  readonly directMs: readonly number[];
-  readonly proxiedMs: readonly number[];
-  /** One raw durable commit beside each pair. */
-  readonly commitMs: readonly number[];
-}
 
 let memoryTimes: Promise<Times> | undefined;
 
 /** One run serves the three quantiles. */
 function onMemory(): Promise<Times> {
-  memoryTimes ??= withClients(['memory'], (direct, proxied) => interleaved(direct, proxied, () => {}));
+  memoryTimes ??= withClients(['memory'], (direct, proxied) => interleaved(direct, proxied));
   return memoryTimes;
 }
 
@@ -56,22 +52,7 @@ async function durablyAdded(): Promise<Measured> {
   );
   raw.database.close();
   const added = median(times.proxiedMs) - median(times.directMs);
-  return atMost(durable, added / median(times.commitMs), 1.5);
-}
-
-async function interleaved(direct: Client, proxied: Client, commit: () => void): Promise<Times> {
-  const [directMs, proxiedMs, commitMs]: number[][] = [[], [], []] as number[][] as [number[], number[], number[]];
-  for (let i = -WARM_UP_PAIRS; i < PAIRS; i++) {
-    const order = i % 2 === 0 ? ([direct, proxied] as const) : ([proxied, direct] as const);
-    const first = await timed(() => echo(order[0]));
-    const second = await timed(() => echo(order[1]));
-    const committed = await timed(async () => commit());
-    if (i < 0) continue;
-    directMs?.push(i % 2 === 0 ? first : second);
-    proxiedMs?.push(i % 2 === 0 ? second : first);
-    commitMs?.push(committed);
-  }
-  return { directMs: directMs ?? [], proxiedMs: proxiedMs ?? [], commitMs: commitMs ?? [] };
+  return atMost(durable, added / median(times.besideMs), 1.5);
 }
 
 async function crowdRatio(): Promise<number> {
@@ -88,13 +69,43 @@ async function crowdRatio(): Promise<number> {
   });
 }
 
-async function atOnce(client: Client): Promise<void> {
-  await Promise.all(Array.from({ length: AT_ONCE }, () => echo(client)));
+const GROWN_CALLS = 200_000;
+const SETTLED_CALLS = 50_000;
+const RSS_SAMPLES = 20;
+const MOST_GROWTH = 1.05;
+
+/** Medians of samples taken over the calls before each of the two marks. */
+async function memoryGrowth(): Promise<Measured | undefined> {
+  if (process.platform !== 'linux') {
+    process.stderr.write(`${flat}: not measured, there is no /proc here\n`);
+    return undefined;
+  }
+  const { client, transport } = await open(nodeScript('./mcp-proxy-child.ts', 'sqlite', freshPath('mcp-memory.db')));
+  const settled = await rssOver(client, transport, SETTLED_CALLS);
+  const grown = await rssOver(client, transport, GROWN_CALLS - SETTLED_CALLS);
+  await client.close();
+  return atMost(flat, grown / settled, MOST_GROWTH);
 }
 
-async function echo(client: Client): Promise<void> {
-  const { isError } = await client.callTool({ name: 'echo', arguments: { text: 'hello from the bench' } });
-  if (isError === true) throw new Error('the bench call was refused');
+/** Makes `calls` calls. @returns RSS during the last fifth of them, KiB. */
+async function rssOver(client: Client, { pid }: StdioClientTransport, calls: number): Promise<number> {
+  const rounds = Math.ceil(calls / AT_ONCE);
+  const every = Math.ceil(rounds / 5 / RSS_SAMPLES);
+  const samples: number[] = [];
+  for (let round = 0; round < rounds; round++) {
+    await atOnce(client);
+    if (round >= (4 * rounds) / 5 && round % every === 0) samples.push(rssKiB(pid));
+  }
+  return median(samples);
+}
+
+function rssKiB(pid: number | null): number {
+  const [, text] = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
+  return Number(text);
+}
+
+async function atOnce(client: Client): Promise<void> {
+  await Promise.all(Array.from({ length: AT_ONCE }, () => echo(client)));
 }
 
 async function withClients<T>(proxyArgs: readonly string[], use: (direct: Client, proxied: Client) => Promise<T>): Promise<T> {
@@ -108,22 +119,15 @@ async function withClients<T>(proxyArgs: readonly string[], use: (direct: Client
 }
 
 async function connect(server: { readonly command: string; readonly args: string[] }): Promise<Client> {
+  return (await open(server)).client;
+}
+
+async function open(server: {
+  readonly command: string;
+  readonly args: string[];
+}): Promise<{ readonly client: Client; readonly transport: StdioClientTransport }> {
   const client = new Client({ name: 'bench', version: '1.0.0' });
-  await client.connect(new StdioClientTransport({ ...server, stderr: 'ignore' }));
-  return client;
-}
-
-async function timed(work: () => Promise<void>): Promise<number> {
-  const startedAt = performance.now();
-  await work();
-  return performance.now() - startedAt;
-}
-
-function quantileRatio({ directMs, proxiedMs }: Times, quantile: number): number {
-  return quantileOf(proxiedMs, quantile) / quantileOf(directMs, quantile);
-}
-
-function quantileOf(values: readonly number[], quantile: number): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(quantile * sorted.length))] ?? Number.NaN;
+  const transport = new StdioClientTransport({ ...server, stderr: 'ignore' });
+  await client.connect(transport);
+  return { client, transport };
 }

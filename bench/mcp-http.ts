@@ -1,0 +1,51 @@
+/** What the proxy costs a client over Streamable HTTP: as `mcp.ts`, with server and proxy in processes of their own. */
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { Client } from '@modelcontextprotocol/sdk/client/index.js';
+import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
+import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
+import { atMost, type Claim, printed } from './figure.ts';
+import { interleaved, quantileRatio, type Times } from './mcp-times.ts';
+
+const name = (percent: number): string => `MCP over HTTP, memory store: a call through the proxy / the call without it, p${percent}`;
+
+export const mcpHttpClaims: readonly Claim[] = [
+  { name: name(50), measure: async () => atMost(name(50), quantileRatio(await measured(), 0.5), 1.4) },
+  ...[95, 99].map((percent): Claim => {
+    return { name: name(percent), measure: async () => printed(name(percent), quantileRatio(await measured(), percent / 100)) };
+  }),
+];
+
+let times: Promise<Times> | undefined;
+
+function measured(): Promise<Times> {
+  times ??= measure();
+  return times;
+}
+
+async function measure(): Promise<Times> {
+  const server = await start();
+  const proxy = await start(server.url);
+  const [direct, proxied] = [await connect(server.url), await connect(proxy.url)];
+  try {
+    return await interleaved(direct, proxied);
+  } finally {
+    await Promise.all([direct.close(), proxied.close()]);
+    for (const { child } of [proxy, server]) child.disconnect();
+  }
+}
+
+async function start(...args: string[]): Promise<{ readonly url: string; readonly child: ChildProcess }> {
+  const file = fileURLToPath(new URL('./mcp-http-child.ts', import.meta.url));
+  const child = fork(file, args, { execArgv: ['--conditions=@countersign/source', '--no-warnings'] });
+  const [url] = (await once(child, 'message')) as [string];
+  return { url, child };
+}
+
+async function connect(url: string): Promise<Client> {
+  const client = new Client({ name: 'bench', version: '1.0.0' });
+  // The SDK's own types differ under exactOptionalPropertyTypes.
+  await client.connect(new StreamableHTTPClientTransport(new URL(url)) as Transport);
+  return client;
+}
