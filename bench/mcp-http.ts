@@ -4,7 +4,6 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
-import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
 import { atMost, type Claim, printed } from './figure.ts';
 import { interleaved, quantileRatio, type Times } from './mcp-times.ts';
 
@@ -45,7 +44,6 @@ async function start(...args: string[]): Promise<{ readonly url: string; readonl
 
 async function connect(url: string): Promise<Client> {
   const client = new Client({ name: 'bench', version: '1.0.0' });
-  // The SDK's own types differ under exactOptionalPropertyTypes.
-  await client.connect(new StreamableHTTPClientTransport(new URL(url)) as Transport);
+  await client.connect(new StreamableHTTPClientTransport(new URL(url)));
   return client;
 }

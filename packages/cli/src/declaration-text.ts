@@ -29,8 +29,8 @@ export function declarationLines(declaration: Json): readonly string[] {
   return lines.length > MAX_LINES ? [...lines.slice(0, MAX_LINES), `… ${lines.length - MAX_LINES} more lines; --json has all`] : lines;
 }
 
-function valueLines(value: Json, sign: '-' | '+', { style }: Page): readonly string[] {
-  return safeJsonLines(value).map((line) => `  ${style(sign === '-' ? 'bad' : 'good', `${sign} ${line}`)}`);
+function valueLines(value: Json, sign: '-' | '+', page: Page): readonly string[] {
+  return safeJsonLines(value).map((line) => `  ${page.style(sign === '-' ? 'bad' : 'good', `${sign} ${line}`)}`);
 }
 
 function wordDiff(before: string, after: string, page: Page): readonly string[] {
@@ -66,10 +66,10 @@ function shortened(words: readonly string[], isAfter: boolean, isBefore: boolean
 }
 
 /** Colours are added to whole lines of marked words. What a server wrote holds no escape any more. */
-function coloured(line: string, { style }: Page): string {
+function coloured(line: string, page: Page): string {
   return line
-    .replaceAll(/(?<=^|\s)\[-\S*-\](?=\s|$)/g, (word) => style('bad', word))
-    .replaceAll(/(?<=^|\s)\{\+\S*\+\}(?=\s|$)/g, (word) => style('good', word));
+    .replaceAll(/(?<=^|\s)\[-\S*-\](?=\s|$)/g, (word) => page.style('bad', word))
+    .replaceAll(/(?<=^|\s)\{\+\S*\+\}(?=\s|$)/g, (word) => page.style('good', word));
 }
 
 function indented(lines: readonly string[]): readonly string[] {

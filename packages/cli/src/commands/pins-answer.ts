@@ -171,7 +171,7 @@ function choicesOf(chosen: readonly Chosen[]): readonly PinChoice[] {
 }
 
 async function answerOnce(pins: Guard['pins'], verb: Verb, choice: PinChoice, { name, signer }: Answerer): Promise<void> {
-  const answer = verb === 'accept' ? pins.accept : pins.revoke;
+  const answer: Guard['pins']['accept'] = (...given) => (verb === 'accept' ? pins.accept(...given) : pins.revoke(...given));
   if (signer === undefined) return void (await answer(choice, { id: name, method: 'terminal' }));
   for (let round = 1; ; round++) {
     const draft = await pins.draft(verb === 'accept' ? 'accepted' : 'revoked', choice);
