@@ -135,7 +135,7 @@ export class ApprovalDesk {
    * @param signal - the client gave the call up, or is gone.
    */
   async attend({ call, answer, permit }: Received, lane: Lane, signal: AbortSignal, authorize: () => Promise<Verdict>): Promise<Attended> {
-    if (permit !== undefined) return permit;
+    if (permit !== undefined) return this.#goOn(call, permit);
     if (answer !== undefined) await this.#heard(answer.approvalId, answer.way, answer.result);
     const deadlineMs = performance.now() + this.#target.approvals.holdMs;
     let verdict = await authorize();
@@ -153,6 +153,17 @@ export class ApprovalDesk {
     return verdict;
   }
 
+  /** An approved call goes on, unless its tool may not be called at all any more: the session was halted, or the policy changed. */
+  async #goOn(call: CallMessage, permit: Permit): Promise<Verdict> {
+    const { guard, tools, server, log } = this.#target;
+    const offers = await guard.offers([tools.ref(server, call.tool)]);
+    const denial = 'kind' in offers ? undefined : offers[0]?.denial;
+    if (!('kind' in offers) && denial === undefined) return permit;
+    await permit.settle({ status: 'cancelled' }).catch(() => log(`the outcome of call ${permit.callId} could not be recorded`));
+    if ('kind' in offers) return offers;
+    return { kind: 'refusal', callId: permit.callId, decision: denial ?? permit.decision };
+  }
+
   /** The digest under which a running call may be kept open, when the server may ask something before it brings its result. */
   roundOf(call: CallMessage, permit: Permit): string | undefined {
     if (!call.stateless || permit.decision.reasonCode !== 'APPROVAL_GRANTED' || permit.holdsResult) return undefined;
@@ -163,8 +174,12 @@ export class ApprovalDesk {
   keepOpen(digest: string, permit: Permit, response: ServerResponse): ServerResponse | undefined {
     const { result } = response;
     const { rounds, states } = this.#target.approvals;
-    if (!isObject(result) || member(result, 'resultType') !== 'input_required' || rounds.isFull) return undefined;
+    // A rule on results, or a check of them, looks at this too: that ends the call, and the retry is another one.
+    if (permit.holdsResult || rounds.isFull) return undefined;
+    if (!isObject(result) || member(result, 'resultType') !== 'input_required') return undefined;
     const { requestState: _replaced, ...rest } = result;
+    const masked: unknown = permit.mask(rest);
+    if (!isObject(masked)) return undefined;
     const { requestState } = carriedOf(result);
     const { roundId, expiresAtMs } = rounds.keep(permit);
     const facts = { owner: this.#owner, call: digest, expiresAtMs, about: { kind: 'round', roundId } } as const;
@@ -173,8 +188,7 @@ export class ApprovalDesk {
       rounds.take(roundId);
       return undefined;
     }
-    const masked: unknown = permit.mask(rest);
-    return { ...response, result: { ...result, ...(isObject(masked) ? masked : {}), requestState: sealed.state } };
+    return { ...response, result: { ...result, ...masked, requestState: sealed.state } };
   }
 
   /** The stateless protocol: the answer to the call is the question. */

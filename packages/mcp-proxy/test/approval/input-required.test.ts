@@ -1,4 +1,5 @@
 /** The stateless protocol (2026-07-28): the call is answered with the question, and the retry brings the answer. */
+import { rulePolicy } from '@countersign/core';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { isObject, type JsonObject } from '../../src/message.ts';
 import { Bench, type BenchClient, call, codeOf, PAGE, textOf } from './bench.ts';
@@ -285,6 +286,19 @@ describe('a server that asks something itself', () => {
     client.send(statelessCall(4, { more: retryWith(wrapped, YES) }));
     askedIn(await client.answer(4));
     expect(bench.received).toHaveLength(2);
+  });
+
+  it('of an approved call: the retry runs nothing once no call of the tool would be let through', async () => {
+    const asked = await ask();
+    client.send(statelessCall(2, { more: retryWith(asked, YES) }));
+    await client.until(() => bench.received.length > 0);
+    client.server(theirs(2, 'S'));
+    const wrapped = askedIn(await client.answer(2));
+    await bench.guard.setPolicy(rulePolicy({ id: 'later', rules: [{ id: 'no', tools: ['fs/refund'], effect: 'deny' }] }));
+    client.send(statelessCall(3, { more: retryWith(wrapped, { action: 'accept' }) }));
+    expect(codeOf(await client.answer(3))).toBe('POLICY_DENY_HIGH_RISK');
+    expect(bench.received).toHaveLength(1);
+    expect(bench.entries().at(-1)).toBe('cancelled');
   });
 
   it('a retry with other arguments is no part of the call that was approved', async () => {
