@@ -2,8 +2,8 @@
  * Whether this process was started, directly or not, by something that is itself guarded: an agent must not answer the
  * approval it waits for by running our own command.
  *
- * Two signs: a variable, which a hostile child can remove; and an ancestor that writes to the ledger right now, which it
- * cannot. Of the variables `proxy` sets COUNTERSIGN_GUARDED for the server it starts. COUNTERSIGN_CALL is set by nobody
+ * Two signs: a variable, which a hostile child can remove; and an ancestor that writes to the ledger right now, or whose hooks
+ * do, which it cannot. Of the variables `proxy` sets COUNTERSIGN_GUARDED for the server it starts. COUNTERSIGN_CALL is set by nobody
  * here: it is a marker that hosts may set, to the id of the call, for what a tool starts. Not seen: a process that detached itself so far that its ancestors
  * are gone, and agents whose guard runs in another branch of the tree. That is what approver keys with a passphrase,
  * or another user, are for.
@@ -17,7 +17,7 @@ export const MAX_ANCESTORS = 64;
 /** By its full path: whoever started us chose PATH. */
 const PS = '/bin/ps';
 const PS_TIMEOUT_MS = 2000;
-const MAX_PS_BYTES = 1024;
+const MAX_PS_BYTES = 65_536;
 const MARKS = ['COUNTERSIGN_CALL', 'COUNTERSIGN_GUARDED'];
 
 /**
@@ -69,9 +69,14 @@ function parentOf(pid: number): number | undefined {
 
 /** Undefined when the process is gone, or there is no `ps` that answers in time. */
 export function parentFromPs(pid: number): number | undefined {
-  let text: string;
+  const text = psOf('ppid', pid);
+  return text !== undefined && /^\s*[0-9]{1,10}\s*$/.test(text) ? Number(text) : undefined;
+}
+
+/** What `ps` says of one process; undefined when that is gone, or there is no `ps` that answers in time. */
+export function psOf(field: 'ppid' | 'command', pid: number): string | undefined {
   try {
-    text = execFileSync(PS, ['-o', 'ppid=', '-p', String(pid)], {
+    return execFileSync(PS, ['-o', `${field}=`, '-p', String(pid)], {
       encoding: 'utf8',
       env: {},
       stdio: ['ignore', 'pipe', 'ignore'],
@@ -82,7 +87,6 @@ export function parentFromPs(pid: number): number | undefined {
   } catch {
     return undefined;
   }
-  return /^\s*[0-9]{1,10}\s*$/.test(text) ? Number(text) : undefined;
 }
 
 function answerRefused(why: string): CountersignError {

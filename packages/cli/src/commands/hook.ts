@@ -50,9 +50,14 @@ export const hook: Command = {
   },
 };
 
-/** What the hook answers. Never throws but for options that are wrong. @throws {UsageError} */
-export async function wireOf(invocation: Invocation): Promise<Wire> {
-  const options = optionsOf(invocation);
+/**
+ * What the hook answers. Never throws but for options that are wrong.
+ *
+ * @param client - pid of the client, which counts as a guard as long as it lives. Only a process of its own has one.
+ * @throws {UsageError}
+ */
+export async function wireOf(invocation: Invocation, client?: number): Promise<Wire> {
+  const options = { ...optionsOf(invocation), client };
   const { claudeCodeHook } = await import('../hook/claude-code.ts');
   return claudeCodeHook(options);
 }
@@ -63,7 +68,7 @@ export function limitOf({ flags }: Pick<Invocation, 'flags'>): number {
 }
 const OWN_TIME_MS = 45_000;
 
-function optionsOf({ io, output, flags }: Invocation): HookOptions {
+function optionsOf({ io, output, flags }: Invocation): Omit<HookOptions, 'client'> {
   const fromEnv = io.env['COUNTERSIGN_CONFIG'];
   return {
     stdin: io.stdin,

@@ -24,6 +24,8 @@ export interface HookOptions extends BeforeOptions {
   /** MCP servers whose calls a proxy of ours decides. */
   readonly proxied: readonly string[];
   readonly program: string | undefined;
+  /** Pid of the client; undefined: nobody is to be known for one. */
+  readonly client: number | undefined;
   /** For the client's debug log. */
   readonly note: (text: string) => void;
 }
@@ -50,6 +52,7 @@ async function answerTo(event: HookEvent, options: HookOptions): Promise<Answer>
     env: agent === undefined ? env : { ...env, COUNTERSIGN_AGENT: agent },
     cwd: event.cwd,
     program: options.program,
+    client: options.client,
     onError: (error, during) => options.note(`countersign: ${during}: ${messageOf(error)}`),
   });
   const call: ToolCall = { tool, args: event.toolInput, session: event.session, id: event.toolUseId };

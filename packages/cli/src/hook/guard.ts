@@ -16,16 +16,19 @@ export interface HookGuardOptions {
   readonly cwd: string | undefined;
   /** The program that the settings start. */
   readonly program: string | undefined;
+  /** Pid of the client that runs the hook. */
+  readonly client: number | undefined;
   readonly onError: (error: unknown, during: string) => void;
 }
 
 /** @throws {CountersignError} `CONFIG_*`, `KEY_*`, `LEDGER_*`, `OPTIONS_INVALID` */
-export async function openHookGuard({ configPath, env, cwd, program, onError }: HookGuardOptions): Promise<HookGuard> {
+export async function openHookGuard({ configPath, env, cwd, program, client, onError }: HookGuardOptions): Promise<HookGuard> {
   const config = loadConfig(configPath, { env });
   const network = needsNetwork(config) ? await import('@countersign/connect') : undefined;
   const store: SqliteStore = storeFromConfig(config, {
     // One commit and an end: nobody is left who would sign later.
     signNow: true,
+    ...(client !== undefined && { client }),
     onError: (error) => onError(error, 'the ledger'),
     ...(network !== undefined && { witness: network.witnessAnchor }),
   });

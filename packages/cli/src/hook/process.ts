@@ -15,7 +15,8 @@ export async function runHookProcess(argv: readonly string[]): Promise<never> {
       return answerAndExit({ exitCode: 0, stdout: commandHelp(hook), stderr: '' });
     }
     denyAfter(limitOf({ flags }));
-    return answerAndExit(await wireOf({ io, output: new Output(io, false), flags, positionals, rest }));
+    const { clientProcess } = await import('./client-process.ts');
+    return answerAndExit(await wireOf({ io, output: new Output(io, false), flags, positionals, rest }, clientProcess()));
   } catch (error) {
     const { message, next } = failureOf(error);
     return answerAndExit({ exitCode: 2, stdout: '', stderr: `countersign: ${message}\n${next === undefined ? '' : `  next: ${next}\n`}` });

@@ -48,7 +48,7 @@ export function storeFromConfig(config: Config, options: ConfiguredStoreOptions 
   });
 }
 
-export interface ConfiguredStoreOptions extends Pick<SqliteStoreOptions, 'create' | 'stateDirectory' | 'queue'> {
+export interface ConfiguredStoreOptions extends Pick<SqliteStoreOptions, 'create' | 'stateDirectory' | 'queue' | 'client'> {
   readonly passphrase?: string;
   readonly signNow?: boolean;
   readonly onError?: (error: Error) => void;

@@ -4,6 +4,9 @@
  * A call that outlives its writer is kept by a row of its own, whose heartbeat lies ahead: it counts as alive until a minute
  * after that, to every version that reads this table.
  *
+ * A client whose hooks are a process each has a row too, though it writes nothing itself: its hooks are gone while its tools
+ * run, and whoever answers for people has to know it by then.
+ *
  * A writer is dead when its process is gone or its pid now belongs to another start time. Processes that cannot be seen
  * from here (another host or pid namespace) count as dead once their heartbeat is a minute old.
  */
@@ -13,6 +16,8 @@ import type { Database } from 'better-sqlite3';
 
 export const HEARTBEAT_MS = 15_000;
 const SILENT_MS = 60_000;
+/** So long a row of a client stays where its process cannot be seen, after the last hook of it. */
+const CLIENT_MS = 12 * 60 * 60_000;
 /** Host of rows that no process stands behind. The identity of a real one holds spaces. */
 const CUSTODY = 'custody';
 
@@ -51,6 +56,16 @@ export class Leases {
       .run(name, '', CUSTODY, Date.now() + forMs - SILENT_MS);
   }
 
+  /** A process of this host whose calls are decided here counts as a guard for as long as it lives. One that is gone is nothing to keep. */
+  guards(pid: number): void {
+    const start = processStart(pid);
+    // Without a start time, where there is no /proc, a process is known by its pid alone.
+    if (start === undefined && (processStart(process.pid) !== undefined || !processExists(pid))) return;
+    this.database
+      .prepare('INSERT OR REPLACE INTO leases (writer, pid, start_time, host, heartbeat_at) VALUES (?, ?, ?, ?, ?)')
+      .run(`client ${pid} ${start ?? ''} ${hostIdentity()}`, pid, start ?? '', hostIdentity(), Date.now() + CLIENT_MS - SILENT_MS);
+  }
+
   /** Ends that. No lease of a process is touched. */
   letGo(name: string): void {
     this.database.prepare('DELETE FROM leases WHERE writer = ? AND host = ?').run(name, CUSTODY);
@@ -70,7 +85,7 @@ export class Leases {
   }
 }
 
-/** Pids on this host and pid namespace that hold a lease and live: the guards of this ledger. */
+/** Pids on this host and pid namespace that hold a lease, or are a client, and live: the guards of this ledger. */
 export function liveWriterPids(database: Database): readonly number[] {
   const rows = database.prepare('SELECT * FROM leases').all() as LeaseRow[];
   return rows.filter((row) => row.host === hostIdentity() && isAlive(row)).map((row) => row.pid);

@@ -32,6 +32,8 @@ export interface OpenOptions {
   readonly create: boolean;
   /** Where last known heads are kept. */
   readonly heads: KnownHeads;
+  /** Pid of a client that counts as a guard too. */
+  readonly client?: number | undefined;
   /** The head this ledger must still hold. */
   readonly known: Head | undefined;
   /** Calls that were refused because their commit failed, though it may be durable. */
@@ -67,6 +69,7 @@ export function openLedger(options: OpenOptions): OpenLedger {
     const rows = new Rows(database, log, leases, writer);
     rows.begin();
     leases.take();
+    if (options.client !== undefined) leases.guards(options.client);
     markUnsignedTail(log, rows);
     if (fresh && signer !== undefined) rows.append({ kind: 'key', event: 'first', vkey: signer.vkey, from: 0 });
     markAbandoned(rows, leases, options.doubtful);

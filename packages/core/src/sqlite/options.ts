@@ -37,6 +37,11 @@ export interface SqliteStoreOptions {
    */
   readonly writer?: WriterChoice;
   /**
+   * Pid of the process whose calls are decided here, where the processes that decide are gone while its tools run: the client
+   * behind hooks. As long as it lives it counts as a guard of this ledger (`liveWriterPids`), so that nothing it starts answers for people.
+   */
+  readonly client?: number;
+  /**
    * Told of what goes wrong behind calls and costs them only time: `LEDGER_NOT_WATCHED`. Default: a warning of the process.
    * Signing, anchors and the mirror have their own.
    */
@@ -48,6 +53,8 @@ export function checkOptions(options: SqliteStoreOptions): void {
   if (options.origin === '' || /[\s+]/u.test(options.origin)) {
     throw new CountersignError('OPTIONS_INVALID', 'origin must be a name without spaces or `+`, like `example.com/billing`');
   }
+  if (options.client !== undefined && (!Number.isSafeInteger(options.client) || options.client < 1))
+    throw new CountersignError('OPTIONS_INVALID', 'client must be the pid of a process');
   if (options.writer !== undefined && !WRITERS.includes(options.writer)) {
     throw new CountersignError('OPTIONS_INVALID', `writer must be one of ${WRITERS.join(', ')}`);
   }

@@ -71,7 +71,7 @@ export interface LedgerReader {
   pins(): readonly PinState[];
   /** What lies beside an entry, unchecked. */
   opening(of: number): Opening | undefined;
-  /** Processes on this host that write to this ledger now: its guards. */
+  /** Processes on this host that write to this ledger now, and clients whose hooks do: its guards. */
   liveWriterPids(): readonly number[];
   close(): void;
 }

@@ -87,6 +87,7 @@ export class SqliteStore implements Store, BatchWriter {
       signer,
       clock,
       writer: this.writer,
+      client: options.client,
       create,
       heads,
       choice,

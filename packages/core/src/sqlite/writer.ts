@@ -26,6 +26,8 @@ export interface WriterOptions {
   readonly clock: Clock;
   /** Name of this open of the store. */
   readonly writer: string;
+  /** Pid of a client that counts as a guard too. */
+  readonly client?: number | undefined;
   /** Create the ledger when it is missing. */
   readonly create: boolean;
   readonly heads: KnownHeads;

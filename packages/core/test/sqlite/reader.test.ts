@@ -1,4 +1,5 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -124,6 +125,35 @@ describe('readLedger', () => {
     const later = readLedger(path);
     expect(later.liveWriterPids()).toEqual([]);
     later.close();
+  });
+
+  it('knows clients whose hooks write, for as long as they live', async () => {
+    const path = join(folder(), 'l.db');
+    const child = spawn(process.execPath, ['-e', 'process.stdin.resume()'], { stdio: ['pipe', 'ignore', 'ignore'] });
+    const client = child.pid ?? 0;
+    const open = (): SqliteStore => openStore({ path, origin: 'example.com/log', signer: 'none', client });
+    const writers = (): readonly number[] => {
+      const reader = readLedger(path);
+      const pids = reader.liveWriterPids();
+      reader.close();
+      return pids;
+    };
+    await open().close();
+    await open().close();
+    expect(writers()).toEqual([client]);
+    child.stdin.end();
+    await once(child, 'close');
+    expect(writers()).toEqual([]);
+    // Nothing is kept of one that is gone, and what was kept goes with the next open.
+    await open().close();
+    const database = new Database(path, { readonly: true });
+    expect(database.prepare('SELECT count(*) FROM leases').pluck().get()).toBe(0);
+    database.close();
+  });
+
+  it.each([0, -1, 1.5, Number.NaN])('%s is the pid of no client', (client) => {
+    const open = (): SqliteStore => openStore({ path: join(folder(), 'l.db'), origin: 'example.com/log', signer: 'none', client });
+    expect(open).toThrow(expect.objectContaining({ code: 'OPTIONS_INVALID' }));
   });
 
   it('refuses what is not a ledger of ours', async () => {
