@@ -44,8 +44,8 @@ export function pinsAnswer(verb: Verb): Command {
     ],
     notes: [
       isAccept
-        ? 'Shows what changed, and puts on record who accepted it. To accept what you looked at and nothing else, give the --digest that `pins show` told you. All of them are accepted, or none.'
-        : 'Their calls are refused from then on, whatever they are declared as. All of them, or none.',
+        ? 'Shows what changed, and puts on record who accepted it. To accept what you looked at and nothing else, give the --digest that `pins show` told you. Tools of one server are accepted together, up to 1,000 of them, or not at all.'
+        : 'Their calls are refused from then on, whatever they are declared as.',
       'Not from inside an agent: what an agent starts cannot answer. Without `approvers` in the configuration whoever sits at the terminal may, and is recorded under the name of the user.',
     ],
     example: `countersign pins ${verb} files/read_file --key ~/keys/finance.key --as finance`,

@@ -92,7 +92,8 @@ export function answerPins(unit: PinAnswerUnit, tx: Tx): Committed {
     if (recorded === undefined || !isAnswerable(event, digest, state)) return { kind: 'not-pinned', why: 'changed', name };
     pins.push({ name, digest, entry: recorded.entry });
   }
-  if (pins.length === 0 || pins.length > MAX_ANSWERED) return { kind: 'not-pinned', why: 'too-many' };
+  if (pins.length === 0 || pins.length > MAX_ANSWERED || new Set(pins.map(({ name }) => name)).size < pins.length)
+    return { kind: 'not-pinned', why: 'too-many' };
   const { newest } = book;
   if (newest === undefined || newest.of !== before.of || newest.leaf !== before.leaf) return { kind: 'not-pinned', why: 'moved' };
   const entry = tx.append({

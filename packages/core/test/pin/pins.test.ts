@@ -212,6 +212,8 @@ describe.each(Object.entries(STORES))('on the %s store', (_name, make) => {
       code: 'PIN_MOVED',
     });
     await expect(guard.pins.accept({ server: 'files', tools: [] }, ALICE)).rejects.toMatchObject({ code: 'OPTIONS_INVALID' });
+    const twice = [swapped, swapped].map((digest) => ({ name: 'read_file', digest }));
+    await expect(guard.pins.accept({ server: 'files', tools: twice }, ALICE)).rejects.toMatchObject({ code: 'OPTIONS_INVALID' });
     // All of them or none.
     await expect(
       guard.pins.accept(
