@@ -16,6 +16,8 @@ export interface PostLaneOptions {
   readonly toServer: (bytes: Buffer) => void;
   /** Headers of the answer. */
   readonly headers?: Readonly<Record<string, string>>;
+  /** Of an answer that is no stream; default 200, and 400 for what could not be read. */
+  readonly statusOf?: (answer: Buffer) => number;
   /** Where a session keeps what its streams sent; absent: a stream ends with its connection. */
   readonly log?: EventLog;
   /** The client knows how to come back to a stream of which it has seen nothing but an id. */
@@ -61,7 +63,7 @@ export class PostLane implements Lane {
     // A client that takes no events gets the answer alone.
     if (kind === 'message') return this.canStream ? this.#open().send(data) : undefined;
     this.#over(data);
-    if (this.#stream === undefined) return answerJson(this.#options.exchange, statusOf(data), data, this.#options.headers);
+    if (this.#stream === undefined) return answerJson(this.#options.exchange, this.#statusOf(data), data, this.#options.headers);
     this.#stream.send(data);
     this.#stream.finish();
   }
@@ -90,6 +92,11 @@ export class PostLane implements Lane {
     return this.#stream;
   }
 
+  /** What could not be read, or holds against its headers, is said so by the status too. */
+  #statusOf(data: Buffer): number {
+    return UNREADABLE.test(data.toString('latin1', 0, 64)) ? 400 : (this.#options.statusOf?.(data) ?? 200);
+  }
+
   #over(answer: Buffer | undefined): void {
     this.#isOver = true;
     clearTimeout(this.#late);
@@ -110,8 +117,3 @@ export function trimmed(bytes: Buffer): Buffer {
 }
 
 const UNREADABLE = /^\{"jsonrpc":"2\.0","id":null,"error":/;
-
-/** What could not be read, or holds against its headers, is said so by the status too. */
-function statusOf(data: Buffer): number {
-  return UNREADABLE.test(data.toString('latin1', 0, 64)) ? 400 : 200;
-}

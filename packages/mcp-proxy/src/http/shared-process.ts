@@ -18,6 +18,7 @@ import type { MessageHeaders } from './message-headers.ts';
 import { type Outgoing, parse } from './outgoing.ts';
 import { onThePipe, ownerOf, withClientId, withClientNames } from './pipe-ids.ts';
 import { PostLane } from './post-lane.ts';
+import { statelessStatus } from './stateless-status.ts';
 
 /** Requests of all clients without an answer. */
 export const MAX_SHARED_REQUESTS = 4_096;
@@ -69,6 +70,7 @@ export class SharedProcess {
     const lane = new PostLane({
       exchange,
       isRequest: true,
+      statusOf: (answer) => statelessStatus(request, answer),
       toServer: (bytes) => this.#send(id, bytes),
       onOver: () => this.#over(id),
       onGone: () => this.#gone(id),

@@ -12,10 +12,11 @@ import type { Line } from '../wire.ts';
 import { BridgeSession } from './bridge-session.ts';
 import type { HttpExchange, McpHandler } from './listener.ts';
 import { MessageHeaders } from './message-headers.ts';
-import { lineOf, type Outgoing, readOutgoing } from './outgoing.ts';
+import { lineOf, type Outgoing, readOutgoing, VERSION_KEY } from './outgoing.ts';
 import { PostLane, trimmed } from './post-lane.ts';
 import { answerAccepted, answerJson, refuseHttp } from './refuse.ts';
 import { SharedProcess } from './shared-process.ts';
+import { isStatelessVersion } from './stateless-status.ts';
 
 /** Sessions, and so processes, at once. The one that was idle longest makes room for a new one. */
 export const MAX_BRIDGE_SESSIONS = 64;
@@ -79,6 +80,12 @@ export class StdioBridge implements McpHandler {
     // What cannot be read is refused, and recorded, without a server.
     if (message === undefined) return this.#refuse(exchange, line);
     if (message.version !== undefined) return this.#stateless(exchange, line, message);
+    if (
+      message.kind === 'request' &&
+      message.method !== 'initialize' &&
+      isStatelessVersion(exchange.request.headers['mcp-protocol-version'])
+    )
+      return this.#invalid(exchange, message, RPC_ERRORS.INVALID_PARAMS, `the request has no ${VERSION_KEY} in its _meta`);
     if (message.kind !== 'request' || message.method !== 'initialize')
       return refuseHttp(exchange, { status: 400, text: 'there is no session: begin one with initialize, and send its Mcp-Session-Id' });
     this.#begin(exchange, line, message);
@@ -127,12 +134,14 @@ export class StdioBridge implements McpHandler {
     // In this protocol nobody but who asked can have anything to add; it would reach a process that others share.
     if (message.kind !== 'request') return answerAccepted(exchange);
     const problem = this.#contradiction(exchange, message);
-    if (problem !== undefined) {
-      if (message.method === 'tools/call')
-        void this.#target.guard.recordInvalid(this.#target.tools.ref(this.#options.server, '(unreadable)'), problem);
-      return answerJson(exchange, 400, trimmed(errorAnswer(message.idJson, RPC_ERRORS.HEADER_MISMATCH, problem)));
-    }
+    if (problem !== undefined) return this.#invalid(exchange, message, RPC_ERRORS.HEADER_MISMATCH, problem);
     this.#shared.post(exchange, line, message);
+  }
+
+  #invalid(exchange: HttpExchange, message: Request, code: number, problem: string): void {
+    if (message.method === 'tools/call')
+      void this.#target.guard.recordInvalid(this.#target.tools.ref(this.#options.server, '(unreadable)'), problem);
+    answerJson(exchange, 400, trimmed(errorAnswer(message.idJson, code, problem)));
   }
 
   /** Headers say what the message says, or whatever stands before us and reads only them was deceived. */

@@ -432,6 +432,51 @@ describe('the stateless protocol in front of a server over stdio', () => {
     expect(guard.refusals.length).toBe(1);
   });
 
+  it.each([
+    [-32_601, 404],
+    [-32_020, 400],
+    [-32_021, 400],
+    [-32_022, 400],
+    [-32_602, 200],
+    [-32_603, 200],
+    [-32_001, 200],
+  ])('says error %i by the status too, where the protocol ties it to one: %i', async (code, status) => {
+    await start();
+    expect(await ask(modernCall(1, 'error', { code })).done).toMatchObject({ status, messages: [{ id: 1, error: { code } }] });
+    const session = await begin();
+    expect(await session.post(call(2, 'error', { code })).done).toMatchObject({ status: 200, messages: [{ id: 2, error: { code } }] });
+  });
+
+  it('takes an error for one of the envelope where that lacks something, and a result that speaks of errors for a result', async () => {
+    await start();
+    const [version, capabilities] = ['io.modelcontextprotocol/protocolVersion', 'io.modelcontextprotocol/clientCapabilities'];
+    for (const lacking of [{ [version]: '2026-07-28' }, { [version]: '2026-07-28', [capabilities]: [] }]) {
+      const message = { id: 1, method: 'tools/call', params: { name: 'error', arguments: { code: -32_602 }, _meta: lacking } };
+      expect(await ask(message).done).toMatchObject({ status: 400, messages: [{ id: 1, error: { code: -32_602 } }] });
+    }
+    const got = await ask(modernCall(2, 'echo', { error: { code: -32_601 } })).done;
+    expect([got.status, textOf(got)]).toEqual([200, { error: { code: -32_601 } }]);
+  });
+
+  it.each([
+    ['no version', { _meta: { 'io.modelcontextprotocol/clientCapabilities': {} } }],
+    ['a version that is none', { _meta: { 'io.modelcontextprotocol/protocolVersion': '\n' } }],
+    ['a number', { _meta: { 'io.modelcontextprotocol/protocolVersion': 2026 } }],
+    ['no _meta', {}],
+    ['a _meta that is none', { _meta: [] }],
+  ])('does not take a request for one of a session that says in its header that it is none, and has %s', async (_what, params) => {
+    await start();
+    const message = { id: 'x', method: 'tools/call', params: { name: 'echo', ...params } };
+    const got = await ask(message).done;
+    expect(got).toMatchObject({ status: 400, messages: [{ id: 'x', error: { code: -32_602 } }] });
+    expect(await ask(message, { 'mcp-protocol-version': '2025-11-25' }).done).toMatchObject({
+      status: 400,
+      messages: [{ error: { code: -32_000 } }],
+    });
+    expect(received()).toEqual([]);
+    expect([guard.calls.length, guard.refusals.length]).toEqual([0, 1]);
+  });
+
   it('is asked whether it speaks that at all without a session', async () => {
     await start();
     const got = await ask(modern('d', 'fails')).done;
