@@ -4,8 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { generateKey, loadConfig, writeKeyFile } from '@countersign/core';
-import { guardFromConfig, storeFromConfig, type VerifyReport, verifyLedger } from '@countersign/core/sqlite';
-import type { ProxyGuard } from '@countersign/mcp-proxy';
+import { type VerifyReport, verifyLedger } from '@countersign/core/sqlite';
 
 const MAIN = fileURLToPath(new URL('../packages/cli/src/main.ts', import.meta.url));
 const ORIGIN = 'countersign.local/conformance';
@@ -16,8 +15,6 @@ export interface Workplace {
   readonly env: NodeJS.ProcessEnv;
   /** The command line of `countersign`, from source: program first. `args` may end in `-- command ...`. */
   countersign(verb: string, ...args: readonly string[]): readonly [string, ...string[]];
-  /** A guard on the ledger, in this process. */
-  guard(): { readonly open: () => Promise<ProxyGuard>; close(): Promise<void> };
   /** What the ledger proves. Call it when nobody writes any more. */
   verify(): Promise<VerifyReport>;
   remove(): void;
@@ -45,23 +42,6 @@ export function workplace(rules: readonly string[]): Workplace {
       config,
       ...args,
     ],
-    guard: () => {
-      const closing: (() => Promise<void>)[] = [];
-      return {
-        open: async () => {
-          const store = storeFromConfig(loaded, { stateDirectory: join(folder, 'state') });
-          const guard = guardFromConfig(loaded, store);
-          closing.push(
-            () => guard.close(),
-            () => store.close(),
-          );
-          return guard;
-        },
-        close: async () => {
-          for (const close of closing.splice(0)) await close();
-        },
-      };
-    },
     verify: () => verifyLedger(loaded.ledger.path, { publicKeys: [vkey] }),
     remove: () => rmSync(folder, { recursive: true, force: true }),
   };
