@@ -163,7 +163,7 @@ async function decide(
         use = answer;
       }
 
-      watch ??= beginWatch(call.callId, engine);
+      watch ??= beginWatch(call, engine);
       const committed = await commitAllow(call, judgement, { asked, use, grant, custody: options.custody }, now, engine);
       if (committed === 'again') continue;
       if (typeof committed === 'object' && 'takenBy' in committed) {

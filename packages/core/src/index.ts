@@ -111,6 +111,7 @@ export type {
   HostMonitor,
   RemoteSigner,
   Signer,
+  WatchedProcess,
 } from './interfaces.ts';
 export { canonicalize } from './ledger/canonical.ts';
 export { type ParsedCheckpoint, parseCheckpoint, verifyCheckpoint } from './ledger/checkpoint.ts';

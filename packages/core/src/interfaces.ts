@@ -72,9 +72,17 @@ export interface Channel {
 export interface HostMonitor {
   /** `L0` ... `L3`, recorded with every session. */
   readonly coverage: string;
-  /** Called before a decision is committed. */
-  begin(callId: string): CallWatch;
+  /** Called before a decision is committed. @param call.server - of the tool, where it has one. */
+  begin(callId: string, call?: { readonly server?: string }): CallWatch;
+  /** Told of a process that runs a server whose calls are guarded. @returns to be called when it ended. */
+  adopt?(process: WatchedProcess): () => void;
   close(): Promise<void>;
+}
+
+export interface WatchedProcess {
+  readonly pid: number;
+  /** Name of the server in our configuration, as calls name it. */
+  readonly server: string;
 }
 
 export interface CallWatch {

@@ -14,4 +14,5 @@ export { RPC_ERRORS } from './message.ts';
 export { type RemoteProxyOptions, runRemoteProxy, runStdioProxy, type StdioClientOptions, type StdioProxyOptions } from './stdio.ts';
 export { Target, type TargetOptions } from './target.ts';
 export { MAX_TOOLS } from './tool-directory.ts';
+export type { StartedServer } from './upstream.ts';
 export { type Line, LineReader, MAX_MESSAGE_BYTES } from './wire.ts';

@@ -7,7 +7,7 @@ import { RemoteUpstream, type RemoteUpstreamOptions } from './http/remote-upstre
 import { Interposer } from './interposer.ts';
 import type { ServerPeer } from './server-peer.ts';
 import { Target, type TargetOptions } from './target.ts';
-import { Upstream, type UpstreamOptions } from './upstream.ts';
+import { type StartedServer, Upstream, type UpstreamOptions } from './upstream.ts';
 import { type Line, LineReader } from './wire.ts';
 
 /** Client gone, nothing left to answer: how long the server may take to end by itself. */
@@ -45,7 +45,7 @@ export interface StdioClientOptions {
 
 export interface StdioProxyOptions extends StdioClientOptions, UpstreamOptions {
   /** The server runs; called once. */
-  readonly onReady?: (upstream: { readonly pid: number }) => void;
+  readonly onReady?: (upstream: StartedServer) => void;
 }
 
 export interface RemoteProxyOptions extends StdioClientOptions, Omit<RemoteUpstreamOptions, 'log'> {}
@@ -59,7 +59,7 @@ export interface RemoteProxyOptions extends StdioClientOptions, Omit<RemoteUpstr
  */
 export async function runStdioProxy(options: StdioProxyOptions): Promise<number> {
   const upstream = new Upstream(options);
-  if (upstream.pid !== undefined) options.onReady?.({ pid: upstream.pid });
+  if (upstream.pid !== undefined) options.onReady?.({ pid: upstream.pid, ended: upstream.ended });
   return run(upstream, options);
 }
 

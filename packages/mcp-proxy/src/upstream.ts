@@ -18,6 +18,13 @@ export interface UpstreamOptions {
   readonly killGraceMs?: number;
 }
 
+/** A process of a server that runs. */
+export interface StartedServer {
+  readonly pid: number;
+  /** Resolves when it ended, and never rejects: its pid may be another's then. */
+  readonly ended: Promise<unknown>;
+}
+
 /** The server's process and everything it started, ended together. */
 export class Upstream implements ServerPeer {
   readonly stdin: Writable;

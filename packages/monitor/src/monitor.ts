@@ -1,5 +1,6 @@
-import type { CallWatch, HostMonitor, ResourceFigures } from '@countersign/core';
+import type { CallWatch, HostMonitor, ResourceFigures, WatchedProcess } from '@countersign/core';
 import { CountersignError } from '@countersign/core';
+import { AdoptedServers, type ServerReading } from './adopted-servers.ts';
 import type { ResourceReadings } from './resources.ts';
 import { processReadings } from './resources.ts';
 
@@ -18,6 +19,14 @@ export interface MonitorStats {
 /** A monitor that sees resource figures of the host process and nothing else. */
 export interface ResourceMonitor extends HostMonitor {
   readonly coverage: 'L0';
+  /**
+   * From now on calls of this server are watched in the processes that run it: figures of a call that was in flight at a sample
+   * have scope `tree`. A server may have several processes; their figures are added up.
+   *
+   * @returns to be called when the process ended: its pid may then be another's.
+   * @throws {CountersignError} `OPTIONS_INVALID` for what is no pid
+   */
+  adopt(process: WatchedProcess): () => void;
   stats(): MonitorStats;
 }
 
@@ -28,8 +37,8 @@ const MIN_SAMPLE_MS = 100;
 const MAX_SAMPLE_MS = 60_000;
 
 /**
- * Watches CPU time and memory of the process behind a guard. Coverage is `L0`: it sees figures, prevents nothing, and
- * every figure is of the whole process, so calls that overlap share it.
+ * Watches CPU time and memory of the process behind a guard, or of the processes of a server it was told of (`adopt`). Coverage
+ * is `L0`: it sees figures, prevents nothing, and every figure is of whole processes, so calls that overlap share it.
  *
  * `begin` throws `MONITOR_CLOSED` after `close()` and `CALL_LIMIT` past `MAX_WATCHES`; the guard turns both into a deny.
  * Failing samples are counted in `stats()` and never reach the host.
@@ -57,6 +66,7 @@ class SamplingMonitor implements ResourceMonitor {
   readonly #readings: ResourceReadings;
   readonly #sampleMs: number;
   readonly #inFlight = new Set<Watch>();
+  readonly #servers = new AdoptedServers();
   #stopTimer: (() => void) | undefined;
   #sampling = false;
   #closed = false;
@@ -68,17 +78,22 @@ class SamplingMonitor implements ResourceMonitor {
     this.#sampleMs = sampleMs;
   }
 
-  begin(callId: string): CallWatch {
+  begin(callId: string, call?: { readonly server?: string }): CallWatch {
     if (this.#closed) {
       throw new CountersignError('MONITOR_CLOSED', 'the host monitor is closed: make a new one', { details: { callId } });
     }
     if (this.#inFlight.size >= MAX_WATCHES) {
       throw new CountersignError('CALL_LIMIT', `the host monitor watches at most ${MAX_WATCHES} calls at once`, { details: { callId } });
     }
-    const watch = new Watch(this.#readings, this.#inFlight);
+    const watch = new Watch(this.#readings, this.#inFlight, call?.server);
     this.#stopTimer ??= this.#readings.every(this.#sampleMs, () => this.#tick());
     this.#inFlight.add(watch);
     return watch;
+  }
+
+  adopt({ pid, server }: WatchedProcess): () => void {
+    if (!Number.isSafeInteger(pid) || pid < 1) throw new CountersignError('OPTIONS_INVALID', 'adopt takes the pid of a process');
+    return this.#closed ? () => {} : this.#servers.adopt(server, pid);
   }
 
   stats(): MonitorStats {
@@ -105,7 +120,32 @@ class SamplingMonitor implements ResourceMonitor {
       return;
     }
     this.#sampling = true;
-    void this.#sample([...this.#inFlight]);
+    const watches = [...this.#inFlight];
+    void Promise.all([this.#sample(watches), ...this.#byServer(watches).map((each) => this.#sampleServer(...each))]).finally(() => {
+      this.#sampling = false;
+    });
+  }
+
+  #byServer(watches: readonly Watch[]): readonly (readonly [server: string, watches: readonly Watch[]])[] {
+    const servers = Map.groupBy(watches, ({ server }) => server);
+    return [...servers].flatMap(([server, those]) => (server !== undefined && this.#servers.has(server) ? [[server, those] as const] : []));
+  }
+
+  /** Never rejects, and counts as `#sample` does. */
+  async #sampleServer(server: string, watches: readonly Watch[]): Promise<void> {
+    try {
+      const reading = await this.#servers.read(server, (pid) => this.#readings.tree(pid));
+      if (reading === undefined) return;
+      const rssBytes = byteCount(reading.rssBytes);
+      if (rssBytes === undefined || !Number.isFinite(reading.spentMs)) {
+        this.#lost++;
+        return;
+      }
+      this.#samples++;
+      for (const watch of watches) watch.seeServer({ ...reading, rssBytes });
+    } catch {
+      this.#lost++;
+    }
   }
 
   /** Never rejects: nobody waits for it. Counts only for calls in flight when it began; to one that has ended it makes no difference. */
@@ -120,21 +160,22 @@ class SamplingMonitor implements ResourceMonitor {
       for (const watch of watches) watch.see(rss);
     } catch {
       this.#lost++;
-    } finally {
-      this.#sampling = false;
     }
   }
 }
 
 class Watch implements CallWatch {
+  readonly server: string | undefined;
   readonly #readings: ResourceReadings;
   readonly #inFlight: Set<Watch>;
   readonly #cpuMicrosAtBegin: number;
   #samples = 0;
   #rssBytes: number | undefined;
+  #tree: { readonly first: ServerReading; last: ServerReading; rssBytes: number; samples: number } | undefined;
   #ended = false;
 
-  constructor(readings: ResourceReadings, inFlight: Set<Watch>) {
+  constructor(readings: ResourceReadings, inFlight: Set<Watch>, server: string | undefined) {
+    this.server = server;
     this.#readings = readings;
     this.#inFlight = inFlight;
     // May throw: nothing has run yet, so a sensor that fails here is a deny.
@@ -146,11 +187,19 @@ class Watch implements CallWatch {
     this.#rssBytes = Math.max(this.#rssBytes ?? 0, rssBytes);
   }
 
+  seeServer(reading: ServerReading): void {
+    this.#tree ??= { first: reading, last: reading, rssBytes: 0, samples: 0 };
+    this.#tree.last = reading;
+    this.#tree.samples++;
+    this.#tree.rssBytes = Math.max(this.#tree.rssBytes, reading.rssBytes);
+  }
+
   /** The call has run by now, so whatever cannot be read is left out. The last reading counts as a sample. */
   end(): ResourceFigures | undefined {
     if (this.#ended) return undefined;
     this.#ended = true;
     this.#inFlight.delete(this);
+    if (this.#tree !== undefined) return treeFigures(this.#tree);
     const rssAtEnd = byteCount(attempt(() => this.#readings.rssBytes()));
     if (rssAtEnd !== undefined) this.see(rssAtEnd);
     const cpuMs = this.#cpuMs();
@@ -168,6 +217,17 @@ class Watch implements CallWatch {
     const spent = Math.round((now - this.#cpuMicrosAtBegin) / 1_000);
     return Number.isSafeInteger(spent) ? Math.max(0, spent) : undefined;
   }
+}
+
+/** What was used before the first sample and after the last one is not seen: one sample alone says nothing of CPU time. */
+function treeFigures(tree: {
+  readonly first: ServerReading;
+  readonly last: ServerReading;
+  readonly rssBytes: number;
+  readonly samples: number;
+}): ResourceFigures {
+  const spent = Math.max(0, Math.round(tree.last.spentMs - tree.first.spentMs));
+  return { ...(tree.samples > 1 && { cpu_ms: spent }), rss_bytes: tree.rssBytes, samples: tree.samples, scope: 'tree' };
 }
 
 function attempt(read: () => number): number | undefined {

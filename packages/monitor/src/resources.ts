@@ -1,6 +1,7 @@
 /** Where the figures come from: this process's own counters, and pidusage for the samples in between. */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import pidusage from 'pidusage';
+import { readTree, type TreeReading } from './process-tree.ts';
 
 /** What the monitor reads. Any method may throw or reject: the monitor counts that and goes on. */
 export interface ResourceReadings {
@@ -10,6 +11,8 @@ export interface ResourceReadings {
   rssBytes(): number;
   /** Resident memory as the operating system tells it, bytes. */
   sample(): Promise<number>;
+  /** What another process and everything it started use. */
+  tree(pid: number): Promise<TreeReading>;
   /** Calls `tick` every `intervalMs` until the returned function is called. Never keeps the process alive. */
   every(intervalMs: number, tick: () => void): () => void;
 }
@@ -23,6 +26,7 @@ export function processReadings(): ResourceReadings {
     },
     rssBytes: () => process.memoryUsage.rss(),
     sample: () => sampleProcess(process.pid),
+    tree: (pid) => readTree(pid, PIDUSAGE_OPTIONS),
     every: repeat,
   };
 }

@@ -1,3 +1,4 @@
+import type { TreeReading } from '../src/process-tree.ts';
 import type { ResourceReadings } from '../src/resources.ts';
 
 /** A process whose figures and clock the test moves by hand. */
@@ -7,6 +8,8 @@ export class FakeReadings implements ResourceReadings {
   intervalMs = 0;
   /** Timers not stopped yet. */
   running = 0;
+  /** What trees use, by the pid of their root; one that is not here is gone. */
+  readonly trees = new Map<number, TreeReading>();
   #tick: (() => void) | undefined;
   #next: Promise<number> = Promise.resolve(2_000);
 
@@ -20,6 +23,11 @@ export class FakeReadings implements ResourceReadings {
 
   sample(): Promise<number> {
     return this.#next;
+  }
+
+  tree(pid: number): Promise<TreeReading> {
+    const tree = this.trees.get(pid);
+    return tree === undefined ? Promise.reject(new Error('No matching pid found')) : Promise.resolve(tree);
   }
 
   every(intervalMs: number, tick: () => void): () => void {

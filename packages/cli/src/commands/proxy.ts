@@ -15,6 +15,7 @@ import {
   runRemoteProxy,
   runStdioGateway,
   runStdioProxy,
+  type StartedServer,
   type StdioClientOptions,
   startHttpBridge,
   startHttpProxy,
@@ -97,7 +98,7 @@ export const proxy: Command = {
       if (remote !== undefined) return await runRemoteProxy({ ...client, ...remote });
       // Tells whatever the server starts that it may not answer approvals.
       const env = { ...withoutSecrets(io.env, config), COUNTERSIGN_GUARDED: '1' };
-      const upstream = { command, args, env, cwd: io.cwd };
+      const upstream = { command, args, env, cwd: io.cwd, onReady: (started: StartedServer) => guard.watch(server, started) };
       if (listen !== undefined) return await serveHttp((log) => startHttpBridge({ ...client, ...upstream, ...listen, log }), invocation);
       return await runStdioProxy({ ...client, ...upstream });
     } finally {
@@ -135,10 +136,13 @@ async function runConfigured(invocation: Invocation): Promise<number> {
   const client = clientOf(invocation, config, guard);
   try {
     const [server] = servers;
-    if (one === undefined || server === undefined) return await runStdioGateway({ ...client, servers, version: version() });
+    if (one === undefined || server === undefined) {
+      const onServer = (name: string, started: StartedServer): void => guard.watch(name, started);
+      return await runStdioGateway({ ...client, servers, version: version(), onServer });
+    }
     const { name, ...target } = server;
     if ('url' in target) return await runRemoteProxy({ ...client, ...target, server: name });
-    return await runStdioProxy({ ...client, ...target, server: name });
+    return await runStdioProxy({ ...client, ...target, server: name, onReady: (started) => guard.watch(name, started) });
   } finally {
     await guard.close();
   }
@@ -195,9 +199,9 @@ class LazyGuard {
   readonly #asked: ConfiguredChannels;
   readonly #policy: Policy;
   readonly #env: NodeJS.ProcessEnv;
-  #opened:
-    | { readonly guard: Guard; readonly store: SqliteStore; readonly monitor: ResourceMonitor; readonly watch: PolicyWatch }
-    | undefined;
+  /** There before the guard is: servers start before the first call. Idle until then. */
+  readonly #monitor: ResourceMonitor = hostMonitor();
+  #opened: { readonly guard: Guard; readonly store: SqliteStore; readonly watch: PolicyWatch } | undefined;
 
   /** @throws {CountersignError} `CONFIG_INVALID`: a proxy does not start with a channel or a decision point that could not be asked. */
   constructor(config: Config, server: string, output: Output, env: NodeJS.ProcessEnv) {
@@ -217,11 +221,10 @@ class LazyGuard {
 
   async open(): Promise<Guard> {
     const store = openConfigured(this.#config);
-    const monitor = hostMonitor();
     try {
       const page = pageChannelOf(this.#config, this.#output);
       const guard = guardFromConfig(this.#config, store, {
-        monitor,
+        monitor: this.#monitor,
         policy: this.#policy,
         channels: [...this.#asked.channels, ...(page === undefined ? [] : [page])],
         onError: (error, { during }) => this.#output.note(`countersign: ${safe(during)}: ${errorText(error)}`),
@@ -232,17 +235,21 @@ class LazyGuard {
         onChange: ({ from, to }) => this.#output.note(`countersign: policy ${policyText(from)} was replaced by ${policyText(to)}`),
         onError: (error) => this.#output.note(`countersign: ${errorText(error)}`),
       });
-      this.#opened = { guard, store, monitor, watch };
+      this.#opened = { guard, store, watch };
       this.#output.note(
         `countersign: guarding ${safe(this.#server)} as ${safe(this.#config.agent)}, mode ${this.#config.mode}, ledger ${safe(this.#config.ledger.path)}`,
       );
       return guard;
     } catch (error) {
       // A lease left behind would make this process look like a living guard.
-      await monitor.close();
       await store.close();
       throw error;
     }
+  }
+
+  /** What the calls of this server cost is what this process, and what it starts, costs. */
+  watch(server: string, { pid, ended }: StartedServer): void {
+    void ended.then(this.#monitor.adopt({ pid, server }));
   }
 
   #approval(id: string): Promise<ApprovalRow | undefined> {
@@ -251,13 +258,13 @@ class LazyGuard {
 
   async close(): Promise<void> {
     if (this.#opened === undefined) return;
-    const { guard, store, monitor, watch } = this.#opened;
+    const { guard, store, watch } = this.#opened;
     await watch.close();
     await guard.close();
     // Looks up how approvals ended, so the store is still open.
     await this.#asked.close();
     this.#opened = undefined;
-    await monitor.close();
+    await this.#monitor.close();
     await store.close();
   }
 }

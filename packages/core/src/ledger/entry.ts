@@ -211,11 +211,11 @@ export interface PinAnswerBody {
 export type PinBody = OfferedBody | PinAnswerBody;
 
 export interface ResourceFigures {
-  /** CPU time of the whole host process during the call. */
+  /** CPU time during the call; of a tree between the first and the last sample in it, which is less. */
   readonly cpu_ms?: number;
   readonly rss_bytes?: number;
   readonly samples: number;
-  /** `process`: figures of the whole process, not of this call alone. */
+  /** `process`: of the process of the guard. `tree`: of the processes of the server and what they started, without the guard's. Neither of this call alone. */
   readonly scope: 'process' | 'tree';
 }
 

@@ -1,10 +1,12 @@
 /** A server as its peer is, a process or something far away, with its interposer: one link after the other. */
+
 import type { Readable, Writable } from 'node:stream';
 import { batchedWrites } from '../batched-writes.ts';
 import { Interposer, type InterposerOptions } from '../interposer.ts';
 import type { ServerPeer } from '../server-peer.ts';
 import { EXIT_GRACE_MS, pump } from '../stdio.ts';
 import type { Target } from '../target.ts';
+import type { StartedServer } from '../upstream.ts';
 import { LineReader } from '../wire.ts';
 import type { GatewayServer, Link } from './link.ts';
 
@@ -21,7 +23,7 @@ export interface PeerServerOptions {
   readonly stderr: Writable;
   readonly interposer?: Omit<InterposerOptions, 'target' | 'lane' | 'framing'>;
   /** It runs; called for every process. */
-  readonly onReady?: (upstream: { readonly pid: number }) => void;
+  readonly onReady?: (upstream: StartedServer) => void;
   /** How long it may take to end by itself; default `EXIT_GRACE_MS`. */
   readonly exitGraceMs?: number;
 }
@@ -41,7 +43,7 @@ function connect(options: PeerServerOptions, receive: (bytes: Buffer) => void): 
   const kill = (): void => upstream.kill();
   // Nothing outlives this process that it can still end.
   process.on('exit', kill);
-  if (upstream.pid !== undefined) options.onReady?.({ pid: upstream.pid });
+  if (upstream.pid !== undefined) options.onReady?.({ pid: upstream.pid, ended: upstream.ended });
   if (upstream.stderr !== undefined) passLog(target.server, upstream.stderr, stderr);
   const read = pump(upstream.stdout, [stdout], (line) => interposer.fromServer(line));
   return {

@@ -2,7 +2,7 @@ import { GuardSource, type ProxyGuard } from '../guard-source.ts';
 import { RemoteUpstream, type RemoteUpstreamOptions } from '../http/remote-upstream.ts';
 import { FORWARDED_SIGNALS, flushed, HALF_CLOSE_MS, pump, type StdioClientOptions } from '../stdio.ts';
 import { Target } from '../target.ts';
-import { Upstream, type UpstreamOptions } from '../upstream.ts';
+import { type StartedServer, Upstream, type UpstreamOptions } from '../upstream.ts';
 import { Gateway } from './gateway.ts';
 import type { GatewayServer } from './link.ts';
 import { peerServer } from './peer-server.ts';
@@ -16,7 +16,7 @@ export interface StdioGatewayOptions extends Omit<StdioClientOptions, 'server'> 
   /** Of this program, for clients. */
   readonly version: string;
   /** The process of a server runs; called for every process. */
-  readonly onServer?: (server: string, upstream: { readonly pid: number }) => void;
+  readonly onServer?: (server: string, upstream: StartedServer) => void;
   readonly greetingWaitMs?: number;
   readonly listWaitMs?: number;
 }

@@ -8,7 +8,7 @@ import type { Lane } from '../lane.ts';
 import { isObject, type JsonObject, member } from '../message.ts';
 import { pump } from '../stdio.ts';
 import type { Target } from '../target.ts';
-import { Upstream, type UpstreamOptions } from '../upstream.ts';
+import { type StartedServer, Upstream, type UpstreamOptions } from '../upstream.ts';
 import type { Line, MessageLine } from '../wire.ts';
 import type { HttpExchange } from './listener.ts';
 import { EventLog, MessageStream } from './message-stream.ts';
@@ -24,7 +24,7 @@ export interface BridgeSessionOptions extends UpstreamOptions, Pick<InterposerOp
   readonly target: Target;
   /** Where the server's own words to people go. */
   readonly stderr: NodeJS.WritableStream;
-  readonly onReady?: (upstream: { readonly pid: number }) => void;
+  readonly onReady?: (upstream: StartedServer) => void;
 }
 
 interface Waiting {
@@ -50,7 +50,7 @@ export class BridgeSession {
   constructor(options: BridgeSessionOptions) {
     this.#options = options;
     this.#upstream = new Upstream(options);
-    if (this.#upstream.pid !== undefined) options.onReady?.({ pid: this.#upstream.pid });
+    if (this.#upstream.pid !== undefined) options.onReady?.({ pid: this.#upstream.pid, ended: this.#upstream.ended });
     const { target, onInvalid, answerAt, cancelGraceMs } = options;
     this.#interposer = new Interposer({
       target,

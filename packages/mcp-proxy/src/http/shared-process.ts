@@ -11,7 +11,7 @@ import { Interposer, type InterposerOptions } from '../interposer.ts';
 import { excerptId, isObject, member, RPC_ERRORS } from '../message.ts';
 import { pump } from '../stdio.ts';
 import type { Target } from '../target.ts';
-import { Upstream, type UpstreamOptions } from '../upstream.ts';
+import { type StartedServer, Upstream, type UpstreamOptions } from '../upstream.ts';
 import { type Line, MAX_MESSAGE_BYTES, type MessageLine, type OversizeLine } from '../wire.ts';
 import type { HttpExchange } from './listener.ts';
 import type { MessageHeaders } from './message-headers.ts';
@@ -34,7 +34,7 @@ export interface SharedProcessOptions extends UpstreamOptions, Pick<InterposerOp
   readonly target: Target;
   readonly headers: MessageHeaders;
   readonly stderr: NodeJS.WritableStream;
-  readonly onReady?: (upstream: { readonly pid: number }) => void;
+  readonly onReady?: (upstream: StartedServer) => void;
 }
 
 type Request = Extract<Outgoing, { readonly kind: 'request' }>;
@@ -124,7 +124,7 @@ export class SharedProcess {
     if (this.#isClosing || startedAt < this.#notBefore) return undefined;
     const upstream = new Upstream(this.#options);
     this.#upstream = upstream;
-    if (upstream.pid !== undefined) this.#options.onReady?.({ pid: upstream.pid });
+    if (upstream.pid !== undefined) this.#options.onReady?.({ pid: upstream.pid, ended: upstream.ended });
     upstream.stderr.pipe(this.#options.stderr, { end: false });
     const output = pump(upstream.stdout, [], (line) => this.#fromServer(line));
     const ending = this.#ended(upstream, output, startedAt);

@@ -7,7 +7,7 @@ import type { ProxyGuard } from '../guard-source.ts';
 import { Interposer, type InterposerOptions } from '../interposer.ts';
 import { RPC_ERRORS } from '../message.ts';
 import { Target, type TargetOptions } from '../target.ts';
-import type { UpstreamOptions } from '../upstream.ts';
+import type { StartedServer, UpstreamOptions } from '../upstream.ts';
 import type { Line } from '../wire.ts';
 import { BridgeSession } from './bridge-session.ts';
 import type { HttpExchange, McpHandler } from './listener.ts';
@@ -36,7 +36,7 @@ export interface StdioBridgeOptions
   readonly stderr: NodeJS.WritableStream;
   readonly log: (text: string) => void;
   /** A process was started. */
-  readonly onReady?: (upstream: { readonly pid: number }) => void;
+  readonly onReady?: (upstream: StartedServer) => void;
   readonly maxSessions?: number;
   readonly sessionIdleMs?: number;
 }
