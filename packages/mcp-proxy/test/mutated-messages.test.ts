@@ -1,39 +1,58 @@
 /** A short run of `npm run fuzz:mcp`, with a seed of its own, and that it would see what it is there to see. */
 import { describe, expect, it } from 'vitest';
-import { run } from './fuzz/campaign.ts';
+import { type Drive, run } from './fuzz/campaign.ts';
+import { overHttp } from './fuzz/http.ts';
 import type { Traffic } from './fuzz/oracle.ts';
 import { toolsCalled } from './fuzz/readers.ts';
 import { overStdio } from './fuzz/stdio.ts';
 
 const whole = { seed: 7, count: 1000, batch: 500 };
 
-it('a thousand mutated messages over stdio: no denied call arrives, no byte is changed, what is in order is answered', async () => {
-  const report = await run({ ...whole, drive: overStdio });
-  expect(report.problems).toEqual([]);
-  expect(report.sent).toBe(1000);
-  expect(Math.min(report.clean, report.calls, report.forwarded - report.calls, report.refused)).toBeGreaterThan(30);
-});
+const transports: readonly (readonly [string, Drive])[] = [
+  ['stdio', overStdio],
+  ['http', overHttp],
+];
 
-describe('the same run finds', () => {
-  const drives: readonly (readonly [string, (traffic: Traffic, sent: Buffer) => Traffic, RegExp])[] = [
-    ['a proxy that lets everything pass', (traffic, sent) => ({ ...traffic, received: sent }), /reached the server without a decision/],
+it.each(transports)(
+  'a thousand mutated messages over %s: no denied call arrives, no byte is changed, what is in order is answered',
+  async (_over, drive) => {
+    const report = await run({ ...whole, drive });
+    expect(report.problems).toEqual([]);
+    expect(report.sent).toBe(1000);
+    expect(Math.min(report.clean, report.calls, report.forwarded - report.calls, report.refused)).toBeGreaterThan(30);
+  },
+);
+
+describe.each(transports)('the same run over %s finds', (over, sound) => {
+  const bends: readonly (readonly [string, (traffic: Traffic, sent: readonly Buffer[]) => Partial<Traffic>, RegExp])[] = [
+    ['a proxy that lets everything pass', (_traffic, sent) => ({ received: sent }), /reached the server without a decision/],
     [
       'one that changes a byte',
-      (traffic) => ({ ...traffic, received: Buffer.from(traffic.received.toString('latin1').replace('"id":', '"id": '), 'latin1') }),
+      ({ received }) => ({
+        received: received.map((bytes) => Buffer.from(bytes.toString('latin1').replace('"id":', '"id": '), 'latin1')),
+      }),
       /that nobody sent/,
     ],
-    [
-      'one that loses a message',
-      (traffic) => ({ ...traffic, received: traffic.received.subarray(0, -traffic.received.length / 2) }),
-      /did not arrive/,
-    ],
-    ['one that answers twice', (traffic) => ({ ...traffic, answers: Buffer.concat([traffic.answers, traffic.answers]) }), /2 answers/],
-    ['one that does not answer', (traffic) => ({ ...traffic, answers: Buffer.alloc(0) }), /0 answers/],
-    ['one that puts nothing on record', (traffic) => ({ ...traffic, entries: [] }), /were allowed/],
-    ['one that ends badly', (traffic) => ({ ...traffic, code: 1 }), /ended with code 1/],
+    ['one that loses a message', ({ received }) => ({ received: received.slice(received.length / 2) }), /did not arrive/],
+    ['one that answers twice', ({ answers }) => ({ answers: [...answers, ...answers] }), /2 answers/],
+    ['one that does not answer', () => ({ answers: [] }), /0 answers/],
+    ['one that puts nothing on record', () => ({ entries: [] }), /were allowed/],
+    ['one that ends badly', () => ({ code: 1 }), /ended with code 1/],
+    ...(over === 'http'
+      ? [['one that answers another one', ({ answers }: Traffic) => ({ answers: answers.toReversed() }), /on its own exchange/] as const]
+      : []),
   ];
-  it.each(drives)('%s', async (_what, bend, found) => {
-    const drive = async (messages: readonly Buffer[]): Promise<Traffic> => bend(await overStdio(messages), Buffer.concat(messages));
+  it.each(bends)('%s', async (_what, bend, found) => {
+    const drive: Drive = async (messages) => {
+      const traffic = await sound(messages);
+      return {
+        ...traffic,
+        ...bend(
+          traffic,
+          messages.map(({ bytes }) => bytes),
+        ),
+      };
+    };
     const { problems } = await run({ seed: 7, count: 200, batch: 200, drive });
     expect(problems.join('\n')).toMatch(found);
   });
@@ -57,7 +76,14 @@ it.each([
   'data: {"method":"tools/call","params":{"name":"denied"}}',
   '{"method":"TOOLS\u200b/call","params":{"name":"denied"}}',
 ])('to some reader this calls a tool: %j', (text) => {
-  expect([...toolsCalled(Buffer.from(text))]).toContain('denied');
+  expect([...toolsCalled(Buffer.from(text), 'lines')]).toContain('denied');
+});
+
+it.each([
+  '{"method":"tools/call","method":"ping","param\u017f":{"n\\u0061me":"denied"}}',
+  '{"method" /* x */ : "tools/call",,\n"params":{"name":"denied",}}',
+])('to some reader of bodies this calls a tool: %j', (text) => {
+  expect([...toolsCalled(Buffer.from(text), 'bodies')]).toContain('denied');
 });
 
 it.each([
@@ -66,5 +92,5 @@ it.each([
   '{}',
   '',
 ])('to no reader this calls a tool: %j', (text) => {
-  expect([...toolsCalled(Buffer.from(text))]).toEqual([]);
+  expect([...toolsCalled(Buffer.from(text), 'lines')]).toEqual([]);
 });

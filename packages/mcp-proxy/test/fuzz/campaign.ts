@@ -5,12 +5,15 @@ import { Random } from './random.ts';
 /** A batch that takes longer hangs. */
 const BATCH_LIMIT_MS = 120_000;
 
+/** Sends messages through a proxy, and tells what became of them. */
+export type Drive = (messages: readonly Sent[]) => Promise<Traffic>;
+
 export interface Campaign {
   readonly seed: number;
   readonly count: number;
   /** Messages of one client. */
   readonly batch: number;
-  readonly drive: (messages: readonly Buffer[]) => Promise<Traffic>;
+  readonly drive: Drive;
   /** Called after each batch, with how many messages were sent so far. */
   readonly onBatch?: (sent: number) => void;
 }
@@ -32,7 +35,7 @@ export async function run({ seed, count, batch, drive, onBatch }: Campaign): Pro
     const random = new Random(seed + start);
     const sent: Sent[] = Array.from({ length: Math.min(batch, count - start) }, (_, i) => message(i + 2, random));
     try {
-      const traffic = await inTime(drive(sent.map(({ bytes }) => bytes)));
+      const traffic = await inTime(drive(sent));
       const found = judge(sent, traffic);
       report.forwarded += found.forwarded;
       report.calls += found.calls;

@@ -1,5 +1,6 @@
 /** What must hold whatever a client sent. */
 import type { Entry } from '@countersign/core';
+import type { Framing } from '../../src/client-message.ts';
 import type { Sent } from './messages.ts';
 import { toolsCalled } from './readers.ts';
 
@@ -7,9 +8,12 @@ import { toolsCalled } from './readers.ts';
 export interface Traffic {
   /** How the proxy ended. */
   readonly code: number;
-  /** What reached the server, to the byte. */
-  readonly received: Buffer;
-  readonly answers: Buffer;
+  /** What stood around a message on its way from the client: then one message sent may be several lines. */
+  readonly framing: Framing;
+  /** What reached the server, to the byte: lines with their newlines, or bodies. */
+  readonly received: readonly Buffer[];
+  /** Lines; of bodies, what came back of each message, in their order, a line for each. */
+  readonly answers: readonly Buffer[];
   readonly entries: readonly Entry[];
 }
 
@@ -20,39 +24,44 @@ export interface Found {
   readonly calls: number;
 }
 
-export function judge(sent: readonly Sent[], { code, received, answers, entries }: Traffic): Found {
+export function judge(sent: readonly Sent[], { code, framing, received, answers, entries }: Traffic): Found {
   const problems: string[] = [];
   if (code !== 0) problems.push(`the proxy ended with code ${code}`);
 
   const decisions = entries.filter((entry) => entry.kind === 'decision');
   const allowed = decisions.filter((entry) => entry.effect === 'allow').map(({ tool }) => tool.name);
-  for (const name of toolsCalled(received))
+  // Lines stand behind each other, and some readers see one message in two of them. Nobody reads two bodies as one.
+  const texts = framing === 'lines' ? [Buffer.concat(received)] : received;
+  for (const name of new Set(texts.flatMap((text) => [...toolsCalled(text, framing)])))
     if (!allowed.includes(name)) problems.push(`a call of ${JSON.stringify(name)} reached the server without a decision`);
 
-  const lines = linesOf(received);
-  const unused = countOf(sent.flatMap(({ bytes }) => linesOf(bytes)));
-  for (const line of lines) {
-    const left = unused.get(line) ?? 0;
-    if (left === 0) problems.push(`bytes reached the server that nobody sent: ${excerpt(line)}`);
-    unused.set(line, left - 1);
+  const arrived = received.map((bytes) => bytes.toString('latin1'));
+  const unused = countOf(sent.flatMap(({ bytes }) => (framing === 'lines' ? linesOf(bytes) : [bytes.toString('latin1')])));
+  for (const one of arrived) {
+    const left = unused.get(one) ?? 0;
+    if (left === 0) problems.push(`bytes reached the server that nobody sent: ${excerpt(one)}`);
+    unused.set(one, left - 1);
   }
 
-  const calls = lines.filter((line) => isCall(line)).length;
+  const calls = arrived.filter((one) => isCall(one)).length;
   if (calls !== allowed.length) problems.push(`${calls} calls reached the server, and ${allowed.length} were allowed`);
 
-  const arrived = new Set(lines);
-  const answered = countOf(linesOf(answers).flatMap(idOf));
-  for (const { bytes, clean } of sent) {
+  const known = new Set(arrived);
+  const answered = countOf(answers.flatMap(idsOf));
+  for (const [i, { bytes, clean }] of sent.entries()) {
     if (clean === undefined) continue;
-    if (!arrived.has(bytes.toString('latin1')))
+    if (!known.has(bytes.toString('latin1')))
       problems.push(`a message that is in order did not arrive: ${excerpt(bytes.toString('latin1'))}`);
     if (answered.get(clean) !== 1) problems.push(`${answered.get(clean) ?? 0} answers to ${clean}`);
+    const own = answers[i];
+    if (framing === 'bodies' && !(own !== undefined && idsOf(own).includes(clean)))
+      problems.push(`the answer to ${clean} did not come back on its own exchange`);
   }
-  return { problems, forwarded: lines.length, calls };
+  return { problems, forwarded: arrived.length, calls };
 }
 
 /** With their newlines, one character a byte. */
-function linesOf(bytes: Buffer): readonly string[] {
+export function linesOf(bytes: Buffer): readonly string[] {
   return bytes.toString('latin1').match(/[^\n]*\n/g) ?? [];
 }
 
@@ -75,9 +84,15 @@ function isCall(line: string): boolean {
   }
 }
 
-function idOf(line: string): readonly string[] {
-  const message = JSON.parse(Buffer.from(line, 'latin1').toString('utf8')) as { readonly id?: unknown };
-  return typeof message.id === 'string' ? [message.id] : [];
+function idsOf(answers: Buffer): readonly string[] {
+  return answers
+    .toString('utf8')
+    .split('\n')
+    .filter((line) => line !== '')
+    .flatMap((line) => {
+      const { id } = JSON.parse(line) as { readonly id?: unknown };
+      return typeof id === 'string' ? [id] : [];
+    });
 }
 
 function excerpt(line: string): string {

@@ -3,10 +3,16 @@
  * several messages on a line, one message on several lines. What none of them takes for a call, no server does.
  */
 
-/** Every name that some reader takes for the tool of a call in these bytes. */
-export function toolsCalled(bytes: Buffer): ReadonlySet<string> {
+import type { Framing } from '../../src/client-message.ts';
+
+/** Every name that some reader takes for the tool of a call in these bytes. @param framing - nobody cuts a body into lines. */
+export function toolsCalled(bytes: Buffer, framing: Framing): ReadonlySet<string> {
   const names = new Set<string>();
   for (const text of [bytes.toString('utf8'), bytes.toString('latin1')]) {
+    if (framing === 'bodies') {
+      for (const value of valuesOf(text)) collect(value, names);
+      continue;
+    }
     for (const lines of [text.split('\n'), text.split(/[\r\n]/), [text]])
       for (const line of lines) for (const value of valuesOf(line)) collect(value, names);
     // Whoever ends lines at these as well (Python's splitlines) skips nothing to find a message inside of a line.

@@ -1,10 +1,14 @@
 // `npm run fuzz:mcp -- [count] [transport] [seed]`: mutated messages through the whole proxy. Ends with 1 when something did not hold.
 import { randomInt } from 'node:crypto';
-import { run } from './campaign.ts';
+import { type Drive, run } from './campaign.ts';
+import { overHttp } from './http.ts';
 import { overStdio } from './stdio.ts';
 
 const BATCH = 2000;
-const TRANSPORTS = new Map([['stdio', overStdio]]);
+const TRANSPORTS = new Map<string, Drive>([
+  ['stdio', overStdio],
+  ['http', overHttp],
+]);
 const [count = '200000', transport = 'stdio', seed = String(randomInt(2 ** 31))] = process.argv.slice(2);
 const drive = TRANSPORTS.get(transport);
 if (drive === undefined || !/^\d{1,9}$/.test(count) || !/^\d{1,10}$/.test(seed)) {

@@ -1,0 +1,55 @@
+/** An HTTP server that keeps every body it receives, and answers every message that has an id: whole, or as an event. */
+import { createServer, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { isObject } from '../../src/message.ts';
+
+export class HttpUpstream {
+  readonly received: Buffer[] = [];
+  readonly #server: Server;
+
+  private constructor() {
+    this.#server = createServer((request, response) => {
+      const chunks: Buffer[] = [];
+      request.on('data', (chunk: Buffer) => chunks.push(chunk));
+      request.once('end', () => {
+        if (request.method !== 'POST') return void response.writeHead(405).end();
+        const body = Buffer.concat(chunks);
+        this.received.push(body);
+        answer(body, response);
+      });
+    });
+  }
+
+  static async start(): Promise<HttpUpstream> {
+    const upstream = new HttpUpstream();
+    await new Promise<void>((resolve) => upstream.#server.listen(0, '127.0.0.1', resolve));
+    return upstream;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/mcp`;
+  }
+
+  async close(): Promise<void> {
+    this.#server.closeAllConnections();
+    await new Promise((resolve) => this.#server.close(resolve));
+  }
+}
+
+function answer(body: Buffer, response: ServerResponse): void {
+  const message = parsed(body);
+  if (!isObject(message) || message['method'] === undefined || message['id'] === undefined) return void response.writeHead(202).end();
+  const { id, method } = message;
+  const result = method === 'tools/list' ? { tools: [{ name: 'free' }, { name: 'denied' }] } : { content: [] };
+  const text = JSON.stringify({ jsonrpc: '2.0', id, result });
+  if (body.length % 2 === 0) response.writeHead(200, { 'content-type': 'application/json' }).end(text);
+  else response.writeHead(200, { 'content-type': 'text/event-stream' }).end(`: hello\n\nid: 1\ndata: ${text}\n\n`);
+}
+
+function parsed(body: Buffer): unknown {
+  try {
+    return JSON.parse(body.toString('utf8').replace(/^\ufeff/, ''));
+  } catch {
+    return undefined;
+  }
+}
