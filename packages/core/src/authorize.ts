@@ -222,7 +222,7 @@ export async function earlierCall(
   engine: Pick<Engine, 'store'>,
 ): Promise<CallRow | undefined> {
   const known = call.key === undefined ? undefined : await engine.store.callByKey(call.key);
-  if (known !== undefined || options.adopt !== true) return known;
+  if (known !== undefined || options.adopt === undefined || options.adopt === false) return known;
   return engine.store.askedCall(call.match);
 }
 

@@ -46,6 +46,11 @@ export function callMatch(call: KeyedCall, mac: (text: string) => string): strin
   return mac(`countersign/call-match/v1\n${canonicalize(subject(call))}`);
 }
 
+/** A match that counts for one of several clients only. @param owner - which one. */
+export function ownedMatch(match: string, owner: string, mac: (text: string) => string): string {
+  return mac(`countersign/owned-call-match/v1\n${canonicalize([owner, match])}`);
+}
+
 /** @param bindKey - 32 random bytes of this call, hex. */
 export function callBinding(call: KeyedCall, policyHash: string, bindKey: string): string {
   const text = `countersign/call-binding/v1\n${canonicalize([...subject(call), policyHash])}`;

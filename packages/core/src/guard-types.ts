@@ -89,9 +89,10 @@ export interface AuthorizeOptions {
   readonly approval?: 'wait' | 'suspend';
   /**
    * The client retries with fresh ids (MCP): a new call may take over a suspended earlier call of the same session,
-   * tool and arguments, together with its approval.
+   * tool and arguments, together with its approval. A text, where several clients share a session: only one that was suspended
+   * under the same text, which says whose it is. It is stored as part of a MAC.
    */
-  readonly adopt?: boolean;
+  readonly adopt?: boolean | string;
   /**
    * Gives the call up: before it is decided, while it waits, or before it runs; it is then refused as `CALL_CANCELLED`, and what
    * it was charged is given back. A tool that runs already has to heed the signal itself.

@@ -36,7 +36,7 @@ import { declarationChanges } from './pin/changes.ts';
 import { offerTools } from './pin/offer.ts';
 import { composePolicies } from './policy/compose.ts';
 import type { Policy } from './policy/policy.ts';
-import { isUnusable, prepareCall, toolRef } from './prepare.ts';
+import { isUnusable, ownedBy, prepareCall, toolRef } from './prepare.ts';
 import { recordRun } from './record-run.ts';
 import { denial, failure, refusal, refuse, repeatDecision } from './refusal.ts';
 import { releasedError } from './result/released-error.ts';
@@ -95,8 +95,10 @@ export function createGuard(options: GuardOptions): Guard {
     get counters() {
       return { ...engine.counts, lostAuditRecords: engine.audit.lost };
     },
-    authorize: async (call, options = {}) => authorize(prepareCall(call, engine, options.costOf), options, rules, engine),
-    once: async (call, options, use) => runOnce(prepareCall(call, engine, options.costOf), options, use, { rules, engine, results }),
+    authorize: async (call, options = {}) =>
+      authorize(ownedBy(prepareCall(call, engine, options.costOf), options.adopt, engine), options, rules, engine),
+    once: async (call, options, use) =>
+      runOnce(ownedBy(prepareCall(call, engine, options.costOf), options.adopt, engine), options, use, { rules, engine, results }),
     run: (call, fn, options = {}) => runUnder(rules, call, fn, options),
     tool: (name, fn, options = {}) => guardedTool(name, fn, options, runUnder, engine),
     offers: (tools, of = {}) => offersOf(tools, of, engine),

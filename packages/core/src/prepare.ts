@@ -9,7 +9,7 @@ import {
   type ToolCall,
   type ToolRef,
 } from './call.ts';
-import { callKey, callMatch, type KeyedCall } from './call-key.ts';
+import { callKey, callMatch, type KeyedCall, ownedMatch } from './call-key.ts';
 import { CountersignError } from './errors.ts';
 import { newOrderedId } from './ledger/body.ts';
 import { isClean, isName, isText, MAX_NAME_CHARS } from './names.ts';
@@ -124,6 +124,12 @@ export function prepareCall(call: ToolCall, deps: PrepareDeps, costOf?: (args: u
     key: id === undefined ? undefined : callKey(keyed, { id, turn, attempt }, mac),
     match: callMatch(keyed, mac),
   };
+}
+
+/** The same call, asked for by one of several clients that share a session. @param adopt - as `AuthorizeOptions.adopt`. */
+export function ownedBy<T extends PreparedCall | UnusableCall>(call: T, adopt: boolean | string | undefined, deps: PrepareDeps): T {
+  if (typeof adopt !== 'string' || isUnusable(call)) return call;
+  return { ...call, match: ownedMatch(call.match, adopt, (text) => deps.store.mac(text)) };
 }
 
 interface CallNames {

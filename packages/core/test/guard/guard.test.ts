@@ -679,6 +679,18 @@ describe.each([
       expect((await guard.authorize(ask(undefined, { id: '3' }), { approval: 'suspend', adopt: true })).kind).toBe('permit');
       expect((await guard.authorize(ask(undefined, { id: '4' }), { approval: 'suspend', adopt: true })).kind).toBe('pending');
     });
+
+    it('of one of several clients is taken over by that client and by nobody else, with and without a name', async () => {
+      const guard = guarded();
+      const first = await guard.authorize(ask(undefined, { id: '1' }), { approval: 'suspend', adopt: 'a' });
+      await guard.approvals.resolve((await pendingOf(guard)).id, { decision: 'approve' }, ALICE);
+      for (const adopt of ['b', '', true, false] as const) {
+        const other = await guard.authorize(ask(undefined, { id: `other ${adopt}` }), { approval: 'suspend', adopt });
+        expect(other.kind).toBe('pending');
+        expect((other as { approvalId?: string }).approvalId).not.toBe((first as { approvalId?: string }).approvalId);
+      }
+      expect((await guard.authorize(ask(undefined, { id: '2' }), { approval: 'suspend', adopt: 'a' })).kind).toBe('permit');
+    });
   });
 
   describe('budgets', () => {
