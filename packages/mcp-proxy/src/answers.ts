@@ -12,6 +12,8 @@ import { pinnedList } from './tool-pins.ts';
 import type { MessageLine } from './wire.ts';
 
 const TASK_GIVEN = 'the result of this task was given before: a rule on results looks at a result once';
+const TASK_OF_ANOTHER = 'this task is of a call that another client made: only whoever made it gets its result';
+const TASK_METHODS: ReadonlySet<string> = new Set([TASK_GET, TASK_RESULT, 'tasks/update', 'tasks/cancel']);
 
 type Asked = Pick<Extract<ClientMessage, { readonly kind: 'request' }>, 'key' | 'method' | 'taskId'>;
 
@@ -25,11 +27,14 @@ export class AnswerReader {
   readonly #target: Target;
   readonly #inFlight: InFlight;
   readonly #settle: (permit: Permit, outcome: Outcome) => Promise<void>;
+  readonly #owner: () => string;
 
-  constructor(target: Target, inFlight: InFlight, settle: (permit: Permit, outcome: Outcome) => Promise<void>) {
+  /** @param owner - whose requests these are; see `InterposerOptions.owner`. */
+  constructor(target: Target, inFlight: InFlight, settle: (permit: Permit, outcome: Outcome) => Promise<void>, owner: () => string) {
     this.#target = target;
     this.#inFlight = inFlight;
     this.#settle = settle;
+    this.#owner = owner;
   }
 
   /** Whether a rule on results may act on this answer, so that it has to wait. */
@@ -49,6 +54,8 @@ export class AnswerReader {
 
   /** Why a request that is no call may not go on: nobody would look at its answer. */
   refusalOf({ key, method, taskId }: Asked): string | undefined {
+    // Whatever the server said of it, an error too, would end the call of another client.
+    if (TASK_METHODS.has(method) && taskId !== undefined && this.#target.tasks.isOfAnother(taskId, this.#owner())) return TASK_OF_ANOTHER;
     if (method === TASK_RESULT && taskId !== undefined && (key === undefined || this.#target.tasks.wasGiven(taskId))) return TASK_GIVEN;
     if (method === TASK_GET && key === undefined && taskId !== undefined && this.isTaskHeld(taskId)) return TASK_GIVEN;
     if (method === LIST_METHOD && key === undefined && (this.#target.hidesTools || this.#target.pinsTools))
@@ -77,7 +84,7 @@ export class AnswerReader {
     }
     if (request.state === 'forwarded') {
       const permit = tasksTold(request, response)
-        .map((taskId) => this.#target.tasks.take(taskId))
+        .map((taskId) => (this.#target.tasks.isOfAnother(taskId, this.#owner()) ? undefined : this.#target.tasks.take(taskId)))
         .find((held) => held !== undefined);
       if (permit === undefined) return refused(response, TASK_GIVEN);
       if (request.method !== TASK_GET) return releasedResponse(permit, response);
@@ -88,7 +95,7 @@ export class AnswerReader {
     if (!('permit' in request)) return response;
     const taskId = request.state === 'running' ? taskIn(response) : undefined;
     if (taskId === undefined) return releasedResponse(request.permit, response);
-    if (this.#target.tasks.hold(taskId, request.permit)) return response;
+    if (this.#target.tasks.hold(taskId, request.permit, this.#owner())) return response;
     await this.#settle(request.permit, { status: 'error', error: new Error('its task could not be followed') });
     return refused(response, 'the task cannot be followed: too many wait, or another one has its name; the server did handle the request');
   }

@@ -10,30 +10,39 @@ export const MAX_HELD_TASKS = 1024;
 const MAX_GIVEN_TASKS = 4096;
 
 export class HeldTasks {
-  readonly #held = new Map<string, Permit>();
+  readonly #held = new Map<string, { readonly permit: Permit; readonly owner: string }>();
   readonly #given = new Set<string>();
 
-  /** @returns false when too many wait, or the server uses the name of another task. */
-  hold(taskId: string, permit: Permit): boolean {
+  /**
+   * @param owner - whose task it is: `InterposerOptions.owner`.
+   * @returns false when too many wait, or the server uses the name of another task.
+   */
+  hold(taskId: string, permit: Permit, owner = ''): boolean {
     if (this.#held.size >= MAX_HELD_TASKS || this.#held.has(taskId)) return false;
     this.#given.delete(taskId);
-    this.#held.set(taskId, permit);
+    this.#held.set(taskId, { permit, owner });
     return true;
   }
 
   /** The permit, for its one use. */
   take(taskId: string): Permit | undefined {
-    const permit = this.#held.get(taskId);
-    if (permit === undefined) return undefined;
+    const held = this.#held.get(taskId);
+    if (held === undefined) return undefined;
     this.#held.delete(taskId);
     const [oldest] = this.#given;
     if (this.#given.size >= MAX_GIVEN_TASKS && oldest !== undefined) this.#given.delete(oldest);
     this.#given.add(taskId);
-    return permit;
+    return held.permit;
   }
 
   isHeld(taskId: string): boolean {
     return this.#held.has(taskId);
+  }
+
+  /** Whether it waits for its result, and that is for another client. */
+  isOfAnother(taskId: string, owner: string): boolean {
+    const held = this.#held.get(taskId);
+    return held !== undefined && held.owner !== owner;
   }
 
   wasGiven(taskId: string): boolean {

@@ -49,7 +49,10 @@ export interface InterposerOptions {
   readonly onInvalid?: (message: Pick<InvalidMessage, 'code' | 'text'>) => void;
   /** Where a person answers an approval: told to the client with a call that waits. Must not throw. */
   readonly answerAt?: (approvalId: string) => string;
-  /** Who the client is, where its transport knows: what it is given to bring back counts for nobody else. Default: everybody is one. */
+  /**
+   * Who the client is, where its transport knows: what it was approved, what it is given to bring back, and its tasks count for
+   * nobody else. Not empty. Default: everybody is one.
+   */
   readonly owner?: string;
   /** Default `CANCEL_GRACE_MS`. */
   readonly cancelGraceMs?: number;
@@ -68,6 +71,7 @@ export class Interposer {
   readonly #recording = new Set<Promise<void>>();
   readonly #waiting: (() => void)[] = [];
   readonly #attempts = new Attempts();
+  #owner: string | undefined;
   #gone: string | undefined;
 
   constructor(options: InterposerOptions) {
@@ -76,8 +80,15 @@ export class Interposer {
     this.#inFlight = new InFlight(() => {
       for (const resolve of this.#waiting.splice(0)) resolve();
     });
-    this.#answers = new AnswerReader(options.target, this.#inFlight, (permit, outcome) => this.#settle(permit, outcome));
-    this.#desk = new ApprovalDesk({ target: options.target, answerAt: options.answerAt, owner: options.owner ?? '' });
+    this.#owner = options.owner;
+    const owner = (): string => this.#owner ?? '';
+    this.#answers = new AnswerReader(options.target, this.#inFlight, (permit, outcome) => this.#settle(permit, outcome), owner);
+    this.#desk = new ApprovalDesk({ target: options.target, answerAt: options.answerAt, owner });
+  }
+
+  /** The client is known by more than before: its `initialize` was answered with a session. */
+  belongsTo(owner: string): void {
+    this.#owner = owner;
   }
 
   /** @param lane - where the message came from; what is answered to it goes there. */
@@ -197,7 +208,7 @@ export class Interposer {
     const verdict = await this.#desk.attend(received, lane, signal, () =>
       this.#target.guard.authorize(
         { tool, args: call.args, id: call.key, turn: this.#nonce, ...this.#attempts.of(call.key) },
-        { approval: 'suspend', adopt: true, signal, validate: requireArguments },
+        { approval: 'suspend', adopt: this.#owner ?? true, signal, validate: requireArguments },
       ),
     );
     // Cancelled meanwhile, or the server is gone: the client has its answer, or wants none.

@@ -61,7 +61,7 @@ export interface Received {
 export interface DeskOptions {
   readonly target: Target;
   readonly answerAt: ((approvalId: string) => string) | undefined;
-  readonly owner: string;
+  readonly owner: () => string;
 }
 
 interface Waiting {
@@ -73,7 +73,7 @@ interface Waiting {
 export class ApprovalDesk {
   readonly #target: Target;
   readonly #answerAt: DeskOptions['answerAt'];
-  readonly #owner: string;
+  readonly #owner: () => string;
   readonly #requests = new OwnRequests();
   readonly #asking = new Set<string>();
   readonly #stopped = new AbortController();
@@ -106,7 +106,7 @@ export class ApprovalDesk {
     if (!call.stateless || brought.requestState === undefined) return { call, isRewritten: false };
     const digest = callDigest(this.#target.server, call.tool, call.args) ?? '';
     const { states, rounds } = this.#target.approvals;
-    const state = states.spend(brought.requestState, { owner: this.#owner, call: digest });
+    const state = states.spend(brought.requestState, { owner: this.#owner(), call: digest });
     if (state.kind === 'foreign') return { call, isRewritten: false };
     const as = (carried: Carried): Pick<Received, 'call' | 'isRewritten'> => ({
       call: { ...call, params: withCarried(call.params, carried) },
@@ -182,7 +182,7 @@ export class ApprovalDesk {
     if (!isObject(masked)) return undefined;
     const { requestState } = carriedOf(result);
     const { roundId, expiresAtMs } = rounds.keep(permit);
-    const facts = { owner: this.#owner, call: digest, expiresAtMs, about: { kind: 'round', roundId } } as const;
+    const facts = { owner: this.#owner(), call: digest, expiresAtMs, about: { kind: 'round', roundId } } as const;
     const sealed = states.seal({ ...facts, carried: requestState === undefined ? {} : { requestState } });
     if (sealed === undefined) {
       rounds.take(roundId);
@@ -198,7 +198,7 @@ export class ApprovalDesk {
     const digest = callDigest(this.#target.server, call.tool, call.args);
     if (way === undefined || digest === undefined) return undefined;
     const facts = {
-      owner: this.#owner,
+      owner: this.#owner(),
       call: digest,
       expiresAtMs: row.expiresAtMs,
       about: { kind: 'approval', approvalId: row.id, way },

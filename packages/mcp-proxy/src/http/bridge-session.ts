@@ -55,6 +55,7 @@ export class BridgeSession {
     this.#interposer = new Interposer({
       target,
       lane: this.#ownLane(),
+      owner: this.id,
       ...(onInvalid !== undefined && { onInvalid }),
       ...(answerAt !== undefined && { answerAt }),
       ...(cancelGraceMs !== undefined && { cancelGraceMs }),

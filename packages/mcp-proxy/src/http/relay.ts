@@ -50,6 +50,7 @@ export class HttpRelay implements McpHandler {
         if (id !== '' && this.#sessions.find(key) === undefined) {
           isAdopted = true;
           this.#others.delete(interposer);
+          interposer.belongsTo(key);
           this.#sessions.keep(this.#sessions.create(id, key, interposer));
         }
       },
@@ -69,7 +70,7 @@ export class HttpRelay implements McpHandler {
     const client = new ClientSide(exchange);
     const relayed = this.#relayed;
     // Who has no session has asked nothing: no answer is for it.
-    const stranger = { interposer: this.#interposer(NOBODY, '') };
+    const stranger = { interposer: this.#interposer(NOBODY, sessionKey('', exchange.request.rawHeaders)) };
     const asked = relayed.upstream.ask(
       { method: 'GET', target: relayed.targetOf(exchange), headers: exchange.request.rawHeaders },
       {

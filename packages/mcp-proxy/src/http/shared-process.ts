@@ -18,6 +18,7 @@ import type { MessageHeaders } from './message-headers.ts';
 import { type Outgoing, parse } from './outgoing.ts';
 import { onThePipe, ownerOf, withClientId, withClientNames } from './pipe-ids.ts';
 import { PostLane } from './post-lane.ts';
+import { sessionKey } from './sessions.ts';
 import { statelessStatus } from './stateless-status.ts';
 
 /** Requests of all clients without an answer. */
@@ -78,6 +79,7 @@ export class SharedProcess {
     const interposer = new Interposer({
       target,
       lane,
+      owner: sessionKey('', exchange.request.rawHeaders),
       ...(onInvalid !== undefined && { onInvalid }),
       ...(answerAt !== undefined && { answerAt }),
       ...(cancelGraceMs !== undefined && { cancelGraceMs }),
