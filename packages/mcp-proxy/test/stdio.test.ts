@@ -134,6 +134,48 @@ describe('runStdioProxy', () => {
     expect(guard.outcomes.length).toBe(50);
   });
 
+  it('gives a thousand calls at once each its own result, once, and records each', async () => {
+    const client = new Client();
+    const ids = Array.from({ length: 1000 }, (_, i) => i);
+    const messages = await client.exchange(ids.map((id) => call(id, 'echo', `{"n":${id}}`)).join(''), 1000);
+    await client.close();
+    expect(client.messages().length).toBe(1000);
+    const own = ids.map((id) => ({ jsonrpc: '2.0', id, result: { content: [{ type: 'text', text: `{"n":${id}}` }] } }));
+    expect(messages.toSorted((a, b) => Number(a['id']) - Number(b['id']))).toEqual(own);
+    expect(guard.outcomes.map(({ outcome }) => outcome.status)).toEqual(ids.map(() => 'success'));
+    expect(new Set(guard.outcomes.map(({ callId }) => callId)).size).toBe(1000);
+  });
+
+  it('refuses a message of 100 MB without holding it, and goes on', async () => {
+    const client = new Client();
+    await client.exchange(ping(1), 1);
+    const piece = Buffer.alloc(1024 * 1024, 'x');
+    const before = process.memoryUsage().arrayBuffers;
+    let most = 0;
+    client.stdin.write('{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"echo","arguments":{"text":"');
+    for (let sent = 0; sent < 100; sent++) {
+      if (!client.stdin.write(piece)) await new Promise((resolve) => client.stdin.once('drain', resolve));
+      most = Math.max(most, process.memoryUsage().arrayBuffers - before);
+    }
+    const messages = await client.exchange(`"}}}\n${ping(3)}`, 3);
+    expect(messages.find(({ id }) => id === null)).toMatchObject({ error: { data: { 'countersign/problem': 'too-large' } } });
+    expect(messages.filter(({ id }) => id === 3)).toHaveLength(1);
+    expect(most).toBeLessThan(80 * 1024 * 1024);
+    expect(guard.refusals).toHaveLength(1);
+    await client.close();
+    expect(received()).toBe(ping(1) + ping(3));
+  });
+
+  it('answers for a result of 100 MB with an error, records it, and goes on', async () => {
+    const client = new Client();
+    const [answer] = await client.exchange(call(1, 'huge', '{"bytes":100000000}'), 1);
+    expect(answer).toMatchObject({ id: 1, error: { code: -32051 } });
+    expect((await client.exchange(ping(2), 2))[1]).toMatchObject({ id: 2, result: {} });
+    expect(client.output.length).toBeLessThan(10_000);
+    await client.close();
+    expect(guard.outcomes).toMatchObject([{ outcome: { status: 'error' } }]);
+  });
+
   it('keeps standard output for the protocol', async () => {
     const client = new Client();
     await client.exchange(`noise\n${ping(1)}`, 2);
