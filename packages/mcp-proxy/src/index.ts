@@ -1,9 +1,10 @@
 export type { ApprovalOptions } from './approval/shared.ts';
 export type { Way } from './approval/ways.ts';
 export { type InvalidCode, type InvalidMessage, MAX_TOOL_NAME_CHARS } from './client-message.ts';
-export { type GatewayTarget, runStdioGateway, type StdioGatewayOptions } from './gateway/run.ts';
+export type { GatewayTarget } from './gateway/assemble.ts';
+export { runStdioGateway, type StdioGatewayOptions } from './gateway/run.ts';
 export type { ProxyGuard } from './guard-source.ts';
-export { type HttpBridge, type HttpBridgeOptions, startHttpBridge } from './http/http-bridge.ts';
+export { type HttpBridge, type HttpBridgeOptions, type HttpGatewayOptions, startHttpBridge, startHttpGateway } from './http/http-bridge.ts';
 export { type HttpProxy, type HttpProxyOptions, startHttpProxy } from './http/http-proxy.ts';
 export { DEFAULT_PATH, type HttpExchange, type HttpListener, type ListenOptions, listenHttp, type McpHandler } from './http/listener.ts';
 export type { RemoteTransport } from './http/remote-upstream.ts';

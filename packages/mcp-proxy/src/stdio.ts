@@ -24,7 +24,7 @@ export interface StdioClientOptions {
    */
   readonly guard: () => Promise<ProxyGuard>;
   /** The `mcp:` block of the configuration; what is absent has its default. */
-  readonly mcp?: TargetOptions['mcp'];
+  readonly mcp?: NonNullable<TargetOptions['mcp']>;
   /** Name of the server in our configuration, never what it calls itself. */
   readonly server: string;
   readonly stdin: Readable;

@@ -18,6 +18,7 @@ import {
   type StartedServer,
   type StdioClientOptions,
   startHttpBridge,
+  startHttpGateway,
   startHttpProxy,
 } from '@countersign/mcp-proxy';
 import { hostMonitor, type ResourceMonitor } from '@countersign/monitor';
@@ -26,7 +27,7 @@ import { configOf, hasConfig } from '../configuration.ts';
 import { configuredServer, configuredServers, withoutSecrets } from '../configured-servers.ts';
 import { defaultConfigPath } from '../default-config.ts';
 import { UsageError } from '../failure.ts';
-import { LISTEN_OPTIONS, listenAddress } from '../listen-address.ts';
+import { LISTEN_OPTIONS, type ListenGiven, listenAddress } from '../listen-address.ts';
 import { mcpApprovals } from '../mcp-approvals.ts';
 import { openConfigured } from '../open-configured.ts';
 import { type Output, safe } from '../output.ts';
@@ -39,6 +40,8 @@ import { version } from '../version.ts';
 
 /** The part before the slash in tool patterns. */
 const SERVER_SHAPE = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+
+const NO_SSE = '--listen takes no server over HTTP+SSE';
 
 export const proxy: Command = {
   name: 'proxy',
@@ -66,7 +69,7 @@ export const proxy: Command = {
     'Without a configuration the proxy watches with the baseline pack (mode: audit) and says so; its ledger lies in the state directory, under unconfigured/.',
     'With --url the server is one over HTTP, and no command follows. Every user of this machine can read a command line: a credential is named in --header by its environment variable, or lies in --header-file.',
     'With --listen the clients come over HTTP too: the address to give them is printed to standard error. Requests that name another host, or come from a page of another site, are refused.',
-    'Without a command it stands before the servers that the configuration names (`servers:`), as one server to the client, or before the one of them that --server names.',
+    'Without a command it stands before the servers that the configuration names (`servers:`), as one server to the client, or before the one of them that --server names. With --listen several are served in sessions (protocol up to 2025-11-25), each with servers of its own.',
     "The exit code is the server's own; before several servers 0.",
   ],
   example: 'countersign proxy --server files -- npx -y @modelcontextprotocol/server-filesystem .',
@@ -78,15 +81,8 @@ export const proxy: Command = {
     const remote = remoteServer(invocation);
     const listen = listenAddress(invocation);
     if (listen !== undefined && remote?.transport === 'sse')
-      throw new UsageError(
-        '--listen takes no server over HTTP+SSE',
-        'give --url one over Streamable HTTP, or leave --listen out and let the client start the proxy',
-      );
-    if (remote === undefined && rest.length === 0) {
-      if (listen !== undefined)
-        throw new UsageError('--listen needs a command after `--`, or --url', `for example: countersign proxy --listen 8808 -- server`);
-      return runConfigured(invocation);
-    }
+      throw new UsageError(NO_SSE, 'give --url one over Streamable HTTP, or leave --listen out and let the client start the proxy');
+    if (remote === undefined && rest.length === 0) return runConfigured(invocation, listen);
     const server = serverOf(invocation, remote);
     const config = configured(invocation);
     const [command = '', ...args] = rest;
@@ -125,7 +121,7 @@ async function serveHttp(start: (log: (text: string) => void) => Promise<Served>
 }
 
 /** The servers of the configuration: all as one, or the one that is named. */
-async function runConfigured(invocation: Invocation): Promise<number> {
+async function runConfigured(invocation: Invocation, listen: ListenGiven | undefined): Promise<number> {
   const { io, output, flags } = invocation;
   const config = hasConfig(invocation) ? configured(invocation) : undefined;
   if (config === undefined || config.servers.size === 0)
@@ -136,13 +132,23 @@ async function runConfigured(invocation: Invocation): Promise<number> {
   const client = clientOf(invocation, config, guard);
   try {
     const [server] = servers;
+    const onServer = (name: string, started: StartedServer): void => guard.watch(name, started);
     if (one === undefined || server === undefined) {
-      const onServer = (name: string, started: StartedServer): void => guard.watch(name, started);
-      return await runStdioGateway({ ...client, servers, version: version(), onServer });
+      const all = { ...client, servers, version: version(), onServer };
+      if (listen !== undefined) return await serveHttp((log) => startHttpGateway({ ...all, ...listen, log }), invocation);
+      return await runStdioGateway(all);
     }
     const { name, ...target } = server;
-    if ('url' in target) return await runRemoteProxy({ ...client, ...target, server: name });
-    return await runStdioProxy({ ...client, ...target, server: name, onReady: (started) => guard.watch(name, started) });
+    if ('url' in target) {
+      if (listen === undefined) return await runRemoteProxy({ ...client, ...target, server: name });
+      if (target.transport === 'sse') throw new UsageError(NO_SSE, `leave --listen out, or change servers.${name}.transport`);
+      const { url, headers } = target;
+      const far = { url, ...(headers !== undefined && { headers }), server: name };
+      return await serveHttp((log) => startHttpProxy({ ...client, ...far, ...listen, log }), invocation);
+    }
+    const own = { ...client, ...target, server: name, onReady: (started: StartedServer) => onServer(name, started) };
+    if (listen !== undefined) return await serveHttp((log) => startHttpBridge({ ...own, ...listen, log }), invocation);
+    return await runStdioProxy(own);
   } finally {
     await guard.close();
   }

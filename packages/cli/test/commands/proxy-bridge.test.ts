@@ -58,3 +58,48 @@ describe('proxy --listen before a command', () => {
     expect(report).toMatchObject({ status: 'valid', counts: { allowed: 1, refused: 1, outcomes: 1 }, open_decisions: 0 });
   });
 });
+
+const ENV_SERVER = fileURLToPath(new URL('../fixtures/env-server.mjs', import.meta.url));
+const server = (): string => `{ command: ${JSON.stringify(process.execPath)}, args: [${JSON.stringify(ENV_SERVER)}] }`;
+const callOf = (id: number, name: string): object => ({ id, method: 'tools/call', params: { name, arguments: {} } });
+
+describe('proxy --listen before the servers of the configuration', () => {
+  it.each([
+    ['all as one', [], 'countersign', 'a__env', 'c__env'],
+    ['the one that is named', ['--server', 'c'], 'env', undefined, 'env'],
+  ])('serves %s over HTTP, and decides by their names there', async (_what, argv, name, allowed, denied) => {
+    const cwd = await project(`servers:\n  a: ${server()}\n  c: ${server()}\n`, (text) =>
+      text.replace(
+        /^ {2}rules:\n/m,
+        '  rules:\n    - { id: env, tools: ["a/env"], effect: allow }\n    - { id: no, tools: ["c/*"], effect: deny }\n',
+      ),
+    );
+    const [stdin, stderr] = [new PassThrough(), new Sink()];
+    const ready = new Promise<string>((resolve) => {
+      stderr.onText = (text) => {
+        const at = /clients connect to (\S+)/.exec(text)?.[1];
+        if (at !== undefined) resolve(at);
+      };
+    });
+    const ran = run(['proxy', '--listen', '0', ...argv], { cwd, stdin, stderr, tty: true });
+    const url = await ready;
+    const params = { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'c', version: '1' } };
+    const begun = await send(url, 'POST', { id: 0, method: 'initialize', params });
+    expect(begun).toMatchObject({ status: 200, text: expect.stringContaining(`"name":"${name}"`) });
+    const session = { 'mcp-session-id': String(begun.headers['mcp-session-id']) };
+    await send(url, 'POST', { method: 'notifications/initialized' }, session);
+    if (allowed !== undefined) expect((await send(url, 'POST', callOf(1, allowed), session)).text).toContain('"content"');
+    expect((await send(url, 'POST', callOf(2, denied), session)).text).toContain('POLICY_DENY_HIGH_RISK');
+    expect((await send(url, 'DELETE', undefined, session)).status).toBe(204);
+    stdin.end();
+    expect((await ran).code).toBe(0);
+    const report = json(await run(['verify', '--json'], { cwd }));
+    expect(report).toMatchObject({ status: 'valid', counts: { refused: 1 }, open_decisions: 0 });
+  });
+
+  it('takes none over HTTP+SSE', async () => {
+    const cwd = await project('servers:\n  old: { url: "http://127.0.0.1:1/sse", transport: sse }\n');
+    const { code, stderr } = await run(['proxy', '--listen', '0', '--server', 'old'], { cwd });
+    expect([code, stderr]).toEqual([2, expect.stringContaining('--listen takes no server over HTTP+SSE')]);
+  });
+});

@@ -75,7 +75,7 @@ describe('proxy --listen', () => {
   });
 
   it.each([
-    [['--listen', '0'], /needs a command/],
+    [['--listen', '0'], /needs a command after `--`, or --url, or `servers:` in the configuration/],
     [['--listen', '0', '--url', 'http://127.0.0.1:1/mcp', '--transport', 'sse'], /--listen takes no server over HTTP\+SSE/],
     [['--listen', '65536', '--url', 'http://127.0.0.1:1/mcp'], /--listen is a port/],
     [['--listen', 'example.com:1', '--url', 'http://127.0.0.1:1/mcp'], /--listen is a port/],

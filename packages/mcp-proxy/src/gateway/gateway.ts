@@ -130,6 +130,11 @@ export class Gateway {
     }
   }
 
+  /** Whether a request with this key is open, or listens. */
+  waits(key: string): boolean {
+    return this.#client.routes.get(key) !== undefined || this.#subscriptions.get(key) !== undefined;
+  }
+
   /** Resolves when no request waits for an answer, but for those that listen. */
   async idle(): Promise<void> {
     await this.#client.routes.idle();

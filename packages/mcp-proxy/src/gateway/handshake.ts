@@ -11,7 +11,7 @@ import { mergedCapabilities, mergedInstructions, oldestVersion } from './offers.
 /** How long a client waits for servers to start. Those that take longer come later, with a notification. */
 export const GREETING_WAIT_MS = 10_000;
 /** Versions with a handshake: what a client without one is told when a server knows nothing newer. */
-const SESSION_VERSIONS = ['2025-11-25', '2025-06-18', '2025-03-26', '2024-11-05'];
+export const SESSION_VERSIONS: readonly string[] = ['2025-11-25', '2025-06-18', '2025-03-26', '2024-11-05'];
 const META = 'io.modelcontextprotocol/';
 
 export interface HandshakeOptions {

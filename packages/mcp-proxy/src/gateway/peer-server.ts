@@ -18,8 +18,8 @@ export interface PeerServerOptions {
   readonly open: () => ServerPeer;
   /** What outlives a link: what the server declared, its tasks, the guard before it. */
   readonly target: Target;
-  /** The client's side: while it does not read, neither is the server read. */
-  readonly stdout: Writable;
+  /** The client's side, if it is one stream: while it does not read, neither is the server read. */
+  readonly stdout?: Writable;
   readonly stderr: Writable;
   readonly interposer?: Omit<InterposerOptions, 'target' | 'lane' | 'framing'>;
   /** It runs; called for every process. */
@@ -40,12 +40,11 @@ function connect(options: PeerServerOptions, receive: (bytes: Buffer) => void): 
     target,
     lane: { toClient: receive, toServer: batchedWrites(upstream.stdin), dropped: () => {} },
   });
-  const kill = (): void => upstream.kill();
-  // Nothing outlives this process that it can still end.
-  process.on('exit', kill);
+  living.add(upstream);
+  if (living.size === 1) process.on('exit', killAll);
   if (upstream.pid !== undefined) options.onReady?.({ pid: upstream.pid, ended: upstream.ended });
   if (upstream.stderr !== undefined) passLog(target.server, upstream.stderr, stderr);
-  const read = pump(upstream.stdout, [stdout], (line) => interposer.fromServer(line));
+  const read = pump(upstream.stdout, stdout === undefined ? [] : [stdout], (line) => interposer.fromServer(line));
   return {
     send: (line) => interposer.fromClient(line),
     clientSilent: () => interposer.clientSilent(),
@@ -56,7 +55,8 @@ function connect(options: PeerServerOptions, receive: (bytes: Buffer) => void): 
       const { reason } = await upstream.ended;
       await read;
       await interposer.serverEnded(reason);
-      process.off('exit', kill);
+      living.delete(upstream);
+      if (living.size === 0) process.off('exit', killAll);
       return reason;
     })(),
     close: () => {
@@ -65,6 +65,12 @@ function connect(options: PeerServerOptions, receive: (bytes: Buffer) => void): 
       void upstream.ended.then(() => clearTimeout(timer));
     },
   };
+}
+
+/** Nothing outlives this process that it can still end. */
+const living = new Set<ServerPeer>();
+function killAll(): void {
+  for (const upstream of living) upstream.kill();
 }
 
 /** Whole lines, each with the name of its server. */

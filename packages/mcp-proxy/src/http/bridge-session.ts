@@ -1,31 +1,19 @@
 /**
- * One session of the protocol up to 2025-11-25 in front of a server over stdio: a process of its own, so that nothing of one client
- * is in reach of another. Over a pipe messages carry no stream: which one a message of the server goes to is worked out here.
+ * One session of the protocol up to 2025-11-25 in front of servers of its own, so that nothing of one client is in reach of another.
+ * Over a pipe messages carry no stream: which one a message of the server goes to is worked out here.
  */
 import { randomBytes } from 'node:crypto';
-import { Interposer, type InterposerOptions } from '../interposer.ts';
 import type { Lane } from '../lane.ts';
 import { isObject, type JsonObject, member } from '../message.ts';
-import { pump } from '../stdio.ts';
-import type { Target } from '../target.ts';
-import { type StartedServer, Upstream, type UpstreamOptions } from '../upstream.ts';
-import type { Line, MessageLine } from '../wire.ts';
+import type { Line } from '../wire.ts';
 import type { HttpExchange } from './listener.ts';
 import { EventLog, MessageStream } from './message-stream.ts';
 import { type Outgoing, parse } from './outgoing.ts';
 import { PostLane, trimmed } from './post-lane.ts';
+import type { OpenPeer, SessionPeer } from './session-peer.ts';
 
 /** From this version on clients know an event without data, and what its id is for. */
 const PRIMED_SINCE = '2025-11-25';
-/** What waits to be written to a server that does not read. */
-const MAX_PIPE_BYTES: number = 64 * 1024 * 1024;
-
-export interface BridgeSessionOptions extends UpstreamOptions, Pick<InterposerOptions, 'onInvalid' | 'answerAt' | 'cancelGraceMs'> {
-  readonly target: Target;
-  /** Where the server's own words to people go. */
-  readonly stderr: NodeJS.WritableStream;
-  readonly onReady?: (upstream: StartedServer) => void;
-}
 
 interface Waiting {
   readonly lane: PostLane;
@@ -36,33 +24,21 @@ interface Waiting {
 export class BridgeSession {
   /** Whoever knows it is the client. */
   readonly id: string = randomBytes(32).toString('base64url');
-  /** The process is gone, and everything is answered. */
+  /** What stands behind it is gone, and everything is answered. */
   readonly ended: Promise<void>;
-  readonly #options: BridgeSessionOptions;
-  readonly #upstream: Upstream;
-  readonly #interposer: Interposer;
+  readonly #peer: SessionPeer;
+  readonly #complain: (text: string) => void;
   readonly #log = new EventLog();
   readonly #own = new MessageStream(this.#log);
   readonly #waiting = new Set<Waiting>();
   #usedAt = Date.now();
   #isEnding = false;
 
-  constructor(options: BridgeSessionOptions) {
-    this.#options = options;
-    this.#upstream = new Upstream(options);
-    if (this.#upstream.pid !== undefined) options.onReady?.({ pid: this.#upstream.pid, ended: this.#upstream.ended });
-    const { target, onInvalid, answerAt, cancelGraceMs } = options;
-    this.#interposer = new Interposer({
-      target,
-      lane: this.#ownLane(),
-      owner: this.id,
-      ...(onInvalid !== undefined && { onInvalid }),
-      ...(answerAt !== undefined && { answerAt }),
-      ...(cancelGraceMs !== undefined && { cancelGraceMs }),
-    });
-    this.#upstream.stderr.pipe(options.stderr, { end: false });
-    const output = pump(this.#upstream.stdout, [], (line) => this.#fromServer(line));
-    this.ended = this.#end(output);
+  /** @param log - takes one line for people. */
+  constructor(open: OpenPeer, log: (text: string) => void) {
+    this.#complain = log;
+    this.#peer = open({ owner: this.id, own: this.#ownLane(), laneFor: (message) => this.#laneFor(message) });
+    this.ended = this.#end();
   }
 
   /** Nobody is there: since when, in milliseconds. Undefined while somebody is. What a client that went away asked counts for nothing. */
@@ -74,8 +50,8 @@ export class BridgeSession {
   /** @param line - the message as the one line the server gets. */
   post(exchange: HttpExchange, line: Line, message: Outgoing | undefined): void {
     this.#usedAt = Date.now();
-    if (this.#upstream.stdin.writableLength > MAX_PIPE_BYTES) {
-      this.#options.target.log('the server does not read: a message was refused');
+    if (this.#peer.isFull) {
+      this.#complain('the server does not read: a message was refused');
       exchange.response.writeHead(503, { 'content-length': 0 }).end();
       return;
     }
@@ -85,7 +61,7 @@ export class BridgeSession {
     const lane = new PostLane({
       exchange,
       isRequest,
-      toServer: (bytes) => this.#write(bytes),
+      toServer: (bytes) => this.#peer.write(bytes),
       headers: { 'mcp-session-id': this.id },
       log: this.#log,
       opensAtOnce: method === 'tools/call' && String(version) >= PRIMED_SINCE,
@@ -101,7 +77,7 @@ export class BridgeSession {
     });
     const waiting: Waiting = { lane, method, token: tokenOf(message) };
     if (isRequest) this.#waiting.add(waiting);
-    this.#interposer.fromClient(line, lane);
+    this.#peer.fromClient(line, lane, message);
   }
 
   /** The stream of the server's own messages, or, after `Last-Event-ID`, one that broke off. */
@@ -119,34 +95,26 @@ export class BridgeSession {
     return 'attached';
   }
 
-  /** Ends the process and everything it started. */
+  /** Ends what stands behind it, and everything that started. */
   end(): void {
     if (this.#isEnding) return;
     this.#isEnding = true;
-    this.#upstream.stdin.end();
-    this.#upstream.terminate();
+    this.#peer.end();
   }
 
   kill(): void {
-    this.#upstream.kill();
+    this.#peer.kill();
   }
 
-  async #end(output: Promise<void>): Promise<void> {
-    const { code, reason } = await this.#upstream.ended;
-    await output;
-    await this.#interposer.serverEnded(reason);
-    if (code !== 0 && !this.#isEnding) this.#options.target.log(reason);
+  async #end(): Promise<void> {
+    const failure = await this.#peer.ended;
+    if (failure !== undefined && !this.#isEnding) this.#complain(failure);
     this.#isEnding = true;
     this.#own.finish();
   }
 
-  #fromServer(line: Line): void {
-    this.#interposer.fromServer(line, line.kind === 'line' ? this.#laneFor(line) : undefined);
-  }
-
   /** Where a message that is no answer goes; undefined for answers, which go where they were asked for. */
-  #laneFor({ content }: MessageLine): Lane | undefined {
-    const message = parse(content);
+  #laneFor(message: unknown): Lane | undefined {
     if (!isObject(message) || typeof member(message, 'method') !== 'string') return undefined;
     if (Object.hasOwn(message, 'result') || Object.hasOwn(message, 'error')) return undefined;
     const method = member(message, 'method');
@@ -170,13 +138,9 @@ export class BridgeSession {
   #ownLane(): Lane {
     return {
       toClient: (bytes) => this.#own.send(trimmed(bytes)),
-      toServer: (bytes) => this.#write(bytes),
+      toServer: (bytes) => this.#peer.write(bytes),
       dropped: () => {},
     };
-  }
-
-  #write(bytes: Buffer): void {
-    if (!this.#upstream.stdin.destroyed) this.#upstream.stdin.write(bytes);
   }
 }
 

@@ -1,11 +1,16 @@
+import type { Bridge } from './bridge.ts';
+import { type GatewayBridgeOptions, gatewayBridge } from './gateway-bridge.ts';
 import { DEFAULT_PATH, type HttpListener, type ListenOptions, listenHttp } from './listener.ts';
 import { publicOriginOf } from './relayed.ts';
-import { StdioBridge, type StdioBridgeOptions } from './stdio-bridge.ts';
+import { type StdioBridgeOptions, stdioBridge } from './stdio-bridge.ts';
 
-export interface HttpBridgeOptions extends StdioBridgeOptions, Omit<ListenOptions, 'handler' | 'log'> {
+interface BridgeListenOptions extends Omit<ListenOptions, 'handler' | 'log'> {
   /** Where clients find it, if not at the host they name: behind TLS or another proxy. `https://mcp.example.com` */
   readonly publicUrl?: string;
 }
+
+export interface HttpBridgeOptions extends StdioBridgeOptions, BridgeListenOptions {}
+export interface HttpGatewayOptions extends GatewayBridgeOptions, BridgeListenOptions {}
 
 export interface HttpBridge {
   readonly port: number;
@@ -21,10 +26,24 @@ export interface HttpBridge {
  * @throws {CountersignError} `OPTIONS_INVALID`; the system's own error when the port cannot be had.
  */
 export async function startHttpBridge(options: HttpBridgeOptions): Promise<HttpBridge> {
+  return start(() => stdioBridge(options), options);
+}
+
+/**
+ * Clients over HTTP in front of several servers as one: a session of the protocol up to 2025-11-25 has a gateway, and servers, of its
+ * own. No server runs before a client asks for something.
+ *
+ * @throws {CountersignError} `OPTIONS_INVALID`; the system's own error when the port cannot be had.
+ */
+export async function startHttpGateway(options: HttpGatewayOptions): Promise<HttpBridge> {
+  return start(() => gatewayBridge(options), options);
+}
+
+async function start(open: () => Bridge, options: BridgeListenOptions & Pick<ListenOptions, 'log'>): Promise<HttpBridge> {
   const { publicUrl, path = DEFAULT_PATH } = options;
   const publicOrigin = publicUrl === undefined ? undefined : publicOriginOf(publicUrl);
   const allowedHosts = [...(options.allowedHosts ?? []), ...(publicOrigin === undefined ? [] : [new URL(publicOrigin).host])];
-  const bridge = new StdioBridge(options);
+  const bridge = open();
   let listener: HttpListener;
   try {
     listener = await listenHttp({ ...options, allowedHosts, handler: bridge });

@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { Bridge } from '../../src/http/bridge.ts';
 import { type HttpListener, listenHttp } from '../../src/http/listener.ts';
-import { StdioBridge, type StdioBridgeOptions } from '../../src/http/stdio-bridge.ts';
+import { type StdioBridgeOptions, stdioBridge } from '../../src/http/stdio-bridge.ts';
 import { isObject, type JsonObject } from '../../src/message.ts';
 import { FakeGuard } from '../fake-guard.ts';
 import { Exchange, type Got } from './http-client.ts';
@@ -15,11 +16,11 @@ const SERVER = fileURLToPath(new URL('../fixtures/pipe-server.mjs', import.meta.
 let folder: string;
 let guard: FakeGuard;
 let logged: string[];
-let bridge: StdioBridge;
+let bridge: Bridge;
 let listener: HttpListener;
 
 async function start(options: Partial<StdioBridgeOptions> = {}): Promise<void> {
-  bridge = new StdioBridge({
+  bridge = stdioBridge({
     command: process.execPath,
     args: [SERVER, join(folder, 'received')],
     guard: async () => guard,
