@@ -18,6 +18,8 @@ export class HttpUpstream {
         answer(body, response);
       });
     });
+    // A connection that is closed for being idle, in the moment its next request comes, loses that with or without a proxy.
+    this.#server.keepAliveTimeout = 0;
   }
 
   static async start(): Promise<HttpUpstream> {
