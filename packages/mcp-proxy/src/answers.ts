@@ -3,7 +3,8 @@ import { type Outcome, type Permit, WITHHELD_RESULT } from '@countersign/core';
 import type { ClientMessage } from './client-message.ts';
 import type { InFlight, Request } from './in-flight.ts';
 import { offeredList } from './listing.ts';
-import { LIST_METHOD, MAX_ID_CHARS, RPC_ERRORS } from './message.ts';
+import { lookalike } from './lookalike.ts';
+import { isObject, LIST_METHOD, MAX_ID_CHARS, RPC_ERRORS } from './message.ts';
 import { releasedResponse } from './released.ts';
 import { type ServerResponse, withAnswers } from './server-message.ts';
 import type { Target } from './target.ts';
@@ -13,9 +14,11 @@ import type { MessageLine } from './wire.ts';
 
 const TASK_GIVEN = 'the result of this task was given before: a rule on results looks at a result once';
 const TASK_OF_ANOTHER = 'this task is of a call that another client made: only whoever made it gets its result';
+const TASK_UNCLEAR = 'the task is not named by one string under taskId';
+const TASK_KEYS: ReadonlySet<string> = new Set(['taskid']);
 const TASK_METHODS: ReadonlySet<string> = new Set([TASK_GET, TASK_RESULT, 'tasks/update', 'tasks/cancel']);
 
-type Asked = Pick<Extract<ClientMessage, { readonly kind: 'request' }>, 'key' | 'method' | 'taskId'>;
+type Asked = Pick<Extract<ClientMessage, { readonly kind: 'request' }>, 'key' | 'method' | 'params' | 'taskId'>;
 
 export interface Answers {
   /** The bytes for the client. */
@@ -53,7 +56,9 @@ export class AnswerReader {
   }
 
   /** Why a request that is no call may not go on: nobody would look at its answer. */
-  refusalOf({ key, method, taskId }: Asked): string | undefined {
+  refusalOf({ key, method, params, taskId }: Asked): string | undefined {
+    // Some readers take a number for its text, and `TaskID` for `taskId`: they would tell of another task than we follow.
+    if (TASK_METHODS.has(method) && (taskId === undefined || hasOtherTaskId(params))) return TASK_UNCLEAR;
     // Whatever the server said of it, an error too, would end the call of another client.
     if (TASK_METHODS.has(method) && taskId !== undefined && this.#target.tasks.isOfAnother(taskId, this.#owner())) return TASK_OF_ANOTHER;
     if (method === TASK_RESULT && taskId !== undefined && (key === undefined || this.#target.tasks.wasGiven(taskId))) return TASK_GIVEN;
@@ -104,6 +109,13 @@ export class AnswerReader {
 /** A result that was withheld is a text, which MCP does not know as one. */
 function resultOf(masked: unknown): unknown {
   return masked === WITHHELD_RESULT ? { content: [{ type: 'text', text: WITHHELD_RESULT }], isError: true } : masked;
+}
+
+function hasOtherTaskId(params: unknown): boolean {
+  return (
+    isObject(params) &&
+    Object.keys(params).some((key) => key !== 'taskId' && (TASK_KEYS.has(key) || lookalike(key, TASK_KEYS) !== undefined))
+  );
 }
 
 function isListing(request: Request): boolean {

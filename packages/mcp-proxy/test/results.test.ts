@@ -252,6 +252,17 @@ describe('a call that runs as a task', () => {
     expect(toClient[1]).toBe(line);
   });
 
+  it.each(['{"taskId":1}', '{"taskId":"x","TaskID":"1"}', '{"taskId":"x","taskid":"1"}', '{"taskID":"1"}', '{}'])(
+    'is not fetched under a name that some read as its own: %s',
+    async (params) => {
+      await start(1, '1');
+      toServer.length = 0;
+      await clientSends(request(2, 'tasks/result', params));
+      expect(toServer).toEqual([]);
+      expect(answers()[1]).toMatchObject({ id: 2, error: { message: expect.stringContaining('taskId') as string } });
+    },
+  );
+
   it('is settled when the server ends before its result came', async () => {
     await start(1, 't1');
     await proxy.serverEnded('gone');
