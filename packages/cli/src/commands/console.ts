@@ -1,7 +1,6 @@
 import { userInfo } from 'node:os';
 import { configuredAnswers, ledgerSource, type PageEvent, type ServedPage, serveApprovalPage } from '@countersign/connect';
 import { type Config, CountersignError } from '@countersign/core';
-import { readLedger } from '@countersign/core/sqlite';
 import { answeringGuard } from '../answering-guard.ts';
 import type { Command, Invocation } from '../command.ts';
 import { configOf } from '../configuration.ts';
@@ -11,6 +10,7 @@ import { openBrowser } from '../console/open-browser.ts';
 import { EXIT } from '../exit-codes.ts';
 import { UsageError } from '../failure.ts';
 import { refuseInsideGuard } from '../guarded-tree.ts';
+import { writersOf } from '../ledger-writers.ts';
 import { openConfigured } from '../open-configured.ts';
 import { type Output, safe } from '../output.ts';
 import { type Stop, stopOf } from '../stop.ts';
@@ -124,22 +124,6 @@ function userName(): string {
   } catch {
     // A user id without an entry in the system's list.
     return typeof process.getuid === 'function' ? `uid-${process.getuid()}` : 'unknown';
-  }
-}
-
-/** A ledger that is not there yet has no guards; it is made when the console opens it. */
-function writersOf({ ledger }: Config): readonly number[] {
-  let reader: ReturnType<typeof readLedger>;
-  try {
-    reader = readLedger(ledger.path);
-  } catch (error) {
-    if (CountersignError.is(error) && error.code === 'LEDGER_NOT_FOUND') return [];
-    throw error;
-  }
-  try {
-    return reader.liveWriterPids();
-  } finally {
-    reader.close();
   }
 }
 

@@ -2,6 +2,7 @@ import type { Command } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
 import { UsageError } from '../failure.ts';
 import { unwrapHooks } from '../wrap/hook-settings.ts';
+import { refuseChangesInsideGuard } from '../wrap/inside-guard.ts';
 import { carryOut } from '../wrap/rewrite.ts';
 import { unwrapServers } from '../wrap/server-list.ts';
 import { clientNamed, HOOKS_OPTION, TARGET_OPTIONS, targetsOf } from '../wrap/target.ts';
@@ -18,6 +19,7 @@ export const unwrapCommand: Command = {
   async run(invocation) {
     const { output, flags, positionals } = invocation;
     const client = clientNamed(positionals[0] ?? '');
+    if (!flags.on('dry-run')) refuseChangesInsideGuard(invocation);
     if (flags.on('hooks')) {
       if (client.id !== 'claude-code') throw new UsageError(`${client.title} has no hooks that are known here`, 'leave --hooks out');
       return unwrapHooks(invocation);

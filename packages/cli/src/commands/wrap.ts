@@ -7,6 +7,7 @@ import { UsageError } from '../failure.ts';
 import { safe } from '../output.ts';
 import { tellFoundClients } from '../wrap/found-clients.ts';
 import { wrapHooks } from '../wrap/hook-settings.ts';
+import { refuseChangesInsideGuard } from '../wrap/inside-guard.ts';
 import { ownProgram, refuseVariables } from '../wrap/program.ts';
 import { carryOut } from '../wrap/rewrite.ts';
 import { type ServerReport, wrapServers } from '../wrap/server-list.ts';
@@ -32,6 +33,7 @@ export const wrapCommand: Command = {
       return tellFoundClients(invocation);
     }
     const client = clientNamed(name);
+    if (!flags.on('dry-run')) refuseChangesInsideGuard(invocation);
     if (flags.on('hooks')) {
       if (client.id !== 'claude-code') throw new UsageError(`${client.title} has no hooks that are known here`, 'leave --hooks out');
       return wrapHooks(invocation);

@@ -50,6 +50,15 @@ export function withoutHooks(given: HookTexts): string {
   return text;
 }
 
+/** Configurations of the hooks of ours in these settings, as their commands name them. */
+export function hookConfigs(given: HookTexts): readonly string[] {
+  const commands = HOOK_EVENTS.flatMap((event) => oursIn(given, event)).map(({ command }) => command);
+  return commands.flatMap((command) => {
+    const word = /--config ('(?:[^']|'\\'')*'|\S+)/.exec(command)?.[1];
+    return word === undefined ? [] : [word.startsWith("'") ? word.slice(1, -1).replaceAll(String.raw`'\''`, "'") : word];
+  });
+}
+
 /** Whether an event names our hook. */
 export function hasHooks(given: HookTexts): boolean {
   return HOOK_EVENTS.some((event) => oursIn(given, event).length > 0);

@@ -80,8 +80,18 @@ function settingsPath({ io, flags }: Invocation): string {
   return flags.on('project') ? join(io.cwd, '.claude', 'settings.json') : userSettings(io);
 }
 
-function settingsPaths({ io }: Invocation): readonly string[] {
-  return [userSettings(io), join(io.cwd, '.claude', 'settings.json'), join(io.cwd, '.claude', 'settings.local.json')];
+export function settingsPaths({ io, flags }: Pick<Invocation, 'io' | 'flags'>): readonly string[] {
+  return [
+    userSettings(io),
+    join(io.cwd, '.claude', 'settings.json'),
+    join(io.cwd, '.claude', 'settings.local.json'),
+    ...namedFile({ io, flags }),
+  ];
+}
+
+function namedFile({ io, flags }: Pick<Invocation, 'io' | 'flags'>): readonly string[] {
+  const file = flags.text('file');
+  return file === undefined ? [] : [resolve(io.cwd, file)];
 }
 
 function userSettings(io: Invocation['io']): string {

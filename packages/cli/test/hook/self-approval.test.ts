@@ -1,7 +1,7 @@
 /** An agent under hooks answers what it waits for from its own shell. The hook that decided is gone by then; the client is not. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFileSync } from 'node:fs';
+import { appendFileSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { readLedger } from '@countersign/core/sqlite';
@@ -71,6 +71,27 @@ describe.runIf(process.platform === 'linux')('below a client whose hook has deci
     expect(JSON.parse((await client(cwd, allowed('toolu_3'), 'rotate-key --new-key finance.key --json')).stdout)).toMatchObject({
       error: { message: expect.stringContaining('is a guard of this ledger') },
     });
+  });
+
+  it('the hook is not taken off, nor put there with other rules', LIMIT, async () => {
+    const { cwd } = await waiting();
+    const settings = join(cwd, 'settings.json');
+    expect(await run(['wrap', 'claude-code', '--hooks', '--file', settings], { cwd })).toMatchObject({ code: 0 });
+    const before = readFileSync(settings, 'utf8');
+    // From another folder, and with a configuration of its own: the installed hook says whose ledger it is.
+    const other = await hooked();
+    for (const command of [
+      `unwrap claude-code --hooks --file ${settings} --json`,
+      `wrap claude-code --hooks --file ${settings} --config ${join(other, 'countersign.yaml')} --json`,
+      'unwrap cursor --json',
+    ]) {
+      const inside = await client(cwd, allowed(`toolu_${command.length}`), command);
+      expect(JSON.parse(inside.stdout), command).toMatchObject({
+        error: { code: 'APPROVER_REFUSED', message: expect.stringContaining('wrapped and unwrapped from outside') },
+      });
+    }
+    expect(readFileSync(settings, 'utf8')).toBe(before);
+    expect(await run(['unwrap', 'claude-code', '--hooks', '--file', settings], { cwd })).toMatchObject({ code: 0 });
   });
 
   it('also when the hook refused what it was asked about', LIMIT, async () => {
