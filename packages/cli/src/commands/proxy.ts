@@ -28,7 +28,7 @@ import { configuredServer, configuredServers, withoutSecrets } from '../configur
 import { defaultConfigPath } from '../default-config.ts';
 import { UsageError } from '../failure.ts';
 import { LISTEN_OPTIONS, type ListenGiven, listenAddress } from '../listen-address.ts';
-import { mcpApprovals } from '../mcp-approvals.ts';
+import { elicitationChannel, mcpApprovals } from '../mcp-approvals.ts';
 import { openConfigured } from '../open-configured.ts';
 import { type Output, safe } from '../output.ts';
 import { pageChannelOf, pageLinks } from '../page-link.ts';
@@ -232,7 +232,7 @@ class LazyGuard {
       const guard = guardFromConfig(this.#config, store, {
         monitor: this.#monitor,
         policy: this.#policy,
-        channels: [...this.#asked.channels, ...(page === undefined ? [] : [page])],
+        channels: [...this.#asked.channels, ...elicitationChannel(this.#config), ...(page === undefined ? [] : [page])],
         onError: (error, { during }) => this.#output.note(`countersign: ${safe(during)}: ${errorText(error)}`),
       });
       const watch = watchPolicy(guard, this.#config, {
