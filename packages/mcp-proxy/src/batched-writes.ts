@@ -15,7 +15,7 @@ export function batchedWrites(stream: Writable): (bytes: Buffer) => void {
       isOpen = true;
       stream.cork();
       // After the promises of this turn, in which decisions become messages.
-      setImmediate(flush);
+      process.nextTick(flush);
     }
     stream.write(bytes);
   };
