@@ -7,6 +7,7 @@ import { COMMANDS } from '../src/commands/index.ts';
 
 const ROOT = new URL('../../../', import.meta.url);
 const GUIDES = new URL('docs/guides/', ROOT);
+const SCRIPTS: object = (JSON.parse(readFileSync(new URL('package.json', ROOT), 'utf8')) as { readonly scripts: object }).scripts;
 const guides = readdirSync(GUIDES).filter((name) => name.endsWith('.md'));
 
 describe.each(guides)('docs/guides/%s', (name) => {
@@ -24,7 +25,9 @@ describe.each(guides)('docs/guides/%s', (name) => {
 
   it.each(snippets.filter(({ language }) => language === 'sh'))('sh: $title', ({ code }) => {
     const lines = code.split('\n').filter((line) => line.startsWith('countersign '));
-    expect(lines.length).toBeGreaterThan(0);
+    const scripts = [...code.matchAll(/^npm run (\S+)/gm)].map(([, script]) => script);
+    expect(lines.length + scripts.length).toBeGreaterThan(0);
+    for (const script of scripts) expect(Object.keys(SCRIPTS)).toContain(script);
     for (const line of lines) {
       const argv = words(line).slice(1);
       expect(() => parseArguments(argv, commandOf(argv, COMMANDS)), line).not.toThrow();
