@@ -55,6 +55,8 @@ policy:
 budgets:
   - { id: reads, per: tool, limit: 3, window: 1h, tools: [files/read_text_file] }
 approvers: { editor: { key: "${vkey}" } }
+# The client is told at once that a call waits: nobody answers before it asks again.
+mcp: { hold: 0 }
 ledger: { origin: main-job.example/log }
 `,
   );
@@ -69,9 +71,9 @@ async function guardTheServer(): Promise<{ readonly olderCopy: string }> {
   story.chapter('2. A real MCP server behind `countersign proxy`');
   const tools = await stage.connect();
   story.step(
-    'the client sees the real tools',
-    tools.includes('read_text_file') && tools.includes('move_file'),
-    `${tools.length} tools: ${tools.slice(0, 5).join(', ')} ...`,
+    'the client sees what it may use',
+    tools.includes('read_text_file') && tools.includes('write_file') && !tools.includes('move_file'),
+    `${tools.length} tools: ${tools.slice(0, 5).join(', ')} ...; not move_file, of which no call could run`,
   );
 
   const read = await stage.call('read_text_file', { path: inWorkspace('notes.txt') });
