@@ -174,7 +174,6 @@ function startsWithMark(bytes: Buffer): boolean {
 }
 
 /** Vertical tab, form feed, separators, NEL, U+2028 and U+2029, in UTF-8: Python's `splitlines`, and clients on it, end a line there. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
 const FOREIGN_LINE_END = /(?:[\x0b\x0c\x1c-\x1e]|\xc2\x85|\xe2\x80[\xa8\xa9])$/;
 
 interface Taken {

@@ -39,7 +39,7 @@ export const hook: Command = {
     'Reads one event on standard input. Nothing is decided without a configuration that --config or COUNTERSIGN_CONFIG names: the one of the folder it runs in could be the work of the agent.',
     'Exit code 0 lets the call go on, 2 refuses it; there is no other. Add `|| exit 2` where it is installed, so that a program that cannot start refuses too; `countersign wrap claude-code --hooks` does.',
   ],
-  example: 'countersign hook claude-code --config ~/work/countersign.yaml || exit 2',
+  example: 'countersign hook claude-code --config ~/countersign.yaml || exit 2',
   isProtocol: true,
   async run(invocation) {
     const wire = await wireOf(invocation);

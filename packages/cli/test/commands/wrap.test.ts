@@ -143,7 +143,6 @@ describe('wrap and unwrap', () => {
     for (const argv of [['--dry-run'], [], ['--json']]) {
       const ran = await run(['wrap', 'claude-code', '--project', ...argv], { cwd, env: { HOME: folder() } });
       expect(ran.code).toBe(0);
-      // biome-ignore lint/suspicious/noControlCharactersInRegex: that is the point
       expect(ran.stdout).not.toMatch(/[\u001b\u0007\u202e]/);
     }
   });
