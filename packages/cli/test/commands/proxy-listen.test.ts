@@ -1,36 +1,8 @@
-import { createServer, type IncomingMessage, request } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { request } from 'node:http';
 import { PassThrough } from 'node:stream';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
+import { answeringServer } from '../answering-server.ts';
 import { json, project, run, Sink } from '../harness.ts';
-
-const open: (() => Promise<void>)[] = [];
-afterEach(async () => {
-  for (const close of open.splice(0)) await close();
-});
-
-async function server(): Promise<{
-  readonly url: string;
-  readonly asked: { readonly headers: IncomingMessage['headers']; readonly body: string }[];
-}> {
-  const asked: { headers: IncomingMessage['headers']; body: string }[] = [];
-  const http = createServer((incoming, response) => {
-    let body = '';
-    incoming.on('data', (chunk: Buffer) => (body += chunk.toString()));
-    incoming.on('end', () => {
-      asked.push({ headers: incoming.headers, body });
-      const { id } = JSON.parse(body) as { id: number };
-      response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ jsonrpc: '2.0', id, result: { content: [] } }));
-    });
-  });
-  await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));
-  open.push(async () => {
-    const closed = new Promise((resolve) => http.close(resolve));
-    http.closeAllConnections();
-    await closed;
-  });
-  return { url: `http://127.0.0.1:${(http.address() as AddressInfo).port}/mcp`, asked };
-}
 
 function post(url: string, name: string, headers: Readonly<Record<string, string>> = {}): Promise<string> {
   return new Promise((resolve, reject) => {
@@ -48,7 +20,7 @@ function post(url: string, name: string, headers: Readonly<Record<string, string
 describe('proxy --listen', () => {
   it('serves clients over HTTP until it is told to end, and leaves a ledger that verifies', async () => {
     const cwd = await project();
-    const { url, asked } = await server();
+    const { url, asked } = await answeringServer();
     const stderr = new Sink();
     const stdin = new PassThrough();
     const ready = new Promise<string>((resolve) => {

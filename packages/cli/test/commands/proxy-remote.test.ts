@@ -1,39 +1,9 @@
 import { writeFileSync } from 'node:fs';
-import { createServer, type IncomingMessage } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
+import { answeringServer } from '../answering-server.ts';
 import { json, project, type Ran, run } from '../harness.ts';
-
-const open: (() => Promise<void>)[] = [];
-afterEach(async () => {
-  for (const close of open.splice(0)) await close();
-});
-
-/** Answers everything, and remembers what it was asked with. */
-async function server(): Promise<{
-  readonly url: string;
-  readonly asked: { readonly headers: IncomingMessage['headers']; readonly body: string }[];
-}> {
-  const asked: { headers: IncomingMessage['headers']; body: string }[] = [];
-  const http = createServer((request, response) => {
-    let body = '';
-    request.on('data', (chunk: Buffer) => (body += chunk.toString()));
-    request.on('end', () => {
-      asked.push({ headers: request.headers, body });
-      const { id } = body === '' ? { id: 0 } : (JSON.parse(body) as { id: number });
-      response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ jsonrpc: '2.0', id, result: { content: [] } }));
-    });
-  });
-  await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));
-  open.push(async () => {
-    const closed = new Promise((resolve) => http.close(resolve));
-    http.closeAllConnections();
-    await closed;
-  });
-  return { url: `http://127.0.0.1:${(http.address() as AddressInfo).port}/mcp`, asked };
-}
 
 async function proxied(cwd: string, argv: readonly string[], env: Record<string, string> = {}): Promise<Ran> {
   const stdin = new PassThrough();
@@ -46,7 +16,7 @@ async function proxied(cwd: string, argv: readonly string[], env: Record<string,
 describe('proxy --url', () => {
   it('stands before a server over HTTP, with credentials from the environment and a file', async () => {
     const cwd = await project();
-    const { url, asked } = await server();
+    const { url, asked } = await answeringServer();
     writeFileSync(join(cwd, 'headers'), '# of the team\nX-Team: blue\n\nX-Api-Key: file-secret\n');
     const argv = ['--server', 'files', '--url', url, '--header', 'Authorization: Bearer ${TOKEN}', '--header-file', 'headers'];
     const { code, stdout, stderr } = await proxied(cwd, argv, { TOKEN: 'env-secret' });
@@ -63,7 +33,7 @@ describe('proxy --url', () => {
   });
 
   it('says what a credential on the command line is: readable', async () => {
-    const { url } = await server();
+    const { url } = await answeringServer();
     const { stderr } = await proxied(await project(), ['--url', url, '--header', 'Authorization: Bearer plain-secret']);
     expect(stderr).toContain('every user of this machine can read --header Authorization');
     expect(stderr).not.toContain('plain-secret');
