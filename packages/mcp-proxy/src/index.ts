@@ -9,9 +9,10 @@ export { type HttpProxy, type HttpProxyOptions, startHttpProxy } from './http/ht
 export { DEFAULT_PATH, type HttpExchange, type HttpListener, type ListenOptions, listenHttp, type McpHandler } from './http/listener.ts';
 export type { RemoteTransport } from './http/remote-upstream.ts';
 export { MAX_IN_FLIGHT, MAX_IN_FLIGHT_BYTES, MAX_REQUESTS } from './in-flight.ts';
-export { Interposer, type InterposerOptions, UNREADABLE_TOOL } from './interposer.ts';
+export { Interposer, type InterposerOptions } from './interposer.ts';
 export type { Lane } from './lane.ts';
 export { RPC_ERRORS } from './message.ts';
+export { UNREADABLE_TOOL } from './refusals.ts';
 export { type RemoteProxyOptions, runRemoteProxy, runStdioProxy, type StdioClientOptions, type StdioProxyOptions } from './stdio.ts';
 export { Target, type TargetOptions } from './target.ts';
 export { MAX_TOOLS } from './tool-directory.ts';

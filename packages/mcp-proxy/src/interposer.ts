@@ -7,7 +7,6 @@
  * tools without those that would be refused.
  */
 import { randomUUID } from 'node:crypto';
-import type { Outcome, Permit } from '@countersign/core';
 import { callAnswer, errorAnswer, invalidAnswer } from './answer.ts';
 import { objectionTo } from './answer-check.ts';
 import { AnswerReader } from './answers.ts';
@@ -21,11 +20,12 @@ import {
   readClientMessage,
   requireArguments,
   rewrittenCall,
-  unreadable,
 } from './client-message.ts';
 import { InFlight, type Request } from './in-flight.ts';
 import type { Lane } from './lane.ts';
 import { excerptId, idKey, LIST_METHOD, RPC_ERRORS } from './message.ts';
+import { Records } from './records.ts';
+import { notEntered, refusalReason, tooLarge } from './refusals.ts';
 import { outcomeOf } from './released.ts';
 import { readServerMessage, type ServerResponse, withAnswers } from './server-message.ts';
 import type { Target } from './target.ts';
@@ -34,10 +34,6 @@ import { type Line, MAX_MESSAGE_BYTES, type MessageLine, type OversizeLine } fro
 
 /** How long a cancelled call may still tell how it ended before it is recorded as cancelled. */
 export const CANCEL_GRACE_MS = 5_000;
-/** Refusals of malformed messages being recorded at once; further ones are only logged. */
-export const MAX_RECORDING = 256;
-/** Stands in the ledger where no tool name could be read. */
-export const UNREADABLE_TOOL = '(unreadable)';
 
 export interface InterposerOptions {
   readonly target: Target;
@@ -68,7 +64,7 @@ export class Interposer {
   /** Tells calls of this client from those of another that uses the same ids. */
   readonly #nonce: string = randomUUID();
   readonly #deciding = new Set<Promise<void>>();
-  readonly #recording = new Set<Promise<void>>();
+  readonly #records: Records;
   readonly #waiting: (() => void)[] = [];
   readonly #attempts = new Attempts();
   #owner: string | undefined;
@@ -80,9 +76,10 @@ export class Interposer {
     this.#inFlight = new InFlight(() => {
       for (const resolve of this.#waiting.splice(0)) resolve();
     });
+    this.#records = new Records(options.target);
     this.#owner = options.owner;
     const owner = (): string => this.#owner ?? '';
-    this.#answers = new AnswerReader(options.target, this.#inFlight, (permit, outcome) => this.#settle(permit, outcome), owner);
+    this.#answers = new AnswerReader(options.target, this.#inFlight, (permit, outcome) => this.#records.settle(permit, outcome), owner);
     this.#desk = new ApprovalDesk({ target: options.target, answerAt: options.answerAt, owner });
   }
 
@@ -93,7 +90,7 @@ export class Interposer {
 
   /** @param lane - where the message came from; what is answered to it goes there. */
   fromClient(line: Line, lane: Lane = this.#options.lane): void {
-    if (line.kind === 'oversize') return this.#refuse(oversize(line), lane);
+    if (line.kind === 'oversize') return this.#refuse(tooLarge(line.sizeBytes), lane);
     const read = readClientMessage(line.content, this.#options.framing);
     const message = lane.objectionTo?.(read) ?? read;
     switch (message.kind) {
@@ -128,7 +125,7 @@ export class Interposer {
     if (problem !== undefined) return this.#discard(problem, responses, lane);
     const asked = this.#keepOpen(responses);
     if (asked !== undefined) return this.#laneOf(responses, lane).toClient(withAnswers(line.bytes, [asked]), 'answer');
-    if (responses.some((response) => this.#answers.isHeld(response))) return track(this.#recording, this.#release(line, responses, lane));
+    if (responses.some((response) => this.#answers.isHeld(response))) return this.#records.add(this.#release(line, responses, lane));
     const answers = this.#answers.masked(line, responses);
     this.#laneOf(responses, lane).toClient(answers.bytes, 'answer');
     for (const response of answers.responses) this.#answered(response);
@@ -183,7 +180,7 @@ export class Interposer {
   /** The server is gone: as `ended`, and its tasks bring nothing more. */
   async serverEnded(reason: string): Promise<void> {
     for (const permit of [...this.#target.tasks.takeAll(), ...this.#target.approvals.rounds.takeAll()])
-      track(this.#recording, this.#settle(permit, { status: 'error', error: new Error(reason) }));
+      this.#records.add(this.#records.settle(permit, { status: 'error', error: new Error(reason) }));
     await this.ended(reason);
   }
 
@@ -193,7 +190,7 @@ export class Interposer {
     for (const key of this.#inFlight.keys())
       if (this.#inFlight.get(key)?.state !== 'releasing') this.#abandon(this.#inFlight.take(key), reason);
     await this.decided();
-    while (this.#recording.size > 0) await Promise.all(this.#recording);
+    await this.#records.done();
   }
 
   #call(line: MessageLine, call: CallMessage, lane: Lane): void {
@@ -217,7 +214,7 @@ export class Interposer {
         this.#inFlight.take(call.key);
         lane.dropped();
       }
-      if (verdict.kind === 'permit') await this.#settle(verdict, { status: 'cancelled' });
+      if (verdict.kind === 'permit') await this.#records.settle(verdict, { status: 'cancelled' });
       return;
     }
     if (verdict.kind !== 'permit') {
@@ -250,21 +247,7 @@ export class Interposer {
     }
     const added = this.#inFlight.add(key, request);
     if (added === 'added') return true;
-    const call = { couldBeCall: tool !== undefined, ...(tool === undefined ? {} : { tool }) };
-    if (added === 'full') {
-      const text = 'too many requests are waiting for an answer; retry later';
-      this.#refuse(
-        { kind: 'invalid', code: 'too-many-requests', text, rpcCode: RPC_ERRORS.LIMIT, idJson: request.idJson, ...call },
-        request.lane,
-      );
-    } else {
-      // Answered under null: under its own id the client would take this for the answer to the request that has it.
-      const text = 'the id is in use by a request without an answer';
-      this.#refuse(
-        { kind: 'invalid', code: 'id-in-use', text, rpcCode: RPC_ERRORS.INVALID_REQUEST, idJson: 'null', ...call },
-        request.lane,
-      );
-    }
+    this.#refuse(notEntered(added, request.idJson, tool), request.lane);
     return false;
   }
 
@@ -297,7 +280,7 @@ export class Interposer {
     if (request?.state !== 'cancelled') return;
     this.#inFlight.retire(key);
     request.lane.dropped();
-    track(this.#recording, this.#settle(request.permit, { status: 'cancelled' }));
+    this.#records.add(this.#records.settle(request.permit, { status: 'cancelled' }));
   }
 
   #answered(response: ServerResponse): void {
@@ -308,7 +291,7 @@ export class Interposer {
       return;
     }
     if (request.state === 'cancelled') clearTimeout(request.timer);
-    track(this.#recording, this.#settleSoon(request.permit, outcomeOf(response)));
+    this.#records.add(this.#records.settleSoon(request.permit, outcomeOf(response)));
   }
 
   /** The server asks something before it brings the result of an approved call: that stays open for the retry. */
@@ -360,8 +343,8 @@ export class Interposer {
     if (request.state === 'deciding') request.abort.abort();
     if (request.state === 'cancelled') clearTimeout(request.timer);
     else if (tell) request.lane.toClient(errorAnswer(request.idJson, RPC_ERRORS.UPSTREAM_GONE, reason), 'answer');
-    if (request.state === 'cancelled') track(this.#recording, this.#settle(request.permit, { status: 'cancelled' }));
-    if (request.state === 'running') track(this.#recording, this.#settle(request.permit, { status: 'error', error: new Error(reason) }));
+    if (request.state === 'cancelled') this.#records.add(this.#records.settle(request.permit, { status: 'cancelled' }));
+    if (request.state === 'running') this.#records.add(this.#records.settle(request.permit, { status: 'error', error: new Error(reason) }));
   }
 
   /** The server's line was too long to be read, or to be held: its request must not wait for ever. */
@@ -391,38 +374,18 @@ export class Interposer {
   }
 
   #refuse(message: InvalidMessage, lane: Lane): void {
-    this.#target.log(`message refused: ${message.text} [${message.code}]`);
+    this.#target.log(`message refused: ${refusalReason(message)}`);
     this.#options.onInvalid?.({ code: message.code, text: message.text });
     const answer = invalidAnswer(message);
     if (answer === undefined) lane.dropped();
     else lane.toClient(answer, 'answer');
-    if (!message.couldBeCall || this.#recording.size >= MAX_RECORDING) return;
-    const tool = this.#target.tools.ref(this.#target.server, message.tool ?? UNREADABLE_TOOL);
-    track(this.#recording, this.#target.guard.recordInvalid(tool, `${message.text} [${message.code}]`));
+    this.#records.refused(message);
   }
 
   #forward(line: MessageLine, lane: Lane): void {
     if (this.#gone === undefined) lane.toServer(line.bytes);
     else lane.dropped();
   }
-
-  /** Records once whoever carries messages had its turn: an answer does not wait for work on its record. */
-  async #settleSoon(permit: Permit, outcome: Outcome): Promise<void> {
-    await Promise.resolve();
-    await this.#settle(permit, outcome);
-  }
-
-  async #settle(permit: Permit, outcome: Outcome): Promise<void> {
-    try {
-      await permit.settle(outcome);
-    } catch {
-      this.#target.log(`the outcome of call ${permit.callId} could not be recorded`);
-    }
-  }
-}
-
-function oversize({ sizeBytes }: OversizeLine): InvalidMessage {
-  return unreadable('too-large', `message has ${sizeBytes} bytes, limit ${MAX_MESSAGE_BYTES}`);
 }
 
 function track(set: Set<Promise<void>>, work: Promise<void>): void {

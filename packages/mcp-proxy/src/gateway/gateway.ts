@@ -9,10 +9,11 @@
 import { randomBytes } from 'node:crypto';
 import type { ToolRef } from '@countersign/core';
 import { invalidAnswer } from '../answer.ts';
-import { type CallMessage, type ClientMessage, type InvalidMessage, readClientMessage, unreadable } from '../client-message.ts';
+import { type CallMessage, type ClientMessage, type InvalidMessage, readClientMessage } from '../client-message.ts';
 import { scanJson } from '../json-scan.ts';
 import { isObject, type JsonObject, member as ownMember, RPC_ERRORS } from '../message.ts';
-import { type Line, MAX_MESSAGE_BYTES } from '../wire.ts';
+import { MAX_RECORDING, notEntered, refusalReason, tooLarge, UNREADABLE_TOOL } from '../refusals.ts';
+import type { Line } from '../wire.ts';
 import { ClientEnd } from './client-end.ts';
 import { type Destination, Destinations, renamed } from './destinations.ts';
 import { FromServers } from './from-servers.ts';
@@ -48,10 +49,6 @@ export interface GatewayOptions {
   readonly listWaitMs?: number;
 }
 
-/** Stands in the ledger where no tool name could be read. */
-const UNREADABLE_TOOL = '(unreadable)';
-/** Refusals being recorded at once; further ones are only logged. */
-const MAX_RECORDING = 256;
 /** Keys that say what a request is and whom it is for: spelt in one way only. */
 const ROUTING_KEYS: ReadonlySet<string> = new Set([
   'jsonrpc',
@@ -111,8 +108,7 @@ export class Gateway {
   }
 
   fromClient(line: Line): void {
-    if (line.kind === 'oversize')
-      return this.#refuse(unreadable('too-large', `message has ${line.sizeBytes} bytes, limit ${MAX_MESSAGE_BYTES}`));
+    if (line.kind === 'oversize') return this.#refuse(tooLarge(line.sizeBytes));
     const message = readClientMessage(line.content);
     const text = line.content.toString('utf8');
     switch (message.kind) {
@@ -331,19 +327,12 @@ export class Gateway {
   #enter(key: string, route: Route, tool?: string): boolean {
     const added = this.#subscriptions.get(key) === undefined ? this.#client.routes.add(key, route) : 'in-use';
     if (added === 'added') return true;
-    const call = { couldBeCall: tool !== undefined, ...(tool !== undefined && { tool }) };
-    if (added === 'full') {
-      const text = 'too many requests are waiting for an answer; retry later';
-      this.#refuse({ kind: 'invalid', code: 'too-many-requests', text, rpcCode: RPC_ERRORS.LIMIT, idJson: route.idJson, ...call });
-    } else {
-      const text = 'the id is in use by a request without an answer';
-      this.#refuse({ kind: 'invalid', code: 'id-in-use', text, rpcCode: RPC_ERRORS.INVALID_REQUEST, idJson: 'null', ...call });
-    }
+    this.#refuse(notEntered(added, route.idJson, tool));
     return false;
   }
 
   #refuse(message: InvalidMessage): void {
-    this.#options.log(`message refused: ${message.text} [${message.code}]`);
+    this.#options.log(`message refused: ${refusalReason(message)}`);
     const answer = invalidAnswer(message);
     if (answer !== undefined) this.#client.say(answer.toString('utf8').trimEnd());
     if (!message.couldBeCall || this.#recording >= MAX_RECORDING) return;
@@ -351,7 +340,7 @@ export class Gateway {
     const isOurs = inner !== undefined && this.#members.has(inner.server);
     const tool = isOurs ? { server: inner.server, name: inner.name } : { name: message.tool ?? UNREADABLE_TOOL };
     this.#recording += 1;
-    void this.#options.recordInvalid(tool, `${message.text} [${message.code}]`).finally(() => {
+    void this.#options.recordInvalid(tool, refusalReason(message)).finally(() => {
       this.#recording -= 1;
     });
   }
