@@ -67,6 +67,11 @@ export const ERROR_CODES = {
     'A rule on results put a text in place of what a tool returned, and the framework takes no text there. The message is that text; the tool did run.',
   PERMIT_ALREADY_SETTLED: 'A permit settles once.',
   CALL_LIMIT: 'Too many calls are in flight in this guard.',
+  MONITOR_UNAVAILABLE:
+    'This host does not offer what a sensor or a container needs. The message says what; `countersign doctor` shows what there is.',
+  SCOPE_INVALID: 'The scope is not one. The message names the place.',
+  PROCESS_NOT_FOUND: 'No such process, or more than one where one was asked for. The message says which.',
+  ACTIVITY_REFUSED: 'The probe refused what this code was about to do: its scope does not allow it. The rule is in `details`.',
   MONITOR_CLOSED: 'The host monitor was closed. Make a new one for further calls.',
 } as const;
 

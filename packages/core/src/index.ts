@@ -109,6 +109,7 @@ export type {
   Channel,
   Clock,
   HostMonitor,
+  MonitorHost,
   RemoteSigner,
   Signer,
   WatchedProcess,
@@ -121,6 +122,7 @@ export { isLossyNumber } from './ledger/decimal.ts';
 export {
   type ApproverIdentity,
   type ApproverMethod,
+  type ContainmentBody,
   ENTRY_KINDS,
   type Entry,
   type EntryBody,
@@ -128,6 +130,7 @@ export {
   type Opening,
   type PinFlag,
   type ResourceFigures,
+  type VerdictBody,
 } from './ledger/entry.ts';
 export { parseTrustedKeys, type TrustedKey } from './ledger/key-rules.ts';
 export { type GeneratedKey, generateKey, readSigner, signerFromPem, writeKeyFile } from './ledger/keys.ts';

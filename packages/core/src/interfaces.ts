@@ -1,9 +1,9 @@
 /** What others implement and the application injects. Each is two or three methods. */
 import type { AuditInclude, AuditRecord } from './audit-log/record.ts';
-import type { Assurance, Json, ToolRef } from './call.ts';
+import type { Assurance, EntryRef, Json, ToolRef } from './call.ts';
 import type { CallEvent, CallFacts, ShownArguments } from './call-events.ts';
 import type { GrantTerms } from './grant/terms.ts';
-import type { ApproverMethod, ResourceFigures } from './ledger/entry.ts';
+import type { ApproverMethod, ContainmentBody, ResourceFigures, VerdictBody } from './ledger/entry.ts';
 import type { GrantOffer } from './store.ts';
 
 /** What a channel shows a human. All strings may come from an agent: escape them for the medium. */
@@ -73,10 +73,34 @@ export interface HostMonitor {
   /** `L0` ... `L3`, recorded with every session. */
   readonly coverage: string;
   /** Called before a decision is committed. @param call.server - of the tool, where it has one. */
-  begin(callId: string, call?: { readonly server?: string }): CallWatch;
+  begin(callId: string, call?: { readonly server?: string; readonly session?: string }): CallWatch;
+  /** Told once, by the guard it belongs to, where its verdicts go. */
+  open?(host: MonitorHost): void;
   /** Told of a process that runs a server whose calls are guarded. @returns to be called when it ended. */
   adopt?(process: WatchedProcess): () => void;
   close(): Promise<void>;
+}
+
+/** What a guard does for its monitor. None of it is on the way of a call. */
+export interface MonitorHost {
+  /**
+   * Puts a verdict or what followed from it on record. The agent is the guard's; texts lie in the opening, redacted by the guard.
+   * Rejects when it could not be made durable.
+   */
+  record(
+    body: Omit<VerdictBody, 'kind' | 'agent' | 'activity_commit'> & { readonly kind: 'verdict'; readonly activity: Json },
+  ): Promise<EntryRef>;
+  record(
+    body: Omit<ContainmentBody, 'kind' | 'agent' | 'details_commit'> & { readonly kind: 'containment'; readonly details?: Json },
+  ): Promise<EntryRef>;
+  /**
+   * Refuses further calls (`SESSION_HALTED`) of this session, or, without one, of every session that this ledger knows or will
+   * know until `resume`. Durable when it resolves.
+   */
+  halt(session: string | undefined, reasonCode: string): Promise<void>;
+  resume(session: string | undefined): Promise<void>;
+  /** Calls that run now, by the server they went to. */
+  inFlight(server?: string): readonly string[];
 }
 
 export interface WatchedProcess {

@@ -1,8 +1,8 @@
 import type { CallWatch, HostMonitor, ResourceFigures, WatchedProcess } from '@countersign/core';
 import { CountersignError } from '@countersign/core';
-import { AdoptedServers, type ServerReading } from './adopted-servers.ts';
-import type { ResourceReadings } from './resources.ts';
-import { processReadings } from './resources.ts';
+import { AdoptedServers, type ServerReading } from './resources/adopted-servers.ts';
+import type { ResourceReadings } from './resources/readings.ts';
+import { processReadings } from './resources/readings.ts';
 
 export interface HostMonitorOptions {
   /** Milliseconds between two samples while a call is in flight: an integer from 100 to 60000; default 1000. */

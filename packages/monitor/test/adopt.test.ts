@@ -3,8 +3,8 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { expect, it, vi } from 'vitest';
 import { monitorOf } from '../src/monitor.ts';
-import { descendants, MAX_TREE_PROCESSES } from '../src/process-tree.ts';
-import { processReadings } from '../src/resources.ts';
+import { processReadings } from '../src/resources/readings.ts';
+import { descendants, MAX_TREE_PROCESSES } from '../src/resources/tree-figures.ts';
 import { FakeReadings } from './fake-readings.ts';
 
 const tree = (rssBytes: number, ...cpuMs: readonly (readonly [number, number])[]) => ({ rssBytes, cpuMs: new Map(cpuMs) });

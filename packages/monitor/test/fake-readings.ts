@@ -1,5 +1,5 @@
-import type { TreeReading } from '../src/process-tree.ts';
-import type { ResourceReadings } from '../src/resources.ts';
+import type { ResourceReadings } from '../src/resources/readings.ts';
+import type { TreeReading } from '../src/resources/tree-figures.ts';
 
 /** A process whose figures and clock the test moves by hand. */
 export class FakeReadings implements ResourceReadings {

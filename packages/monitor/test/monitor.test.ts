@@ -188,7 +188,7 @@ describe('when it samples', () => {
 
   it('samples outside the async context of the call that started the timer', async () => {
     const scope = new AsyncLocalStorage<string>();
-    const { processReadings } = await import('../src/resources.ts');
+    const { processReadings } = await import('../src/resources/readings.ts');
     const readings = processReadings();
     const seen = await new Promise((resolve) => {
       const stop = scope.run('call-1', () =>

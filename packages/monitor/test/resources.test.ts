@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { describe, expect, it, vi } from 'vitest';
 import { monitorOf } from '../src/monitor.ts';
-import { processReadings, sampleProcess } from '../src/resources.ts';
+import { processReadings, sampleProcess } from '../src/resources/readings.ts';
 import { FakeReadings } from './fake-readings.ts';
 
 describe('against the real pidusage', () => {
@@ -55,7 +55,7 @@ describe('this process', () => {
 
   it('does not stay alive for the sampling timer', () => {
     const program = `
-      import { processReadings } from ${JSON.stringify(new URL('../src/resources.ts', import.meta.url).href)};
+      import { processReadings } from ${JSON.stringify(new URL('../src/resources/readings.ts', import.meta.url).href)};
       processReadings().every(100, () => undefined);`;
     const child = spawnSync(process.execPath, ['--input-type=module', '-e', program], { timeout: 20_000 });
     expect({ status: child.status, signal: child.signal }).toStrictEqual({ status: 0, signal: null });

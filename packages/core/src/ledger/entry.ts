@@ -295,6 +295,58 @@ export interface ForgetBody {
   readonly reason_code?: string;
 }
 
+/** What a monitor made of something the watched processes did; FLAG and above. */
+export interface VerdictBody {
+  readonly kind: 'verdict';
+  readonly agent: string;
+  /** Of the call where it is known, else of the monitor (`run`, `attach`). */
+  readonly session: string;
+  /** The call it belongs to; absent when that is not sure. */
+  readonly call?: string;
+  /** The calls it may belong to, sorted; only without `call`. */
+  readonly candidates?: readonly string[];
+  readonly level: 'FLAG' | 'HALT' | 'KILL';
+  /** What was done of it under `mode`. */
+  readonly enforced: 'FLAG' | 'HALT' | 'KILL';
+  readonly mode: 'audit_only' | 'flag_and_hold' | 'enforce_kill';
+  readonly rule: string;
+  readonly evaluator: 'rules' | 'intent' | 'judge';
+  /** 0 to 1. */
+  readonly confidence: number;
+  /** Present with every HALT and KILL. */
+  readonly incident?: string;
+  /** `before`: it was held or refused. `after`: it had happened. */
+  readonly phase: 'before' | 'after';
+  /** Commitment to the reason and what was seen (section `activity` of the opening). */
+  readonly activity_commit: string;
+}
+
+/** What was done to a process tree, or to what it wrote. */
+export interface ContainmentBody {
+  readonly kind: 'containment';
+  readonly agent: string;
+  readonly session: string;
+  readonly incident: string;
+  /**
+   * `resumed`, `denied` (the processes that did it were ended, the rest goes on), `killed`: an answer to `frozen`. `overridden`: an
+   * operator's override let it go on. `failed`: something could not be done, and what is left runs.
+   */
+  readonly event: 'frozen' | 'resumed' | 'denied' | 'killed' | 'overridden' | 'quarantined' | 'restored' | 'failed';
+  /** The verdict it follows; absent for what an operator did on their own. */
+  readonly verdict?: EntryRef;
+  readonly grade?: 'signal' | 'gate' | 'cgroup';
+  /** Processes, or files, it was done to. */
+  readonly count?: number;
+  /** How many are left that it should have been done to. */
+  readonly left?: number;
+  readonly duration_ms?: number;
+  /** The answer of the person who decided. */
+  readonly approval?: { readonly id: string; readonly decision: EntryRef };
+  readonly reason_code?: string;
+  /** Commitment to names, paths and texts (section `containment` of the opening). */
+  readonly details_commit?: string;
+}
+
 export interface NoteBody {
   readonly kind: 'note';
   readonly topic: string;
@@ -312,6 +364,8 @@ export type EntryBody =
   | RecoveryBody
   | ForgetBody
   | PinBody
+  | VerdictBody
+  | ContainmentBody
   | NoteBody;
 
 export type Entry = EntryStamp & EntryBody;

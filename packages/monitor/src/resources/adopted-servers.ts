@@ -1,5 +1,5 @@
 /** The processes of servers whose calls are watched, and what they used so far. */
-import type { TreeReading } from './process-tree.ts';
+import type { TreeReading } from './tree-figures.ts';
 
 /** What the trees of one server used, at one time. */
 export interface ServerReading {

@@ -1,7 +1,7 @@
 /** Where the figures come from: this process's own counters, and pidusage for the samples in between. */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import pidusage from 'pidusage';
-import { readTree, type TreeReading } from './process-tree.ts';
+import { readTree, type TreeReading } from './tree-figures.ts';
 
 /** What the monitor reads. Any method may throw or reject: the monitor counts that and goes on. */
 export interface ResourceReadings {

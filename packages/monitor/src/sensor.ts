@@ -1,0 +1,33 @@
+/** What watches. Sensors differ in what they see; they share this interface, and say what they lost. */
+import type { ActionKind, Observation } from './activity.ts';
+import type { ProcessTree } from './tree/process-tree.ts';
+
+/** What a session can see and prevent; DESIGN's levels. */
+export const COVERAGE_LEVELS = ['L0', 'L1', 'L2', 'L3'] as const;
+export type CoverageLevel = (typeof COVERAGE_LEVELS)[number];
+
+export interface SensorStats {
+  /** Observations given so far. */
+  readonly seen: number;
+  /** What it knows it missed: queue overflows, readings that failed, processes that vanished while they were read. */
+  readonly lost: number;
+}
+
+export interface SensorHost {
+  readonly tree: ProcessTree;
+  /** Must not throw; returns at once. */
+  emit(observation: Observation): void;
+  /** The sensor sees nothing from here on: the level may fall. Once. */
+  died(error: Error): void;
+}
+
+export interface Sensor {
+  readonly name: string;
+  readonly level: CoverageLevel;
+  readonly gives: readonly ActionKind[];
+  /** Resolves when it sees. @throws {CountersignError} `MONITOR_UNAVAILABLE` where this host does not have what it needs */
+  start(host: SensorHost): Promise<void>;
+  /** Idempotent; nothing is emitted after it resolved. */
+  stop(): Promise<void>;
+  stats(): SensorStats;
+}
