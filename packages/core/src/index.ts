@@ -67,6 +67,7 @@ export { configuredSecrets } from './config/decision-point.ts';
 export { DURATION_HINT, parseDuration } from './config/duration.ts';
 export { configJsonSchema } from './config/json-schema.ts';
 export { DEFAULT_CONFIG_NAME, loadConfig, parseConfig, readConfigText } from './config/load.ts';
+export type { MonitorConfig } from './config/monitor-schema.ts';
 export { didYouMean, nearest } from './config/nearest.ts';
 export { loadPolicyFile } from './config/policy-source.ts';
 export { type PolicyWatch, type WatchPolicyOptions, watchPolicy } from './config/watch-policy.ts';

@@ -11,6 +11,7 @@ import type { DetectorDefinition } from '../redact/custom.ts';
 import type { WriterChoice } from '../store.ts';
 import type { ChannelWord } from './channel-schema.ts';
 import type { McpConfig } from './mcp-schema.ts';
+import type { MonitorConfig } from './monitor-schema.ts';
 import type { UsedPack } from './pack-schema.ts';
 import type { ScopeDocument } from './schema.ts';
 import type { ServerTransport } from './servers-schema.ts';
@@ -49,6 +50,8 @@ export interface Config {
   };
   readonly ledger: LedgerConfig;
   readonly scope?: ScopeDocument;
+  /** How processes are watched. */
+  readonly monitor: MonitorConfig;
   /** Absolute. */
   readonly roots: RootOptions;
   /** A decision point that is asked besides `policy`. Asked by whoever may open sockets: `configuredPolicy` of `@countersign/connect`. */

@@ -10,6 +10,7 @@ import { decisionPointProblems } from './decision-point.ts';
 import type { Look, Path, Problem, YamlText } from './document.ts';
 import { DURATION_HINT, parseDuration } from './duration.ts';
 import { holdProblem } from './mcp-schema.ts';
+import { monitorProblems } from './monitor-schema.ts';
 import { packProblems } from './pack-schema.ts';
 import { policyFileProblems } from './policy-files.ts';
 import { budgetsSchema, type ConfigDocument, type PolicyDocument, policySchema } from './schema.ts';
@@ -60,6 +61,7 @@ export function meaningProblems(document: ConfigDocument, yaml: YamlText): reado
   problems.push(...ruleSetProblems(document.policy, maxTtlMs ?? Number.POSITIVE_INFINITY, look, maxTtl));
   problems.push(...budgetProblems(document.budgets ?? [], look));
   problems.push(...serverProblems(document.servers ?? {}, look));
+  problems.push(...monitorProblems(document.monitor ?? {}, maxTtl, look));
   const hold = holdProblem(document.mcp ?? {});
   if (hold !== undefined) problems.push(look(['mcp', 'hold'], hold));
   return problems;

@@ -15,6 +15,7 @@ import { WRITERS } from '../store.ts';
 import { type ChannelDocument, channelSchema, MAX_CHANNELS, type SenderDocument, sendersSchema } from './channel-schema.ts';
 import { type AuthzenDocument, authzenSchema, type ServeDocument, serveSchema } from './decision-point-schema.ts';
 import { type McpDocument, mcpSchema } from './mcp-schema.ts';
+import { type MonitorDocument, monitorSchema } from './monitor-schema.ts';
 import { packsSchema } from './pack-schema.ts';
 import { policyFilesShape } from './policy-files-schema.ts';
 import { type RootsDocument, rootsSchema } from './roots-schema.ts';
@@ -81,6 +82,7 @@ export interface ConfigDocument {
       }
     | undefined;
   readonly scope?: ScopeDocument | undefined;
+  readonly monitor?: MonitorDocument | undefined;
   readonly serve?: ServeDocument | undefined;
   readonly roots?: RootsDocument | undefined;
   readonly mcp?: McpDocument | undefined;
@@ -296,6 +298,7 @@ export const configSchema: z.ZodType<ConfigDocument> = z.strictObject({
     })
     .optional(),
   scope: scope.optional(),
+  monitor: monitorSchema.optional(),
   serve: serveSchema.optional(),
   roots: rootsSchema.optional(),
   mcp: mcpSchema.optional(),

@@ -17,6 +17,7 @@ import { workOutAuthzen, workOutServe } from './decision-point.ts';
 import { parseDuration } from './duration.ts';
 import type { Overrides } from './environment.ts';
 import { workOutMcp } from './mcp-schema.ts';
+import { workOutMonitor } from './monitor-schema.ts';
 import { workOutPacks } from './pack-schema.ts';
 import { readPolicyFiles } from './policy-files.ts';
 import { workOutRoots } from './roots-schema.ts';
@@ -91,6 +92,7 @@ export function workOut(
     },
     ledger: workOutLedger(document, overrides, agent, folder),
     ...(document.scope === undefined ? {} : { scope: document.scope }),
+    monitor: workOutMonitor(document, mode, milliseconds(maxTtl), (name) => placed(folder, name)),
     roots: workOutRoots(document.roots ?? {}, (name) => placed(folder, name)),
     ...(authzen === undefined ? {} : { authzen: workOutAuthzen(authzen, (name) => placed(folder, name)) }),
     serve: workOutServe(document.serve ?? {}, (name) => placed(folder, name)),

@@ -1,0 +1,74 @@
+import { describe, expect, it } from 'vitest';
+import { CountersignError } from '../../src/errors.ts';
+import { parseConfig } from '../../src/index.ts';
+
+const MINIMAL = 'version: 1\nagent: a\npolicy: { id: p, rules: [] }\n';
+
+function problemsOf(text: string): string {
+  try {
+    parseConfig(`${MINIMAL}${text}\n`, { path: '/etc/c/countersign.yaml' });
+  } catch (error) {
+    if (CountersignError.is(error) && error.code === 'CONFIG_INVALID') return error.message;
+    throw error;
+  }
+  throw new Error('nothing was wrong with it');
+}
+
+const monitorOf = (text: string) => parseConfig(`${MINIMAL}${text}\n`, { path: '/etc/c/countersign.yaml' }).monitor;
+
+describe('the monitor block', () => {
+  it('has good defaults', () => {
+    expect(monitorOf('')).toEqual({
+      mode: 'enforce_kill',
+      pollMs: 250,
+      haltTimeoutMs: 900_000,
+      onHaltTimeout: 'stay',
+      canaries: [],
+      quarantine: true,
+    });
+  });
+
+  it('takes all of it', () => {
+    expect(
+      monitorOf('monitor: { poll: 1s, halt_timeout: 2m, on_halt_timeout: kill, canaries: [bait.key, ~/bait], quarantine: false }'),
+    ).toMatchObject({
+      pollMs: 1000,
+      haltTimeoutMs: 120_000,
+      onHaltTimeout: 'kill',
+      canaries: ['/etc/c/bait.key', expect.stringMatching(/^\/.+\/bait$/)],
+      quarantine: false,
+    });
+  });
+
+  it.each([
+    ['mode: audit', 'audit_only'],
+    ['mode: confirm', 'flag_and_hold'],
+    ['mode: enforce', 'enforce_kill'],
+    ['mode: audit\nscope: { behavior: { mode: enforce_kill } }', 'enforce_kill'],
+    ['mode: enforce\nscope: { behavior: { mode: audit_only } }', 'audit_only'],
+  ])('follows the mode of the file unless the scope says otherwise: %s', (text, mode) => {
+    expect(monitorOf(text).mode).toBe(mode);
+  });
+
+  it('never waits longer by default than an approval may', () => {
+    expect(monitorOf('approvals: { ttl: 1m, max_ttl: 2m }').haltTimeoutMs).toBe(120_000);
+  });
+
+  it.each([
+    ['monitor: { poll: 19ms }', 'monitor.poll: must be from 20ms to 1m'],
+    ['monitor: { poll: 61s }', 'monitor.poll: must be from 20ms to 1m'],
+    ['monitor: { poll: fast }', 'monitor.poll: write one whole number'],
+    ['monitor: { poll: 250 }', 'monitor.poll'],
+    ['monitor: { halt_timeout: 2h }', 'monitor.halt_timeout: longer than 1h'],
+    ['monitor: { halt_timeout: 0s }', 'monitor.halt_timeout: write one whole number'],
+    ['monitor: { on_halt_timeout: resume }', 'monitor.on_halt_timeout'],
+    ['monitor: { quarantine: "yes" }', 'monitor.quarantine'],
+    ['monitor: { canaries: [""] }', 'monitor.canaries'],
+    ['monitor: { canaries: bait }', 'monitor.canaries'],
+    ['monitor: { polls: 1s }', 'poll'],
+    ['monitor: { constructor: 1 }', 'constructor'],
+    ['monitor: []', 'monitor'],
+  ])('refuses %s', (text, message) => {
+    expect(problemsOf(text)).toContain(message);
+  });
+});
