@@ -1,0 +1,85 @@
+/**
+ * The only way a signal leaves the monitor. A pid alone may be another process by now, so a signal goes to a pid and a start time:
+ * through a descriptor of the process, opened before its start time is compared, so that what is signalled is what was compared.
+ * Without koffi the comparison comes just before the signal; in between lies a moment in which the pid could be reused.
+ */
+import { closeSync } from 'node:fs';
+import { constants } from 'node:os';
+import type { ProcessId } from '../activity.ts';
+import type { Native } from '../native/native.ts';
+import type { ProcessTable } from './process-table.ts';
+
+export type StopSignal = 'SIGSTOP' | 'SIGCONT' | 'SIGKILL';
+
+/** `spared`: ourselves, what we descend from, or no process that may be signalled. `denied`: another user's. */
+export type SignalOutcome = 'sent' | 'gone' | 'denied' | 'spared';
+
+export interface Signaller {
+  send(to: ProcessId, signal: StopSignal): SignalOutcome;
+  isSpared(process: ProcessId): boolean;
+}
+
+export interface SignallerOptions {
+  readonly table: ProcessTable;
+  readonly native?: Native | undefined;
+  /** Without `native`; `process.kill` where it is not given. */
+  readonly kill?: (pid: number, signal: StopSignal) => void;
+  /** Never signalled, with all it descends from; this process where it is not given. */
+  readonly self?: number;
+}
+
+const { ESRCH } = constants.errno;
+
+export function signaller({ table, native, kill = process.kill, self = process.pid }: SignallerOptions): Signaller {
+  // Whoever loses its parent goes to one of its other ancestors, so nobody joins these later.
+  const ancestors = lineage(table, self);
+  const isSpared = ({ pid, start }: ProcessId): boolean =>
+    !Number.isSafeInteger(pid) || pid <= 1 || pid === self || ancestors.get(pid) === start;
+  const isStill = ({ pid, start }: ProcessId): boolean => table.read(pid)?.start === start;
+  return {
+    isSpared,
+    send: (to, signal) => {
+      if (isSpared(to)) return 'spared';
+      if (native === undefined) return isStill(to) ? byPid(to.pid, signal, kill) : 'gone';
+      return byDescriptor(to.pid, signal, native, () => isStill(to));
+    },
+  };
+}
+
+/** No chain of ancestors is longer; a table that loops ends here. */
+const MAX_LINEAGE = 1_000;
+
+/** A process and its ancestors: start times by pid. */
+export function lineage(table: ProcessTable, self: number): ReadonlyMap<number, number> {
+  const found = new Map<number, number>();
+  for (let process = table.read(self); process !== undefined; process = table.read(process.parent)) {
+    if (found.has(process.pid) || found.size >= MAX_LINEAGE) break;
+    found.set(process.pid, process.start);
+  }
+  return found;
+}
+
+function byDescriptor(pid: number, signal: StopSignal, native: Native, isStill: () => boolean): SignalOutcome {
+  const pidfd = native.pidfdOpen(pid);
+  if (pidfd < 0) return outcomeOf(pidfd);
+  try {
+    return isStill() ? outcomeOf(native.pidfdSignal(pidfd, constants.signals[signal])) : 'gone';
+  } finally {
+    closeSync(pidfd);
+  }
+}
+
+function byPid(pid: number, signal: StopSignal, kill: (pid: number, signal: StopSignal) => void): SignalOutcome {
+  try {
+    kill(pid, signal);
+    return 'sent';
+  } catch (error) {
+    return error instanceof Error && 'errno' in error && typeof error.errno === 'number' ? outcomeOf(error.errno) : 'denied';
+  }
+}
+
+/** Whatever else the kernel answers (a thread that is no process, no descriptor left), the signal was not sent. */
+function outcomeOf(result: number): SignalOutcome {
+  if (result >= 0) return 'sent';
+  return result === -ESRCH ? 'gone' : 'denied';
+}
