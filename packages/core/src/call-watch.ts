@@ -17,9 +17,9 @@ export function abandonWatch(watch: CallWatch | undefined, callId: string, engin
 export class MonitorFailure extends Error {}
 
 /** @throws {MonitorFailure} */
-export function beginWatch({ callId, tool: { server } }: PreparedCall, engine: Engine): CallWatch | undefined {
+export function beginWatch({ callId, session, tool: { server } }: PreparedCall, engine: Engine): CallWatch | undefined {
   try {
-    return engine.monitor?.begin(callId, server === undefined ? {} : { server });
+    return engine.monitor?.begin(callId, { session, ...(server !== undefined && { server }) });
   } catch (cause) {
     throw new MonitorFailure('the host monitor does not work', { cause });
   }

@@ -8,6 +8,7 @@
  * ledger's key, so asks, answers and earlier uses of an approval are read back from entries proven to be in the tree.
  */
 import type { BuiltInReasonCode, EntryRef, OutcomeStatus } from './call.ts';
+import { haltedReason } from './halt/reason.ts';
 import { commitSection, newOpeningKey } from './ledger/commitment.ts';
 import type { DecisionBody, Opening, OutcomeBody } from './ledger/entry.ts';
 import { countOf } from './policy/call-counts.ts';
@@ -17,10 +18,11 @@ import { type Charged, chargeBudgets } from './transaction/budgets.ts';
 import { objectionToEdit } from './transaction/edits.ts';
 import { appendUnlessForgotten, forget } from './transaction/forget.ts';
 import { type GrantUse, noteGrant, noteUse, revoke, useOfGrant } from './transaction/grants.ts';
+import { isHalted } from './transaction/halts.ts';
 import { answerPins, isPinMoved, pin } from './transaction/pins.ts';
 import { refundCharges } from './transaction/refunds.ts';
 import { addLabels, record, startSession } from './transaction/sessions.ts';
-import type { CallRecord, Tx } from './transaction/tx.ts';
+import type { CallRecord, SessionRecord, Tx } from './transaction/tx.ts';
 
 export function applyUnit(unit: Unit, tx: Tx): Committed {
   switch (unit.kind) {
@@ -60,6 +62,8 @@ function decide(unit: DecideUnit, tx: Tx): Committed {
   }
 
   const session = tx.session(body.session);
+  // A halt is told as such, not as a session that changed: nothing is decided anew.
+  if (isHalted(body.session, tx)) return inSession(unit, session, undefined, tx);
   if (unit.sessionVersion !== undefined && (session?.version ?? 0) !== unit.sessionVersion) return { kind: 'stale' };
   if (unit.counted !== undefined && session !== undefined && hasCountedOtherwise(unit.counted, session.id, tx)) return { kind: 'stale' };
   if (isPinMoved(unit, tx)) return { kind: 'stale' };
@@ -68,6 +72,10 @@ function decide(unit: DecideUnit, tx: Tx): Committed {
     noteGrant(unit.grant?.id ?? '', granted, tx);
     return { kind: 'not-granted', why: granted };
   }
+  return inSession(unit, session, granted, tx);
+}
+
+function inSession(unit: DecideUnit, session: SessionRecord | undefined, granted: GrantUse | undefined, tx: Tx): Committed {
   if (session !== undefined) return decideIn(unit, granted, tx);
   startSession(unit, tx);
   const committed = decideIn(unit, granted, tx);
@@ -84,6 +92,7 @@ function hasCountedOtherwise(counted: Readonly<Record<string, number>>, session:
 function decideIn(unit: DecideUnit, granted: GrantUse | undefined, tx: Tx): Committed {
   const { body } = unit;
   if (body.effect === 'deny') return refuse(unit, tx, { body, opening: unit.opening });
+  if (isHalted(body.session, tx)) return refuse(unit, tx, denied(unit, 'SESSION_HALTED', haltedReason(body.session)));
   const unfounded = objectionToEdit(body, tx);
   if (unfounded !== undefined) return refuse(unit, tx, denied(unfounded === 'APPROVAL_ALREADY_USED' ? unit : withoutEdit(unit), unfounded));
   if (unit.ask !== undefined) return ask(unit, unit.ask, tx);

@@ -12,8 +12,9 @@ import type { Engine } from './engine.ts';
 import { CountersignError } from './errors.ts';
 import { MAX_GRANT_TTL_MS } from './grant/terms.ts';
 import type { GuardOptions } from './guard-types.ts';
-import type { ApprovalAnswer, Approver } from './interfaces.ts';
+import type { ApprovalAnswer, Approver, HostMonitor } from './interfaces.ts';
 import { newId } from './ledger/body.ts';
+import { monitorHost } from './monitor-host.ts';
 import { isName } from './names.ts';
 import { OpenCalls } from './open-calls.ts';
 import { PIN_MODES } from './pin/objection.ts';
@@ -127,7 +128,26 @@ export function createEngine(options: GuardOptions): Engine & { close(): Promise
       await audit.close();
     },
   };
+  openMonitor(options.monitor, engine);
   return engine;
+}
+
+/** A monitor that cannot be opened guards nothing. */
+function openMonitor(monitor: HostMonitor | undefined, engine: Engine): void {
+  if (monitor?.open === undefined) return;
+  const { agent, session, redactor, store, openCalls } = engine;
+  const ledger = { commit: engine.commit, session: (id: string) => store.session(id) };
+  const inFlight = (server?: string): readonly string[] =>
+    openCalls
+      .list()
+      .filter(({ tool }) => server === undefined || tool.server === server)
+      .map(({ callId }) => callId);
+  try {
+    monitor.open(monitorHost({ store: ledger, agent, session, redactor, inFlight }));
+  } catch (cause) {
+    if (CountersignError.is(cause)) throw cause;
+    throw new CountersignError('MONITOR_UNAVAILABLE', 'the host monitor could not be opened', { cause });
+  }
 }
 
 function storiesOf(options: GuardOptions, deps: Pick<Engine, 'redactor' | 'inForce' | 'report'>): Stories | undefined {

@@ -109,10 +109,12 @@ export type {
   CallWatch,
   Channel,
   Clock,
+  ContainmentRecord,
   HostMonitor,
   MonitorHost,
   RemoteSigner,
   Signer,
+  VerdictRecord,
   WatchedProcess,
 } from './interfaces.ts';
 export { canonicalize } from './ledger/canonical.ts';
@@ -137,6 +139,7 @@ export { parseTrustedKeys, type TrustedKey } from './ledger/key-rules.ts';
 export { type GeneratedKey, generateKey, readSigner, signerFromPem, writeKeyFile } from './ledger/keys.ts';
 export { type ParsedNote, parseNote } from './ledger/note.ts';
 export { parseVerifierKey, TYPE_COSIGNATURE, type VerifierKey } from './ledger/verifier-key.ts';
+export { type MonitorHostOptions, monitorHost } from './monitor-host.ts';
 export type { Offer } from './offers.ts';
 export type { OpenCall } from './open-calls.ts';
 export { type BaselineOptions, baselinePack } from './packs/baseline.ts';

@@ -81,25 +81,39 @@ export interface HostMonitor {
   close(): Promise<void>;
 }
 
-/** What a guard does for its monitor. None of it is on the way of a call. */
+/** A verdict to be recorded. `activity`: the reason and what was seen, for the opening. */
+export type VerdictRecord = Omit<VerdictBody, 'agent' | 'activity_commit'> & { readonly activity: Json };
+
+/** What was done, to be recorded. `details`: names, paths and texts, for the opening. */
+export type ContainmentRecord = Omit<ContainmentBody, 'agent' | 'details_commit'> & { readonly details?: Json };
+
+/**
+ * What a ledger does for a monitor. None of it is on the way of a call. Whatever a watched process chose belongs into `activity`,
+ * `details` and `data`: that is redacted, cut where it is too long, and can be forgotten. Everything else stands in the entry for
+ * good, and is refused when it looks like a secret.
+ *
+ * Everything here rejects when it could not be made durable (`LEDGER_*`), and with `OPTIONS_INVALID` for what no entry can hold.
+ */
 export interface MonitorHost {
-  /**
-   * Puts a verdict or what followed from it on record. The agent is the guard's; texts lie in the opening, redacted by the guard.
-   * Rejects when it could not be made durable.
-   */
-  record(
-    body: Omit<VerdictBody, 'kind' | 'agent' | 'activity_commit'> & { readonly kind: 'verdict'; readonly activity: Json },
-  ): Promise<EntryRef>;
-  record(
-    body: Omit<ContainmentBody, 'kind' | 'agent' | 'details_commit'> & { readonly kind: 'containment'; readonly details?: Json },
-  ): Promise<EntryRef>;
+  readonly agent: string;
+  /** Of calls that name none: the guard's, or the monitor's own (`run`, `attach`). */
+  readonly session: string;
+  /** Puts a verdict, or what followed from it, on record. */
+  record(record: VerdictRecord | ContainmentRecord): Promise<EntryRef>;
+  /** Puts a note on record: hashes of closed segments of the activity log, for one. `data` is not redacted: no clear text in it. */
+  note(topic: string, data: Json): Promise<EntryRef>;
+  /** Puts the start of a session, a change of what can be seen of it, or its end on record. */
+  mark(event: 'start' | 'coverage' | 'end', of?: { readonly session?: string; readonly coverage?: string }): Promise<void>;
   /**
    * Refuses further calls (`SESSION_HALTED`) of this session, or, without one, of every session that this ledger knows or will
-   * know until `resume`. Durable when it resolves.
+   * know, until it is resumed. Durable when it resolves. Halting what is halted records that it was halted once more.
    */
-  halt(session: string | undefined, reasonCode: string): Promise<void>;
-  resume(session: string | undefined): Promise<void>;
-  /** Calls that run now, by the server they went to. */
+  halt(session: string | undefined, reasonCode: string, why?: { readonly incident?: string }): Promise<void>;
+  /** Lifts a halt; that of one session and that of all are lifted each by itself. @param by - the approval that answered. */
+  resume(session: string | undefined, by?: { readonly id: string; readonly decision: EntryRef }): Promise<void>;
+  /** Whether calls of this session are refused now, by either halt. */
+  isHalted(session: string): Promise<boolean>;
+  /** Calls that run now, by the server they went to; without one all. Empty where no guard runs calls. */
   inFlight(server?: string): readonly string[];
 }
 

@@ -1,6 +1,7 @@
 /** Which tools are worth offering to an agent: all but those of which every call would be refused now. */
 import type { Decision, ToolCall, ToolRef } from './call.ts';
 import type { Engine } from './engine.ts';
+import { haltedReason } from './halt/reason.ts';
 import { rulingOf } from './judge.ts';
 import { pinFinding } from './pin/objection.ts';
 import { foresee } from './policy/foresight.ts';
@@ -55,7 +56,7 @@ async function denialOf(
 }
 
 function foreseenDenial({ tool, principal }: PreparedCall, session: SessionFacts, engine: Engine): Decision | undefined {
-  if (session.halted) return denial('SESSION_HALTED', 'the session is halted until an operator resumes it');
+  if (session.halted) return denial('SESSION_HALTED', haltedReason(session.id));
   const { policy } = engine.inForce;
   const { agent, mode } = engine;
   const known = { tool, agent, session, mode, atMs: engine.store.nowMs(), ...(principal !== undefined && { principal }) };

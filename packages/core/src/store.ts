@@ -9,6 +9,7 @@ import type { ApprovalTerms, Assurance, EntryRef, Json, OutcomeStatus } from './
 import type {
   ApproverIdentity,
   BudgetCharge,
+  ContainmentBody,
   DecisionBody,
   NoteBody,
   Opening,
@@ -18,6 +19,7 @@ import type {
   PolicyBody,
   RecoveryBody,
   SessionBody,
+  VerdictBody,
 } from './ledger/entry.ts';
 import type { PinState } from './pin/book.ts';
 import type { ToolCount } from './policy/call-counts.ts';
@@ -243,7 +245,9 @@ export interface OutcomeUnit {
 /** Appends an entry that changes no other state than the session's, if it is one. */
 export interface RecordUnit {
   readonly kind: 'record';
-  readonly body: PolicyBody | NoteBody | SessionBody | RecoveryBody;
+  readonly body: PolicyBody | NoteBody | SessionBody | RecoveryBody | VerdictBody | ContainmentBody;
+  /** Of a verdict or what followed from it. */
+  readonly opening?: Opening;
   /** Append only if no entry was recorded under this name before (`policy:<hash>`). */
   readonly once?: string;
 }

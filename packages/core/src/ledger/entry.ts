@@ -257,6 +257,12 @@ export interface SessionBody {
   /** What the monitor can see: none, L0 ... L3. */
   readonly coverage?: string;
   readonly reason_code?: string;
+  /** Of `halted` and `resumed`: every session of this ledger, also those to come. `session` is then whose word it is. Absent: this session. */
+  readonly scope?: 'ledger';
+  /** Of `halted`: why. */
+  readonly incident?: string;
+  /** Of `resumed`: the answer of the people who were asked. */
+  readonly approval?: { readonly id: string; readonly decision: EntryRef };
 }
 
 export interface PolicyBody {
@@ -343,7 +349,7 @@ export interface ContainmentBody {
   /** The answer of the person who decided. */
   readonly approval?: { readonly id: string; readonly decision: EntryRef };
   readonly reason_code?: string;
-  /** Commitment to names, paths and texts (section `containment` of the opening). */
+  /** Commitment to names, paths and texts (section `details` of the opening). */
   readonly details_commit?: string;
 }
 
@@ -372,7 +378,7 @@ export type Entry = EntryStamp & EntryBody;
 
 /**
  * What lies beside an entry and is committed to in it, but can be erased: the random key the commitments are salted
- * with, and the clear values by section (`args`, `reason`, `facts`, `message`, `when`, `declarations`, `result`, `error`).
+ * with, and the clear values by section (`args`, `reason`, `facts`, `message`, `when`, `declarations`, `result`, `error`, `activity`, `details`).
  */
 export interface Opening {
   /** 32 random bytes, hex. */

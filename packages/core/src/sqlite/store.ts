@@ -27,6 +27,7 @@ import {
   type Store,
   type Unit,
 } from '../store.ts';
+import { isHalted } from '../transaction/halts.ts';
 import type { ApprovalRecord, GrantRecord } from '../transaction/tx.ts';
 import { newestAnswer } from './approval-view.ts';
 import { ApprovalWaiters } from './approval-waiters.ts';
@@ -122,9 +123,10 @@ export class SqliteStore implements Store, BatchWriter {
   }
 
   async session(id: string): Promise<SessionFacts> {
-    const row = await this.read(({ rows }) => rows.session(id));
-    if (row === undefined) return { id, labels: [], halted: false, startedAtMs: this.nowMs(), version: 0 };
-    return { id: row.id, labels: row.labels, halted: row.halted, startedAtMs: row.startedAtMs, version: row.version };
+    // A hint, as all rows are: the transaction asks the entries.
+    const [row, halted] = await this.read(({ rows }) => [rows.session(id), isHalted(id, rows)] as const);
+    if (row === undefined) return { id, labels: [], halted, startedAtMs: this.nowMs(), version: 0 };
+    return { id: row.id, labels: row.labels, halted, startedAtMs: row.startedAtMs, version: row.version };
   }
 
   async sessionCalls(session: string): Promise<readonly ToolCount[]> {

@@ -18,6 +18,7 @@ import { PinBook, type PinState } from '../pin/book.ts';
 import type { ToolCount } from '../policy/call-counts.ts';
 import type { SessionFacts } from '../policy/policy.ts';
 import type { ApprovalCounts, ApprovalFilter, ApprovalRow, CallRow, Checkpoint, Committed, GrantRow, Store, Unit } from '../store.ts';
+import { isHalted } from '../transaction/halts.ts';
 import { SessionCalls } from '../transaction/session-calls.ts';
 import type { ApprovalRecord, CallRecord, ChargeRow, GrantRecord, SessionRecord, Tx } from '../transaction/tx.ts';
 
@@ -74,7 +75,8 @@ class Memory implements MemoryStore {
 
   async session(id: string): Promise<SessionFacts> {
     const row = this.rows.session(id);
-    return row ?? { id, labels: [], halted: false, startedAtMs: this.nowMs(), version: 0 };
+    const halted = isHalted(id, this.rows);
+    return row === undefined ? { id, labels: [], halted, startedAtMs: this.nowMs(), version: 0 } : { ...row, halted };
   }
 
   async sessionCalls(session: string): Promise<readonly ToolCount[]> {

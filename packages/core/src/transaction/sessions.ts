@@ -2,6 +2,7 @@
 import type { EntryRef } from '../call.ts';
 import type { Committed, DecideUnit, RecordUnit } from '../store.ts';
 import { markBundles, rolledBack } from './bundles.ts';
+import { recordForAll } from './halts.ts';
 import type { Tx } from './tx.ts';
 
 export function record(unit: RecordUnit, tx: Tx): Committed {
@@ -11,10 +12,11 @@ export function record(unit: RecordUnit, tx: Tx): Committed {
     if (older !== undefined) return older;
   }
   if (unit.once !== undefined && isRecorded(tx.mark(unit.once), body, tx)) return { kind: 'recorded' };
+  if (body.kind === 'session' && body.scope === 'ledger') return recordForAll(body, tx);
   const session = body.kind === 'session' ? tx.session(body.session) : undefined;
   // The first call of a session writes its start; ending or halting one that never started says nothing.
   if (body.kind === 'session' && session === undefined && body.event !== 'start' && body.event !== 'halted') return { kind: 'recorded' };
-  const entry = tx.append(body);
+  const entry = tx.append(body, unit.opening);
   if (unit.once !== undefined) tx.putMark(unit.once, entry);
   if (body.kind === 'policy') markBundles(body.document, entry, tx);
   if (body.kind === 'session') {
