@@ -117,6 +117,8 @@ export type {
   VerdictRecord,
   WatchedProcess,
 } from './interfaces.ts';
+export { type Line, readLines } from './jsonl/lines.ts';
+export { type OpenFile, openFile } from './jsonl/open-file.ts';
 export { canonicalize } from './ledger/canonical.ts';
 export { type ParsedCheckpoint, parseCheckpoint, verifyCheckpoint } from './ledger/checkpoint.ts';
 export { commitSection, newOpeningKey } from './ledger/commitment.ts';

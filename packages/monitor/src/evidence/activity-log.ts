@@ -1,0 +1,311 @@
+/**
+ * The activity log of a session: everything that was seen, and what was made of it, as JSON lines.
+ *
+ * Whoever watches does not wait for it. Lines are queued, written in batches off the event loop, and counted as lost when a disk
+ * is full or too slow; that is told at once, and in the log itself once it can be written again. Each closed segment is told to
+ * the ledger by its hash, so that whoever has the file cannot change it unseen. What is recorded as a verdict does not depend on it.
+ */
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { CountersignError, createRedactor, type Json, type Redactor } from '@countersign/core';
+import type { Activity } from '../activity.ts';
+import type { Verdict } from '../verdict.ts';
+import { activityLine, lostLine, MAX_ACTIVITY_LINE_BYTES } from './activity-line.ts';
+import { MAX_SEGMENTS, makePrivateFolder, segmentName, segmentNumbers, sessionFolder } from './log-folder.ts';
+import { type Line, openSegment, type Segment, type SegmentFacts, type WriteBytes, writeBytes } from './segment.ts';
+import { Shown } from './shown.ts';
+
+export const DEFAULT_LOG_BYTES = 16_777_216;
+export const MIN_LOG_BYTES = 1_048_576;
+export const DEFAULT_LOG_KEEP = 50;
+/** A segment is closed, and so recorded, at the latest with the first line after it. */
+export const SEGMENT_AGE_MS = 3_600_000;
+/** Lines that wait for the disk; further ones are lost. */
+export const MAX_QUEUED_BYTES = 8_388_608;
+const BATCH_BYTES = 262_144;
+/** How long ordinary activity may wait, so that it is written together. */
+const GATHER_MS = 100;
+/** Notes the ledger did not take yet. */
+const MAX_PENDING_NOTES = 1000;
+
+export const SEGMENT_TOPIC = 'activity-segment';
+export const REMOVED_TOPIC = 'activity-removed';
+export const NOTE_VERSION = 1;
+
+/** Makes a `note` entry of the ledger; resolves when it is durable. */
+export type RecordNote = (topic: string, data: Json) => Promise<unknown>;
+
+export interface ActivityLogOptions {
+  /** The folder of all sessions; made when it is not there. */
+  readonly dir: string;
+  readonly session: string;
+  /** Absent: segments are hashed, and nobody is told. */
+  readonly note?: RecordNote;
+  /** Told once per streak of failures, and again when it is over. Must not throw. */
+  readonly onTrouble?: (error: CountersignError) => void;
+  /** Default: the built-in rules. */
+  readonly redactor?: Redactor;
+  /** Of one segment; from 1 MiB, default 16 MiB. */
+  readonly maxBytes?: number;
+  /** Closed segments that are kept of this session, from 1; default 50. */
+  readonly keep?: number;
+  readonly nowMs?: () => number;
+  readonly writeBytes?: WriteBytes;
+}
+
+export interface ActivityLogStats {
+  /** Activities in the files. */
+  readonly written: number;
+  /** Activities that are in no file. */
+  readonly lost: number;
+  /** Segments that were closed. */
+  readonly segments: number;
+  /** Closed segments of which the ledger does not know (yet). */
+  readonly unrecorded: number;
+}
+
+export interface ActivityLog {
+  /** Of this session; a watched process that touches it touches evidence. */
+  readonly folder: string;
+  /** Never throws and returns at once. */
+  write(activity: Activity, verdict: Verdict): void;
+  stats(): ActivityLogStats;
+  /** Resolves when all that was written so far is in a file, or lost. */
+  flush(): Promise<void>;
+  /** Closes the last segment and waits for its note. Idempotent; never rejects. */
+  close(): Promise<void>;
+}
+
+/**
+ * Opens the log of a session. Files that are there already stay as they are: new segments follow them.
+ *
+ * @throws {CountersignError} `OPTIONS_INVALID`; system errors when the folder cannot be made.
+ */
+export function activityLog(options: ActivityLogOptions): ActivityLog {
+  const { maxBytes = DEFAULT_LOG_BYTES, keep = DEFAULT_LOG_KEEP } = options;
+  if (!Number.isSafeInteger(maxBytes) || maxBytes < MIN_LOG_BYTES)
+    throw invalid(`maxBytes must be a whole number from ${MIN_LOG_BYTES} on`);
+  if (!Number.isSafeInteger(keep) || keep < 1 || keep > MAX_SEGMENTS)
+    throw invalid(`keep must be a whole number from 1 to ${MAX_SEGMENTS}`);
+  makePrivateFolder(options.dir);
+  const folder = sessionFolder(options.dir, options.session);
+  makePrivateFolder(folder);
+  return new QueuedLog(folder, { ...options, maxBytes, keep });
+}
+
+/** The first line may be of a call; without this its async context would own every later write. */
+const outsideAnyCall = AsyncLocalStorage.snapshot();
+
+type CheckedOptions = ActivityLogOptions & { readonly maxBytes: number; readonly keep: number };
+
+class QueuedLog implements ActivityLog {
+  readonly folder: string;
+  readonly #options: CheckedOptions;
+  readonly #shown: Shown;
+  readonly #nowMs: () => number;
+  #queue: Line[] = [];
+  #queuedBytes = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #pumping: Promise<void> | undefined;
+  #segment: Segment | undefined;
+  #openedAt = 0;
+  #next: number;
+  #written = 0;
+  #lost = 0;
+  /** Lost, and not yet said so in the log. */
+  #untold = 0;
+  #isFailing = false;
+  #closed = 0;
+  #unrecorded = 0;
+  #notes: { readonly topic: string; readonly data: Json }[] = [];
+  #noting: Promise<void> = Promise.resolve();
+  #isNoteFailing = false;
+  #closing: Promise<void> | undefined;
+
+  constructor(folder: string, options: CheckedOptions) {
+    this.folder = folder;
+    this.#options = options;
+    this.#shown = new Shown(options.redactor ?? createRedactor());
+    this.#nowMs = options.nowMs ?? Date.now;
+    this.#next = (segmentNumbers(folder).at(-1) ?? 0) + 1;
+  }
+
+  write(activity: Activity, verdict: Verdict): void {
+    if (this.#closing !== undefined) return this.#lose(1, new Error('the log was closed'));
+    try {
+      const bytes = activityLine({ activity, verdict }, this.#shown);
+      if (bytes === undefined) throw new Error(`it is longer than ${MAX_ACTIVITY_LINE_BYTES} bytes`);
+      if (this.#queuedBytes + bytes.length > MAX_QUEUED_BYTES) throw new Error(`${MAX_QUEUED_BYTES} bytes wait for the disk already`);
+      this.#queue.push({ bytes, of: { seq: activity.seq, at: activity.at } });
+      this.#queuedBytes += bytes.length;
+    } catch (error) {
+      return this.#lose(1, error);
+    }
+    if (verdict.level === 'SAFE' && this.#queuedBytes < BATCH_BYTES)
+      this.#timer ??= outsideAnyCall(setTimeout, () => this.#start(), GATHER_MS);
+    else this.#start();
+  }
+
+  stats(): ActivityLogStats {
+    return { written: this.#written, lost: this.#lost, segments: this.#closed, unrecorded: this.#unrecorded };
+  }
+
+  async flush(): Promise<void> {
+    this.#start();
+    while (this.#pumping !== undefined) await this.#pumping;
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#end();
+    return this.#closing;
+  }
+
+  async #end(): Promise<void> {
+    await this.flush();
+    await this.#tellLost();
+    await this.#closeSegment();
+    await this.#noting;
+    // Once more: the ledger may have been busy.
+    if (this.#notes.length > 0) await this.#recordNotes();
+  }
+
+  #start(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#pumping ??= outsideAnyCall(() => this.#pump()).finally(() => {
+      this.#pumping = undefined;
+    });
+  }
+
+  /** Never rejects. */
+  async #pump(): Promise<void> {
+    while (this.#queue.length > 0) {
+      const batch = this.#take();
+      const told = this.#untold;
+      try {
+        await this.#append(told === 0 ? batch : [{ bytes: lostLine(told) }, ...batch]);
+        this.#untold -= told;
+        this.#written += batch.length;
+        this.#recovered();
+      } catch (error) {
+        this.#lose(batch.length, error);
+        if (this.#segment?.isBroken === true) await this.#closeSegment();
+      }
+    }
+  }
+
+  #take(): Line[] {
+    let bytes = 0;
+    let count = 0;
+    while (count < this.#queue.length && (count === 0 || bytes < BATCH_BYTES)) bytes += this.#queue[count++]?.bytes.length ?? 0;
+    this.#queuedBytes -= bytes;
+    const batch = this.#queue.slice(0, count);
+    this.#queue = this.#queue.slice(count);
+    return batch;
+  }
+
+  async #append(lines: readonly Line[]): Promise<void> {
+    const bytes = lines.reduce((sum, line) => sum + line.bytes.length, 0);
+    const isFull = this.#segment !== undefined && this.#segment.size > 0 && this.#segment.size + bytes > this.#options.maxBytes;
+    if (isFull || this.#nowMs() - this.#openedAt >= SEGMENT_AGE_MS) await this.#closeSegment();
+    if (this.#segment === undefined) {
+      this.#segment = await openSegment(this.folder, this.#next, this.#options.writeBytes ?? writeBytes);
+      this.#next = this.#segment.number + 1;
+      this.#openedAt = this.#nowMs();
+    }
+    await this.#segment.append(lines);
+  }
+
+  /** A log that ends with a loss says so too. */
+  async #tellLost(): Promise<void> {
+    if (this.#untold === 0 || this.#segment === undefined) return;
+    try {
+      await this.#append([{ bytes: lostLine(this.#untold) }]);
+      this.#untold = 0;
+    } catch {
+      // Told already.
+    }
+  }
+
+  /** Never rejects. */
+  async #closeSegment(): Promise<void> {
+    const segment = this.#segment;
+    this.#segment = undefined;
+    if (segment === undefined) return;
+    this.#closed++;
+    this.#unrecorded++;
+    try {
+      if (!(await segment.isInPlace())) this.#trouble(`${segment.path} was removed or replaced while it was written`);
+      this.#note(SEGMENT_TOPIC, segmentNote(this.#options.session, await segment.close()));
+      await this.#removeOld(segment.number);
+    } catch (error) {
+      this.#trouble(`${segment.path} could not be closed`, error);
+    }
+  }
+
+  async #removeOld(newest: number): Promise<void> {
+    const removed: number[] = [];
+    for (const number of segmentNumbers(this.folder)) {
+      if (number > newest - this.#options.keep) break;
+      await unlink(join(this.folder, segmentName(number)));
+      removed.push(number);
+    }
+    if (removed.length > 0) this.#note(REMOVED_TOPIC, { v: NOTE_VERSION, session: this.#options.session, segments: removed, why: 'keep' });
+  }
+
+  #note(topic: string, data: Json): void {
+    if (this.#options.note === undefined) return;
+    if (this.#notes.length >= MAX_PENDING_NOTES) this.#notes.shift();
+    this.#notes.push({ topic, data });
+    // Not waited for: lines go on while the ledger commits.
+    this.#noting = this.#noting.then(() => this.#recordNotes());
+  }
+
+  /** In order; what the ledger does not take is tried again with the next. Never rejects. */
+  async #recordNotes(): Promise<void> {
+    for (;;) {
+      const [next] = this.#notes;
+      if (next === undefined) return;
+      try {
+        await this.#options.note?.(next.topic, next.data);
+        if (next.topic === SEGMENT_TOPIC) this.#unrecorded--;
+        this.#notes.shift();
+        this.#isNoteFailing = false;
+      } catch (error) {
+        if (!this.#isNoteFailing) this.#trouble('the ledger did not take the note of a closed segment', error);
+        this.#isNoteFailing = true;
+        return;
+      }
+    }
+  }
+
+  #lose(count: number, error: unknown): void {
+    this.#lost += count;
+    this.#untold += count;
+    if (!this.#isFailing) this.#trouble('ACTIVITY IS NOT BEING LOGGED; watching goes on', error);
+    this.#isFailing = true;
+  }
+
+  #recovered(): void {
+    if (this.#isFailing) this.#trouble(`the log is written again; ${this.#lost} activities are in no file`);
+    this.#isFailing = false;
+  }
+
+  #trouble(what: string, cause?: unknown): void {
+    const why = cause === undefined ? '' : `: ${cause instanceof Error ? cause.message : 'something was thrown that is no error'}`;
+    try {
+      this.#options.onTrouble?.(new CountersignError('ACTIVITY_LOG_FAILED', `activity log: ${what}${why}`, { cause }));
+    } catch {
+      // Whoever is told must not be able to stop the watching.
+    }
+  }
+}
+
+function segmentNote(session: string, facts: SegmentFacts): Json {
+  return { v: NOTE_VERSION, session, ...facts };
+}
+
+function invalid(what: string): CountersignError {
+  return new CountersignError('OPTIONS_INVALID', `activity log: ${what}`);
+}
