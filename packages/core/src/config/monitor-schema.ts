@@ -2,6 +2,13 @@
 import * as z from 'zod';
 import type { Mode } from '../call.ts';
 import type { VerdictBody } from '../ledger/entry.ts';
+import {
+  type ActivityLogConfig,
+  type ActivityLogDocument,
+  activityLogProblems,
+  activityLogSchema,
+  workOutActivityLog,
+} from './activity-log-schema.ts';
 import type { Look, Problem } from './document.ts';
 import { DURATION_HINT, parseDuration } from './duration.ts';
 import type { ConfigDocument } from './schema.ts';
@@ -21,6 +28,7 @@ export interface MonitorDocument {
   readonly on_halt_timeout?: (typeof HALT_TIMEOUTS)[number] | undefined;
   readonly canaries?: readonly string[] | undefined;
   readonly quarantine?: boolean | undefined;
+  readonly log?: ActivityLogDocument | undefined;
 }
 
 export interface MonitorConfig {
@@ -35,6 +43,7 @@ export interface MonitorConfig {
   readonly canaries: readonly string[];
   /** Files that were written outside of the scope are put aside after a kill. */
   readonly quarantine: boolean;
+  readonly log: ActivityLogConfig;
 }
 
 export const monitorSchema: z.ZodType<MonitorDocument> = z
@@ -57,6 +66,7 @@ export const monitorSchema: z.ZodType<MonitorDocument> = z
       .boolean()
       .optional()
       .describe('files that were written outside of the scope are put aside after a kill; true when absent'),
+    log: activityLogSchema.optional(),
   })
   .describe('how `countersign run` and `attach` watch');
 
@@ -73,6 +83,7 @@ export function workOutMonitor(
     on_halt_timeout: onHaltTimeout = 'stay',
     canaries = [],
     quarantine = true,
+    log = {},
   } = document.monitor ?? {};
   return {
     mode: document.scope?.behavior?.mode ?? followed(mode),
@@ -81,6 +92,7 @@ export function workOutMonitor(
     onHaltTimeout,
     canaries: canaries.map(place),
     quarantine,
+    log: workOutActivityLog(log, place),
   };
 }
 
@@ -100,8 +112,12 @@ function duration(text: string | undefined): number | undefined {
 }
 
 /** @param maxTtl - as written. */
-export function monitorProblems({ poll, halt_timeout: haltTimeout }: MonitorDocument, maxTtl: string, look: Look): readonly Problem[] {
-  const problems: Problem[] = [];
+export function monitorProblems(
+  { poll, halt_timeout: haltTimeout, log = {} }: MonitorDocument,
+  maxTtl: string,
+  look: Look,
+): readonly Problem[] {
+  const problems: Problem[] = [...activityLogProblems(log, look)];
   if (poll !== undefined) {
     const pollMs = parseDuration(poll);
     if (pollMs === undefined) problems.push(look(['monitor', 'poll'], DURATION_HINT));

@@ -169,6 +169,7 @@ export function guardFromConfig(config: Config, store: GuardOptions['store'], mo
       ...(config.path === undefined ? [] : [config.path]),
       ...config.policyFiles,
       ...secretFiles(config),
+      config.monitor.log.dir,
       ...(more.protectedPaths ?? []),
     ],
   });

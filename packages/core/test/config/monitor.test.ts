@@ -25,6 +25,7 @@ describe('the monitor block', () => {
       onHaltTimeout: 'stay',
       canaries: [],
       quarantine: true,
+      log: { dir: '/etc/c/.countersign/activity', maxBytes: 16_777_216, keep: 50, maxAgeMs: 2_592_000_000 },
     });
   });
 
@@ -48,6 +49,26 @@ describe('the monitor block', () => {
     ['mode: enforce\nscope: { behavior: { mode: audit_only } }', 'audit_only'],
   ])('follows the mode of the file unless the scope says otherwise: %s', (text, mode) => {
     expect(monitorOf(text).mode).toBe(mode);
+  });
+
+  it('takes all of the log', () => {
+    expect(monitorOf('monitor: { log: { dir: ../logs, max_bytes: 1048576, keep: 2, max_age: 1h } }').log).toEqual({
+      dir: '/etc/logs',
+      maxBytes: 1_048_576,
+      keep: 2,
+      maxAgeMs: 3_600_000,
+    });
+  });
+
+  it.each([
+    ['{ max_age: 59m }', 'monitor.log.max_age: must be 1h or longer'],
+    ['{ max_age: never }', 'monitor.log.max_age: write one whole number'],
+    ['{ max_bytes: 1048575 }', 'monitor.log.max_bytes'],
+    ['{ keep: 0 }', 'monitor.log.keep'],
+    ["{ dir: '' }", 'monitor.log.dir'],
+    ['{ maxage: 1d }', 'max_age'],
+  ])('refuses a log of %s', (text, problem) => {
+    expect(problemsOf(`monitor: { log: ${text} }`)).toContain(problem);
   });
 
   it('never waits longer by default than an approval may', () => {

@@ -15,11 +15,11 @@ afterEach(() => {
 it('a configuration file becomes a guard that keeps its own files to itself', async () => {
   const directory = tempDirectory();
   const path = join(directory, 'countersign.yaml');
-  writeFileSync(path, `version: 1\nagent: a\n${POLICY}ledger: { sign: none }\n`);
+  writeFileSync(path, `version: 1\nagent: a\n${POLICY}ledger: { sign: none }\nmonitor: { log: { dir: seen } }\n`);
   const { guard, store, config } = openGuard(path);
   expect(config.ledger.path).toBe(join(directory, '.countersign', 'ledger.db'));
   expect(await guard.run({ tool: { name: 'read' }, args: { path: '/srv/x' } }, () => 'ran')).toBe('ran');
-  for (const own of [path, config.ledger.path, join(directory, '.countersign')]) {
+  for (const own of [path, config.ledger.path, join(directory, '.countersign'), join(directory, 'seen', 's1', 'activity-000001.jsonl')]) {
     await expect(guard.run({ tool: { name: 'read' }, args: { path: own } }, () => 1)).rejects.toMatchObject({
       refusal: { decision: { reasonCode: 'POLICY_DENY_OWN_FILES' } },
     });
