@@ -4,5 +4,7 @@ export { activityLog } from './evidence/activity-log.ts';
 export type { BadLine, LogLine, ReadLogOptions } from './evidence/read-log.ts';
 export { readActivityLog } from './evidence/read-log.ts';
 export { type IntentCheck, type IntentOptions, intentCheck } from './intent/intent-check.ts';
+export { type JudgeStats, type OllamaJudge, type OllamaJudgeOptions, ollamaJudge } from './judge/ollama-judge.ts';
+export type { JudgeInput } from './judge/question.ts';
 export type { HostMonitorOptions, MonitorStats, ResourceMonitor } from './monitor.ts';
 export { hostMonitor } from './monitor.ts';
