@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import * as cedar from '../src/cedar/index.ts';
 import * as core from '../src/index.ts';
+import * as light from '../src/light/index.ts';
 import * as otel from '../src/otel/index.ts';
 import * as sqlite from '../src/sqlite/index.ts';
 import * as testing from '../src/testing/index.ts';
@@ -20,6 +21,7 @@ it.each([
   ],
   ['@countersign/core/testing', testing, 'fixedClock immediateApprover memoryStore policyTestJsonSchema runPolicyTests'],
   ['@countersign/core/cedar', cedar, 'cedarPolicy'],
+  ['@countersign/core/light', light, 'CountersignError currentCall'],
   ['@countersign/core/otel', otel, 'openTelemetryTracer'],
 ])('%s exports exactly this', (_name, module, names) => {
   expect(Object.keys(module).toSorted().join(' ')).toBe(names);

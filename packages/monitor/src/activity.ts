@@ -26,6 +26,8 @@ export interface FileAction {
   readonly resolved?: string;
   /** Of a write or delete: the file was there before this session. Absent: not known. */
   readonly existed?: boolean;
+  /** Of a delete: with all that is below it, in one act. */
+  readonly recursive?: true;
 }
 
 export interface RenameAction {

@@ -8,3 +8,4 @@ export { type JudgeStats, type OllamaJudge, type OllamaJudgeOptions, ollamaJudge
 export type { JudgeInput } from './judge/question.ts';
 export type { HostMonitorOptions, MonitorStats, ResourceMonitor } from './monitor.ts';
 export { hostMonitor } from './monitor.ts';
+export { installProbe, type Probe, type ProbeOptions } from './probe/install.ts';

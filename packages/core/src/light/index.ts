@@ -1,0 +1,3 @@
+/** What code that starts in every process of a tree needs of core, without loading the rest: the preload of the monitor. */
+export { CountersignError, type ErrorCode } from '../errors.ts';
+export { type CallScope, currentCall } from '../scope.ts';

@@ -1,0 +1,64 @@
+/** Turns the probe on in this process: the table of what is patched, and how to take it off again. */
+import { syncBuiltinESMExports } from 'node:module';
+import { type CallScope, CountersignError, currentCall } from '@countersign/core/light';
+import type { Activity, Actor } from '../activity.ts';
+import { MONITOR_MODES, type MonitorMode, type Verdict } from '../verdict.ts';
+import { patchFiles } from './files.ts';
+import { Gate } from './gate.ts';
+import { Patches } from './patches.ts';
+import { thisProcess } from './this-process.ts';
+
+export interface ProbeOptions {
+  /**
+   * Asked before anything happens, on the stack of who does it, so it must be quick, synchronous and pure. A HALT or KILL is
+   * refused; what throws is a HALT.
+   */
+  judge(activity: Activity): Verdict;
+  /** Told of every activity with its verdict, before it happens. Returns at once; what it throws is counted, not thrown on. */
+  emit(activity: Activity, verdict: Verdict, scope: CallScope | undefined): void;
+  /** Default `enforce_kill`. With `audit_only` nothing is refused. */
+  readonly mode?: MonitorMode;
+}
+
+export interface Probe {
+  /** Puts everything back as it was. Once; where somebody wrapped a function again, what is left of ours does nothing. */
+  uninstall(): void;
+  /** How many functions were replaced. */
+  readonly patched: number;
+  /** Those that could not be. */
+  readonly missed: readonly string[];
+  stats(): { readonly seen: number; readonly lost: number };
+}
+
+/**
+ * Patches the built-ins of Node in this process, CommonJS and ES modules alike. What it refuses has not happened: no file was
+ * opened, no process started, nothing was sent.
+ *
+ * It is a tripwire in the process it watches, not a boundary; docs/guides/monitor.md has what gets past it.
+ *
+ * @throws {CountersignError} `OPTIONS_INVALID`
+ */
+export function installProbe(options: ProbeOptions): Probe {
+  const { mode = 'enforce_kill' } = options;
+  if (!MONITOR_MODES.includes(mode)) throw new CountersignError('OPTIONS_INVALID', `mode must be one of ${MONITOR_MODES.join(', ')}`);
+  const actor: Actor = thisProcess();
+  const gate = new Gate({
+    judge: (activity) => options.judge(activity),
+    emit: (activity, verdict, scope) => options.emit(activity, verdict, scope),
+    mode,
+    currentCall,
+    actor,
+  });
+  const patches = new Patches();
+  patchFiles(patches, gate);
+  syncBuiltinESMExports();
+  return {
+    uninstall() {
+      patches.undo();
+      syncBuiltinESMExports();
+    },
+    patched: patches.count,
+    missed: patches.missed,
+    stats: () => gate.stats,
+  };
+}
