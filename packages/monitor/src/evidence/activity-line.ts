@@ -62,7 +62,7 @@ export function parseActivityLine(text: string): LoggedActivity | LostLines | un
     return undefined;
   }
   if (isLost(line)) return { lost: (line as LostLines).lost };
-  if (!isLogged(line)) return undefined;
+  if (!isVersioned(line) || !isLoggedActivity(line)) return undefined;
   // Checked above, member by member.
   const { activity, verdict } = line as LoggedActivity;
   return { activity, verdict };
@@ -72,8 +72,10 @@ const isVersion = (value: unknown): boolean => value === ACTIVITY_LINE_VERSION;
 
 const isLost = shape({ v: isVersion, lost: isCount });
 
-const isLogged = shape({
-  v: isVersion,
+const isVersioned = shape({ v: isVersion });
+
+/** An activity and its verdict, wherever they stand together. */
+export const isLoggedActivity: (value: unknown) => boolean = shape({
   activity: shape(
     {
       seq: isCount,

@@ -6,9 +6,9 @@ type Members = Readonly<Record<string, Check>>;
 
 export const isText: Check = (value) => typeof value === 'string';
 const isBoolean: Check = (value) => typeof value === 'boolean';
-const isNumber: Check = (value) => typeof value === 'number';
+export const isNumber: Check = (value) => typeof value === 'number';
 export const isCount: Check = (value) => Number.isSafeInteger(value) && (value as number) >= 0;
-const isTextList: Check = (value) => Array.isArray(value) && value.every(isText);
+export const isTextList: Check = (value) => Array.isArray(value) && value.every(isText);
 
 /** An object with all of the first members, and of the second those that it has. */
 export function shape(required: Members, optional: Members = {}): Check {
@@ -24,7 +24,7 @@ export function shape(required: Members, optional: Members = {}): Check {
   };
 }
 
-const isProcess = shape({ pid: isCount, start: isNumber });
+export const isProcessId: Check = shape({ pid: isCount, start: isNumber });
 
 export const isActor: Check = shape({ pid: isCount, start: isNumber }, { parent: isCount, exe: isText, argv: isTextList, cwd: isText });
 
@@ -41,7 +41,7 @@ const ACTIONS: Readonly<Record<ActionKind, Check>> = {
   delete: FILE,
   rename: shape({ path: isText, to: isText }, { existed: isBoolean }),
   exec: shape({ exe: isText, argv: isTextList }, { cwd: isText }),
-  spawn: shape({ child: isProcess }),
+  spawn: shape({ child: isProcessId }),
   exit: shape({}, { code: isNumber, signal: isText }),
   connect: shape({ protocol: (value) => PROTOCOLS.has(value) }, { host: isText, address: isText, port: isCount }),
   dns: shape({ name: isText }, { addresses: isTextList }),

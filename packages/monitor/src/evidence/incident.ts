@@ -1,0 +1,112 @@
+/**
+ * An incident as a file: what was done, what led to it, what the processes were, what was done about it. Format:
+ * `docs/formats/incident.md`.
+ *
+ *     {"v":1,"id":"...","at":1767225607000,"session":"...","agent":"...","mode":"enforce_kill","activity":{...},"verdict":{...},
+ *      "timeline":[...],"omitted":0,"evidence":{...},"steps":[...]}
+ */
+import type { Activity, ProcessId } from '../activity.ts';
+import { MONITOR_MODES, type MonitorMode, type Verdict } from '../verdict.ts';
+import { isLoggedActivity, type LoggedActivity } from './activity-line.ts';
+import { isCount, isNumber, isProcessId, isText, isTextList, shape } from './activity-shapes.ts';
+import type { CapturedEvidence } from './capture.ts';
+
+export const INCIDENT_VERSION = 1;
+export const MAX_INCIDENT_BYTES = 33_554_432;
+/** 128 random bits, hex: a file name without any text of others. */
+export const INCIDENT_ID: RegExp = /^[0-9a-f]{32}$/;
+
+export const INCIDENT_EVENTS = ['frozen', 'resumed', 'denied', 'killed', 'overridden', 'quarantined', 'restored', 'failed'] as const;
+
+/** What was done about it, in order. */
+export interface IncidentStep {
+  readonly at: number;
+  readonly event: (typeof INCIDENT_EVENTS)[number];
+  readonly grade?: 'signal' | 'gate' | 'cgroup';
+  /** Processes, or files. */
+  readonly count?: number;
+  readonly left?: readonly ProcessId[];
+  readonly duration_ms?: number;
+  /** Who answered, or why it came to this. */
+  readonly by?: string;
+}
+
+/** Why a tree was stopped or ended. */
+export interface IncidentTrigger {
+  readonly id: string;
+  /** UTC milliseconds. */
+  readonly at: number;
+  readonly session: string;
+  readonly mode: MonitorMode;
+  readonly activity: Activity;
+  readonly verdict: Verdict;
+}
+
+export interface IncidentDocument extends IncidentTrigger {
+  readonly v: typeof INCIDENT_VERSION;
+  readonly agent: string;
+  readonly timeline: readonly LoggedActivity[];
+  /** Seen in this session, and not in the timeline. */
+  readonly omitted: number;
+  /** Absent: it could not be taken. */
+  readonly evidence?: CapturedEvidence;
+  readonly steps: readonly IncidentStep[];
+}
+
+/** @returns undefined for what no version of ours wrote. */
+export function parseIncident(text: string): IncidentDocument | undefined {
+  let document: unknown;
+  try {
+    document = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  // Checked by the shapes, member by member.
+  return isIncident(document) && isLoggedActivity(document) ? (document as IncidentDocument) : undefined;
+}
+
+/** What became of it: the last answer or end there was; `frozen` while nobody answered, `open` when not even that is known. */
+export function incidentState(steps: readonly IncidentStep[]): IncidentStep['event'] | 'open' {
+  return steps.findLast(({ event }) => event !== 'quarantined' && event !== 'restored')?.event ?? 'open';
+}
+
+const isStep = shape(
+  { at: isCount, event: (value) => INCIDENT_EVENTS.some((event) => event === value) },
+  {
+    grade: (value) => value === 'signal' || value === 'gate' || value === 'cgroup',
+    count: isCount,
+    left: (value) => Array.isArray(value) && value.every(isProcessId),
+    duration_ms: isNumber,
+    by: isText,
+  },
+);
+const isDescriptor = shape({ fd: isCount, target: isText }, { access: isText, position: isNumber });
+const isCaptured = shape(
+  { pid: isCount, start: isNumber },
+  {
+    parent: isCount,
+    user: isCount,
+    exe: isText,
+    exe_sha256: isText,
+    argv: isTextList,
+    cwd: isText,
+    fds: (value) => Array.isArray(value) && value.every(isDescriptor),
+    fds_omitted: isCount,
+    deleted_maps: isTextList,
+    unread: isTextList,
+  },
+);
+const isIncident = shape(
+  {
+    v: (value) => value === INCIDENT_VERSION,
+    id: (value) => typeof value === 'string' && INCIDENT_ID.test(value),
+    at: isCount,
+    session: isText,
+    agent: isText,
+    mode: (value) => MONITOR_MODES.some((mode) => mode === value),
+    timeline: (value) => Array.isArray(value) && value.every(isLoggedActivity),
+    omitted: isCount,
+    steps: (value) => Array.isArray(value) && value.every(isStep),
+  },
+  { evidence: shape({ at: isCount, processes: (value) => Array.isArray(value) && value.every(isCaptured), omitted: isCount }) },
+);
