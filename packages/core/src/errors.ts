@@ -74,6 +74,8 @@ export const ERROR_CODES = {
   ACTIVITY_REFUSED: 'The probe refused what this code was about to do: its scope does not allow it. The rule is in `details`.',
   ACTIVITY_LOG_FAILED: 'The activity log of the monitor could not be written or read. Watching, verdicts and the ledger go on.',
   INCIDENT_NOT_FOUND: 'There is no incident of that id in this log folder, or its file holds something else.',
+  ALERT_FAILED: 'Somebody could not be told of a halt or kill. What was contained stays contained.',
+  QUARANTINE_REFUSED: 'A file cannot be put back or looked up; the message says why. Nothing was changed.',
   MONITOR_CLOSED: 'The host monitor was closed. Make a new one for further calls.',
 } as const;
 

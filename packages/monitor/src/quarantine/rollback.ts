@@ -1,0 +1,35 @@
+/** What could be taken back of what a stopped tree had done. Goes into the incident, and into the ledger beside the containment. */
+
+export interface RollbackItem {
+  /** Redacted. */
+  readonly path: string;
+  /** Where it is kept: `countersign` puts it back by this id. Absent: it was left where it is. */
+  readonly id?: string;
+  /** Hex, of its content; absent for links, and for files over the limit. */
+  readonly sha256?: string;
+  readonly size?: number;
+  /** Why it was left. */
+  readonly left?: LeftReason;
+}
+
+/**
+ * `existed`: it was there before the session, or may have been: such files are never touched. `gone`, `changed`, `linked` (a link on
+ * the way to it), `not-a-file`, `too-large`, `own` (Countersign's), `failed` (the system refused; see `code`).
+ */
+export const LEFT_REASONS = ['existed', 'gone', 'changed', 'linked', 'not-a-file', 'too-large', 'own', 'failed', 'too-many'] as const;
+export type LeftReason = (typeof LEFT_REASONS)[number];
+
+export interface RollbackResult {
+  readonly quarantined: number;
+  readonly left: number;
+  /** The first of them, those that were moved before the others. */
+  readonly items: readonly RollbackItem[];
+  /** Items beyond `MAX_ROLLBACK_ITEMS`. */
+  readonly omitted: number;
+  /** Nothing brings these back: deletions of files, and connections. */
+  readonly deletions: number;
+  readonly connections: number;
+  readonly duration_ms: number;
+}
+
+export const MAX_ROLLBACK_ITEMS = 200;
