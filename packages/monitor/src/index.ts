@@ -12,3 +12,13 @@ export type { JudgeInput } from './judge/question.ts';
 export type { HostMonitorOptions, MonitorStats, ResourceMonitor } from './monitor.ts';
 export { hostMonitor } from './monitor.ts';
 export { installProbe, type Probe, type ProbeOptions } from './probe/install.ts';
+export {
+  HALT_TOOL,
+  type HaltArguments,
+  type HaltQuestionsOptions,
+  haltPolicy,
+  haltQuestions,
+  type OpenHaltQuestions,
+} from './warden/halt-questions.ts';
+export type { Incident, IncidentStep, Warden, WardenEvent, WardenOptions, WardenSummary } from './warden/ports.ts';
+export { runWarden } from './warden/warden.ts';

@@ -1,0 +1,452 @@
+/**
+ * What follows a HALT or KILL: the tree is stopped before anything else is done, then it is put on record, evidence is taken, people
+ * are asked. It goes on only when somebody entitled said so and all that is known of it is durable. One incident at a time:
+ * what is found while the tree is held belongs to the incident that holds it.
+ */
+import { randomBytes } from 'node:crypto';
+import type { EntryRef, VerdictRecord } from '@countersign/core';
+import type { Activity, ProcessId } from '../activity.ts';
+import type { FreezeResult, KillResult } from '../contain/freezer.ts';
+import type { TreeProcess } from '../tree/process-tree.ts';
+import type { Verdict } from '../verdict.ts';
+import { culprits } from './culprits.ts';
+import type { HaltAnswer, Incident, IncidentStep, WardenEvent, WardenOptions } from './ports.ts';
+import type { Recorder } from './recorder.ts';
+
+/** Taking evidence may not keep a tree from being ended. */
+export const MAX_CAPTURE_MS = 3_000;
+/** How often something that survived is killed again. */
+export const MAX_KILLS = 5;
+/** Incidents whose steps are kept in memory; later ones are still recorded, asked about and contained. */
+const MAX_STEPS = 200;
+const FIRST_PAUSE_MS = 250;
+const MAX_PAUSE_MS = 30_000;
+
+export type EndedBy = 'verdict' | 'operator' | 'timeout' | 'signal';
+
+type Deps = Pick<
+  WardenOptions,
+  'mode' | 'tree' | 'freezer' | 'ledger' | 'questions' | 'incidents' | 'alerts' | 'quarantine' | 'onHaltTimeout'
+> & {
+  readonly recorder: Recorder;
+  readonly clock: NonNullable<WardenOptions['clock']>;
+  readonly pause: NonNullable<WardenOptions['pause']>;
+  readonly emit: (event: WardenEvent) => void;
+  readonly recent: () => readonly Activity[];
+  /** A person let go on what an incident stopped. */
+  readonly onResumed: (incident: Incident, rules: ReadonlySet<string>) => void;
+};
+
+/** An incident while it is being dealt with. */
+interface Case {
+  readonly incident: Incident;
+  readonly steps: IncidentStep[];
+  /** Verdicts that belong to it, by rule, and who did what they are about. */
+  readonly rules: Set<string>;
+  readonly actors: Map<string, ProcessId>;
+  /** Some of it was done by nobody that is known. */
+  hasUnknownActor: boolean;
+  /** Of the session of the call, while that is halted. */
+  halted: string | undefined;
+  captured: Promise<void> | undefined;
+  freezing: Promise<void> | undefined;
+  /** As enforced when it began. */
+  readonly level: 'HALT' | 'KILL';
+  /** Of its first verdict, once that is on record. */
+  ref: EntryRef | undefined;
+  /** Steps that are on record. */
+  recorded: number;
+  readonly detectedAtMs: number;
+}
+
+type Followed = Extract<HaltAnswer, { readonly by: string }>;
+
+export class Containment {
+  readonly #deps: Deps;
+  #state: 'running' | 'held' | 'ending' | 'ended' = 'running';
+  #case: Case | undefined;
+  #answering = new AbortController();
+  #work: Promise<void> = Promise.resolve();
+  #isAsking = false;
+  #ended: { readonly by: EndedBy; readonly left: number } | undefined;
+
+  constructor(deps: Deps) {
+    this.#deps = deps;
+  }
+
+  get isHolding(): boolean {
+    return this.#state === 'held';
+  }
+
+  get ended(): { readonly by: EndedBy; readonly left: number } | undefined {
+    return this.#ended;
+  }
+
+  /**
+   * Stops or ends the tree, at once. Returns before that is done.
+   *
+   * @param detectedAtMs - on the clock that only goes forward: when the activity came in.
+   */
+  act(activity: Activity, verdict: Verdict, level: 'HALT' | 'KILL', detectedAtMs: number): Incident {
+    const current = this.#case ?? this.#open(activity, verdict, level, detectedAtMs);
+    const isFirst = current.incident.activity === activity && (this.#state === 'running' || this.#state === 'held');
+    this.#join(current, activity, verdict);
+    if (level === 'KILL' && (this.#state === 'running' || this.#state === 'held')) this.#startEnding(current, 'verdict', verdict.rule);
+    else if (this.#state === 'running') {
+      this.#state = 'held';
+      this.#freeze(current);
+      this.#work = this.#hold(current);
+    }
+    // The first one goes on record once the tree is stopped.
+    if (!isFirst) this.#deps.recorder.verdict(activity, verdict, level, current.incident.id);
+    return current.incident;
+  }
+
+  /** The operator's own word, or the end of an agent that does not end. */
+  async kill(by: EndedBy, why: string): Promise<void> {
+    if (this.#state === 'running' || this.#state === 'held') this.#startEnding(this.#case, by, why);
+    await this.#work;
+  }
+
+  /** A continue signal may have come from anywhere. */
+  async holdAgain(): Promise<void> {
+    if (this.#state === 'held') await this.#deps.freezer.freeze();
+  }
+
+  async settled(): Promise<void> {
+    while (!this.#isAsking) {
+      const work = this.#work;
+      await Promise.race([work, this.#asking()]);
+      if (work === this.#work) return;
+    }
+  }
+
+  /** Nothing is left to hold, or nobody is left who could: the question is taken back. */
+  async close(): Promise<void> {
+    if (this.#state === 'held') this.#state = 'ended';
+    this.#answering.abort();
+    await this.#work;
+  }
+
+  readonly #askingWaiters: (() => void)[] = [];
+  #asking(): Promise<void> {
+    return new Promise((resolve) => this.#askingWaiters.push(resolve));
+  }
+
+  #open(activity: Activity, verdict: Verdict, level: 'HALT' | 'KILL', detectedAtMs: number): Case {
+    const { ledger, mode, clock } = this.#deps;
+    const incident: Incident = { id: newIncidentId(), at: clock.nowMs(), session: ledger.session, mode, activity, verdict };
+    this.#answering = new AbortController();
+    this.#case = {
+      incident,
+      steps: [],
+      rules: new Set(),
+      actors: new Map(),
+      hasUnknownActor: false,
+      halted: undefined,
+      captured: undefined,
+      freezing: undefined,
+      level,
+      ref: undefined,
+      recorded: 0,
+      detectedAtMs,
+    };
+    return this.#case;
+  }
+
+  #join(current: Case, { actor }: Activity, verdict: Verdict): void {
+    current.rules.add(verdict.rule);
+    if (actor === undefined) current.hasUnknownActor = true;
+    else if (current.actors.size < MAX_STEPS) current.actors.set(`${actor.pid}:${actor.start}`, { pid: actor.pid, start: actor.start });
+  }
+
+  /** Nothing is awaited before the freezer is called. */
+  #freeze(current: Case): void {
+    const { freezer, clock } = this.#deps;
+    let under: Promise<FreezeResult>;
+    try {
+      under = freezer.freeze();
+    } catch (error) {
+      under = Promise.reject(error);
+    }
+    current.freezing ??= under.then(
+      ({ grade, processes, running }) => {
+        const took = { grade, count: processes, duration_ms: clock.monotonicMs() - current.detectedAtMs };
+        this.#step(current, { event: running.length === 0 ? 'frozen' : 'failed', ...took, ...(running.length > 0 && { left: running }) });
+      },
+      (error: unknown) => {
+        this.#trouble('freezing', error);
+        this.#step(current, { event: 'failed', grade: freezer.grade, left: this.#members(), by: 'the tree could not be stopped' });
+      },
+    );
+  }
+
+  async #hold(current: Case): Promise<void> {
+    await current.freezing;
+    const { signal } = this.#answering;
+    if (this.#isOver(current)) return;
+    current.ref = await this.#deps.recorder.surely(this.#verdictOf(current), signal);
+    await this.#recordSteps(current, signal);
+    await this.#haltSession(current);
+    await this.#capture(current);
+    if (this.#isOver(current)) return;
+    this.#alert(current);
+    for (let round = 0; ; round++) {
+      const answer = await this.#ask(current, round, signal);
+      if (this.#isOver(current)) return;
+      if (await this.#follow(current, answer, round)) return;
+    }
+  }
+
+  async #ask(current: Case, round: number, signal: AbortSignal): Promise<HaltAnswer> {
+    this.#deps.emit({ kind: 'asked', at: this.#deps.clock.nowMs(), incident: current.incident });
+    this.#isAsking = true;
+    for (const resolve of this.#askingWaiters.splice(0)) resolve();
+    try {
+      return await this.#deps.questions.ask(current.incident, round, signal);
+    } finally {
+      this.#isAsking = false;
+    }
+  }
+
+  /** @returns false when it has to be asked about again. */
+  async #follow(current: Case, answer: HaltAnswer, round: number): Promise<boolean> {
+    switch (answer.do) {
+      case 'resume':
+        return this.#resume(current, answer);
+      case 'deny':
+        return this.#deny(current, answer);
+      case 'kill':
+        this.#startEnding(current, 'operator', answer.by, answer);
+        return true;
+      case 'timeout':
+        if (this.#deps.onHaltTimeout === 'stay') return false;
+        this.#startEnding(current, 'timeout', 'nobody answered in time');
+        return true;
+      case 'failed':
+        this.#trouble('asking about a halt', answer.error);
+        await this.#deps.pause(Math.min(FIRST_PAUSE_MS * 2 ** Math.min(round, 10), MAX_PAUSE_MS), this.#answering.signal);
+        return false;
+    }
+  }
+
+  async #resume(current: Case, answer: Followed): Promise<boolean> {
+    if (!(await this.#allRecorded(current))) return true;
+    this.#step(current, { event: answer.isOverride === true ? 'overridden' : 'resumed', count: this.#members().length, by: answer.by });
+    await this.#recordSteps(current, this.#answering.signal, answer);
+    if (this.#isOver(current)) return true;
+    await this.#letGo(current, answer);
+    return true;
+  }
+
+  /** Ends who did it; the rest goes on. Where it is not known who did it, nobody may. */
+  async #deny(current: Case, answer: Followed): Promise<boolean> {
+    const those = current.hasUnknownActor ? [] : culprits(this.#members(), [...current.actors.values()]);
+    if (those.length === 0) {
+      this.#startEnding(current, 'operator', `${answer.by}: it is not known which process did it`, answer);
+      return true;
+    }
+    let result: KillResult;
+    try {
+      result = await this.#deps.freezer.killOnly(those);
+    } catch (error) {
+      this.#trouble('ending the processes that did it', error);
+      this.#startEnding(current, 'operator', `${answer.by}: the processes that did it could not be ended alone`, answer);
+      return true;
+    }
+    if (this.#isOver(current)) return true;
+    if (result.left.length > 0) {
+      this.#startEnding(current, 'operator', `${answer.by}: the processes that did it could not be ended alone`, answer);
+      return true;
+    }
+    const { grade, killed, duration_ms } = result;
+    this.#step(current, { event: 'denied', grade, count: killed, duration_ms, by: answer.by });
+    if (!(await this.#allRecorded(current))) return true;
+    await this.#recordSteps(current, this.#answering.signal, answer);
+    if (this.#isOver(current)) return true;
+    await this.#letGo(current, answer);
+    return true;
+  }
+
+  async #letGo(current: Case, answer: Followed): Promise<void> {
+    await this.#resumeSession(current, answer);
+    if (this.#isOver(current)) return;
+    this.#state = 'running';
+    this.#case = undefined;
+    this.#deps.onResumed(current.incident, current.rules);
+    try {
+      await this.#deps.freezer.resume();
+    } catch (error) {
+      this.#trouble('letting the tree go on', error);
+      this.#step(current, { event: 'failed', by: 'it could not be let go on' });
+      await this.#recordSteps(current, new AbortController().signal);
+    }
+    await this.#update(current);
+  }
+
+  #startEnding(open: Case | undefined, by: EndedBy, why: string, answer?: HaltAnswer): void {
+    this.#state = 'ending';
+    this.#answering.abort();
+    if (open !== undefined) this.#freeze(open);
+    // What holds it returns by itself: it sees that this is over.
+    this.#work = this.#end(open, by, why, answer);
+  }
+
+  async #end(open: Case | undefined, by: EndedBy, why: string, answer?: HaltAnswer): Promise<void> {
+    const { freezer, quarantine, recorder } = this.#deps;
+    await open?.freezing;
+    // What could not be stopped is not given the time.
+    const isStopped = open?.steps.some(({ event }) => event === 'frozen') === true;
+    if (open !== undefined && isStopped) await this.#capture(open);
+    let result: KillResult | undefined;
+    let killed = 0;
+    for (let round = 0; round < MAX_KILLS; round++) {
+      try {
+        result = await freezer.kill();
+        killed += result.killed;
+      } catch (error) {
+        this.#trouble('ending the tree', error);
+      }
+      if (result?.left.length === 0) break;
+      await this.#deps.pause(FIRST_PAUSE_MS, new AbortController().signal);
+    }
+    const left = result?.left ?? this.#members();
+    this.#ended = { by, left: left.length };
+    this.#state = 'ended';
+    if (open === undefined) return;
+    this.#step(open, {
+      event: left.length === 0 ? 'killed' : 'failed',
+      grade: freezer.grade,
+      count: killed,
+      ...(left.length > 0 && { left }),
+      ...(result !== undefined && { duration_ms: result.duration_ms }),
+      by: why,
+    });
+    await this.#capture(open);
+    open.ref ??= await recorder.inTime(this.#verdictOf(open));
+    await this.#recordSteps(open, undefined, answer);
+    await this.#haltSession(open);
+    if (quarantine !== undefined) await this.#quarantine(open);
+    this.#alert(open);
+    await this.#update(open);
+  }
+
+  async #quarantine(current: Case): Promise<void> {
+    try {
+      const count = (await this.#deps.quarantine?.take(current.incident)) ?? 0;
+      if (count === 0) return;
+      this.#step(current, { event: 'quarantined', count });
+      await this.#recordSteps(current, undefined);
+    } catch (error) {
+      this.#trouble('quarantine', error);
+    }
+  }
+
+  /** Once. Processes are stopped, or about to be ended: neither waits for a disk that hangs. */
+  #capture(current: Case): Promise<void> {
+    const { incidents, recent, pause } = this.#deps;
+    current.captured ??= (async () => {
+      const taken = new AbortController();
+      try {
+        const opened = incidents.open(current.incident, this.#members(), recent());
+        opened.catch(() => undefined);
+        const isLate = await Promise.race([opened.then(() => false), pause(MAX_CAPTURE_MS, taken.signal).then(() => true)]);
+        if (isLate) this.#trouble('evidence', new Error(`evidence was not taken within ${MAX_CAPTURE_MS} ms`));
+      } catch (error) {
+        this.#trouble('evidence', error);
+      } finally {
+        taken.abort();
+      }
+    })();
+    return current.captured;
+  }
+
+  async #haltSession(current: Case): Promise<void> {
+    const { call } = current.incident.activity.attribution;
+    if (call === undefined || current.halted !== undefined) return;
+    try {
+      const session = await this.#deps.ledger.sessionOf(call);
+      if (session === undefined) return;
+      await this.#deps.ledger.halt(session, 'MONITOR_HALTED', { incident: current.incident.id });
+      current.halted = session;
+    } catch (error) {
+      this.#trouble('halting the session of the call', error);
+    }
+  }
+
+  async #resumeSession(current: Case, { approval }: Followed): Promise<void> {
+    if (current.halted === undefined) return;
+    try {
+      await this.#deps.ledger.resume(current.halted, approval);
+    } catch (error) {
+      // Its calls stay refused, which an operator can see and end; the processes may go on.
+      this.#trouble('resuming the session of the call', error);
+    }
+  }
+
+  /** @returns false when it is over meanwhile. */
+  async #allRecorded(current: Case): Promise<boolean> {
+    await Promise.race([this.#deps.recorder.idle(), aborted(this.#answering.signal)]);
+    return !this.#isOver(current);
+  }
+
+  /** Puts steps on record that are not. @param signal - gives it up; without one it is tried for a while only. */
+  async #recordSteps(current: Case, signal: AbortSignal | undefined, answer?: HaltAnswer): Promise<void> {
+    const { recorder } = this.#deps;
+    while (current.recorded < current.steps.length) {
+      const step = current.steps[current.recorded++];
+      if (step === undefined) break;
+      const isAnswer = ['resumed', 'overridden', 'denied', 'killed'].includes(step.event);
+      const record = recorder.stepOf(current.incident, step, current.ref, isAnswer ? answer : undefined);
+      if (signal === undefined) await recorder.inTime(record);
+      else await recorder.surely(record, signal);
+    }
+  }
+
+  #verdictOf({ incident, level }: Case): VerdictRecord {
+    return this.#deps.recorder.verdictOf(incident.activity, incident.verdict, level, incident.id);
+  }
+
+  #step(current: Case, step: Omit<IncidentStep, 'at'>): void {
+    const made = { at: this.#deps.clock.nowMs(), ...step };
+    if (current.steps.length < MAX_STEPS) current.steps.push(made);
+    this.#deps.emit({ kind: 'contained', at: made.at, incident: current.incident, step: made });
+  }
+
+  #alert(current: Case): void {
+    const { alerts } = this.#deps;
+    void this.#update(current);
+    if (alerts === undefined) return;
+    alerts.alert(current.incident, [...current.steps]).catch((error: unknown) => this.#trouble('alert', error));
+  }
+
+  async #update(current: Case): Promise<void> {
+    try {
+      await this.#deps.incidents.update(current.incident, [...current.steps]);
+    } catch (error) {
+      this.#trouble('incident', error);
+    }
+  }
+
+  /** It was decided otherwise meanwhile. */
+  #isOver(current: Case): boolean {
+    return this.#state !== 'held' || this.#case !== current;
+  }
+
+  #members(): readonly TreeProcess[] {
+    return this.#deps.tree.members();
+  }
+
+  #trouble(during: string, error: unknown): void {
+    this.#deps.emit({ kind: 'trouble', at: this.#deps.clock.nowMs(), during, error });
+  }
+}
+
+export function newIncidentId(): string {
+  return randomBytes(16).toString('hex');
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+}

@@ -1,0 +1,183 @@
+/** What a warden is put together from. Each part is made elsewhere, and tried alone. */
+import type { ContainmentBody, EntryRef, MonitorHost } from '@countersign/core';
+import type { Activity, ProcessId } from '../activity.ts';
+import type { Freezer } from '../contain/freezer.ts';
+import type { IntentCheck } from '../intent/intent-check.ts';
+import type { CoverageLevel, Sensor, SensorStats } from '../sensor.ts';
+import type { ProcessTree, TreeProcess } from '../tree/process-tree.ts';
+import type { Level, MonitorMode, Verdict } from '../verdict.ts';
+
+/** Judges by rules. Pure but for the windows it keeps; called once for each activity, in order. */
+export interface Rules {
+  judge(activity: Activity): Verdict;
+}
+
+/** Looks at what rules could not tell. Slow; may reject. */
+export interface Judge {
+  judge(input: { readonly activity: Activity; readonly verdict: Verdict; readonly recent: readonly Activity[] }): Promise<Verdict>;
+}
+
+/** Takes every activity. A promise says when it is written; rejecting means that it is lost. */
+export interface ActivityLog {
+  write(activity: Activity, verdict: Verdict): void | Promise<void>;
+  close(): Promise<void>;
+}
+
+/** The ledger of the session. */
+export interface WardenLedger extends Pick<MonitorHost, 'session' | 'record' | 'mark' | 'halt' | 'resume' | 'inFlight'> {
+  /** Whose call it is; undefined for a call this ledger does not know. */
+  sessionOf(call: string): Promise<string | undefined>;
+}
+
+/** The answer of people, as the ledger has it. */
+export interface AnswerRef {
+  readonly id: string;
+  readonly decision: EntryRef;
+}
+
+/** Why a tree was stopped or ended, and what became of it. */
+export interface Incident {
+  /** 32 hex digits. */
+  readonly id: string;
+  readonly at: number;
+  readonly session: string;
+  readonly mode: MonitorMode;
+  /** The first of it. */
+  readonly activity: Activity;
+  readonly verdict: Verdict;
+}
+
+/** What was done about an incident, in order. */
+export interface IncidentStep {
+  readonly at: number;
+  readonly event: ContainmentBody['event'];
+  readonly grade?: Freezer['grade'];
+  readonly count?: number;
+  readonly left?: readonly ProcessId[];
+  readonly duration_ms?: number;
+  /** Who answered, or why it came to this. */
+  readonly by?: string;
+}
+
+/** Keeps the story of each incident. */
+export interface Incidents {
+  /**
+   * Takes what is there only as long as the processes are: command lines, files, sockets. They are frozen, as far as that could be
+   * done. Waited for, within a bound.
+   */
+  open(incident: Incident, members: readonly TreeProcess[], recent: readonly Activity[]): Promise<void>;
+  /** @param steps - all so far. */
+  update(incident: Incident, steps: readonly IncidentStep[]): Promise<void>;
+}
+
+/** Tells people. Never waited for; what it rejects with is told. */
+export interface Alerts {
+  alert(incident: Incident, steps: readonly IncidentStep[]): Promise<void>;
+}
+
+/** Puts aside what was written outside of the scope. @returns how many files. */
+export interface Quarantine {
+  take(incident: Incident): Promise<number>;
+}
+
+export type HaltAnswer =
+  | { readonly do: 'resume' | 'deny' | 'kill'; readonly by: string; readonly approval?: AnswerRef; readonly isOverride?: true }
+  /** Nobody answered in time. */
+  | { readonly do: 'timeout' }
+  /** Nobody could be asked: the ledger fails, or every channel does. */
+  | { readonly do: 'failed'; readonly error: unknown };
+
+/** Asks what becomes of a halted tree. Never rejects. */
+export interface HaltQuestions {
+  ask(incident: Incident, round: number, signal: AbortSignal): Promise<HaltAnswer>;
+}
+
+/** What a warden tells while it watches. Strings from processes are in it: escape them for the medium. */
+export type WardenEvent =
+  | {
+      readonly kind: 'started';
+      readonly at: number;
+      readonly level: CoverageLevel | 'none';
+      readonly mode: MonitorMode;
+      readonly grade: Freezer['grade'];
+    }
+  | {
+      readonly kind: 'judged';
+      readonly at: number;
+      readonly activity: Activity;
+      readonly verdict: Verdict;
+      readonly enforced: Level;
+      readonly incident?: string;
+    }
+  | { readonly kind: 'contained'; readonly at: number; readonly incident: Incident; readonly step: IncidentStep }
+  | { readonly kind: 'asked'; readonly at: number; readonly incident: Incident }
+  | {
+      readonly kind: 'coverage';
+      readonly at: number;
+      readonly level: CoverageLevel | 'none';
+      readonly sensor: string;
+      readonly why: string;
+    }
+  /** Something of our own failed. Nothing is let through by it. */
+  | { readonly kind: 'trouble'; readonly at: number; readonly during: string; readonly error: unknown };
+
+export interface WardenOptions {
+  readonly mode: MonitorMode;
+  readonly tree: ProcessTree;
+  readonly sensors: readonly Sensor[];
+  readonly rules: Rules;
+  readonly intent?: IntentCheck;
+  readonly judge?: Judge;
+  readonly freezer: Freezer;
+  readonly ledger: WardenLedger;
+  readonly log: ActivityLog;
+  readonly questions: HaltQuestions;
+  readonly incidents: Incidents;
+  readonly alerts?: Alerts;
+  readonly quarantine?: Quarantine;
+  readonly onHaltTimeout: 'stay' | 'kill';
+  /** Must not throw; returns at once. */
+  readonly onEvent?: (event: WardenEvent) => void;
+  /** UTC milliseconds, and a clock that only goes forward. */
+  readonly clock?: { nowMs(): number; monotonicMs(): number };
+  /** Pauses before something is tried again; tests make it none. */
+  readonly pause?: (ms: number, signal: AbortSignal) => Promise<void>;
+}
+
+/** How a watched session went. */
+export interface WardenSummary {
+  readonly session: string;
+  readonly mode: MonitorMode;
+  /** The lowest level it was at. */
+  readonly level: CoverageLevel | 'none';
+  readonly durationMs: number;
+  readonly activities: number;
+  readonly verdicts: Readonly<Record<Level, number>>;
+  /** By rule: FLAG and above. */
+  readonly rules: ReadonlyMap<string, number>;
+  readonly incidents: readonly {
+    readonly id: string;
+    readonly rule: string;
+    readonly level: Level;
+    readonly end: IncidentStep['event'] | 'open';
+  }[];
+  /** Activities the log did not take, and verdicts the ledger did not. */
+  readonly lost: { readonly log: number; readonly ledger: number; readonly judge: number };
+  readonly sensors: readonly ({ readonly name: string; readonly level: CoverageLevel; readonly isAlive: boolean } & SensorStats)[];
+}
+
+export interface Warden {
+  readonly level: CoverageLevel | 'none';
+  /** Stopped, and waiting for an answer. */
+  readonly isHolding: boolean;
+  /** A verdict, or an answer to one, ended the tree: why. */
+  readonly ended: { readonly by: 'verdict' | 'operator' | 'timeout' | 'signal'; readonly left: number } | undefined;
+  /** Stops it, asks nobody, ends it: the operator's own word. Resolves when nothing is left, or what is left is told. */
+  kill(): Promise<void>;
+  /** Stops it again where something woke it. Does nothing when it is not being held. */
+  holdAgain(): Promise<void>;
+  /** Resolves when what was being done about incidents is done. Not while something waits for an answer. */
+  settled(): Promise<void>;
+  /** Stops watching, writes out what waits, ends the session. */
+  close(): Promise<WardenSummary>;
+}

@@ -1,0 +1,420 @@
+/**
+ * One watched session: what sensors see is put in order, judged on the spot, and acted on. Judging is synchronous, so that a HALT
+ * waits for nothing that came before it; recording is queued behind it.
+ */
+import type { Activity, Observation } from '../activity.ts';
+import type { CoverageLevel, Sensor } from '../sensor.ts';
+import { COVERAGE_LEVELS } from '../sensor.ts';
+import { enforced, LEVELS, type Level, type Verdict, worse } from '../verdict.ts';
+import { attribute } from './attribute.ts';
+import { Containment, newIncidentId } from './containment.ts';
+import type { Incident, IncidentStep, Warden, WardenEvent, WardenOptions, WardenSummary } from './ports.ts';
+import { Recorder } from './recorder.ts';
+import { WorkQueue } from './work-queue.ts';
+
+/** What an intent check, a judge and an incident get to see of what came before. */
+export const MAX_RECENT = 100;
+/** Activities that may wait for the log. */
+export const MAX_UNLOGGED = 8_192;
+/** Ambiguous flags that may wait for the judge. */
+export const MAX_UNJUDGED = 32;
+/** Incidents of which the summary tells how they ended, and rules it counts. */
+export const MAX_SUMMARY = 1_000;
+/** Writing out what waits may not keep a session from ending. */
+export const MAX_CLOSE_MS = 10_000;
+
+/**
+ * Starts the sensors and watches until it is closed.
+ *
+ * @throws {CountersignError} `MONITOR_UNAVAILABLE` when no sensor could be started, `LEDGER_*` when the start of the session could not be
+ *   recorded: nothing is watched without a record, and nothing is launched unwatched.
+ */
+export async function runWarden(options: WardenOptions): Promise<Warden> {
+  const session = new Session(options);
+  await session.start();
+  return session;
+}
+
+class Session implements Warden {
+  readonly #options: WardenOptions;
+  readonly #clock: NonNullable<WardenOptions['clock']>;
+  readonly #pause: NonNullable<WardenOptions['pause']>;
+  readonly #recorder: Recorder;
+  readonly #containment: Containment;
+  readonly #toJudge: WorkQueue<{ readonly activity: Activity; readonly verdict: Verdict; readonly recent: readonly Activity[] }>;
+  readonly #alive = new Set<Sensor>();
+  readonly #recent: Activity[] = [];
+  readonly #counts: Record<Level, number> = { SAFE: 0, FLAG: 0, HALT: 0, KILL: 0 };
+  readonly #rules = new Map<string, number>();
+  readonly #incidents = new Map<string, { readonly incident: Incident; end: IncidentStep['event'] | 'open' }>();
+  /** Up to which activity a person let go on what a rule stopped. */
+  readonly #answered = new Map<string, number>();
+  /** In audit mode: one for each rule, since nothing ends them. */
+  readonly #observed = new Map<string, Incident>();
+  readonly #lost = { log: 0, judge: 0 };
+  #unlogged = 0;
+  #isLogTold = false;
+  #seq = 0;
+  #startedAtMs = 0;
+  #lowest: CoverageLevel | 'none' = 'none';
+  #level: CoverageLevel | 'none' = 'none';
+  #closed: Promise<WardenSummary> | undefined;
+
+  constructor(options: WardenOptions) {
+    this.#options = options;
+    this.#clock = options.clock ?? { nowMs: () => Date.now(), monotonicMs: () => performance.now() };
+    this.#pause = options.pause ?? pause;
+    this.#recorder = new Recorder({
+      ledger: options.ledger,
+      mode: options.mode,
+      pause: this.#pause,
+      onFailing: (activity, error) => this.#unrecorded(activity, error),
+    });
+    this.#containment = new Containment({
+      ...options,
+      recorder: this.#recorder,
+      clock: this.#clock,
+      pause: this.#pause,
+      emit: (event) => this.#emit(event),
+      recent: () => [...this.#recent],
+      onResumed: ({ activity }, rules) => {
+        const upTo = Math.max(activity.seq, this.#seq);
+        for (const rule of rules) if (this.#answered.has(rule) || this.#answered.size < MAX_SUMMARY) this.#answered.set(rule, upTo);
+      },
+    });
+    this.#toJudge = new WorkQueue({ limit: MAX_UNJUDGED, width: 1 }, (input) => this.#askJudge(input));
+  }
+
+  get level(): CoverageLevel | 'none' {
+    return this.#level;
+  }
+
+  get isHolding(): boolean {
+    return this.#containment.isHolding;
+  }
+
+  get ended(): Warden['ended'] {
+    return this.#containment.ended;
+  }
+
+  async start(): Promise<void> {
+    const { sensors, ledger, mode, freezer } = this.#options;
+    this.#startedAtMs = this.#clock.monotonicMs();
+    const failures: unknown[] = [];
+    for (const sensor of sensors) {
+      // Before it starts: it may see something, or die, at once.
+      this.#alive.add(sensor);
+      try {
+        await sensor.start({
+          tree: this.#options.tree,
+          emit: (observation) => this.#observe(observation),
+          died: (error) => this.#died(sensor, error),
+        });
+      } catch (error) {
+        this.#alive.delete(sensor);
+        failures.push(error);
+        this.#trouble(`sensor ${sensor.name}`, error);
+      }
+    }
+    this.#level = this.#lowest = levelOf(this.#alive);
+    try {
+      if (this.#alive.size === 0) throw failures[0] ?? new Error('no sensor was given');
+      await ledger.mark('start', { coverage: this.#level });
+    } catch (error) {
+      await this.#stopSensors();
+      throw error;
+    }
+    this.#emit({ kind: 'started', at: this.#clock.nowMs(), level: this.#level, mode, grade: freezer.grade });
+  }
+
+  kill(): Promise<void> {
+    return this.#containment.kill('signal', 'ended by a signal to the warden');
+  }
+
+  holdAgain(): Promise<void> {
+    return this.#containment.holdAgain();
+  }
+
+  settled(): Promise<void> {
+    return this.#containment.settled();
+  }
+
+  close(): Promise<WardenSummary> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  #observe(observation: Observation): void {
+    if (this.#closed !== undefined) return;
+    const detectedAtMs = this.#clock.monotonicMs();
+    const activity: Activity = { ...observation, seq: ++this.#seq, attribution: this.#attribution(observation) };
+    const verdict = this.#judged(activity);
+    this.#take(activity, verdict, detectedAtMs);
+    this.#remember(activity);
+    this.#write(activity, verdict);
+    if (verdict.ambiguous === true && verdict.level === 'FLAG' && this.#options.judge !== undefined) this.#queueForJudge(activity, verdict);
+  }
+
+  #attribution(observation: Observation): Activity['attribution'] {
+    try {
+      return attribute(observation, this.#options.tree, this.#options.ledger.inFlight());
+    } catch (error) {
+      this.#trouble('attribution', error);
+      return { method: 'none' };
+    }
+  }
+
+  /** Rules that throw let nothing through. */
+  #judged(activity: Activity): Verdict {
+    try {
+      const byRules = this.#options.rules.judge(activity);
+      const byIntent = this.#options.intent?.(activity, this.#recent);
+      return this.#unlessAnswered(byIntent === undefined ? byRules : worse(byRules, byIntent));
+    } catch (error) {
+      this.#trouble('rules', error);
+      return ownVerdict('rules-failed', 'the rules could not judge this', activity.seq);
+    }
+  }
+
+  /**
+   * A rule that counts would stop the tree again at the very next step, although a person just let it go on: most of what it rests
+   * on has been answered. Where most of it is new it holds again; so does what rests on little.
+   */
+  #unlessAnswered(verdict: Verdict): Verdict {
+    const upTo = this.#answered.get(verdict.rule);
+    if (upTo === undefined || verdict.level !== 'HALT' || verdict.evidence.length < 3) return verdict;
+    const answered = verdict.evidence.filter((seq) => seq <= upTo).length;
+    if (answered * 2 <= verdict.evidence.length) return verdict;
+    return { ...verdict, level: 'FLAG', reason: `${verdict.reason} (most of it is what a person let go on)` };
+  }
+
+  /** Acts first; everything else comes after. */
+  #take(activity: Activity, verdict: Verdict, detectedAtMs: number): void {
+    this.#counts[verdict.level]++;
+    if (verdict.level === 'SAFE') {
+      this.#emit({ kind: 'judged', at: activity.at, activity, verdict, enforced: 'SAFE' });
+      return;
+    }
+    const level = enforced(verdict.level, this.#options.mode);
+    let incident: Incident | undefined;
+    if (level === 'HALT' || level === 'KILL') incident = this.#containment.act(activity, verdict, level, detectedAtMs);
+    else if (verdict.level !== 'FLAG') incident = this.#observedIncident(activity, verdict);
+    if (level === 'FLAG') this.#recorder.verdict(activity, verdict, level, incident?.id);
+    this.#count(verdict.rule, incident);
+    this.#emit({
+      kind: 'judged',
+      at: activity.at,
+      activity,
+      verdict,
+      enforced: level,
+      ...(incident !== undefined && { incident: incident.id }),
+    });
+  }
+
+  /** What would have been stopped has a story too. Others of the same rule join it: nothing stops a flood here. */
+  #observedIncident(activity: Activity, verdict: Verdict): Incident {
+    const { ledger, mode, incidents, tree } = this.#options;
+    const known = this.#observed.get(verdict.rule);
+    if (known !== undefined) return known;
+    const incident: Incident = { id: newIncidentId(), at: this.#clock.nowMs(), session: ledger.session, mode, activity, verdict };
+    if (this.#observed.size >= MAX_SUMMARY) return incident;
+    this.#observed.set(verdict.rule, incident);
+    incidents
+      .open(incident, tree.members(), [...this.#recent, activity])
+      .then(() => incidents.update(incident, []))
+      .catch((error: unknown) => this.#trouble('incident', error));
+    return incident;
+  }
+
+  #count(rule: string, incident: Incident | undefined): void {
+    if (this.#rules.has(rule) || this.#rules.size < MAX_SUMMARY) this.#rules.set(rule, (this.#rules.get(rule) ?? 0) + 1);
+    if (incident !== undefined && !this.#incidents.has(incident.id) && this.#incidents.size < MAX_SUMMARY)
+      this.#incidents.set(incident.id, { incident, end: 'open' });
+  }
+
+  #remember(activity: Activity): void {
+    this.#recent.push(activity);
+    if (this.#recent.length > MAX_RECENT) this.#recent.shift();
+  }
+
+  /** What is safe may be lost, and is counted; what is not is in the ledger. */
+  #write(activity: Activity, verdict: Verdict): void {
+    if (this.#unlogged >= MAX_UNLOGGED) return this.#unwritten(new Error(`${MAX_UNLOGGED} activities wait for the activity log`));
+    try {
+      const written = this.#options.log.write(activity, verdict);
+      if (written === undefined) return;
+      this.#unlogged++;
+      written.catch((error: unknown) => this.#unwritten(error)).finally(() => this.#unlogged--);
+    } catch (error) {
+      this.#unwritten(error);
+    }
+  }
+
+  /** Told once: a full disk would fill the terminal too. The summary has the number. */
+  #unwritten(error: unknown): void {
+    this.#lost.log++;
+    if (this.#isLogTold) return;
+    this.#isLogTold = true;
+    this.#trouble('activity log', error);
+  }
+
+  /** A verdict that is not on record: nothing that is watched goes on. In audit mode, which stops nothing, it is told and counted. */
+  #unrecorded(activity: Activity, error: unknown): void {
+    this.#trouble('recording a verdict', error);
+    if (this.#options.mode === 'audit_only' || this.#containment.isHolding || this.#closed !== undefined) return;
+    const verdict = ownVerdict('not-recorded', 'a verdict could not be put on record: nothing goes on until it is', activity.seq);
+    this.#take(activity, verdict, this.#clock.monotonicMs());
+  }
+
+  #queueForJudge(activity: Activity, verdict: Verdict): void {
+    // It stays a FLAG: no judge that is slow or gone makes it less.
+    if (!this.#toJudge.push({ activity, verdict, recent: [...this.#recent] })) this.#lost.judge++;
+  }
+
+  async #askJudge(input: { readonly activity: Activity; readonly verdict: Verdict; readonly recent: readonly Activity[] }): Promise<void> {
+    const { judge } = this.#options;
+    if (judge === undefined || this.#closed !== undefined) return;
+    try {
+      const verdict = await judge.judge(input);
+      const isHigher = LEVELS.indexOf(verdict.level) > LEVELS.indexOf(input.verdict.level);
+      if (isHigher && this.#closed === undefined) this.#take(input.activity, verdict, this.#clock.monotonicMs());
+    } catch (error) {
+      this.#lost.judge++;
+      this.#trouble('judge', error);
+    }
+  }
+
+  #died(sensor: Sensor, error: Error): void {
+    if (!this.#alive.delete(sensor) || this.#closed !== undefined) return;
+    this.#level = levelOf(this.#alive);
+    if (rank(this.#level) < rank(this.#lowest)) this.#lowest = this.#level;
+    const at = this.#clock.nowMs();
+    this.#emit({ kind: 'coverage', at, level: this.#level, sensor: sensor.name, why: error.message });
+    this.#options.ledger
+      .mark('coverage', { coverage: this.#level })
+      .catch((failure: unknown) => this.#trouble('recording the coverage', failure));
+    if (this.#alive.size > 0) return;
+    // Nobody watches any more.
+    const activity: Activity = {
+      at,
+      seq: ++this.#seq,
+      sensor: sensor.name,
+      phase: 'after',
+      action: { kind: 'resource', processes: this.#options.tree.members().length },
+      attribution: { method: 'none' },
+    };
+    this.#take(
+      activity,
+      ownVerdict('unwatched', 'the last sensor died: nothing is seen any more', activity.seq),
+      this.#clock.monotonicMs(),
+    );
+  }
+
+  async #close(): Promise<WardenSummary> {
+    await this.#stopSensors();
+    const { log, ledger, mode } = this.#options;
+    const late = new AbortController();
+    await Promise.race([this.#finish(), this.#pause(MAX_CLOSE_MS, late.signal)]);
+    late.abort();
+    await attempt(
+      () => log.close(),
+      (error) => this.#trouble('activity log', error),
+    );
+    await attempt(
+      () => ledger.mark('end'),
+      (error) => this.#trouble('recording the end of the session', error),
+    );
+    return {
+      session: ledger.session,
+      mode,
+      level: this.#lowest,
+      durationMs: this.#clock.monotonicMs() - this.#startedAtMs,
+      activities: this.#seq,
+      verdicts: { ...this.#counts },
+      rules: this.#rules,
+      incidents: [...this.#incidents.values()].map(({ incident: { id, verdict }, end }) => ({
+        id,
+        rule: verdict.rule,
+        level: verdict.level,
+        end,
+      })),
+      lost: { ...this.#lost, ledger: this.#recorder.lost },
+      sensors: this.#options.sensors.map((sensor) => ({
+        name: sensor.name,
+        level: sensor.level,
+        isAlive: this.#alive.has(sensor),
+        ...sensor.stats(),
+      })),
+    };
+  }
+
+  async #finish(): Promise<void> {
+    await this.#containment.close();
+    this.#lost.judge += this.#toJudge.clear();
+    await this.#recorder.close();
+  }
+
+  async #stopSensors(): Promise<void> {
+    await Promise.all(
+      this.#options.sensors.map((sensor) =>
+        attempt(
+          () => sensor.stop(),
+          (error) => this.#trouble(`sensor ${sensor.name}`, error),
+        ),
+      ),
+    );
+  }
+
+  #emit(event: WardenEvent): void {
+    if (event.kind === 'contained') {
+      const known = this.#incidents.get(event.incident.id);
+      if (known !== undefined) known.end = event.step.event;
+    }
+    try {
+      this.#options.onEvent?.(event);
+    } catch {
+      // Whoever listens must not keep the tree from being stopped.
+    }
+  }
+
+  #trouble(during: string, error: unknown): void {
+    this.#emit({ kind: 'trouble', at: this.#clock.nowMs(), during, error });
+  }
+}
+
+function ownVerdict(rule: string, reason: string, seq: number): Verdict {
+  return { level: 'HALT', rule, reason, evaluator: 'rules', confidence: 1, evidence: [seq] };
+}
+
+/** What the best of them sees. */
+function levelOf(sensors: Iterable<Sensor>): CoverageLevel | 'none' {
+  let best: CoverageLevel | 'none' = 'none';
+  for (const { level } of sensors) if (rank(level) > rank(best)) best = level;
+  return best;
+}
+
+function rank(level: CoverageLevel | 'none'): number {
+  return level === 'none' ? -1 : COVERAGE_LEVELS.indexOf(level);
+}
+
+async function attempt(run: () => Promise<void>, failed: (error: unknown) => void): Promise<void> {
+  try {
+    await run();
+  } catch (error) {
+    failed(error);
+  }
+}
+
+/** Resolves early when it is given up. */
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal.addEventListener('abort', done, { once: true });
+  });
+}

@@ -1,0 +1,196 @@
+/** Parts of a warden that do what a test tells them, and say what was done. */
+import type { ContainmentRecord, EntryRef, VerdictRecord } from '@countersign/core';
+import type { Action, Activity, Actor, Observation } from '../../src/activity.ts';
+import type { FreezeResult, Freezer, KillResult } from '../../src/contain/freezer.ts';
+import type { Sensor, SensorHost } from '../../src/sensor.ts';
+import type { ProcessTree, TreeProcess } from '../../src/tree/process-tree.ts';
+import type { Level, MonitorMode, Verdict } from '../../src/verdict.ts';
+import { MAX_CAPTURE_MS } from '../../src/warden/containment.ts';
+import type { HaltAnswer, HaltQuestions, Incident, IncidentStep, WardenEvent, WardenOptions } from '../../src/warden/ports.ts';
+import { MAX_CLOSE_MS } from '../../src/warden/warden.ts';
+
+export class FakeSensor implements Sensor {
+  readonly name: string;
+  readonly level: Sensor['level'];
+  readonly gives: Sensor['gives'] = ['read'];
+  host: SensorHost | undefined;
+  stopped = 0;
+  readonly #fails: Error | undefined;
+
+  constructor(options: { readonly name?: string; readonly level?: Sensor['level']; readonly fails?: Error } = {}) {
+    this.name = options.name ?? 'fake';
+    this.level = options.level ?? 'L0';
+    this.#fails = options.fails;
+  }
+
+  async start(host: SensorHost): Promise<void> {
+    if (this.#fails !== undefined) throw this.#fails;
+    this.host = host;
+  }
+
+  async stop(): Promise<void> {
+    this.stopped++;
+  }
+
+  stats() {
+    return { seen: 0, lost: 0 };
+  }
+
+  see(level: Level, more: Partial<Observation> & { readonly rule?: string } = {}): void {
+    const { rule = 'a-rule', ...rest } = more;
+    const action: Action = { kind: 'read', path: `${level}/${rule}` };
+    this.host?.emit({ at: 1, sensor: this.name, phase: 'after', actor: AGENT, action, ...rest });
+  }
+}
+
+export const AGENT: Actor = { pid: 100, start: 1, exe: '/usr/bin/node', argv: ['node', 'agent.js'] };
+export const CHILD: Actor = { pid: 101, start: 2, parent: 100 };
+
+export class FakeTree implements ProcessTree {
+  all: readonly TreeProcess[] = [
+    { ...AGENT, attribution: { method: 'none' } },
+    { ...CHILD, attribution: { method: 'none' } },
+  ];
+  members(): readonly TreeProcess[] {
+    return this.all;
+  }
+  get(pid: number): TreeProcess | undefined {
+    return this.all.find((each) => each.pid === pid);
+  }
+  has({ pid, start }: { readonly pid: number; readonly start: number }): boolean {
+    return this.get(pid)?.start === start;
+  }
+}
+
+/** Judges by what the path says: `LEVEL/rule`. */
+export const fakeRules: WardenOptions['rules'] = {
+  judge({ action, seq }: Activity): Verdict {
+    const [level, rule = 'a-rule'] = action.kind === 'read' ? action.path.split('/') : ['SAFE'];
+    return { level: level as Level, rule, reason: `because ${rule}`, evaluator: 'rules', confidence: 1, evidence: [seq] };
+  },
+};
+
+export class FakeFreezer implements Freezer {
+  readonly grade = 'signal';
+  readonly #did: string[];
+  failsToFreeze = false;
+  /** How many kills leave something. */
+  survives = 0;
+  constructor(did: string[]) {
+    this.#did = did;
+  }
+  async freeze(): Promise<FreezeResult> {
+    this.#did.push('freeze');
+    if (this.failsToFreeze) throw new Error('no freezing today');
+    return { grade: 'signal', processes: 2, running: [], duration_ms: 1 };
+  }
+  async resume(): Promise<void> {
+    this.#did.push('resume');
+  }
+  async kill(): Promise<KillResult> {
+    this.#did.push('kill');
+    return { grade: 'signal', killed: 2, left: this.survives-- > 0 ? [{ ...CHILD, why: 'resists' }] : [], duration_ms: 1 };
+  }
+  async close(): Promise<void> {
+    this.#did.push('close');
+  }
+  async killOnly(processes: readonly { readonly pid: number }[]): Promise<KillResult> {
+    this.#did.push(`killOnly ${processes.map(({ pid }) => pid).join(' ')}`);
+    return { grade: 'signal', killed: processes.length, left: [], duration_ms: 1 };
+  }
+}
+
+export class FakeLedger {
+  readonly session = 'run-1';
+  readonly records: (VerdictRecord | ContainmentRecord)[] = [];
+  readonly marks: string[] = [];
+  readonly #did: string[];
+  fails = false;
+  calls = new Map<string, string>();
+  running: readonly string[] = [];
+  constructor(did: string[]) {
+    this.#did = did;
+  }
+  async record(record: VerdictRecord | ContainmentRecord): Promise<EntryRef> {
+    if (this.fails) throw new Error('the disk is full');
+    this.#did.push(record.kind === 'verdict' ? `verdict ${record.level}->${record.enforced} ${record.rule}` : `record ${record.event}`);
+    this.records.push(record);
+    return { of: this.records.length, leaf: 'ab'.repeat(32) };
+  }
+  async mark(event: string, of?: { readonly coverage?: string }): Promise<void> {
+    if (this.fails) throw new Error('the disk is full');
+    this.marks.push(of?.coverage === undefined ? event : `${event} ${of.coverage}`);
+  }
+  async halt(session: string | undefined): Promise<void> {
+    this.#did.push(`halt ${session}`);
+  }
+  async resume(session: string | undefined): Promise<void> {
+    this.#did.push(`resume ${session}`);
+  }
+  inFlight(): readonly string[] {
+    return this.running;
+  }
+  async sessionOf(call: string): Promise<string | undefined> {
+    return this.calls.get(call);
+  }
+}
+
+/** A person who answers when the test says so. */
+export class FakeQuestions implements HaltQuestions {
+  readonly asked: Incident[] = [];
+  readonly #waiting: ((answer: HaltAnswer) => void)[] = [];
+  readonly #askers: (() => void)[] = [];
+  ask(incident: Incident, _round: number, signal: AbortSignal): Promise<HaltAnswer> {
+    this.asked.push(incident);
+    for (const tell of this.#askers.splice(0)) tell();
+    return new Promise((resolve) => {
+      this.#waiting.push(resolve);
+      signal.addEventListener('abort', () => resolve({ do: 'timeout' }), { once: true });
+    });
+  }
+  /** Resolves once so many questions were asked. */
+  async until(count: number): Promise<void> {
+    while (this.asked.length < count) await new Promise<void>((resolve) => this.#askers.push(resolve));
+  }
+  answer(answer: HaltAnswer): void {
+    this.#waiting.shift()?.(answer);
+  }
+}
+
+export function wardenParts(mode: MonitorMode, more: Partial<WardenOptions> = {}) {
+  const did: string[] = [];
+  const events: WardenEvent[] = [];
+  const sensor = new FakeSensor();
+  const tree = new FakeTree();
+  const freezer = new FakeFreezer(did);
+  const ledger = new FakeLedger(did);
+  const questions = new FakeQuestions();
+  const steps: IncidentStep[][] = [];
+  const options: WardenOptions = {
+    mode,
+    tree,
+    sensors: [sensor],
+    rules: fakeRules,
+    freezer,
+    ledger,
+    questions,
+    log: { write: () => {}, close: async () => {} },
+    incidents: {
+      open: async () => void did.push('evidence'),
+      update: async (_incident, now) => void steps.push([...now]),
+    },
+    onHaltTimeout: 'stay',
+    onEvent: (event) => events.push(event),
+    // Nothing is waited for, but others get their turn. What waits for something that never comes waits until it is given up.
+    pause: (ms, signal) =>
+      ms === MAX_CAPTURE_MS || ms === MAX_CLOSE_MS
+        ? new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
+        : new Promise<void>((resolve) => setImmediate(resolve)),
+    ...more,
+  };
+  return { options, did, events, sensor, tree, freezer, ledger, questions, steps };
+}
+
+export function troubles(events: readonly WardenEvent[]): readonly string[] {
+  return events.flatMap((event) => (event.kind === 'trouble' ? [event.during] : []));
+}
