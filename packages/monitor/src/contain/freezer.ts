@@ -52,6 +52,8 @@ export interface FreezerOptions {
   readonly adopted?: () => readonly ProcessId[];
   /** Called in `kill` with all that are about to be ended, while they are frozen. */
   readonly onFrozen?: (processes: readonly ProcessId[]) => void | Promise<void>;
+  /** Called when something that should be frozen was found running, and stopped again: woken by others, or escaped from the freeze. */
+  readonly onResist?: (processes: readonly StuckProcess[]) => void;
   /** `signal`: although there is a control group. Default: the strongest there is. */
   readonly grade?: FreezeGrade;
 }

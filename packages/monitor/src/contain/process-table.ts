@@ -44,10 +44,10 @@ function readStatus(root: string, pid: number): ProcessStatus | undefined {
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   const [letter = '', parent, start] = [fields[0], Number(fields[1]), Number(fields[19])];
   if (!Number.isSafeInteger(parent) || !Number.isSafeInteger(start)) return undefined;
-  return { pid, start, parent, state: runState(root, pid, letter) };
+  return { pid, start, parent, state: runState(letter, Number(fields[17])) };
 }
 
-function runState(root: string, pid: number, letter: string): RunState {
+function runState(letter: string, threads: number): RunState {
   switch (letter) {
     case 'T':
       return 'stopped';
@@ -57,18 +57,11 @@ function runState(root: string, pid: number, letter: string): RunState {
       return 'waiting';
     case 'Z':
     case 'X':
-      // Its first thread may have ended alone, to look dead: the process lives while any other does.
-      return threadsAlive(root, pid) ? 'running' : 'gone';
+      // Its first thread may have ended alone, and then it looks dead: the process lives while any other does.
+      return threads > 1 ? 'running' : 'gone';
     default:
       return 'running';
   }
-}
-
-function threadsAlive(root: string, pid: number): boolean {
-  return numbers(list(`${root}/${pid}/task`)).some((thread) => {
-    const stat = readText(`${root}/${pid}/task/${thread}/stat`);
-    return stat !== undefined && !/^[ZX]/.test(stat.slice(stat.lastIndexOf(')') + 2));
-  });
 }
 
 function listedChildren(root: string, pid: number): readonly number[] {

@@ -22,15 +22,19 @@ export interface Signaller {
 export interface SignallerOptions {
   readonly table: ProcessTable;
   readonly native?: Native | undefined;
-  /** Without `native`; `process.kill` where it is not given. */
-  readonly kill?: (pid: number, signal: StopSignal) => void;
+  /** Without `native`; Node's where it is not given. */
+  readonly kill?: Kill;
   /** Never signalled, with all it descends from; this process where it is not given. */
   readonly self?: number;
 }
 
+type Kill = (pid: number, signal: StopSignal) => void;
+
+const killByPid: Kill = (pid, signal) => void process.kill(pid, signal);
+
 const { ESRCH } = constants.errno;
 
-export function signaller({ table, native, kill = process.kill, self = process.pid }: SignallerOptions): Signaller {
+export function signaller({ table, native, kill = killByPid, self = process.pid }: SignallerOptions): Signaller {
   // Whoever loses its parent goes to one of its other ancestors, so nobody joins these later.
   const ancestors = lineage(table, self);
   const isSpared = ({ pid, start }: ProcessId): boolean =>
@@ -69,7 +73,7 @@ function byDescriptor(pid: number, signal: StopSignal, native: Native, isStill: 
   }
 }
 
-function byPid(pid: number, signal: StopSignal, kill: (pid: number, signal: StopSignal) => void): SignalOutcome {
+function byPid(pid: number, signal: StopSignal, kill: Kill): SignalOutcome {
   try {
     kill(pid, signal);
     return 'sent';

@@ -34,7 +34,7 @@ export interface Native {
 export interface NativeHost {
   readonly platform: string;
   readonly arch: string;
-  load(): typeof Koffi;
+  readonly load: () => typeof Koffi;
 }
 
 export type NativeLoaded =

@@ -1,8 +1,7 @@
 import { closeSync } from 'node:fs';
+import * as real from 'koffi';
 import { describe, expect, it } from 'vitest';
 import { errorName, loadNative, native, nativeMissing } from '../../src/native/native.ts';
-
-const koffi = (): Promise<typeof import('koffi')> => import('koffi');
 
 describe('what is missing is said, never thrown', () => {
   const never = (): never => {
@@ -24,8 +23,7 @@ describe('what is missing is said, never thrown', () => {
     expect(loadNative({ platform: 'linux', arch: 'x64', load }).reason).toMatch(/^koffi is not installed/);
   });
 
-  it('where the C library lacks a function', async () => {
-    const real = await koffi();
+  it('where the C library lacks a function', () => {
     const load = (): typeof real => ({
       ...real,
       load: () => ({
