@@ -1,5 +1,5 @@
 /** A /proc of our own in a temporary folder: processes that never ran, with facts a test chooses. */
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -30,7 +30,8 @@ export interface FakeDescriptor {
 }
 
 export class FakeProc {
-  readonly root: string = mkdtempSync(join(tmpdir(), 'countersign-proc-'));
+  // In memory where there is such a folder, as the real one is.
+  readonly root: string = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'countersign-proc-'));
 
   constructor() {
     mkdirSync(join(this.root, 'net'));

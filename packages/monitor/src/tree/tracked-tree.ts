@@ -72,6 +72,11 @@ export class TrackedTree implements ProcessTree {
     return this.#members.size;
   }
 
+  /** Whether environments matter for who belongs. */
+  get readsMarkers(): boolean {
+    return this.#marker !== undefined;
+  }
+
   get(pid: number): TreeProcess | undefined {
     return this.#members.get(pid);
   }
@@ -133,6 +138,11 @@ export class TrackedTree implements ProcessTree {
     if (known !== undefined) return this.#update(known, process);
     const by = this.#belongsBy(process);
     return by === undefined ? undefined : this.#join(process, by === 'parent' ? this.#parentOf(process) : undefined, by);
+  }
+
+  /** Would `seen` let it in, or has it already? */
+  belongs(process: SeenProcess): boolean {
+    return this.has(process) || this.#belongsBy(process) !== undefined;
   }
 
   /** It ended. Without a start time: whatever has that pid. @returns what it was, undefined for a stranger. */
@@ -203,7 +213,7 @@ function imageOf(parent: TreeProcess | undefined): Pick<Actor, 'exe' | 'argv' | 
 }
 
 /** What was not known before is no change. A process may rewrite its arguments: that counts as one. */
-function isOtherImage(before: Actor, now: Actor): boolean {
+export function isOtherImage(before: Actor, now: Actor): boolean {
   if (before.exe !== undefined && now.exe !== undefined && before.exe !== now.exe) return true;
   if (before.argv === undefined || now.argv === undefined) return false;
   return before.argv.length !== now.argv.length || before.argv.some((argument, at) => argument !== now.argv?.[at]);

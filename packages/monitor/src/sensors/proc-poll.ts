@@ -1,0 +1,237 @@
+/**
+ * The baseline: looks at /proc every 250 ms, and every second while nothing runs. It sees what is there at a look. What begins and
+ * ends between two looks is missed, and what it reports has happened: most children of a few milliseconds, most short reads, and every
+ * deletion are not seen (`bench/monitor-poll.ts` has the rates).
+ */
+import { CountersignError } from '@countersign/core';
+import type { Action, ActionKind, Actor, Attribution } from '../activity.ts';
+import type { CoverageLevel, Sensor, SensorHost, SensorStats } from '../sensor.ts';
+import { type ProcReader, procReader } from '../tree/proc-fs.ts';
+import type { TreeProcess } from '../tree/process-tree.ts';
+import type { TrackedTree, TreeChange } from '../tree/tracked-tree.ts';
+import { type Scan, TreeScanner } from '../tree/tree-scanner.ts';
+import type { HostNames } from './names.ts';
+import { OpenFiles } from './open-files.ts';
+import { Sockets } from './sockets.ts';
+
+export interface ProcPollOptions {
+  readonly tree: TrackedTree;
+  /** Milliseconds between two looks: an integer from 20 to 60000; default 250. */
+  readonly intervalMs?: number;
+  /** Look at open files and sockets too, which costs most of a scan. Default true. */
+  readonly files?: boolean;
+  /** Shared with whoever sees names resolved. */
+  readonly names?: HostNames;
+  readonly reader?: ProcReader;
+  /** Tests give a timer and clock of their own. */
+  readonly timing?: PollTiming;
+}
+
+export interface PollTiming {
+  /** UTC, milliseconds. */
+  now(): number;
+  /** Milliseconds of a clock that never goes back. */
+  steady(): number;
+  /** @returns ends it. */
+  after(ms: number, run: () => void): () => void;
+  /** Resolves when whatever else was due has run. */
+  turn(): Promise<void>;
+}
+
+export const DEFAULT_POLL_MS = 250;
+export const IDLE_POLL_MS = 1_000;
+/** Looks in a row at which nothing had run, before it looks less often. */
+const IDLE_LOOKS = 8;
+const MIN_POLL_MS = 20;
+const MAX_POLL_MS = 60_000;
+/** A scan lets others run after this long. */
+const SLICE_MS = 8;
+
+/** @throws {CountersignError} `OPTIONS_INVALID` */
+export function procPoll(options: ProcPollOptions): ProcPoll {
+  const { intervalMs = DEFAULT_POLL_MS } = options;
+  if (!Number.isInteger(intervalMs) || intervalMs < MIN_POLL_MS || intervalMs > MAX_POLL_MS) {
+    throw new CountersignError('OPTIONS_INVALID', `intervalMs must be an integer from ${MIN_POLL_MS} to ${MAX_POLL_MS}`);
+  }
+  return new ProcPoll(options, intervalMs);
+}
+
+export class ProcPoll implements Sensor {
+  readonly name = 'proc-poll';
+  readonly level: CoverageLevel = 'L0';
+  readonly gives: readonly ActionKind[];
+  readonly #tree: TrackedTree;
+  readonly #reader: ProcReader;
+  readonly #timing: PollTiming;
+  readonly #intervalMs: number;
+  readonly #scanner: TreeScanner;
+  readonly #files: OpenFiles | undefined;
+  readonly #sockets: Sockets;
+  #host: SensorHost | undefined;
+  #isStopped = false;
+  #stopTimer: (() => void) | undefined;
+  #stopListening: (() => void) | undefined;
+  #scanning: Promise<void> | undefined;
+  /** True while this sensor, and no other, changes the tree. */
+  #isOurStep = false;
+  #idleLooks = 0;
+  #seen = 0;
+  #lost = 0;
+
+  constructor({ tree, reader = procReader(), files = true, names, timing = REAL_TIMING }: ProcPollOptions, intervalMs: number) {
+    this.#tree = tree;
+    this.#reader = reader;
+    this.#timing = timing;
+    this.#intervalMs = intervalMs;
+    this.#scanner = new TreeScanner(tree, reader);
+    this.#files = files ? new OpenFiles(reader) : undefined;
+    this.#sockets = new Sockets(reader, names);
+    this.gives = files ? ['spawn', 'exec', 'exit', 'read', 'write', 'connect'] : ['spawn', 'exec', 'exit'];
+  }
+
+  /** Resolves after the first look. @throws {CountersignError} `MONITOR_UNAVAILABLE` without /proc */
+  async start(host: SensorHost): Promise<void> {
+    if (this.#reader.pids().length === 0) {
+      throw new CountersignError('MONITOR_UNAVAILABLE', 'there is no /proc to poll on this system: use the ps poll');
+    }
+    this.#host = host;
+    this.#stopListening = this.#tree.onChange((change) => this.#changed(change));
+    await this.#look();
+    this.#wait();
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    this.#stopTimer?.();
+    await this.#scanning;
+    this.#stopListening?.();
+    this.#host = undefined;
+  }
+
+  stats(): SensorStats {
+    return { seen: this.#seen, lost: this.#lost + this.#sockets.lost };
+  }
+
+  #wait(): void {
+    if (this.#isStopped) return;
+    const idle = Math.max(this.#intervalMs, IDLE_POLL_MS);
+    this.#stopTimer = this.#timing.after(this.#idleLooks >= IDLE_LOOKS ? idle : this.#intervalMs, () => {
+      void this.#look().then(() => this.#wait());
+    });
+  }
+
+  /** Never rejects: a sensor that fails says so and is dead. */
+  #look(): Promise<void> {
+    this.#scanning = this.#scan().catch((error: unknown) => {
+      const host = this.#host;
+      this.#isStopped = true;
+      this.#stopListening?.();
+      host?.died(error instanceof Error ? error : new Error(String(error)));
+    });
+    return this.#scanning;
+  }
+
+  async #scan(): Promise<void> {
+    const scan = await this.#inSlices(this.#scanner.scan());
+    this.#lost += scan.vanished;
+    this.#idleLooks = scan.active.length === 0 ? this.#idleLooks + 1 : 0;
+    if (this.#files === undefined) return;
+    await this.#inSlices(this.#lookAtFiles(this.#files, scan));
+    for (const { process, action } of this.#sockets.connected(this.#timing.steady())) {
+      const member = this.#tree.get(process.pid);
+      this.#emit(action, member?.start === process.start ? member : process, member?.attribution);
+    }
+  }
+
+  /** Between two steps of a long scan others run. */
+  async #inSlices<Result>(work: Generator<void, Result>): Promise<Result> {
+    let until = this.#timing.steady() + SLICE_MS;
+    for (;;) {
+      this.#isOurStep = true;
+      const step = work.next();
+      this.#isOurStep = false;
+      if (step.done === true) return step.value;
+      if (this.#timing.steady() < until) continue;
+      await this.#timing.turn();
+      until = this.#timing.steady() + SLICE_MS;
+    }
+  }
+
+  *#lookAtFiles(files: OpenFiles, { active }: Scan): Generator<void, void> {
+    for (const pid of active) {
+      const process = this.#tree.get(pid);
+      if (process === undefined) continue;
+      const look = files.look(process, process.parent === undefined ? undefined : this.#tree.get(process.parent));
+      this.#lost += look.lost;
+      this.#sockets.holds(process, look.sockets);
+      for (const action of look.opened) this.#emit(action, process, process.attribution);
+      yield;
+    }
+  }
+
+  #changed(change: TreeChange): void {
+    if (change.kind === 'left') {
+      this.#files?.forget(change.process.pid);
+      this.#sockets.forget(change.process.pid);
+    }
+    // What another sensor found out, it reports itself.
+    if (!this.#isOurStep) return;
+    switch (change.kind) {
+      case 'joined':
+        return this.#joined(change.process, change.by === 'parent');
+      case 'exec':
+        return this.#emit(execOf(change.process), change.process, change.process.attribution);
+      case 'left':
+        return this.#emit({ kind: 'exit', ...change.end }, change.process, change.process.attribution);
+      case 'full':
+        this.#lost++;
+        return;
+    }
+  }
+
+  /** Who started it is known only of a child; of the others what they run is news, too. */
+  #joined(process: TreeProcess, isChild: boolean): void {
+    const { pid, start, parent, attribution } = process;
+    this.#emit({ kind: 'spawn', child: { pid, start } }, isChild && parent !== undefined ? this.#tree.get(parent) : undefined, attribution);
+    if (!isChild) this.#emit(execOf(process), process, attribution);
+  }
+
+  #emit(action: Action, actor: Actor | undefined, attribution: Attribution | undefined): void {
+    if (this.#host === undefined) return;
+    this.#seen++;
+    this.#host.emit({
+      at: this.#timing.now(),
+      sensor: this.name,
+      phase: 'after',
+      ...(actor !== undefined && { actor: actorOf(actor) }),
+      action,
+      ...(attribution !== undefined && { attribution }),
+    });
+  }
+}
+
+/** Empty: could not be read. */
+function execOf({ exe = '', argv = [], cwd }: Actor): Action {
+  return { kind: 'exec', exe, argv, ...(cwd !== undefined && { cwd }) };
+}
+
+function actorOf({ pid, start, parent, exe, argv, cwd }: Actor): Actor {
+  return {
+    pid,
+    start,
+    ...(parent !== undefined && { parent }),
+    ...(exe !== undefined && { exe }),
+    ...(argv !== undefined && { argv }),
+    ...(cwd !== undefined && { cwd }),
+  };
+}
+
+const REAL_TIMING: PollTiming = {
+  now: () => Date.now(),
+  steady: () => performance.now(),
+  after(ms, run) {
+    const timer = setTimeout(run, ms).unref();
+    return () => clearTimeout(timer);
+  },
+  turn: () => new Promise((resolve) => setImmediate(resolve)),
+};
