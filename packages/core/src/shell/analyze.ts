@@ -3,7 +3,7 @@ import { MAX_SHELL_CHARS, MAX_SHELL_WORDS, type ShellAnalysis } from './analysis
 import { runFields } from './command.ts';
 import { type Context, deeper, type Engine, INHERITED } from './context.ts';
 import type { Field } from './field.ts';
-import { Recorder, TooMuch } from './recorder.ts';
+import { type OnProgram, Recorder, TooMuch } from './recorder.ts';
 import { followBody, followScript } from './script.ts';
 import { ShellState } from './state.ts';
 import { textOfParts } from './words.ts';
@@ -13,9 +13,11 @@ import { textOfParts } from './words.ts';
  *
  * @param text - anything an agent sent. Longer than `MAX_SHELL_CHARS`, with control characters, or what is no shell gives
  *   an undecided analysis; nothing throws, and the work grows with the length only.
+ * @param onProgram - told of every program that would run, the base name first, with its words; undefined for a word of which
+ *   some is not known. A loop tells of the same one several times.
  */
-export function analyzeShell(text: string): ShellAnalysis {
-  return analyze((recorder) => {
+export function analyzeShell(text: string, onProgram?: OnProgram): ShellAnalysis {
+  return analyze(onProgram, (recorder) => {
     if (text.length > MAX_SHELL_CHARS) recorder.undecided('too-large');
     else if (hasControlCharacter(text)) recorder.undecided('control-character');
     else {
@@ -29,9 +31,10 @@ export function analyzeShell(text: string): ShellAnalysis {
  * Judges a command that is given as words, as `execve` takes them: no shell reads them.
  *
  * @param words - the program and its arguments.
+ * @param onProgram - told of every program, the base name first; undefined for a word of which some is not known.
  */
-export function analyzeArguments(words: readonly string[]): ShellAnalysis {
-  return analyze((recorder) => {
+export function analyzeArguments(words: readonly string[], onProgram?: OnProgram): ShellAnalysis {
+  return analyze(onProgram, (recorder) => {
     let size = 0;
     for (const word of words) size += word.length + 1;
     if (size > MAX_SHELL_CHARS || words.length > MAX_SHELL_WORDS) recorder.undecided('too-large');
@@ -43,8 +46,8 @@ export function analyzeArguments(words: readonly string[]): ShellAnalysis {
   });
 }
 
-function analyze(follow: (recorder: Recorder) => void): ShellAnalysis {
-  const recorder = new Recorder();
+function analyze(onProgram: OnProgram | undefined, follow: (recorder: Recorder) => void): ShellAnalysis {
+  const recorder = new Recorder(onProgram);
   try {
     follow(recorder);
   } catch (error) {

@@ -61,13 +61,13 @@ function runProgram(path: string, args: readonly Field[], context: Context): voi
   const plain = COMMANDS.get(path);
   if (plain !== undefined) {
     // As it stands in the table it has no folder, no capitals and nothing odd.
-    recorder.command(path);
+    recorder.command(path, args);
     handleKnown(plain, path, args, context);
     return;
   }
   const name = programName(path);
   if (first(path) === '=' || first(path) === '!' || hasBlank(path)) recorder.undecided('command-name');
-  recorder.command(name);
+  recorder.command(name, args);
   if (path.includes('/') && !isStandardFolder(path)) recorder.script(path, state.places);
   if (path.startsWith('/dev/') || path.startsWith('/proc/')) recorder.runsUnknown('script');
   const known = COMMANDS.has(name) ? name : withoutVersion(name);

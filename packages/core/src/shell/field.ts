@@ -52,6 +52,12 @@ export function mayHideOptions(fields: readonly Field[]): boolean {
   return false;
 }
 
+/** The word for whoever does not know the marks: patterns as `*` and `?`; undefined where some of it is not known. */
+export function shownWord(field: Field): string | undefined {
+  if (isKnown(field)) return field;
+  return isHidden(field) || field.includes(NUMBER) ? undefined : field.replaceAll(STAR, '*').replaceAll(ONE, '?');
+}
+
 /** A control character that stands for itself cannot be told from a mark. */
 export function withoutMarks(text: string): Field {
   return isKnown(text) ? text : UNKNOWN;

@@ -1,6 +1,9 @@
 import { MAX_SHELL_COMMANDS, MAX_SHELL_WORDS, type ShellAnalysis, type ShellEffect, type ShellList, type ShellReason } from './analysis.ts';
-import { hasGlob, isHidden, isKnown } from './field.ts';
+import { type Field, hasGlob, isHidden, isKnown, shownWord } from './field.ts';
 import { effectOfPath, type PathUse } from './places.ts';
+
+/** Told of every program that would run, wrappers included. */
+export type OnProgram = (words: readonly (string | undefined)[]) => void;
 
 /** Ends an analysis that would take too much; what was found stays found. */
 export class TooMuch extends Error {
@@ -26,16 +29,18 @@ export class Recorder {
   /** Files that the text wrote. */
   #made: Set<string> | undefined;
   readonly #left: Allowance;
+  readonly #onProgram: OnProgram | undefined;
   #runsUnknown = false;
 
   /** @param left - what a second reading of the same text shares with the first. */
-  constructor(left: Allowance = { commands: MAX_SHELL_COMMANDS, words: MAX_SHELL_WORDS }) {
+  constructor(onProgram?: OnProgram, left: Allowance = { commands: MAX_SHELL_COMMANDS, words: MAX_SHELL_WORDS }) {
+    this.#onProgram = onProgram;
     this.#left = left;
   }
 
-  /** Collects apart from this one, out of the same allowance. */
+  /** Collects apart from this one, out of the same allowance; a reading that may be wrong tells of no programs. */
   apart(): Recorder {
-    return new Recorder(this.#left);
+    return new Recorder(undefined, this.#left);
   }
 
   find(effect: ShellEffect): void {
@@ -61,8 +66,9 @@ export class Recorder {
     this.#left.words -= count;
     if (this.#left.words < 0) throw new TooMuch();
   }
-  command(name: string): void {
+  command(name: string, args: readonly Field[]): void {
     addTo(this.#commands, name);
+    this.#onProgram?.([name, ...args].map(shownWord));
   }
   host(name: string): void {
     if (name === '') return;
