@@ -70,6 +70,8 @@ export { DEFAULT_CONFIG_NAME, loadConfig, parseConfig, readConfigText } from './
 export type { MonitorConfig } from './config/monitor-schema.ts';
 export { didYouMean, nearest } from './config/nearest.ts';
 export { loadPolicyFile } from './config/policy-source.ts';
+export { parseScopeText, readScopeText, type ScopeForm, type ScopeText } from './config/scope-document.ts';
+export type { BehaviorDocument, ScopeDocument } from './config/scope-schema.ts';
 export { type PolicyWatch, type WatchPolicyOptions, watchPolicy } from './config/watch-policy.ts';
 export { DEFAULT_APPROVAL_TTL_MS, MAX_APPROVAL_TTL_MS } from './create-engine.ts';
 export { type AnsiKind, findAnsi } from './detect/ansi.ts';

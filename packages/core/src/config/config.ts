@@ -13,7 +13,7 @@ import type { ChannelWord } from './channel-schema.ts';
 import type { McpConfig } from './mcp-schema.ts';
 import type { MonitorConfig } from './monitor-schema.ts';
 import type { UsedPack } from './pack-schema.ts';
-import type { ScopeDocument } from './schema.ts';
+import type { ScopeDocument } from './scope-schema.ts';
 import type { ServerTransport } from './servers-schema.ts';
 
 export interface Config {

@@ -1,6 +1,6 @@
 /** Turning what zod says into sentences, and all problems of a file into one error. */
 import type * as z from 'zod';
-import { CountersignError } from '../errors.ts';
+import { CountersignError, type ErrorCode } from '../errors.ts';
 import type { Path, Problem, YamlText } from './document.ts';
 import { didYouMean } from './nearest.ts';
 import { configSchema } from './schema.ts';
@@ -50,12 +50,17 @@ function depthOf(issues: readonly z.core.$ZodIssue[]): number {
 
 /** @param name - the file as the user wrote it, or `configuration`. */
 export function configError(name: string, problems: readonly Problem[]): CountersignError {
+  return problemsError('CONFIG_INVALID', name, problems);
+}
+
+/** One error that lists the problems in the order of the file. */
+export function problemsError(code: ErrorCode, name: string, problems: readonly Problem[]): CountersignError {
   const sorted = [...problems].sort((left, right) => left.line - right.line || left.column - right.column);
   const listed = sorted.slice(0, MAX_LISTED).map(({ path, message, line, column }) => `  ${line}:${column} ${formatPath(path)}${message}`);
   if (sorted.length > MAX_LISTED) listed.push(`  ... and ${sorted.length - MAX_LISTED} more`);
   const first = sorted[0];
   const count = sorted.length === 1 ? '1 problem' : `${sorted.length} problems`;
-  return new CountersignError('CONFIG_INVALID', `${name}: ${count}\n${listed.join('\n')}`, {
+  return new CountersignError(code, `${name}: ${count}\n${listed.join('\n')}`, {
     details: { problems: sorted.length, line: first?.line ?? 1, column: first?.column ?? 1 },
   });
 }

@@ -8,11 +8,16 @@ export interface RegularFileOptions {
   readonly notFound: string;
   /** A byte order mark stays in the text; default: it is dropped. */
   readonly ignoreBOM?: boolean;
+  /** The code for everything but a missing file; `CONFIG_INVALID` when absent. */
+  readonly invalid?: ErrorCode;
 }
 
 /** @throws {CountersignError} `CONFIG_NOT_FOUND`, `CONFIG_INVALID` for what cannot be read, is no regular file, too large or no text. */
-export function readRegularText(path: string, { maxBytes, notFound, ignoreBOM = false }: RegularFileOptions): string {
-  const refuse = (what: string, cause?: unknown, code: ErrorCode = 'CONFIG_INVALID'): never => {
+export function readRegularText(
+  path: string,
+  { maxBytes, notFound, ignoreBOM = false, invalid = 'CONFIG_INVALID' }: RegularFileOptions,
+): string {
+  const refuse = (what: string, cause?: unknown, code: ErrorCode = invalid): never => {
     throw new CountersignError(code, `${path}: ${what}`, cause === undefined ? {} : { cause });
   };
   const system = (cause: unknown): never => {

@@ -19,6 +19,7 @@ import { type MonitorDocument, monitorSchema } from './monitor-schema.ts';
 import { packsSchema } from './pack-schema.ts';
 import { policyFilesShape } from './policy-files-schema.ts';
 import { type RootsDocument, rootsSchema } from './roots-schema.ts';
+import { type ScopeDocument, scopeSchema } from './scope-schema.ts';
 import { type ServerDocument, serversSchema } from './servers-schema.ts';
 
 /** What the YAML text says, before defaults and names are worked out. */
@@ -98,32 +99,6 @@ export interface AuditLogDocument {
   readonly required?: boolean | undefined;
 }
 
-/** The `scope:` block as written. */
-export interface ScopeDocument {
-  readonly filesystem?:
-    | {
-        readonly allowed_paths?: readonly string[] | undefined;
-        readonly forbidden_paths?: readonly string[] | undefined;
-        readonly forbidden_extensions?: readonly string[] | undefined;
-      }
-    | undefined;
-  readonly network?:
-    | { readonly allowed_domains?: readonly string[] | undefined; readonly allowed_ports?: readonly number[] | undefined }
-    | undefined;
-  readonly process?:
-    | { readonly allowed_commands?: readonly string[] | undefined; readonly forbidden_commands?: readonly string[] | undefined }
-    | undefined;
-  readonly behavior?:
-    | {
-        readonly mode?: 'audit_only' | 'flag_and_hold' | 'enforce_kill' | undefined;
-        readonly flag_threshold?: number | undefined;
-        /** Seconds. */
-        readonly flag_window?: number | undefined;
-        readonly max_actions_per_minute?: number | undefined;
-      }
-    | undefined;
-}
-
 export const MODES = ['audit', 'confirm', 'enforce'] as const;
 export const SIGNINGS = ['commit', 'interval', 'none'] as const;
 /** Names of agents: they become part of the ledger's origin and of every entry. */
@@ -182,28 +157,6 @@ const budget = z.strictObject({
 
 /** The `budgets:` block alone. */
 export const budgetsSchema: z.ZodType<readonly BudgetDefinition[]> = z.array(budget).max(MAX_BUDGETS);
-
-const scope = z.strictObject({
-  filesystem: z
-    .strictObject({
-      allowed_paths: texts.optional(),
-      forbidden_paths: texts.optional(),
-      forbidden_extensions: texts.optional(),
-    })
-    .optional(),
-  network: z
-    .strictObject({ allowed_domains: texts.optional(), allowed_ports: z.array(z.int().min(1).max(65_535)).max(MAX_LIST).optional() })
-    .optional(),
-  process: z.strictObject({ allowed_commands: texts.optional(), forbidden_commands: texts.optional() }).optional(),
-  behavior: z
-    .strictObject({
-      mode: z.enum(['audit_only', 'flag_and_hold', 'enforce_kill']).optional(),
-      flag_threshold: z.int().min(1).max(1_000_000).optional(),
-      flag_window: z.number().positive().max(86_400).optional().describe('seconds'),
-      max_actions_per_minute: z.int().min(1).max(1_000_000).optional(),
-    })
-    .optional(),
-});
 
 const witness = z.strictObject({
   witness: z
@@ -297,7 +250,7 @@ export const configSchema: z.ZodType<ConfigDocument> = z.strictObject({
       mirror: text.optional().describe('a file that follows the ledger as JSON lines; its checkpoint lies beside it'),
     })
     .optional(),
-  scope: scope.optional(),
+  scope: scopeSchema.optional(),
   monitor: monitorSchema.optional(),
   serve: serveSchema.optional(),
   roots: rootsSchema.optional(),
