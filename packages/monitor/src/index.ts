@@ -12,6 +12,11 @@ export type { JudgeInput } from './judge/question.ts';
 export type { HostMonitorOptions, MonitorStats, ResourceMonitor } from './monitor.ts';
 export { hostMonitor } from './monitor.ts';
 export { installProbe, type Probe, type ProbeOptions } from './probe/install.ts';
+export { type RuleEngine, type RuleEngineOptions, ruleEngine } from './rules/engine.ts';
+export { RULES } from './rules/index.ts';
+export type { RuleInfo } from './rules/rule.ts';
+export { defaultScope, type LoadScopeOptions, loadScope, type ScopeSource } from './scope/load.ts';
+export type { Limits, Scope } from './scope/scope.ts';
 export {
   HALT_TOOL,
   type HaltArguments,

@@ -1,0 +1,94 @@
+/** Countersign's own files and processes, and the settings of agents and MCP clients. */
+import { agentConfigs } from '../agent-configs.ts';
+import { isUnder } from '../path-text.ts';
+import { programName } from '../programs.ts';
+import { quoted } from '../quoted.ts';
+import type { RuleFamily } from '../rule.ts';
+import { patternsOf } from './scope-paths.ts';
+
+/** What lies beside a database. */
+const SIDE_FILES = ['', '-wal', '-shm', '-journal'];
+
+export const OWN_FILES: RuleFamily = {
+  rules: [
+    {
+      id: 'own-files',
+      title: "Countersign's own files",
+      explanation:
+        'The ledger, its key, the logs and incidents were touched, or the configuration was written. Reading the configuration is a flag: tools that search a folder do.',
+      levels: ['FLAG', 'KILL'],
+    },
+    {
+      id: 'own-process',
+      title: "Countersign's own processes",
+      explanation: 'A signal to, or the memory of, a process that watches; also by way of `kill` with its number.',
+      levels: ['KILL'],
+    },
+    {
+      id: 'client-config',
+      title: 'Settings of an agent or MCP client were changed',
+      explanation:
+        'Written, deleted or replaced: what tells an agent which servers and commands it may use (`~/.openclaw/openclaw.json`, Claude, Cursor, VS Code, Windsurf, Codex, Zed, Gemini and others; files of a project too). `git` may write those of the workspace, as a flag. `agent_files` names what the watched agent writes itself.',
+      levels: ['FLAG', 'KILL'],
+    },
+  ],
+  kinds: ['read', 'write', 'delete', 'rename', 'load', 'memory', 'exec'],
+  begin({ own, folders, scope }) {
+    const spelled = (paths: readonly string[]): readonly string[] => paths.map((path) => folders.expand(path));
+    const files = spelled(own.files).flatMap((file) => SIDE_FILES.map((side) => `${file}${side}`));
+    const configs = spelled(own.configs);
+    const agentFiles = patternsOf(scope.filesystem.agentFiles, folders);
+    const isAgentConfig = agentConfigs(folders);
+    const pids = new Set(own.pids);
+    return {
+      judge({ activity: { action }, touches, programs, exe }, found) {
+        if (action.kind === 'memory') {
+          if (pids.has(action.target))
+            found({ rule: 'own-process', level: 'KILL', reason: `reached into the watching process ${action.target}` });
+          return;
+        }
+        for (const { name, words } of programs?.all ?? []) {
+          if (!SIGNALLERS.has(name)) continue;
+          const target = words.find(
+            (word) => word !== undefined && /^-?\d{1,10}$/.test(word) && pids.has(Math.abs(Number(word))) && !isSignalNumber(word, words),
+          );
+          if (target !== undefined) found({ rule: 'own-process', level: 'KILL', reason: `${name} of the watching process ${target}` });
+        }
+        for (const { use, path } of touches) {
+          const proc = /^\/proc\/(\d{1,10})\/(?:mem|cwd|root|fd|environ|maps)(?:\/|$)/.exec(path)?.[1];
+          if (proc !== undefined && pids.has(Number(proc)))
+            found({ rule: 'own-process', level: 'KILL', reason: `${use} of ${quoted(path)}: the watching process` });
+          if (files.some((file) => isUnder(path, file)))
+            found({ rule: 'own-files', level: 'KILL', reason: `${use} of a file of Countersign: ${quoted(path)}` });
+          if (configs.some((file) => isUnder(path, file)))
+            found({ rule: 'own-files', level: use === 'read' ? 'FLAG' : 'KILL', reason: `${use} of the configuration of Countersign` });
+          if (use === 'read') continue;
+          const config = isAgentConfig(path);
+          if (config === undefined || agentFiles(path) !== undefined) continue;
+          const byGit = config === 'project' && programName(exe) === 'git' && folders.isSystem(exe);
+          found({ rule: 'client-config', level: byGit ? 'FLAG' : 'KILL', reason: `${use} of the settings of an agent: ${quoted(path)}` });
+        }
+      },
+    };
+  },
+};
+
+const SIGNALLERS: ReadonlySet<string> = new Set([
+  'kill',
+  'pkill',
+  'tgkill',
+  'gdb',
+  'strace',
+  'ltrace',
+  'lldb',
+  'gcore',
+  'prlimit',
+  'renice',
+  'nsenter',
+  'reptyr',
+]);
+
+/** `kill -9 1234`: the number of a signal stands first. */
+function isSignalNumber(word: string, words: readonly (string | undefined)[]): boolean {
+  return word.startsWith('-') && words.indexOf(word) === 1 && Number(word) >= -64 && words.length > 2;
+}

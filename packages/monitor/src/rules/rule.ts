@@ -1,0 +1,53 @@
+/** What a rule is: pure, given one activity at a time, with memory of its own that is bounded. */
+import type { ActionKind } from '../activity.ts';
+import type { Scope } from '../scope/scope.ts';
+import type { Level } from '../verdict.ts';
+import type { Folders } from './folders.ts';
+import type { Seen } from './seen.ts';
+
+export interface RuleInfo {
+  readonly id: string;
+  readonly title: string;
+  readonly explanation: string;
+  /** What it may come to, in rising order. */
+  readonly levels: readonly Exclude<Level, 'SAFE'>[];
+}
+
+export interface Finding {
+  readonly rule: string;
+  readonly level: Exclude<Level, 'SAFE'>;
+  /** One line; texts of the watched process in it went through `quoted`. */
+  readonly reason: string;
+  /** `seq` of earlier activities it rests on. */
+  readonly evidence?: readonly number[];
+  readonly ambiguous?: true;
+}
+
+/** Files and processes that are Countersign's own. */
+export interface Own {
+  readonly files: readonly string[];
+  readonly configs: readonly string[];
+  readonly pids: readonly number[];
+}
+
+export interface Setting {
+  readonly scope: Scope;
+  /** The scope is one of the predecessor's: its figures, its reach. */
+  readonly literal: boolean;
+  readonly folders: Folders;
+  readonly own: Own;
+  /** Whether a pid belongs to the watched tree; undefined when nobody can tell. */
+  readonly isMember: (pid: number) => boolean | undefined;
+}
+
+export interface Judging {
+  judge(seen: Seen, found: (finding: Finding) => void): void;
+  /** A person let this go on: what these activities began is no longer held against what follows. */
+  accept?(rule: string, evidence: readonly number[]): void;
+}
+
+export interface RuleFamily {
+  readonly rules: readonly RuleInfo[];
+  readonly kinds: readonly ActionKind[];
+  begin(setting: Setting): Judging;
+}

@@ -1,0 +1,89 @@
+/** An activity made ready for the rules: paths in one spelling, programs, destination. */
+import type { Activity, ExecAction } from '../activity.ts';
+import { type Destination, destinationOf } from './destination.ts';
+import type { Folders } from './folders.ts';
+import { normalPath, type PathSpelling } from './path-text.ts';
+import { DELETED, type Programs, programsOf } from './programs.ts';
+
+export type Use = 'read' | 'write' | 'delete';
+
+/** A file that is used. Of a file under two names both are judged. */
+export interface Touch {
+  readonly use: Use;
+  readonly path: string;
+  /** It was there before the session; undefined when nobody knows. */
+  readonly existed: boolean | undefined;
+  /** For a rename, where it went. */
+  readonly to?: string;
+}
+
+export interface Seen {
+  readonly activity: Activity;
+  readonly at: number;
+  readonly seq: number;
+  readonly touches: readonly Touch[];
+  readonly programs?: Programs;
+  readonly destination?: Destination;
+  /** What the process runs, in one spelling; '' when it is not known. */
+  readonly exe: string;
+}
+
+export function seenOf(activity: Activity, folders: Folders, cwdOf?: (pid: string) => string | undefined): Seen {
+  const { action, actor } = activity;
+  const plain = actor?.cwd === undefined && cwdOf === undefined;
+  const spelling: PathSpelling = plain
+    ? folders.spelling
+    : { ...folders.spelling, ...(actor?.cwd?.startsWith('/') === true && { cwd: actor.cwd }), ...(cwdOf !== undefined && { cwdOf }) };
+  const base = { activity, at: activity.at, seq: activity.seq, exe: exeOf(actor?.exe ?? '', spelling) };
+  switch (action.kind) {
+    case 'read':
+    case 'write':
+    case 'delete':
+      return { ...base, touches: touchesOf(action.kind, action.path, action.resolved, action.existed, spelling) };
+    case 'rename': {
+      const to = normalPath(action.to, spelling);
+      return {
+        ...base,
+        touches: [
+          { use: 'delete', path: normalPath(action.path, spelling), existed: action.existed, to },
+          { use: 'write', path: to, existed: undefined },
+        ],
+      };
+    }
+    case 'load':
+      return { ...base, touches: touchesOf('read', action.path, undefined, undefined, spelling) };
+    case 'exec':
+      return { ...base, exe: exeOf(action.exe, spelling), touches: [], programs: programsOf(withExe(action)) };
+    case 'connect':
+      return { ...base, touches: [], destination: destinationOf(action) };
+    default:
+      return { ...base, touches: [] };
+  }
+}
+
+function touchesOf(
+  use: Use,
+  path: string,
+  resolved: string | undefined,
+  existed: boolean | undefined,
+  spelling: PathSpelling,
+): readonly Touch[] {
+  const named = normalPath(path, spelling);
+  const real = resolved === undefined || resolved === path ? named : normalPath(resolved, spelling);
+  return real === named
+    ? [{ use, path: named, existed }]
+    : [
+        { use, path: named, existed },
+        { use, path: real, existed },
+      ];
+}
+
+function exeOf(exe: string, spelling: PathSpelling): string {
+  if (exe === '') return '';
+  const text = exe.endsWith(DELETED) ? exe.slice(0, -DELETED.length) : exe;
+  return text.startsWith('/') ? normalPath(text, spelling) : text;
+}
+
+function withExe(action: ExecAction): ExecAction {
+  return action.exe === '' ? { ...action, exe: action.argv[0] ?? '' } : action;
+}
