@@ -34,15 +34,15 @@ type Deps = Pick<
   readonly emit: (event: WardenEvent) => void;
   readonly recent: () => readonly Activity[];
   /** A person let go on what an incident stopped. */
-  readonly onResumed: (incident: Incident, rules: ReadonlySet<string>) => void;
+  readonly onResumed: (verdicts: readonly Verdict[]) => void;
 };
 
 /** An incident while it is being dealt with. */
 interface Case {
   readonly incident: Incident;
   readonly steps: IncidentStep[];
-  /** Verdicts that belong to it, by rule, and who did what they are about. */
-  readonly rules: Set<string>;
+  /** The first of them, and who did what they are about. */
+  readonly verdicts: Verdict[];
   readonly actors: Map<string, ProcessId>;
   /** Some of it was done by nobody that is known. */
   hasUnknownActor: boolean;
@@ -140,7 +140,7 @@ export class Containment {
     this.#case = {
       incident,
       steps: [],
-      rules: new Set(),
+      verdicts: [],
       actors: new Map(),
       hasUnknownActor: false,
       halted: undefined,
@@ -155,7 +155,7 @@ export class Containment {
   }
 
   #join(current: Case, { actor }: Activity, verdict: Verdict): void {
-    current.rules.add(verdict.rule);
+    if (current.verdicts.length < MAX_STEPS) current.verdicts.push(verdict);
     if (actor === undefined) current.hasUnknownActor = true;
     else if (current.actors.size < MAX_STEPS) current.actors.set(`${actor.pid}:${actor.start}`, { pid: actor.pid, start: actor.start });
   }
@@ -273,7 +273,7 @@ export class Containment {
     if (this.#isOver(current)) return;
     this.#state = 'running';
     this.#case = undefined;
-    this.#deps.onResumed(current.incident, current.rules);
+    this.#deps.onResumed(current.verdicts);
     try {
       await this.#deps.freezer.resume();
     } catch (error) {

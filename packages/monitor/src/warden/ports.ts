@@ -10,6 +10,10 @@ import type { Level, MonitorMode, Verdict } from '../verdict.ts';
 /** Judges by rules. Pure but for the windows it keeps; called once for each activity, in order. */
 export interface Rules {
   judge(activity: Activity): Verdict;
+  /** Something else made a FLAG of what was SAFE by rules. @returns what that comes to, together with other flags. */
+  flagged?(activity: Activity, rule: string): Verdict | undefined;
+  /** A person let a HALT go on: what led to it is not held against what follows. */
+  accept?(verdict: Pick<Verdict, 'rule' | 'evidence'>): void;
 }
 
 /** Looks at what rules could not tell. Slow; may reject. */

@@ -47,8 +47,6 @@ class Session implements Warden {
   readonly #counts: Record<Level, number> = { SAFE: 0, FLAG: 0, HALT: 0, KILL: 0 };
   readonly #rules = new Map<string, number>();
   readonly #incidents = new Map<string, { readonly incident: Incident; end: IncidentStep['event'] | 'open' }>();
-  /** Up to which activity a person let go on what a rule stopped. */
-  readonly #answered = new Map<string, number>();
   /** In audit mode: one for each rule, since nothing ends them. */
   readonly #observed = new Map<string, Incident>();
   readonly #lost = { log: 0, judge: 0 };
@@ -77,9 +75,8 @@ class Session implements Warden {
       pause: this.#pause,
       emit: (event) => this.#emit(event),
       recent: () => [...this.#recent],
-      onResumed: ({ activity }, rules) => {
-        const upTo = Math.max(activity.seq, this.#seq);
-        for (const rule of rules) if (this.#answered.has(rule) || this.#answered.size < MAX_SUMMARY) this.#answered.set(rule, upTo);
+      onResumed: (verdicts) => {
+        for (const verdict of verdicts) options.rules.accept?.(verdict);
       },
     });
     this.#toJudge = new WorkQueue({ limit: MAX_UNJUDGED, width: 1 }, (input) => this.#askJudge(input));
@@ -167,25 +164,16 @@ class Session implements Warden {
   /** Rules that throw let nothing through. */
   #judged(activity: Activity): Verdict {
     try {
-      const byRules = this.#options.rules.judge(activity);
-      const byIntent = this.#options.intent?.(activity, this.#recent);
-      return this.#unlessAnswered(byIntent === undefined ? byRules : worse(byRules, byIntent));
+      const { rules, intent } = this.#options;
+      const byRules = rules.judge(activity);
+      const byIntent = intent?.(activity, this.#recent);
+      if (byIntent === undefined) return byRules;
+      const counted = byRules.level === 'SAFE' && byIntent.level === 'FLAG' ? rules.flagged?.(activity, byIntent.rule) : undefined;
+      return worse(worse(byRules, byIntent), counted ?? byRules);
     } catch (error) {
       this.#trouble('rules', error);
       return ownVerdict('rules-failed', 'the rules could not judge this', activity.seq);
     }
-  }
-
-  /**
-   * A rule that counts would stop the tree again at the very next step, although a person just let it go on: most of what it rests
-   * on has been answered. Where most of it is new it holds again; so does what rests on little.
-   */
-  #unlessAnswered(verdict: Verdict): Verdict {
-    const upTo = this.#answered.get(verdict.rule);
-    if (upTo === undefined || verdict.level !== 'HALT' || verdict.evidence.length < 3) return verdict;
-    const answered = verdict.evidence.filter((seq) => seq <= upTo).length;
-    if (answered * 2 <= verdict.evidence.length) return verdict;
-    return { ...verdict, level: 'FLAG', reason: `${verdict.reason} (most of it is what a person let go on)` };
   }
 
   /** Acts first; everything else comes after. */
