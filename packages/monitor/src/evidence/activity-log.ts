@@ -8,12 +8,13 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { CountersignError, createRedactor, type Json, type Redactor } from '@countersign/core';
+import { CountersignError, createRedactor, type Redactor } from '@countersign/core';
 import type { Activity } from '../activity.ts';
 import type { Verdict } from '../verdict.ts';
 import { activityLine, lostLine, MAX_ACTIVITY_LINE_BYTES } from './activity-line.ts';
 import { MAX_SEGMENTS, makePrivateFolder, segmentName, segmentNumbers, sessionFolder } from './log-folder.ts';
-import { type Line, openSegment, type Segment, type SegmentFacts, type WriteBytes, writeBytes } from './segment.ts';
+import { NoteQueue, REMOVED_TOPIC, type RecordNote, SEGMENT_TOPIC } from './note-queue.ts';
+import { type Line, openSegment, type Segment, type WriteBytes, writeBytes } from './segment.ts';
 import { Shown } from './shown.ts';
 
 export const DEFAULT_LOG_BYTES = 16_777_216;
@@ -26,15 +27,6 @@ export const MAX_QUEUED_BYTES = 8_388_608;
 const BATCH_BYTES = 262_144;
 /** How long ordinary activity may wait, so that it is written together. */
 const GATHER_MS = 100;
-/** Notes the ledger did not take yet. */
-const MAX_PENDING_NOTES = 1000;
-
-export const SEGMENT_TOPIC = 'activity-segment';
-export const REMOVED_TOPIC = 'activity-removed';
-export const NOTE_VERSION = 1;
-
-/** Makes a `note` entry of the ledger; resolves when it is durable. */
-export type RecordNote = (topic: string, data: Json) => Promise<unknown>;
 
 export interface ActivityLogOptions {
   /** The folder of all sessions; made when it is not there. */
@@ -42,6 +34,8 @@ export interface ActivityLogOptions {
   readonly session: string;
   /** Absent: segments are hashed, and nobody is told. */
   readonly note?: RecordNote;
+  /** In place of `note`: shared with others, who close it as well. */
+  readonly notes?: NoteQueue;
   /** Told once per streak of failures, and again when it is over. Must not throw. */
   readonly onTrouble?: (error: CountersignError) => void;
   /** Default: the built-in rules. */
@@ -61,7 +55,7 @@ export interface ActivityLogStats {
   readonly lost: number;
   /** Segments that were closed. */
   readonly segments: number;
-  /** Closed segments of which the ledger does not know (yet). */
+  /** Closed segments whose note waits for the ledger. */
   readonly unrecorded: number;
 }
 
@@ -117,10 +111,7 @@ class QueuedLog implements ActivityLog {
   #untold = 0;
   #isFailing = false;
   #closed = 0;
-  #unrecorded = 0;
-  #notes: { readonly topic: string; readonly data: Json }[] = [];
-  #noting: Promise<void> = Promise.resolve();
-  #isNoteFailing = false;
+  readonly #notes: NoteQueue;
   #closing: Promise<void> | undefined;
 
   constructor(folder: string, options: CheckedOptions) {
@@ -128,6 +119,7 @@ class QueuedLog implements ActivityLog {
     this.#options = options;
     this.#shown = new Shown(options.redactor ?? createRedactor());
     this.#nowMs = options.nowMs ?? Date.now;
+    this.#notes = options.notes ?? new NoteQueue(options.note, (error) => this.#tell(error));
     this.#next = (segmentNumbers(folder).at(-1) ?? 0) + 1;
   }
 
@@ -148,7 +140,7 @@ class QueuedLog implements ActivityLog {
   }
 
   stats(): ActivityLogStats {
-    return { written: this.#written, lost: this.#lost, segments: this.#closed, unrecorded: this.#unrecorded };
+    return { written: this.#written, lost: this.#lost, segments: this.#closed, unrecorded: this.#notes.waiting(SEGMENT_TOPIC) };
   }
 
   async flush(): Promise<void> {
@@ -165,9 +157,7 @@ class QueuedLog implements ActivityLog {
     await this.flush();
     await this.#tellLost();
     await this.#closeSegment();
-    await this.#noting;
-    // Once more: the ledger may have been busy.
-    if (this.#notes.length > 0) await this.#recordNotes();
+    await this.#notes.close();
   }
 
   #start(): void {
@@ -234,10 +224,9 @@ class QueuedLog implements ActivityLog {
     this.#segment = undefined;
     if (segment === undefined) return;
     this.#closed++;
-    this.#unrecorded++;
     try {
       if (!(await segment.isInPlace())) this.#trouble(`${segment.path} was removed or replaced while it was written`);
-      this.#note(SEGMENT_TOPIC, segmentNote(this.#options.session, await segment.close()));
+      this.#notes.add(SEGMENT_TOPIC, { session: this.#options.session, ...(await segment.close()) });
       await this.#removeOld(segment.number);
     } catch (error) {
       this.#trouble(`${segment.path} could not be closed`, error);
@@ -251,33 +240,7 @@ class QueuedLog implements ActivityLog {
       await unlink(join(this.folder, segmentName(number)));
       removed.push(number);
     }
-    if (removed.length > 0) this.#note(REMOVED_TOPIC, { v: NOTE_VERSION, session: this.#options.session, segments: removed, why: 'keep' });
-  }
-
-  #note(topic: string, data: Json): void {
-    if (this.#options.note === undefined) return;
-    if (this.#notes.length >= MAX_PENDING_NOTES) this.#notes.shift();
-    this.#notes.push({ topic, data });
-    // Not waited for: lines go on while the ledger commits.
-    this.#noting = this.#noting.then(() => this.#recordNotes());
-  }
-
-  /** In order; what the ledger does not take is tried again with the next. Never rejects. */
-  async #recordNotes(): Promise<void> {
-    for (;;) {
-      const [next] = this.#notes;
-      if (next === undefined) return;
-      try {
-        await this.#options.note?.(next.topic, next.data);
-        if (next.topic === SEGMENT_TOPIC) this.#unrecorded--;
-        this.#notes.shift();
-        this.#isNoteFailing = false;
-      } catch (error) {
-        if (!this.#isNoteFailing) this.#trouble('the ledger did not take the note of a closed segment', error);
-        this.#isNoteFailing = true;
-        return;
-      }
-    }
+    if (removed.length > 0) this.#notes.add(REMOVED_TOPIC, { session: this.#options.session, segments: removed, why: 'keep' });
   }
 
   #lose(count: number, error: unknown): void {
@@ -294,16 +257,16 @@ class QueuedLog implements ActivityLog {
 
   #trouble(what: string, cause?: unknown): void {
     const why = cause === undefined ? '' : `: ${cause instanceof Error ? cause.message : 'something was thrown that is no error'}`;
+    this.#tell(new CountersignError('ACTIVITY_LOG_FAILED', `activity log: ${what}${why}`, { cause }));
+  }
+
+  #tell(error: CountersignError): void {
     try {
-      this.#options.onTrouble?.(new CountersignError('ACTIVITY_LOG_FAILED', `activity log: ${what}${why}`, { cause }));
+      this.#options.onTrouble?.(error);
     } catch {
       // Whoever is told must not be able to stop the watching.
     }
   }
-}
-
-function segmentNote(session: string, facts: SegmentFacts): Json {
-  return { v: NOTE_VERSION, session, ...facts };
 }
 
 function invalid(what: string): CountersignError {

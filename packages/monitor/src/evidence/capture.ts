@@ -14,7 +14,7 @@ import { type ProcReader, procReader } from '../tree/proc-fs.ts';
 import type { TreeProcess } from '../tree/process-tree.ts';
 
 export const MAX_CAPTURED_PROCESSES = 256;
-export const MAX_CAPTURED_FDS = 256;
+export const MAX_CAPTURED_FDS = 100;
 const MAX_DELETED_MAPS = 64;
 const MAX_MAPS_BYTES = 1_048_576;
 /** A larger program is named and not hashed. */

@@ -1,22 +1,17 @@
 /** Incidents in their folder: written while a warden works on them, read by whoever asks. */
+import { createHash } from 'node:crypto';
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { CountersignError, createRedactor, escapeJson, type Json, openFile, type Redactor } from '@countersign/core';
 import type { Activity } from '../activity.ts';
 import type { TreeProcess } from '../tree/process-tree.ts';
 import type { Verdict } from '../verdict.ts';
+import type { Incident, IncidentStep } from '../warden/ports.ts';
 import type { LoggedActivity } from './activity-line.ts';
-import { type CapturedEvidence, type CaptureOptions, captureEvidence } from './capture.ts';
-import {
-  INCIDENT_ID,
-  INCIDENT_VERSION,
-  type IncidentDocument,
-  type IncidentStep,
-  type IncidentTrigger,
-  MAX_INCIDENT_BYTES,
-  parseIncident,
-} from './incident.ts';
+import { type CapturedEvidence, type CapturedProcess, type CaptureOptions, captureEvidence } from './capture.ts';
+import { INCIDENT_ID, INCIDENT_VERSION, type IncidentDocument, MAX_INCIDENT_BYTES, parseIncident } from './incident.ts';
 import { INCIDENT_FOLDER, makePrivateFolder, namesIn } from './log-folder.ts';
+import { INCIDENT_TOPIC, type NoteQueue } from './note-queue.ts';
 import { Shown } from './shown.ts';
 import { Timeline } from './timeline.ts';
 import { writePrivate } from './write-private.ts';
@@ -35,6 +30,8 @@ export interface IncidentFilesOptions {
   readonly agent: string;
   /** Default: the built-in rules. */
   readonly redactor?: Redactor;
+  /** Takes the hash of what was written. */
+  readonly notes?: NoteQueue;
   readonly capture?: (processes: readonly TreeProcess[]) => Promise<CapturedEvidence>;
 }
 
@@ -44,6 +41,7 @@ export class IncidentFiles {
   readonly #agent: string;
   readonly #shown: Shown;
   readonly #capture: (processes: readonly TreeProcess[], options?: CaptureOptions) => Promise<CapturedEvidence>;
+  readonly #notes: NoteQueue | undefined;
   readonly #timeline = new Timeline();
   /** Everything but the steps, by id; the newest last. */
   readonly #kept = new Map<string, Json>();
@@ -51,12 +49,13 @@ export class IncidentFiles {
   #writing: Promise<void> = Promise.resolve();
 
   /** @throws {CountersignError} `OPTIONS_INVALID` for a folder that is not ours alone. */
-  constructor({ dir, agent, redactor = createRedactor(), capture = captureEvidence }: IncidentFilesOptions) {
+  constructor({ dir, agent, redactor = createRedactor(), notes, capture = captureEvidence }: IncidentFilesOptions) {
     this.#folder = join(dir, INCIDENT_FOLDER);
     makePrivateFolder(dir);
     makePrivateFolder(this.#folder);
     this.#agent = agent;
     this.#shown = new Shown(redactor);
+    this.#notes = notes;
     this.#capture = capture;
   }
 
@@ -71,7 +70,7 @@ export class IncidentFiles {
    * @param members - frozen, as far as that could be done; those who did it first.
    * @throws {CountersignError} `ACTIVITY_LOG_FAILED` when it could not be written.
    */
-  async open(incident: IncidentTrigger, members: readonly TreeProcess[]): Promise<void> {
+  async open(incident: Incident, members: readonly TreeProcess[]): Promise<void> {
     const { entries, omitted } = this.#timeline.entries();
     const path = this.#path(incident.id);
     if (++this.#opened > MAX_SESSION_INCIDENTS) throw failed(path, `the session has ${MAX_SESSION_INCIDENTS} incidents already`);
@@ -86,7 +85,7 @@ export class IncidentFiles {
    * @param steps - all so far.
    * @throws {CountersignError} `ACTIVITY_LOG_FAILED`
    */
-  async update(incident: IncidentTrigger, steps: readonly IncidentStep[]): Promise<void> {
+  async update(incident: Incident, steps: readonly IncidentStep[]): Promise<void> {
     if (!this.#kept.has(incident.id)) this.#keep(incident.id, this.#reread(incident));
     await this.#write(incident.id, steps);
   }
@@ -100,6 +99,7 @@ export class IncidentFiles {
       if (text.length > MAX_INCIDENT_BYTES) throw failed(path, `it is longer than ${MAX_INCIDENT_BYTES} bytes`);
       try {
         await writePrivate(path, text);
+        this.#notes?.add(INCIDENT_TOPIC, { incident: id, sha256: createHash('sha256').update(text).digest('hex') });
       } catch (cause) {
         throw failed(path, cause instanceof Error ? cause.message : 'unknown error', cause);
       }
@@ -117,7 +117,7 @@ export class IncidentFiles {
   }
 
   /** Of one that was opened long ago, or never: then nothing of its processes was taken. */
-  #reread(incident: IncidentTrigger): Json {
+  #reread(incident: Incident): Json {
     const known = readIncidentFile(this.#path(incident.id));
     if (known === undefined) return this.#base(incident, [], 0, undefined);
     const { steps: _steps, ...base } = known;
@@ -126,7 +126,7 @@ export class IncidentFiles {
   }
 
   #base(
-    { id, at, session, mode, activity, verdict }: IncidentTrigger,
+    { id, at, session, mode, activity, verdict }: Incident,
     timeline: readonly LoggedActivity[],
     omitted: number,
     evidence: CapturedEvidence | undefined,
@@ -145,11 +145,18 @@ export class IncidentFiles {
       ...(evidence !== undefined && {
         evidence: {
           at: evidence.at,
-          processes: evidence.processes.map((process) => this.#part(process, MAX_PROCESS_CHARS)),
+          processes: evidence.processes.map((process) => this.#process(process)),
           omitted: evidence.omitted,
         },
       }),
     };
+  }
+
+  /** Descriptors that did not fit are counted with those that were not looked at. */
+  #process(process: CapturedProcess): Json {
+    const shown = this.#part(process, MAX_PROCESS_CHARS) as { readonly fds?: readonly Json[] };
+    const lost = (process.fds?.length ?? 0) - (shown.fds?.length ?? 0);
+    return { ...shown, ...(lost > 0 && { fds_omitted: lost + (process.fds_omitted ?? 0) }) };
   }
 
   #part(value: unknown, maxChars: number): Json {

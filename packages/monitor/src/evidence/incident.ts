@@ -5,8 +5,8 @@
  *     {"v":1,"id":"...","at":1767225607000,"session":"...","agent":"...","mode":"enforce_kill","activity":{...},"verdict":{...},
  *      "timeline":[...],"omitted":0,"evidence":{...},"steps":[...]}
  */
-import type { Activity, ProcessId } from '../activity.ts';
-import { MONITOR_MODES, type MonitorMode, type Verdict } from '../verdict.ts';
+import { MONITOR_MODES } from '../verdict.ts';
+import type { Incident, IncidentStep } from '../warden/ports.ts';
 import { isLoggedActivity, type LoggedActivity } from './activity-line.ts';
 import { isCount, isNumber, isProcessId, isText, isTextList, shape } from './activity-shapes.ts';
 import type { CapturedEvidence } from './capture.ts';
@@ -16,33 +16,18 @@ export const MAX_INCIDENT_BYTES = 33_554_432;
 /** 128 random bits, hex: a file name without any text of others. */
 export const INCIDENT_ID: RegExp = /^[0-9a-f]{32}$/;
 
-export const INCIDENT_EVENTS = ['frozen', 'resumed', 'denied', 'killed', 'overridden', 'quarantined', 'restored', 'failed'] as const;
+const EVENTS: readonly IncidentStep['event'][] = [
+  'frozen',
+  'resumed',
+  'denied',
+  'killed',
+  'overridden',
+  'quarantined',
+  'restored',
+  'failed',
+];
 
-/** What was done about it, in order. */
-export interface IncidentStep {
-  readonly at: number;
-  readonly event: (typeof INCIDENT_EVENTS)[number];
-  readonly grade?: 'signal' | 'gate' | 'cgroup';
-  /** Processes, or files. */
-  readonly count?: number;
-  readonly left?: readonly ProcessId[];
-  readonly duration_ms?: number;
-  /** Who answered, or why it came to this. */
-  readonly by?: string;
-}
-
-/** Why a tree was stopped or ended. */
-export interface IncidentTrigger {
-  readonly id: string;
-  /** UTC milliseconds. */
-  readonly at: number;
-  readonly session: string;
-  readonly mode: MonitorMode;
-  readonly activity: Activity;
-  readonly verdict: Verdict;
-}
-
-export interface IncidentDocument extends IncidentTrigger {
+export interface IncidentDocument extends Incident {
   readonly v: typeof INCIDENT_VERSION;
   readonly agent: string;
   readonly timeline: readonly LoggedActivity[];
@@ -71,7 +56,7 @@ export function incidentState(steps: readonly IncidentStep[]): IncidentStep['eve
 }
 
 const isStep = shape(
-  { at: isCount, event: (value) => INCIDENT_EVENTS.some((event) => event === value) },
+  { at: isCount, event: (value) => EVENTS.some((event) => event === value) },
   {
     grade: (value) => value === 'signal' || value === 'gate' || value === 'cgroup',
     count: isCount,

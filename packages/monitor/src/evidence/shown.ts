@@ -81,7 +81,9 @@ export class Shown {
     const shown = kept.every((item) => typeof item === 'string')
       ? this.#arguments(list as readonly string[], kept, left).map((item) => this.#cut(item, bounds.chars))
       : kept.map((item) => this.#any(item, bounds, left, depth + 1) ?? null);
-    return list.length > kept.length ? [...shown, `[${list.length - kept.length} more]`] : shown;
+    const areTexts = shown.every((item) => typeof item === 'string');
+    // Among objects a text would be none: whoever writes those counts them.
+    return list.length > kept.length && areTexts ? [...shown, `[${list.length - kept.length} more]`] : shown;
   }
 
   /** Arguments: a flag and what it stands for are looked at together, and so are the pieces of a secret. */

@@ -3,17 +3,18 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, 
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { captureEvidence, MAX_CAPTURED_FDS, MAX_CAPTURED_PROCESSES } from '../../src/evidence/capture.ts';
-import { type IncidentTrigger, incidentState } from '../../src/evidence/incident.ts';
+import { incidentState } from '../../src/evidence/incident.ts';
 import { IncidentFiles, incidentIds, MAX_SESSION_INCIDENTS, readIncident, readIncidentFile } from '../../src/evidence/incident-files.ts';
 import { TIMELINE_FLAGGED, TIMELINE_LAST } from '../../src/evidence/timeline.ts';
 import type { TreeProcess } from '../../src/tree/process-tree.ts';
+import type { Incident } from '../../src/warden/ports.ts';
 import { FakeProc } from '../fake-proc.ts';
 import { activity, NODE, T0, tempFolder, verdict } from './samples.ts';
 
 const ID = 'a'.repeat(32);
 const MEMBER: TreeProcess = { ...NODE, attribution: { method: 'none' } };
 
-function trigger(more: Partial<IncidentTrigger> = {}): IncidentTrigger {
+function trigger(more: Partial<Incident> = {}): Incident {
   const seen = activity(3, { kind: 'read', path: '/home/ada/.ssh/id_rsa' });
   return { id: ID, at: T0 + 3100, session: 'f'.repeat(32), mode: 'enforce_kill', activity: seen, verdict: verdict('KILL', 3), ...more };
 }

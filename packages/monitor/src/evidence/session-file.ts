@@ -1,0 +1,86 @@
+/** What a session was, beside its log: what watched it, what that could see, what was lost. `<session>/session.json`. */
+import { openFile } from '@countersign/core';
+import { MONITOR_MODES, type MonitorMode } from '../verdict.ts';
+import { isCount, isNumber, isText, isTextList, shape } from './activity-shapes.ts';
+
+export const SESSION_FILE = 'session.json';
+export const SESSION_FILE_VERSION = 1;
+const MAX_SESSION_BYTES = 1_048_576;
+
+export interface SensorFacts {
+  readonly name: string;
+  readonly level: string;
+  /** Kinds of actions it can see. */
+  readonly gives?: readonly string[];
+  /** It saw nothing more from some time on. */
+  readonly isAlive: boolean;
+  readonly seen: number;
+  readonly lost: number;
+}
+
+/** As told by whoever watches. */
+export interface SessionFacts {
+  readonly startedAtMs: number;
+  /** Absent while it is watched; a crash leaves it so. */
+  readonly endedAtMs?: number;
+  readonly mode: MonitorMode;
+  /** The lowest it was at: `none`, `L0` ... `L3`. */
+  readonly level: string;
+  readonly grade?: string;
+  /** `run`, or `attach`. */
+  readonly how?: string;
+  /** What was launched; redacted when it is written. */
+  readonly command?: readonly string[];
+  readonly pids?: readonly number[];
+  readonly sensors: readonly SensorFacts[];
+  /** Activities that no log took, verdicts that no ledger took, questions that no judge answered. */
+  readonly lost?: { readonly log?: number; readonly ledger?: number; readonly judge?: number };
+}
+
+export interface SessionDocument extends SessionFacts {
+  readonly v: typeof SESSION_FILE_VERSION;
+  readonly session: string;
+  readonly agent: string;
+}
+
+const isSensor = shape(
+  { name: isText, level: isText, isAlive: (value) => typeof value === 'boolean', seen: isCount, lost: isCount },
+  { gives: isTextList },
+);
+const isSession = shape(
+  {
+    v: (value) => value === SESSION_FILE_VERSION,
+    session: isText,
+    agent: isText,
+    startedAtMs: isCount,
+    mode: (value) => MONITOR_MODES.some((mode) => mode === value),
+    level: isText,
+    sensors: (value) => Array.isArray(value) && value.every(isSensor),
+  },
+  {
+    endedAtMs: isCount,
+    grade: isText,
+    how: isText,
+    command: isTextList,
+    pids: (value) => Array.isArray(value) && value.every(isCount),
+    lost: shape({}, { log: isNumber, ledger: isNumber, judge: isNumber }),
+  },
+);
+
+/** Undefined when there is none, or it holds something else. */
+export function readSessionFile(path: string): SessionDocument | undefined {
+  try {
+    const file = openFile(path);
+    try {
+      if (file.sizeBytes > MAX_SESSION_BYTES) return undefined;
+      const bytes = Buffer.alloc(file.sizeBytes);
+      const document: unknown = JSON.parse(bytes.toString('utf8', 0, file.read(bytes, 0)));
+      // Checked by the shape, member by member.
+      return isSession(document) ? (document as SessionDocument) : undefined;
+    } finally {
+      file.close();
+    }
+  } catch {
+    return undefined;
+  }
+}
