@@ -54,7 +54,7 @@ export class AdoptedServers {
 }
 
 /** A process that was not there has used what it has since; so has another one with the pid of one that is gone. */
-function spentSince(last: ReadonlyMap<number, number>, now: ReadonlyMap<number, number>): number {
+export function spentSince(last: ReadonlyMap<number, number>, now: ReadonlyMap<number, number>): number {
   let spent = 0;
   for (const [pid, ms] of now) {
     const before = last.get(pid) ?? 0;

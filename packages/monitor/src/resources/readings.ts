@@ -47,7 +47,7 @@ export async function sampleProcess(pid: number): Promise<number> {
  * Both are given so that the host's environment cannot change them: with `PIDUSAGE_MAXAGE=0` pidusage never returns and
  * leaks a descriptor per turn, with `PIDUSAGE_USE_PS` it spawns a process per sample.
  */
-const PIDUSAGE_OPTIONS = { maxage: 60_000, usePs: false } as const;
+export const PIDUSAGE_OPTIONS: { readonly maxage: number; readonly usePs: boolean } = { maxage: 60_000, usePs: false };
 
 /** The first call of a process starts the timer; without this its async context would own every later sample. */
 const outsideAnyCall = AsyncLocalStorage.snapshot();

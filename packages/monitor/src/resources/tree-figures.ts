@@ -19,17 +19,21 @@ export interface TreeReading {
 
 /** Rejects when the process is gone, the tree is too large, or the platform cannot tell. */
 export async function readTree(root: number, options: Parameters<typeof pidusage>[1]): Promise<TreeReading> {
-  const pids = descendants(root, await parents());
+  const reading = await readProcesses([...descendants(root, await parents())], options);
+  if (!reading.cpuMs.has(root)) throw new Error(`pidusage found no process ${root}`);
+  return reading;
+}
+
+/** Of these processes, without those that are gone by now; at least one. Rejects when the platform cannot tell. */
+export async function readProcesses(pids: readonly number[], options: Parameters<typeof pidusage>[1]): Promise<TreeReading> {
   const statuses: Readonly<Record<string, pidusage.Status | undefined | null>> = await pidusage([...pids], options);
   const cpuMs = new Map<number, number>();
   let rssBytes = 0;
   for (const status of Object.values(statuses)) {
-    // Gone since the list was made.
     if (status === undefined || status === null) continue;
     cpuMs.set(status.pid, status.ctime);
     rssBytes += status.memory;
   }
-  if (!cpuMs.has(root)) throw new Error(`pidusage found no process ${root}`);
   return { rssBytes, cpuMs };
 }
 

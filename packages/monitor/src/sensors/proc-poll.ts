@@ -13,6 +13,7 @@ import { type Scan, TreeScanner } from '../tree/tree-scanner.ts';
 import type { HostNames } from './names.ts';
 import { OpenFiles } from './open-files.ts';
 import { Sockets } from './sockets.ts';
+import { type PollTiming, REAL_TIMING } from './timing.ts';
 
 export interface ProcPollOptions {
   readonly tree: TrackedTree;
@@ -25,17 +26,6 @@ export interface ProcPollOptions {
   readonly reader?: ProcReader;
   /** Tests give a timer and clock of their own. */
   readonly timing?: PollTiming;
-}
-
-export interface PollTiming {
-  /** UTC, milliseconds. */
-  now(): number;
-  /** Milliseconds of a clock that never goes back. */
-  steady(): number;
-  /** @returns ends it. */
-  after(ms: number, run: () => void): () => void;
-  /** Resolves when whatever else was due has run. */
-  turn(): Promise<void>;
 }
 
 export const DEFAULT_POLL_MS = 250;
@@ -225,13 +215,3 @@ function actorOf({ pid, start, parent, exe, argv, cwd }: Actor): Actor {
     ...(cwd !== undefined && { cwd }),
   };
 }
-
-const REAL_TIMING: PollTiming = {
-  now: () => Date.now(),
-  steady: () => performance.now(),
-  after(ms, run) {
-    const timer = setTimeout(run, ms).unref();
-    return () => clearTimeout(timer);
-  },
-  turn: () => new Promise((resolve) => setImmediate(resolve)),
-};

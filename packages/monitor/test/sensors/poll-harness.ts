@@ -1,6 +1,7 @@
 /** A poll over a /proc of the test's own, with a clock that the test moves. */
 import type { Observation } from '../../src/activity.ts';
-import { type PollTiming, type ProcPoll, type ProcPollOptions, procPoll } from '../../src/sensors/proc-poll.ts';
+import { type ProcPoll, type ProcPollOptions, procPoll } from '../../src/sensors/proc-poll.ts';
+import type { PollTiming } from '../../src/sensors/timing.ts';
 import { procReader } from '../../src/tree/proc-fs.ts';
 import { TrackedTree, type TrackedTreeOptions } from '../../src/tree/tracked-tree.ts';
 import { FakeProc } from '../fake-proc.ts';
