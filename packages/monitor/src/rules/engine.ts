@@ -8,6 +8,7 @@ import type { ActionKind, Activity } from '../activity.ts';
 import type { Scope } from '../scope/scope.ts';
 import { scopeSummary } from '../scope/summary.ts';
 import { LEVELS, MAX_EVIDENCE, type Verdict } from '../verdict.ts';
+import { Doubles } from './doubles.ts';
 import { FlagCount } from './flags.ts';
 import { foldersOf } from './folders.ts';
 import { FAILED_RULE, FAMILIES, ODD_RULE } from './index.ts';
@@ -71,6 +72,7 @@ export function ruleEngine(scope: Scope, options: RuleEngineOptions): RuleEngine
   const all = FAMILIES.map((family) => ({ family, judging: family.begin(setting) }));
   const byKind = new Map<ActionKind, Judging[]>();
   for (const { family, judging } of all) for (const kind of family.kinds) byKind.set(kind, [...(byKind.get(kind) ?? []), judging]);
+  const doubles = new Doubles();
   const flags = new FlagCount(scope);
   const redact = options.redact ?? ((text: string) => text);
 
@@ -80,7 +82,7 @@ export function ruleEngine(scope: Scope, options: RuleEngineOptions): RuleEngine
       if (worst === undefined || LEVELS.indexOf(finding.level) > LEVELS.indexOf(worst.level)) worst = finding;
     };
     try {
-      const seen = seenOf(activity, folders, options.cwdOf);
+      const seen = seenOf(activity, folders, doubles, options.cwdOf);
       if (isOdd(activity)) found({ rule: ODD_RULE.id, level: 'FLAG', reason: 'a name longer than any there is' });
       for (const judging of byKind.get(activity.action.kind) ?? []) judgeWith(judging, seen, found);
     } catch {

@@ -1,6 +1,7 @@
 /** An activity made ready for the rules: paths in one spelling, programs, destination. */
 import type { Activity, ExecAction } from '../activity.ts';
 import { type Destination, destinationOf } from './destination.ts';
+import type { Doubles } from './doubles.ts';
 import type { Folders } from './folders.ts';
 import { normalPath, type PathSpelling } from './path-text.ts';
 import { DELETED, type Programs, programsOf } from './programs.ts';
@@ -26,15 +27,23 @@ export interface Seen {
   readonly destination?: Destination;
   /** What the process runs, in one spelling; '' when it is not known. */
   readonly exe: string;
+  /** Another sensor told of it already: what counts does not count it twice. */
+  readonly isDouble: boolean;
 }
 
-export function seenOf(activity: Activity, folders: Folders, cwdOf?: (pid: string) => string | undefined): Seen {
+export function seenOf(activity: Activity, folders: Folders, doubles: Doubles, cwdOf?: (pid: string) => string | undefined): Seen {
   const { action, actor } = activity;
   const plain = actor?.cwd === undefined && cwdOf === undefined;
   const spelling: PathSpelling = plain
     ? folders.spelling
     : { ...folders.spelling, ...(actor?.cwd?.startsWith('/') === true && { cwd: actor.cwd }), ...(cwdOf !== undefined && { cwdOf }) };
-  const base = { activity, at: activity.at, seq: activity.seq, exe: exeOf(actor?.exe ?? '', spelling) };
+  const base = {
+    activity,
+    at: activity.at,
+    seq: activity.seq,
+    exe: exeOf(actor?.exe ?? '', spelling),
+    isDouble: doubles.isDouble(activity),
+  };
   switch (action.kind) {
     case 'read':
     case 'write':

@@ -116,5 +116,5 @@ function bitsOf(name: string): readonly number[] {
     one = Math.imul(one ^ code, 16_777_619);
     two = Math.imul(two, 33) ^ code;
   }
-  return Array.from({ length: BLOOM_HASHES }, (_, index) => ((one >>> 0) + index * ((two >>> 0) | 1)) % BLOOM_BITS);
+  return Array.from({ length: BLOOM_HASHES }, (_, index) => ((one >>> 0) + index * ((two | 1) >>> 0)) % BLOOM_BITS);
 }

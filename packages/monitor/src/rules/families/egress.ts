@@ -29,10 +29,10 @@ export const EGRESS: RuleFamily = {
     const window = new EventWindow(limits.connectionsPerMinute, CONNECTION_WINDOW_MS);
     const listed = literal ? [] : (network.allowedDomains ?? []);
     return {
-      judge({ programs, destination, at, seq }, found) {
+      judge({ programs, destination, at, seq, isDouble }, found) {
         const tool = programs?.all.find((program) => TRANSFER_TOOLS.has(program.name) && (literal || !staysHere(program)));
         if (tool !== undefined) found({ rule: 'transfer-tool', level: 'HALT', reason: `${tool.name} started` });
-        if (destination === undefined || destination.local) return;
+        if (destination === undefined || destination.local || isDouble) return;
         const { host } = destination;
         if (host !== undefined && listed.some((domain) => isWithinDomain(host, domain))) return;
         if (window.add(at, seq))

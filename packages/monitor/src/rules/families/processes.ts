@@ -27,7 +27,7 @@ export const PROCESSES: RuleFamily = {
   begin({ isMember, scope: { limits } }) {
     const window = limits.spawns === undefined ? undefined : new EventWindow(limits.spawns, SPAWN_WINDOW_MS);
     return {
-      judge({ activity: { action, actor }, touches, programs, at, seq }, found) {
+      judge({ activity: { action, actor }, touches, programs, at, seq, isDouble }, found) {
         const reach = (target: number, how: string): void => {
           if (target === actor?.pid || isMember(target) === true) return;
           found({
@@ -45,7 +45,7 @@ export const PROCESSES: RuleFamily = {
           const pid = DEBUGGERS.has(name) ? attachedTo(words) : undefined;
           if (pid !== undefined) reach(pid, `${quoted(name)} attaches to`);
         }
-        if (action.kind === 'spawn' && window?.add(at, seq) === true)
+        if (action.kind === 'spawn' && !isDouble && window?.add(at, seq) === true)
           found({ rule: 'fork-rate', level: 'HALT', reason: `${limits.spawns} processes started within 10 seconds` });
         if (action.kind === 'resource' && limits.processes !== undefined && action.processes >= limits.processes)
           found({ rule: 'fork-rate', level: 'HALT', reason: `${action.processes} processes at one time` });

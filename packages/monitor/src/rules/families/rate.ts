@@ -25,8 +25,8 @@ export const RATE: RuleFamily = {
     const kinds = new Set(literal ? LITERAL_KINDS : OWN_KINDS);
     const window = actionsPerMinute === undefined ? undefined : new EventWindow(actionsPerMinute + 1, WINDOW_MS);
     return {
-      judge({ activity: { action }, destination, at, seq }, found) {
-        if (window === undefined || !kinds.has(action.kind) || (!literal && destination?.local === true)) return;
+      judge({ activity: { action }, destination, at, seq, isDouble }, found) {
+        if (window === undefined || isDouble || !kinds.has(action.kind) || (!literal && destination?.local === true)) return;
         if (window.add(at, seq))
           found({ rule: 'rate-limit', level: 'KILL', reason: `more than ${actionsPerMinute} actions within a minute` });
       },

@@ -109,8 +109,8 @@ export const DELETIONS: RuleFamily = {
 function literalDeletions(limit: number): ReturnType<RuleFamily['begin']> {
   const window = new EventWindow(limit, DELETION_WINDOW_MS + 1);
   return {
-    judge({ activity: { action }, at, seq }, found) {
-      if (action.kind !== 'delete' || !window.add(at, seq)) return;
+    judge({ activity: { action }, at, seq, isDouble }, found) {
+      if (action.kind !== 'delete' || isDouble || !window.add(at, seq)) return;
       found({ rule: 'mass-deletion', level: 'HALT', reason: `${limit} deletions within 10 seconds`, evidence: window.evidence() });
     },
     accept: () => window.clear(),
