@@ -53,15 +53,16 @@ export function namesIn(folder: string): readonly string[] {
 /**
  * Makes a folder that only its owner may use.
  *
+ * @param what - is kept there, for messages.
  * @throws {CountersignError} `OPTIONS_INVALID` when others could put something else there.
  */
-export function makePrivateFolder(path: string): void {
+export function makePrivateFolder(path: string, what = 'log'): void {
   mkdirSync(path, { recursive: true, mode: FOLDER_MODE });
   const stats = lstatSync(path);
-  if (!stats.isDirectory()) throw new CountersignError('OPTIONS_INVALID', `${path} is not a folder: choose another place for the log`);
+  if (!stats.isDirectory()) throw new CountersignError('OPTIONS_INVALID', `${path} is not a folder: choose another place for the ${what}`);
   if (process.platform === 'win32') return;
   if (stats.uid !== process.geteuid?.())
-    throw new CountersignError('OPTIONS_INVALID', `the log folder ${path} belongs to another user: choose another place`);
+    throw new CountersignError('OPTIONS_INVALID', `the ${what} folder ${path} belongs to another user: choose another place`);
   if ((stats.mode & OTHERS_MAY_WRITE) !== 0)
-    throw new CountersignError('OPTIONS_INVALID', `other users may write to the log folder ${path}; run: chmod 700 ${path}`);
+    throw new CountersignError('OPTIONS_INVALID', `other users may write to the ${what} folder ${path}; run: chmod 700 ${path}`);
 }

@@ -1,0 +1,211 @@
+/**
+ * Where files go that a stopped tree had written outside of its scope:
+ *
+ *     <folder>/<id>/manifest.json     what it was, where it was, who wrote it
+ *     <folder>/<id>/content           the file itself, with the mode and times it had
+ *
+ * Folders are 0700. A file's own mode is left alone: another name of it may be in use.
+ */
+import { randomBytes } from 'node:crypto';
+import { mkdir, readdir, rm } from 'node:fs/promises';
+import { join, sep } from 'node:path';
+import { CountersignError, clip, createRedactor, escapeForTerminal, type Redactor } from '@countersign/core';
+import { makePrivateFolder } from '../evidence/log-folder.ts';
+import { CONTENT_NAME, ITEM_ID, type Manifest, readManifest, writeManifest } from './manifest.ts';
+import { type Found, find, Left, look, type MoveLimits, moveInto } from './move.ts';
+import { codeOf, placeOf } from './place.ts';
+import { putBackFrom, refused } from './restore.ts';
+import { MAX_ROLLBACK_ITEMS, type RollbackItem, type RollbackResult } from './rollback.ts';
+import { MAX_WRITTEN_FILES, type WrittenFile } from './written-files.ts';
+
+export interface QuarantineOptions {
+  /** Absolute; made when it is not there. */
+  readonly folder: string;
+  /** When the session began, UTC milliseconds: what is older was there before. */
+  readonly startedAt: number;
+  /** Folders and files of Countersign itself, absolute: never touched. */
+  readonly own?: readonly string[];
+  /** Larger files are not copied between file systems, and have no hash; default 1 GiB. */
+  readonly maxBytes?: number;
+  readonly redactor?: Redactor;
+  readonly clock?: { nowMs(): number };
+}
+
+export interface TakeAbout {
+  readonly incident: string;
+  readonly session: string;
+  /** Counted by `WrittenFiles`. */
+  readonly irreversible?: { readonly deletions: number; readonly connections: number };
+  /** Files beyond what was noted. */
+  readonly missed?: number;
+}
+
+export interface Quarantine {
+  /** Moves what is surely of this session; the rest is left and told. Rejects only when the folder cannot be used. */
+  take(files: readonly WrittenFile[], about: TakeAbout): Promise<RollbackResult>;
+  /**
+   * Puts it back where it was, with content, mode and modification time, and its owner where this user may.
+   *
+   * @throws {CountersignError} `QUARANTINE_REFUSED`: no such id, put back already, something else is there, its folder is gone, or what
+   * lies in quarantine is not what was put there
+   */
+  restore(id: string): Promise<Manifest>;
+  /** Newest last. */
+  list(): Promise<readonly Manifest[]>;
+}
+
+export const DEFAULT_MAX_BYTES: number = 1024 ** 3;
+/** File systems stamp births by a clock that lags behind. */
+const BIRTH_SLACK_MS = 1_000;
+const MAX_SHOWN_PATH_CHARS = 1_024;
+const MAX_RAW_PATH_CHARS = 16_384;
+
+/** @throws {CountersignError} `OPTIONS_INVALID` for a folder that others may use */
+export function quarantine(options: QuarantineOptions): Quarantine {
+  return new FileQuarantine(options);
+}
+
+class FileQuarantine implements Quarantine {
+  readonly #options: QuarantineOptions;
+  readonly #redactor: Redactor;
+  readonly #limits: MoveLimits;
+
+  constructor(options: QuarantineOptions) {
+    const { maxBytes = DEFAULT_MAX_BYTES, folder } = options;
+    if (!folder.startsWith('/') || !Number.isSafeInteger(maxBytes) || maxBytes < 0)
+      throw new CountersignError('OPTIONS_INVALID', 'a quarantine takes an absolute folder, and a limit of whole bytes');
+    this.#options = options;
+    this.#redactor = options.redactor ?? createRedactor();
+    this.#limits = { maxCopyBytes: maxBytes, maxHashBytes: maxBytes };
+  }
+
+  async take(files: readonly WrittenFile[], about: TakeAbout): Promise<RollbackResult> {
+    const startedAt = this.#now();
+    if (files.length > 0) makePrivateFolder(this.#options.folder, 'quarantine');
+    const items: RollbackItem[] = [];
+    // One after the other: a thousand open files would be another trouble.
+    for (const file of files.slice(0, MAX_WRITTEN_FILES)) items.push(await this.#take(file, about));
+    const moved = items.filter(({ id }) => id !== undefined);
+    const left = items.filter(({ id }) => id === undefined);
+    const missed = (about.missed ?? 0) + Math.max(0, files.length - MAX_WRITTEN_FILES);
+    const shown = [...moved, ...left].slice(0, MAX_ROLLBACK_ITEMS);
+    return {
+      quarantined: moved.length,
+      left: left.length + missed,
+      items: shown,
+      omitted: items.length + missed - shown.length,
+      deletions: about.irreversible?.deletions ?? 0,
+      connections: about.irreversible?.connections ?? 0,
+      duration_ms: Math.max(0, this.#now() - startedAt),
+    };
+  }
+
+  async restore(id: string): Promise<Manifest> {
+    const shown = ITEM_ID.test(id) ? id : 'of that id';
+    const folder = join(this.#options.folder, ITEM_ID.test(id) ? id : '-');
+    const manifest = await readManifest(folder);
+    if (manifest === undefined || manifest.id !== id)
+      throw refused({ id: shown }, 'there is nothing of that name; `list` shows what there is');
+    if (manifest.state === 'restored') throw refused(manifest, 'it was put back already');
+    await putBackFrom(folder, manifest, this.#limits);
+    const restored: Manifest = { ...manifest, state: 'restored', restored_at: this.#now() };
+    await writeManifest(folder, restored);
+    return restored;
+  }
+
+  async list(): Promise<readonly Manifest[]> {
+    const names = await readdir(this.#options.folder).catch((error: unknown) => {
+      if (codeOf(error) === 'ENOENT') return [];
+      throw error;
+    });
+    const manifests = await Promise.all(
+      names.filter((name) => ITEM_ID.test(name)).map((name) => readManifest(join(this.#options.folder, name))),
+    );
+    return manifests.filter((each) => each !== undefined).toSorted((a, b) => a.at - b.at || a.seq - b.seq);
+  }
+
+  async #take(file: WrittenFile, about: TakeAbout): Promise<RollbackItem> {
+    const path = clip(escapeForTerminal(this.#redactor.text(file.path.slice(0, MAX_RAW_PATH_CHARS))), MAX_SHOWN_PATH_CHARS);
+    try {
+      const { id, sha256, size } = await this.#moved(file, about);
+      return { path, id, size, ...(sha256 !== undefined && { sha256 }) };
+    } catch (error) {
+      return { path, left: error instanceof Left ? error.reason : 'failed' };
+    }
+  }
+
+  /** @throws {Left}, or an error of the system */
+  async #moved(file: WrittenFile, about: TakeAbout): Promise<Manifest> {
+    // What may have been there before is nobody's to take away.
+    if (file.existed !== false) throw new Left('existed');
+    if (this.#isOwn(file.path)) throw new Left('own');
+    const place = await placeOf(file.path);
+    if (typeof place === 'string') throw new Left(place);
+    let found: Found | undefined;
+    try {
+      found = await find(place);
+      const birthMs = Number(found.stats.birthtimeNs / 1_000_000n);
+      if (birthMs > 0 && birthMs < this.#options.startedAt - BIRTH_SLACK_MS) throw new Left('existed');
+      return await this.#kept(file, about, place, found);
+    } finally {
+      await found?.file?.close();
+      await place.close();
+    }
+  }
+
+  async #kept(
+    file: WrittenFile,
+    about: TakeAbout,
+    place: Exclude<Awaited<ReturnType<typeof placeOf>>, string>,
+    found: Found,
+  ): Promise<Manifest> {
+    const planned = this.#manifestOf(file, about, found);
+    const folder = join(this.#options.folder, planned.id);
+    await mkdir(folder, { mode: 0o700 });
+    try {
+      await writeManifest(folder, planned);
+      const kept: Manifest = { ...planned, ...(await moveInto(folder, place, found, this.#limits)), state: 'kept' };
+      await writeManifest(folder, kept);
+      return kept;
+    } catch (error) {
+      // Where something lies, its manifest stays.
+      if ((await look(join(folder, CONTENT_NAME))) === undefined) await rm(folder, { recursive: true, force: true });
+      throw error;
+    }
+  }
+
+  #manifestOf({ path, seq, by }: WrittenFile, { incident, session }: TakeAbout, { kind, stats }: Found): Manifest {
+    return {
+      v: 1,
+      id: randomBytes(16).toString('hex'),
+      state: 'planned',
+      incident,
+      session,
+      kind,
+      path,
+      mode: Number(stats.mode & 0o7777n),
+      uid: Number(stats.uid),
+      gid: Number(stats.gid),
+      mtime_ns: String(stats.mtimeNs),
+      size: Number(stats.size),
+      links: Number(stats.nlink),
+      dev: String(stats.dev),
+      ino: String(stats.ino),
+      at: this.#now(),
+      seq,
+      ...(by !== undefined && {
+        by: { ...by, ...(by.exe !== undefined && { exe: this.#redactor.text(by.exe.slice(0, MAX_RAW_PATH_CHARS)) }) },
+      }),
+    };
+  }
+
+  #isOwn(path: string): boolean {
+    return [this.#options.folder, ...(this.#options.own ?? [])].some(
+      (own) => path === own || path.startsWith(own.endsWith(sep) ? own : `${own}${sep}`),
+    );
+  }
+
+  #now(): number {
+    return this.#options.clock?.nowMs() ?? Date.now();
+  }
+}

@@ -1,0 +1,63 @@
+import { describe, expect, it } from 'vitest';
+import type { Action, Activity } from '../../src/activity.ts';
+import { MAX_WRITTEN_FILES, WrittenFiles } from '../../src/quarantine/written-files.ts';
+import type { Level, Verdict } from '../../src/verdict.ts';
+import { activity, connect, erase, exec, read, write } from '../intent/activities.ts';
+
+const verdict = (level: Level = 'FLAG'): Verdict => ({ level, rule: 'r', reason: 'r', evaluator: 'rules', confidence: 1, evidence: [1] });
+
+function noted(...actions: readonly (readonly [Action, Level?, Partial<Activity>?])[]): WrittenFiles {
+  const files = new WrittenFiles();
+  actions.forEach(([action, level, more], i) => files.note(activity(action, i + 1, more), verdict(level)));
+  return files;
+}
+
+const made = (path: string, existed?: boolean): Action => ({ kind: 'write', path, ...(existed !== undefined && { existed }) });
+
+describe('what a session wrote that it should not have', () => {
+  it('is what a verdict above SAFE was given for, where it led', () => {
+    const files = noted(
+      [made('/a', false)],
+      [write('/b'), 'SAFE'],
+      [{ kind: 'write', path: '/l', resolved: '/c', existed: true }, 'KILL'],
+      [read('/d')],
+      [exec('x')],
+    );
+    expect(files.files().map(({ path, existed }) => [path, existed])).toEqual([
+      ['/a', false],
+      ['/c', true],
+    ]);
+  });
+
+  it('does not hold what was refused before it happened', () => {
+    const files = noted([made('/a', false), 'KILL', { phase: 'before' }], [erase('/b'), 'KILL', { phase: 'before' }]);
+    expect(files.files()).toEqual([]);
+    expect(files.irreversible).toEqual({ deletions: 0, connections: 0 });
+  });
+
+  it('remembers of each what the first write said: at the second one it is there in any case', () => {
+    expect(noted([made('/a', false)], [made('/a', true)]).files()).toMatchObject([{ existed: false, seq: 2 }]);
+    expect(noted([made('/a', true)], [made('/a', false)]).files()).toMatchObject([{ existed: true }]);
+    expect(noted([made('/a')], [made('/a', false)]).files()[0]?.existed).toBeUndefined();
+  });
+
+  it('does not know what lay where something was renamed to', () => {
+    const [file] = noted([{ kind: 'rename', path: '/a', to: '/b', existed: false }]).files();
+    expect([file?.path, file?.existed]).toEqual(['/b', undefined]);
+  });
+
+  it('counts what nothing brings back', () => {
+    expect(noted([erase('/a')], [erase('/b'), 'SAFE'], [connect('203.0.113.9')], [connect('203.0.113.9'), 'HALT']).irreversible).toEqual({
+      deletions: 1,
+      connections: 2,
+    });
+  });
+
+  it('holds so many, and counts the rest', () => {
+    const files = new WrittenFiles();
+    for (let i = 0; i < MAX_WRITTEN_FILES + 3; i++) files.note(activity(made(`/${i}`, false), i + 1), verdict());
+    files.note(activity(made('/0', false), 99), verdict());
+    files.note(activity(made('__proto__', false), 100), verdict());
+    expect([files.files().length, files.missed]).toEqual([MAX_WRITTEN_FILES, 4]);
+  });
+});
