@@ -18,7 +18,7 @@ import { type Charged, chargeBudgets } from './transaction/budgets.ts';
 import { objectionToEdit } from './transaction/edits.ts';
 import { appendUnlessForgotten, forget } from './transaction/forget.ts';
 import { type GrantUse, noteGrant, noteUse, revoke, useOfGrant } from './transaction/grants.ts';
-import { isHalted } from './transaction/halts.ts';
+import { isStopped, resume } from './transaction/halts.ts';
 import { answerPins, isPinMoved, pin } from './transaction/pins.ts';
 import { refundCharges } from './transaction/refunds.ts';
 import { addLabels, record, startSession } from './transaction/sessions.ts';
@@ -40,6 +40,8 @@ export function applyUnit(unit: Unit, tx: Tx): Committed {
       return { kind: 'kept', isKept: tx.keepNote(unit.note, unit.reason) };
     case 'record':
       return record(unit, tx);
+    case 'resume':
+      return resume(unit, tx);
     case 'forget':
       return forget(unit, tx);
     case 'pin':
@@ -63,7 +65,8 @@ function decide(unit: DecideUnit, tx: Tx): Committed {
 
   const session = tx.session(body.session);
   // A halt is told as such, not as a session that changed: nothing is decided anew.
-  if (isHalted(body.session, tx)) return inSession(unit, session, undefined, tx);
+  if (body.effect !== 'deny' && isStopped(unit, tx))
+    return inSession(unit, session, tx, () => refuse(unit, tx, denied(unit, 'SESSION_HALTED', haltedReason(body.session))));
   if (unit.sessionVersion !== undefined && (session?.version ?? 0) !== unit.sessionVersion) return { kind: 'stale' };
   if (unit.counted !== undefined && session !== undefined && hasCountedOtherwise(unit.counted, session.id, tx)) return { kind: 'stale' };
   if (isPinMoved(unit, tx)) return { kind: 'stale' };
@@ -72,13 +75,14 @@ function decide(unit: DecideUnit, tx: Tx): Committed {
     noteGrant(unit.grant?.id ?? '', granted, tx);
     return { kind: 'not-granted', why: granted };
   }
-  return inSession(unit, session, granted, tx);
+  return inSession(unit, session, tx, () => decideIn(unit, granted, tx));
 }
 
-function inSession(unit: DecideUnit, session: SessionRecord | undefined, granted: GrantUse | undefined, tx: Tx): Committed {
-  if (session !== undefined) return decideIn(unit, granted, tx);
+/** Starts the session, if it is the first time. */
+function inSession(unit: DecideUnit, session: SessionRecord | undefined, tx: Tx, act: () => Committed): Committed {
+  if (session !== undefined) return act();
   startSession(unit, tx);
-  const committed = decideIn(unit, granted, tx);
+  const committed = act();
   return committed.kind === 'decided' ? { ...committed, startedSession: true } : committed;
 }
 
@@ -92,7 +96,6 @@ function hasCountedOtherwise(counted: Readonly<Record<string, number>>, session:
 function decideIn(unit: DecideUnit, granted: GrantUse | undefined, tx: Tx): Committed {
   const { body } = unit;
   if (body.effect === 'deny') return refuse(unit, tx, { body, opening: unit.opening });
-  if (isHalted(body.session, tx)) return refuse(unit, tx, denied(unit, 'SESSION_HALTED', haltedReason(body.session)));
   const unfounded = objectionToEdit(body, tx);
   if (unfounded !== undefined) return refuse(unit, tx, denied(unfounded === 'APPROVAL_ALREADY_USED' ? unit : withoutEdit(unit), unfounded));
   if (unit.ask !== undefined) return ask(unit, unit.ask, tx);

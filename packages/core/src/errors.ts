@@ -60,6 +60,8 @@ export const ERROR_CODES = {
   PIN_NOT_FOUND: 'No tool of that server and name is pinned.',
   PIN_MOVED:
     'What a person was to answer about is not what the ledger has now: something was offered, accepted or taken back since. Nothing was answered.',
+  HALT_NOT_FOUND: 'That session is not halted, or no halt of every session stands.',
+  HALT_MOVED: 'It was halted anew since the answer was given. Nothing was resumed.',
   APPROVER_REFUSED: 'This approver may not answer: unknown, badly signed, of too little assurance, or inside the guarded process tree.',
   CHANNEL_FAILED: 'A channel could not put the question to anybody: not delivered, refused, or too many wait. Others may still be asked.',
   TOOL_FAILED: 'The tool threw, and a rule on results changed what may be seen of its error. The message is what is left of it.',

@@ -9,6 +9,8 @@ import { CountersignError } from './errors.ts';
 import type { GrantDraft } from './grant/give.ts';
 import type { Revoked } from './grant/revoke.ts';
 import type { GrantTerms } from './grant/terms.ts';
+import type { Halt } from './halt/book.ts';
+import type { HaltChoice, ResumeDraft, ResumeOptions } from './halt/resume.ts';
 import type { ApprovalAnswer, Approver, AuditSink, CallTracer, Channel, Clock, HostMonitor } from './interfaces.ts';
 import type { Offer } from './offers.ts';
 import type { OpenCall } from './open-calls.ts';
@@ -292,6 +294,22 @@ export interface Guard {
      * and tells how it stands then. Uses nothing up: whoever suspended a call comes back with it afterwards.
      */
     settled(id: string, options?: { readonly signal?: AbortSignal }): Promise<ApprovalRow | undefined>;
+  };
+  /**
+   * Sessions that a monitor halted: their calls are refused (`SESSION_HALTED`). Any process on the store may resume them; no tool
+   * call can, and nothing that a framework hands over.
+   */
+  readonly halts: {
+    /** Those that stand, oldest first; from entries. */
+    list(): Promise<readonly Halt[]>;
+    /** What an approver signs to resume by key. @throws {CountersignError} `HALT_NOT_FOUND`, `LEDGER_*` */
+    draft(choice: HaltChoice): Promise<ResumeDraft>;
+    /**
+     * Ends the halt of a session, or, without one, that of every session. A halt of the one outlasts the end of the other.
+     *
+     * @returns the entry. @throws {CountersignError} `HALT_NOT_FOUND`, `HALT_MOVED`, `APPROVER_REFUSED`, `LEDGER_*`
+     */
+    resume(choice: HaltChoice, approver: Approver, options?: ResumeOptions): Promise<EntryRef>;
   };
   /** Trust on first use: what servers declared their tools to be, and what people made of it. Per ledger. */
   readonly pins: {

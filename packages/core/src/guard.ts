@@ -26,6 +26,7 @@ import {
   type RunScope,
   type ToolOptions,
 } from './guard-types.ts';
+import { draftResume, resume } from './halt/resume.ts';
 import { judge } from './judge.ts';
 import { newOrderedId } from './ledger/body.ts';
 import { isName, isRecordable } from './names.ts';
@@ -118,6 +119,11 @@ export function createGuard(options: GuardOptions): Guard {
       list: (filter) => engine.store.approvals(filter),
       counts: (filter) => engine.store.approvalCounts(filter),
       settled: (id, { signal } = {}) => settledApproval(id, signal, engine),
+    },
+    halts: {
+      list: () => engine.store.halts(),
+      draft: (choice) => draftResume(choice, engine),
+      resume: (choice, approver, how = {}) => resume(choice, approver, how, engine),
     },
     pins: {
       mode: engine.pins,

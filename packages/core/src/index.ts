@@ -99,6 +99,10 @@ export {
   refusalText,
   type ToolOptions,
 } from './guard-types.ts';
+export { AFTER_HALT, OWN_SERVER } from './halt/after-halt.ts';
+export type { Halt } from './halt/book.ts';
+export type { HaltChoice, ResumeDraft, ResumeOptions } from './halt/resume.ts';
+export { resumeStatement } from './halt/statement.ts';
 export type {
   Anchor,
   AnchorContext,
@@ -134,6 +138,7 @@ export {
   type Entry,
   type EntryBody,
   type EntryKind,
+  type HaltAnswer,
   type Opening,
   type PinFlag,
   type ResourceFigures,

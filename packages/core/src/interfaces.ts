@@ -3,7 +3,7 @@ import type { AuditInclude, AuditRecord } from './audit-log/record.ts';
 import type { Assurance, EntryRef, Json, ToolRef } from './call.ts';
 import type { CallEvent, CallFacts, ShownArguments } from './call-events.ts';
 import type { GrantTerms } from './grant/terms.ts';
-import type { ApproverMethod, ContainmentBody, ResourceFigures, VerdictBody } from './ledger/entry.ts';
+import type { ApproverMethod, ContainmentBody, HaltAnswer, ResourceFigures, VerdictBody } from './ledger/entry.ts';
 import type { GrantOffer } from './store.ts';
 
 /** What a channel shows a human. All strings may come from an agent: escape them for the medium. */
@@ -109,8 +109,8 @@ export interface MonitorHost {
    * know, until it is resumed. Durable when it resolves. Halting what is halted records that it was halted once more.
    */
   halt(session: string | undefined, reasonCode: string, why?: { readonly incident?: string }): Promise<void>;
-  /** Lifts a halt; that of one session and that of all are lifted each by itself. @param by - the approval that answered. */
-  resume(session: string | undefined, by?: { readonly id: string; readonly decision: EntryRef }): Promise<void>;
+  /** Lifts a halt; that of one session and that of all are lifted each by itself. @param by - the answer that allows it. */
+  resume(session: string | undefined, by?: HaltAnswer): Promise<void>;
   /** Whether calls of this session are refused now, by either halt. */
   isHalted(session: string): Promise<boolean>;
   /** Calls that run now, by the server they went to; without one all. Empty where no guard runs calls. */

@@ -1,5 +1,6 @@
 /** Steps 2 and 3: what policy says about a call in a session, and what the mode makes of it. Writes nothing. */
 import { type ApprovalTerms, type Decision, type Effect, type Json, MAX_REASON_CHARS, type Mode } from './call.ts';
+import { isAfterHalt } from './halt/after-halt.ts';
 import { haltedReason } from './halt/reason.ts';
 import { isClean } from './names.ts';
 import { type PinFinding, type PinMode, type PinObjection, pinFinding } from './pin/objection.ts';
@@ -48,7 +49,8 @@ export async function judge(call: PreparedCall, session: SessionFacts, policy: P
   const recorder = new FactRecorder();
   const counts = await countsOf(policy, session, deps);
   const input = policyInput(call, session, { atMs, recorder, counts }, deps);
-  if (session.halted) {
+  // What is to happen after a halt may be asked about; whether here, the transaction says.
+  if (session.halted && !isAfterHalt(call.tool)) {
     const reason = haltedReason(session.id);
     return {
       decision: { effect: 'deny', would: 'deny', reasonCode: 'SESSION_HALTED', reason },

@@ -8,8 +8,8 @@ import { CountersignError } from './errors.ts';
 import type { ContainmentRecord, MonitorHost, VerdictRecord } from './interfaces.ts';
 import { newId } from './ledger/body.ts';
 import { commitSection, newOpeningKey } from './ledger/commitment.ts';
-import type { ContainmentBody, Opening, SessionBody, VerdictBody } from './ledger/entry.ts';
-import { isName, isRecordable } from './names.ts';
+import type { ContainmentBody, HaltAnswer, Opening, SessionBody, VerdictBody } from './ledger/entry.ts';
+import { isRecordable } from './names.ts';
 import { showAnything } from './redact/excerpt.ts';
 import { createRedactor, type Redactor } from './redact/redact.ts';
 import type { Committed, RecordUnit, Store } from './store.ts';
@@ -21,7 +21,7 @@ export const MAX_CANDIDATES = 100;
 /** Characters of a note's data, as JSON. */
 export const MAX_NOTE_CHARS = 524_288;
 
-const CALL_ID = /^[0-9a-f]{32}$/;
+const ID = /^[0-9a-f]{32}$/;
 const COVERAGES = ['none', 'L0', 'L1', 'L2', 'L3'];
 
 export interface MonitorHostOptions {
@@ -111,7 +111,7 @@ function verdictUnit(record: VerdictRecord, agent: string, redactor: Redactor): 
   const { activity, candidates, call, level, enforced, confidence, incident, session, mode, rule, evaluator, phase } = record;
   const opening = openingOf('activity', activity, redactor);
   const some = call !== undefined || candidates === undefined ? [] : [...new Set(candidates)].toSorted().slice(0, MAX_CANDIDATES);
-  if (![...some, ...(call === undefined ? [] : [call])].every((id) => CALL_ID.test(id))) throw invalid('a verdict names what is no call');
+  if (![...some, ...(call === undefined ? [] : [call])].every((id) => ID.test(id))) throw invalid('a verdict names what is no call');
   if (!(confidence >= 0 && confidence <= 1)) throw invalid('the confidence of a verdict is from 0 to 1');
   if (level !== 'FLAG' && incident === undefined) throw invalid(`a verdict of ${level} has an incident`);
   const body: VerdictBody = {
@@ -161,8 +161,8 @@ function openingOf(section: string, value: Json, redactor: Redactor): Opening {
   return { key: newOpeningKey(), sections: { [section]: showAnything(value, redactor, MAX_ACTIVITY_CHARS) } };
 }
 
-function approvalOf({ id, decision }: { readonly id: string; readonly decision: EntryRef }): NonNullable<ContainmentBody['approval']> {
-  if (!isName(id)) throw invalid('an approval has an id');
+function approvalOf({ id, decision }: HaltAnswer): HaltAnswer {
+  if (!ID.test(id)) throw invalid('an approval has an id of 32 hex digits');
   return { id, decision: refOf(decision) };
 }
 

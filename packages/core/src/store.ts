@@ -6,6 +6,7 @@
  */
 import type { BudgetQuery, BudgetUse } from './budget/use.ts';
 import type { ApprovalTerms, Assurance, EntryRef, Json, OutcomeStatus } from './call.ts';
+import type { Halt } from './halt/book.ts';
 import type {
   ApproverIdentity,
   BudgetCharge,
@@ -252,6 +253,19 @@ export interface RecordUnit {
   readonly once?: string;
 }
 
+/** A person lets a halted session go on, or, without one, every session. */
+export interface ResumeUnit {
+  readonly kind: 'resume';
+  readonly agent: string;
+  readonly session?: string;
+  /** The halt they looked at: it must be the one that stands. */
+  readonly halt: EntryRef;
+  readonly approver: ApproverIdentity;
+  readonly signature?: string;
+  /** Already redacted. */
+  readonly message?: string;
+}
+
 /**
  * Erases the clear text beside entries and what could still be tested against a guess at it, and records that it did. The
  * entries stay, and so does the tree.
@@ -311,6 +325,7 @@ export type Unit =
   | LapseUnit
   | OutcomeUnit
   | RecordUnit
+  | ResumeUnit
   | ForgetUnit
   | KeepUnit
   | PinUnit
@@ -364,6 +379,9 @@ export type Committed =
   /** Nothing was written. `already`: of none of them is anything left. */
   | { readonly kind: 'not-forgettable'; readonly why: 'already' | 'unknown' | 'pending' | 'running'; readonly of?: number }
   | { readonly kind: 'recorded'; readonly entry?: EntryRef }
+  | { readonly kind: 'resumed'; readonly entry: EntryRef; readonly atMs: number; readonly halt: Halt }
+  /** Nothing was written. `moved`: it was halted anew meanwhile. */
+  | { readonly kind: 'not-resumable'; readonly why: 'not-halted' | 'moved' }
   /** What was to be told of these declarations is on record; without entries it was so before. */
   | { readonly kind: 'pinned'; readonly entries: readonly EntryRef[] }
   /** Nothing was written. `changed`: that declaration is not what is trusted or was offered last. `moved`: other pins were recorded since. */
@@ -434,6 +452,8 @@ export interface Store {
   pin(server: string | undefined, name: string): Promise<PinState | undefined>;
   /** Every tool that was ever pinned, and the newest pin entry. */
   pins(): Promise<{ readonly tools: readonly PinState[]; readonly newest: EntryRef | undefined }>;
+  /** Halts that stand, oldest first; from entries, not from rows. */
+  halts(): Promise<readonly Halt[]>;
   /** Resolves when the approval is no longer pending or `signal` aborts; also for answers given by other processes. */
   approvalSettled(id: string, signal: AbortSignal): Promise<void>;
   /** What is charged to a budget now. Reserves nothing. */

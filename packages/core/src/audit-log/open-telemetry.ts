@@ -66,6 +66,9 @@ function severity(record: AuditRecord): typeof INFO | typeof WARN {
   const isTrouble =
     (record.event === 'decision' && record.effect !== 'allow') ||
     (record.event === 'outcome' && record.status === 'error') ||
+    record.event === 'verdict' ||
+    record.event === 'containment' ||
+    (record.event === 'session' && record.what === 'halted') ||
     record.event === 'dropped';
   return isTrouble ? WARN : INFO;
 }
@@ -81,7 +84,11 @@ function body(record: AuditRecord): string {
     case 'grant':
       return `${record.what} by ${record.approver}`;
     case 'session':
-      return `session ${record.what}`;
+      return record.scope === 'ledger' ? `every session ${record.what}` : `session ${record.what}`;
+    case 'verdict':
+      return `${record.level} by rule ${record.rule}${record.enforced === record.level ? '' : `, enforced as ${record.enforced}`}`;
+    case 'containment':
+      return `incident ${record.incident} ${record.what}`;
     case 'dropped':
       return `${record.count} records dropped`;
   }

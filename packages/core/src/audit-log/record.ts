@@ -7,7 +7,7 @@
  */
 import type { EntryRef, Json } from '../call.ts';
 import type { ReleasedResult } from '../ledger/entry.ts';
-import type { AnswerUnit, Committed, DecideUnit, OutcomeUnit, Unit } from '../store.ts';
+import type { AnswerUnit, Committed, DecideUnit, OutcomeUnit, RecordUnit, Unit } from '../store.ts';
 
 export const AUDIT_VERSION = 1;
 export const AUDIT_INCLUDES = ['args', 'reason'] as const;
@@ -96,6 +96,41 @@ export type AuditRecord =
       readonly labels?: readonly string[];
       readonly coverage?: string;
       readonly reason_code?: string;
+      /** Of `halted` and `resumed`: every session. */
+      readonly scope?: 'ledger';
+      readonly incident?: string;
+      /** Who resumed it on their own, and how they were authenticated; or the approval that did. */
+      readonly approver?: string;
+      readonly method?: string;
+      readonly approval?: string;
+    })
+  /** What a monitor made of something the watched processes did, and what was done about it. */
+  | (Common & {
+      readonly event: 'verdict';
+      readonly agent: string;
+      readonly session: string;
+      readonly call?: string;
+      readonly candidates?: readonly string[];
+      readonly level: string;
+      readonly enforced: string;
+      readonly mode: string;
+      readonly rule: string;
+      readonly evaluator: string;
+      readonly incident?: string;
+      readonly entry: EntryRef;
+    })
+  | (Common & {
+      readonly event: 'containment';
+      readonly agent: string;
+      readonly session: string;
+      readonly what: string;
+      readonly incident: string;
+      readonly grade?: string;
+      readonly count?: number;
+      readonly left?: number;
+      readonly approval?: string;
+      readonly reason_code?: string;
+      readonly entry: EntryRef;
     })
   /** Lines that could not be written since the line before. */
   | (Common & { readonly event: 'dropped'; readonly count: number });
@@ -121,9 +156,30 @@ export function auditRecords(unit: Unit, committed: Committed, atMs: number, inc
     const { entry } = committed;
     return [{ ...common, event: 'grant', what: 'revoked', grant, approver: approver.id, method: approver.method, entry }];
   }
-  if (unit.kind === 'record' && committed.kind === 'recorded' && unit.body.kind === 'session') {
-    const { kind: _kind, event: what, ...body } = unit.body;
-    return [{ ...common, event: 'session', what, ...body }];
+  if (unit.kind === 'record' && committed.kind === 'recorded') return bodyRecords(unit.body, committed.entry, common);
+  if (unit.kind === 'resume' && committed.kind === 'resumed') {
+    const { agent, session, approver } = unit;
+    const { halt } = committed;
+    const scope = session === undefined ? ({ scope: 'ledger' } as const) : {};
+    const who = { approver: approver.id, method: approver.method };
+    return [{ ...common, event: 'session', what: 'resumed', agent, session: session ?? halt.by, ...scope, ...who }];
+  }
+  return [];
+}
+
+function bodyRecords(body: RecordUnit['body'], entry: EntryRef | undefined, common: Common): readonly AuditRecord[] {
+  if (body.kind === 'session') {
+    const { kind, event: what, approval, halt: _halt, before: _before, approver: _approver, ...said } = body;
+    return [{ ...common, event: kind, what, ...said, ...(approval !== undefined && { approval: approval.id }) }];
+  }
+  if (entry === undefined) return [];
+  if (body.kind === 'verdict') {
+    const { kind: event, activity_commit: _commit, confidence: _confidence, phase: _phase, ...said } = body;
+    return [{ ...common, event, ...said, entry }];
+  }
+  if (body.kind === 'containment') {
+    const { kind, event: what, details_commit: _commit, verdict: _verdict, duration_ms: _took, approval, ...said } = body;
+    return [{ ...common, event: kind, what, ...said, ...(approval !== undefined && { approval: approval.id }), entry }];
   }
   return [];
 }

@@ -123,6 +123,8 @@ function note(entry: EntryBody, places: GrantPlaces, told: Told): void {
     case 'policy':
     case 'key':
     case 'pin':
+    case 'verdict':
+    case 'containment':
     case 'note':
   }
 }

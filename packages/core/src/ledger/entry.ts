@@ -261,8 +261,16 @@ export interface SessionBody {
   readonly scope?: 'ledger';
   /** Of `halted`: why. */
   readonly incident?: string;
-  /** Of `resumed`: the answer of the people who were asked. */
-  readonly approval?: { readonly id: string; readonly decision: EntryRef };
+  /** Of `resumed`: the halt that it ends. */
+  readonly halt?: EntryRef;
+  /** Of `resumed`: the answer of the people who were asked, or who ended the halt on their own. */
+  readonly approval?: HaltAnswer;
+  readonly approver?: ApproverIdentity;
+  readonly message_commit?: string;
+  /** For method `key`: base64 Ed25519 signature over the resume statement. */
+  readonly signature?: string;
+  /** Of `start`, `halted` and `resumed`: the newest entry before it that halted or resumed anything. */
+  readonly before?: EntryRef;
 }
 
 export interface PolicyBody {
@@ -291,6 +299,8 @@ export interface RecoveryBody {
   readonly cut_bytes?: number;
   readonly from?: number;
   readonly to?: number;
+  /** Of `unsigned-tail`: as in `session`. */
+  readonly before?: EntryRef;
   readonly reason_code?: string;
 }
 
@@ -327,6 +337,14 @@ export interface VerdictBody {
   readonly activity_commit: string;
 }
 
+/** What people said to the question after a halt (`AFTER_HALT`). */
+export interface HaltAnswer {
+  /** The approval, or the grant that answered in its place. */
+  readonly id: string;
+  /** The decision that allowed it, or the approval entry that says no. */
+  readonly decision: EntryRef;
+}
+
 /** What was done to a process tree, or to what it wrote. */
 export interface ContainmentBody {
   readonly kind: 'containment';
@@ -346,8 +364,7 @@ export interface ContainmentBody {
   /** How many are left that it should have been done to. */
   readonly left?: number;
   readonly duration_ms?: number;
-  /** The answer of the person who decided. */
-  readonly approval?: { readonly id: string; readonly decision: EntryRef };
+  readonly approval?: HaltAnswer;
   readonly reason_code?: string;
   /** Commitment to names, paths and texts (section `details` of the opening). */
   readonly details_commit?: string;

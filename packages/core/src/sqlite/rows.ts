@@ -5,6 +5,7 @@ import type { BudgetQuery, BudgetUse } from '../budget/use.ts';
 import type { EntryRef } from '../call.ts';
 import { CountersignError } from '../errors.ts';
 import { GrantHistories, type GrantHistory, type GrantPlaces } from '../grant/history.ts';
+import { HaltBook } from '../halt/book.ts';
 import { entryText, parseEntry } from '../ledger/body.ts';
 import { canonicalize } from '../ledger/canonical.ts';
 import type { Entry, EntryBody, Opening } from '../ledger/entry.ts';
@@ -48,6 +49,7 @@ export class Rows implements Tx {
   private readonly histories: GrantHistories;
   private readonly counts: SessionCalls;
   private readonly book: PinBook;
+  private readonly haltBook: HaltBook;
   /** By place and hash. */
   private readonly proven = new Map<string, Entry>();
   atMs = 0;
@@ -63,11 +65,13 @@ export class Rows implements Tx {
     this.grantRows = new GrantRows(database);
     this.histories = new GrantHistories((of, wanted) => log.provenSince(of, wanted));
     this.counts = new SessionCalls((of, wanted) => log.provenSince(of, wanted));
-    this.book = new PinBook({
-      entriesSince: (of, wanted) => log.provenSince(of, wanted),
-      entry: (ref) => this.entry(ref),
-      mark: (name) => this.mark(name),
-    });
+    const source = {
+      entriesSince: (of: number, wanted: (text: string) => boolean) => log.provenSince(of, wanted),
+      entry: (ref: EntryRef) => this.entry(ref),
+      mark: (name: string) => this.mark(name),
+    };
+    this.book = new PinBook(source);
+    this.haltBook = new HaltBook(source);
   }
 
   /** Fixes store time for the transaction that was just opened. */
@@ -90,6 +94,7 @@ export class Rows implements Tx {
     this.histories.clear();
     this.counts.clear();
     this.book.clear();
+    this.haltBook.clear();
     this.proven.clear();
   }
 
@@ -98,6 +103,7 @@ export class Rows implements Tx {
     this.histories.appended(ref.of, body);
     this.counts.appended(ref.of, body);
     this.book.appended(ref, this.atMs, body);
+    this.haltBook.appended(ref, this.atMs, body);
     if (opening !== undefined) this.statements.insertOpening.run(ref.of, opening.key, canonicalize(opening.sections));
     return ref;
   }
@@ -307,6 +313,11 @@ export class Rows implements Tx {
 
   pins(): PinBook {
     return this.book.readOn(this.log.size);
+  }
+
+  /** @param tail - entries that are unsigned, of which none tells yet. */
+  halts(tail?: { readonly from: number; readonly to: number }): HaltBook {
+    return this.haltBook.readOn(this.log.size, tail);
   }
 
   spent(budget: string, key: string, sinceMs: number | undefined): number {

@@ -9,6 +9,7 @@ import type { EntryRef } from '../call.ts';
 import { CountersignError } from '../errors.ts';
 import { grantRow } from '../grant/row.ts';
 import { type BatchOutcome, type BatchWriter, DEADLINE_MS, GroupCommit } from '../group-commit.ts';
+import type { Halt } from '../halt/book.ts';
 import { Mirror } from '../jsonl/mirror.ts';
 import { mirrorFiles } from '../jsonl/mirror-file.ts';
 import { newId } from '../ledger/body.ts';
@@ -27,7 +28,7 @@ import {
   type Store,
   type Unit,
 } from '../store.ts';
-import { isHalted } from '../transaction/halts.ts';
+import { seemsHalted } from '../transaction/halts.ts';
 import type { ApprovalRecord, GrantRecord } from '../transaction/tx.ts';
 import { newestAnswer } from './approval-view.ts';
 import { ApprovalWaiters } from './approval-waiters.ts';
@@ -124,7 +125,7 @@ export class SqliteStore implements Store, BatchWriter {
 
   async session(id: string): Promise<SessionFacts> {
     // A hint, as all rows are: the transaction asks the entries.
-    const [row, halted] = await this.read(({ rows }) => [rows.session(id), isHalted(id, rows)] as const);
+    const [row, halted] = await this.read(({ rows }) => [rows.session(id), seemsHalted(id, rows)] as const);
     if (row === undefined) return { id, labels: [], halted, startedAtMs: this.nowMs(), version: 0 };
     return { id: row.id, labels: row.labels, halted, startedAtMs: row.startedAtMs, version: row.version };
   }
@@ -214,6 +215,16 @@ export class SqliteStore implements Store, BatchWriter {
       const book = this.book(open);
       return { tools: [...book.all()], newest: book.newest };
     });
+  }
+
+  async halts(): Promise<readonly Halt[]> {
+    // In one snapshot, as `counted`.
+    return this.read((open) =>
+      open.database.transaction(() => {
+        newestHead(open);
+        return open.rows.halts().all();
+      })(),
+    );
   }
 
   approvalSettled(id: string, signal: AbortSignal): Promise<void> {

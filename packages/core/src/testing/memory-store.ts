@@ -8,6 +8,7 @@ import { applyUnit } from '../commit.ts';
 import { CountersignError } from '../errors.ts';
 import { GrantHistories, type GrantHistory, type GrantPlaces } from '../grant/history.ts';
 import { grantRow } from '../grant/row.ts';
+import { type Halt, HaltBook } from '../halt/book.ts';
 import type { Clock } from '../interfaces.ts';
 import { entryText, newId, parseEntry } from '../ledger/body.ts';
 import { formatCheckpoint } from '../ledger/checkpoint.ts';
@@ -18,7 +19,7 @@ import { PinBook, type PinState } from '../pin/book.ts';
 import type { ToolCount } from '../policy/call-counts.ts';
 import type { SessionFacts } from '../policy/policy.ts';
 import type { ApprovalCounts, ApprovalFilter, ApprovalRow, CallRow, Checkpoint, Committed, GrantRow, Store, Unit } from '../store.ts';
-import { isHalted } from '../transaction/halts.ts';
+import { seemsHalted } from '../transaction/halts.ts';
 import { SessionCalls } from '../transaction/session-calls.ts';
 import type { ApprovalRecord, CallRecord, ChargeRow, GrantRecord, SessionRecord, Tx } from '../transaction/tx.ts';
 
@@ -75,7 +76,7 @@ class Memory implements MemoryStore {
 
   async session(id: string): Promise<SessionFacts> {
     const row = this.rows.session(id);
-    const halted = isHalted(id, this.rows);
+    const halted = seemsHalted(id, this.rows);
     return row === undefined ? { id, labels: [], halted, startedAtMs: this.nowMs(), version: 0 } : { ...row, halted };
   }
 
@@ -142,6 +143,10 @@ class Memory implements MemoryStore {
   async pins(): Promise<{ readonly tools: readonly PinState[]; readonly newest: EntryRef | undefined }> {
     const book = this.rows.pins();
     return { tools: [...book.all()], newest: book.newest };
+  }
+
+  async halts(): Promise<readonly Halt[]> {
+    return this.rows.halts().all();
   }
 
   approvalSettled(id: string, signal: AbortSignal): Promise<void> {
@@ -232,6 +237,11 @@ class MemoryRows implements Tx {
     entry: (ref) => this.entry(ref),
     mark: (name) => this.mark(name),
   });
+  private readonly haltBook = new HaltBook({
+    entriesSince: (of, wanted) => this.texts.slice(of + 1).filter(wanted),
+    entry: (ref) => this.entry(ref),
+    mark: (name) => this.mark(name),
+  });
   private readonly leaves: string[] = [];
   private readonly sessions = new Map<string, SessionRecord>();
   private readonly keys = new Map<string, string>();
@@ -251,6 +261,7 @@ class MemoryRows implements Tx {
     this.leaves.push(ref.leaf);
     this.counts.appended(ref.of, body);
     this.book.appended(ref, this.atMs, body);
+    this.haltBook.appended(ref, this.atMs, body);
     if (opening !== undefined) this.openings.set(ref.of, opening);
     return ref;
   }
@@ -352,6 +363,10 @@ class MemoryRows implements Tx {
 
   pins(): PinBook {
     return this.book.readOn(this.texts.length);
+  }
+
+  halts(): HaltBook {
+    return this.haltBook.readOn(this.texts.length);
   }
 
   spent(budget: string, key: string, sinceMs: number | undefined): number {

@@ -1,25 +1,80 @@
-/** Which sessions are refused, inside the transaction. */
-import type { SessionBody } from '../ledger/entry.ts';
-import type { Committed } from '../store.ts';
-import type { Tx } from './tx.ts';
+/**
+ * Which sessions are refused, inside the transaction. That is told by the entries (`halt/book.ts`); rows are kept for whoever
+ * wants to know it before there is a transaction.
+ */
+import type { EntryRef } from '../call.ts';
+import { isAfterHalt } from '../halt/after-halt.ts';
+import { HALTS_MARK } from '../halt/book.ts';
+import { commitSection, newOpeningKey } from '../ledger/commitment.ts';
+import type { Opening, SessionBody } from '../ledger/entry.ts';
+import type { Committed, DecideUnit, ResumeUnit } from '../store.ts';
+import type { SessionRecord, Tx } from './tx.ts';
 
 /** Row of the halt of every session. No session has this id: names are not empty. */
-export const ALL_SESSIONS = '';
+const ALL_SESSIONS = '';
 
-/** Whether calls of a session are refused. */
-export function isHalted(session: string, tx: Pick<Tx, 'session'>): boolean {
+/** Whether what a unit decides is refused because its session, or every session, is halted. */
+export function isStopped({ body, use, grant, ask }: DecideUnit, tx: Tx): boolean {
+  const halts = tx.halts();
+  if (halts.of(body.session) !== undefined) return true;
+  const all = halts.of(undefined);
+  if (all === undefined) return false;
+  // Whoever halted everything must be able to ask what is to happen now; and nothing else.
+  const isQuestion = all.by === body.session && isAfterHalt(body.tool) && (use ?? grant ?? ask) !== undefined;
+  return !isQuestion;
+}
+
+/** What rows say, which is a hint: the session's own halt, or that of every session. */
+export function seemsHalted(session: string, tx: Pick<Tx, 'session'>): boolean {
   return tx.session(session)?.halted === true || tx.session(ALL_SESSIONS)?.halted === true;
 }
 
-/**
- * A halt of every session, or its end. No session changes by it: each is asked about together with the row of no name, which no
- * session can have.
- */
-export function recordForAll(body: SessionBody, tx: Tx): Committed {
-  const all = tx.session(ALL_SESSIONS);
-  if (body.event === 'resumed' && all?.halted !== true) return { kind: 'recorded' };
-  const entry = tx.append(body);
-  const row = all ?? { id: ALL_SESSIONS, agent: body.agent, labels: [], version: 0, halted: false, startedAtMs: tx.atMs };
-  tx.putSession({ ...row, halted: body.event === 'halted', version: row.version + 1 });
+/** Appends a session entry; those that tell of halts, and those that lead to them, name the one before. */
+export function appendSession(body: SessionBody, tx: Tx, opening?: Opening): EntryRef {
+  if (body.event !== 'start' && body.event !== 'halted' && body.event !== 'resumed') return tx.append(body);
+  const before = tx.halts().newest;
+  const entry = tx.append({ ...body, ...(before !== undefined && { before }) }, opening);
+  tx.putMark(HALTS_MARK, entry);
+  return entry;
+}
+
+/** A halt, or its end by whoever has the ledger in hand. Ending what does not stand says nothing. */
+export function recordHalt(body: SessionBody, tx: Tx): Committed {
+  const { event, scope, session } = body;
+  const of = scope === 'ledger' ? undefined : session;
+  const halt = tx.halts().of(of);
+  if (event === 'resumed' && halt === undefined) return { kind: 'recorded' };
+  const entry = appendSession({ ...body, ...(event === 'resumed' && halt !== undefined && { halt: halt.entry }) }, tx);
+  noteHalt(of, event === 'halted', body, tx);
   return { kind: 'recorded', entry };
+}
+
+/** Its end by a person. What they looked at must be what stands: an answer that was given once is good for nothing later. */
+export function resume(unit: ResumeUnit, tx: Tx): Committed {
+  const { agent, session, halt: seen, approver, signature, message } = unit;
+  const halt = tx.halts().of(session);
+  if (halt === undefined) return { kind: 'not-resumable', why: 'not-halted' };
+  if (halt.entry.of !== seen.of || halt.entry.leaf !== seen.leaf) return { kind: 'not-resumable', why: 'moved' };
+  const opening = message === undefined ? undefined : { key: newOpeningKey(), sections: { message } };
+  const body: SessionBody = {
+    kind: 'session',
+    agent,
+    session: session ?? halt.by,
+    event: 'resumed',
+    ...(session === undefined && { scope: 'ledger' }),
+    halt: halt.entry,
+    approver,
+    ...(opening !== undefined && { message_commit: commitSection(opening.key, 'message', opening.sections.message) }),
+    ...(signature !== undefined && { signature }),
+  };
+  const entry = appendSession(body, tx, opening);
+  noteHalt(session, false, body, tx);
+  return { kind: 'resumed', entry, atMs: tx.atMs, halt };
+}
+
+function noteHalt(session: string | undefined, halted: boolean, body: SessionBody, tx: Tx): void {
+  const id = session ?? ALL_SESSIONS;
+  const fresh: SessionRecord = { id, agent: body.agent, labels: [], version: 0, halted, startedAtMs: tx.atMs };
+  const row = tx.session(id) ?? fresh;
+  tx.putSession({ ...row, halted, version: row.version + 1 });
 }

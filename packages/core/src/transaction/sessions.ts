@@ -2,7 +2,7 @@
 import type { EntryRef } from '../call.ts';
 import type { Committed, DecideUnit, RecordUnit } from '../store.ts';
 import { markBundles, rolledBack } from './bundles.ts';
-import { recordForAll } from './halts.ts';
+import { appendSession, recordHalt } from './halts.ts';
 import type { Tx } from './tx.ts';
 
 export function record(unit: RecordUnit, tx: Tx): Committed {
@@ -12,18 +12,17 @@ export function record(unit: RecordUnit, tx: Tx): Committed {
     if (older !== undefined) return older;
   }
   if (unit.once !== undefined && isRecorded(tx.mark(unit.once), body, tx)) return { kind: 'recorded' };
-  if (body.kind === 'session' && body.scope === 'ledger') return recordForAll(body, tx);
+  if (body.kind === 'session' && (body.event === 'halted' || body.event === 'resumed')) return recordHalt(body, tx);
   const session = body.kind === 'session' ? tx.session(body.session) : undefined;
-  // The first call of a session writes its start; ending or halting one that never started says nothing.
-  if (body.kind === 'session' && session === undefined && body.event !== 'start' && body.event !== 'halted') return { kind: 'recorded' };
-  const entry = tx.append(body, unit.opening);
+  // The first call of a session writes its start; ending one that never started says nothing.
+  if (body.kind === 'session' && session === undefined && body.event !== 'start') return { kind: 'recorded' };
+  const entry = body.kind === 'session' ? appendSession(body, tx) : tx.append(body, unit.opening);
   if (unit.once !== undefined) tx.putMark(unit.once, entry);
   if (body.kind === 'policy') markBundles(body.document, entry, tx);
   if (body.kind === 'session') {
     const row = session ?? { id: body.session, agent: body.agent, labels: [], version: 1, halted: false, startedAtMs: tx.atMs };
-    const halted = body.event === 'halted' ? true : body.event === 'resumed' ? false : row.halted;
     const labels = body.labels === undefined ? row.labels : union(row.labels, body.labels);
-    tx.putSession({ ...row, halted, labels, version: row.version + 1 });
+    tx.putSession({ ...row, labels, version: row.version + 1 });
   }
   return { kind: 'recorded', entry };
 }
@@ -37,7 +36,7 @@ function isRecorded(mark: EntryRef | undefined, body: RecordUnit['body'], tx: Tx
 
 export function startSession(unit: DecideUnit, tx: Tx): void {
   const { agent, session } = unit.body;
-  tx.append({ kind: 'session', agent, session, event: 'start', coverage: unit.coverage ?? 'none' });
+  appendSession({ kind: 'session', agent, session, event: 'start', coverage: unit.coverage ?? 'none' }, tx);
   // Version 0 means "no entry yet" to whoever decided; starting changes nothing a policy can see.
   tx.putSession({ id: session, agent, labels: [], version: 0, halted: false, startedAtMs: tx.atMs });
 }

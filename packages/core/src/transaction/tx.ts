@@ -1,6 +1,7 @@
 /** Rows inside one open transaction, as every store brings them. */
 import type { EntryRef } from '../call.ts';
 import type { GrantHistory, GrantPlaces } from '../grant/history.ts';
+import type { HaltBook } from '../halt/book.ts';
 import type { Entry, EntryBody, Opening } from '../ledger/entry.ts';
 import type { PinBook } from '../pin/book.ts';
 import type { ToolCount } from '../policy/call-counts.ts';
@@ -92,6 +93,11 @@ export interface Tx {
    * @throws {CountersignError} `LEDGER_CORRUPT` when what is stored is not what the tree holds.
    */
   pins(): PinBook;
+  /**
+   * What the entries tell of halts, those of this transaction included; not from rows.
+   * @throws {CountersignError} `LEDGER_CORRUPT` when what is stored is not what the tree holds.
+   */
+  halts(): HaltBook;
   /** Sum of charges to (budget, key) at or after `sinceMs`; undefined = for life. */
   spent(budget: string, key: string, sinceMs: number | undefined): number;
   /** Counts from now on, or as if charged at `atMs`: a refund, of negative cost, leaves a window together with its charge. */

@@ -138,6 +138,17 @@ export const VERIFY_CODES = {
   PIN_UNPROVEN: 'Somebody answered about a declaration that no entry records.',
   PIN_DIGEST: 'A declaration beside a pin entry is not the one its digest names.',
   PIN_SIGNATURE: 'An answer about tools by key is not signed, or its signature does not verify.',
+  // Halts and incidents
+  HALT_ORDER: 'A session entry does not name the newest halt, or end of one, before it.',
+  RESUME_MISMATCH: 'A halt was ended that did not stand, or the entry names another.',
+  RESUME_SIGNATURE: 'An end of a halt by key is not signed, or its signature does not verify.',
+  HALT_ANSWER_UNPROVEN: 'The answer by which something was let go on or ended is none, or is about another incident.',
+  HALT_ANSWER_REUSED: 'An answer to a halt was acted on twice.',
+  VERDICT_INCONSISTENT: 'A verdict does not agree with itself: its level, mode, incident and calls.',
+  CONTAINMENT_WITHOUT_VERDICT: 'The entry that a containment names is no verdict before it.',
+  CONTAINMENT_MISMATCH: 'A containment and its verdict are of different incidents or agents, or the verdict was not to be enforced.',
+  CONTAINMENT_WITHOUT_FREEZE: 'Something was let go on, or ended, that nothing held up before.',
+  INCIDENTS_UNCHECKED: 'So many incidents stand in the ledger that some entries were not compared with what they name.',
   // Openings
   OPENING_MISSING: 'Clear text is withheld, or was erased without a record.',
   OPENING_MISMATCH: 'Clear text beside an entry is not what the entry commits to.',

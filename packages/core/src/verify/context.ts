@@ -12,8 +12,8 @@ const MAX_ROTATIONS = 1000;
 export class Context {
   private readonly findings: Findings;
   private readonly policies = new Set<string>();
-  /** Sessions that have an entry, and whether they are halted. */
-  private readonly sessions = new Map<string, { halted: boolean }>();
+  /** Sessions that have an entry. */
+  private readonly sessions = new Set<string>();
   private readonly lastOf = new Map<string, number>();
   private latest = 0;
   private key: VerifierKey | undefined;
@@ -49,23 +49,13 @@ export class Context {
     this.policies.add(hash);
   }
 
-  session(entry: EntryOf<'session'>): void {
-    const session = this.sessions.get(entry.session) ?? { halted: false };
-    if (entry.event === 'halted') session.halted = true;
-    if (entry.event === 'resumed') session.halted = false;
-    this.sessions.set(entry.session, session);
+  session({ session, scope }: EntryOf<'session'>): void {
+    if (scope === undefined) this.sessions.add(session);
   }
 
   decision(placed: Placed, entry: Extract<Told, { readonly kind: 'decision' }>, gaps: boolean): void {
-    const session = this.sessions.get(entry.session);
-    if (session === undefined && !gaps)
+    if (!this.sessions.has(entry.session) && !gaps)
       this.findings.problem(placed.number, 'SESSION_NOT_STARTED', `session ${printable(entry.session)} has no entry before this decision`);
-    if (session?.halted === true && entry.effect === 'allow')
-      this.findings.problem(
-        placed.number,
-        'ALLOW_WHILE_HALTED',
-        `session ${printable(entry.session)} was halted when this call was allowed`,
-      );
     if (!this.policies.has(entry.policy.hash) && !gaps)
       this.findings.problem(
         placed.number,

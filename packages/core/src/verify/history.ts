@@ -5,7 +5,9 @@ import { Budgets } from './budgets.ts';
 import { Calls } from './calls.ts';
 import { Context } from './context.ts';
 import { Grants } from './grants.ts';
+import { Halts } from './halts.ts';
 import type { ReadCheckpoint } from './heads.ts';
+import { Incidents } from './incidents.ts';
 import type { Told } from './judged.ts';
 import { Pins } from './pins.ts';
 import type { EntryOf, Placed } from './placed.ts';
@@ -19,6 +21,8 @@ export class History {
   private readonly approvals: Approvals;
   private readonly grants: Grants;
   private readonly pins: Pins;
+  private readonly halts: Halts;
+  private readonly incidents: Incidents;
   private readonly context: Context;
   private readonly calls: Calls;
   private readonly budgets: Budgets;
@@ -37,6 +41,8 @@ export class History {
     this.approvals = new Approvals(findings, suspect, approvers);
     this.grants = new Grants(findings, suspect, approvers);
     this.pins = new Pins(findings, suspect, approvers);
+    this.halts = new Halts(findings, suspect, approvers);
+    this.incidents = new Incidents(findings, suspect);
     this.context = new Context(findings);
     this.calls = new Calls(findings, suspect);
     this.budgets = new Budgets(findings);
@@ -53,12 +59,12 @@ export class History {
 
   /** Answers, grants and accepted declarations by key whose signature nobody could check. */
   get uncheckedAnswers(): number {
-    return this.approvals.unchecked + this.grants.unchecked + this.pins.unchecked;
+    return this.approvals.unchecked + this.grants.unchecked + this.pins.unchecked + this.halts.unchecked;
   }
 
   /** Answers under the name of an approver who has a key, or an imitation of it, that the key did not give. */
   get keylessAnswers(): number {
-    return this.approvals.keyless + this.pins.keyless;
+    return this.approvals.keyless + this.pins.keyless + this.halts.keyless;
   }
 
   /** Keys that entries announce, in order. */
@@ -84,16 +90,22 @@ export class History {
     this.context.time(placed, stamp.at, stamp.writer);
   }
 
-  /** @param shown - hash of the arguments beside an ask, an edit or what leans on one of them, proven to match. */
-  take(placed: Placed, entry: Told, shown: string | undefined): void {
+  /**
+   * @param shown - hash of the arguments beside an ask, an edit or what leans on one of them, proven to match.
+   * @param incident - that the arguments beside a question after a halt name, likewise.
+   */
+  take(placed: Placed, entry: Told, shown: string | undefined, incident?: string): void {
     const { counts } = this;
     this.context.time(placed, entry.at, entry.writer);
     switch (entry.kind) {
       case 'decision':
-        return this.decision(placed, entry, shown);
+        this.decision(placed, entry, shown);
+        if ('tool' in entry) this.incidents.decision(placed, entry, incident);
+        return;
       case 'approval':
         counts.approvals++;
         this.recallAsk(entry.ask.of);
+        this.incidents.answer(placed, entry);
         if (entry.answer === 'deny') this.grants.denied(placed, entry.approval);
         // The ask was read or recalled.
         return this.approvals.answer(placed, entry, shown, this.hasUnread);
@@ -111,13 +123,22 @@ export class History {
         return this.outcome(placed, entry);
       case 'session':
         if (entry.event === 'start') counts.sessions++;
-        return this.context.session(entry);
+        this.context.session(entry);
+        return this.session(placed, entry);
+      case 'verdict':
+        counts.others++;
+        return this.incidents.verdict(placed, entry);
+      case 'containment':
+        counts.others++;
+        if (entry.verdict !== undefined) this.recallVerdict(entry.verdict.of);
+        if (entry.approval !== undefined) this.recallHaltAnswer(entry.approval.decision.of);
+        return this.incidents.containment(placed, entry, { hasUnread: this.hasUnread, gaps: this.gaps });
       case 'policy':
         counts.policies++;
         return this.context.policy(placed, entry);
       case 'recovery':
         counts.recoveries++;
-        if (entry.event === 'unsigned-tail') return this.context.unsignedTail(placed, entry);
+        if (entry.event === 'unsigned-tail') return this.unsignedTail(placed, entry);
         for (const { of } of entry.open ?? []) this.recallDecision(of);
         return this.calls.recovery(placed, entry);
       case 'key':
@@ -138,6 +159,8 @@ export class History {
     this.approvals.finish();
     this.grants.finish();
     this.pins.finish();
+    this.halts.finish();
+    this.incidents.finish();
     this.calls.finish();
     // Who signs may have been announced before.
     this.context.finish(head?.signatures ?? [], this.recall !== undefined);
@@ -155,6 +178,7 @@ export class History {
     switch (entry.effect) {
       case 'allow':
         counts.allowed++;
+        this.halts.allowed(placed, entry);
         if (entry.approval !== undefined) {
           for (const { of } of entry.approval.answers ?? []) this.recallAnswer(of);
           // Whatever it leans on was read or recalled.
@@ -173,6 +197,20 @@ export class History {
     }
   }
 
+  private session(placed: Placed, entry: EntryOf<'session'>): void {
+    if (entry.before !== undefined) this.recallHalts(entry.before.of);
+    const incident = this.halts.take(placed, entry, this.hasUnread);
+    if (entry.event !== 'resumed' || entry.approval === undefined) return;
+    this.recallHaltAnswer(entry.approval.decision.of);
+    this.incidents.resumed(placed, entry, incident, this.hasUnread);
+  }
+
+  private unsignedTail(placed: Placed, entry: EntryOf<'recovery'>): void {
+    if (entry.before !== undefined) this.recallHalts(entry.before.of);
+    this.context.unsignedTail(placed, entry);
+    this.halts.tail(placed, entry, this.hasUnread);
+  }
+
   private outcome(placed: Placed, entry: Extract<Told, { readonly kind: 'outcome' }>): void {
     const settled = this.calls.outcome(placed, entry);
     if (entry.released !== undefined) this.calls.release(placed, entry.released, entry.labels);
@@ -183,9 +221,27 @@ export class History {
   }
 
   private recallDecision(of: number): void {
-    this.remember(this.recall?.once(of), ({ placed, content }) => {
-      if ((content.is === 'told' || content.is === 'plain') && content.entry.kind === 'decision')
-        this.calls.recalled(placed, content.entry);
+    this.remember(this.recall?.once(of), (recalled) => this.recalledDecision(recalled));
+  }
+
+  private recalledDecision({ placed, content }: Recalled): void {
+    if ((content.is !== 'told' && content.is !== 'plain') || content.entry.kind !== 'decision') return;
+    this.calls.recalled(placed, content.entry);
+    if (content.is === 'told' && 'tool' in content.entry) this.incidents.decision(placed, content.entry, content.incident);
+  }
+
+  private recalledAnswer({ placed, content }: Recalled): void {
+    if (content.is !== 'told' || content.entry.kind !== 'approval') return;
+    this.recallAsk(content.entry.ask.of);
+    this.incidents.answer(placed, content.entry);
+    this.approvals.answer(placed, content.entry, content.shown, this.hasUnread);
+  }
+
+  /** A decision that allowed a question after a halt, or a person's no to one. */
+  private recallHaltAnswer(of: number): void {
+    this.remember(this.recall?.once(of), (recalled) => {
+      this.recalledDecision(recalled);
+      this.recalledAnswer(recalled);
     });
   }
 
@@ -194,15 +250,12 @@ export class History {
       if (content.is !== 'told' || content.entry.kind !== 'decision' || content.entry.effect !== 'require_approval') return;
       this.calls.recalled(placed, content.entry);
       this.approvals.ask(placed, content.entry, content.shown);
+      this.incidents.decision(placed, content.entry, content.incident);
     });
   }
 
   private recallAnswer(of: number): void {
-    this.remember(this.recall?.once(of), ({ placed, content }) => {
-      if (content.is !== 'told' || content.entry.kind !== 'approval') return;
-      this.recallAsk(content.entry.ask.of);
-      this.approvals.answer(placed, content.entry, content.shown, this.hasUnread);
-    });
+    this.remember(this.recall?.once(of), (recalled) => this.recalledAnswer(recalled));
   }
 
   private recallGrant(of: number): void {
@@ -225,6 +278,27 @@ export class History {
       });
     }
     for (const { placed, entry } of found.toReversed()) this.pins.recalled(placed, entry);
+  }
+
+  /** Which sessions stand still follows from all entries about halts: each names the one before. */
+  private recallHalts(newest: number): void {
+    const found: { readonly placed: Placed; readonly entry: EntryOf<'session'> | EntryOf<'recovery'> }[] = [];
+    for (let of: number | undefined = newest; of !== undefined; ) {
+      const at: number = of;
+      of = undefined;
+      this.remember(this.recall?.once(at), ({ placed, content }) => {
+        if (content.is !== 'told' || (content.entry.kind !== 'session' && content.entry.kind !== 'recovery')) return;
+        found.push({ placed, entry: content.entry });
+        if (content.entry.before !== undefined && content.entry.before.of < at) of = content.entry.before.of;
+      });
+    }
+    for (const { placed, entry } of found.toReversed()) this.halts.recalled(placed, entry);
+  }
+
+  private recallVerdict(of: number): void {
+    this.remember(this.recall?.once(of), ({ placed, content }) => {
+      if (content.is === 'told' && content.entry.kind === 'verdict') this.incidents.recalled(placed, content.entry);
+    });
   }
 
   private remember(recalled: Recalled | undefined, take: (recalled: Recalled) => void): void {

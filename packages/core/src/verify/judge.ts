@@ -2,9 +2,11 @@
 import { hash } from 'node:crypto';
 import type { Json } from '../call.ts';
 import { CountersignError } from '../errors.ts';
+import { isAfterHalt } from '../halt/after-halt.ts';
 import { canonicalize, parseCanonical } from '../ledger/canonical.ts';
 import { type Entry, MAX_ENTRY_BYTES } from '../ledger/entry.ts';
 import { isHash, leafDigest, toHex } from '../ledger/merkle.ts';
+import { isName } from '../names.ts';
 import type { VerifyCode } from './codes.ts';
 import { type Content, type Found, type Judged, NOTHING_FOUND, UNREAD } from './judged.ts';
 import { commitsOf, type JudgedOpening, judgeOpening } from './openings.ts';
@@ -114,7 +116,8 @@ function judgeShape(row: SourceRow, body: Body): Shaped {
       if (entry.kind === 'pin' && !('approver' in entry) && opening.sections['declarations'] !== undefined)
         notices.push(...judgeDeclarations(entry, opening.sections['declarations']));
       const shown = takesPart(entry) ? digestOf(opening.sections['args']) : undefined;
-      return withOpening(notices, opening, { is: 'told', entry, shown });
+      const incident = incidentOf(entry, opening.sections['args']);
+      return withOpening(notices, opening, { is: 'told', entry, shown, ...(incident !== undefined && { incident }) });
     }
   }
 }
@@ -123,6 +126,14 @@ function judgeShape(row: SourceRow, body: Body): Shaped {
 function takesPart(entry: Entry): boolean {
   if (entry.kind === 'approval') return entry.args_commit !== undefined;
   return entry.kind === 'decision' && (entry.effect === 'require_approval' || entry.approval !== undefined || entry.edited !== undefined);
+}
+
+/** What a question after a halt is about. Whoever keeps the text keeps it short: a name of an incident is one. */
+function incidentOf(entry: Entry, args: Json | undefined): string | undefined {
+  if (entry.kind !== 'decision' || !isAfterHalt(entry.tool) || typeof args !== 'object' || args === null || Array.isArray(args))
+    return undefined;
+  const { incident } = args as { readonly incident?: Json };
+  return isName(incident) ? incident : undefined;
 }
 
 function withOpening(notices: readonly Found[], { found, more, withheld }: JudgedOpening, content: Content): Shaped {

@@ -40,7 +40,13 @@ export type Content =
   /** Nothing can be read from it: what is wrong is among the findings. */
   | { readonly is: 'unread' }
   /** `shown`: hash of the arguments beside an ask, an edit, or a decision that leans on one of them. */
-  | { readonly is: 'told'; readonly entry: Told; readonly shown: string | undefined }
+  | {
+      readonly is: 'told';
+      readonly entry: Told;
+      readonly shown: string | undefined;
+      /** Of a decision about what is to happen after a halt: the incident that its arguments name. */
+      readonly incident?: string;
+    }
   | { readonly is: 'plain'; readonly entry: PlainDecision | PlainOutcome }
   | { readonly is: 'forget'; readonly entry: ForgetEntry & Pick<Entry, 'at' | 'writer'> }
   /** A kind this version does not check. */

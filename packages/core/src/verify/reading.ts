@@ -109,7 +109,7 @@ export class Reading {
         return history.take(placed, content.entry, undefined);
       case 'told':
         this.span(content.entry.at);
-        return history.take(placed, content.entry, content.shown);
+        return history.take(placed, content.entry, content.shown, content.incident);
       case 'forget':
         this.span(content.entry.at);
         this.forget(placed, content.entry);

@@ -16,6 +16,7 @@ import { CHECKPOINT_WITH_EDITS, editing, WITH_EDITS } from './edits.ts';
 import { CHECKPOINT_WITH_FACTS, WITH_FACTS } from './facts.ts';
 import { goldenFile } from './golden-file.ts';
 import { CHECKPOINT_WITH_GRANTS, giving, revocation, WITH_GRANTS } from './grants.ts';
+import { CHECKPOINT_WITH_HALTS, resuming, WITH_HALTS } from './halts.ts';
 import { CHECKPOINT, finance, GOLDEN, ORIGIN, signer, statement } from './ledger.ts';
 import { acceptance, CHECKPOINT_WITH_PINS, WITH_PINS } from './pins.ts';
 import { CHECKPOINT_WITH_RELEASES, WITH_RELEASES } from './releases.ts';
@@ -35,7 +36,21 @@ describe('docs/formats/entry.md', () => {
   it('has an example of each main kind', () => {
     const kinds = examples.map(({ text }) => (JSON.parse(text) as { kind: string }).kind);
     expect(new Set(kinds)).toEqual(
-      new Set(['key', 'policy', 'session', 'decision', 'outcome', 'approval', 'recovery', 'forget', 'note', 'grant', 'pin']),
+      new Set([
+        'key',
+        'policy',
+        'session',
+        'decision',
+        'outcome',
+        'approval',
+        'recovery',
+        'forget',
+        'note',
+        'grant',
+        'pin',
+        'verdict',
+        'containment',
+      ]),
     );
     expect(kinds.filter((kind) => kind === 'decision')).toHaveLength(7);
     expect(kinds.filter((kind) => kind === 'grant')).toHaveLength(2);
@@ -43,14 +58,14 @@ describe('docs/formats/entry.md', () => {
   });
 
   it.each(examples)('entry $number is, byte for byte, what the code makes', ({ text, number, leaf }) => {
-    expect(text).toBe(WITH_PINS[number - 1]?.text);
-    expect(leaf).toBe(WITH_PINS[number - 1]?.leaf);
+    expect(text).toBe(WITH_HALTS[number - 1]?.text);
+    expect(leaf).toBe(WITH_HALTS[number - 1]?.leaf);
     expect(leafHash(text)).toBe(leaf);
     expect(canonicalize(parseCanonical(text))).toBe(text);
   });
 
   it('shows the statements an approver signs', () => {
-    for (const signed of [statement, giving, revocation, editing, acceptance])
+    for (const signed of [statement, giving, revocation, editing, acceptance, resuming])
       expect(entryPage).toContain(`\`\`\`\n${Buffer.from(signed).toString()}\n\`\`\``);
     expect(entryPage).toContain(finance.vkey);
   });
@@ -62,6 +77,8 @@ describe('docs/formats/entry.md', () => {
     expect(entryPage).toContain(`\`\`\`json\n${canonicalize(WITH_FACTS.at(-1)?.opening?.sections['facts'])}\n\`\`\``);
     const pins = WITH_PINS[WITH_FACTS.length]?.opening;
     expect(entryPage).toContain(`\`${pins?.key}\` and\n\n\`\`\`json\n${canonicalize(pins?.sections)}\n\`\`\``);
+    const seen = WITH_HALTS[WITH_PINS.length]?.opening;
+    expect(entryPage).toContain(`\`${seen?.key}\` and\n\n\`\`\`json\n${canonicalize(seen?.sections)}\n\`\`\``);
   });
 
   it('names every kind of the closed list', () => {
@@ -132,6 +149,7 @@ it.each([
   ['with a withheld result', WITH_RELEASES, CHECKPOINT_WITH_RELEASES, 4],
   ['with facts', WITH_FACTS, CHECKPOINT_WITH_FACTS, 5],
   ['with pins', WITH_PINS, CHECKPOINT_WITH_PINS, 5],
+  ['with halts', WITH_HALTS, CHECKPOINT_WITH_HALTS, 5],
 ])('the examples %s together are a valid ledger', async (_which, entries, checkpoint, open) => {
   const path = goldenFile(entries, checkpoint);
   const approvers = new Map([['finance', finance.vkey]]);

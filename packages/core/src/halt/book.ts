@@ -1,0 +1,207 @@
+/**
+ * What the session entries of a ledger tell of halts: which sessions are refused, since when and why.
+ *
+ * Rows cannot be trusted with that, and reading all entries of a ledger for it would cost more with each call. A mark leads to a
+ * late entry that names the newest halt or end of one before it (`before`), and each of those names the one before: they are read
+ * once, then every entry after them, so that a mark somebody put back hides nothing. From there on each writer and each reader goes
+ * on with what is new. Right only while what was read stays in the tree: whoever rolls entries back clears it.
+ *
+ * Entries that stood unsigned when their writer was gone may be anybody's: a halt among them counts, its end does not.
+ */
+import type { EntryRef } from '../call.ts';
+import type { EntriesSince } from '../grant/history.ts';
+import { parseEntry } from '../ledger/body.ts';
+import type { Entry, RecoveryBody, SessionBody } from '../ledger/entry.ts';
+import { leafHash } from '../ledger/merkle.ts';
+
+/** The mark that leads to a late session entry, or to one that tells of an unsigned tail. */
+export const HALTS_MARK = 'halts';
+
+/** How the entries this looks for read. Data of a note may read the same: the kind of the parsed entry decides. */
+const MARKS = ['"event":"halted"', '"event":"resumed"', '"event":"unsigned-tail"'];
+
+/** A halt that stands. */
+export interface Halt {
+  /** Absent: every session. */
+  readonly session?: string;
+  /** Whose word it is: of the halt of every session the one that said so. */
+  readonly by: string;
+  readonly agent: string;
+  readonly entry: EntryRef;
+  readonly atMs: number;
+  readonly reasonCode?: string;
+  readonly incident?: string;
+}
+
+/** Where entries are found. */
+export interface HaltSource {
+  readonly entriesSince: EntriesSince;
+  /** The entry, if it is proven to be in the tree. */
+  entry(ref: EntryRef): Entry | undefined;
+  mark(name: string): EntryRef | undefined;
+}
+
+type Body = SessionBody | RecoveryBody;
+type Placed = { readonly ref: EntryRef; readonly atMs: number; readonly body: Body };
+/** Of positions, the last one not included. */
+type Range = { readonly from: number; readonly to: number };
+
+/** No session has this name: names are not empty. */
+const EVERY = '';
+
+export class HaltBook {
+  private readonly source: HaltSource;
+  private readonly standing = new Map<string, Halt>();
+  private readonly told: Placed[] = [];
+  private readonly doubtful: Range[] = [];
+  /** Entries before this position were read; undefined: none were yet. */
+  private upTo: number | undefined;
+  /** While entries are read from a marked one on: where that is. */
+  private entrance: number | undefined;
+
+  constructor(source: HaltSource) {
+    this.source = source;
+  }
+
+  /**
+   * @param size - entries there are, those of this transaction included.
+   * @param tail - found to be unsigned just now: no entry tells of it yet.
+   */
+  readOn(size: number, tail?: Range): this {
+    if (this.upTo !== undefined && size < this.upTo) this.clear();
+    if (this.upTo === undefined) this.load(tail);
+    else if (size > this.upTo) this.readAfter(this.upTo - 1);
+    this.upTo = size;
+    return this;
+  }
+
+  /** The halt of this session alone; without a session, that of all. */
+  of(session: string | undefined): Halt | undefined {
+    return this.standing.get(session ?? EVERY);
+  }
+
+  /** Oldest first. */
+  all(): readonly Halt[] {
+    return [...this.standing.values()].toSorted((one, other) => one.entry.of - other.entry.of);
+  }
+
+  /** The newest entry that halted, ended a halt, or told that one of those stood unsigned. */
+  get newest(): EntryRef | undefined {
+    return this.told.at(-1)?.ref;
+  }
+
+  /** An entry this writer appends, so that it need not be read again. */
+  appended(ref: EntryRef, atMs: number, body: { readonly kind: string }): void {
+    if (this.upTo === undefined || ref.of !== this.upTo) return;
+    this.take({ ref, atMs }, body as Entry);
+    this.upTo = ref.of + 1;
+  }
+
+  clear(): void {
+    this.standing.clear();
+    this.told.length = 0;
+    this.doubtful.length = 0;
+    this.upTo = undefined;
+  }
+
+  private load(tail: Range | undefined): void {
+    const mark = this.source.mark(HALTS_MARK);
+    const chain = mark === undefined ? undefined : this.chain(mark);
+    if (mark === undefined || chain === undefined) return this.readAfter(-1);
+    this.entrance = mark.of;
+    for (const each of chain) this.add(each);
+    this.readAfter(mark.of);
+    this.entrance = undefined;
+    // What led here may have been written by anybody.
+    const isDoubtful = [mark, ...chain.map(({ ref }) => ref)].some(
+      ({ of }) => this.isDoubtful(of) || (tail !== undefined && isIn(of, tail)),
+    );
+    if (!isDoubtful) return;
+    this.clear();
+    this.readAfter(-1);
+  }
+
+  /** From the first one up to the marked entry; undefined where the mark leads nowhere. */
+  private chain(mark: EntryRef): readonly Placed[] | undefined {
+    const chain: Placed[] = [];
+    let last = Number.POSITIVE_INFINITY;
+    for (let ref: EntryRef | undefined = mark; ref !== undefined; ) {
+      const entry: Entry | undefined = this.source.entry(ref);
+      // INVARIANT: positions fall, so that the walk ends.
+      if (entry === undefined || ref.of >= last || !(isTold(entry) || (chain.length === 0 && ref === mark && isStart(entry))))
+        return undefined;
+      if (isTold(entry)) chain.push({ ref, atMs: entry.at, body: entry });
+      last = ref.of;
+      ref = entry.before;
+    }
+    return chain.toReversed();
+  }
+
+  private readAfter(of: number): void {
+    let at = of;
+    const places: number[] = [];
+    const texts = this.source.entriesSince(of, (text) => {
+      at += 1;
+      const isWanted = MARKS.some((mark) => text.includes(mark));
+      if (isWanted) places.push(at);
+      return isWanted;
+    });
+    for (const [i, text] of texts.entries()) {
+      const entry = parseEntry(text);
+      this.take({ ref: { of: places[i] as number, leaf: leafHash(text) }, atMs: entry.at }, entry);
+    }
+  }
+
+  private take(placed: Omit<Placed, 'body'>, entry: Entry): void {
+    if (isTold(entry)) this.add({ ...placed, body: entry });
+  }
+
+  private add(placed: Placed): void {
+    const { body } = placed;
+    if (body.kind === 'session') {
+      this.told.push(placed);
+      return this.apply(placed, body);
+    }
+    const range = { from: body.from ?? 0, to: body.to ?? 0 };
+    const isAboutHalts = this.told.some(({ ref }) => isIn(ref.of, range));
+    if (isAboutHalts || (this.entrance !== undefined && isIn(this.entrance, range))) this.doubtful.push(range);
+    if (!isAboutHalts) return;
+    this.told.push(placed);
+    this.standing.clear();
+    for (const each of this.told) if (each.body.kind === 'session') this.apply(each, each.body);
+  }
+
+  private apply({ ref, atMs }: Placed, { agent, session, event, scope, reason_code: reasonCode, incident }: SessionBody): void {
+    const whose = scope === 'ledger' ? EVERY : session;
+    if (event === 'resumed') {
+      if (!this.isDoubtful(ref.of)) this.standing.delete(whose);
+      return;
+    }
+    this.standing.set(whose, {
+      ...(scope !== 'ledger' && { session }),
+      by: session,
+      agent,
+      entry: ref,
+      atMs,
+      ...(reasonCode !== undefined && { reasonCode }),
+      ...(incident !== undefined && { incident }),
+    });
+  }
+
+  private isDoubtful(of: number): boolean {
+    return this.doubtful.some((range) => isIn(of, range));
+  }
+}
+
+function isIn(of: number, { from, to }: Range): boolean {
+  return of >= from && of < to;
+}
+
+function isTold(entry: Entry): entry is Entry & Body {
+  if (entry.kind === 'session') return entry.event === 'halted' || entry.event === 'resumed';
+  return entry.kind === 'recovery' && entry.event === 'unsigned-tail';
+}
+
+function isStart(entry: Entry): entry is Entry & SessionBody {
+  return entry.kind === 'session' && entry.event === 'start';
+}
