@@ -7,8 +7,10 @@
  */
 
 export type ProcEvent =
-  /** Of a process, not of a thread. */
-  | { readonly kind: 'fork'; readonly parent: number; readonly child: number }
+  /** The kernel's answer to `listenMessage`: 0, or an errno. */
+  | { readonly kind: 'answer'; readonly error: number }
+  /** Of a process, not of a thread. `atNs`: nanoseconds of the monotonic clock. */
+  | { readonly kind: 'fork'; readonly parent: number; readonly child: number; readonly atNs: bigint }
   | { readonly kind: 'exec'; readonly pid: number }
   /** Of a process's first thread: others may go on without it. `status` is the raw one of wait(2). */
   | { readonly kind: 'exit'; readonly pid: number; readonly status: number };
@@ -22,6 +24,7 @@ const CN_IDX_PROC = 1;
 const CN_VAL_PROC = 1;
 const NLMSG_DONE = 3;
 
+const PROC_EVENT_NONE = 0;
 const PROC_EVENT_FORK = 1;
 const PROC_EVENT_EXEC = 2;
 const PROC_EVENT_EXIT = 0x8000_0000;
@@ -69,8 +72,10 @@ function parseOne(message: Buffer): ProcEvent | undefined {
   if (message.length < FIELDS_AT || message.readUInt32LE(NETLINK_HEADER) !== CN_IDX_PROC) return undefined;
   const fields = message.subarray(FIELDS_AT, EVENT_AT + message.readUInt16LE(NETLINK_HEADER + 16));
   switch (message.readUInt32LE(EVENT_AT)) {
+    case PROC_EVENT_NONE:
+      return fields.length < 4 ? undefined : { kind: 'answer', error: fields.readUInt32LE(0) };
     case PROC_EVENT_FORK:
-      return parseFork(fields);
+      return parseFork(fields, message.readBigUInt64LE(EVENT_AT + 8));
     case PROC_EVENT_EXEC:
       return fields.length < 8 ? undefined : { kind: 'exec', pid: fields.readInt32LE(4) };
     case PROC_EVENT_EXIT:
@@ -81,10 +86,10 @@ function parseOne(message: Buffer): ProcEvent | undefined {
 }
 
 /** Parent's thread and process, child's thread and process: a thread is a child with another process id than its own. */
-function parseFork(fields: Buffer): ProcEvent | undefined {
+function parseFork(fields: Buffer, atNs: bigint): ProcEvent | undefined {
   if (fields.length < 16) return undefined;
   const child = fields.readInt32LE(12);
-  return fields.readInt32LE(8) === child ? { kind: 'fork', parent: fields.readInt32LE(4), child } : undefined;
+  return fields.readInt32LE(8) === child ? { kind: 'fork', parent: fields.readInt32LE(4), child, atNs } : undefined;
 }
 
 function parseExit(fields: Buffer): ProcEvent | undefined {

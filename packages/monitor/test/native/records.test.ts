@@ -31,7 +31,7 @@ function inotifyRecord(watch: number, mask: number, name: string, pad = 0): Buff
 
 describe('process events', () => {
   it('are forks, execs and exits of processes', () => {
-    expect(parseProcEvents(procMessage(FORK, [10, 10, 11, 11]))).toEqual([{ kind: 'fork', parent: 10, child: 11 }]);
+    expect(parseProcEvents(procMessage(FORK, [10, 10, 11, 11]))).toEqual([{ kind: 'fork', parent: 10, child: 11, atNs: 0n }]);
     expect(parseProcEvents(procMessage(EXEC, [11, 11]))).toEqual([{ kind: 'exec', pid: 11 }]);
     expect(parseProcEvents(procMessage(EXIT, [11, 11, 0x100, 17]))).toEqual([{ kind: 'exit', pid: 11, status: 0x100 }]);
   });
@@ -39,9 +39,13 @@ describe('process events', () => {
   it('are not threads, other events or other connectors', () => {
     expect(parseProcEvents(procMessage(FORK, [10, 10, 12, 10]))).toEqual([]);
     expect(parseProcEvents(procMessage(EXIT, [12, 10, 0, 17]))).toEqual([]);
-    expect(parseProcEvents(procMessage(0, [0]))).toEqual([]);
     expect(parseProcEvents(procMessage(0x200, [1, 1, 0, 0]))).toEqual([]);
     expect(parseProcEvents(procMessage(FORK, [10, 10, 11, 11], { index: 2 }))).toEqual([]);
+  });
+
+  it('begin with the answer of the kernel', () => {
+    expect(parseProcEvents(procMessage(0, [0, 0, 0, 0]))).toEqual([{ kind: 'answer', error: 0 }]);
+    expect(parseProcEvents(procMessage(0, [1]))).toEqual([{ kind: 'answer', error: 1 }]);
   });
 
   it('may come several in one datagram', () => {
