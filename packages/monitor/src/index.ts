@@ -1,6 +1,8 @@
 export { type Alert, type AlertCause, alertOf } from './alerts/alert.ts';
 export { type AlertChannel, type Alerts, type AlertsOptions, alerts } from './alerts/alerts.ts';
 export { type AlertMessage, commandAlert, terminalAlert, webhookAlert } from './alerts/channels.ts';
+export type { Capability, CapabilityName, HostCapabilities } from './capabilities.ts';
+export { capabilityLines, hostCapabilities } from './capabilities.ts';
 export type { LoggedActivity, LostLines } from './evidence/activity-line.ts';
 export type { ActivityLog, ActivityLogOptions, ActivityLogStats } from './evidence/activity-log.ts';
 export { activityLog } from './evidence/activity-log.ts';
