@@ -5,6 +5,7 @@
  *     {"v":1,"id":"...","at":1767225607000,"session":"...","agent":"...","mode":"enforce_kill","activity":{...},"verdict":{...},
  *      "timeline":[...],"omitted":0,"evidence":{...},"steps":[...]}
  */
+import { isRollback } from '../quarantine/rollback.ts';
 import { MONITOR_MODES } from '../verdict.ts';
 import type { Incident, IncidentStep } from '../warden/ports.ts';
 import { isLoggedActivity, type LoggedActivity } from './activity-line.ts';
@@ -63,6 +64,7 @@ const isStep = shape(
     left: (value) => Array.isArray(value) && value.every(isProcessId),
     duration_ms: isNumber,
     by: isText,
+    rollback: isRollback,
   },
 );
 const isDescriptor = shape({ fd: isCount, target: isText }, { access: isText, position: isNumber });

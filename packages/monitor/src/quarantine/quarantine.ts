@@ -88,12 +88,10 @@ class FileQuarantine implements Quarantine {
     const moved = items.filter(({ id }) => id !== undefined);
     const left = items.filter(({ id }) => id === undefined);
     const missed = (about.missed ?? 0) + Math.max(0, files.length - MAX_WRITTEN_FILES);
-    const shown = [...moved, ...left].slice(0, MAX_ROLLBACK_ITEMS);
     return {
       quarantined: moved.length,
       left: left.length + missed,
-      items: shown,
-      omitted: items.length + missed - shown.length,
+      items: [...moved, ...left].slice(0, MAX_ROLLBACK_ITEMS),
       deletions: about.irreversible?.deletions ?? 0,
       connections: about.irreversible?.connections ?? 0,
       duration_ms: Math.max(0, this.#now() - startedAt),
@@ -137,20 +135,26 @@ class FileQuarantine implements Quarantine {
   /** @throws {Left}, or an error of the system */
   async #moved(file: WrittenFile, about: TakeAbout): Promise<Manifest> {
     // What may have been there before is nobody's to take away.
-    if (file.existed !== false) throw new Left('existed');
+    if (file.existed === true || file.renamed === true) throw new Left('existed');
     if (this.#isOwn(file.path)) throw new Left('own');
     const place = await placeOf(file.path);
     if (typeof place === 'string') throw new Left(place);
     let found: Found | undefined;
     try {
       found = await find(place);
-      const birthMs = Number(found.stats.birthtimeNs / 1_000_000n);
-      if (birthMs > 0 && birthMs < this.#options.startedAt - BIRTH_SLACK_MS) throw new Left('existed');
+      if (!this.#isNew(found, file)) throw new Left('existed');
       return await this.#kept(file, about, place, found);
     } finally {
       await found?.file?.close();
       await place.close();
     }
+  }
+
+  /** When nobody saw it made, its birth has to be in the session for sure. Not every file system tells: then it is 0. */
+  #isNew({ stats }: Found, { existed }: WrittenFile): boolean {
+    const birthMs = Number(stats.birthtimeNs / 1_000_000n);
+    if (existed === undefined) return birthMs >= this.#options.startedAt;
+    return birthMs === 0 || birthMs >= this.#options.startedAt - BIRTH_SLACK_MS;
   }
 
   async #kept(

@@ -3,26 +3,6 @@ import type { EntryRef, Json, MonitorHost } from '@countersign/core';
 import type { Manifest } from './manifest.ts';
 import type { RollbackResult } from './rollback.ts';
 
-export interface RecordAbout {
-  readonly session: string;
-  readonly incident: string;
-  /** The verdict it follows. */
-  readonly verdict?: EntryRef;
-}
-
-/** Rejects when it could not be made durable. */
-export function recordQuarantined(host: Pick<MonitorHost, 'record'>, about: RecordAbout, result: RollbackResult): Promise<EntryRef> {
-  return host.record({
-    kind: 'containment',
-    ...about,
-    event: 'quarantined',
-    count: result.quarantined,
-    left: result.left,
-    duration_ms: Math.round(result.duration_ms),
-    details: rollbackDetails(result),
-  });
-}
-
 /** Rejects when it could not be made durable: the file has been put back all the same. */
 export function recordRestored(host: Pick<MonitorHost, 'record'>, manifest: Manifest): Promise<EntryRef> {
   const { session, incident, id, path, sha256 } = manifest;
@@ -37,6 +17,6 @@ export function recordRestored(host: Pick<MonitorHost, 'record'>, manifest: Mani
 }
 
 /** For a containment entry that somebody else writes. */
-export function rollbackDetails({ items, omitted, deletions, connections }: RollbackResult): Json {
-  return { files: items.map((item) => ({ ...item })), omitted, deletions, connections };
+export function rollbackDetails({ items, deletions, connections }: RollbackResult): Json {
+  return { files: items.map((item) => ({ ...item })), deletions, connections };
 }

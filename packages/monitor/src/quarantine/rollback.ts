@@ -1,4 +1,5 @@
 /** What could be taken back of what a stopped tree had done. Goes into the incident, and into the ledger beside the containment. */
+import { isCount, isNumber, isText, shape } from '../evidence/activity-shapes.ts';
 
 export interface RollbackItem {
   /** Redacted. */
@@ -16,20 +17,33 @@ export interface RollbackItem {
  * `existed`: it was there before the session, or may have been: such files are never touched. `gone`, `changed`, `linked` (a link on
  * the way to it), `not-a-file`, `too-large`, `own` (Countersign's), `failed` (the system refused; see `code`).
  */
-export const LEFT_REASONS = ['existed', 'gone', 'changed', 'linked', 'not-a-file', 'too-large', 'own', 'failed', 'too-many'] as const;
+export const LEFT_REASONS = ['existed', 'gone', 'changed', 'linked', 'not-a-file', 'too-large', 'own', 'failed'] as const;
 export type LeftReason = (typeof LEFT_REASONS)[number];
 
 export interface RollbackResult {
   readonly quarantined: number;
   readonly left: number;
-  /** The first of them, those that were moved before the others. */
+  /** The first of them, those that were moved before the others; where it is written down there may be less. */
   readonly items: readonly RollbackItem[];
-  /** Items beyond `MAX_ROLLBACK_ITEMS`. */
-  readonly omitted: number;
   /** Nothing brings these back: deletions of files, and connections. */
   readonly deletions: number;
   readonly connections: number;
   readonly duration_ms: number;
 }
 
-export const MAX_ROLLBACK_ITEMS = 200;
+export const MAX_ROLLBACK_ITEMS = 100;
+
+const isItem = shape(
+  { path: isText },
+  { id: isText, sha256: isText, size: isCount, left: (value) => LEFT_REASONS.some((reason) => reason === value) },
+);
+
+/** Of an incident read from a file. */
+export const isRollback: (value: unknown) => boolean = shape({
+  quarantined: isCount,
+  left: isCount,
+  items: (value) => Array.isArray(value) && value.length <= MAX_ROLLBACK_ITEMS && value.every(isItem),
+  deletions: isCount,
+  connections: isCount,
+  duration_ms: isNumber,
+});

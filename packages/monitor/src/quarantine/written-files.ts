@@ -5,8 +5,10 @@ import type { Verdict } from '../verdict.ts';
 export interface WrittenFile {
   /** Absolute, links followed where a sensor saw that. */
   readonly path: string;
-  /** It was there before the session; undefined: nobody saw. */
+  /** It was there before the session. Undefined: nobody saw; when it was born can tell. */
   readonly existed: boolean | undefined;
+  /** It came there under another name: whose the content is, and what it lies over, nobody saw. */
+  readonly renamed?: true;
   /** Of the last write. */
   readonly at: number;
   readonly by?: Pick<Actor, 'pid' | 'start' | 'exe'>;
@@ -14,6 +16,18 @@ export interface WrittenFile {
 }
 
 export const MAX_WRITTEN_FILES = 10_000;
+
+/** Rules about where something was written. What else is said of a write, such as too many of them, is not about its file. */
+export const PLACE_RULES: ReadonlySet<string> = new Set([
+  'write-outside',
+  'outside-scope',
+  'forbidden-path',
+  'forbidden-extension',
+  'persistence',
+  'preload',
+  'client-config',
+  'ssh-keys',
+]);
 
 export class WrittenFiles {
   readonly #files = new Map<string, WrittenFile>();
@@ -30,6 +44,7 @@ export class WrittenFiles {
     const target = writtenBy(action);
     if (target === undefined) return;
     const { path } = target;
+    if (!PLACE_RULES.has(verdict.rule)) return;
     const known = this.#files.get(path);
     if (known === undefined && this.#files.size >= MAX_WRITTEN_FILES) {
       this.#missed++;
@@ -38,7 +53,8 @@ export class WrittenFiles {
     // The first write says whether it was there before: at the second one it is there in any case.
     const existed = known === undefined ? target.existed : known.existed;
     const by = actor === undefined ? undefined : { pid: actor.pid, start: actor.start, ...(actor.exe !== undefined && { exe: actor.exe }) };
-    this.#files.set(path, { path, existed, at, seq, ...(by !== undefined && { by }) });
+    const renamed = target.renamed === true || known?.renamed === true;
+    this.#files.set(path, { path, existed, at, seq, ...(renamed && { renamed }), ...(by !== undefined && { by }) });
   }
 
   /** In the order they were first written. */
@@ -56,8 +72,7 @@ export class WrittenFiles {
   }
 }
 
-function writtenBy(action: Action): { readonly path: string; readonly existed: boolean | undefined } | undefined {
+function writtenBy(action: Action): Pick<WrittenFile, 'path' | 'existed' | 'renamed'> | undefined {
   if (action.kind === 'write') return { path: action.resolved ?? action.path, existed: action.existed };
-  // Whether something was there before, and whose the content is, nobody saw.
-  return action.kind === 'rename' ? { path: action.to, existed: undefined } : undefined;
+  return action.kind === 'rename' ? { path: action.to, existed: undefined, renamed: true } : undefined;
 }

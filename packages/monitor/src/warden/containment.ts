@@ -333,9 +333,9 @@ export class Containment {
 
   async #quarantine(current: Case): Promise<void> {
     try {
-      const count = (await this.#deps.quarantine?.take(current.incident)) ?? 0;
-      if (count === 0) return;
-      this.#step(current, { event: 'quarantined', count });
+      const rollback = await this.#deps.quarantine?.take(current.incident);
+      if (rollback === undefined || rollback.quarantined + rollback.left === 0) return;
+      this.#step(current, { event: 'quarantined', count: rollback.quarantined, duration_ms: rollback.duration_ms, rollback });
       await this.#recordSteps(current, undefined);
     } catch (error) {
       this.#trouble('quarantine', error);

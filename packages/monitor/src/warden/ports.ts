@@ -3,6 +3,7 @@ import type { ContainmentBody, EntryRef, MonitorHost } from '@countersign/core';
 import type { Activity, ProcessId } from '../activity.ts';
 import type { Freezer } from '../contain/freezer.ts';
 import type { IntentCheck } from '../intent/intent-check.ts';
+import type { RollbackResult } from '../quarantine/rollback.ts';
 import type { CoverageLevel, Sensor, SensorStats } from '../sensor.ts';
 import type { ProcessTree, TreeProcess } from '../tree/process-tree.ts';
 import type { Level, MonitorMode, Verdict } from '../verdict.ts';
@@ -61,6 +62,8 @@ export interface IncidentStep {
   readonly duration_ms?: number;
   /** Who answered, or why it came to this. */
   readonly by?: string;
+  /** Of `quarantined`: what was moved, what was left, and why. */
+  readonly rollback?: RollbackResult;
 }
 
 /** Keeps the story of each incident. */
@@ -79,9 +82,9 @@ export interface Alerts {
   alert(incident: Incident, steps: readonly IncidentStep[]): Promise<void>;
 }
 
-/** Puts aside what was written outside of the scope. @returns how many files. */
+/** Puts aside what was written outside of the scope. */
 export interface Quarantine {
-  take(incident: Incident): Promise<number>;
+  take(incident: Incident): Promise<RollbackResult>;
 }
 
 export type HaltAnswer =

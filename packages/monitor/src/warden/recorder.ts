@@ -1,6 +1,7 @@
 /** Puts verdicts and what followed from them into the ledger. What waits is bounded; what does not fit is never dropped in silence. */
 import type { ContainmentRecord, EntryRef, Json, VerdictRecord } from '@countersign/core';
 import type { Activity } from '../activity.ts';
+import { rollbackDetails } from '../quarantine/record.ts';
 import { type Level, MAX_EVIDENCE, type MonitorMode, type Verdict } from '../verdict.ts';
 import type { HaltAnswer, Incident, IncidentStep, WardenLedger } from './ports.ts';
 import { WorkQueue } from './work-queue.ts';
@@ -102,7 +103,8 @@ export class Recorder {
   }
 
   stepOf(incident: Incident, step: IncidentStep, verdict: EntryRef | undefined, answer: HaltAnswer | undefined): ContainmentRecord {
-    const { event, grade, count, left, duration_ms, by } = step;
+    const { event, grade, count, left, duration_ms, by, rollback } = step;
+    const leftCount = rollback?.left ?? left?.length;
     const approval = answer !== undefined && 'approval' in answer ? answer.approval : undefined;
     return {
       kind: 'containment',
@@ -112,10 +114,12 @@ export class Recorder {
       ...(verdict !== undefined && { verdict }),
       ...(grade !== undefined && { grade }),
       ...(count !== undefined && { count }),
-      ...(left !== undefined && { left: left.length }),
+      ...(leftCount !== undefined && { left: leftCount }),
       ...(duration_ms !== undefined && { duration_ms: Math.max(0, Math.round(duration_ms)) }),
       ...(approval !== undefined && { approval }),
-      ...((by !== undefined || left !== undefined) && { details: plain({ by, left: left?.slice(0, MAX_EVIDENCE) }) }),
+      ...((by !== undefined || left !== undefined || rollback !== undefined) && {
+        details: plain({ by, left: left?.slice(0, MAX_EVIDENCE), ...(rollback !== undefined && { rollback: rollbackDetails(rollback) }) }),
+      }),
     };
   }
 

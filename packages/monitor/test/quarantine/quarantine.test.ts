@@ -27,8 +27,8 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { find, Left, moveInto } from '../../src/quarantine/move.ts';
 import { type Place, placeOf } from '../../src/quarantine/place.ts';
 import { type Quarantine, type QuarantineOptions, quarantine } from '../../src/quarantine/quarantine.ts';
-import { recordQuarantined, recordRestored } from '../../src/quarantine/record.ts';
-import { MAX_ROLLBACK_ITEMS } from '../../src/quarantine/rollback.ts';
+import { recordRestored, rollbackDetails } from '../../src/quarantine/record.ts';
+import { isRollback, MAX_ROLLBACK_ITEMS } from '../../src/quarantine/rollback.ts';
 import { MAX_WRITTEN_FILES, type WrittenFile } from '../../src/quarantine/written-files.ts';
 
 const ABOUT = { incident: 'ab'.repeat(16), session: 's1' };
@@ -67,7 +67,7 @@ describe('taking', () => {
     writeFileSync(path, '#!/bin/sh\n', { mode: 0o755 });
     utimesSync(path, 1_700_000_000, 1_700_000_000.25);
     const result = await q.take([written(path)], { ...ABOUT, irreversible: { deletions: 3, connections: 2 } });
-    expect(result).toMatchObject({ quarantined: 1, left: 0, omitted: 0, deletions: 3, connections: 2 });
+    expect(result).toMatchObject({ quarantined: 1, left: 0, deletions: 3, connections: 2 });
     const [item] = result.items;
     expect(item).toEqual({ path, id: item?.id, size: 10, sha256: sha256('#!/bin/sh\n') });
     expect(existsSync(path)).toBe(false);
@@ -146,14 +146,30 @@ describe('taking', () => {
   });
 
   it.each([
-    ['existed', true],
-    ['existed', undefined],
-  ] as const)('leaves what %s, or may have: %s', async (left, existed) => {
+    ['was there before', { existed: true }],
+    ['came there under another name', { existed: undefined, renamed: true }],
+    ['came there under another name, new', { existed: false, renamed: true }],
+  ] as const)('leaves what %s', async (_, more) => {
     const { work, quarantine: q } = scene();
     const path = join(work, 'a');
     writeFileSync(path, 'x');
-    expect(await q.take([written(path, { existed })], ABOUT)).toMatchObject({ quarantined: 0, left: 1, items: [{ path, left }] });
+    expect(await q.take([written(path, more)], ABOUT)).toMatchObject({ quarantined: 0, left: 1, items: [{ path, left: 'existed' }] });
     expect(readFileSync(path, 'utf8')).toBe('x');
+  });
+
+  it('takes what nobody saw made by its birth, where the file system tells', async () => {
+    const startedAt = Date.now();
+    const old = scene({ startedAt: startedAt + 60_000 });
+    const fresh = scene({ startedAt: startedAt - 60_000 });
+    for (const { work } of [old, fresh]) writeFileSync(join(work, 'a'), 'x');
+    expect(await old.quarantine.take([written(join(old.work, 'a'), { existed: undefined })], ABOUT)).toMatchObject({
+      quarantined: 0,
+      left: 1,
+    });
+    const told = lstatSync(join(fresh.work, 'a'), { bigint: true }).birthtimeNs > 0n;
+    expect(await fresh.quarantine.take([written(join(fresh.work, 'a'), { existed: undefined })], ABOUT)).toMatchObject({
+      quarantined: told ? 1 : 0,
+    });
   });
 
   it.each([
@@ -215,7 +231,7 @@ describe('taking', () => {
     const paths = Array.from({ length: MAX_ROLLBACK_ITEMS + 20 }, (_, i) => join(work, `f${i}`));
     for (const path of paths.slice(0, 2)) writeFileSync(path, 'x');
     const result = await q.take([...paths.map((path) => written(path)).toReversed()], { ...ABOUT, missed: 5 });
-    expect(result).toMatchObject({ quarantined: 2, left: paths.length - 2 + 5, omitted: 25 });
+    expect(result).toMatchObject({ quarantined: 2, left: paths.length - 2 + 5 });
     expect(result.items).toHaveLength(MAX_ROLLBACK_ITEMS);
     expect(result.items.slice(0, 2).every(({ id }) => id !== undefined)).toBe(true);
     expect(MAX_WRITTEN_FILES).toBeGreaterThan(MAX_ROLLBACK_ITEMS);
@@ -477,23 +493,44 @@ describe('putting back', () => {
 });
 
 describe('on record', () => {
-  it('says how many, and which in the opening', async () => {
+  it('has counts in the entry, and paths in its opening', async () => {
     const { work, quarantine: q } = scene();
     writeFileSync(join(work, 'a'), 'x');
-    const records: unknown[] = [];
+    const records: ContainmentRecord[] = [];
     const host = {
-      record: async (record: unknown) => {
-        records.push(record);
+      record: async (record) => {
+        records.push(record as ContainmentRecord);
         return { of: 0, leaf: '' };
       },
-    } as Parameters<typeof recordQuarantined>[0];
+    } satisfies Parameters<typeof recordRestored>[0];
     const result = await q.take([written(join(work, 'a')), written(join(work, 'b'))], ABOUT);
-    await recordQuarantined(host, ABOUT, { ...result, duration_ms: 1.5 });
+    expect(rollbackDetails(result)).toEqual({
+      files: [
+        { path: join(work, 'a'), id: expect.any(String), size: 1, sha256: sha256('x') },
+        { path: join(work, 'b'), left: 'gone' },
+      ],
+      deletions: 0,
+      connections: 0,
+    });
     await recordRestored(host, await q.restore(result.items[0]?.id ?? ''));
-    const [first, second] = records as readonly ContainmentRecord[];
-    expect(first).toMatchObject({ kind: 'containment', event: 'quarantined', ...ABOUT, count: 1, left: 1, duration_ms: 2 });
-    expect(first?.details).toMatchObject({ files: [{ path: join(work, 'a') }, { path: join(work, 'b'), left: 'gone' }], omitted: 0 });
-    expect(second).toMatchObject({ kind: 'containment', event: 'restored', ...ABOUT, count: 1 });
+    expect(records).toMatchObject([
+      { kind: 'containment', event: 'restored', ...ABOUT, count: 1, details: { files: [{ path: join(work, 'a') }] } },
+    ]);
+  });
+
+  it('is read back from an incident, and nothing else is', () => {
+    const good = { quarantined: 1, left: 0, items: [{ path: '/a', id: 'x' }], deletions: 0, connections: 0, duration_ms: 1 };
+    expect(isRollback(good)).toBe(true);
+    for (const bad of [
+      null,
+      [],
+      { ...good, left: -1 },
+      { ...good, items: [{}] },
+      { ...good, items: [{ path: '/a', left: 'why' }] },
+      { ...good, items: 1 },
+    ]) {
+      expect(isRollback(bad), JSON.stringify(bad)).toBe(false);
+    }
   });
 });
 

@@ -300,10 +300,26 @@ describe('the end', () => {
   });
 
   it('what a killed tree did before is put aside', async () => {
-    const { sensor, did } = await started('enforce_kill', { quarantine: { take: async () => 2 } });
+    const rollback = { quarantined: 1, left: 2, items: [{ path: '/a', id: 'x' }], deletions: 0, connections: 0, duration_ms: 1.5 };
+    const { sensor, did, ledger } = await started('enforce_kill', { quarantine: { take: async () => rollback } });
     sensor.see('KILL');
     await settled();
     expect(did.at(-1)).toBe('record quarantined');
+    expect(ledger.records.at(-1)).toMatchObject({
+      event: 'quarantined',
+      count: 1,
+      left: 2,
+      duration_ms: 2,
+      details: { rollback: { files: [{ path: '/a' }] } },
+    });
+  });
+
+  it('nothing is said of files where there were none', async () => {
+    const rollback = { quarantined: 0, left: 0, items: [], deletions: 3, connections: 0, duration_ms: 0 };
+    const { sensor, did } = await started('enforce_kill', { quarantine: { take: async () => rollback } });
+    sensor.see('KILL');
+    await settled();
+    expect(did).not.toContain('record quarantined');
   });
 });
 
