@@ -67,6 +67,8 @@ describe('the surface', () => {
       ['pins revoke', '[tools]', '--server=', '--all', '--key=', '--as=', '--passphrase-file='],
       ['console', '--port=', '--as=', '--no-open', '--link-file='],
       ['budgets', '--budget=', '--key='],
+      ['run', '--task=', '--scope=', '--mode=', '--model=', '--poll=', '--log-dir=', '--agent=', '--verbose'],
+      ['attach', '--pid=', '--name=', '--task=', '--scope=', '--mode=', '--model=', '--poll=', '--log-dir=', '--agent=', '--verbose'],
       ['policy check', '[file]', '--tools=*', '--ledger=', '--strict'],
       ['policy test', '[files]', '--require-coverage', '--all'],
       ['policy packs', '[name]'],

@@ -1,4 +1,4 @@
-export { type Alert, type AlertCause, alertOf } from './alerts/alert.ts';
+export { type Alert, type AlertCause, actionText, alertOf } from './alerts/alert.ts';
 export { type AlertChannel, type Alerts, type AlertsOptions, alerts } from './alerts/alerts.ts';
 export { type AlertMessage, commandAlert, terminalAlert, webhookAlert } from './alerts/channels.ts';
 export type { Capability, CapabilityName, HostCapabilities } from './capabilities.ts';
@@ -38,5 +38,7 @@ export {
   haltQuestions,
   type OpenHaltQuestions,
 } from './warden/halt-questions.ts';
+export { type AgentEnd, type FoundProgram, findProgram, type LaunchOptions } from './warden/launch.ts';
 export type { Incident, IncidentStep, Warden, WardenEvent, WardenOptions, WardenSummary } from './warden/ports.ts';
 export { runWarden } from './warden/warden.ts';
+export { type Watched, type WatchOptions, type WatchTarget, watchProcesses } from './warden/watch.ts';

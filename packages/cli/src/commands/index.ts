@@ -6,6 +6,7 @@ import { approvalsList } from './approvals-list.ts';
 import { approvalsRevoke } from './approvals-revoke.ts';
 import { approvalsShow } from './approvals-show.ts';
 import { approvalsWatch } from './approvals-watch.ts';
+import { attach } from './attach.ts';
 import { budgetsCommand } from './budgets.ts';
 import { consistencyCheck } from './consistency-check.ts';
 import { consistencyMake } from './consistency-make.ts';
@@ -33,6 +34,7 @@ import { proxy } from './proxy.ts';
 import { receiptCheck } from './receipt-check.ts';
 import { receiptMake } from './receipt-make.ts';
 import { rotateKeyCommand } from './rotate-key.ts';
+import { runCommand } from './run.ts';
 import { search } from './search.ts';
 import { serveCommand } from './serve.ts';
 import { show } from './show.ts';
@@ -60,6 +62,8 @@ export const COMMANDS: readonly Command[] = [
   pinsAnswer('revoke'),
   consoleCommand,
   budgetsCommand,
+  runCommand,
+  attach,
   policyCheck,
   policyTest,
   policyPacks,

@@ -1,14 +1,5 @@
 import { type ConfiguredChannels, configuredChannels, configuredPolicy } from '@countersign/connect';
-import {
-  type ApprovalRow,
-  type Config,
-  CountersignError,
-  type Guard,
-  loadConfig,
-  type Policy,
-  type PolicyWatch,
-  watchPolicy,
-} from '@countersign/core';
+import { type ApprovalRow, type Config, CountersignError, type Guard, type Policy, type PolicyWatch, watchPolicy } from '@countersign/core';
 import { guardFromConfig, type SqliteStore } from '@countersign/core/sqlite';
 import {
   type HttpProxy,
@@ -23,9 +14,9 @@ import {
 } from '@countersign/mcp-proxy';
 import { hostMonitor, type ResourceMonitor } from '@countersign/monitor';
 import type { Command, Invocation } from '../command.ts';
-import { configOf, hasConfig } from '../configuration.ts';
+import { hasConfig } from '../configuration.ts';
+import { configuredOrWatching } from '../configured.ts';
 import { configuredServer, configuredServers, withoutSecrets } from '../configured-servers.ts';
-import { defaultConfigPath } from '../default-config.ts';
 import { UsageError } from '../failure.ts';
 import { LISTEN_OPTIONS, type ListenGiven, listenAddress } from '../listen-address.ts';
 import { elicitationChannel, mcpApprovals } from '../mcp-approvals.ts';
@@ -168,17 +159,9 @@ function clientOf({ io }: Invocation, config: Config, guard: LazyGuard): Omit<St
   };
 }
 
-/** The configuration, or, when there is none, one that only watches: loudly, and on record all the same. */
 function configured(invocation: Invocation): Config {
-  const { io, output } = invocation;
-  const env = withAgent(invocation);
-  if (hasConfig(invocation)) return configOf({ ...invocation, io: { ...io, env } });
-  const config = loadConfig(defaultConfigPath(io.env), { env });
-  const isWatching = config.mode === 'audit';
-  output.note(
-    `countersign: NO CONFIGURATION FOUND: mode ${config.mode}, ${isWatching ? 'NOTHING IS BLOCKED' : 'what no rule allows is refused'}; pack baseline; ledger ${safe(config.ledger.path)}; to enforce rules of your own: countersign init, then mode: enforce`,
-  );
-  return config;
+  const blocked = { audit: 'NOTHING IS BLOCKED; pack baseline', otherwise: 'what no rule allows is refused; pack baseline' };
+  return configuredOrWatching(invocation, withAgent(invocation), blocked);
 }
 
 /** `--agent` is checked like the variable of that name. */

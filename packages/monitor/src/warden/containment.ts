@@ -68,6 +68,7 @@ export class Containment {
   #answering = new AbortController();
   #work: Promise<void> = Promise.resolve();
   #isAsking = false;
+  #isSuspended = false;
   #ended: { readonly by: EndedBy; readonly left: number } | undefined;
 
   constructor(deps: Deps) {
@@ -108,9 +109,18 @@ export class Containment {
     await this.#work;
   }
 
-  /** A continue signal may have come from anywhere. */
-  async holdAgain(): Promise<void> {
+  async suspend(): Promise<void> {
+    if (this.#state !== 'running') return;
+    this.#isSuspended = true;
+    await this.#deps.freezer.freeze();
+  }
+
+  /** What is held is stopped once more: whatever let us go on may have woken it too. */
+  async proceed(): Promise<void> {
+    const wasSuspended = this.#isSuspended;
+    this.#isSuspended = false;
     if (this.#state === 'held') await this.#deps.freezer.freeze();
+    else if (this.#state === 'running' && wasSuspended) await this.#deps.freezer.resume();
   }
 
   async settled(): Promise<void> {

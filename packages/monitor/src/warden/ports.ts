@@ -25,7 +25,10 @@ export interface Judge {
 /** Takes every activity. A promise says when it is written; rejecting means that it is lost. */
 export interface ActivityLog {
   write(activity: Activity, verdict: Verdict): void | Promise<void>;
-  close(): Promise<void>;
+  /** Of what was written without a promise: how many were lost. */
+  lost?(): number;
+  /** @param summary - of the session that ends. */
+  close(summary: WardenSummary): Promise<void>;
 }
 
 /** The ledger of the session. */
@@ -181,8 +184,10 @@ export interface Warden {
   readonly ended: { readonly by: 'verdict' | 'operator' | 'timeout' | 'signal'; readonly left: number } | undefined;
   /** Stops it, asks nobody, ends it: the operator's own word. Resolves when nothing is left, or what is left is told. */
   kill(): Promise<void>;
-  /** Stops it again where something woke it. Does nothing when it is not being held. */
-  holdAgain(): Promise<void>;
+  /** We are about to be stopped ourselves: nothing may run meanwhile that nobody watches. */
+  suspend(): Promise<void>;
+  /** We go on, and so does what `suspend` stopped. What is held stays so: a continue signal may have come from anywhere. */
+  proceed(): Promise<void>;
   /** Resolves when what was being done about incidents is done. Not while something waits for an answer. */
   settled(): Promise<void>;
   /** Stops watching, writes out what waits, ends the session. */

@@ -128,8 +128,12 @@ class Session implements Warden {
     return this.#containment.kill('signal', 'ended by a signal to the warden');
   }
 
-  holdAgain(): Promise<void> {
-    return this.#containment.holdAgain();
+  suspend(): Promise<void> {
+    return this.#containment.suspend();
+  }
+
+  proceed(): Promise<void> {
+    return this.#containment.proceed();
   }
 
   settled(): Promise<void> {
@@ -300,18 +304,27 @@ class Session implements Warden {
 
   async #close(): Promise<WardenSummary> {
     await this.#stopSensors();
-    const { log, ledger, mode } = this.#options;
+    const { log, ledger, freezer } = this.#options;
     const late = new AbortController();
     await Promise.race([this.#finish(), this.#pause(MAX_CLOSE_MS, late.signal)]);
     late.abort();
     await attempt(
-      () => log.close(),
+      () => log.close(this.#summary()),
       (error) => this.#trouble('activity log', error),
+    );
+    await attempt(
+      () => freezer.close(),
+      (error) => this.#trouble('giving up the freezer', error),
     );
     await attempt(
       () => ledger.mark('end'),
       (error) => this.#trouble('recording the end of the session', error),
     );
+    return this.#summary();
+  }
+
+  #summary(): WardenSummary {
+    const { ledger, log, mode } = this.#options;
     return {
       session: ledger.session,
       mode,
@@ -326,7 +339,7 @@ class Session implements Warden {
         level: verdict.level,
         end,
       })),
-      lost: { ...this.#lost, ledger: this.#recorder.lost },
+      lost: { ...this.#lost, log: this.#lost.log + (log.lost?.() ?? 0), ledger: this.#recorder.lost },
       sensors: this.#options.sensors.map((sensor) => ({
         name: sensor.name,
         level: sensor.level,

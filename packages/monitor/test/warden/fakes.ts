@@ -76,6 +76,7 @@ export class FakeFreezer implements Freezer {
   failsToFreeze = false;
   /** How many kills leave something. */
   survives = 0;
+  closed = 0;
   constructor(did: string[]) {
     this.#did = did;
   }
@@ -92,7 +93,7 @@ export class FakeFreezer implements Freezer {
     return { grade: 'signal', killed: 2, left: this.survives-- > 0 ? [{ ...CHILD, why: 'resists' }] : [], duration_ms: 1 };
   }
   async close(): Promise<void> {
-    this.#did.push('close');
+    this.closed++;
   }
   async killOnly(processes: readonly { readonly pid: number }[]): Promise<KillResult> {
     this.#did.push(`killOnly ${processes.map(({ pid }) => pid).join(' ')}`);

@@ -241,14 +241,39 @@ describe('a halt', () => {
     expect(summary.incidents).toMatchObject([{ rule: 'a-rule', level: 'HALT', end: 'frozen' }]);
   });
 
-  it('is made again where something woke the tree, and only while it is held', async () => {
+  it('is made again where something woke the tree', async () => {
     const { sensor, questions, did, warden: running } = await started('enforce_kill');
-    await running.holdAgain();
-    expect(did).toEqual([]);
     sensor.see('HALT');
     await questions.until(1);
-    await running.holdAgain();
+    await running.proceed();
     expect(did.filter((each) => each === 'freeze')).toHaveLength(2);
+    expect(did).not.toContain('resume');
+  });
+});
+
+describe('while the warden itself is stopped', () => {
+  it('nothing runs that nobody watches', async () => {
+    const { did, warden: running } = await started('audit_only');
+    await running.suspend();
+    expect(did).toEqual(['freeze']);
+    await running.proceed();
+    await running.proceed();
+    expect(did).toEqual(['freeze', 'resume']);
+  });
+
+  it('what is held stays held', async () => {
+    const { sensor, questions, did, warden: running } = await started('enforce_kill');
+    sensor.see('HALT');
+    await questions.until(1);
+    await running.suspend();
+    await running.proceed();
+    expect(did).not.toContain('resume');
+  });
+
+  it('a continue signal alone lets nothing go on', async () => {
+    const { did, warden: running } = await started('enforce_kill');
+    await running.proceed();
+    expect(did).toEqual([]);
   });
 });
 

@@ -1,0 +1,166 @@
+/** What `run` and `attach` tell while they watch, one line for each event; and as JSON. Everything a process chose is escaped. */
+import { clip, type Redactor } from '@countersign/core';
+import { actionText, type IncidentStep, type WardenEvent } from '@countersign/monitor';
+import type { Style } from '../output.ts';
+import { safe } from '../output.ts';
+import { fit } from '../table.ts';
+
+export interface LineOptions {
+  readonly redactor: Redactor;
+  /** Safe activity too. */
+  readonly isVerbose: boolean;
+  /** Width of the terminal; undefined: nothing is cut. */
+  readonly columns: number | undefined;
+  style(style: Style, text: string): string;
+}
+
+const STYLES = { SAFE: 'dim', FLAG: 'warn', HALT: 'bad', KILL: 'bad' } as const;
+const MAX_PROGRAM_CHARS = 40;
+export const SHORT_ID_CHARS = 8;
+
+/** @returns none for what is not told. */
+export function eventLines(event: WardenEvent, options: LineOptions): readonly string[] {
+  switch (event.kind) {
+    case 'started':
+      return [`countersign: watching, ${levelText(event.level)}, ${modeText(event.mode)}, freeze by ${event.grade}`];
+    case 'judged':
+      return event.verdict.level === 'SAFE' && !options.isVerbose ? [] : [judgedLine(event, options)];
+    case 'contained':
+      return [`countersign: ${stepText(event.step)} [incident ${event.incident.id.slice(0, SHORT_ID_CHARS)}]`];
+    case 'asked':
+      return askedLines(event.incident.id.slice(0, SHORT_ID_CHARS));
+    case 'coverage':
+      return [
+        options.style('bad', `countersign: sensor ${safe(event.sensor)} died: ${safe(event.why)}; ${levelText(event.level)} from here on`),
+      ];
+    case 'trouble':
+      return [options.style('warn', `countersign: ${safe(event.during)}: ${safe(messageOf(event.error))}`)];
+  }
+}
+
+function judgedLine(event: Extract<WardenEvent, { readonly kind: 'judged' }>, { redactor, columns, style }: LineOptions): string {
+  const { activity, verdict, enforced } = event;
+  const { actor, action } = activity;
+  const what = safe(redactor.text(actionText(action, redactor)));
+  const by = actor === undefined ? '' : ` by ${clip(safe(redactor.text(programName(actor.exe))), MAX_PROGRAM_CHARS)} (${actor.pid})`;
+  const instead = enforced === verdict.level ? '' : `, ${enforced === 'FLAG' ? 'only flagged' : 'held'} in this mode`;
+  const why = verdict.level === 'SAFE' ? '' : `: ${safe(redactor.text(verdict.reason))}${instead} [${safe(verdict.rule)}]`;
+  const text = `${timeOf(event.at)} ${what}${by}${why}`;
+  const shown = columns === undefined ? text : fit(text, Math.max(columns - 5, 20));
+  return `${style(STYLES[verdict.level], verdict.level.padEnd(4))} ${shown}`;
+}
+
+function askedLines(id: string): readonly string[] {
+  return [
+    'countersign: THE AGENT IS STOPPED and waits for an answer. From another terminal:',
+    `  countersign resume ${id}          let it go on`,
+    `  countersign resume ${id} --deny   end the processes that did it, let the rest go on`,
+    `  countersign resume ${id} --kill   end all of it`,
+  ];
+}
+
+function stepText(step: IncidentStep): string {
+  const { event, count = 0, left, duration_ms: took, by, grade } = step;
+  const who = by === undefined ? '' : `, ${safe(by)}`;
+  const time = took === undefined ? '' : ` in ${took < 10 ? took.toFixed(1) : Math.round(took)} ms`;
+  const those = `${count} ${count === 1 ? 'process' : 'processes'}`;
+  switch (event) {
+    case 'frozen':
+      return `FROZEN: ${those}${time} (${grade ?? 'signal'})`;
+    case 'resumed':
+      return `resumed${who}`;
+    case 'overridden':
+      return `resumed by an override that was given before`;
+    case 'denied':
+      return `denied: ${those} ended${time}, the rest goes on${who}`;
+    case 'killed':
+      return `KILLED: ${those}${time}, nothing is left${who}`;
+    case 'quarantined':
+      return `put aside: ${count} ${count === 1 ? 'file' : 'files'} it had written`;
+    case 'restored':
+      return `put back: ${count} ${count === 1 ? 'file' : 'files'}`;
+    case 'failed':
+      return `NOT DONE${who}: ${left?.length ?? 0} left running${pidsText(left)}`;
+  }
+}
+
+function pidsText(left: IncidentStep['left']): string {
+  return left === undefined || left.length === 0
+    ? ''
+    : ` (${left
+        .slice(0, 10)
+        .map(({ pid }) => pid)
+        .join(', ')})`;
+}
+
+function levelText(level: string): string {
+  switch (level) {
+    case 'L0':
+      return 'level L0 (looks at intervals: what is shorter is missed, and nothing is prevented)';
+    case 'L1':
+      return 'level L1 (sees each program that starts; nothing is prevented before it happens)';
+    case 'none':
+      return 'NOTHING IS SEEN';
+    default:
+      return `level ${level}`;
+  }
+}
+
+function modeText(mode: string): string {
+  return mode === 'audit_only' ? 'mode audit_only (NOTHING IS STOPPED)' : `mode ${mode}`;
+}
+
+function programName(exe: string | undefined): string {
+  return exe === undefined ? 'a process' : exe.slice(exe.lastIndexOf('/') + 1);
+}
+
+function timeOf(at: number): string {
+  return new Date(at).toISOString().slice(11, 19);
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : 'unknown error';
+}
+
+/** One JSON value for each event that is told. Pinned: programs read it. */
+export function eventJson(event: WardenEvent, { redactor, isVerbose }: Pick<LineOptions, 'redactor' | 'isVerbose'>): unknown {
+  const { kind, at } = event;
+  switch (event.kind) {
+    case 'started':
+      return { event: kind, at, level: event.level, mode: event.mode, freeze: event.grade };
+    case 'judged': {
+      const { activity, verdict, enforced, incident } = event;
+      if (verdict.level === 'SAFE' && !isVerbose) return undefined;
+      const { seq, sensor, phase, actor, attribution } = activity;
+      return {
+        event: kind,
+        at,
+        seq,
+        level: verdict.level,
+        enforced,
+        rule: verdict.rule,
+        reason: redactor.text(verdict.reason),
+        evaluator: verdict.evaluator,
+        action: { kind: activity.action.kind, text: redactor.text(actionText(activity.action, redactor)) },
+        process:
+          actor === undefined
+            ? null
+            : { pid: actor.pid, start: actor.start, exe: actor.exe === undefined ? null : redactor.text(actor.exe) },
+        call: attribution.call ?? null,
+        sensor,
+        phase,
+        incident: incident ?? null,
+      };
+    }
+    case 'contained': {
+      const { event: done, grade, count, left, duration_ms, by } = event.step;
+      return { event: kind, at, incident: event.incident.id, done, grade, count, left, duration_ms, by };
+    }
+    case 'asked':
+      return { event: kind, at, incident: event.incident.id };
+    case 'coverage':
+      return { event: kind, at, level: event.level, sensor: event.sensor, why: event.why };
+    case 'trouble':
+      return { event: kind, at, during: event.during, message: messageOf(event.error) };
+  }
+}

@@ -1,0 +1,46 @@
+/** How a watched session went, when it ends. */
+import type { WardenSummary } from '@countersign/monitor';
+import { safe } from '../output.ts';
+import { span } from '../time.ts';
+import { SHORT_ID_CHARS } from './event-lines.ts';
+
+const MAX_RULES = 5;
+const MAX_INCIDENTS = 10;
+
+export function summaryLines(summary: WardenSummary): readonly string[] {
+  const { verdicts, rules, incidents, lost, sensors } = summary;
+  const counts = `${summary.activities} activities in ${span(summary.durationMs)}: ${verdicts.FLAG} flagged, ${verdicts.HALT} halts, ${verdicts.KILL} kills`;
+  const missed = sensors.reduce((sum, sensor) => sum + sensor.lost, 0);
+  const gaps = [
+    ...(lost.log > 0 ? [`${lost.log} activities are in no log`] : []),
+    ...(lost.ledger > 0 ? [`${lost.ledger} verdicts ARE NOT IN THE LEDGER`] : []),
+    ...(lost.judge > 0 ? [`${lost.judge} questions the judge did not answer`] : []),
+    ...(missed > 0 ? [`${missed} readings the sensors know they missed`] : []),
+  ];
+  const top = [...rules].toSorted(([, one], [, other]) => other - one).slice(0, MAX_RULES);
+  return [
+    `countersign: session ${safe(summary.session)}, level ${summary.level}: ${counts}`,
+    ...(top.length === 0 ? [] : [`  rules: ${top.map(([rule, count]) => `${safe(rule)} ${count}`).join(', ')}`]),
+    ...incidents
+      .slice(0, MAX_INCIDENTS)
+      .map(({ id, rule, level, end }) => `  incident ${id.slice(0, SHORT_ID_CHARS)}: ${level} by ${safe(rule)}, ${end}`),
+    ...(gaps.length === 0 ? [] : [`  lost: ${gaps.join('; ')}`]),
+  ];
+}
+
+export function summaryJson(summary: WardenSummary): unknown {
+  const { session, mode, level, durationMs, activities, verdicts, rules, incidents, lost, sensors } = summary;
+  return {
+    event: 'ended',
+    session,
+    mode,
+    level,
+    duration_ms: Math.round(durationMs),
+    activities,
+    verdicts,
+    rules: [...rules],
+    incidents,
+    lost,
+    sensors,
+  };
+}

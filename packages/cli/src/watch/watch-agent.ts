@@ -1,0 +1,294 @@
+/** What `run` and `attach` share: everything around one watched agent, from the configuration to the exit code. */
+import { homedir } from 'node:os';
+import { dirname, resolve } from 'node:path';
+import { type ConfiguredChannels, configuredChannels } from '@countersign/connect';
+import { type Config, CountersignError, createRedactor, escapeJson, monitorHost, parseDuration, type Redactor } from '@countersign/core';
+import type { SqliteStore } from '@countersign/core/sqlite';
+import {
+  defaultScope,
+  haltQuestions,
+  loadScope,
+  type OllamaJudge,
+  ollamaJudge,
+  type Scope,
+  type WardenEvent,
+  type WardenSummary,
+  type Watched,
+  type WatchTarget,
+  watchProcesses,
+} from '@countersign/monitor';
+import type { Invocation, Option } from '../command.ts';
+import { configuredOrWatching } from '../configured.ts';
+import { UsageError } from '../failure.ts';
+import { openConfigured } from '../open-configured.ts';
+import { safe } from '../output.ts';
+import { pageChannelOf } from '../page-link.ts';
+import { agentSignals } from './agent-signals.ts';
+import { eventJson, eventLines } from './event-lines.ts';
+import { codeOf, RUN_EXIT } from './exit-codes.ts';
+import { summaryJson, summaryLines } from './summary-lines.ts';
+import { leaveScreen, terminalState } from './terminal-state.ts';
+import { haltTerminal } from './tty-channel.ts';
+
+type Mode = Config['monitor']['mode'];
+
+export const WATCH_OPTIONS: readonly Option[] = [
+  { name: 'task', kind: 'text', value: 'TEXT', about: 'what the agent was asked to do; what does not fit is flagged or stopped' },
+  { name: 'scope', kind: 'text', value: 'FILE', about: 'what its processes may do, instead of `scope:` in the configuration' },
+  { name: 'mode', kind: 'text', value: 'MODE', about: 'audit (stops nothing), confirm (a kill waits for a person) or enforce' },
+  { name: 'model', kind: 'text', value: 'NAME', about: 'ask this model of a local Ollama about what rules leave open' },
+  { name: 'poll', kind: 'text', value: 'TIME', about: 'between two looks at the processes: 20ms to 1m' },
+  { name: 'log-dir', kind: 'text', value: 'FOLDER', about: 'where activity log and incidents are kept' },
+  { name: 'agent', kind: 'text', value: 'NAME', about: 'instead of the agent in the configuration' },
+  { name: 'verbose', kind: 'switch', about: 'tell of safe activity too' },
+];
+
+export const WATCH_NOTES: readonly string[] = [
+  'What happens is told on standard error, one line for each event; with --json as one JSON object a line. FLAG and above are in the ledger, everything is in the activity log.',
+  'Exit: 120 when a verdict ended the processes, or nobody answered a halt in time; 121 when a person who was asked ended them; 122 when something could not be ended.',
+];
+
+const MODES: ReadonlyMap<string, Mode> = new Map([
+  ['audit', 'audit_only'],
+  ['confirm', 'flag_and_hold'],
+  ['enforce', 'enforce_kill'],
+]);
+const MIN_POLL_MS = 20;
+const MAX_POLL_MS = 60_000;
+
+/** @param targetOf - what to watch, once it is known under which configuration. @returns the exit code */
+export async function watchAgent(invocation: Invocation, targetOf: (config: Config) => WatchTarget): Promise<number> {
+  const { io, flags, output } = invocation;
+  const agent = flags.text('agent');
+  const config = configuredOrWatching(invocation, agent === undefined ? io.env : { ...io.env, COUNTERSIGN_AGENT: agent }, {
+    audit: 'NOTHING IS STOPPED',
+    otherwise: 'rules are the built-in ones',
+  });
+  const redactor = createRedactor(config.redaction);
+  const told = teller(invocation, redactor);
+  const store = openConfigured(config);
+  const opened = new Opened();
+  opened.later(() => store.close());
+  try {
+    const parts = await partsOf(invocation, config, { store, redactor, opened, told });
+    const isLaunch = 'launch' in parts.target;
+    // Before the agent can change it.
+    const terminal = terminalState(isLaunch && io.isTTY.stdin);
+    const saved = terminal.save();
+    const watched = await watchProcesses(parts);
+    const summary = await follow(watched, isLaunch && io.isTTY.stdin, isLaunch, (text) => output.note(text));
+    terminal.restore(saved);
+    if (isLaunch && watched.warden.ended !== undefined && io.isTTY.stdout) leaveScreen((text) => void io.stderr.write(text));
+    tellSummary(summary.summary, invocation);
+    return summary.code;
+  } finally {
+    await opened.close();
+  }
+
+  async function partsOf(
+    invoked: Invocation,
+    settings: Config,
+    use: { readonly store: SqliteStore; readonly redactor: Redactor; readonly opened: Opened; readonly told: (event: WardenEvent) => void },
+  ): Promise<Parameters<typeof watchProcesses>[0]> {
+    const { monitor } = settings;
+    const scope = scopeOf(invoked, settings);
+    for (const warning of scope.warnings) output.note(`countersign: ${safe(warning)}`);
+    const host = monitorHost({ store: use.store, agent: settings.agent, redactor });
+    const judge = await judgeOf(invoked, redactor, (text) => output.note(text));
+    if (judge !== undefined) use.opened.later(async () => judge.close());
+    const logDir = invoked.flags.text('log-dir');
+    const task = invoked.flags.text('task');
+    return {
+      target: targetOf(settings),
+      mode: modeOf(invoked) ?? scope.mode ?? monitor.mode,
+      scope,
+      home: homedir(),
+      own: ownFiles(settings, logDir === undefined ? monitor.log.dir : resolve(io.cwd, logDir)),
+      canaries: monitor.canaries,
+      agent: settings.agent,
+      ledger: { ...host, sessionOf: async (call) => (await use.store.callById(call))?.session },
+      note: (topic, data) => host.note(topic, data),
+      pollMs: pollOf(invoked) ?? monitor.pollMs,
+      log: { ...monitor.log, ...(logDir !== undefined && { dir: resolve(io.cwd, logDir) }) },
+      ...(task !== undefined && { task }),
+      ...(judge !== undefined && { judge }),
+      questions: questionsOf(invoked, settings, use, host.session),
+      onHaltTimeout: monitor.onHaltTimeout,
+      redactor,
+      onEvent: use.told,
+    };
+  }
+}
+
+/** Until nothing of it runs any more. */
+async function follow(
+  watched: Watched,
+  isOnTerminal: boolean,
+  isLaunch: boolean,
+  tell: (text: string) => void,
+): Promise<{ readonly summary: WardenSummary; readonly code: number }> {
+  const { warden } = watched;
+  const signals = isLaunch ? agentSignals({ watched, isOnTerminal, tell }) : undefined;
+  try {
+    const detached = isLaunch ? undefined : detachment(watched, tell);
+    const end = await Promise.race([watched.ended, ...(detached === undefined ? [] : [detached.asked])]);
+    detached?.release();
+    await warden.settled();
+    if (signals !== undefined && warden.ended === undefined && !warden.isHolding) {
+      const left = watched.left();
+      signals.isOurs = true;
+      if (left.length > 0) {
+        const those = left.length === 1 ? '1 process it started runs' : `${left.length} processes it started run`;
+        tell(
+          `countersign: the agent has ended (${codeOf(end)}), and ${those} on, watched; Ctrl-C or SIGTERM ends ${left.length === 1 ? 'it' : 'them'}`,
+        );
+      }
+      await watched.emptied(signals.enough);
+      await warden.settled();
+    }
+    const { ended } = warden;
+    const summary = await warden.close();
+    return { summary, code: exitCode(ended, codeOf(end)) };
+  } finally {
+    signals?.release();
+  }
+}
+
+function exitCode(ended: Watched['warden']['ended'], own: number): number {
+  if (ended === undefined) return own;
+  if (ended.left > 0) return RUN_EXIT.LEFT;
+  switch (ended.by) {
+    case 'verdict':
+    case 'timeout':
+      return RUN_EXIT.KILLED;
+    case 'operator':
+      return RUN_EXIT.DENIED;
+    case 'signal':
+      return own;
+  }
+}
+
+/** Whoever only watches may stop watching. What is held stays so, and that is said first. */
+function detachment({ warden }: Watched, tell: (text: string) => void): { readonly asked: Promise<object>; release(): void } {
+  const names = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  let stop = (_: object): void => {};
+  const asked = new Promise<object>((resolve) => {
+    stop = resolve;
+  });
+  let isWarned = false;
+  const handler = (): void => {
+    if (warden.isHolding && !isWarned) {
+      isWarned = true;
+      return tell('countersign: its processes are stopped, and wait for an answer; once more leaves them so, unwatched');
+    }
+    stop({});
+  };
+  for (const name of names) process.on(name, handler);
+  return { asked, release: () => names.forEach((name) => process.off(name, handler)) };
+}
+
+/** Things to be closed, the last one first. */
+class Opened {
+  readonly #all: (() => Promise<void>)[] = [];
+
+  later(close: () => Promise<void>): void {
+    this.#all.push(close);
+  }
+
+  async close(): Promise<void> {
+    for (const close of this.#all.toReversed()) await close();
+  }
+}
+
+function questionsOf(
+  { io, output }: Invocation,
+  config: Config,
+  { store, redactor, opened }: { readonly store: SqliteStore; readonly redactor: Redactor; readonly opened: Opened },
+  session: string,
+): ReturnType<typeof haltQuestions> {
+  const onError = (error: unknown): void => output.note(`countersign: ${errorText(error)}`);
+  const asked: ConfiguredChannels = configuredChannels(config, {
+    env: io.env,
+    terminal: false,
+    approval: (id) => store.approval(id),
+    onError,
+  });
+  opened.later(() => asked.close());
+  const page = pageChannelOf(config, output);
+  const terminal = haltTerminal(io);
+  const questions = haltQuestions({
+    agent: config.agent,
+    store,
+    session,
+    timeoutMs: config.monitor.haltTimeoutMs,
+    channels: [...asked.channels, ...(page === undefined ? [] : [page]), ...(terminal === undefined ? [] : [terminal])],
+    redactor,
+    approvals: { maxTtlMs: config.approvals.maxTtlMs, maxGrantTtlMs: config.approvals.maxGrantTtlMs, approvers: config.approvers },
+    onError,
+  });
+  opened.later(() => questions.close());
+  return questions;
+}
+
+function scopeOf({ io, flags }: Invocation, { scope }: Config): Scope {
+  const file = flags.text('scope');
+  if (file !== undefined) return loadScope({ path: resolve(io.cwd, file) }, { env: io.env });
+  return scope === undefined ? defaultScope() : loadScope({ document: scope }, { env: io.env });
+}
+
+async function judgeOf({ flags }: Invocation, redactor: Redactor, tell: (text: string) => void): Promise<OllamaJudge | undefined> {
+  const model = flags.text('model');
+  if (model === undefined) return undefined;
+  const judge = ollamaJudge({ model, redactor });
+  for (const warning of judge.warnings) tell(`countersign: ${safe(warning)}`);
+  const checked = await judge.check();
+  if (!checked.ok) tell(`countersign: ${safe(checked.why)}; what rules leave open stays a FLAG`);
+  return judge;
+}
+
+function modeOf({ flags }: Invocation): Mode | undefined {
+  const given = flags.text('mode');
+  if (given === undefined) return undefined;
+  const mode = MODES.get(given) ?? [...MODES.values()].find((each) => each === given);
+  if (mode === undefined) throw new UsageError(`--mode ${JSON.stringify(given)} is none`, 'use audit, confirm or enforce');
+  return mode;
+}
+
+function pollOf({ flags }: Invocation): number | undefined {
+  const given = flags.text('poll');
+  if (given === undefined) return undefined;
+  const pollMs = parseDuration(given);
+  if (pollMs === undefined || pollMs < MIN_POLL_MS || pollMs > MAX_POLL_MS)
+    throw new UsageError(`--poll ${JSON.stringify(given)} is no time from 20ms to 1m`, 'for example: --poll 100ms');
+  return pollMs;
+}
+
+function ownFiles({ path, ledger }: Config, logDir: string): { readonly files: readonly string[]; readonly configs: readonly string[] } {
+  const sides = ['', '-wal', '-shm', '-journal'].map((side) => ledger.path + side);
+  const others = [ledger.key, ledger.mirror, ledger.auditLog?.path].filter((each) => each !== undefined);
+  return { files: [...sides, ...others, logDir], configs: path === undefined ? [] : [path] };
+}
+
+function teller({ io, output, flags }: Invocation, redactor: Redactor): (event: WardenEvent) => void {
+  const isVerbose = flags.on('verbose');
+  const columns = io.isTTY.stderr ? io.columns : undefined;
+  const style = io.isTTY.stderr ? output.style.bind(output) : (_: unknown, text: string): string => text;
+  return (event) => {
+    if (output.json) {
+      const value = eventJson(event, { redactor, isVerbose });
+      if (value !== undefined) output.note(escapeJson(JSON.stringify(value)));
+      return;
+    }
+    for (const line of eventLines(event, { redactor, isVerbose, columns, style })) output.note(line);
+  };
+}
+
+function tellSummary(summary: WardenSummary, { output }: Invocation): void {
+  if (output.json) return output.note(escapeJson(JSON.stringify(summaryJson(summary))));
+  for (const line of summaryLines(summary)) output.note(line);
+}
+
+function errorText(error: unknown): string {
+  const code = CountersignError.is(error) ? ` [${error.code}]` : '';
+  return `${safe(error instanceof Error ? error.message : 'unknown error')}${code}`;
+}

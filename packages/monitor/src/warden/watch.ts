@@ -1,0 +1,255 @@
+/** Puts a warden together for one agent: launched, or running already. */
+import { CountersignError, createRedactor, type Redactor } from '@countersign/core';
+import type { ProcessId } from '../activity.ts';
+import { alertOf } from '../alerts/alert.ts';
+import type { Alerts } from '../alerts/alerts.ts';
+import { freezerFor } from '../contain/freezer-for.ts';
+import { Membership } from '../contain/membership.ts';
+import { processTable } from '../contain/process-table.ts';
+import { type Evidence, openEvidence } from '../evidence/evidence.ts';
+import type { RecordNote } from '../evidence/note-queue.ts';
+import type { SessionFacts } from '../evidence/session-file.ts';
+import { intentCheck } from '../intent/intent-check.ts';
+import type { OllamaJudge } from '../judge/ollama-judge.ts';
+import { ruleEngine } from '../rules/engine.ts';
+import type { Scope } from '../scope/scope.ts';
+import type { Sensor } from '../sensor.ts';
+import { procPoll } from '../sensors/proc-poll.ts';
+import { RUN_MARKER } from '../tree/markers.ts';
+import { type ProcReader, procReader } from '../tree/proc-fs.ts';
+import { TrackedTree } from '../tree/tracked-tree.ts';
+import { enforced, type MonitorMode } from '../verdict.ts';
+import { processByName, processByPid } from './choose-process.ts';
+import { type AgentEnd, type LaunchOptions, launchAgent } from './launch.ts';
+import type { Alerts as AlertPort, HaltQuestions, Warden, WardenEvent, WardenLedger, WardenSummary } from './ports.ts';
+import { runWarden } from './warden.ts';
+
+export type WatchTarget = { readonly launch: LaunchOptions } | { readonly pid: number } | { readonly name: string };
+
+export interface WatchOptions {
+  readonly target: WatchTarget;
+  readonly mode: MonitorMode;
+  readonly scope: Scope;
+  /** The folder the agent works in. Default: its working directory. */
+  readonly workspace?: string;
+  readonly home: string;
+  /** Countersign's own: whatever of the tree touches them is ended. Folders count with all in them. */
+  readonly own: { readonly files: readonly string[]; readonly configs: readonly string[] };
+  /** Files nobody has any business with. Absolute. */
+  readonly canaries: readonly string[];
+  readonly agent: string;
+  /** Its session is also the marker in the environment of what is launched. */
+  readonly ledger: WardenLedger;
+  readonly note: RecordNote;
+  readonly pollMs: number;
+  readonly log: { readonly dir: string; readonly maxBytes: number; readonly keep: number; readonly maxAgeMs: number };
+  /** What the agent was asked to do. */
+  readonly task?: string;
+  readonly judge?: OllamaJudge;
+  readonly questions: HaltQuestions;
+  readonly alerts?: Alerts;
+  readonly onHaltTimeout: 'stay' | 'kill';
+  readonly redactor?: Redactor;
+  readonly onEvent: (event: WardenEvent) => void;
+}
+
+export interface Watched {
+  readonly process: ProcessId;
+  readonly warden: Warden;
+  /** Of what was launched: how it ended. Resolves also for what was attached to, without a code. */
+  readonly ended: Promise<AgentEnd>;
+  /** Of its tree, now: those that still run. */
+  left(): readonly ProcessId[];
+  /** Resolves when nothing of the tree runs any more, or when `signal` is aborted. */
+  emptied(signal: AbortSignal): Promise<void>;
+  /** The agent itself was stopped, by a terminal for one. */
+  isStopped(): boolean;
+  /** Sends a signal to what was launched, and to nothing else. @returns false when there is nothing to send it to. */
+  signal(name: NodeJS.Signals): boolean;
+}
+
+/** Between two looks for what an agent left behind. */
+const LOOK_MS = 250;
+
+/**
+ * Launches or finds the agent and watches it.
+ *
+ * @throws {CountersignError} `PROCESS_NOT_FOUND`, `MONITOR_UNAVAILABLE`, `OPTIONS_INVALID`, `LEDGER_*`. Nothing runs then that was not running before.
+ */
+export async function watchProcesses(options: WatchOptions): Promise<Watched> {
+  const reader = procReader();
+  const found =
+    'launch' in options.target ? await launched(options.target.launch, options.ledger.session, reader) : attached(options.target, reader);
+  try {
+    return await watch(found, options, reader);
+  } catch (error) {
+    found.abandon();
+    throw error;
+  }
+}
+
+interface Found {
+  readonly process: ProcessId;
+  readonly cwd: string;
+  readonly ended: Promise<AgentEnd> | undefined;
+  go(): void;
+  signal(name: NodeJS.Signals): boolean;
+  /** It waits for a word that does not come. */
+  abandon(): void;
+}
+
+async function launched(options: LaunchOptions, run: string, reader: ProcReader): Promise<Found> {
+  const agent = await launchAgent({ ...options, env: { ...options.env, [RUN_MARKER]: run } });
+  const start = reader.stat(agent.pid)?.start;
+  const signal = (name: NodeJS.Signals): boolean => agent.child.kill(name);
+  const abandon = (): void => void signal('SIGKILL');
+  if (start === undefined) {
+    abandon();
+    throw new CountersignError('MONITOR_UNAVAILABLE', 'processes cannot be read on this system: there is no /proc');
+  }
+  return { process: { pid: agent.pid, start }, cwd: options.cwd, ended: agent.ended, go: agent.go, signal, abandon };
+}
+
+function attached(target: Exclude<WatchTarget, { readonly launch: LaunchOptions }>, reader: ProcReader): Found {
+  if (reader.pids().length === 0)
+    throw new CountersignError('MONITOR_UNAVAILABLE', 'processes cannot be read on this system: there is no /proc');
+  const options = { reader, self: process.pid, user: process.geteuid?.() ?? 0 };
+  const id = 'pid' in target ? processByPid(target.pid, options) : processByName(target.name, options);
+  return { process: id, cwd: reader.cwd(id.pid) ?? '/', ended: undefined, go: () => {}, signal: () => false, abandon: () => {} };
+}
+
+async function watch(found: Found, options: WatchOptions, reader: ProcReader): Promise<Watched> {
+  const { ledger, redactor = createRedactor() } = options;
+  const isLaunched = found.ended !== undefined;
+  const command =
+    'launch' in options.target ? [options.target.launch.program, ...options.target.launch.args] : (reader.argv(found.process.pid) ?? []);
+  const root = found.process;
+  // Between choosing it and now the pid may have become another's.
+  if (reader.stat(root.pid)?.start !== root.start)
+    throw new CountersignError('PROCESS_NOT_FOUND', `process ${root.pid} ended before it could be watched`);
+  const tree = new TrackedTree({ roots: [], ...(isLaunched && { marker: ledger.session }) });
+  tree.addRoot(root);
+  const marker = isLaunched ? { marker: `${RUN_MARKER}=${ledger.session}` } : {};
+  const freezer = freezerFor(tree, marker);
+  let evidence: Evidence | undefined;
+  try {
+    const rules = ruleEngine(withCanaries(options.scope, options.canaries), {
+      workspace: options.workspace ?? found.cwd,
+      home: options.home,
+      own: options.own,
+      isMember: (pid) => tree.get(pid) !== undefined,
+      redact: (text) => redactor.text(text),
+    });
+    evidence = openEvidence({
+      ...options.log,
+      agent: options.agent,
+      session: ledger.session,
+      note: options.note,
+      redactor,
+      onTrouble: (error) => options.onEvent({ kind: 'trouble', at: Date.now(), during: 'activity log', error }),
+    });
+    const { log, incidents } = evidence;
+    const facts = {
+      startedAtMs: Date.now(),
+      mode: options.mode,
+      grade: freezer.grade,
+      how: isLaunched ? 'run' : 'attach',
+      pids: [root.pid],
+      command,
+    };
+    const describe = evidence.describe;
+    const closeEvidence = evidence.close;
+    const { judge } = options;
+    const sensors = sensorsOf(tree, options);
+    const warden = await runWarden({
+      mode: options.mode,
+      tree,
+      sensors,
+      rules,
+      ...(options.task !== undefined && {
+        intent: intentCheck(options.task, { home: options.home }),
+      }),
+      ...(judge !== undefined && {
+        judge: {
+          judge: (input) => judge.judge({ ...input, scope: rules.summary(), ...(options.task !== undefined && { task: options.task }) }),
+        },
+      }),
+      freezer,
+      ledger,
+      log: {
+        write: (activity, verdict) => log.write(activity, verdict),
+        lost: () => log.stats().lost,
+        close: async (summary) => {
+          await describe({ ...facts, ...factsOf(summary), endedAtMs: Date.now() });
+          await closeEvidence();
+        },
+      },
+      questions: options.questions,
+      incidents,
+      ...(options.alerts !== undefined && { alerts: alertPort(options.alerts, redactor) }),
+      onHaltTimeout: options.onHaltTimeout,
+      onEvent: options.onEvent,
+    });
+    void describe({ ...facts, level: warden.level, sensors: sensors.map(sensorFacts) });
+    const membership = new Membership(tree, processTable(), marker);
+    const left = (): readonly ProcessId[] => membership.scanAll();
+    const gone = (): boolean => reader.stat(root.pid)?.start !== root.start;
+    found.go();
+    return {
+      process: root,
+      warden,
+      ended: found.ended ?? until(gone, new AbortController().signal).then(() => ({})),
+      left,
+      emptied: (signal) => until(() => left().length === 0, signal),
+      isStopped: () => reader.stat(root.pid)?.state === 'T',
+      signal: found.signal,
+    };
+  } catch (error) {
+    await evidence?.close();
+    await freezer.close();
+    throw error;
+  }
+}
+
+/** The strongest this host offers come first: what one has told the tree, the next does not tell again. */
+function sensorsOf(tree: TrackedTree, { pollMs }: WatchOptions): readonly Sensor[] {
+  return [procPoll({ tree, intervalMs: pollMs })];
+}
+
+function withCanaries(scope: Scope, canaries: readonly string[]): Scope {
+  const { filesystem } = scope;
+  return { ...scope, filesystem: { ...filesystem, forbiddenPaths: [...filesystem.forbiddenPaths, ...canaries] } };
+}
+
+function sensorFacts(sensor: Sensor): SessionFacts['sensors'][number] {
+  return { name: sensor.name, level: sensor.level, gives: sensor.gives, isAlive: true, ...sensor.stats() };
+}
+
+function factsOf({ level, lost, sensors }: WardenSummary): Pick<SessionFacts, 'level' | 'lost' | 'sensors'> {
+  return { level, lost, sensors };
+}
+
+function alertPort(alerts: Alerts, redactor: Redactor): AlertPort {
+  return {
+    alert: async (incident, steps) => {
+      const state = steps.at(-1)?.event;
+      const { mode, verdict } = incident;
+      alerts.tell(alertOf({ ...incident, enforced: enforced(verdict.level, mode), ...(state !== undefined && { state }) }, redactor));
+    },
+  };
+}
+
+/** Looks now, and again every while. */
+async function until(isSo: () => boolean, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted && !isSo()) {
+    await new Promise<void>((resolve) => {
+      const done = (): void => {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', done);
+        resolve();
+      };
+      const timer = setTimeout(done, LOOK_MS);
+      signal.addEventListener('abort', done, { once: true });
+    });
+  }
+}
