@@ -3,10 +3,16 @@ import { syncBuiltinESMExports } from 'node:module';
 import { type CallScope, CountersignError, currentCall } from '@countersign/core/light';
 import type { Activity, Actor } from '../activity.ts';
 import { MONITOR_MODES, type MonitorMode, type Verdict } from '../verdict.ts';
+import { CALL_VARIABLE, ChildEnvironment, type Inherited } from './child-environment.ts';
 import { patchFiles } from './files.ts';
 import { Gate } from './gate.ts';
+import { patchLoading } from './loading.ts';
+import { patchNames } from './names.ts';
+import { patchNetwork } from './network.ts';
 import { Patches } from './patches.ts';
+import { patchProcesses } from './processes.ts';
 import { thisProcess } from './this-process.ts';
+import { patchWorkers } from './workers.ts';
 
 export interface ProbeOptions {
   /**
@@ -18,6 +24,10 @@ export interface ProbeOptions {
   emit(activity: Activity, verdict: Verdict, scope: CallScope | undefined): void;
   /** Default `enforce_kill`. With `audit_only` nothing is refused. */
   readonly mode?: MonitorMode;
+  /** What processes and threads started from here inherit; absent: they are marked with their call, and not watched from inside. */
+  readonly children?: Inherited;
+  /** This process or thread was preloaded itself, and so are the threads that Node starts on its own. */
+  readonly preloaded?: boolean;
 }
 
 export interface Probe {
@@ -42,15 +52,24 @@ export function installProbe(options: ProbeOptions): Probe {
   const { mode = 'enforce_kill' } = options;
   if (!MONITOR_MODES.includes(mode)) throw new CountersignError('OPTIONS_INVALID', `mode must be one of ${MONITOR_MODES.join(', ')}`);
   const actor: Actor = thisProcess();
+  const markedCall = process.env[CALL_VARIABLE];
   const gate = new Gate({
     judge: (activity) => options.judge(activity),
     emit: (activity, verdict, scope) => options.emit(activity, verdict, scope),
     mode,
     currentCall,
     actor,
+    ...(markedCall !== undefined && { markedCall }),
   });
+  const environment = new ChildEnvironment(options.children, () => currentCall()?.callId ?? markedCall);
   const patches = new Patches();
+  // First what reaches below the others, because it is closed with the rest.
+  patchProcesses(patches, gate, environment);
+  patchWorkers(patches, gate, environment, () => false);
   patchFiles(patches, gate);
+  patchNetwork(patches, gate);
+  patchNames(patches, gate);
+  patchLoading(patches, gate, options.preloaded === true);
   syncBuiltinESMExports();
   return {
     uninstall() {
