@@ -193,11 +193,32 @@ export function foldersOf({ workspace, home, tmp, folds, real }: FolderOptions):
       OUTPUT_FOLDERS.some((name) => passes(path.slice((workspaces.find((folder) => isUnder(path, folder)) ?? '').length), name)),
     isCache: (path) => {
       const rest = inHome(path);
-      return rest !== undefined && CACHES.some((cache) => isUnder(rest, cache) || rest.startsWith(`${cache}-`));
+      if (rest === undefined) return false;
+      return CACHES.some((cache) => isUnder(rest, cache) || rest.startsWith(`${cache}-`)) || isToolData(rest);
     },
     isDevice: (path) => DEVICES.test(path) || OWN_PROC.test(path),
   };
 }
+
+/** `~/.local/share/vitest` and its like; not what the desktop starts, nor where others keep secrets. */
+function isToolData(rest: string): boolean {
+  const name = /^\/\.local\/share\/([^/]+)\/./.exec(rest)?.[1];
+  return name !== undefined && !NO_TOOL_DATA.has(name);
+}
+const NO_TOOL_DATA: ReadonlySet<string> = new Set([
+  'applications',
+  'systemd',
+  'keyrings',
+  'kwalletd',
+  'dbus-1',
+  'autostart',
+  'nautilus',
+  'bash-completion',
+  'zsh',
+  'fish',
+  'gnupg',
+  'password-store',
+]);
 
 function restOf(folder: string | undefined, path: string): string | undefined {
   return folder === undefined ? undefined : path.slice(folder.length);

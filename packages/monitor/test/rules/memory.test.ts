@@ -493,7 +493,7 @@ describe('programs this session wrote', () => {
     given.judge(write(`${WORK}/run.sh`));
     expect(told(given.judge(run(`${WORK}/run.sh`)))).toBe('SAFE');
     given.judge(write(`${HOME}/.npm/_npx/1/node_modules/.bin/x`));
-    expect(told(given.judge(run(`${HOME}/.npm/_npx/1/node_modules/.bin/x`)))).toBe('SAFE');
+    expect(told(given.judge(run(`${HOME}/.npm/_npx/1/node_modules/.bin/x`)))).toBe('FLAG dropped-exec');
     given.judge(write('/tmp/go-build1/b001/exe/a.out'), { actor: { exe: '/usr/local/go/pkg/tool/linux_amd64/link' } });
     given.judge({ kind: 'rename', path: '/tmp/go-build1/b001/exe/a.out', to: '/tmp/go-build1/b001/exe/main' });
     expect(told(given.judge(run('/tmp/go-build1/b001/exe/main')))).toBe('FLAG dropped-exec');

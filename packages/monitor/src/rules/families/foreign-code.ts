@@ -21,7 +21,7 @@ export const FOREIGN_CODE: RuleFamily = {
       id: 'dropped-exec',
       title: 'A program this session wrote',
       explanation:
-        'Run, or loaded as native code, from outside of the workspace and of package folders, after this session wrote it. What compilers and linkers wrote is a flag.',
+        'Run, or loaded as native code, from outside of the workspace, after this session wrote it. What compilers and linkers wrote, and what lies in package folders and caches, is a flag.',
       levels: ['FLAG', 'HALT'],
     },
     {
@@ -54,8 +54,8 @@ export const FOREIGN_CODE: RuleFamily = {
         const paths = action.kind === 'exec' ? [seen.exe, ...scriptsOf(seen, folders)] : seen.touches.map(({ path }) => path);
         const dropped = paths.find((path) => isOutside(path, folders) && written.has(path));
         if (dropped === undefined) return;
-        const isBuilt = compiled.has(dropped) && dropped === seen.exe;
-        found({ rule: 'dropped-exec', level: isBuilt ? 'FLAG' : 'HALT', reason: `what this session wrote is run: ${quoted(dropped)}` });
+        const isMild = (compiled.has(dropped) && dropped === seen.exe) || folders.isPackage(dropped) || folders.isCache(dropped);
+        found({ rule: 'dropped-exec', level: isMild ? 'FLAG' : 'HALT', reason: `what this session wrote is run: ${quoted(dropped)}` });
       },
     };
   },
@@ -108,9 +108,7 @@ function remember({ touches, exe }: Seen, written: NeverForgets, compiled: Never
 }
 
 function isOutside(path: string, folders: Folders): boolean {
-  return (
-    path.startsWith('/') && !folders.inWorkspace(path) && !folders.isPackage(path) && !folders.isCache(path) && !folders.isDevice(path)
-  );
+  return path.startsWith('/') && !folders.inWorkspace(path) && !folders.isDevice(path);
 }
 
 /** What an interpreter is given to run. */
