@@ -25,6 +25,9 @@ export { type Quarantine, type QuarantineOptions, quarantine, type TakeAbout } f
 export { recordRestored } from './quarantine/record.ts';
 export type { RollbackItem, RollbackResult } from './quarantine/rollback.ts';
 export { type SessionQuarantine, sessionQuarantine } from './quarantine/session-quarantine.ts';
+export type { ReportOptions } from './report/gather.ts';
+export type { Report } from './report/report.ts';
+export { makeReport, REPORT_FORMATS, type ReportFormat, reportText } from './report/write-report.ts';
 export { type RuleEngine, type RuleEngineOptions, ruleEngine } from './rules/engine.ts';
 export { RULES } from './rules/index.ts';
 export type { RuleInfo } from './rules/rule.ts';

@@ -1,0 +1,72 @@
+/** What a report cannot say, in sentences: it never says more than the sensors of its sessions could see. */
+import type { ActionKind } from '../activity.ts';
+import type { SessionDocument } from '../evidence/session-file.ts';
+import { LEVELS, type Level } from '../verdict.ts';
+import type { SessionReport } from './report.ts';
+import { amountText } from './words.ts';
+
+const MEANING: ReadonlyMap<string, string> = new Map([
+  ['none', 'nothing watched it'],
+  ['L0', 'it was looked at from time to time: what began and ended between two looks may be missing, and nothing was prevented'],
+  ['L1', 'it was seen while or after it happened; outside of the probe nothing was prevented'],
+  ['L2', 'actions were held before they happened; a hostile program with several threads can get around that'],
+  ['L3', 'file access was held or opened on its behalf; actions through other services are seen only as the connection to them'],
+  ['unknown', 'nothing says what could be seen of it: absence of activity is no sign of absence'],
+]);
+
+/** A record by its type: a kind that is added there must be added here. */
+const KINDS: Readonly<Record<ActionKind, string>> = {
+  read: 'files read',
+  write: 'files written',
+  delete: 'files deleted',
+  rename: 'files renamed',
+  exec: 'programs run',
+  spawn: 'processes started',
+  exit: 'processes ended',
+  connect: 'connections',
+  dns: 'names looked up',
+  load: 'native code loaded',
+  memory: 'memory of other processes',
+  resource: 'resource use',
+};
+
+/** Of one session. @param recorded - FLAG and above, as the ledger has them; absent without a ledger. */
+export function sessionLimits(
+  session: SessionReport,
+  facts: SessionDocument | undefined,
+  recorded: Readonly<Record<Level, number>> | undefined,
+  isWhole: boolean,
+): readonly string[] {
+  const name = `session ${session.session}`;
+  const limits = [`${name}: level ${session.level}: ${MEANING.get(session.level) ?? MEANING.get('unknown')}`];
+  if (facts !== undefined) limits.push(...sensorLimits(name, facts));
+  if (session.grade === 'signal') limits.push(`${name}: freezing was by signals: a process that starts others fast can get away from it`);
+  if (session.open === true) limits.push(`${name}: it has no end on record: it still runs, or its watching was cut off`);
+  if (session.lost > 0) limits.push(`${name}: ${amountText(session.lost, 'activity is', 'activities are')} in no file`);
+  if (session.bad_lines > 0) limits.push(`${name}: ${amountText(session.bad_lines, 'line')} of its log cannot be read`);
+  if (isWhole && recorded !== undefined) {
+    for (const level of LEVELS) {
+      if (level === 'SAFE' || recorded[level] === session.verdicts[level]) continue;
+      limits.push(
+        `${name}: the ledger has ${amountText(recorded[level], 'verdict')} of ${level}, the log ${session.verdicts[level]}: trust the ledger`,
+      );
+    }
+  }
+  return limits;
+}
+
+function sensorLimits(name: string, { sensors, lost }: SessionDocument): readonly string[] {
+  const limits: string[] = [];
+  if (sensors.length > 0 && sensors.every(({ gives }) => gives !== undefined)) {
+    const seen = new Set(sensors.flatMap(({ gives = [] }) => gives));
+    const unseen = Object.entries(KINDS).flatMap(([kind, what]) => (seen.has(kind) ? [] : [what]));
+    if (unseen.length > 0) limits.push(`${name}: no sensor could see: ${unseen.join(', ')}`);
+  }
+  for (const sensor of sensors) {
+    if (!sensor.isAlive) limits.push(`${name}: sensor ${sensor.name} saw nothing more from some time on`);
+    if (sensor.lost > 0) limits.push(`${name}: sensor ${sensor.name} knows of ${amountText(sensor.lost, 'observation')} that it missed`);
+  }
+  if ((lost?.ledger ?? 0) > 0) limits.push(`${name}: ${lost?.ledger} verdicts or steps are not on record`);
+  if ((lost?.judge ?? 0) > 0) limits.push(`${name}: ${lost?.judge} questions to the judge stayed without an answer`);
+  return limits;
+}

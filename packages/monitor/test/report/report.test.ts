@@ -1,0 +1,362 @@
+import { appendFileSync, chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { MAX_BUCKETS } from '../../src/report/buckets.ts';
+import { gatherReport, type ReportOptions } from '../../src/report/gather.ts';
+import type { Report } from '../../src/report/report.ts';
+import { reportText } from '../../src/report/write-report.ts';
+import { T0, tempFolder } from '../evidence/samples.ts';
+import { CALL, canaries, facts, INCIDENT, optionsOf, predecessorLogs, SESSION, story } from './story.ts';
+
+const LOG = `${SESSION}/activity-000001.jsonl`;
+
+async function reported(
+  more: (dir: string) => Partial<ReportOptions> = () => ({}),
+): Promise<{ readonly report: Report; readonly dir: string }> {
+  const dir = join(tempFolder(), 'log');
+  mkdirSync(dir, { mode: 0o700 });
+  const records = await story(dir);
+  return { report: gatherReport(optionsOf({ logDir: dir, ledger: { path: 'ledger.db', records }, ...more(dir) })), dir };
+}
+
+/** Same bytes wherever it runs. */
+const fixed = (text: string, dir: string): string => text.replaceAll(dir, '/log').replaceAll(join(dir, '..'), '/w');
+
+describe('the report of a session', () => {
+  it.each(['json', 'md', 'html'] as const)('as %s is exactly this', async (format) => {
+    const workspace = tempFolder();
+    canaries(workspace);
+    const { report, dir } = await reported(() => ({ workspace }));
+    await expect(fixed(reportText(report, format), dir).replaceAll(workspace, '/workspace')).toMatchFileSnapshot(
+      `./golden/report.${format}`,
+    );
+  });
+
+  it('tells calls beside what was seen of them', async () => {
+    const { report } = await reported();
+    expect(report.calls).toMatchObject([
+      { tool: 'drop <table>', effect: 'deny', activities: 0 },
+      {
+        call: CALL,
+        tool: 'files/read',
+        effect: 'allow',
+        answers: [{ answer: 'approve', by: 'ada' }],
+        status: 'success',
+        duration_ms: 120,
+        activities: 10,
+        candidates: 1,
+      },
+    ]);
+    expect(report.counts).toMatchObject({
+      activities: 107,
+      verdicts: { SAFE: 105, FLAG: 1, HALT: 0, KILL: 1 },
+      recorded_verdicts: { FLAG: 1, KILL: 1 },
+      calls: 2,
+      denied: 1,
+      approvals: 1,
+    });
+  });
+
+  it('says what became of an incident', async () => {
+    const { report } = await reported();
+    expect(report.incidents).toMatchObject([
+      {
+        id: INCIDENT,
+        level: 'KILL',
+        rule: 'secret-read',
+        state: 'killed',
+        processes: 1,
+        steps: [{ event: 'frozen' }, { event: 'killed' }],
+      },
+    ]);
+  });
+
+  it('says of every file whether the ledger has its hash', async () => {
+    const { report } = await reported();
+    expect(report.evidence.map(({ status }) => status)).toStrictEqual(['matches', 'matches', 'matches']);
+    expect(report.evidence.every(({ sha256 }) => /^[0-9a-f]{64}$/.test(sha256 ?? ''))).toBe(true);
+  });
+
+  it('does not take in what lies outside of the period', async () => {
+    const { report } = await reported(() => ({ sinceMs: T0 + 100_500, untilMs: T0 + 120_000 }));
+    expect(report.counts).toMatchObject({
+      activities: 1,
+      verdicts: { FLAG: 1, KILL: 0 },
+      recorded_verdicts: { FLAG: 1, KILL: 0 },
+      incidents: 0,
+      calls: 0,
+    });
+  });
+});
+
+describe('a report never says more than was seen', () => {
+  it('names the level, what no sensor could see, and what sensors missed', async () => {
+    const { report } = await reported();
+    expect(report.limits).toStrictEqual([
+      `session ${SESSION}: level L1: it was seen while or after it happened; outside of the probe nothing was prevented`,
+      `session ${SESSION}: no sensor could see: files deleted, files renamed, names looked up, native code loaded, memory of other processes`,
+      `session ${SESSION}: sensor proc-poll knows of 2 observations that it missed`,
+      'nothing in the ledger was verified for this report: that is countersign verify',
+    ]);
+  });
+
+  it('tells a log that was edited after its hash was recorded', async () => {
+    const dir = join(tempFolder(), 'log');
+    mkdirSync(dir, { mode: 0o700 });
+    const records = await story(dir);
+    const path = join(dir, LOG);
+    writeFileSync(path, readFileSync(path, 'utf8').replace('"level":"KILL"', '"level":"SAFE"'));
+    const { evidence, limits } = gatherReport(optionsOf({ logDir: dir, ledger: { path: 'l', records } }));
+    expect(evidence.find((file) => file.path.endsWith('.jsonl'))).toMatchObject({ status: 'changed' });
+    expect(limits).toEqual(
+      expect.arrayContaining([
+        expect.stringContaining('the ledger has 1 verdict of KILL, the log 0'),
+        expect.stringContaining('1 file is not what the ledger has the hash of'),
+      ]),
+    );
+  });
+
+  it('tells a log that was removed, and still what the ledger has of the session', async () => {
+    const dir = join(tempFolder(), 'log');
+    mkdirSync(dir, { mode: 0o700 });
+    const records = await story(dir);
+    rmSync(join(dir, SESSION), { recursive: true });
+    const { sessions, counts, limits } = gatherReport(optionsOf({ logDir: dir, ledger: { path: 'l', records } }));
+    expect(sessions).toMatchObject([{ session: SESSION, level: 'L1', activities: 0, open: true }]);
+    expect(counts.recorded_verdicts).toMatchObject({ KILL: 1 });
+    expect(limits.join('\n')).toContain('no end on record');
+  });
+
+  it('believes the lower of two levels', async () => {
+    const dir = join(tempFolder(), 'log');
+    mkdirSync(dir, { mode: 0o700 });
+    const records = await story(dir);
+    const fallen = facts(99, T0 + 50_000, 'session', { coverage: 'L0' }, { session: SESSION, event: 'coverage' });
+    const raised = facts(100, T0 + 60_000, 'session', { coverage: 'L3' }, { session: SESSION, event: 'coverage' });
+    expect(gatherReport(optionsOf({ logDir: dir, ledger: { path: 'l', records: [...records, fallen, raised] } })).sessions).toMatchObject([
+      { level: 'L0' },
+    ]);
+  });
+
+  it('of a session that nothing describes says so', async () => {
+    const dir = join(tempFolder(), 'log');
+    mkdirSync(dir, { mode: 0o700 });
+    await story(dir);
+    rmSync(join(dir, SESSION, 'session.json'));
+    const { sessions, limits, evidence } = gatherReport(optionsOf({ logDir: dir }));
+    expect(sessions).toMatchObject([{ level: 'unknown', open: true, activities: 107 }]);
+    expect(limits.join('\n')).toMatch(/no ledger was read.*\n.*absence of activity is no sign/s);
+    expect(new Set(evidence.map(({ status }) => status))).toStrictEqual(new Set(['not-recorded']));
+  });
+});
+
+describe('an empty period', () => {
+  it('is told as one, in every form', () => {
+    const report = gatherReport(optionsOf({ logDir: join(tempFolder(), 'absent'), ledger: { path: 'l', records: [] } }));
+    expect(report).toMatchObject({ duration_ms: 0, sessions: [], events: [], evidence: [], incidents: [] });
+    expect(report.limits).toEqual(
+      expect.arrayContaining([expect.stringContaining('there is no log folder'), expect.stringContaining('no process was watched')]),
+    );
+    for (const format of ['html', 'json', 'md'] as const) expect(reportText(report, format)).toContain('no process was watched');
+  });
+});
+
+describe('logs that are broken', () => {
+  it('are counted line by line', async () => {
+    const dir = join(tempFolder(), 'log');
+    mkdirSync(dir, { mode: 0o700 });
+    await story(dir);
+    appendFileSync(join(dir, LOG), `broken\n{"v":1,"lost":7}\n${'x'.repeat(70_000)}\n{"v":1,"activ`);
+    const { counts, limits } = gatherReport(optionsOf({ logDir: dir }));
+    expect(counts).toMatchObject({ activities: 107, lost: 7, bad_lines: 3 });
+    expect(limits.join('\n')).toMatch(/7 activities are in no file/);
+  });
+
+  it.skipIf(process.geteuid?.() === 0)('that may not be read are an error with a code', async () => {
+    const dir = join(tempFolder(), 'log');
+    mkdirSync(dir, { mode: 0o700 });
+    await story(dir);
+    chmodSync(join(dir, LOG), 0);
+    expect(() => gatherReport(optionsOf({ logDir: dir }))).toThrow(expect.objectContaining({ code: 'ACTIVITY_LOG_FAILED' }));
+  });
+
+  it('an incident that is none is passed over, and its file is still listed', async () => {
+    const dir = join(tempFolder(), 'log');
+    mkdirSync(dir, { mode: 0o700 });
+    const records = await story(dir);
+    writeFileSync(join(dir, 'incidents', `${INCIDENT}.json`), '{"v":1}');
+    const { incidents, events } = gatherReport(optionsOf({ logDir: dir, ledger: { path: 'l', records } }));
+    expect(incidents).toStrictEqual([]);
+    expect(events.filter(({ incident }) => incident === INCIDENT)).toHaveLength(3);
+  });
+});
+
+describe('what other programs left', () => {
+  it('canary logs: rows, blocks, lines that are none', () => {
+    const workspace = tempFolder();
+    canaries(workspace);
+    const { external, events } = gatherReport(optionsOf({ workspace }));
+    expect(external).toMatchObject([
+      { rows: 2, blocked: 1, bad_lines: 1, samples: [{ safe: true }, { safe: false, summary: 'Input blocked by canary_probe (2.561s)' }] },
+      { rows: 1, blocked: 0, samples: [{ summary: 'canary phrase found' }] },
+    ]);
+    expect(events.map(({ what }) => what)).toStrictEqual(['input blocked', 'alert']);
+  });
+
+  it.each(['logDir', 'predecessorLogs'] as const)("the predecessor's logs in %s", (where) => {
+    const dir = tempFolder();
+    predecessorLogs(dir);
+    const { predecessor, evidence } = gatherReport(optionsOf({ [where]: dir }));
+    expect(predecessor).toMatchObject({
+      actions: 3,
+      verdicts: { SAFE: 1, FLAG: 1, KILL: 1 },
+      kill_reasons: ['Accessed forbidden path: /root/.ssh/id_rsa'],
+      incidents: [{ session: '20260101_000000', status: 'AGENT_TERMINATED', target: '/root/.ssh/id_rsa', killed: true }],
+    });
+    expect(evidence).toHaveLength(2);
+  });
+
+  it('are redacted: nobody did before', () => {
+    const dir = tempFolder();
+    const secret = `ghp_${'a1B2c3D4e5'.repeat(4)}`;
+    const row = {
+      timestamp: new Date(T0).toISOString(),
+      verdict: 'KILL',
+      reason: `used ${secret}`,
+      action: { action_type: 'process_exec', target: `curl -u ada:${secret}` },
+    };
+    writeFileSync(join(dir, 'actions_1.jsonl'), `${JSON.stringify(row)}\n`);
+    const report = gatherReport(optionsOf({ logDir: dir }));
+    expect(report.predecessor?.actions).toBe(1);
+    for (const format of ['html', 'json', 'md'] as const) expect(reportText(report, format)).not.toContain('a1B2c3D4');
+  });
+
+  it.each([
+    'null',
+    '[]',
+    '"x"',
+    '{"timestamp":5,"verdict":"KILL"}',
+    '{"timestamp":"now","verdict":"KILL"}',
+    '{"timestamp":"2026-01-01T00:00:00Z","verdict":"constructor"}',
+    '{"__proto__":{"timestamp":"2026-01-01T00:00:00Z","verdict":"KILL"}}',
+  ])('a line of %s is none', (line) => {
+    const dir = tempFolder();
+    writeFileSync(join(dir, 'actions_1.jsonl'), `${line}\n`);
+    expect(gatherReport(optionsOf({ logDir: dir })).predecessor).toMatchObject({ actions: 0, bad_lines: 1 });
+  });
+});
+
+describe('hostile texts', () => {
+  const attack = `"'><script>alert(1)</script><img src=x onerror=alert(2)>\u001b[2J\u202e\n| [x](javascript:alert(3)) ![](http://x.example/p.png) @root https://x.example www.x.example \`code\``;
+
+  function hostile(): Report {
+    const workspace = tempFolder();
+    mkdirSync(join(workspace, 'security'));
+    writeFileSync(
+      join(workspace, 'security', 'canary-audit.jsonl'),
+      `${JSON.stringify({ ts: new Date(T0).toISOString(), safe: false, summary: attack })}\n`,
+    );
+    const records = [
+      facts(
+        0,
+        T0,
+        'decision',
+        {},
+        { call: CALL, effect: attack, tool: { server: attack, name: attack }, rule: attack, reasonCode: attack },
+      ),
+      facts(1, T0, 'approval', {}, { call: CALL, answer: attack, approver: attack }),
+      facts(
+        2,
+        T0,
+        'verdict',
+        { level: 'KILL', enforced: attack, incident: attack },
+        { session: attack, rule: attack, shown: new Map([['activity', { reason: attack }]]) },
+      ),
+      facts(3, T0, 'containment', { event: attack, grade: attack, incident: attack }, { event: attack, reasonCode: attack }),
+      facts(4, T0, 'verdict', { level: '__proto__' }, { session: '__proto__', rule: 'constructor' }),
+    ];
+    return gatherReport(optionsOf({ workspace, ledger: { path: attack, records } }));
+  }
+
+  it('are text in HTML: no element, no attribute, no address of theirs', () => {
+    const html = reportText(hostile(), 'html');
+    expect(html).not.toMatch(/<script|<img|onerror=|javascript:alert\(3\)\)"|\u001b|\u202e/);
+    const tags = new Set([...html.matchAll(/<([a-z0-9]+)/g)].map(([, name]) => name));
+    expect(
+      [...tags].filter(
+        (name) =>
+          ![
+            'html',
+            'head',
+            'meta',
+            'title',
+            'style',
+            'body',
+            'main',
+            'h1',
+            'h2',
+            'p',
+            'dl',
+            'div',
+            'dt',
+            'dd',
+            'ul',
+            'ol',
+            'li',
+            'b',
+            'br',
+            'code',
+            'span',
+            'table',
+            'thead',
+            'tbody',
+            'tr',
+            'th',
+            'td',
+            'figure',
+            'figcaption',
+            'svg',
+            'text',
+            'line',
+            'rect',
+            'circle',
+            'polyline',
+          ].includes(name ?? ''),
+      ),
+    ).toStrictEqual([]);
+    expect(html).not.toMatch(/\s(?:href|src|style|on[a-z]+)=/);
+    expect(html).toContain("default-src 'none'; style-src 'sha256-");
+  });
+
+  it('are text in Markdown: no link, no picture, no mention, no HTML, no further row', () => {
+    const markdown = reportText(hostile(), 'md');
+    expect(markdown).not.toMatch(/<(?:script|img)|(?<!\\)\[x|(?<!\\)\]\(|@root|https?:\/\/|www\.|\u001b|\u202e/);
+    for (const line of markdown.split('\n')) if (line.includes('alert')) expect(line).toMatch(/^(?:\||- )/);
+    const rows = markdown.split('\n').filter((line) => line.includes('alert(1)') && line.startsWith('|'));
+    for (const row of rows) expect(row.replaceAll(/\\./g, '')).not.toContain('`');
+  });
+
+  it('are one line of JSON', () => {
+    const json = reportText(hostile(), 'json');
+    expect(json.trimEnd()).not.toMatch(/[\u0000-\u001f\u202e]/);
+    expect((JSON.parse(json) as Report).events.some(({ text }) => text === attack || text?.includes('alert(1)'))).toBe(true);
+  });
+});
+
+describe('bounds', () => {
+  it('many calls, many events: the newest, and how many are not told', () => {
+    const records = Array.from({ length: 5000 }, (_, i) =>
+      facts(i, T0 + i, 'decision', {}, { call: String(i).padStart(32, '0'), effect: 'allow', tool: { name: 't' } }),
+    );
+    const report = gatherReport(optionsOf({ ledger: { path: 'l', records } }));
+    expect(report.calls).toHaveLength(500);
+    expect(report.calls[0]?.call).toBe('4999'.padStart(32, '0'));
+    expect(report).toMatchObject({ calls_omitted: 4500, events_omitted: 4700, counts: { calls: 5000 } });
+  });
+
+  it('the timeline has as many intervals as it may, however long it is', async () => {
+    const { report } = await reported();
+    expect(report.timeline.buckets.length).toBeLessThanOrEqual(MAX_BUCKETS);
+    expect(report.timeline.buckets.reduce((sum, bucket) => sum + bucket.SAFE, 0)).toBe(105);
+  });
+});
