@@ -1,7 +1,7 @@
 /** Entries told to people: a sentence, the facts, and the clear text beside it. Everything from the ledger is escaped. */
 import { factsOf, type RecordFacts, type RecordReader } from '@countersign/core/sqlite';
 import { type Output, safe } from './output.ts';
-import { effectStyle, releasedText, toolText } from './record-text.ts';
+import { containmentStyle, countText, effectStyle, enforcedText, leftText, levelStyle, releasedText, toolText } from './record-text.ts';
 import type { Found } from './selected.ts';
 import { fit } from './table.ts';
 
@@ -20,6 +20,8 @@ const SECTIONS: readonly (readonly [string, string])[] = [
   ['declarations', 'tools, as their server declares them'],
   ['result', 'result, as an excerpt'],
   ['error', 'error, as an excerpt'],
+  ['activity', 'what was seen, and why that is said of it'],
+  ['details', 'what it was done to'],
   ['malformed', 'what lies beside the entry is no opening'],
 ];
 
@@ -99,7 +101,11 @@ function told(facts: RecordFacts): readonly [string, Parameters<Output['style']>
       ];
     }
     case 'session':
-      return ['session', undefined, `${safe(facts.session ?? '?')} of ${who}: ${safe(facts.event ?? '?')}`];
+      return sessionTold(facts, who);
+    case 'verdict':
+      return [safe(facts.level ?? '?'), levelStyle(facts.level), verdictTold(facts, who)];
+    case 'containment':
+      return [safe((facts.event ?? '?').toUpperCase()), containmentStyle(facts.event), containmentTold(facts)];
     case 'policy':
       return ['policy', undefined, `${safe(facts.policy?.id ?? '?')} as it was when decisions began to use it`];
     case 'unreadable':
@@ -107,6 +113,39 @@ function told(facts: RecordFacts): readonly [string, Parameters<Output['style']>
     default:
       return [safe(facts.event ?? facts.kind), undefined, ''];
   }
+}
+
+function sessionTold(facts: RecordFacts, who: string): ReturnType<typeof told> {
+  const { event, scope, approver } = facts;
+  const which = scope === 'ledger' ? 'every session of this ledger' : `session ${safe(facts.session ?? '?')} of ${who}`;
+  if (event === 'halted') return ['HALTED', 'bad', `${which}: no call is allowed until it is resumed`];
+  if (event === 'resumed')
+    return ['RESUMED', 'warn', `${which}${approver === undefined ? '' : ` by ${safe(approver)}`}: calls are decided again`];
+  return ['session', undefined, `${safe(facts.session ?? '?')} of ${who}: ${safe(event ?? '?')}`];
+}
+
+function verdictTold(facts: RecordFacts, who: string): string {
+  const done = enforcedText(facts);
+  const of = facts.call === undefined ? 'something of' : 'a call of';
+  return `by rule ${safe(facts.rule ?? '?')} on ${of} ${who}${done === undefined ? '' : `, ${safe(done)}`}`;
+}
+
+/** What runs now, by event. */
+const CONTAINMENTS = new Map([
+  ['frozen', 'stopped, waiting for an answer'],
+  ['resumed', 'going on'],
+  ['denied', 'ended for what was done; the rest goes on'],
+  ['killed', 'ended'],
+  ['overridden', 'going on, as a person allowed beforehand'],
+  ['quarantined', 'put aside'],
+  ['restored', 'put back'],
+  ['failed', 'could not be done, and what is left runs'],
+]);
+
+function containmentTold(facts: RecordFacts): string {
+  const left = leftText(facts);
+  const what = CONTAINMENTS.get(facts.event ?? '') ?? '';
+  return `${countText(facts) ?? 'what was watched'}: ${what}${left === undefined ? '' : `, ${left}`}`;
 }
 
 function factRows(facts: RecordFacts, tool: RecordFacts['tool'], width: number): readonly string[] {
@@ -122,7 +161,8 @@ function factRows(facts: RecordFacts, tool: RecordFacts['tool'], width: number):
     ['result', releasedText(facts)],
     ['rule', facts.rule],
     ['policy', policy?.id === undefined ? undefined : [policy.id, policy.version].filter((part) => part !== undefined).join(' ')],
-    ['mode', facts.mode === undefined || facts.mode === 'enforce' ? undefined : `${facts.mode}; policy said ${facts.would ?? '?'}`],
+    ['mode', modeText(facts)],
+    ['incident', facts.incident],
     ['approval', facts.approval],
     ['grant', facts.grant],
     ['decision', facts.decision === undefined ? undefined : `entry ${facts.decision + 1}`],
@@ -131,6 +171,11 @@ function factRows(facts: RecordFacts, tool: RecordFacts['tool'], width: number):
   return rows.flatMap(([label, value]) =>
     value === undefined ? [] : wrapped(`  ${label.padEnd(LABEL_CHARS)} ${safe(cut(value))}`, width, ' '.repeat(LABEL_CHARS + 3)),
   );
+}
+
+function modeText({ kind, mode, would }: RecordFacts): string | undefined {
+  if (mode === undefined || mode === 'enforce') return undefined;
+  return kind === 'verdict' ? mode : `${mode}; policy said ${would ?? '?'}`;
 }
 
 /** Outcomes and answers do not repeat the tool: it stands in the entry they name. */

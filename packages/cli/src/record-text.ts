@@ -49,7 +49,16 @@ export function headline(facts: RecordFacts): Headline {
         facts.tool === undefined ? undefined : toolText(facts),
       ]);
     case 'session':
-      return line(event === 'halted' ? 'bad' : undefined, event ?? '?', [facts.session, facts.reasonCode]);
+      return line(event === 'halted' ? 'bad' : event === 'resumed' ? 'warn' : undefined, event ?? '?', [
+        facts.scope === 'ledger' ? 'every session' : facts.session,
+        facts.reasonCode,
+        facts.approver === undefined ? undefined : `by ${facts.approver}`,
+        incidentText(facts),
+      ]);
+    case 'verdict':
+      return line(levelStyle(facts.level), facts.level ?? '?', [facts.rule, enforcedText(facts), incidentText(facts)]);
+    case 'containment':
+      return line(containmentStyle(event), event ?? '?', [countText(facts), leftText(facts), incidentText(facts), facts.reasonCode]);
     case 'policy':
       return line(undefined, facts.policy?.id ?? '?', [facts.policy?.version]);
     case 'unreadable':
@@ -57,6 +66,37 @@ export function headline(facts: RecordFacts): Headline {
     default:
       return line(undefined, event ?? facts.reasonCode ?? '', []);
   }
+}
+
+export function levelStyle(level: string | undefined): Style {
+  return level === 'FLAG' ? 'warn' : 'bad';
+}
+
+export function containmentStyle(event: string | undefined): Style {
+  if (event === 'failed' || event === 'killed' || event === 'frozen') return 'bad';
+  return event === 'overridden' || event === 'resumed' ? 'warn' : 'good';
+}
+
+/** What was done of a verdict, where that is less than it says. Not escaped. */
+export function enforcedText({ level, enforced }: Pick<RecordFacts, 'level' | 'enforced'>): string | undefined {
+  return enforced === undefined || enforced === level ? undefined : `enforced as ${enforced}`;
+}
+
+/** Not escaped. */
+export function incidentText({ incident }: Pick<RecordFacts, 'incident'>): string | undefined {
+  return incident === undefined ? undefined : `incident ${incident}`;
+}
+
+/** Processes or files that something was done to. */
+export function countText({ count, event }: Pick<RecordFacts, 'count' | 'event'>): string | undefined {
+  if (count === undefined) return undefined;
+  const isOfFiles = event === 'quarantined' || event === 'restored';
+  if (count === 1) return isOfFiles ? '1 file' : '1 process';
+  return `${count} ${isOfFiles ? 'files' : 'processes'}`;
+}
+
+export function leftText({ left }: Pick<RecordFacts, 'left'>): string | undefined {
+  return left === undefined || left === 0 ? undefined : `${left} left`;
 }
 
 /** `server/name`, or the name alone. Not escaped. */

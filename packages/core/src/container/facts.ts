@@ -28,7 +28,10 @@ function entryFacts({ index, text, opening }: LedgerRecord): RecordFacts {
   const atMs = countOf(body, 'at');
   const approver = membersOf(body, 'approver');
   const approval = textOf(body, 'approval') ?? textOf(membersOf(body, 'approval'), 'id');
-  const belongsTo = countOf(membersOf(body, 'decision') ?? membersOf(body, 'ask'), 'of');
+  const belongsTo = countOf(
+    membersOf(body, 'decision') ?? membersOf(membersOf(body, 'approval'), 'decision') ?? membersOf(body, 'ask'),
+    'of',
+  );
   return withoutAbsent({
     index,
     leaf,
@@ -56,6 +59,12 @@ function entryFacts({ index, text, opening }: LedgerRecord): RecordFacts {
     errorType: textOf(body, 'error_type'),
     durationMs: countOf(body, 'duration_ms'),
     event: textOf(body, 'event'),
+    level: textOf(body, 'level'),
+    enforced: textOf(body, 'enforced'),
+    incident: textOf(body, 'incident'),
+    scope: textOf(body, 'scope'),
+    count: countOf(body, 'count'),
+    left: countOf(body, 'left'),
     shown,
     body,
   });

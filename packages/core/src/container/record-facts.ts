@@ -45,9 +45,19 @@ export interface RecordFacts {
   readonly durationMs?: number;
   /** Of an outcome: what a rule on results did, what policy said where audit mode let it through, and why. */
   readonly released?: { readonly action: string; readonly would?: string; readonly reasonCode?: string };
-  /** Of session, key and recovery entries. */
+  /** Of session, containment, key and recovery entries. */
   readonly event?: string;
-  /** Clear text by section: `args`, `reason`, `facts`, `message`, `result`, `error`. */
+  /** Of a verdict: its level, and what was done of it. */
+  readonly level?: string;
+  readonly enforced?: string;
+  /** Of a verdict, a containment and a halt. */
+  readonly incident?: string;
+  /** Of a halt and its end: `ledger` for every session. */
+  readonly scope?: string;
+  /** Of a containment: processes or files, and those that are left. */
+  readonly count?: number;
+  readonly left?: number;
+  /** Clear text by section: `args`, `reason`, `facts`, `message`, `result`, `error`, `activity`, `details` and others. */
   readonly shown: ReadonlyMap<string, Json>;
   /** The parsed record; undefined when it is unreadable. */
   readonly body?: Members;

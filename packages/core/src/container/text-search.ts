@@ -16,7 +16,7 @@ export const MAX_HITS = 5;
 const CONTEXT_CHARS = 30;
 
 /** Where a text can be searched for: `entry` is the entry itself, the others its clear text. */
-export const SEARCH_SECTIONS = ['entry', 'args', 'reason', 'facts', 'message', 'result', 'error'] as const;
+export const SEARCH_SECTIONS = ['entry', 'args', 'reason', 'facts', 'message', 'result', 'error', 'activity', 'details'] as const;
 export type SearchSection = (typeof SEARCH_SECTIONS)[number];
 
 /** One value or name that holds the text, at its first occurrence there. Nothing in it is escaped. */

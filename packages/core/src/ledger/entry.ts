@@ -339,7 +339,7 @@ export interface VerdictBody {
 
 /** What people said to the question after a halt (`AFTER_HALT`). */
 export interface HaltAnswer {
-  /** The approval, or the grant that answered in its place. */
+  /** The approval, or the call where a grant answered in its place. */
   readonly id: string;
   /** The decision that allowed it, or the approval entry that says no. */
   readonly decision: EntryRef;

@@ -1,4 +1,5 @@
 /** Reads the entries as a story: what each one claims must follow from those before it. */
+import { isAfterHalt } from '../halt/after-halt.ts';
 import type { Entry } from '../ledger/entry.ts';
 import { Approvals } from './approvals.ts';
 import { Budgets } from './budgets.ts';
@@ -227,7 +228,9 @@ export class History {
   private recalledDecision({ placed, content }: Recalled): void {
     if ((content.is !== 'told' && content.is !== 'plain') || content.entry.kind !== 'decision') return;
     this.calls.recalled(placed, content.entry);
-    if (content.is === 'told' && 'tool' in content.entry) this.incidents.decision(placed, content.entry, content.incident);
+    if (content.is !== 'told' || !('tool' in content.entry) || !isAfterHalt(content.entry.tool)) return;
+    if (content.entry.edited !== undefined) this.recallAnswer(content.entry.edited.answer.of);
+    this.incidents.decision(placed, content.entry, content.incident);
   }
 
   private recalledAnswer({ placed, content }: Recalled): void {

@@ -19,7 +19,7 @@ type Containment = EntryOf<'containment'>;
 interface Answer {
   readonly placed: Placed;
   readonly isAllowed: boolean;
-  /** Of the approval, or of the grant that answered in its place. */
+  /** Of the approval, or of the call where a grant answered in its place. */
   readonly id: string;
   /** From the arguments beside it; undefined where they are not shown. */
   readonly incident: string | undefined;
@@ -69,9 +69,11 @@ export class Incidents {
   }
 
   /** @param incident - that it asks about, from the arguments beside it. */
-  decision(placed: Placed, { tool, effect, approval, grant }: EntryOf<'decision'>, incident: string | undefined): void {
+  decision(placed: Placed, { tool, effect, approval, grant, edited, call }: EntryOf<'decision'>, incident: string | undefined): void {
     if (!isAfterHalt(tool)) return;
-    const id = approval?.id ?? grant?.id;
+    // What a person made of the question is allowed on its own; the answer that proposed it says which approval that was.
+    const proposed = edited === undefined ? undefined : this.answers.get(edited.answer.of)?.id;
+    const id = approval?.id ?? proposed ?? (grant === undefined ? undefined : call);
     if (id === undefined) return;
     if (effect === 'require_approval') this.asks.put(id, { incident });
     if (effect === 'allow') this.answers.put(placed.index, { placed, isAllowed: true, id, incident, used: new Set() });

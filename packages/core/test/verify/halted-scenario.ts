@@ -27,8 +27,8 @@ export const ALICE: Approver = { id: 'alice', method: 'host' };
 const policy = definePolicy({
   id: 'monitored',
   version: '1',
-  evaluate: ({ tool: { server, name } }) =>
-    server === AFTER_HALT.server
+  evaluate: ({ tool: { server, name }, args }) =>
+    server === AFTER_HALT.server && (args as { readonly do?: string }).do !== 'deny'
       ? { effect: 'require_approval', rule: 'after-halt' }
       : { effect: name === 'no' ? 'deny' : 'allow', rule: 'calls' },
 });
@@ -85,6 +85,8 @@ export async function writeHalted(path: string = join(tempDirectory(), 'ledger.d
   await haltedByCall(agent, warden, host);
   clock.advance(1000);
   await haltedAll(agent, warden, host);
+  await overridden(warden, host);
+  await deniedOne(warden, host);
   await audited(host);
   await host.mark('coverage', { coverage: 'L0' });
   await agent.run({ tool: { name: 'read' }, args: { a: 3 } }, () => 'ok');
@@ -119,6 +121,38 @@ async function haltedAll(agent: Guard, warden: Guard, host: MonitorHost): Promis
   await host.record({ ...of, event: 'quarantined', count: 1, details: { paths: ['/srv/new'] } });
   await host.record({ kind: 'containment', session: 'w', incident: 'i2', event: 'restored', count: 1 });
   await resumeByKey(agent, {});
+}
+
+/** A person said beforehand that the next halt of a rule goes on: once. */
+async function overridden(warden: Guard, host: MonitorHost): Promise<void> {
+  const call = { tool: AFTER_HALT, args: { incident: 'i5', rule: 'mass-deletion', do: 'resume' } };
+  const pending = await warden.authorize({ ...call, id: 'i5', turn: '1' }, { approval: 'suspend' });
+  if (pending.kind !== 'pending') throw new Error('nobody was asked');
+  const grant = { ttlMs: 60_000, uses: 1, reason: 'cleaning up', scope: 'session', when: "args.rule == 'mass-deletion'" } as const;
+  await warden.approvals.resolve(pending.approvalId, { decision: 'approve', grant }, ALICE);
+  const again = { ...call, args: { ...call.args, incident: 'i6' }, id: 'i6', turn: '1' };
+  const verdict = await host.record(verdictOf({ session: 'w', incident: 'i6' }));
+  await host.record({ kind: 'containment', session: 'w', incident: 'i6', verdict, event: 'frozen', count: 1 });
+  const permit = await warden.authorize(again, { approval: 'suspend' });
+  if (permit.kind !== 'permit') throw new Error('the grant did not allow it');
+  await permit.settle({ status: 'success' }, { durable: true });
+  const approval = { id: permit.callId, decision: permit.entry };
+  await host.record({ kind: 'containment', session: 'w', incident: 'i6', verdict, event: 'overridden', count: 1, approval });
+}
+
+/** What a person makes of the question: those that did it are ended, the rest goes on. */
+async function deniedOne(warden: Guard, host: MonitorHost): Promise<void> {
+  const call = { tool: AFTER_HALT, args: { incident: 'i7', rule: 'mass-deletion', do: 'resume' }, id: 'i7', turn: '1' };
+  const verdict = await host.record(verdictOf({ session: 'w', incident: 'i7', rule: 'egress' }));
+  await host.record({ kind: 'containment', session: 'w', incident: 'i7', verdict, event: 'frozen', count: 2 });
+  const pending = await warden.authorize({ ...call, args: { ...call.args, rule: 'egress' } }, { approval: 'suspend' });
+  if (pending.kind !== 'pending') throw new Error('nobody was asked');
+  await warden.approvals.resolve(pending.approvalId, { decision: 'edit', args: { incident: 'i7', rule: 'egress', do: 'deny' } }, ALICE);
+  const permit = await warden.authorize({ ...call, args: { ...call.args, rule: 'egress' } }, { approval: 'suspend' });
+  if (permit.kind !== 'permit') throw new Error(`refused: ${permit.decision.reasonCode}`);
+  await permit.settle({ status: 'success' }, { durable: true });
+  const approval = { id: pending.approvalId, decision: permit.entry };
+  await host.record({ kind: 'containment', session: 'w', incident: 'i7', verdict, event: 'denied', count: 1, approval });
 }
 
 async function audited(host: MonitorHost): Promise<void> {

@@ -140,6 +140,15 @@ const FORGERIES: readonly [VerifyCode, string, Change, Forgery?][] = [
       return [...entries.slice(0, at + 1), again(frozen), again(resumed), ...entries.slice(at + 1)];
     },
   ],
+  ['HALT_ANSWER_UNPROVEN', 'an override that names no answer', edit(contained('overridden'), (entry) => void delete entry['approval'])],
+  [
+    'HALT_ANSWER_UNPROVEN',
+    'an override by an answer about another incident',
+    edit(
+      contained('overridden'),
+      (entry, all) => void (entry['approval'] = structuredClone(find(all, contained('resumed'))['approval'] as Json)),
+    ),
+  ],
   ['VERDICT_INCONSISTENT', 'a HALT without an incident', edit(is('verdict', { level: 'HALT' }), (entry) => void delete entry['incident'])],
   ['VERDICT_INCONSISTENT', 'one call and several', edit(is('verdict', { level: 'HALT' }), { candidates: ['ab'.repeat(16)] })],
   ['VERDICT_INCONSISTENT', 'a KILL in audit mode', edit(is('verdict', { mode: 'audit_only' }), { enforced: 'KILL' })],
@@ -180,7 +189,19 @@ describe('a ledger in which sessions were halted', () => {
     const report = await verifyLedger(path, OPTIONS);
     expect(report).toMatchObject({ status: 'valid', problems: [], warnings: [] });
     const events = entriesOf(path).flatMap(({ kind, event }) => (kind === 'containment' ? [event] : []));
-    expect(events).toEqual(['frozen', 'resumed', 'frozen', 'killed', 'quarantined', 'restored', 'failed']);
+    expect(events).toEqual([
+      'frozen',
+      'resumed',
+      'frozen',
+      'killed',
+      'quarantined',
+      'restored',
+      'frozen',
+      'overridden',
+      'frozen',
+      'denied',
+      'failed',
+    ]);
     expect(entriesOf(path).filter(asked)).toHaveLength(1);
   });
 

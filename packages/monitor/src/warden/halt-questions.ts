@@ -104,15 +104,20 @@ async function answerTo(
   if (decided.kind === 'permit') {
     await decided.settle({ status: 'success' });
     const approval = { id: row?.id ?? decided.callId, decision: decided.entry };
-    if (decided.decision.reasonCode === 'GRANT_USED') return { do: 'resume', by: 'an override', isOverride: true };
+    if (decided.decision.reasonCode === 'GRANT_USED') return { do: 'resume', by: 'an override', isOverride: true, approval };
     if (isDenyOne(decided.args)) return decided.edited === undefined ? { do: 'kill', by } : { do: 'deny', by, approval };
     return { do: 'resume', by, approval };
   }
   const { reasonCode } = decided.decision;
   if (ENDED.includes(reasonCode)) return { do: 'timeout' };
   if (!DENIED.includes(reasonCode)) return { do: 'failed', error: new Error(`the question was refused: ${reasonCode}`) };
-  const entry = decided.kind === 'refusal' ? decided.entry : undefined;
-  return { do: 'kill', by, ...(row !== undefined && entry !== undefined && { approval: { id: row.id, decision: entry } }) };
+  // What says no is the answer: the refusal names no approval.
+  const no = row?.answers.at(-1);
+  return {
+    do: 'kill',
+    by,
+    ...(row !== undefined && no !== undefined && { approval: { id: row.id, decision: { of: no.of, leaf: no.leaf } } }),
+  };
 }
 
 /** A person said no, or proposed what nobody may do. */

@@ -127,6 +127,7 @@ describe('a halt is asked about', () => {
       do: 'resume',
       by: 'an override',
       isOverride: true,
+      approval: { id: expect.stringMatching(/^[0-9a-f]{32}$/), decision: { of: expect.any(Number), leaf: expect.any(String) } },
     });
     const stop = new AbortController();
     onApproval = () => stop.abort();
