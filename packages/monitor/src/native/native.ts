@@ -26,7 +26,7 @@ export interface Native {
   inotifyInit(): number;
   inotifyAdd(fd: number, path: string, mask: number): number;
   inotifyRemove(fd: number, watch: number): number;
-  /** Calls back whenever the descriptor is readable, on this thread's loop, which it keeps alive until the returned function ends it. */
+  /** Calls back whenever the descriptor is readable, on this thread's loop, until the returned function ends it. Keeps nothing alive. */
   onReadable(fd: number, callback: () => void): () => void;
 }
 
@@ -147,6 +147,7 @@ function bindings(koffi: typeof Koffi, numbers: SyscallNumbers): Native {
     inotifyRemove,
     onReadable: (fd, callback) => {
       const handle = koffi.node.poll(fd, { readable: true }, callback);
+      handle.unref();
       return () => handle.close();
     },
   };

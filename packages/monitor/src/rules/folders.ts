@@ -66,7 +66,7 @@ const SYSTEM_FOLDERS = [
 
 const SYSTEM_TMP = ['/tmp', '/var/tmp', '/var/folders'];
 /** Filled by package managers, and rebuilt by them. */
-const PACKAGE_FOLDERS = [
+export const PACKAGE_FOLDERS: readonly string[] = [
   'node_modules',
   '.pnpm',
   '.pnpm-store',

@@ -91,10 +91,10 @@ describe('inotify records', () => {
   it('hold a watch, a mask, and a name up to its first zero byte', () => {
     const bytes = Buffer.concat([inotifyRecord(1, 0x20, ''), inotifyRecord(2, 0x200, 'a\nb', 13)]);
     expect(parseInotifyEvents(bytes)).toEqual([
-      { watch: 1, mask: 0x20, name: '' },
-      { watch: 2, mask: 0x200, name: 'a\nb' },
+      { watch: 1, mask: 0x20, cookie: 0, name: '' },
+      { watch: 2, mask: 0x200, cookie: 0, name: 'a\nb' },
     ]);
-    expect(parseInotifyEvents(inotifyRecord(-1, 0x4000, ''))).toEqual([{ watch: -1, mask: 0x4000, name: '' }]);
+    expect(parseInotifyEvents(inotifyRecord(-1, 0x4000, ''))).toEqual([{ watch: -1, mask: 0x4000, cookie: 0, name: '' }]);
   });
 
   it('are not read past the end', () => {
