@@ -31,12 +31,14 @@ interface Known {
   readonly state?: DescriptorState;
 }
 
+export type DescriptorReader = Pick<ProcReader, 'descriptors' | 'descriptorState'>;
+
 export class OpenFiles {
-  readonly #reader: ProcReader;
+  readonly #reader: DescriptorReader;
   readonly #tables = new Map<number, Table>();
   #known = 0;
 
-  constructor(reader: ProcReader) {
+  constructor(reader: DescriptorReader) {
     this.#reader = reader;
   }
 

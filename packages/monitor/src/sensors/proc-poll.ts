@@ -7,13 +7,13 @@ import { CountersignError } from '@countersign/core';
 import type { Action, ActionKind, Actor, Attribution } from '../activity.ts';
 import type { CoverageLevel, Sensor, SensorHost, SensorStats } from '../sensor.ts';
 import { type ProcReader, procReader } from '../tree/proc-fs.ts';
-import type { TreeProcess } from '../tree/process-tree.ts';
 import type { TrackedTree, TreeChange } from '../tree/tracked-tree.ts';
 import { type Scan, TreeScanner } from '../tree/tree-scanner.ts';
 import type { HostNames } from './names.ts';
 import { OpenFiles } from './open-files.ts';
 import { Sockets } from './sockets.ts';
 import { type PollTiming, REAL_TIMING } from './timing.ts';
+import { activitiesOf, actorOf } from './tree-changes.ts';
 
 export interface ProcPollOptions {
   readonly tree: TrackedTree;
@@ -166,24 +166,8 @@ export class ProcPoll implements Sensor {
     }
     // What another sensor found out, it reports itself.
     if (!this.#isOurStep) return;
-    switch (change.kind) {
-      case 'joined':
-        return this.#joined(change.process, change.by === 'parent');
-      case 'exec':
-        return this.#emit(execOf(change.process), change.process, change.process.attribution);
-      case 'left':
-        return this.#emit({ kind: 'exit', ...change.end }, change.process, change.process.attribution);
-      case 'full':
-        this.#lost++;
-        return;
-    }
-  }
-
-  /** Who started it is known only of a child; of the others what they run is news, too. */
-  #joined(process: TreeProcess, isChild: boolean): void {
-    const { pid, start, parent, attribution } = process;
-    this.#emit({ kind: 'spawn', child: { pid, start } }, isChild && parent !== undefined ? this.#tree.get(parent) : undefined, attribution);
-    if (!isChild) this.#emit(execOf(process), process, attribution);
+    if (change.kind === 'full') this.#lost++;
+    for (const { action, actor, attribution } of activitiesOf(change, this.#tree)) this.#emit(action, actor, attribution);
   }
 
   #emit(action: Action, actor: Actor | undefined, attribution: Attribution | undefined): void {
@@ -198,20 +182,4 @@ export class ProcPoll implements Sensor {
       ...(attribution !== undefined && { attribution }),
     });
   }
-}
-
-/** Empty: could not be read. */
-function execOf({ exe = '', argv = [], cwd }: Actor): Action {
-  return { kind: 'exec', exe, argv, ...(cwd !== undefined && { cwd }) };
-}
-
-function actorOf({ pid, start, parent, exe, argv, cwd }: Actor): Actor {
-  return {
-    pid,
-    start,
-    ...(parent !== undefined && { parent }),
-    ...(exe !== undefined && { exe }),
-    ...(argv !== undefined && { argv }),
-    ...(cwd !== undefined && { cwd }),
-  };
 }
