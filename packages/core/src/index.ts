@@ -72,6 +72,7 @@ export { didYouMean, nearest } from './config/nearest.ts';
 export { loadPolicyFile } from './config/policy-source.ts';
 export { parseScopeText, readScopeText, type ScopeForm, type ScopeText } from './config/scope-document.ts';
 export type { BehaviorDocument, ScopeDocument } from './config/scope-schema.ts';
+export type { AlertsConfig, AlertWebhookConfig, JudgeConfig } from './config/telling-schema.ts';
 export { type PolicyWatch, type WatchPolicyOptions, watchPolicy } from './config/watch-policy.ts';
 export { DEFAULT_APPROVAL_TTL_MS, MAX_APPROVAL_TTL_MS } from './create-engine.ts';
 export { type AnsiKind, findAnsi } from './detect/ansi.ts';

@@ -84,7 +84,8 @@ function senderConfig(name: string, { secret, approvers }: SenderDocument, place
   return { name, secrets: sources(secret, place), ...(approvers !== undefined && { approvers }) };
 }
 
-function sources(given: SecretsDocument, place: Place): readonly SecretSource[] {
+/** @param place - makes a path absolute. */
+export function sources(given: SecretsDocument, place: Place): readonly SecretSource[] {
   return (isList(given) ? given : [given]).map((each) => source(each, place));
 }
 

@@ -80,16 +80,18 @@ function isList<Item>(value: readonly Item[] | object): value is readonly Item[]
   return Array.isArray(value);
 }
 
-/** Every place a secret of the whole configuration lies: of channels, senders, clients, servers and the decision point that is asked. */
+/** Every place a secret of the whole configuration lies: of channels, senders, alerts, clients, servers and the decision point that is asked. */
 export function configuredSecrets({
   approvals,
   authzen,
+  monitor,
   serve,
   servers,
-}: Pick<Config, 'approvals' | 'authzen' | 'serve' | 'servers'>): readonly SecretSource[] {
+}: Pick<Config, 'approvals' | 'authzen' | 'monitor' | 'serve' | 'servers'>): readonly SecretSource[] {
   return [
     ...secretSources(approvals),
     ...(authzen?.token === undefined ? [] : [authzen.token]),
+    ...monitor.alerts.webhooks.flatMap(({ secrets }) => secrets),
     ...serve.clients.flatMap(({ tokens }) => tokens),
     ...serverSecrets(servers),
   ];

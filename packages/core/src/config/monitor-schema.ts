@@ -12,6 +12,17 @@ import {
 import type { Look, Problem } from './document.ts';
 import { DURATION_HINT, parseDuration } from './duration.ts';
 import type { ConfigDocument } from './schema.ts';
+import {
+  type AlertsConfig,
+  type AlertsDocument,
+  alertsSchema,
+  type JudgeConfig,
+  type JudgeDocument,
+  judgeProblems,
+  judgeSchema,
+  workOutAlerts,
+  workOutJudge,
+} from './telling-schema.ts';
 
 export const HALT_TIMEOUTS = ['stay', 'kill'] as const;
 
@@ -29,6 +40,8 @@ export interface MonitorDocument {
   readonly canaries?: readonly string[] | undefined;
   readonly quarantine?: boolean | undefined;
   readonly log?: ActivityLogDocument | undefined;
+  readonly judge?: JudgeDocument | undefined;
+  readonly alerts?: AlertsDocument | undefined;
 }
 
 export interface MonitorConfig {
@@ -44,6 +57,9 @@ export interface MonitorConfig {
   /** Files that were written outside of the scope are put aside after a kill. */
   readonly quarantine: boolean;
   readonly log: ActivityLogConfig;
+  /** Absent: nobody but the rules judges. */
+  readonly judge?: JudgeConfig;
+  readonly alerts: AlertsConfig;
 }
 
 export const monitorSchema: z.ZodType<MonitorDocument> = z
@@ -67,6 +83,8 @@ export const monitorSchema: z.ZodType<MonitorDocument> = z
       .optional()
       .describe('files that were written outside of the scope are put aside after a kill; true when absent'),
     log: activityLogSchema.optional(),
+    judge: judgeSchema.optional(),
+    alerts: alertsSchema.optional(),
   })
   .describe('how `countersign run` and `attach` watch');
 
@@ -84,6 +102,8 @@ export function workOutMonitor(
     canaries = [],
     quarantine = true,
     log = {},
+    judge,
+    alerts = {},
   } = document.monitor ?? {};
   return {
     mode: document.scope?.behavior?.mode ?? followed(mode),
@@ -93,6 +113,8 @@ export function workOutMonitor(
     canaries: canaries.map(place),
     quarantine,
     log: workOutActivityLog(log, place),
+    ...(judge !== undefined && { judge: workOutJudge(judge) }),
+    alerts: workOutAlerts(alerts, place),
   };
 }
 
@@ -113,11 +135,11 @@ function duration(text: string | undefined): number | undefined {
 
 /** @param maxTtl - as written. */
 export function monitorProblems(
-  { poll, halt_timeout: haltTimeout, log = {} }: MonitorDocument,
+  { poll, halt_timeout: haltTimeout, log = {}, judge = {} }: MonitorDocument,
   maxTtl: string,
   look: Look,
 ): readonly Problem[] {
-  const problems: Problem[] = [...activityLogProblems(log, look)];
+  const problems: Problem[] = [...activityLogProblems(log, look), ...judgeProblems(judge, look)];
   if (poll !== undefined) {
     const pollMs = parseDuration(poll);
     if (pollMs === undefined) problems.push(look(['monitor', 'poll'], DURATION_HINT));

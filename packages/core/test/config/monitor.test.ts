@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { CountersignError } from '../../src/errors.ts';
-import { parseConfig } from '../../src/index.ts';
+import { configuredSecrets, parseConfig } from '../../src/index.ts';
 
 const MINIMAL = 'version: 1\nagent: a\npolicy: { id: p, rules: [] }\n';
 
@@ -26,6 +26,7 @@ describe('the monitor block', () => {
       canaries: [],
       quarantine: true,
       log: { dir: '/etc/c/.countersign/activity', maxBytes: 16_777_216, keep: 50, maxAgeMs: 2_592_000_000 },
+      alerts: { levels: ['HALT', 'KILL'], webhooks: [] },
     });
   });
 
@@ -49,6 +50,46 @@ describe('the monitor block', () => {
     ['mode: enforce\nscope: { behavior: { mode: audit_only } }', 'audit_only'],
   ])('follows the mode of the file unless the scope says otherwise: %s', (text, mode) => {
     expect(monitorOf(text).mode).toBe(mode);
+  });
+
+  it('takes a judge, and has none otherwise', () => {
+    expect(monitorOf('monitor: { judge: {} }').judge).toEqual({ model: 'qwen3:4b', timeoutMs: 30_000, maxLevel: 'HALT' });
+    expect(
+      monitorOf(
+        'monitor: { judge: { url: "http://127.0.0.1:1", model: "llama3.2", timeout: 5s, retries: 0, max_level: kill, think: true } }',
+      ).judge,
+    ).toEqual({ url: 'http://127.0.0.1:1', model: 'llama3.2', timeoutMs: 5000, retries: 0, maxLevel: 'KILL', think: true });
+  });
+
+  it('takes alerts, whose secrets are secrets of the configuration', () => {
+    const text =
+      'monitor: { alerts: { levels: [kill], command: [notify-send, --urgency=critical], webhooks: [{ url: "https://x.example/a", secret: [{ env: HOOK }, { file: hook.key }], allow_insecure: false }] } }';
+    expect(monitorOf(text).alerts).toEqual({
+      levels: ['KILL'],
+      command: ['notify-send', '--urgency=critical'],
+      webhooks: [{ url: 'https://x.example/a', secrets: [{ env: 'HOOK' }, { file: '/etc/c/hook.key' }], allowInsecure: false }],
+    });
+    expect(configuredSecrets(parseConfig(`${MINIMAL}${text}\n`, { path: '/etc/c/countersign.yaml' }))).toEqual([
+      { env: 'HOOK' },
+      { file: '/etc/c/hook.key' },
+    ]);
+  });
+
+  it.each([
+    ['judge: { timeout: 99ms }', 'must be from 100ms to 10m'],
+    ['judge: { timeout: 11m }', 'must be from 100ms to 10m'],
+    ['judge: { timeout: soon }', 'monitor.judge.timeout'],
+    ['judge: { model: "a b" }', 'a name such as qwen3:4b'],
+    ['judge: { max_level: safe }', 'monitor.judge.max_level'],
+    ['judge: { retries: 6 }', 'monitor.judge.retries'],
+    ['judge: { modell: x }', 'model'],
+    ['alerts: { levels: [safe] }', 'monitor.alerts.levels'],
+    ['alerts: { command: [] }', 'monitor.alerts.command'],
+    ['alerts: { command: notify-send }', 'monitor.alerts.command'],
+    ['alerts: { webhooks: [{ url: "https://x.example" }] }', 'secret'],
+    ['alerts: { webhooks: [{ url: "https://x.example", secret: whsec_abc }] }', 'secret'],
+  ])('refuses monitor: { %s }', (text, message) => {
+    expect(problemsOf(`monitor: { ${text} }`)).toContain(message);
   });
 
   it('takes all of the log', () => {
