@@ -16,15 +16,18 @@ export {
   type ConfiguredChannels,
   type ConfiguredOptions,
   checkChannels,
+  configuredAlertWebhooks,
   configuredAnswers,
   configuredChannels,
 } from './channels/configured.ts';
+export type { SignedWebhookOptions } from './channels/signed-webhook.ts';
 export { type SlackOptions, slackChannel } from './channels/slack.ts';
 export type { SlackAccess } from './channels/slack-api.ts';
 export { type SlackInteractions, type SlackInteractionsOptions, slackInteractions } from './channels/slack-interactions.ts';
 export type { Timing } from './channels/timing.ts';
 export { type WebhookOptions, webhookChannel } from './channels/webhook.ts';
 export { type WebhookAnswersOptions, type WebhookSender, webhookAnswers } from './channels/webhook-answers.ts';
+export { type WebhookMessage, type WebhookMessages, webhookMessages } from './channels/webhook-messages.ts';
 export type { ClientOptions } from './decision-point/clients.ts';
 export { SERVE_CODES, type ServeCode } from './decision-point/codes.ts';
 export { configuredClients } from './decision-point/configured.ts';

@@ -18,6 +18,7 @@ import { slackChannel } from './slack.ts';
 import { slackInteractions } from './slack-interactions.ts';
 import { webhookChannel } from './webhook.ts';
 import { webhookAnswers } from './webhook-answers.ts';
+import { type WebhookMessages, webhookMessages } from './webhook-messages.ts';
 
 type Configured = Pick<Config, 'approvals'>;
 
@@ -71,6 +72,22 @@ function webhookOf(
   const read = secrets.map((source) => readSecret(source, env, `${place}.webhook.secret`));
   const more = allowInsecure === undefined ? {} : { allowInsecure };
   return placed(`${place}.webhook`, () => webhookChannel({ ...common, url, secrets: read, settled, ...more }));
+}
+
+/**
+ * The webhooks that alerts of the monitor go to, in the order of the configuration.
+ *
+ * @throws {CountersignError} `CONFIG_INVALID` when one of them cannot be used.
+ */
+export function configuredAlertWebhooks(
+  { monitor }: Pick<Config, 'monitor'>,
+  { env = process.env }: { readonly env?: Environment } = {},
+): readonly WebhookMessages[] {
+  return monitor.alerts.webhooks.map(({ url, secrets, allowInsecure }, at) => {
+    const place = `monitor.alerts.webhooks[${at}]`;
+    const read = secrets.map((source) => readSecret(source, env, `${place}.secret`));
+    return placed(place, () => webhookMessages({ url, secrets: read, ...(allowInsecure !== undefined && { allowInsecure }) }));
+  });
 }
 
 /** The signing secret is for whoever takes answers, and not read here. */
