@@ -18,6 +18,8 @@ import { filter } from './filter.ts';
 import { forget } from './forget.ts';
 import { head } from './head.ts';
 import { hook } from './hook.ts';
+import { incidentsList } from './incidents-list.ts';
+import { incidentsShow } from './incidents-show.ts';
 import { init } from './init.ts';
 import { keygen } from './keygen.ts';
 import { pinsAnswer } from './pins-answer.ts';
@@ -33,6 +35,7 @@ import { policyTest } from './policy-test.ts';
 import { proxy } from './proxy.ts';
 import { receiptCheck } from './receipt-check.ts';
 import { receiptMake } from './receipt-make.ts';
+import { report } from './report.ts';
 import { rotateKeyCommand } from './rotate-key.ts';
 import { runCommand } from './run.ts';
 import { search } from './search.ts';
@@ -64,6 +67,9 @@ export const COMMANDS: readonly Command[] = [
   budgetsCommand,
   runCommand,
   attach,
+  incidentsList,
+  incidentsShow,
+  report,
   policyCheck,
   policyTest,
   policyPacks,
