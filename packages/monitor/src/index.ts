@@ -21,7 +21,7 @@ export type { HostMonitorOptions, MonitorStats, ResourceMonitor } from './monito
 export { hostMonitor } from './monitor.ts';
 export { installProbe, type Probe, type ProbeOptions } from './probe/install.ts';
 export type { Manifest } from './quarantine/manifest.ts';
-export { type Quarantine, type QuarantineOptions, quarantine, type TakeAbout } from './quarantine/quarantine.ts';
+export { QUARANTINE_FOLDER, type Quarantine, type QuarantineOptions, quarantine, type TakeAbout } from './quarantine/quarantine.ts';
 export { recordRestored } from './quarantine/record.ts';
 export type { RollbackItem, RollbackResult } from './quarantine/rollback.ts';
 export { type SessionQuarantine, sessionQuarantine } from './quarantine/session-quarantine.ts';

@@ -1,6 +1,6 @@
 /** What `run` and `attach` share: everything around one watched agent, from the configuration to the exit code. */
 import { homedir } from 'node:os';
-import { dirname, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { type ConfiguredChannels, configuredChannels } from '@countersign/connect';
 import { type Config, CountersignError, createRedactor, escapeJson, monitorHost, parseDuration, type Redactor } from '@countersign/core';
 import type { SqliteStore } from '@countersign/core/sqlite';
@@ -8,8 +8,7 @@ import {
   defaultScope,
   haltQuestions,
   loadScope,
-  type OllamaJudge,
-  ollamaJudge,
+  QUARANTINE_FOLDER,
   type Scope,
   type WardenEvent,
   type WardenSummary,
@@ -26,6 +25,7 @@ import { pageChannelOf } from '../page-link.ts';
 import { agentSignals } from './agent-signals.ts';
 import { eventJson, eventLines } from './event-lines.ts';
 import { codeOf, RUN_EXIT } from './exit-codes.ts';
+import { alertsOf, judgeOf } from './judge-and-alerts.ts';
 import { summaryJson, summaryLines } from './summary-lines.ts';
 import { leaveScreen, terminalState } from './terminal-state.ts';
 import { haltTerminal } from './tty-channel.ts';
@@ -94,24 +94,29 @@ export async function watchAgent(invocation: Invocation, targetOf: (config: Conf
     const scope = scopeOf(invoked, settings);
     for (const warning of scope.warnings) output.note(`countersign: ${safe(warning)}`);
     const host = monitorHost({ store: use.store, agent: settings.agent, redactor });
-    const judge = await judgeOf(invoked, redactor, (text) => output.note(text));
+    const judge = await judgeOf(settings, invoked.flags.text('model'), redactor, (text) => output.note(text));
     if (judge !== undefined) use.opened.later(async () => judge.close());
-    const logDir = invoked.flags.text('log-dir');
+    const telling = alertsOf(settings, io.env, (text) => output.note(text));
+    if (telling !== undefined) use.opened.later(() => telling.close());
+    const given = invoked.flags.text('log-dir');
+    const logDir = given === undefined ? monitor.log.dir : resolve(io.cwd, given);
     const task = invoked.flags.text('task');
     return {
       target: targetOf(settings),
       mode: modeOf(invoked) ?? scope.mode ?? monitor.mode,
       scope,
       home: homedir(),
-      own: ownFiles(settings, logDir === undefined ? monitor.log.dir : resolve(io.cwd, logDir)),
+      own: ownFiles(settings, logDir),
       canaries: monitor.canaries,
       agent: settings.agent,
       ledger: { ...host, sessionOf: async (call) => (await use.store.callById(call))?.session },
       note: (topic, data) => host.note(topic, data),
       pollMs: pollOf(invoked) ?? monitor.pollMs,
-      log: { ...monitor.log, ...(logDir !== undefined && { dir: resolve(io.cwd, logDir) }) },
+      log: { ...monitor.log, dir: logDir },
       ...(task !== undefined && { task }),
       ...(judge !== undefined && { judge }),
+      ...(telling !== undefined && { alerts: telling.alerts }),
+      ...(monitor.quarantine && { quarantine: join(logDir, QUARANTINE_FOLDER) }),
       questions: questionsOf(invoked, settings, use, host.session),
       onHaltTimeout: monitor.onHaltTimeout,
       redactor,
@@ -234,16 +239,6 @@ function scopeOf({ io, flags }: Invocation, { scope }: Config): Scope {
   const file = flags.text('scope');
   if (file !== undefined) return loadScope({ path: resolve(io.cwd, file) }, { env: io.env });
   return scope === undefined ? defaultScope() : loadScope({ document: scope }, { env: io.env });
-}
-
-async function judgeOf({ flags }: Invocation, redactor: Redactor, tell: (text: string) => void): Promise<OllamaJudge | undefined> {
-  const model = flags.text('model');
-  if (model === undefined) return undefined;
-  const judge = ollamaJudge({ model, redactor });
-  for (const warning of judge.warnings) tell(`countersign: ${safe(warning)}`);
-  const checked = await judge.check();
-  if (!checked.ok) tell(`countersign: ${safe(checked.why)}; what rules leave open stays a FLAG`);
-  return judge;
 }
 
 function modeOf({ flags }: Invocation): Mode | undefined {

@@ -91,8 +91,9 @@ function titleOf(alert: Alert): string {
 }
 
 /** Begins with words of ours: no program takes it for an option. */
-function bodyOf({ reason, action, by, incident }: Alert): string {
-  return clip(markless(`Reason: ${reason}. ${action}, by ${by}.${incident === undefined ? '' : ` Incident ${incident}`}`), MAX_BODY_CHARS);
+function bodyOf({ reason, action, by, incident, state }: Alert): string {
+  const about = incident === undefined ? '' : ` Incident ${incident}${state === undefined ? '' : `: ${state}`}.`;
+  return clip(markless(`Reason: ${reason}.${about} ${action}, by ${by}.`), MAX_BODY_CHARS);
 }
 
 /** Notifications may show markup, with links in it. */

@@ -1,11 +1,14 @@
 /** The stated task against what was observed. */
-import type { Activity } from '../activity.ts';
+import type { Activity, ProcessId } from '../activity.ts';
 import { LEVELS, type Level, MAX_EVIDENCE, type Verdict } from '../verdict.ts';
 import { observedDeeds, type Places } from './observed.ts';
 import { readTask, type Stance, type Task } from './task.ts';
 import type { Deed } from './words.ts';
 
-export type IntentOptions = Places;
+export interface IntentOptions extends Places {
+  /** What was launched or attached to: that it runs at all is no deed of the agent's. */
+  readonly root?: ProcessId;
+}
 
 /**
  * @param recent - activities before it, oldest first: what deviated alike becomes evidence.
@@ -29,19 +32,28 @@ const CONFIDENCE = { asked: 0.5, silent: 0.6, unclear: 0.3, 'ruled-out': 0.9 } a
  * | delete, spawn, config | SAFE | HALT | FLAG, ambiguous | HALT |
  *
  * Against a task without a word that is known here (tasks are read in English only) nothing can be held: what would be a HALT is a
- * FLAG, and ambiguous. Not asked for a session's root: what was launched is not what it does.
+ * FLAG, and ambiguous. The first program of `root` is not judged.
  *
  * @throws {CountersignError} `OPTIONS_INVALID` for a task of more than `MAX_TASK_CHARS` characters
  */
 export function intentCheck(task: string, options: IntentOptions = {}): IntentCheck {
   const read = readTask(task);
+  let isRunning = false;
   return (activity, recent) => {
+    if (!isRunning && activity.action.kind === 'exec' && isRoot(activity, options.root)) {
+      isRunning = true;
+      return undefined;
+    }
     const deeds = observedDeeds(activity, options);
     if (deeds.length === 0) return undefined;
     const judged = deeds.map((deed) => ({ deed, stance: read.stance(deed), level: levelOf(deed, read) }));
     const worst = judged.reduce((a, b) => (LEVELS.indexOf(b.level) > LEVELS.indexOf(a.level) ? b : a));
     return verdictOf(worst, read, worst.level === 'SAFE' ? [activity.seq] : evidenceOf(activity, recent, worst.deed, options));
   };
+}
+
+function isRoot({ actor }: Activity, root: ProcessId | undefined): boolean {
+  return root !== undefined && actor?.pid === root.pid && actor.start === root.start;
 }
 
 interface Judged {

@@ -54,6 +54,8 @@ export interface Quarantine {
   list(): Promise<readonly Manifest[]>;
 }
 
+/** In the folder of the log. */
+export const QUARANTINE_FOLDER = 'quarantine';
 export const DEFAULT_MAX_BYTES: number = 1024 ** 3;
 /** File systems stamp births by a clock that lags behind. */
 const BIRTH_SLACK_MS = 1_000;

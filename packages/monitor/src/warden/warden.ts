@@ -369,7 +369,8 @@ class Session implements Warden {
   #emit(event: WardenEvent): void {
     if (event.kind === 'contained') {
       const known = this.#incidents.get(event.incident.id);
-      if (known !== undefined) known.end = event.step.event;
+      // What was put aside says nothing of the processes.
+      if (known !== undefined && event.step.event !== 'quarantined') known.end = event.step.event;
     }
     try {
       this.#options.onEvent?.(event);

@@ -11,6 +11,8 @@ import type { RecordNote } from '../evidence/note-queue.ts';
 import type { SessionFacts } from '../evidence/session-file.ts';
 import { intentCheck } from '../intent/intent-check.ts';
 import type { OllamaJudge } from '../judge/ollama-judge.ts';
+import { quarantine } from '../quarantine/quarantine.ts';
+import { type SessionQuarantine, sessionQuarantine } from '../quarantine/session-quarantine.ts';
 import { ruleEngine } from '../rules/engine.ts';
 import type { Scope } from '../scope/scope.ts';
 import type { Sensor } from '../sensor.ts';
@@ -48,6 +50,8 @@ export interface WatchOptions {
   readonly judge?: OllamaJudge;
   readonly questions: HaltQuestions;
   readonly alerts?: Alerts;
+  /** Absolute. Where files go that were written outside of the scope; absent: they stay. */
+  readonly quarantine?: string;
   readonly onHaltTimeout: 'stay' | 'kill';
   readonly redactor?: Redactor;
   readonly onEvent: (event: WardenEvent) => void;
@@ -68,6 +72,8 @@ export interface Watched {
   signal(name: NodeJS.Signals): boolean;
 }
 
+/** Between two alerts of one rule that stops nothing. */
+const FLAG_ALERT_MS = 60_000;
 /** Between two looks for what an agent left behind. */
 const LOOK_MS = 250;
 
@@ -159,7 +165,8 @@ async function watch(found: Found, options: WatchOptions, reader: ProcReader): P
     };
     const describe = evidence.describe;
     const closeEvidence = evidence.close;
-    const { judge } = options;
+    const { judge, alerts } = options;
+    const aside = options.quarantine === undefined ? undefined : quarantineOf(options.quarantine, facts.startedAtMs, options, redactor);
     const sensors = sensorsOf(tree, options);
     const warden = await runWarden({
       mode: options.mode,
@@ -167,7 +174,7 @@ async function watch(found: Found, options: WatchOptions, reader: ProcReader): P
       sensors,
       rules,
       ...(options.task !== undefined && {
-        intent: intentCheck(options.task, { home: options.home }),
+        intent: intentCheck(options.task, { home: options.home, root }),
       }),
       ...(judge !== undefined && {
         judge: {
@@ -177,7 +184,10 @@ async function watch(found: Found, options: WatchOptions, reader: ProcReader): P
       freezer,
       ledger,
       log: {
-        write: (activity, verdict) => log.write(activity, verdict),
+        write: (activity, verdict) => {
+          aside?.see(activity, verdict);
+          return log.write(activity, verdict);
+        },
         lost: () => log.stats().lost,
         close: async (summary) => {
           await describe({ ...facts, ...factsOf(summary), endedAtMs: Date.now() });
@@ -186,9 +196,13 @@ async function watch(found: Found, options: WatchOptions, reader: ProcReader): P
       },
       questions: options.questions,
       incidents,
-      ...(options.alerts !== undefined && { alerts: alertPort(options.alerts, redactor) }),
+      ...(alerts !== undefined && { alerts: alertPort(alerts, redactor) }),
+      ...(aside !== undefined && { quarantine: aside }),
       onHaltTimeout: options.onHaltTimeout,
-      onEvent: options.onEvent,
+      onEvent:
+        alerts === undefined
+          ? options.onEvent
+          : alsoTelling(alerts, { session: ledger.session, mode: options.mode, redactor }, options.onEvent),
     });
     void describe({ ...facts, level: warden.level, sensors: sensors.map(sensorFacts) });
     const membership = new Membership(tree, processTable(), marker);
@@ -236,6 +250,27 @@ function alertPort(alerts: Alerts, redactor: Redactor): AlertPort {
       const { mode, verdict } = incident;
       alerts.tell(alertOf({ ...incident, enforced: enforced(verdict.level, mode), ...(state !== undefined && { state }) }, redactor));
     },
+  };
+}
+
+function quarantineOf(folder: string, startedAt: number, { own }: WatchOptions, redactor: Redactor): SessionQuarantine {
+  return sessionQuarantine(quarantine({ folder, startedAt, own: [...own.files, ...own.configs], redactor }));
+}
+
+/** Verdicts that stop nothing, by level or by mode, are alerts too where those levels are told: once a minute for each rule. */
+function alsoTelling(
+  alerts: Alerts,
+  { redactor, ...about }: { readonly session: string; readonly mode: MonitorMode; readonly redactor: Redactor },
+  onEvent: (event: WardenEvent) => void,
+): (event: WardenEvent) => void {
+  const told = new Map<string, number>();
+  return (event) => {
+    onEvent(event);
+    if (event.kind !== 'judged' || event.enforced !== 'FLAG') return;
+    const { at, activity, verdict, incident } = event;
+    if (at - (told.get(verdict.rule) ?? 0) < FLAG_ALERT_MS) return;
+    told.set(verdict.rule, at);
+    alerts.tell(alertOf({ ...about, at, activity, verdict, enforced: 'FLAG', ...(incident !== undefined && { id: incident }) }, redactor));
   };
 }
 

@@ -236,7 +236,7 @@ describe('command', () => {
     expect(argv).toEqual([
       '--urgency=critical',
       'Countersign HALT: mass-deletion',
-      `Reason: 20 files deleted. delete /tmp/$(touch pwned);\`id\`\\u{3c}a href="x"\\u{3e}\\u{26}amp; "quoted", by node (pid 4711). Incident ${INCIDENT}`,
+      `Reason: 20 files deleted. Incident ${INCIDENT}: frozen. delete /tmp/$(touch pwned);\`id\`\\u{3c}a href="x"\\u{3e}\\u{26}amp; "quoted", by node (pid 4711).`,
     ]);
     expect(env).not.toHaveProperty('COUNTERSIGN_TEST_TOKEN');
   });

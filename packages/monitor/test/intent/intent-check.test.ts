@@ -88,6 +88,15 @@ describe('a task against an activity', () => {
     expect(level(task, action)).toBe(expected);
   });
 
+  it('does not hold it against an agent that it runs, and does the next time', () => {
+    const root = { pid: 100, start: 1 };
+    const check = intentCheck('Read the log', { ...PLACES, root });
+    const run = activity(exec('node', 'agent.js'));
+    expect(check(activity(exec('node', 'x'), 1, { actor: { pid: 100, start: 2 } }), [])?.level).toBe('HALT');
+    expect(check(run, [])).toBeUndefined();
+    expect(check(run, [])?.level).toBe('HALT');
+  });
+
   it('only ever raises what the rules said', () => {
     const tasks = [
       'Delete everything, run all, write, download, configure',
