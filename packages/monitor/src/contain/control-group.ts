@@ -5,7 +5,7 @@
  * @see the kernel's Documentation/admin-guide/cgroup-v2.rst
  */
 import { randomBytes } from 'node:crypto';
-import { accessSync, constants, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** `denied`: not permitted. `fixed`: it cannot be moved (threads of it are in groups of their own, or the kernel refuses). */
@@ -145,6 +145,7 @@ function makeIn(below: string): ControlGroup | undefined {
   // A group of threads, or one inside it, holds no processes.
   const type = readText(join(below, 'cgroup.type'))?.trim();
   if (type !== undefined && type !== 'domain') return undefined;
+  removeLeftBehind(below);
   const folder = join(below, `countersign-${process.pid}-${randomBytes(4).toString('hex')}`);
   const made = attempt(() => {
     mkdirSync(folder);
@@ -158,6 +159,14 @@ function makeIn(below: string): ControlGroup | undefined {
   if (isUsable === true) return made;
   made.remove();
   return undefined;
+}
+
+/** Groups of watching processes that were killed. One that still holds something cannot be removed, and stays. */
+function removeLeftBehind(below: string): void {
+  for (const name of attempt(() => readdirSync(below)) ?? []) {
+    const pid = /^countersign-([1-9][0-9]{0,9})-[0-9a-f]{8}$/.exec(name)?.[1];
+    if (pid !== undefined && !existsSync(`/proc/${pid}`)) attempt(() => rmdirSync(join(below, name)));
+  }
 }
 
 function parentWithin({ at }: GroupMount, folder: string): string | undefined {

@@ -3,7 +3,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import type { FreezeGrade, Freezer, FreezerOptions } from '../../src/contain/freezer.ts';
 import { freezerFor } from '../../src/contain/freezer-for.ts';
 import type { ProcessTree } from '../../src/tree/process-tree.ts';
-import { hasControlGroups, launch, launchGated, rabbit, sleepers, table, until, type Workload } from './workloads.ts';
+import { hasControlGroups, launch, launchGated, program, sleepers, table, until, type Workload } from './workloads.ts';
 
 const canGroup = hasControlGroups();
 const GRADES: readonly FreezeGrade[] = canGroup ? ['signal', 'cgroup'] : ['signal'];
@@ -193,9 +193,9 @@ describe('by signal', () => {
   });
 
   it('ends a process whose first thread ended and left another', async (context) => {
-    const program =
+    const python =
       'import threading,time,ctypes\nthreading.Thread(target=lambda: time.sleep(300)).start()\nctypes.CDLL(None).pthread_exit(None)';
-    const work = launch('/usr/bin/env', ['python3', '-c', program]);
+    const work = launch('/usr/bin/env', ['python3', '-c', python]);
     const looksDead = (): boolean => /\) Z /.test(readStat(work.id.pid));
     const deadline = performance.now() + 10_000;
     while (!looksDead() && work.root.exitCode === null && work.root.signalCode === null && performance.now() < deadline)
@@ -208,10 +208,10 @@ describe('by signal', () => {
 
 describe.skipIf(!canGroup)('by control group', () => {
   it('nothing of ten chains that fork, leave their session and end every 2 ms goes on, and nothing is left', async (context) => {
-    const program = rabbit();
-    if (program === undefined) return context.skip('no C compiler for the workload');
+    const rabbit = program('rabbit');
+    if (rabbit === undefined) return context.skip('no C compiler for the workload');
     for (let run = 0; run < 3; run++) {
-      const work = launchGated(program, ['10', '20', '2000', '1']);
+      const work = launchGated(rabbit, ['10', '20', '2000', '1']);
       const one = freezer(work.tree, 'cgroup');
       work.open();
       // The root never asks for its children: the first of each chain stays behind as a zombie.

@@ -58,19 +58,20 @@ export async function sleepers(count: number): Promise<Workload> {
   return workload;
 }
 
-let rabbitAt: string | undefined;
+const built = new Map<string, string>();
 
-/** Undefined where there is no C compiler. */
-export function rabbit(): string | undefined {
-  if (rabbitAt !== undefined) return rabbitAt;
-  const built = join(mkdtempSync(join(tmpdir(), 'countersign-rabbit-')), 'rabbit');
+/** A program of this folder. Undefined where there is no C compiler. */
+export function program(name: 'rabbit' | 'wedge'): string | undefined {
+  const known = built.get(name);
+  if (known !== undefined) return known;
+  const made = join(mkdtempSync(join(tmpdir(), 'countersign-workload-')), name);
   try {
-    execFileSync('cc', ['-O1', '-o', built, fileURLToPath(new URL('./rabbit.c', import.meta.url))], { stdio: 'ignore' });
-    rabbitAt = built;
+    execFileSync('cc', ['-O1', '-o', made, fileURLToPath(new URL(`./${name}.c`, import.meta.url))], { stdio: 'ignore' });
   } catch {
     return undefined;
   }
-  return rabbitAt;
+  built.set(name, made);
+  return made;
 }
 
 /** Whether a process of ours can be put into a control group of its own. */
