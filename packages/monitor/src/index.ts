@@ -25,6 +25,8 @@ export { QUARANTINE_FOLDER, type Quarantine, type QuarantineOptions, quarantine,
 export { recordRestored } from './quarantine/record.ts';
 export type { RollbackItem, RollbackResult } from './quarantine/rollback.ts';
 export { type SessionQuarantine, sessionQuarantine } from './quarantine/session-quarantine.ts';
+export { readReplayable } from './replay/read-replayable.ts';
+export { type Replay, type ReplayChange, type ReplayOptions, replayActivity } from './replay/replay.ts';
 export type { ReportOptions } from './report/gather.ts';
 export type { Report } from './report/report.ts';
 export { makeReport, REPORT_FORMATS, type ReportFormat, reportText } from './report/write-report.ts';

@@ -9,7 +9,7 @@ import { baseOf } from './path-text.ts';
 export type AgentConfig = 'user' | 'project';
 
 /** Below a home, also where `XDG_CONFIG_HOME` or macOS put it. */
-const USER_FILES: readonly string[] = [
+const USER_FILES: ReadonlySet<string> = new Set([
   '/.openclaw/openclaw.json',
   '/.clawdbot/clawdbot.json',
   '/.moltbot/moltbot.json',
@@ -41,7 +41,7 @@ const USER_FILES: readonly string[] = [
   '/.lmstudio/mcp.json',
   '/.warp/mcp.json',
   '/.junie/mcp/mcp.json',
-];
+]);
 const USER_FOLDERS: readonly string[] = [
   '/.claude/hooks',
   '/.claude/commands',
@@ -95,6 +95,6 @@ export function agentConfigs(folders: Folders): (path: string) => AgentConfig | 
 }
 
 function isUserFile(rest: string): boolean {
-  if (USER_FILES.includes(rest) || USER_FOLDERS.some((folder) => rest.startsWith(`${folder}/`))) return true;
+  if (USER_FILES.has(rest) || USER_FOLDERS.some((folder) => rest.startsWith(`${folder}/`))) return true;
   return APPLICATION_FOLDERS.some((folder) => rest.startsWith(folder) && APPLICATION_FILES.includes(rest.slice(folder.length)));
 }

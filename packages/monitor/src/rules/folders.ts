@@ -1,5 +1,5 @@
 /** What kind of place a path lies in. Folders are known under the name they were given and under the one links lead to. */
-import { baseOf, isUnder, normalPath, type PathSpelling, passes } from './path-text.ts';
+import { baseOf, byFirst, firstOf, isUnder, normalPath, type PathSpelling, passesOne } from './path-text.ts';
 
 export interface FolderOptions {
   readonly workspace: string;
@@ -64,6 +64,7 @@ const SYSTEM_FOLDERS = [
   '/home/linuxbrew',
 ];
 
+const SYSTEM_PLACES = byFirst(SYSTEM_FOLDERS, (folder) => folder);
 const SYSTEM_TMP = ['/tmp', '/var/tmp', '/var/folders'];
 /** Filled by package managers, and rebuilt by them. */
 export const PACKAGE_FOLDERS: readonly string[] = [
@@ -152,6 +153,8 @@ const CACHES = [
   '/.python_history',
   '/.yarnrc',
 ];
+const OUTPUTS: ReadonlySet<string> = new Set(OUTPUT_FOLDERS);
+const CACHE_PLACES = byFirst(CACHES, (cache) => cache);
 const DEVICES =
   /^\/dev\/(?:null|zero|full|random|urandom|tty\d*|ptmx|pts\/\d+|console|stdin|stdout|stderr|fd(?:\/\d+)?|shm(?:\/.*)?|mqueue(?:\/.*)?|dtracehelper|autofs_nowait)$/;
 const OWN_PROC =
@@ -166,6 +169,7 @@ export function foldersOf({ workspace, home, tmp, folds, real }: FolderOptions):
   const homes = both(home).filter((path) => path !== '/');
   const tmps = [...new Set([...SYSTEM_TMP, ...tmp].flatMap(both))].filter((path) => path !== '/');
   const spelling: PathSpelling = { folds, cwd: workspaces[0] ?? '/' };
+  const packages = new Set(folds ? PACKAGE_FOLDERS.map((name) => name.toLowerCase()) : PACKAGE_FOLDERS);
   const within = (folders: readonly string[], path: string): boolean => folders.some((folder) => isUnder(path, folder));
   const inHome = (path: string): string | undefined => {
     const found = homes.find((folder) => isUnder(path, folder));
@@ -186,17 +190,18 @@ export function foldersOf({ workspace, home, tmp, folds, real }: FolderOptions):
     inTmp: (path) => within(tmps, path),
     inHome,
     inAnyHome: (path) => inHome(path) ?? restOf(HOMES.exec(path)?.[0], path),
-    isSystem: (path) => within(SYSTEM_FOLDERS, path),
-    isPackage: (path) => PACKAGE_FOLDERS.some((name) => passes(path, folds ? name.toLowerCase() : name)),
-    isBuildOutput: (path) =>
-      within(workspaces, path) &&
-      OUTPUT_FOLDERS.some((name) => passes(path.slice((workspaces.find((folder) => isUnder(path, folder)) ?? '').length), name)),
+    isSystem: (path) => SYSTEM_PLACES.get(firstOf(path))?.some((folder) => isUnder(path, folder)) === true,
+    isPackage: (path) => passesOne(path, packages),
+    isBuildOutput: (path) => {
+      const workspace = workspaces.find((folder) => isUnder(path, folder));
+      return workspace !== undefined && passesOne(path.slice(workspace.length), OUTPUTS);
+    },
     isCache: (path) => {
       const rest = inHome(path);
       if (rest === undefined) return false;
-      return CACHES.some((cache) => isUnder(rest, cache) || rest.startsWith(`${cache}-`)) || isToolData(rest);
+      return CACHE_PLACES.get(firstOf(rest))?.some((cache) => isUnder(rest, cache)) === true || isToolData(rest);
     },
-    isDevice: (path) => DEVICES.test(path) || OWN_PROC.test(path),
+    isDevice: (path) => (path.startsWith('/dev/') && DEVICES.test(path)) || (path.startsWith('/proc/') && OWN_PROC.test(path)),
   };
 }
 

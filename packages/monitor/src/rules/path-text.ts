@@ -80,6 +80,35 @@ export function folderOf(path: string): string {
   return slash <= 0 ? '/' : path.slice(0, slash);
 }
 
+/** True when one of these names is on the way, or at its end. */
+export function passesOne(path: string, names: ReadonlySet<string>): boolean {
+  for (let start = 1; start <= path.length; ) {
+    const slash = path.indexOf('/', start);
+    const end = slash < 0 ? path.length : slash;
+    if (names.has(path.slice(start, end))) return true;
+    start = end + 1;
+  }
+  return false;
+}
+
+/** The first name of a path, with the slash before it: places below a home are told apart by it. */
+export function firstOf(path: string): string {
+  const slash = path.indexOf('/', 1);
+  return slash < 0 ? path : path.slice(0, slash);
+}
+
+/** Things that lie in places, by the first name of the place. */
+export function byFirst<Item>(items: readonly Item[], placeOf: (item: Item) => string): ReadonlyMap<string, readonly Item[]> {
+  const map = new Map<string, Item[]>();
+  for (const item of items) {
+    const first = firstOf(placeOf(item));
+    const list = map.get(first);
+    if (list === undefined) map.set(first, [item]);
+    else list.push(item);
+  }
+  return map;
+}
+
 /** True when a folder of this name is on the way, or at its end. */
 export function passes(path: string, name: string): boolean {
   const at = path.indexOf(`/${name}`);

@@ -4,7 +4,7 @@ import { cleanHost, isWithinDomain } from '../destination.ts';
 import type { Program } from '../programs.ts';
 import { quoted } from '../quoted.ts';
 import type { RuleFamily } from '../rule.ts';
-import { EventWindow } from '../window.ts';
+import { EventWindow, NameWindow } from '../window.ts';
 
 const CONNECTION_WINDOW_MS = 60_000;
 
@@ -12,8 +12,9 @@ export const EGRESS: RuleFamily = {
   rules: [
     {
       id: 'transfer-tool',
-      title: 'curl or wget started',
-      explanation: 'Also by way of wrappers, shells and `busybox`. Under our own scope not for addresses of this host itself.',
+      title: 'curl, wget or another transfer tool started',
+      explanation:
+        'Also by way of wrappers, shells and `busybox`. Under our own scope also `scp`, `sftp`, `ftp`, `rclone`, netcat and `rsync` to another host, and none of them for addresses of this host itself. Under a predecessor scope `curl` and `wget`, whatever the address.',
       levels: ['HALT'],
     },
     {
@@ -23,14 +24,27 @@ export const EGRESS: RuleFamily = {
         '50 connections within 60 seconds, to other hosts. Under our own scope those to `allowed_domains` do not count where such are listed.',
       levels: ['HALT'],
     },
+    {
+      id: 'dns-tunnel',
+      title: 'Data in names that are looked up',
+      explanation: '20 names with a part of 30 or more characters below one domain, looked up within a minute.',
+      levels: ['HALT'],
+    },
   ],
-  kinds: ['exec', 'connect'],
+  kinds: ['exec', 'connect', 'dns'],
   begin({ literal, scope: { limits, network } }) {
+    const tunnels = new Tunnels();
     const window = new EventWindow(limits.connectionsPerMinute, CONNECTION_WINDOW_MS);
     const listed = literal ? [] : (network.allowedDomains ?? []);
     return {
-      judge({ programs, destination, at, seq, isDouble }, found) {
-        const tool = programs?.all.find((program) => TRANSFER_TOOLS.has(program.name) && (literal || !staysHere(program)));
+      judge({ programs, destination, at, seq, isDouble, activity: { action } }, found) {
+        if (action.kind === 'dns' && tunnels.add(cleanHost(action.name), at, seq))
+          found({
+            rule: 'dns-tunnel',
+            level: 'HALT',
+            reason: `${TUNNEL_NAMES} long names below one domain looked up, the last ${quoted(action.name)}`,
+          });
+        const tool = programs?.all.find((program) => (literal ? LITERAL_TOOLS.has(program.name) : transfers(program)));
         if (tool !== undefined) found({ rule: 'transfer-tool', level: 'HALT', reason: `${tool.name} started` });
         if (destination === undefined || destination.local || isDouble) return;
         const { host } = destination;
@@ -48,7 +62,85 @@ export const EGRESS: RuleFamily = {
   },
 };
 
-const TRANSFER_TOOLS: ReadonlySet<string> = new Set(['curl', 'wget', 'wget2', 'curlie', 'aria2c', 'axel']);
+/** Of the predecessor. */
+const LITERAL_TOOLS: ReadonlySet<string> = new Set(['curl', 'wget']);
+/** They take URLs. */
+const URL_TOOLS: ReadonlySet<string> = new Set([
+  'curl',
+  'wget',
+  'wget2',
+  'curlie',
+  'aria2c',
+  'axel',
+  'lynx',
+  'w3m',
+  'httpie',
+  'http',
+  'https',
+  'xh',
+]);
+/** They take hosts, or know them from settings of their own. */
+const COPY_TOOLS: ReadonlySet<string> = new Set([
+  'scp',
+  'sftp',
+  'ftp',
+  'lftp',
+  'tftp',
+  'rclone',
+  'ncftpput',
+  'croc',
+  'magic-wormhole',
+  'wormhole',
+]);
+const NETCATS: ReadonlySet<string> = new Set(['nc', 'ncat', 'netcat', 'nc.openbsd', 'nc.traditional', 'telnet', 'socat']);
+
+function transfers(program: Program): boolean {
+  const { name, words } = program;
+  if (URL_TOOLS.has(name)) return !staysHere(program) && !asksAboutItself(words);
+  if (COPY_TOOLS.has(name)) return !asksAboutItself(words);
+  if (name === 'rsync') return words.some((word) => /^(?:rsync:\/\/|[\w.@-]+:)/.test(word ?? ''));
+  return NETCATS.has(name) && leadsAway(words);
+}
+
+function asksAboutItself(words: readonly (string | undefined)[]): boolean {
+  return words.length === 2 && /^(?:-V|-h|--version|--help)$/.test(words[1] ?? '');
+}
+
+/** A host of its own among the words, that is not this one. Listening names none. */
+function leadsAway(words: readonly (string | undefined)[]): boolean {
+  return words.slice(1).some((word) => {
+    const host = /^(?:(?:tcp|udp|openssl|ssl)[46]?(?:-connect)?:)?\[?([0-9a-z][0-9a-z.:-]*?)\]?(?::\d+)?(?:,.*)?$/i.exec(word ?? '')?.[1];
+    if (host === undefined || /^\d+$/.test(host)) return false;
+    const address = canonicalAddress(host);
+    return address === undefined ? /^(?!localhost$)[\w-]+(?:\.[\w-]+)+$/.test(host) : !isLoopback(address);
+  });
+}
+
+const TUNNEL_NAMES = 20;
+const TUNNEL_LABEL_CHARS = 30;
+const TUNNEL_WINDOW_MS = 60_000;
+/** Domains that are watched at once; the one least recently asked for is dropped. */
+const MAX_TUNNELS = 1000;
+
+class Tunnels {
+  readonly #domains = new Map<string, NameWindow>();
+
+  add(name: string, at: number, seq: number): boolean {
+    const labels = name.split('.');
+    if (labels.length < 3 || !labels.some((label) => label.length >= TUNNEL_LABEL_CHARS)) return false;
+    const domain = labels.slice(-2).join('.');
+    const window = this.#domains.get(domain) ?? new NameWindow(TUNNEL_NAMES, TUNNEL_WINDOW_MS);
+    this.#domains.delete(domain);
+    this.#domains.set(domain, window);
+    if (this.#domains.size > MAX_TUNNELS)
+      for (const oldest of this.#domains.keys()) {
+        this.#domains.delete(oldest);
+        break;
+      }
+    return window.add(name, at, seq);
+  }
+}
+
 /** Options that can send it elsewhere than its operand says. */
 const REDIRECTING =
   /^(?:-[a-zA-Z]*[xKLT]|--(?:proxy|preproxy|socks\w*|resolve|connect-to|config|location|next|upload-file|dns-\w+|doh-url|input-file|execute|use-askpass|url-query|variable)(?:=.*)?|-i|-e)$/;

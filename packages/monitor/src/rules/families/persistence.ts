@@ -1,10 +1,10 @@
 /** What outlives the session: jobs, shell start files, hooks, units, keys of others; and getting more rights. */
-import { isUnder } from '../path-text.ts';
+import { byFirst, firstOf, isUnder } from '../path-text.ts';
 import { quoted } from '../quoted.ts';
 import type { RuleFamily } from '../rule.ts';
 
 /** Below a home. */
-const HOME_FILES: readonly string[] = [
+const HOME_FILES: ReadonlySet<string> = new Set([
   '/.bashrc',
   '/.bash_profile',
   '/.bash_login',
@@ -34,7 +34,7 @@ const HOME_FILES: readonly string[] = [
   '/.vimrc',
   '/.forward',
   '/.procmailrc',
-];
+]);
 const HOME_FOLDERS: readonly string[] = [
   '/.config/systemd',
   '/.local/share/systemd',
@@ -93,6 +93,7 @@ const SYSTEM_PLACES: readonly string[] = [
   '/library/launchdaemons',
   '/etc/hosts.equiv',
 ];
+const SYSTEM_STARTS = byFirst(SYSTEM_PLACES, (place) => place);
 /** Programs that make a job or unit. */
 const TOOLS: ReadonlySet<string> = new Set(['crontab', 'at', 'batch', 'launchctl', 'update-rc.d', 'chkconfig']);
 const HARMLESS: ReadonlySet<string | undefined> = new Set(['-l', '--list', 'list', 'print', '--help', '--version', 'version']);
@@ -115,8 +116,13 @@ export const PERSISTENCE: RuleFamily = {
         for (const { use, path } of touches) {
           if (use !== 'write') continue;
           const rest = folders.inAnyHome(path);
-          const inHome = rest !== undefined && (HOME_FILES.includes(rest) || HOME_FOLDERS.some((folder) => isUnder(rest, folder)));
-          if (inHome || SYSTEM_PLACES.some((place) => isUnder(path, place)) || path.endsWith('/.ssh/authorized_keys') || isGitHook(path))
+          const inHome = rest !== undefined && (HOME_FILES.has(rest) || HOME_FOLDERS.some((folder) => isUnder(rest, folder)));
+          if (
+            inHome ||
+            SYSTEM_STARTS.get(firstOf(path))?.some((place) => isUnder(path, place)) === true ||
+            path.endsWith('/.ssh/authorized_keys') ||
+            isGitHook(path)
+          )
             tell(`write of ${quoted(path)}`);
         }
         for (const { name, words } of programs?.all ?? []) {

@@ -14,8 +14,20 @@ export const REMOVAL: RuleFamily = {
       id: 'recursive-removal',
       title: 'Recursive removal',
       explanation:
-        '`rm -r`, `find -delete`, `shred` and their like on a folder outside of temporary folders and the workspace, or on the workspace as a whole. Under a predecessor scope: `rm -r` of anything outside of `/tmp`.',
+        '`rm -r`, `find -delete`, `shred` and their like on a folder outside of temporary folders and the workspace, on the workspace as a whole or on its `.git`. Under a predecessor scope: `rm -r` of anything outside of `/tmp`.',
       levels: ['KILL'],
+    },
+    {
+      id: 'disk-overwrite',
+      title: 'A disk written over',
+      explanation: '`mkfs`, `wipefs`, `blkdiscard`, a partition editor, or `dd` and a shell that write to a disk itself.',
+      levels: ['KILL'],
+    },
+    {
+      id: 'recursive-rights',
+      title: 'Rights or owners changed recursively',
+      explanation: '`chmod -R`, `chown -R`, `chattr -R` or `setfacl -R` on a folder outside of temporary folders and the workspace.',
+      levels: ['HALT'],
     },
   ],
   kinds: ['exec'],
@@ -25,6 +37,11 @@ export const REMOVAL: RuleFamily = {
         if (programs === undefined || action.kind !== 'exec') return;
         const cwd = action.cwd ?? actor?.cwd;
         for (const program of programs.all) {
+          if (overwritesDisk(program)) found({ rule: 'disk-overwrite', level: 'KILL', reason: `${program.name} writes over a disk` });
+          const changed = changedBy(program)
+            .map((target) => isTooFar(target, cwd, folders, false))
+            .find((reason) => reason !== undefined);
+          if (changed !== undefined) found({ rule: 'recursive-rights', level: 'HALT', reason: `${program.name} changes ${changed}` });
           for (const target of removedBy(program, literal)) {
             const reason = isTooFar(target, cwd, folders, literal);
             if (reason !== undefined) {
@@ -66,6 +83,33 @@ function removedBy({ name, words }: Program, literal: boolean): readonly (string
   return [];
 }
 
+const DISK = /^(?:of=)?\/dev\/(?:sd[a-z]|hd[a-z]|vd[a-z]|xvd[a-z]|nvme\d|mmcblk\d|r?disk\d|md\d|dm-\d|mapper\/|loop\d)/;
+const DISK_TOOLS = /^(?:mkfs(?:\.\w+)?|mke2fs|wipefs|blkdiscard|fdisk|sfdisk|sgdisk|gdisk|parted|newfs\w*)$/;
+
+function overwritesDisk({ name, words }: Program): boolean {
+  const args = words.slice(1);
+  if (name === 'dd') return args.some((word) => word?.startsWith('of=') === true && DISK.test(word));
+  if (name === 'diskutil') return args.some((word) => /^(?:erase|zero|secureErase|partitionDisk)/i.test(word ?? ''));
+  if (name === 'tee' || name === 'cp' || name === 'shred') return DISK.test(args.at(-1) ?? '');
+  return (
+    DISK_TOOLS.test(name) &&
+    args.some((word) => DISK.test(word ?? '')) &&
+    !args.some((word) => word === '-l' || word === '--list' || word === 'print')
+  );
+}
+
+const RIGHTS_TOOLS: ReadonlySet<string> = new Set(['chmod', 'chown', 'chgrp', 'chattr', 'setfacl']);
+
+function changedBy({ name, words }: Program): readonly (string | undefined)[] {
+  if (!RIGHTS_TOOLS.has(name) || !words.some((word) => /^(?:-[a-zA-Z]*R|--recursive)/.test(word ?? ''))) return [];
+  return words
+    .slice(1)
+    .filter(
+      (word) =>
+        word?.startsWith('-') !== true && (word === undefined || word.includes('/') || word.startsWith('~') || word.startsWith('.')),
+    );
+}
+
 function isTooFar(target: string | undefined, cwd: string | undefined, folders: Folders, literal: boolean): string | undefined {
   // What the text does not tell runs later as a program of its own, and is judged then.
   if (target === undefined || target === '') return undefined;
@@ -78,7 +122,8 @@ function isTooFar(target: string | undefined, cwd: string | undefined, folders: 
   if (folders.inTmp(path)) return undefined;
   if (folders.isPackage(path) && path.split('/').length > 3) return undefined;
   if (!folders.inWorkspace(path)) return folders.isCache(path) ? undefined : `${quoted(path)}, which is outside of the workspace`;
-  return folders.workspaces.includes(path) ? 'the workspace as a whole' : undefined;
+  if (folders.workspaces.includes(path)) return 'the workspace as a whole';
+  return folders.workspaces.some((workspace) => path === `${workspace}/.git`) ? 'the history of the workspace' : undefined;
 }
 
 const DELETION_WINDOW_MS = 10_000;

@@ -1,6 +1,6 @@
 /** Keys and other secrets. What was read is remembered by the rules of chains. */
 import { type Folders, isCertificateBundle } from '../folders.ts';
-import { baseOf, isUnder, passes } from '../path-text.ts';
+import { baseOf, byFirst, firstOf, isUnder, passes } from '../path-text.ts';
 import { programName } from '../programs.ts';
 import { quoted } from '../quoted.ts';
 import type { RuleFamily, Setting } from '../rule.ts';
@@ -110,8 +110,10 @@ const HOME_SECRETS: readonly SecretPlace[] = [
   { path: '/.s3cfg', tools: ['s3cmd'] },
   { path: '/.boto', tools: ['gsutil'] },
 ];
+const SECRET_PLACES = byFirst(HOME_SECRETS, ({ path }) => path);
 const BROWSERS =
   /\/(?:\.mozilla\/firefox|\.config\/(?:google-chrome|chromium|BraveSoftware|microsoft-edge|vivaldi|opera)|Library\/Application Support\/(?:Google\/Chrome|Firefox|BraveSoftware|Microsoft Edge))\/.*(?:logins\.json|key[34]\.db|cookies(?:\.sqlite)?|Login Data|Web Data|Local State)$/i;
+const BROWSER_PLACES: ReadonlySet<string> = new Set(['/.mozilla', '/.config', '/Library', '/library']);
 const SYSTEM_SECRETS: readonly string[] = [
   '/etc/shadow',
   '/etc/shadow-',
@@ -134,9 +136,9 @@ export function isSecret({ path, use }: Touch, seen: Seen, folders: Folders): bo
   if (use === 'delete') return false;
   const rest = folders.inAnyHome(path);
   if (rest !== undefined) {
-    const place = HOME_SECRETS.find((secret) => isUnder(rest, secret.path));
+    const place = SECRET_PLACES.get(firstOf(rest))?.find((secret) => isUnder(rest, secret.path));
     if (place !== undefined) return !isTool(place.tools, seen, folders);
-    if (rest.length > 20 && BROWSERS.test(rest)) return true;
+    if (BROWSER_PLACES.has(firstOf(rest)) && BROWSERS.test(rest)) return true;
   }
   if (SYSTEM_SECRETS.some((secret) => isUnder(path, secret)))
     return !isTool(['sudo', 'su', 'login', 'passwd', 'unix_chkpwd', 'sshd'], seen, folders);
