@@ -200,7 +200,7 @@ async function decide(
     );
   } catch (error) {
     engine.report(error, { callId: call.callId, during: 'authorize' });
-    if (error instanceof MonitorFailure) return refuseMonitor(call, rules, engine);
+    if (error instanceof MonitorFailure) return refuseMonitor(call, rules, engine, error);
     return refusal(call.callId, failure(error), engine);
   } finally {
     // A watch that reached no permit has nothing to tell.

@@ -78,6 +78,8 @@ export const ERROR_CODES = {
   INCIDENT_NOT_FOUND: 'There is no incident of that id in this log folder, or its file holds something else.',
   ALERT_FAILED: 'Somebody could not be told of a halt or kill. What was contained stays contained.',
   QUARANTINE_REFUSED: 'A file cannot be put back or looked up; the message says why. Nothing was changed.',
+  SESSION_STOPPED:
+    'The host monitor stopped this session, and its halt is on its way into the ledger. Its calls are refused as `SESSION_HALTED`.',
   MONITOR_CLOSED: 'The host monitor was closed. Make a new one for further calls.',
 } as const;
 

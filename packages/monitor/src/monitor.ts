@@ -1,12 +1,25 @@
-import type { CallWatch, HostMonitor, ResourceFigures, WatchedProcess } from '@countersign/core';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { CallWatch, HostMonitor, MonitorHost, ResourceFigures, WatchedProcess } from '@countersign/core';
 import { CountersignError } from '@countersign/core';
+import type { Activity } from './activity.ts';
+import type { Freezer } from './contain/freezer.ts';
+import { Reactions } from './reactions.ts';
+import { RecentCalls } from './recent-calls.ts';
 import { AdoptedServers, type ServerReading } from './resources/adopted-servers.ts';
 import type { ResourceReadings } from './resources/readings.ts';
 import { processReadings } from './resources/readings.ts';
+import type { CoverageLevel } from './sensor.ts';
+import type { MonitorMode, Verdict } from './verdict.ts';
 
 export interface HostMonitorOptions {
   /** Milliseconds between two samples while a call is in flight: an integer from 100 to 60000; default 1000. */
   readonly sampleMs?: number;
+  /** What is done about verdicts; default `enforce_kill`. */
+  readonly mode?: MonitorMode;
+  /** Stops what this host started when a verdict says so. Absent: its sessions are halted, and its children run on. */
+  readonly freezer?: Freezer;
+  /** Told of verdicts that could not be recorded, and of halts that the ledger did not take. */
+  readonly onError?: (error: unknown, during: string) => void;
 }
 
 export interface MonitorStats {
@@ -16,9 +29,9 @@ export interface MonitorStats {
   readonly lost: number;
 }
 
-/** A monitor that sees resource figures of the host process and nothing else. */
+/** A monitor inside of the host: it sees resource figures, and acts on verdicts that it is given. */
 export interface ResourceMonitor extends HostMonitor {
-  readonly coverage: 'L0';
+  readonly coverage: CoverageLevel;
   /**
    * From now on calls of this server are watched in the processes that run it: figures of a call that was in flight at a sample
    * have scope `tree`. A server may have several processes; their figures are added up.
@@ -27,6 +40,16 @@ export interface ResourceMonitor extends HostMonitor {
    * @throws {CountersignError} `OPTIONS_INVALID` for what is no pid
    */
   adopt(process: WatchedProcess): () => void;
+  /**
+   * Takes a verdict on something that this host, or a process of one of its servers, did. A HALT or KILL refuses further calls of the
+   * session it belongs to at once, of each session it may belong to, or, when nobody knows whose it is, of every session; it is
+   * recorded, and what this host started is frozen or ended where a freezer was given. Returns at once, and never throws.
+   *
+   * @param by.session - of the call it was done in. @param by.server - whose process did it: it belongs to the calls in flight there.
+   */
+  judged(activity: Activity, verdict: Verdict, by?: { readonly session?: string; readonly server?: string }): void;
+  /** What can be seen is more or less from now on: recorded in the sessions that have calls here. */
+  covers(level: CoverageLevel): void;
   stats(): MonitorStats;
 }
 
@@ -51,7 +74,7 @@ export function hostMonitor(options: HostMonitorOptions = {}): ResourceMonitor {
 
 /** `hostMonitor` over given readings. */
 export function monitorOf(readings: ResourceReadings, options: HostMonitorOptions = {}): ResourceMonitor {
-  return new SamplingMonitor(readings, sampleIntervalMs(options));
+  return new SamplingMonitor(readings, sampleIntervalMs(options), options);
 }
 
 function sampleIntervalMs({ sampleMs = DEFAULT_SAMPLE_MS }: HostMonitorOptions): number {
@@ -62,7 +85,11 @@ function sampleIntervalMs({ sampleMs = DEFAULT_SAMPLE_MS }: HostMonitorOptions):
 }
 
 class SamplingMonitor implements ResourceMonitor {
-  readonly coverage = 'L0';
+  coverage: CoverageLevel = 'L0';
+  readonly #reactions: Reactions;
+  readonly #calls = new RecentCalls();
+  readonly #hosts: MonitorHost[] = [];
+  readonly #onError: HostMonitorOptions['onError'];
   readonly #readings: ResourceReadings;
   readonly #sampleMs: number;
   readonly #inFlight = new Set<Watch>();
@@ -73,21 +100,44 @@ class SamplingMonitor implements ResourceMonitor {
   #samples = 0;
   #lost = 0;
 
-  constructor(readings: ResourceReadings, sampleMs: number) {
+  constructor(readings: ResourceReadings, sampleMs: number, { mode, freezer, onError }: HostMonitorOptions) {
     this.#readings = readings;
     this.#sampleMs = sampleMs;
+    this.#onError = onError;
+    this.#reactions = new Reactions({
+      ...(mode !== undefined && { mode }),
+      ...(freezer !== undefined && { freezer }),
+      ...(onError !== undefined && { onError }),
+      every: (intervalMs, tick) => readings.every(intervalMs, tick),
+      pause: (ms) => pause(ms, undefined, { ref: false }),
+    });
   }
 
-  begin(callId: string, call?: { readonly server?: string }): CallWatch {
+  open(host: MonitorHost): void {
+    this.#reactions.open(host);
+    this.#hosts.push(host);
+  }
+
+  begin(callId: string, call?: { readonly server?: string; readonly session?: string }): CallWatch {
+    if (this.#reactions.isStopping(call?.session))
+      throw new CountersignError('SESSION_STOPPED', 'the session was stopped: no call of it runs', { details: { callId } });
     if (this.#closed) {
       throw new CountersignError('MONITOR_CLOSED', 'the host monitor is closed: make a new one', { details: { callId } });
     }
     if (this.#inFlight.size >= MAX_WATCHES) {
       throw new CountersignError('CALL_LIMIT', `the host monitor watches at most ${MAX_WATCHES} calls at once`, { details: { callId } });
     }
-    const watch = new Watch(this.#readings, this.#inFlight, call?.server);
+    const watch = new Watch(
+      this.#readings,
+      (ended) => {
+        this.#inFlight.delete(ended);
+        this.#calls.ended(callId);
+      },
+      call?.server,
+    );
     this.#stopTimer ??= this.#readings.every(this.#sampleMs, () => this.#tick());
     this.#inFlight.add(watch);
+    this.#calls.began(callId, call);
     return watch;
   }
 
@@ -96,14 +146,40 @@ class SamplingMonitor implements ResourceMonitor {
     return this.#closed ? () => {} : this.#servers.adopt(server, pid);
   }
 
+  judged(activity: Activity, verdict: Verdict, by: { readonly session?: string; readonly server?: string } = {}): void {
+    try {
+      const known = this.#calls.attribute(activity.attribution, by.server);
+      this.#reactions.judged({ ...activity, attribution: known }, verdict, this.#calls.whose(known, by.session));
+    } catch (error) {
+      this.#report(error, 'acting on a verdict');
+    }
+  }
+
+  covers(level: CoverageLevel): void {
+    if (level === this.coverage) return;
+    this.coverage = level;
+    for (const host of this.#hosts)
+      for (const session of this.#calls.sessions())
+        host.mark('coverage', { session, coverage: level }).catch((error: unknown) => this.#report(error, 'recording what can be seen'));
+  }
+
+  #report(error: unknown, during: string): void {
+    try {
+      this.#onError?.(error, during);
+    } catch {
+      // Its trouble.
+    }
+  }
+
   stats(): MonitorStats {
     return { samples: this.#samples, lost: this.#lost };
   }
 
-  /** Stops sampling. Watches still open give the figures they have. Does not wait for a sample under way. */
+  /** Stops sampling. Watches still open give the figures they have. Waits for what is to be recorded, not for a sample under way. */
   async close(): Promise<void> {
     this.#closed = true;
     this.#stop();
+    await this.#reactions.close();
   }
 
   #stop(): void {
@@ -167,17 +243,17 @@ class SamplingMonitor implements ResourceMonitor {
 class Watch implements CallWatch {
   readonly server: string | undefined;
   readonly #readings: ResourceReadings;
-  readonly #inFlight: Set<Watch>;
+  readonly #ended: (watch: Watch) => void;
   readonly #cpuMicrosAtBegin: number;
   #samples = 0;
   #rssBytes: number | undefined;
   #tree: { readonly first: ServerReading; last: ServerReading; rssBytes: number; samples: number } | undefined;
-  #ended = false;
+  #isOver = false;
 
-  constructor(readings: ResourceReadings, inFlight: Set<Watch>, server: string | undefined) {
+  constructor(readings: ResourceReadings, ended: (watch: Watch) => void, server: string | undefined) {
     this.server = server;
     this.#readings = readings;
-    this.#inFlight = inFlight;
+    this.#ended = ended;
     // May throw: nothing has run yet, so a sensor that fails here is a deny.
     this.#cpuMicrosAtBegin = readings.cpuMicros();
   }
@@ -196,9 +272,9 @@ class Watch implements CallWatch {
 
   /** The call has run by now, so whatever cannot be read is left out. The last reading counts as a sample. */
   end(): ResourceFigures | undefined {
-    if (this.#ended) return undefined;
-    this.#ended = true;
-    this.#inFlight.delete(this);
+    if (this.#isOver) return undefined;
+    this.#isOver = true;
+    this.#ended(this);
     if (this.#tree !== undefined) return treeFigures(this.#tree);
     const rssAtEnd = byteCount(attempt(() => this.#readings.rssBytes()));
     if (rssAtEnd !== undefined) this.see(rssAtEnd);
