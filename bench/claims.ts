@@ -11,6 +11,7 @@ import { guardClaims } from './guard.ts';
 import { ledgerClaims } from './ledger.ts';
 import { mcpClaims } from './mcp.ts';
 import { mcpHttpClaims } from './mcp-http.ts';
+import { monitorPollClaims } from './monitor-poll.ts';
 import { policyClaims } from './policy.ts';
 import { receiptClaims } from './receipt.ts';
 import { redactClaims } from './redact.ts';
@@ -44,4 +45,5 @@ export const allClaims: readonly Claim[] = [
   ...agentClaims,
   ...mcpClaims,
   ...mcpHttpClaims,
+  ...monitorPollClaims,
 ];
