@@ -96,11 +96,18 @@ class Words {
       `  ${pid}  ${argv.length === 0 ? '(no command line)' : this.#text(argv.join(' '))}`,
       ...(exe === undefined ? [] : [`      runs ${this.#text(exe)}${sha256 === undefined ? '' : `  sha256 ${this.#text(sha256)}`}`]),
       ...(cwd === undefined ? [] : [`      in ${this.#text(cwd)}`]),
-      ...shown.map(({ fd, target, access }) => `      fd ${fd} ${this.#text(target)}${access === undefined ? '' : ` (${access})`}`),
+      ...shown.map((each) => `      fd ${each.fd} ${this.#descriptor(each)}`),
       ...(others.length > shown.length ? [`      ${others.length - shown.length} descriptors more (--all)`] : []),
       ...deleted.map((name) => `      mapped, and without a name: ${this.#text(name)}`),
       ...(unread.length > 0 ? [`      could not be read: ${unread.map((each) => this.#text(each)).join(', ')}`] : []),
     ];
+  }
+
+  #descriptor({ target, access, socket }: NonNullable<Captured['fds']>[number]): string {
+    if (socket === undefined) return `${this.#text(target)}${access === undefined ? '' : ` (${this.#text(access)})`}`;
+    const { protocol, local, remote, listening } = socket;
+    const far = remote === undefined ? (listening === true ? ' listens' : ' to nobody') : ` to ${this.#text(remote)}`;
+    return `${this.#text(protocol)} ${this.#text(local)}${far}`;
   }
 
   #action({ action }: IncidentDocument['activity']): string {

@@ -9,6 +9,7 @@ import { createHash } from 'node:crypto';
 import { closeSync, constants, openSync, readSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import type { Attribution } from '../activity.ts';
+import { parseSockets, type SocketEnd } from '../sensors/socket-table.ts';
 import { type Descriptor, socketInode } from '../tree/descriptor.ts';
 import { type ProcReader, procReader } from '../tree/proc-fs.ts';
 import type { TreeProcess } from '../tree/process-tree.ts';
@@ -29,6 +30,8 @@ export interface CapturedDescriptor {
   readonly access?: 'read' | 'write' | 'both';
   /** Bytes from the start. */
   readonly position?: number;
+  /** Of a socket of TCP or UDP in our own network namespace. `remote` is absent while it is connected to nobody. */
+  readonly socket?: { readonly protocol: 'tcp' | 'udp'; readonly local: string; readonly remote?: string; readonly listening?: true };
 }
 
 export interface CapturedProcess {
@@ -70,11 +73,12 @@ export async function captureEvidence(processes: readonly TreeProcess[], options
   const { nowMs = Date.now, root = '/proc' } = options;
   const at = nowMs();
   const reader = procReader({ root });
+  const sockets = socketsOf(reader);
   const programs = new Programs();
   const taken: { readonly facts: CapturedProcess; readonly program: Promise<string | undefined> }[] = [];
   for (const process of processes.slice(0, MAX_CAPTURED_PROCESSES)) {
     // A program is opened while its process is certainly there; hashing it may take longer.
-    taken.push({ facts: capture(process, reader, root), program: programs.hash(`${root}/${process.pid}/exe`) });
+    taken.push({ facts: capture(process, reader, root, sockets), program: programs.hash(`${root}/${process.pid}/exe`) });
     await new Promise((resolve) => setImmediate(resolve));
   }
   const found: CapturedProcess[] = [];
@@ -85,7 +89,7 @@ export async function captureEvidence(processes: readonly TreeProcess[], options
   return { at, processes: found, omitted: Math.max(0, processes.length - MAX_CAPTURED_PROCESSES) };
 }
 
-function capture(process: TreeProcess, reader: ProcReader, root: string): CapturedProcess {
+function capture(process: TreeProcess, reader: ProcReader, root: string, sockets: Sockets): CapturedProcess {
   const { pid, start, parent, attribution } = process;
   const exe = reader.exe(pid);
   const argv = reader.argv(pid);
@@ -93,7 +97,7 @@ function capture(process: TreeProcess, reader: ProcReader, root: string): Captur
   const user = reader.owner(pid);
   const descriptors = reader.descriptors(pid);
   const maps = deletedMaps(`${root}/${pid}/maps`);
-  const fds = typeof descriptors === 'string' ? undefined : lowest(descriptors).map((each) => described(pid, each, reader));
+  const fds = typeof descriptors === 'string' ? undefined : lowest(descriptors).map((each) => described(pid, each, reader, sockets));
   // Read last: with another start time all of the above may be of a stranger.
   if (reader.stat(pid)?.start !== start) return { ...known(process), unread: ['process'] };
   const unread = Object.entries({ exe, argv, cwd, fds, maps }).flatMap(([name, value]) => (value === undefined ? [name] : []));
@@ -132,12 +136,40 @@ function definite({ exe, argv, cwd }: Told): Pick<CapturedProcess, 'exe' | 'argv
   return { ...(exe !== undefined && { exe }), ...(argv !== undefined && { argv }), ...(cwd !== undefined && { cwd }) };
 }
 
-function described(pid: number, { fd, target }: Descriptor, reader: ProcReader): CapturedDescriptor {
+function described(pid: number, { fd, target }: Descriptor, reader: ProcReader, sockets: Sockets): CapturedDescriptor {
+  const inode = socketInode(target);
+  const socket = inode === undefined ? undefined : sockets.get(inode);
+  const known = { fd, target, ...(socket !== undefined && { socket }) };
   const state = reader.descriptorState(pid, fd);
-  if (state === undefined) return { fd, target };
+  if (state === undefined) return known;
   const { read, write, position } = state;
   const access = read && write ? 'both' : write ? 'write' : 'read';
-  return { fd, target, access, ...(socketInode(target) === undefined && position > 0 && { position }) };
+  return { ...known, access, ...(inode === undefined && position > 0 && { position }) };
+}
+
+type Sockets = ReadonlyMap<number, NonNullable<CapturedDescriptor['socket']>>;
+
+/** By inode. Read once, for all processes. */
+function socketsOf(reader: ProcReader): Sockets {
+  const found = new Map<number, NonNullable<CapturedDescriptor['socket']>>();
+  for (const [table, protocol] of TABLES) {
+    for (const { inode, local, remote, isListening } of parseSockets(reader.net(table) ?? '', protocol)) {
+      const far = remote === undefined ? {} : { remote: endText(remote) };
+      found.set(inode, { protocol, local: endText(local), ...far, ...(isListening && { listening: true as const }) });
+    }
+  }
+  return found;
+}
+
+const TABLES = [
+  ['tcp', 'tcp'],
+  ['tcp6', 'tcp'],
+  ['udp', 'udp'],
+  ['udp6', 'udp'],
+] as const;
+
+function endText({ address, port }: SocketEnd): string {
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
 /** Undefined when it cannot be read. */

@@ -67,7 +67,8 @@ const isStep = shape(
     rollback: isRollback,
   },
 );
-const isDescriptor = shape({ fd: isCount, target: isText }, { access: isText, position: isNumber });
+const isSocket = shape({ protocol: isText, local: isText }, { remote: isText, listening: (value) => value === true });
+const isDescriptor = shape({ fd: isCount, target: isText }, { access: isText, position: isNumber, socket: isSocket });
 const isCaptured = shape(
   { pid: isCount, start: isNumber },
   {

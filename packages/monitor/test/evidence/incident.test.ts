@@ -202,6 +202,10 @@ describe('evidence of processes', () => {
         { fd: 4, target: 'socket:[99]' },
       ],
     });
+    proc.net(
+      'tcp',
+      '  sl  local_address rem_address   st\n   0: 0100007F:07E8 09710BCB:01BB 01 00000000:00000000 00:00000000 00000000     0        0 99 1 0\n',
+    );
     writeFileSync(
       join(proc.root, '10', 'maps'),
       '7f00-7f01 r-xp 00000000 00:01 12    /memfd:payload (deleted)\n7f01-7f02 r-xp 00000000 08:01 13   /usr/lib/libc.so\n7f03-7f04 r--p 00000000 00:01 12    /memfd:payload (deleted)\n',
@@ -217,7 +221,11 @@ describe('evidence of processes', () => {
         fds: [
           { fd: 0, target: '/dev/null', access: 'read' },
           { fd: 3, target: '/srv/x', access: 'both', position: 17 },
-          { fd: 4, target: 'socket:[99]' },
+          {
+            fd: 4,
+            target: 'socket:[99]',
+            socket: { protocol: 'tcp', local: expect.stringContaining(':2024'), remote: expect.stringContaining(':443') },
+          },
         ],
         deleted_maps: ['/memfd:payload'],
       },
