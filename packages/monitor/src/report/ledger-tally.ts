@@ -162,8 +162,8 @@ export class LedgerTally {
     const incident = memberOf(facts, 'incident');
     const [grade, count, left] = ['grade', 'count', 'left'].map((name) => memberOf(facts, name));
     const parts = [
-      grade,
       typeof count === 'number' ? `${count}` : undefined,
+      typeof grade === 'string' ? `by ${grade}` : undefined,
       typeof left === 'number' && left > 0 ? `${left} left` : undefined,
       reasonCode,
     ];
@@ -171,7 +171,7 @@ export class LedgerTally {
       at,
       kind: 'containment',
       what: event,
-      text: join(parts.filter((part) => typeof part === 'string')),
+      text: join(parts),
       ...(typeof incident === 'string' && { incident }),
     });
   }

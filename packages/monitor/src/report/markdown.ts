@@ -129,6 +129,7 @@ function text(value: string): string {
       // What would become a link, an emoji by its name between colons, or at the beginning a list.
       .replace(/:(?=\/\/)|(?<!\d):(?=[a-z0-9_+-]{1,64}:)/gi, '&#58;')
       .replace(/\bwww\./gi, (match) => `${match.slice(0, -1)}&#46;`)
-      .replace(/^(?:[-+=]|\d{1,9}[.)])/, (match) => `\\${match}`)
+      .replace(/^[-+=]/, '\\$&')
+      .replace(/^(\d{1,9})([.)])(?=\s|$)/, '$1\\$2')
   );
 }

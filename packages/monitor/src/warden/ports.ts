@@ -173,7 +173,7 @@ export interface WardenSummary {
   }[];
   /** Activities the log did not take, and verdicts the ledger did not. */
   readonly lost: { readonly log: number; readonly ledger: number; readonly judge: number };
-  readonly sensors: readonly ({ readonly name: string; readonly level: CoverageLevel; readonly isAlive: boolean } & SensorStats)[];
+  readonly sensors: readonly (Pick<Sensor, 'name' | 'level' | 'gives'> & { readonly isAlive: boolean } & SensorStats)[];
 }
 
 export interface Warden {

@@ -343,6 +343,7 @@ class Session implements Warden {
       sensors: this.#options.sensors.map((sensor) => ({
         name: sensor.name,
         level: sensor.level,
+        gives: sensor.gives,
         isAlive: this.#alive.has(sensor),
         ...sensor.stats(),
       })),

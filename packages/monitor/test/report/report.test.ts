@@ -336,6 +336,23 @@ describe('hostile texts', () => {
     for (const row of rows) expect(row.replaceAll(/\\./g, '')).not.toContain('`');
   });
 
+  it.each([
+    ['1. x', '1\\. x'],
+    ['4.8 KiB', '4.8 KiB'],
+    ['- x', '\\- x'],
+    ['= x', '\\= x'],
+    ['12:30:01 :smile: a::b', '12:30:01 &#58;smile: a::b'],
+    ['https://x', 'https&#58;//x'],
+    ['a|b\\|c', 'a\\|b\\\\\\|c'],
+  ])('%j is text in Markdown', (given, written) => {
+    const records = [
+      facts(0, T0, 'approval', {}, { answer: 'approve', approver: 'x' }),
+      facts(1, T0, 'verdict', { level: 'FLAG' }, { session: 's', rule: given }),
+    ];
+    const lines = reportText(gatherReport(optionsOf({ ledger: { path: 'l', records } })), 'md').split('\n');
+    expect(lines.some((line) => line.endsWith(`| FLAG | ${written} |  |`))).toBe(true);
+  });
+
   it('are one line of JSON', () => {
     const json = reportText(hostile(), 'json');
     expect(json.trimEnd()).not.toMatch(/[\u0000-\u001f\u202e]/);
