@@ -72,6 +72,7 @@ describe('the surface', () => {
       ['incidents list', '--limit=', '--log-dir='],
       ['incidents show', '[id]', '--all', '--log-dir='],
       ['report', '--last=', '--format=', '--out=', '--force', '--workspace=', '--sysmond-logs=', '--log-dir='],
+      ['replay', '<log>', '--scope=', '--workspace=', '--home=', '--exit-code', '--log-dir='],
       ['policy check', '[file]', '--tools=*', '--ledger=', '--strict'],
       ['policy test', '[files]', '--require-coverage', '--all'],
       ['policy packs', '[name]'],

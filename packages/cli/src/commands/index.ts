@@ -35,6 +35,7 @@ import { policyTest } from './policy-test.ts';
 import { proxy } from './proxy.ts';
 import { receiptCheck } from './receipt-check.ts';
 import { receiptMake } from './receipt-make.ts';
+import { replay } from './replay.ts';
 import { report } from './report.ts';
 import { rotateKeyCommand } from './rotate-key.ts';
 import { runCommand } from './run.ts';
@@ -70,6 +71,7 @@ export const COMMANDS: readonly Command[] = [
   incidentsList,
   incidentsShow,
   report,
+  replay,
   policyCheck,
   policyTest,
   policyPacks,
