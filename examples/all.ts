@@ -55,6 +55,8 @@ const EXAMPLES: readonly { readonly name: string; readonly prints?: readonly str
   },
   { name: 'main-job' },
   { name: 'mcp-gateway' },
+  { name: 'monitor-build' },
+  { name: 'monitor-rogue' },
   { name: 'refund-for-two' },
   { name: 'verify-in-python' },
 ];
