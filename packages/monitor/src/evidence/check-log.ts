@@ -105,12 +105,15 @@ function checkFile(dir: string, path: string, { hashes }: RecordedFiles): Checke
 }
 
 const CHUNK_BYTES = 1_048_576;
+/** Nothing we write is that large; a hole costs nobody anything to make, and would be read for hours. */
+const MAX_FILE_BYTES = 4_294_967_296;
 
-/** Undefined when it cannot be read. As far as it reached when it was opened. */
+/** Undefined when it cannot be read, or is larger than anything of ours. As far as it reached when it was opened. */
 export function hashFile(path: string): { readonly bytes: number; readonly sha256: string } | undefined {
   try {
     const file = openFile(path);
     try {
+      if (file.sizeBytes > MAX_FILE_BYTES) return undefined;
       const hash = createHash('sha256');
       const chunk = Buffer.alloc(CHUNK_BYTES);
       for (let position = 0; position < file.sizeBytes; ) {

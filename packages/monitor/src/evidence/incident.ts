@@ -39,9 +39,13 @@ export interface IncidentDocument extends Incident {
   readonly steps: readonly IncidentStep[];
 }
 
+/** Deeper than any of ours; writing it out again must not run out of stack. */
+const MAX_DEPTH = 32;
+
 /** @returns undefined for what no version of ours wrote. */
 export function parseIncident(text: string): IncidentDocument | undefined {
   let document: unknown;
+  if (!isShallow(text)) return undefined;
   try {
     document = JSON.parse(text);
   } catch {
@@ -54,6 +58,17 @@ export function parseIncident(text: string): IncidentDocument | undefined {
 /** What became of it: the last answer or end there was; `frozen` while nobody answered, `open` when not even that is known. */
 export function incidentState(steps: readonly IncidentStep[]): IncidentStep['event'] | 'open' {
   return steps.findLast(({ event }) => event !== 'quarantined' && event !== 'restored')?.event ?? 'open';
+}
+
+/** Strings are stepped over; of what is no JSON any answer will do. */
+function isShallow(text: string): boolean {
+  let depth = 0;
+  for (const [token] of text.matchAll(/"(?:[^"\\]|\\.)*"|[[\]{}]/gs)) {
+    if (token === '[' || token === '{') depth++;
+    else if (token === ']' || token === '}') depth--;
+    if (depth > MAX_DEPTH) return false;
+  }
+  return true;
 }
 
 const isStep = shape(

@@ -1,5 +1,5 @@
 /** Reading an activity log: whoever had the files may have done anything to them. */
-import { statSync } from 'node:fs';
+import { lstatSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { CountersignError, openFile, readLines } from '@countersign/core';
 import { type LoggedActivity, type LostLines, MAX_ACTIVITY_LINE_BYTES, parseActivityLine } from './activity-line.ts';
@@ -30,7 +30,7 @@ const PROGRESS_LINES = 10_000;
  */
 export function* readActivityLog(path: string, options: ReadLogOptions = {}): Generator<LogLine> {
   const files = logFiles(path);
-  const total = files.reduce((sum, file) => sum + (statSync(file, { throwIfNoEntry: false })?.size ?? 0), 0);
+  const total = files.reduce((sum, file) => sum + (lstatSync(file, { throwIfNoEntry: false })?.size ?? 0), 0);
   let before = 0;
   for (const file of files) {
     before = yield* readSegment(file, before, (done) => options.onProgress?.(done, total));

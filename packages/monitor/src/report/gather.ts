@@ -11,7 +11,7 @@ import type { RecordFacts } from '@countersign/core/sqlite';
 import { type CheckedFile, checkActivityLog, hashFile } from '../evidence/check-log.ts';
 import { type IncidentDocument, incidentState } from '../evidence/incident.ts';
 import { incidentIds, readIncidentFile } from '../evidence/incident-files.ts';
-import { INCIDENT_FOLDER, namesIn, segmentNumbers } from '../evidence/log-folder.ts';
+import { INCIDENT_FOLDER, namesIn, segmentName, segmentNumbers } from '../evidence/log-folder.ts';
 import { readActivityLog } from '../evidence/read-log.ts';
 import { readSessionFile, SESSION_FILE, type SessionDocument } from '../evidence/session-file.ts';
 import { Shown } from '../evidence/shown.ts';
@@ -68,7 +68,7 @@ export function gatherReport(options: ReportOptions): Report {
   const isThere = logDir !== undefined && isFolder(logDir);
   if (logDir !== undefined && !isThere) limits.push(`there is no log folder ${logDir}: nothing was logged there`);
   const tally = new LogTally(period);
-  const seen = isThere ? readSessions(logDir, options, tally, events) : [];
+  const seen = isThere ? readSessions(logDir, options, tally, events, limits) : [];
   const sessions = [...seen.map((session) => lowered(session, recorded)), ...onlyRecorded(seen, recorded)];
   const incidents = isThere ? readIncidents(logDir, period) : [];
   for (const { report, facts } of sessions) {
@@ -157,7 +157,7 @@ interface SeenSession {
   readonly folder: string | undefined;
 }
 
-function readSessions(dir: string, options: ReportOptions, tally: LogTally, events: KeptEvents): readonly SeenSession[] {
+function readSessions(dir: string, options: ReportOptions, tally: LogTally, events: KeptEvents, limits: string[]): readonly SeenSession[] {
   const folders = sessionFolders(dir).filter((name) => wasWritten(join(dir, name), options.sinceMs));
   const total = folders.reduce((sum, name) => sum + bytesIn(join(dir, name)), 0);
   let before = 0;
@@ -166,23 +166,40 @@ function readSessions(dir: string, options: ReportOptions, tally: LogTally, even
     const path = join(dir, name);
     const facts = readSessionFile(join(path, SESSION_FILE));
     const of = new SessionTally();
-    if (segmentNumbers(path).length > 0) {
-      for (const line of readActivityLog(path, { onProgress: (done) => options.onProgress?.(before + done, total) })) {
-        tally.see(line, of);
-        // With a ledger the verdicts on record are told; without one those that the files claim.
-        if (options.ledger === undefined && 'verdict' in line && line.verdict.level !== 'SAFE') {
-          const { activity, verdict } = line;
-          if (activity.at >= options.sinceMs && activity.at < options.untilMs)
-            events.add({ at: activity.at, kind: 'verdict', level: verdict.level, what: verdict.rule, text: verdict.reason });
-        }
+    for (const segment of segmentNumbers(path).map((number) => join(path, segmentName(number)))) {
+      try {
+        readLog(segment, of, options, tally, events, (done) => options.onProgress?.(before + done, total));
+      } catch (error) {
+        // The folder is of the user who was watched: what was put into it may not keep the rest from being told.
+        limits.push(
+          `session ${name}: a file of its log cannot be read to its end: ${error instanceof Error ? error.message : 'unknown error'}`,
+        );
       }
+      before += lstatSync(segment, { throwIfNoEntry: false })?.size ?? 0;
     }
-    before += bytesIn(path);
     const isIn = facts !== undefined && facts.startedAtMs < options.untilMs && (facts.endedAtMs ?? options.untilMs) >= options.sinceMs;
     if ((of.activities > 0 || isIn) && found.length < MAX_SESSIONS)
       found.push({ report: sessionReport(name, facts, of), facts, folder: name });
   }
   return found;
+}
+
+function readLog(
+  path: string,
+  of: SessionTally,
+  { ledger, sinceMs, untilMs }: ReportOptions,
+  tally: LogTally,
+  events: KeptEvents,
+  onProgress: (done: number) => void,
+): void {
+  for (const line of readActivityLog(path, { onProgress })) {
+    tally.see(line, of);
+    // With a ledger the verdicts on record are told; without one those that the files claim.
+    if (ledger !== undefined || !('verdict' in line) || line.verdict.level === 'SAFE') continue;
+    const { activity, verdict } = line;
+    if (activity.at < sinceMs || activity.at >= untilMs) continue;
+    events.add({ at: activity.at, kind: 'verdict', level: verdict.level, what: verdict.rule, text: verdict.reason });
+  }
 }
 
 function sessionReport(folder: string, facts: SessionDocument | undefined, of: SessionTally): SessionReport {

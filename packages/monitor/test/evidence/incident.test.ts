@@ -154,6 +154,7 @@ describe('what is refused', () => {
       'null',
       good.slice(0, -10),
       good.replace('"v":1', '"v":2'),
+      good.replace('"v":1', `"v":1,"x":${'['.repeat(100_000)}${']'.repeat(100_000)}`),
       good.replace('"timeline":[', '"timeline":[{},'),
       good.replace('"pid":4711', '"pid":"4711"'),
     ]) {

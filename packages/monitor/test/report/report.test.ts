@@ -1,4 +1,4 @@
-import { appendFileSync, chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, readFileSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { MAX_BUCKETS } from '../../src/report/buckets.ts';
@@ -172,12 +172,21 @@ describe('logs that are broken', () => {
     expect(limits.join('\n')).toMatch(/7 activities are in no file/);
   });
 
-  it.skipIf(process.geteuid?.() === 0)('that may not be read are an error with a code', async () => {
+  it.each([
+    ['a folder', (path: string) => mkdirSync(path)],
+    ['a hole of a terabyte', (path: string) => (writeFileSync(path, ''), truncateSync(path, 1e12))],
+    ['a link to itself', (path: string) => symlinkSync(path, path)],
+  ])('that are %s keep nothing else from being told', async (_, make) => {
     const dir = join(tempFolder(), 'log');
     mkdirSync(dir, { mode: 0o700 });
     await story(dir);
-    chmodSync(join(dir, LOG), 0);
-    expect(() => gatherReport(optionsOf({ logDir: dir }))).toThrow(expect.objectContaining({ code: 'ACTIVITY_LOG_FAILED' }));
+    make(join(dir, SESSION, 'activity-000002.jsonl'));
+    const [line = ''] = readFileSync(join(dir, LOG), 'utf8').split('\n');
+    writeFileSync(join(dir, SESSION, 'activity-000003.jsonl'), `${line}\n`);
+    const { counts, limits, evidence } = gatherReport(optionsOf({ logDir: dir }));
+    expect(counts).toMatchObject({ activities: 108 });
+    expect(limits.join('\n')).toMatch(/a file of its log cannot be read to its end/);
+    expect(evidence.find(({ path }) => path.endsWith('2.jsonl'))).toMatchObject({ status: 'unreadable' });
   });
 
   it('an incident that is none is passed over, and its file is still listed', async () => {
