@@ -69,6 +69,7 @@ describe('the surface', () => {
       ['budgets', '--budget=', '--key='],
       ['run', '--task=', '--scope=', '--mode=', '--model=', '--poll=', '--log-dir=', '--agent=', '--verbose'],
       ['attach', '--pid=', '--name=', '--task=', '--scope=', '--mode=', '--model=', '--poll=', '--log-dir=', '--agent=', '--verbose'],
+      ['resume', '[id]', '--all', '--deny', '--kill', '--override=', '--reason=', '--key=', '--as=', '--passphrase-file=', '--message='],
       ['incidents list', '--limit=', '--log-dir='],
       ['incidents show', '[id]', '--all', '--log-dir='],
       ['report', '--last=', '--format=', '--out=', '--force', '--workspace=', '--sysmond-logs=', '--log-dir='],

@@ -35,14 +35,7 @@ export { RULES } from './rules/index.ts';
 export type { RuleInfo } from './rules/rule.ts';
 export { defaultScope, type LoadScopeOptions, loadScope, type ScopeSource } from './scope/load.ts';
 export type { Limits, Scope } from './scope/scope.ts';
-export {
-  HALT_TOOL,
-  type HaltArguments,
-  type HaltQuestionsOptions,
-  haltPolicy,
-  haltQuestions,
-  type OpenHaltQuestions,
-} from './warden/halt-questions.ts';
+export { type HaltArguments, type HaltQuestionsOptions, haltPolicy, haltQuestions } from './warden/halt-questions.ts';
 export { type AgentEnd, type FoundProgram, findProgram, type LaunchOptions } from './warden/launch.ts';
 export type { Incident, IncidentStep, Warden, WardenEvent, WardenOptions, WardenSummary } from './warden/ports.ts';
 export { runWarden } from './warden/warden.ts';

@@ -113,7 +113,7 @@ function lookUp(config: Config, id: string, env: NodeJS.ProcessEnv): ApprovalVie
   }
 }
 
-function checkAnswerable(view: ApprovalView, answer: Answer): void {
+export function checkAnswerable(view: ApprovalView, answer: Answer): void {
   if (view.state !== 'pending') throw new CountersignError('APPROVAL_NOT_PENDING', `approval ${view.id} is ${view.state}`);
   if (answer === 'deny') return;
   // The person read what `approvals show` printed: it must be what the ledger says.
@@ -151,22 +151,27 @@ export async function approverKey(config: Config, name: string, invocation: Invo
   return signer;
 }
 
-interface Given {
+export interface Given {
   readonly answer: Answer;
   readonly name: string;
-  readonly signer: Signer;
+  /** Absent: the person is at this terminal, and signs nothing. */
+  readonly signer?: Signer;
   readonly message?: string;
   readonly terms?: GrantTerms;
   /** Proposed in place of the call's own. */
   readonly args?: Json;
 }
 
-interface Answered {
+export interface Answered {
   readonly row: ApprovalRow;
   readonly grant: GrantRow | undefined;
 }
 
-async function commitAnswer(config: Config, view: ApprovalView, { answer, name, signer, message, terms, args }: Given): Promise<Answered> {
+export async function commitAnswer(
+  config: Config,
+  view: ApprovalView,
+  { answer, name, signer, message, terms, args }: Given,
+): Promise<Answered> {
   const openingKey = newOpeningKey();
   const said = args === undefined ? answer : ({ answer: 'deny', argsCommit: commitSection(openingKey, 'args', args) } as const);
   const store = openConfigured(config, { create: false, signNow: true });
@@ -179,17 +184,22 @@ async function commitAnswer(config: Config, view: ApprovalView, { answer, name, 
     if (!Buffer.from(statement).equals(seen) || (await store.entry(view.ask)) === undefined) {
       throw new CountersignError('LEDGER_CORRUPT', `approval ${view.id} changed while it was being answered`);
     }
-    const signature = Buffer.from(signer.sign(statement)).toString('base64');
+    const signed = (text: Uint8Array): { readonly signature: string } | undefined =>
+      signer === undefined ? undefined : { signature: Buffer.from(signer.sign(text)).toString('base64') };
     const guard = answeringGuard(config, store);
     const draft = terms === undefined ? undefined : await guard.approvals.draftGrant(view.id, terms);
-    const grant = draft && { ...draft.offer, signature: Buffer.from(signer.sign(draft.statement(name))).toString('base64') };
+    const grant = draft && { ...draft.offer, ...signed(draft.statement(name)) };
     const words = message !== undefined && { message };
     const reply =
       args === undefined
         ? { decision: answer, ...words, ...(grant !== undefined && { grant }) }
         : ({ decision: 'edit', args, openingKey, ...words } as const);
     // The guard is not closed: it opened no session that could end.
-    const resolved = await guard.approvals.resolve(view.id, reply, { id: name, method: 'key', signature });
+    const resolved = await guard.approvals.resolve(view.id, reply, {
+      id: name,
+      method: signer === undefined ? 'terminal' : 'key',
+      ...signed(statement),
+    });
     return { row: resolved, grant: grant === undefined ? undefined : await store.grant(grant.id) };
   } finally {
     await store.close();

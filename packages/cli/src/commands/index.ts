@@ -37,6 +37,7 @@ import { receiptCheck } from './receipt-check.ts';
 import { receiptMake } from './receipt-make.ts';
 import { replay } from './replay.ts';
 import { report } from './report.ts';
+import { resume } from './resume.ts';
 import { rotateKeyCommand } from './rotate-key.ts';
 import { runCommand } from './run.ts';
 import { search } from './search.ts';
@@ -68,6 +69,7 @@ export const COMMANDS: readonly Command[] = [
   budgetsCommand,
   runCommand,
   attach,
+  resume,
   incidentsList,
   incidentsShow,
   report,

@@ -11,7 +11,7 @@ export interface LineOptions {
   readonly isVerbose: boolean;
   /** Width of the terminal; undefined: nothing is cut. */
   readonly columns: number | undefined;
-  style(style: Style, text: string): string;
+  readonly style: (style: Style, text: string) => string;
 }
 
 const STYLES = { SAFE: 'dim', FLAG: 'warn', HALT: 'bad', KILL: 'bad' } as const;

@@ -75,8 +75,15 @@ export async function watchAgent(invocation: Invocation, targetOf: (config: Conf
     // Before the agent can change it.
     const terminal = terminalState(isLaunch && io.isTTY.stdin);
     const saved = terminal.save();
-    const watched = await watchProcesses(parts);
-    const summary = await follow(watched, isLaunch && io.isTTY.stdin, isLaunch, (text) => output.note(text));
+    const early = earlySignals();
+    let watched: Watched;
+    try {
+      watched = await watchProcesses(parts);
+    } catch (error) {
+      early.release();
+      throw error;
+    }
+    const summary = await follow(watched, isLaunch && io.isTTY.stdin, isLaunch, early, (text) => output.note(text));
     terminal.restore(saved);
     if (isLaunch && watched.warden.ended !== undefined && io.isTTY.stdout) leaveScreen((text) => void io.stderr.write(text));
     tellSummary(summary.summary, invocation);
@@ -130,12 +137,14 @@ async function follow(
   watched: Watched,
   isOnTerminal: boolean,
   isLaunch: boolean,
+  early: EarlySignals,
   tell: (text: string) => void,
 ): Promise<{ readonly summary: WardenSummary; readonly code: number }> {
   const { warden } = watched;
   const signals = isLaunch ? agentSignals({ watched, isOnTerminal, tell }) : undefined;
   try {
     const detached = isLaunch ? undefined : detachment(watched, tell);
+    early.release();
     const end = await Promise.race([watched.ended, ...(detached === undefined ? [] : [detached.asked])]);
     detached?.release();
     await warden.settled();
@@ -173,10 +182,29 @@ function exitCode(ended: Watched['warden']['ended'], own: number): number {
   }
 }
 
+interface EarlySignals {
+  /** From here on others take them, and are told of those that came. */
+  release(): void;
+}
+
+/** A signal that comes before anybody can deal with it waits: by itself it would end us, and leave what we started. */
+function earlySignals(): EarlySignals {
+  const came: NodeJS.Signals[] = [];
+  const take = (name: NodeJS.Signals): void => void came.push(name);
+  const names = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
+  for (const name of names) process.on(name, take);
+  return {
+    release: () => {
+      for (const name of names) process.off(name, take);
+      for (const name of came.splice(0)) if (!process.emit(name, name)) process.kill(process.pid, name);
+    },
+  };
+}
+
 /** Whoever only watches may stop watching. What is held stays so, and that is said first. */
 function detachment({ warden }: Watched, tell: (text: string) => void): { readonly asked: Promise<object>; release(): void } {
   const names = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-  let stop = (_: object): void => {};
+  let stop: (end: object) => void = () => {};
   const asked = new Promise<object>((resolve) => {
     stop = resolve;
   });
@@ -221,7 +249,7 @@ function questionsOf(
   opened.later(() => asked.close());
   const page = pageChannelOf(config, output);
   const terminal = haltTerminal(io);
-  const questions = haltQuestions({
+  return haltQuestions({
     agent: config.agent,
     store,
     session,
@@ -231,8 +259,6 @@ function questionsOf(
     approvals: { maxTtlMs: config.approvals.maxTtlMs, maxGrantTtlMs: config.approvals.maxGrantTtlMs, approvers: config.approvers },
     onError,
   });
-  opened.later(() => questions.close());
-  return questions;
 }
 
 function scopeOf({ io, flags }: Invocation, { scope }: Config): Scope {

@@ -208,15 +208,13 @@ export class Containment {
     }
   }
 
-  async #ask(current: Case, round: number, signal: AbortSignal): Promise<HaltAnswer> {
-    this.#deps.emit({ kind: 'asked', at: this.#deps.clock.nowMs(), incident: current.incident });
+  #ask(current: Case, round: number, signal: AbortSignal): Promise<HaltAnswer> {
+    const opened = (): void => this.#deps.emit({ kind: 'asked', at: this.#deps.clock.nowMs(), incident: current.incident });
     this.#isAsking = true;
     for (const resolve of this.#askingWaiters.splice(0)) resolve();
-    try {
-      return await this.#deps.questions.ask(current.incident, round, signal);
-    } finally {
+    return this.#deps.questions.ask(current.incident, round, signal, opened).finally(() => {
       this.#isAsking = false;
-    }
+    });
   }
 
   /** @returns false when it has to be asked about again. */

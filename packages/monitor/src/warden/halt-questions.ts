@@ -3,10 +3,9 @@
  * channel there is may answer it, authenticated, on record, and once. Approving it lets the processes go on, denying it ends all of them,
  * and an edit to `do: "deny"` ends those that did it. A grant on the call is an override: the next halt of that rule is not asked about.
  */
-import { type Channel, createGuard, type Guard, type GuardOptions, type Policy, rulePolicy } from '@countersign/core';
+import { AFTER_HALT, type Channel, createGuard, type Guard, type GuardOptions, type Policy, rulePolicy } from '@countersign/core';
 import type { HaltAnswer, HaltQuestions, Incident } from './ports.ts';
 
-export const HALT_TOOL = { server: 'countersign', name: 'after_halt' } as const;
 /** Characters of the verdict's reason that a question shows. */
 const MAX_WHY_CHARS = 500;
 
@@ -27,13 +26,12 @@ export interface HaltQuestionsOptions extends Omit<GuardOptions, 'policy' | 'mod
   readonly onAsked?: (incident: Incident, approvalId: string, expiresAtMs: number) => void;
 }
 
-/** Whoever closes it takes back no question: an answer that is late finds nobody. */
-export interface OpenHaltQuestions extends HaltQuestions {
-  close(): Promise<void>;
-}
-
-/** @throws {CountersignError} as `createGuard` */
-export function haltQuestions({ timeoutMs, onAsked, ...options }: HaltQuestionsOptions): OpenHaltQuestions {
+/**
+ * Nothing to be closed: the session is the warden's, which ends it.
+ *
+ * @throws {CountersignError} as `createGuard`
+ */
+export function haltQuestions({ timeoutMs, onAsked, ...options }: HaltQuestionsOptions): HaltQuestions {
   const guard = createGuard({
     ...options,
     policy: haltPolicy(timeoutMs),
@@ -42,20 +40,22 @@ export function haltQuestions({ timeoutMs, onAsked, ...options }: HaltQuestionsO
     channels: [...(options.channels ?? []), COMMAND],
   });
   return {
-    ask: async (incident, round, signal) => {
+    ask: async (incident, round, signal, opened) => {
       try {
-        return await answerTo(guard, incident, round, signal, onAsked);
+        return await answerTo(guard, incident, round, signal, (id, expiresAtMs) => {
+          onAsked?.(incident, id, expiresAtMs);
+          opened();
+        });
       } catch (error) {
         return { do: 'failed', error };
       }
     },
-    close: () => guard.close(),
   };
 }
 
 /** The policy that asks. It lets nothing through that nobody answered. */
 export function haltPolicy(timeoutMs: number): Policy {
-  const tools = [`${HALT_TOOL.server}/${HALT_TOOL.name}`];
+  const tools = [`${AFTER_HALT.server}/${AFTER_HALT.name}`];
   return rulePolicy({
     id: 'countersign-halts',
     version: '1',
@@ -82,7 +82,7 @@ async function answerTo(
   incident: Incident,
   round: number,
   signal: AbortSignal,
-  onAsked: HaltQuestionsOptions['onAsked'],
+  onAsked: (approvalId: string, expiresAtMs: number) => void,
 ): Promise<HaltAnswer> {
   const { id, verdict } = incident;
   const args: HaltArguments = {
@@ -92,32 +92,31 @@ async function answerTo(
     level: verdict.level,
     why: verdict.reason.slice(0, MAX_WHY_CHARS),
   };
-  const call = { tool: HALT_TOOL, args, id: `${id}:${round}` };
+  const call = { tool: AFTER_HALT, args, id: `${id}:${round}` };
   const asked = await guard.authorize(call, { approval: 'suspend' });
   if (asked.kind === 'pending') {
-    onAsked?.(incident, asked.approvalId, asked.expiresAtMs);
+    onAsked(asked.approvalId, asked.expiresAtMs);
     await guard.approvals.settled(asked.approvalId, { signal });
   }
   const decided = asked.kind === 'pending' ? await guard.authorize(call, { approval: 'wait', signal }) : asked;
   const row = asked.kind === 'pending' ? await guard.approvals.get(asked.approvalId) : undefined;
-  const by = row?.answers.at(-1)?.approver ?? 'nobody';
+  const last = row?.answers.at(-1);
+  const by = last?.approver ?? 'nobody';
   if (decided.kind === 'permit') {
-    await decided.settle({ status: 'success' });
-    const approval = { id: row?.id ?? decided.callId, decision: decided.entry };
-    if (decided.decision.reasonCode === 'GRANT_USED') return { do: 'resume', by: 'an override', isOverride: true, approval };
-    if (isDenyOne(decided.args)) return decided.edited === undefined ? { do: 'kill', by } : { do: 'deny', by, approval };
+    await decided.settle({ status: 'success' }, { durable: true });
+    const { entry, callId, args: allowed, edited } = decided;
+    if (decided.decision.reasonCode === 'GRANT_USED')
+      return { do: 'resume', by: 'an override', isOverride: true, approval: { id: callId, decision: entry } };
+    const approval = { id: row?.id ?? callId, decision: entry };
+    if (isDenyOne(allowed)) return edited === undefined ? { do: 'kill', by } : { do: 'deny', by, approval };
     return { do: 'resume', by, approval };
   }
   const { reasonCode } = decided.decision;
   if (ENDED.includes(reasonCode)) return { do: 'timeout' };
   if (!DENIED.includes(reasonCode)) return { do: 'failed', error: new Error(`the question was refused: ${reasonCode}`) };
-  // What says no is the answer: the refusal names no approval.
-  const no = row?.answers.at(-1);
-  return {
-    do: 'kill',
-    by,
-    ...(row !== undefined && no !== undefined && { approval: { id: row.id, decision: { of: no.of, leaf: no.leaf } } }),
-  };
+  // A no is an entry of its own.
+  const isNo = row !== undefined && last?.answer === 'deny';
+  return { do: 'kill', by, ...(isNo && { approval: { id: row.id, decision: { of: last.of, leaf: last.leaf } } }) };
 }
 
 /** A person said no, or proposed what nobody may do. */

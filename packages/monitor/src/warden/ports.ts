@@ -99,7 +99,8 @@ export type HaltAnswer =
 
 /** Asks what becomes of a halted tree. Never rejects. */
 export interface HaltQuestions {
-  ask(incident: Incident, round: number, signal: AbortSignal): Promise<HaltAnswer>;
+  /** @param opened - called once an answer can be given. */
+  ask(incident: Incident, round: number, signal: AbortSignal, opened: () => void): Promise<HaltAnswer>;
 }
 
 /** What a warden tells while it watches. Strings from processes are in it: escape them for the medium. */

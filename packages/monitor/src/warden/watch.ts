@@ -98,8 +98,8 @@ interface Found {
   readonly process: ProcessId;
   readonly cwd: string;
   readonly ended: Promise<AgentEnd> | undefined;
-  go(): void;
-  signal(name: NodeJS.Signals): boolean;
+  readonly go: () => void;
+  readonly signal: (name: NodeJS.Signals) => boolean;
   /** It waits for a word that does not come. */
   abandon(): void;
 }
@@ -113,7 +113,7 @@ async function launched(options: LaunchOptions, run: string, reader: ProcReader)
     abandon();
     throw new CountersignError('MONITOR_UNAVAILABLE', 'processes cannot be read on this system: there is no /proc');
   }
-  return { process: { pid: agent.pid, start }, cwd: options.cwd, ended: agent.ended, go: agent.go, signal, abandon };
+  return { process: { pid: agent.pid, start }, cwd: options.cwd, ended: agent.ended, go: () => agent.go(), signal, abandon };
 }
 
 function attached(target: Exclude<WatchTarget, { readonly launch: LaunchOptions }>, reader: ProcReader): Found {
@@ -163,8 +163,7 @@ async function watch(found: Found, options: WatchOptions, reader: ProcReader): P
       pids: [root.pid],
       command,
     };
-    const describe = evidence.describe;
-    const closeEvidence = evidence.close;
+    const files = evidence;
     const { judge, alerts } = options;
     const aside = options.quarantine === undefined ? undefined : quarantineOf(options.quarantine, facts.startedAtMs, options, redactor);
     const sensors = sensorsOf(tree, options);
@@ -190,8 +189,8 @@ async function watch(found: Found, options: WatchOptions, reader: ProcReader): P
         },
         lost: () => log.stats().lost,
         close: async (summary) => {
-          await describe({ ...facts, ...factsOf(summary), endedAtMs: Date.now() });
-          await closeEvidence();
+          await files.describe({ ...facts, ...factsOf(summary), endedAtMs: Date.now() });
+          await files.close();
         },
       },
       questions: options.questions,
@@ -204,7 +203,7 @@ async function watch(found: Found, options: WatchOptions, reader: ProcReader): P
           ? options.onEvent
           : alsoTelling(alerts, { session: ledger.session, mode: options.mode, redactor }, options.onEvent),
     });
-    void describe({ ...facts, level: warden.level, sensors: sensors.map(sensorFacts) });
+    void files.describe({ ...facts, level: warden.level, sensors: sensors.map(sensorFacts) });
     const membership = new Membership(tree, processTable(), marker);
     const left = (): readonly ProcessId[] => membership.scanAll();
     const gone = (): boolean => reader.stat(root.pid)?.start !== root.start;

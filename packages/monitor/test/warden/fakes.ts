@@ -141,7 +141,8 @@ export class FakeQuestions implements HaltQuestions {
   readonly asked: Incident[] = [];
   readonly #waiting: ((answer: HaltAnswer) => void)[] = [];
   readonly #askers: (() => void)[] = [];
-  ask(incident: Incident, _round: number, signal: AbortSignal): Promise<HaltAnswer> {
+  ask(incident: Incident, _round: number, signal: AbortSignal, opened: () => void): Promise<HaltAnswer> {
+    opened();
     this.asked.push(incident);
     for (const tell of this.#askers.splice(0)) tell();
     return new Promise((resolve) => {

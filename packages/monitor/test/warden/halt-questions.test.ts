@@ -1,8 +1,8 @@
-import { createGuard, denyAll } from '@countersign/core';
+import { AFTER_HALT, createGuard, denyAll } from '@countersign/core';
 import { memoryStore } from '@countersign/core/testing';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { HALT_TOOL, haltQuestions, type OpenHaltQuestions } from '../../src/warden/halt-questions.ts';
-import type { HaltAnswer, Incident } from '../../src/warden/ports.ts';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { haltQuestions } from '../../src/warden/halt-questions.ts';
+import type { HaltAnswer, HaltQuestions, Incident } from '../../src/warden/ports.ts';
 
 const incident: Incident = {
   id: 'e'.repeat(32),
@@ -14,7 +14,7 @@ const incident: Incident = {
 };
 
 let store: ReturnType<typeof memoryStore>;
-let questions: OpenHaltQuestions;
+let questions: HaltQuestions;
 let approvals: string[];
 let onApproval: () => void;
 
@@ -24,11 +24,8 @@ beforeEach(() => {
   onApproval = () => {};
   questions = open();
 });
-afterEach(async () => {
-  await questions.close();
-});
 
-function open(more: Partial<Parameters<typeof haltQuestions>[0]> = {}): OpenHaltQuestions {
+function open(more: Partial<Parameters<typeof haltQuestions>[0]> = {}): HaltQuestions {
   return haltQuestions({
     agent: 'a',
     store,
@@ -51,7 +48,7 @@ async function asked(
   signal = new AbortController().signal,
 ): Promise<{ readonly id: string; readonly answer: Promise<HaltAnswer> }> {
   const opened = new Promise<void>((resolve) => (onApproval = resolve));
-  const answer = questions.ask(incident, round, signal);
+  const answer = questions.ask(incident, round, signal, () => {});
   await Promise.race([opened, answer]);
   return { id: approvals.at(-1) ?? '', answer };
 }
@@ -61,7 +58,7 @@ describe('a halt is asked about', () => {
     const stop = new AbortController();
     const { id, answer } = await asked(0, stop.signal);
     expect(await answerer().approvals.get(id)).toMatchObject({
-      tool: HALT_TOOL,
+      tool: AFTER_HALT,
       session: 'run-1',
       state: 'pending',
       rule: 'after-halt',
@@ -123,7 +120,7 @@ describe('a halt is asked about', () => {
       jane,
     );
     await first.answer;
-    expect(await questions.ask({ ...incident, id: 'f'.repeat(32) }, 0, new AbortController().signal)).toEqual({
+    expect(await questions.ask({ ...incident, id: 'f'.repeat(32) }, 0, new AbortController().signal, () => {})).toEqual({
       do: 'resume',
       by: 'an override',
       isOverride: true,
@@ -131,7 +128,7 @@ describe('a halt is asked about', () => {
     });
     const stop = new AbortController();
     onApproval = () => stop.abort();
-    expect(await questions.ask({ ...incident, id: '1'.repeat(32) }, 0, stop.signal)).toEqual({ do: 'timeout' });
+    expect(await questions.ask({ ...incident, id: '1'.repeat(32) }, 0, stop.signal, () => {})).toEqual({ do: 'timeout' });
   });
 
   it('a grant for one rule says nothing about another', async () => {
@@ -142,18 +139,18 @@ describe('a halt is asked about', () => {
     const stop = new AbortController();
     onApproval = () => stop.abort();
     const other = { ...incident, id: 'f'.repeat(32), verdict: { ...incident.verdict, rule: 'egress' } };
-    expect(await questions.ask(other, 0, stop.signal)).toEqual({ do: 'timeout' });
+    expect(await questions.ask(other, 0, stop.signal, () => {})).toEqual({ do: 'timeout' });
   });
 
   it('nobody answers in time', async () => {
     questions = open({ timeoutMs: 20 });
-    expect(await questions.ask(incident, 0, new AbortController().signal)).toEqual({ do: 'timeout' });
+    expect(await questions.ask(incident, 0, new AbortController().signal, () => {})).toEqual({ do: 'timeout' });
     expect((await answerer().approvals.get(approvals[0] ?? ''))?.state).toBe('expired');
   });
 
   it('a ledger that fails is told, not thrown, and lets nothing go on', async () => {
     await store.close();
-    expect(await questions.ask(incident, 0, new AbortController().signal)).toMatchObject({ do: 'failed' });
+    expect(await questions.ask(incident, 0, new AbortController().signal, () => {})).toMatchObject({ do: 'failed' });
   });
 
   it('a channel that cannot be reached leaves the question open for the others', async () => {

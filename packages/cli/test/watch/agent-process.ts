@@ -1,0 +1,102 @@
+/** The real command on real processes. */
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { appendFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { onTestFinished } from 'vitest';
+import { project, run } from '../harness.ts';
+
+const NODE = ['--conditions=@countersign/source', '--no-warnings'];
+const CLI = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+
+export interface Started {
+  readonly child: ChildProcessWithoutNullStreams;
+  readonly output: { readonly stdout: string; readonly stderr: string };
+  /** Resolves with the match once the output holds one; rejects when the process ends without. */
+  until(pattern: RegExp, where?: 'stdout' | 'stderr'): Promise<RegExpExecArray>;
+  readonly ended: Promise<{
+    readonly code: number | null;
+    readonly signal: NodeJS.Signals | null;
+    readonly stdout: string;
+    readonly stderr: string;
+  }>;
+}
+
+export function startCli(argv: readonly string[], options: { readonly cwd: string; readonly env?: NodeJS.ProcessEnv }): Started {
+  return start(process.execPath, [...NODE, CLI, ...argv], options);
+}
+
+export function start(
+  program: string,
+  argv: readonly string[],
+  options: { readonly cwd: string; readonly env?: NodeJS.ProcessEnv },
+): Started {
+  const child = spawn(program, [...argv], { cwd: options.cwd, env: { ...process.env, ...options.env } });
+  const output = { stdout: '', stderr: '' };
+  const looks = new Set<() => void>();
+  for (const where of ['stdout', 'stderr'] as const) {
+    child[where].on('data', (chunk: Buffer) => {
+      output[where] += chunk.toString();
+      for (const look of looks) look();
+    });
+  }
+  let isOver = false;
+  const ended = new Promise<Awaited<Started['ended']>>((resolve) => {
+    child.once('close', (code, signal) => {
+      isOver = true;
+      for (const look of looks) look();
+      resolve({ code, signal, ...output });
+    });
+  });
+  onTestFinished(async () => {
+    // Twice: the first one is the agent's.
+    for (let i = 0; i < 3 && !isOver; i++) {
+      child.kill(i < 2 ? 'SIGTERM' : 'SIGKILL');
+      await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, 5_000))]);
+    }
+  });
+  return {
+    child,
+    output,
+    ended,
+    until: (pattern, where = 'stderr') =>
+      new Promise((resolve, reject) => {
+        const look = (): void => {
+          const found = pattern.exec(output[where]);
+          if (found === null && !isOver) return;
+          looks.delete(look);
+          if (found !== null) resolve(found);
+          else reject(new Error(`it ended without ${pattern}:\n${output.stdout}\n${output.stderr}`));
+        };
+        looks.add(look);
+        look();
+      }),
+  };
+}
+
+/** A project with a canary, an approver `jane` and her key, watched closely. */
+export async function watchedProject(monitor = ''): Promise<string> {
+  const cwd = await project();
+  const { stdout: vkey } = await run(['keygen', '--out', 'jane.key'], { cwd });
+  appendFileSync(
+    join(cwd, 'countersign.yaml'),
+    `approvers:\n  jane: { key: ${JSON.stringify(vkey.trim())} }\nmonitor: { canaries: [bait.txt], poll: 20ms${monitor} }\n`,
+  );
+  writeFileSync(join(cwd, 'bait.txt'), 'nobody has any business with this\n');
+  return cwd;
+}
+
+/** What an agent does, as one script: lines of JavaScript with `fs`, `spawn` and `hold(path)`, which keeps a file open. */
+export function script(cwd: string, lines: string, name = 'agent.cjs'): string {
+  const path = join(cwd, name);
+  writeFileSync(
+    path,
+    `const fs = require('node:fs'); const { spawn } = require('node:child_process');
+const hold = (path) => fs.openSync(path);
+// Polls see what lasts: this lasts.
+const later = (ms, run) => setTimeout(run, ms);
+${lines}
+`,
+  );
+  return path;
+}
