@@ -12,7 +12,7 @@ import { type Scan, TreeScanner } from '../tree/tree-scanner.ts';
 import type { HostNames } from './names.ts';
 import { OpenFiles } from './open-files.ts';
 import { Sockets } from './sockets.ts';
-import { type PollTiming, REAL_TIMING } from './timing.ts';
+import { inSlices, type PollTiming, REAL_TIMING } from './timing.ts';
 import { activitiesOf, actorOf } from './tree-changes.ts';
 
 export interface ProcPollOptions {
@@ -34,8 +34,6 @@ export const IDLE_POLL_MS = 1_000;
 const IDLE_LOOKS = 8;
 const MIN_POLL_MS = 20;
 const MAX_POLL_MS = 60_000;
-/** A scan lets others run after this long. */
-const SLICE_MS = 8;
 
 /** @throws {CountersignError} `OPTIONS_INVALID` */
 export function procPoll(options: ProcPollOptions): ProcPoll {
@@ -133,18 +131,16 @@ export class ProcPoll implements Sensor {
     }
   }
 
-  /** Between two steps of a long scan others run. */
-  async #inSlices<Result>(work: Generator<void, Result>): Promise<Result> {
-    let until = this.#timing.steady() + SLICE_MS;
-    for (;;) {
+  /** What changes the tree in one of these steps is ours to report. */
+  #inSlices<Result>(work: Generator<void, Result>): Promise<Result> {
+    return inSlices(work, this.#timing, (run) => {
       this.#isOurStep = true;
-      const step = work.next();
-      this.#isOurStep = false;
-      if (step.done === true) return step.value;
-      if (this.#timing.steady() < until) continue;
-      await this.#timing.turn();
-      until = this.#timing.steady() + SLICE_MS;
-    }
+      try {
+        return run();
+      } finally {
+        this.#isOurStep = false;
+      }
+    });
   }
 
   *#lookAtFiles(files: OpenFiles, { active }: Scan): Generator<void, void> {

@@ -21,3 +21,22 @@ export const REAL_TIMING: PollTiming = {
   },
   turn: () => new Promise((resolve) => setImmediate(resolve)),
 };
+
+/** A long piece of work lets others run after this long. */
+const SLICE_MS = 8;
+
+/** Goes through all steps; between two of them others may run. @param step - wraps each, for whoever must know that it is in one. */
+export async function inSlices<Result>(
+  work: Generator<void, Result>,
+  timing: PollTiming,
+  step: (run: () => IteratorResult<void, Result>) => IteratorResult<void, Result> = (run) => run(),
+): Promise<Result> {
+  let until = timing.steady() + SLICE_MS;
+  for (;;) {
+    const { done, value } = step(() => work.next());
+    if (done === true) return value;
+    if (timing.steady() < until) continue;
+    await timing.turn();
+    until = timing.steady() + SLICE_MS;
+  }
+}
