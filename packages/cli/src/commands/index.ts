@@ -19,6 +19,7 @@ import { forget } from './forget.ts';
 import { head } from './head.ts';
 import { hook } from './hook.ts';
 import { incidentsList } from './incidents-list.ts';
+import { incidentsRestore } from './incidents-restore.ts';
 import { incidentsShow } from './incidents-show.ts';
 import { init } from './init.ts';
 import { keygen } from './keygen.ts';
@@ -72,6 +73,7 @@ export const COMMANDS: readonly Command[] = [
   resume,
   incidentsList,
   incidentsShow,
+  incidentsRestore,
   report,
   replay,
   policyCheck,

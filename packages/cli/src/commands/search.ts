@@ -16,7 +16,7 @@ export const search: Command = {
   positionals: [{ name: 'ledger', required: false }],
   options: [
     { name: 'query', kind: 'text', value: 'TEXT', about: 'what to look for: a part of the text, in any case; no pattern' },
-    { name: 'in', kind: 'text', value: 'WHERE', about: `${SEARCH_SECTIONS.join(', ')}; by commas; default all` },
+    { name: 'in', kind: 'text', value: 'WHERE', about: `of ${SEARCH_SECTIONS.join(',')}; default all` },
     ...TIME_OPTIONS,
     LIMIT_OPTION,
   ],
