@@ -15,7 +15,8 @@ type SessionEntry = EntryOf<'session'>;
 type Decision = Extract<Told, { readonly kind: 'decision' }>;
 /** `by`: whose word a halt of every session is. */
 type Standing = { readonly placed: Placed; readonly by: string; readonly incident: string | undefined };
-type ToldHalt = Standing & { readonly key: string; readonly event: 'halted' | 'resumed' };
+/** `tail`: it tells that others of them stood unsigned. */
+type ToldHalt = Standing & { readonly key: string; readonly event: 'halted' | 'resumed' | 'tail' };
 /** Of positions, the last one not included. */
 type Range = { readonly from: number; readonly to: number };
 
@@ -100,6 +101,7 @@ export class Halts {
   private addTail(placed: Placed, { from = 0, to = 0 }: EntryOf<'recovery'>): void {
     if (!this.told.some((each) => isIn(each.placed.index, { from, to }))) return;
     this.newest = placed;
+    this.told.push({ placed, key: '', event: 'tail', by: '', incident: undefined });
     this.doubtful.push({ from, to });
     this.standing.clear();
     for (const each of this.told) this.apply(each);
@@ -107,7 +109,7 @@ export class Halts {
 
   private apply(told: ToldHalt): void {
     if (told.event === 'halted') this.standing.set(told.key, told);
-    else if (!this.doubtful.some((range) => isIn(told.placed.index, range))) this.standing.delete(told.key);
+    else if (told.event === 'resumed' && !this.doubtful.some((range) => isIn(told.placed.index, range))) this.standing.delete(told.key);
   }
 
   private checkResume(placed: Placed, entry: SessionEntry, standing: Standing | undefined, gaps: boolean): void {
