@@ -1,5 +1,5 @@
 import type { Guard } from '@countersign/core';
-import { allowAll } from '@countersign/core';
+import { allowAll, monitorHost } from '@countersign/core';
 import { RunnableLambda } from '@langchain/core/runnables';
 import type { InteropZodType } from '@langchain/core/utils/types';
 import { type AgentMiddleware, type AIMessage, createAgent, createMiddleware, fakeModel, tool, toolRetryMiddleware } from 'langchain';
@@ -159,6 +159,17 @@ describe('a call that must not run', () => {
     expect(result.messages.at(-1)?.content).toBe('done');
     expect(ran).toEqual([]);
     expect(decisions(store)).toEqual(['erase deny POLICY_DENY_HIGH_RISK']);
+  });
+
+  it('of a halted session says who lets it go on, and with what', async () => {
+    const { guard, store } = bench();
+    await monitorHost({ store, agent: 'shopper' }).halt('thread-1', 'MONITOR_HALTED');
+    const ran: unknown[] = [];
+    const result = await run(guard, [notingTool('read', ran)], [asks({ name: 'read', args: {}, id: 'c1' }), done()]);
+    expect(toolMessages(result).map(({ content, status }) => [content, status])).toEqual([
+      ['call refused: the session is halted until an operator resumes it: countersign resume thread-1 [SESSION_HALTED]', 'error'],
+    ]);
+    expect(ran).toEqual([]);
   });
 
   it('is refused when the ledger cannot be written', async () => {

@@ -1,5 +1,5 @@
 /** Lists of tools as the client gets them. With a real guard: what is hidden agrees with what is refused. */
-import { createGuard, type Guard, type GuardOptions, rulePolicy } from '@countersign/core';
+import { createGuard, type Guard, type GuardOptions, monitorHost, rulePolicy } from '@countersign/core';
 import { memoryStore } from '@countersign/core/testing';
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
@@ -305,5 +305,21 @@ describe('answers of one line', () => {
     serverSends(answer(tools('secret_a')), answer(tools('secret_a', 'read')));
     await proxy.idle();
     expect(toClient).toEqual([answer('{"tools":[]}')]);
+  });
+});
+
+it('a call of a halted session is answered as an error that says who lets it go on, and never reaches the server', async () => {
+  await monitorHost({ store, agent: 'client' }).halt('s', 'MONITOR_HALTED');
+  clientSends(call('7', 'read'));
+  await proxy.idle();
+  expect(toServer).toEqual([]);
+  const [line = ''] = toClient;
+  expect(JSON.parse(line)).toMatchObject({
+    id: 7,
+    result: {
+      isError: true,
+      content: [{ type: 'text', text: expect.stringContaining('halted until an operator resumes it: countersign resume s') }],
+      _meta: { 'countersign/reasonCode': 'SESSION_HALTED' },
+    },
   });
 });

@@ -1,4 +1,4 @@
-import { allowAll, CallRefusedError, currentCall } from '@countersign/core';
+import { allowAll, CallRefusedError, currentCall, monitorHost } from '@countersign/core';
 import { dynamicTool, generateText, isStepCount, tool } from 'ai';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
@@ -27,6 +27,20 @@ async function first(stream: unknown): Promise<unknown> {
   for await (const event of stream as AsyncIterable<unknown>) return event;
   return undefined;
 }
+
+describe('a call of a halted session', () => {
+  it('is refused, and says who lets it go on, and with what', async () => {
+    const { guard, store } = bench();
+    await monitorHost({ store, agent: 'shopper' }).halt('chat-1', 'MONITOR_HALTED');
+    const ran: unknown[] = [];
+    const tools = guardTools(guard, { read: notingTool(ran) }, { session: 'chat-1' });
+    const messages = await turn(guard, tools, user, [{ toolName: 'read', input: { amount: '2' } }]);
+    expect(ran).toEqual([]);
+    expect(told(messages)).toEqual([
+      expect.stringContaining('the session is halted until an operator resumes it: countersign resume chat-1 [SESSION_HALTED]'),
+    ]);
+  });
+});
 
 describe('a call the policy allows', () => {
   it('runs once, with the parsed arguments, in the scope of the call, and is recorded with its outcome', async () => {

@@ -1,5 +1,14 @@
 import { type ConfiguredChannels, configuredChannels, configuredPolicy } from '@countersign/connect';
-import { type ApprovalRow, type Config, CountersignError, type Guard, type Policy, type PolicyWatch, watchPolicy } from '@countersign/core';
+import {
+  type ApprovalRow,
+  type Config,
+  CountersignError,
+  type Guard,
+  OWN_SERVER,
+  type Policy,
+  type PolicyWatch,
+  watchPolicy,
+} from '@countersign/core';
 import { guardFromConfig, type SqliteStore } from '@countersign/core/sqlite';
 import {
   type HttpProxy,
@@ -177,6 +186,9 @@ function serverOf({ flags, rest }: Invocation, remote: RemoteServerGiven | undef
   if (!SERVER_SHAPE.test(name)) {
     throw new UsageError('--server: use letters, digits and . _ -, at most 64 characters', 'for example: --server files');
   }
+  // An approval of such a call lets a halted session go on.
+  if (name.toLowerCase() === OWN_SERVER)
+    throw new UsageError(`--server: ${OWN_SERVER} is the server of the calls that Countersign makes`, 'choose another: --server NAME');
   return name;
 }
 

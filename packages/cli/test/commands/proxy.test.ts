@@ -238,3 +238,9 @@ describe('proxy', () => {
     expect(ran.stderr).toContain('countersign init');
   });
 });
+
+it('a server may not be called like the one whose calls Countersign makes', async () => {
+  const ran = await run(['proxy', '--server', 'countersign', '--', 'node', 'x.mjs'], { cwd: await project() });
+  expect(ran.code).toBe(2);
+  expect(ran.stderr).toContain('countersign is the server of the calls that Countersign makes');
+});

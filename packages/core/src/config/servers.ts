@@ -1,4 +1,5 @@
 /** `servers`: what the schema cannot see, and the plain data the rest works with. */
+import { OWN_SERVER } from '../halt/after-halt.ts';
 import type { SecretDocument } from './channel-schema.ts';
 import type { SecretSource, ServerConfig, ValueConfig } from './config.ts';
 import type { Look, Path, Problem } from './document.ts';
@@ -35,6 +36,9 @@ export function serverProblems(servers: Documents, look: Look): readonly Problem
   for (const [name, server] of Object.entries(servers)) {
     const path = ['servers', name];
     if (!NAME_SHAPE.test(name)) problems.push(look(path, NAME_HINT));
+    // An approval of such a call lets a halted session go on.
+    if (name.toLowerCase() === OWN_SERVER)
+      problems.push(look(path, `${OWN_SERVER} is the server of the calls that Countersign makes: choose another name`));
     // `NAME_SHAPE` keeps encoded names apart; people and some clients do not tell case apart.
     const twin = folded.get(name.toLowerCase());
     if (twin !== undefined)

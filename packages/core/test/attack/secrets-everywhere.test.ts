@@ -10,6 +10,9 @@ import {
   definePolicy,
   fileAuditSink,
   type Guard,
+  type GuardOptions,
+  type HostMonitor,
+  type MonitorHost,
   type Policy,
   type PolicyVerdict,
   type ToolCall,
@@ -28,7 +31,7 @@ const redactor = createRedactor({ values: [LITERAL, WORD], detectors: [{ kind: '
 
 type World = { readonly directory: string; readonly told: unknown[]; readonly guard: Guard };
 
-async function leaksOf(run: (world: World) => Promise<void>, policy: Policy = open): Promise<string> {
+async function leaksOf(run: (world: World) => Promise<void>, policy: Policy = open, more: Partial<GuardOptions> = {}): Promise<string> {
   const directory = tempDirectory();
   const store = openLedger(join(directory, 'ledger.db'), { mirror: { path: join(directory, 'mirror.jsonl') } });
   const printed = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
@@ -40,6 +43,7 @@ async function leaksOf(run: (world: World) => Promise<void>, policy: Policy = op
     store,
     redactor,
     maskResults: true,
+    ...more,
     channels: [
       {
         name: 'test',
@@ -126,6 +130,51 @@ it.each(SECRETS)('%s: arguments of every form', async (secret) => {
         told.push(await guard.preview(call(args)));
       }
     }),
+  );
+});
+
+it.each(SECRETS)('%s: verdicts, containment and halts', async (secret) => {
+  let host: MonitorHost | undefined;
+  const monitor: HostMonitor = {
+    coverage: 'L1',
+    open: (given) => void (host = given),
+    begin: () => ({ end: () => undefined }),
+    close: async () => undefined,
+  };
+  without(
+    await leaksOf(
+      async ({ guard, told }) => {
+        if (host === undefined) throw new Error('no monitor was opened');
+        const session = 's';
+        const verdict = {
+          kind: 'verdict',
+          session,
+          level: 'HALT',
+          enforced: 'HALT',
+          mode: 'enforce_kill',
+          rule: 'r',
+          evaluator: 'rules',
+        } as const;
+        const seen = { reason: `read ${secret}`, argv: ['curl', secret], [secret]: { paths: [`/tmp/${secret}`] } };
+        const ref = await host.record({ ...verdict, confidence: 1, incident: 'i1', phase: 'after', activity: seen });
+        const containment = { kind: 'containment', session, incident: 'i1', event: 'frozen', verdict: ref } as const;
+        await host.record({ ...containment, details: seen });
+        for (const attempt of [
+          host.record({ ...containment, incident: secret }),
+          host.record({ ...containment, reason_code: secret }),
+          host.record({ ...verdict, confidence: 1, incident: 'i1', phase: 'after', activity: seen, rule: secret }),
+          host.halt(secret, 'X'),
+          host.halt('s', secret),
+          host.halt('s', 'X', { incident: secret }),
+          host.note(secret, 1),
+        ])
+          told.push(await attempt.catch((error: unknown) => String(error)));
+        await host.halt('s', 'X');
+        await guard.halts.resume({ session: 's' }, { id: 'alice', method: 'host' }, { message: `fine, ${secret}` });
+      },
+      open,
+      { monitor },
+    ),
   );
 });
 

@@ -75,6 +75,7 @@ describe('servers', () => {
   });
 
   it.each([
+    ['the name of our own calls', '{ Countersign: { command: x } }', 'countersign is the server of the calls that Countersign makes'],
     ['two names that differ in case', '{ Files: { command: x }, files: { command: y } }', 'another server is called Files'],
     ['neither a command nor a URL', '{ a: { args: [x] } }', 'servers.a'],
     ['both', '{ a: { command: x, url: "https://x" } }', 'unknown key "'],
