@@ -12,6 +12,7 @@ import { CountersignError, createRedactor, type Redactor } from '@countersign/co
 import type { Activity } from '../activity.ts';
 import type { Verdict } from '../verdict.ts';
 import { activityLine, lostLine, MAX_ACTIVITY_LINE_BYTES } from './activity-line.ts';
+import { CLOSE_WAIT_MS, inTime } from './in-time.ts';
 import { MAX_SEGMENTS, makePrivateFolder, segmentName, segmentNumbers, sessionFolder } from './log-folder.ts';
 import { NoteQueue, REMOVED_TOPIC, type RecordNote, SEGMENT_TOPIC } from './note-queue.ts';
 import { type Line, openSegment, type Segment, type WriteBytes, writeBytes } from './segment.ts';
@@ -67,7 +68,7 @@ export interface ActivityLog {
   stats(): ActivityLogStats;
   /** Resolves when all that was written so far is in a file, or lost. */
   flush(): Promise<void>;
-  /** Closes the last segment and waits for its note. Idempotent; never rejects. */
+  /** Closes the last segment and waits for its note, each for `CLOSE_WAIT_MS`. Idempotent; never rejects. */
   close(): Promise<void>;
 }
 
@@ -154,10 +155,15 @@ class QueuedLog implements ActivityLog {
   }
 
   async #end(): Promise<void> {
+    const isDone = await inTime(this.#closeFile());
+    if (!isDone) this.#trouble(`${this.folder} could not be closed: the disk did not answer within ${CLOSE_WAIT_MS} ms`);
+    await this.#notes.close();
+  }
+
+  async #closeFile(): Promise<void> {
     await this.flush();
     await this.#tellLost();
     await this.#closeSegment();
-    await this.#notes.close();
   }
 
   #start(): void {

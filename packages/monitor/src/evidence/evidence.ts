@@ -5,6 +5,7 @@ import { CountersignError, createRedactor, escapeJson } from '@countersign/core'
 import type { TreeProcess } from '../tree/process-tree.ts';
 import { type ActivityLog, type ActivityLogOptions, activityLog } from './activity-log.ts';
 import type { CapturedEvidence } from './capture.ts';
+import { inTime } from './in-time.ts';
 import { IncidentFiles } from './incident-files.ts';
 import { NoteQueue, REMOVED_TOPIC, SESSION_TOPIC } from './note-queue.ts';
 import { removeExpired } from './retention.ts';
@@ -87,7 +88,7 @@ export function openEvidence(options: EvidenceOptions): Evidence {
       return writing;
     },
     async close() {
-      await writing;
+      if (!(await inTime(writing))) tell(failed(`${SESSION_FILE} could not be written`, new Error('the disk did not answer')));
       if (written !== undefined) notes.add(SESSION_TOPIC, { session, sha256: createHash('sha256').update(written).digest('hex') });
       await log.close();
       await notes.close();

@@ -1,6 +1,8 @@
 /** Notes on their way to the ledger: in order, tried again, waited for by nobody who watches. */
 import { CountersignError, type Json } from '@countersign/core';
 
+import { CLOSE_WAIT_MS, inTime } from './in-time.ts';
+
 /** Makes a `note` entry of the ledger; resolves when it is durable. */
 export type RecordNote = (topic: string, data: Json) => Promise<unknown>;
 
@@ -37,11 +39,15 @@ export class NoteQueue {
     this.#work = this.#work.then(() => this.#send());
   }
 
-  /** Resolves when all were taken, or tried a last time. Never rejects. */
+  /** Resolves when all were taken, were tried a last time, or the ledger did not answer for `CLOSE_WAIT_MS`. Never rejects. */
   async close(): Promise<void> {
-    await this.#work;
-    // Once more: the ledger may have been busy.
-    if (this.#pending.length > 0) await this.#send();
+    const isDone = await inTime(
+      this.#work.then(async () => {
+        // Once more: the ledger may have been busy.
+        if (this.#pending.length > 0) await this.#send();
+      }),
+    );
+    if (!isDone) this.#onTrouble(trouble(new Error(`it did not answer within ${CLOSE_WAIT_MS} ms`)));
   }
 
   /** What the ledger does not take is tried again with the next. Never rejects. */
