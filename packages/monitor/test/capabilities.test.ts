@@ -1,6 +1,6 @@
 import { mkdirSync, openSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { type CapabilityHost, type CapabilityName, capabilityLines, hostCapabilities } from '../src/capabilities.ts';
 import { loadNative, type Native } from '../src/native/native.ts';
 import { procPoll } from '../src/sensors/proc-poll.ts';
@@ -198,6 +198,13 @@ describe('a host that has next to nothing', () => {
 });
 
 describe('this host', () => {
+  it('is told of by the program of the guide', async () => {
+    const said = vi.spyOn(console, 'log').mockImplementation(() => {});
+    onTestFinished(() => said.mockRestore());
+    await import('./guide-capabilities.ts');
+    expect(said.mock.calls[0]?.[0]).toMatch(/^\w+: level L[01], /);
+  });
+
   it('is asked without harm', () => {
     const before = descriptors();
     const found = hostCapabilities();

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname } from 'node:path';
 import { type Config, readSigner, verifyCheckpoint } from '@countersign/core';
 import { checkDurability, mirrorStatus, readLedger, stateDirectory } from '@countersign/core/sqlite';
-import { hostMonitor } from '@countersign/monitor';
+import { capabilityLines, hostCapabilities, hostMonitor } from '@countersign/monitor';
 import type { Invocation } from '../command.ts';
 import { configOf } from '../configuration.ts';
 import { failureOf } from '../failure.ts';
@@ -189,9 +189,13 @@ async function monitor(): Promise<Verdict> {
   const host = hostMonitor();
   const { coverage } = host;
   await host.close();
+  const capabilities = hostCapabilities();
+  const inside = `coverage ${coverage}: CPU time and memory of the guard's process; files, processes and connections are not seen`;
+  const [heading = '', ...lines] = capabilityLines(capabilities);
   return {
-    status: 'ok',
-    message: `coverage ${coverage}: CPU time and memory of the guard's process; files, processes and connections are not seen`,
+    status: capabilities.level === undefined ? 'warn' : 'ok',
+    message: [inside, `of the processes of an agent, ${heading}`, ...lines].join('\n'),
+    ...(capabilities.level === undefined && { next: 'install ps: without /proc and without ps no process can be watched' }),
   };
 }
 
