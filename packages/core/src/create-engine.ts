@@ -58,6 +58,7 @@ export function createEngine(options: GuardOptions): Engine & { close(): Promise
   const inForce = new PolicyInForce(onePolicy(options.policy));
   const { notify } = options.approvals ?? {};
   const notices = new ApprovalNotices({ notify, approval: (id) => store.approval(id), report, track });
+  const files = [...store.files, ...(options.audit ?? []).flatMap(({ files: written = [] }) => written)];
   const engine = {
     agent: options.agent,
     mode: options.mode ?? 'enforce',
@@ -82,11 +83,7 @@ export function createEngine(options: GuardOptions): Engine & { close(): Promise
     pins: options.pins ?? 'deny',
     roots: rootsFrom(options.roots),
     turns: new SessionTurns(),
-    ownFiles: ownFilesPolicy([
-      ...store.files,
-      ...(options.protectedPaths ?? []),
-      ...(options.audit ?? []).flatMap(({ files = [] }) => files),
-    ]),
+    ownFiles: ownFilesPolicy([...files, ...(options.protectedPaths ?? [])]),
     inForce,
     counts: { allowed: 0, refused: 0, pending: 0, lostOutcomes: 0, grantsUsed: 0 },
     authenticGrants: new Map<string, string | undefined>(),
@@ -128,12 +125,12 @@ export function createEngine(options: GuardOptions): Engine & { close(): Promise
       await audit.close();
     },
   };
-  openMonitor(options.monitor, engine);
+  openMonitor(options.monitor, files, engine);
   return engine;
 }
 
 /** A monitor that cannot be opened guards nothing. */
-function openMonitor(monitor: HostMonitor | undefined, engine: Engine): void {
+function openMonitor(monitor: HostMonitor | undefined, files: readonly string[], engine: Engine): void {
   if (monitor?.open === undefined) return;
   const { agent, session, redactor, store, openCalls } = engine;
   const ledger = { commit: engine.commit, session: (id: string) => store.session(id) };
@@ -143,7 +140,7 @@ function openMonitor(monitor: HostMonitor | undefined, engine: Engine): void {
       .filter(({ tool }) => server === undefined || tool.server === server)
       .map(({ callId }) => callId);
   try {
-    monitor.open(monitorHost({ store: ledger, agent, session, redactor, inFlight }));
+    monitor.open(monitorHost({ store: ledger, agent, session, redactor, files, inFlight }));
   } catch (cause) {
     if (CountersignError.is(cause)) throw cause;
     throw new CountersignError('MONITOR_UNAVAILABLE', 'the host monitor could not be opened', { cause });

@@ -98,6 +98,8 @@ export interface MonitorHost {
   readonly agent: string;
   /** Of calls that name none: the guard's, or the monitor's own (`run`, `attach`). */
   readonly session: string;
+  /** Absolute paths that the guard itself reads and writes: ledger, key, mirror, audit logs. Empty where nobody knows. */
+  readonly files: readonly string[];
   /** Puts a verdict, or what followed from it, on record. */
   record(record: VerdictRecord | ContainmentRecord): Promise<EntryRef>;
   /** Puts a note on record: hashes of closed segments of the activity log, for one. `data` is not redacted: no clear text in it. */

@@ -31,6 +31,8 @@ export interface MonitorHostOptions {
   readonly session?: string;
   /** Default: the built-in detectors. */
   readonly redactor?: Redactor;
+  /** What the guard itself reads and writes. Default: none that is known. */
+  readonly files?: readonly string[];
   /** Calls that run now. Default: none. */
   readonly inFlight?: (server?: string) => readonly string[];
 }
@@ -45,6 +47,7 @@ export function monitorHost({
   agent,
   session = newId(),
   redactor = createRedactor(),
+  files = [],
   inFlight = () => [],
 }: MonitorHostOptions): MonitorHost {
   const requireName = (what: string, name: unknown): void => {
@@ -67,6 +70,7 @@ export function monitorHost({
   return {
     agent,
     session,
+    files,
     async record(record) {
       for (const [what, name] of namesOf(record)) if (name !== undefined) requireName(what, name);
       return entryOf(

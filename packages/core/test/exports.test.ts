@@ -21,7 +21,7 @@ it.each([
   ],
   ['@countersign/core/testing', testing, 'fixedClock immediateApprover memoryStore policyTestJsonSchema runPolicyTests'],
   ['@countersign/core/cedar', cedar, 'cedarPolicy'],
-  ['@countersign/core/light', light, 'CountersignError currentCall'],
+  ['@countersign/core/light', light, 'CountersignError analyzeArguments clip currentCall escapeForTerminal'],
   ['@countersign/core/otel', otel, 'openTelemetryTracer'],
 ])('%s exports exactly this', (_name, module, names) => {
   expect(Object.keys(module).toSorted().join(' ')).toBe(names);

@@ -19,6 +19,7 @@ export { type JudgeStats, type OllamaJudge, type OllamaJudgeOptions, ollamaJudge
 export type { JudgeInput } from './judge/question.ts';
 export type { HostMonitorOptions, MonitorStats, ResourceMonitor } from './monitor.ts';
 export { hostMonitor } from './monitor.ts';
+export type { HostProbeOptions, ProbeStats } from './probe/host-probe.ts';
 export { installProbe, type Probe, type ProbeOptions } from './probe/install.ts';
 export type { Manifest } from './quarantine/manifest.ts';
 export { QUARANTINE_FOLDER, type Quarantine, type QuarantineOptions, quarantine, type TakeAbout } from './quarantine/quarantine.ts';

@@ -3,6 +3,8 @@ import type { CallWatch, HostMonitor, MonitorHost, ResourceFigures, WatchedProce
 import { CountersignError } from '@countersign/core';
 import type { Activity } from './activity.ts';
 import type { Freezer } from './contain/freezer.ts';
+import { HostProbe, type HostProbeOptions, type ProbeStats } from './probe/host-probe.ts';
+import { withinOwnWork } from './probe/own-work.ts';
 import { Reactions } from './reactions.ts';
 import { RecentCalls } from './recent-calls.ts';
 import { AdoptedServers, type ServerReading } from './resources/adopted-servers.ts';
@@ -14,8 +16,13 @@ import type { MonitorMode, Verdict } from './verdict.ts';
 export interface HostMonitorOptions {
   /** Milliseconds between two samples while a call is in flight: an integer from 100 to 60000; default 1000. */
   readonly sampleMs?: number;
-  /** What is done about verdicts; default `enforce_kill`. */
+  /** What is done about verdicts; default what the scope of the probe says, else `enforce_kill`. */
   readonly mode?: MonitorMode;
+  /**
+   * Watches what this process does, from inside: on when the guard opens its monitor, off with `close()`. Coverage is then `L1`, and what
+   * the scope forbids is refused before it happens. Default: off.
+   */
+  readonly probe?: boolean | HostProbeOptions;
   /** Stops what this host started when a verdict says so. Absent: its sessions are halted, and its children run on. */
   readonly freezer?: Freezer;
   /** Told of verdicts that could not be recorded, and of halts that the ledger did not take. */
@@ -27,9 +34,11 @@ export interface MonitorStats {
   readonly samples: number;
   /** Samples that failed, gave nonsense, or were due while an earlier one had not come back. */
   readonly lost: number;
+  /** Present with a probe. */
+  readonly probe?: ProbeStats;
 }
 
-/** A monitor inside of the host: it sees resource figures, and acts on verdicts that it is given. */
+/** A monitor inside of the host: it sees resource figures, with a probe what the host does, and acts on verdicts. */
 export interface ResourceMonitor extends HostMonitor {
   readonly coverage: CoverageLevel;
   /**
@@ -61,7 +70,8 @@ const MAX_SAMPLE_MS = 60_000;
 
 /**
  * Watches CPU time and memory of the process behind a guard, or of the processes of a server it was told of (`adopt`). Coverage
- * is `L0`: it sees figures, prevents nothing, and every figure is of whole processes, so calls that overlap share it.
+ * is `L0`: it sees figures, prevents nothing, and every figure is of whole processes, so calls that overlap share it. With `probe`
+ * it is `L1`: files, processes and connections of this process and of Node processes below it are judged before they happen.
  *
  * `begin` throws `MONITOR_CLOSED` after `close()` and `CALL_LIMIT` past `MAX_WATCHES`; the guard turns both into a deny.
  * Failing samples are counted in `stats()` and never reach the host.
@@ -90,6 +100,7 @@ class SamplingMonitor implements ResourceMonitor {
   readonly #calls = new RecentCalls();
   readonly #hosts: MonitorHost[] = [];
   readonly #onError: HostMonitorOptions['onError'];
+  readonly #probe: HostProbe | undefined;
   readonly #readings: ResourceReadings;
   readonly #sampleMs: number;
   readonly #inFlight = new Set<Watch>();
@@ -100,7 +111,15 @@ class SamplingMonitor implements ResourceMonitor {
   #samples = 0;
   #lost = 0;
 
-  constructor(readings: ResourceReadings, sampleMs: number, { mode, freezer, onError }: HostMonitorOptions) {
+  constructor(readings: ResourceReadings, sampleMs: number, { mode: asked, freezer, onError, probe = false }: HostMonitorOptions) {
+    if (probe !== false) {
+      const options = probe === true ? {} : probe;
+      this.#probe = new HostProbe(options, asked, (activity, verdict, session) =>
+        this.judged(activity, verdict, session === undefined ? {} : { session }),
+      );
+      this.coverage = 'L1';
+    }
+    const mode = this.#probe?.mode ?? asked;
     this.#readings = readings;
     this.#sampleMs = sampleMs;
     this.#onError = onError;
@@ -116,9 +135,12 @@ class SamplingMonitor implements ResourceMonitor {
   open(host: MonitorHost): void {
     this.#reactions.open(host);
     this.#hosts.push(host);
+    this.#probe?.on(host.files);
   }
 
   begin(callId: string, call?: { readonly server?: string; readonly session?: string }): CallWatch {
+    // What a child did since the last call may be why this one must not run.
+    this.#probe?.poll();
     if (this.#reactions.isStopping(call?.session))
       throw new CountersignError('SESSION_STOPPED', 'the session was stopped: no call of it runs', { details: { callId } });
     if (this.#closed) {
@@ -127,6 +149,7 @@ class SamplingMonitor implements ResourceMonitor {
     if (this.#inFlight.size >= MAX_WATCHES) {
       throw new CountersignError('CALL_LIMIT', `the host monitor watches at most ${MAX_WATCHES} calls at once`, { details: { callId } });
     }
+    this.#probe?.on();
     const watch = new Watch(
       this.#readings,
       (ended) => {
@@ -172,13 +195,14 @@ class SamplingMonitor implements ResourceMonitor {
   }
 
   stats(): MonitorStats {
-    return { samples: this.#samples, lost: this.#lost };
+    return { samples: this.#samples, lost: this.#lost, ...(this.#probe !== undefined && { probe: this.#probe.stats }) };
   }
 
   /** Stops sampling. Watches still open give the figures they have. Waits for what is to be recorded, not for a sample under way. */
   async close(): Promise<void> {
     this.#closed = true;
     this.#stop();
+    this.#probe?.off();
     await this.#reactions.close();
   }
 
@@ -188,6 +212,7 @@ class SamplingMonitor implements ResourceMonitor {
   }
 
   #tick(): void {
+    this.#probe?.poll();
     // The timer outlives the last call by one tick, so that many short calls in a row are sampled too.
     if (this.#inFlight.size === 0) return this.#stop();
     // A sampler that hangs costs one pending promise, not one per second.
@@ -210,7 +235,7 @@ class SamplingMonitor implements ResourceMonitor {
   /** Never rejects, and counts as `#sample` does. */
   async #sampleServer(server: string, watches: readonly Watch[]): Promise<void> {
     try {
-      const reading = await this.#servers.read(server, (pid) => this.#readings.tree(pid));
+      const reading = await withinOwnWork(() => this.#servers.read(server, (pid) => this.#readings.tree(pid)));
       if (reading === undefined) return;
       const rssBytes = byteCount(reading.rssBytes);
       if (rssBytes === undefined || !Number.isFinite(reading.spentMs)) {
@@ -227,7 +252,7 @@ class SamplingMonitor implements ResourceMonitor {
   /** Never rejects: nobody waits for it. Counts only for calls in flight when it began; to one that has ended it makes no difference. */
   async #sample(watches: readonly Watch[]): Promise<void> {
     try {
-      const rss = byteCount(await this.#readings.sample());
+      const rss = byteCount(await withinOwnWork(() => this.#readings.sample()));
       if (rss === undefined) {
         this.#lost++;
         return;

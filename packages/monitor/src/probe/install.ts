@@ -9,6 +9,7 @@ import { Gate } from './gate.ts';
 import { patchLoading } from './loading.ts';
 import { patchNames } from './names.ts';
 import { patchNetwork } from './network.ts';
+import { isOwnThread, ownWork } from './own-work.ts';
 import { Patches } from './patches.ts';
 import { patchProcesses } from './processes.ts';
 import { thisProcess } from './this-process.ts';
@@ -28,6 +29,8 @@ export interface ProbeOptions {
   readonly children?: Inherited;
   /** This process or thread was preloaded itself, and so are the threads that Node starts on its own. */
   readonly preloaded?: boolean;
+  /** Countersign's own files: exempt for its own code, judged for everybody else. */
+  readonly own?: readonly string[];
 }
 
 export interface Probe {
@@ -59,13 +62,14 @@ export function installProbe(options: ProbeOptions): Probe {
     mode,
     currentCall,
     actor,
+    isOwn: ownWork(options.own ?? []),
     ...(markedCall !== undefined && { markedCall }),
   });
   const environment = new ChildEnvironment(options.children, () => currentCall()?.callId ?? markedCall);
   const patches = new Patches();
   // First what reaches below the others, because it is closed with the rest.
   patchProcesses(patches, gate, environment);
-  patchWorkers(patches, gate, environment, () => false);
+  patchWorkers(patches, gate, environment, isOwnThread);
   patchFiles(patches, gate);
   patchNetwork(patches, gate);
   patchNames(patches, gate);

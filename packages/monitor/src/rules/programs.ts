@@ -1,5 +1,5 @@
 /** Which programs an exec runs: the file itself, what it was called as, and what wrappers and `sh -c` make of the arguments. */
-import { analyzeArguments, type ShellAnalysis } from '@countersign/core';
+import { analyzeArguments, type ShellAnalysis } from '@countersign/core/light';
 import type { ExecAction } from '../activity.ts';
 import { baseOf } from './path-text.ts';
 

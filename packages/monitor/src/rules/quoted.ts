@@ -1,5 +1,5 @@
 /** Texts of the watched process inside a reason: one line, nothing a terminal obeys, cut to a length. */
-import { clip, escapeForTerminal } from '@countersign/core';
+import { clip, escapeForTerminal } from '@countersign/core/light';
 
 const MAX_QUOTED_CHARS = 200;
 

@@ -1,5 +1,5 @@
 /** A scope in a few lines, for a judge and for people. */
-import { escapeForTerminal } from '@countersign/core';
+import { escapeForTerminal } from '@countersign/core/light';
 import type { Scope } from './scope.ts';
 
 /** Of each list; the rest is counted. */
