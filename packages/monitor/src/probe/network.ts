@@ -146,8 +146,7 @@ function urlOf(args: unknown[]): URL | null {
   if (typeof input !== 'object' || input === null) return URL.parse(String(input));
   try {
     // Its own reader, not one that a subclass put over it. Throws for what is no `Request` of Node's.
-    const read = Object.getOwnPropertyDescriptor(Request.prototype, 'url')?.get as (this: unknown) => string;
-    return URL.parse(originals.apply(read, input, []));
+    return URL.parse(Reflect.get(Request.prototype, 'url', input));
   } catch {
     const text = `${input as unknown as string}`;
     args[0] = text;

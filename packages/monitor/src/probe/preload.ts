@@ -27,10 +27,10 @@ export function preload(): void {
     refuseAll(error instanceof Error ? error.message : String(error), reference);
     return;
   }
-  const { judge } = ruleEngine(handover.scope, handover.rules);
+  const engine = ruleEngine(handover.scope, handover.rules);
   const report = new Report(handover.reports);
   installProbe({
-    judge,
+    judge: (activity) => engine.judge(activity),
     emit: (activity, verdict) => report.add(activity, verdict),
     mode: handover.mode,
     children: childrenOf(reference, handover.run),

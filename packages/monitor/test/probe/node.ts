@@ -16,7 +16,11 @@ export function program(name: string): string {
 }
 
 /** Ends with the test. */
-export async function runNode(args: readonly string[], env: NodeJS.ProcessEnv = process.env, command: string = process.execPath): Promise<Ran> {
+export async function runNode(
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = process.env,
+  command: string = process.execPath,
+): Promise<Ran> {
   const { NODE_OPTIONS: _, ...rest } = env;
   const child = spawn(command, args, { env: env === process.env ? rest : env, stdio: ['ignore', 'pipe', 'pipe'] });
   onTestFinished(() => void child.kill('SIGKILL'));

@@ -53,7 +53,7 @@ await Promise.all(
         await promises.readFile(file);
         await new Promise((resolve) => fs.readFile(file, resolve));
         await setImmediate();
-        await new Promise((resolve) => fs.createReadStream(file).on('close', resolve).resume());
+        await new Promise<void>((resolve) => fs.createReadStream(file).on('close', resolve).resume());
         await new Promise<void>((resolve) => process.nextTick(() => resolve(void fs.readFileSync(file, 'utf8'))));
         await promises.rename(file, `${file}2`).then(() => promises.rename(`${file}2`, file));
       }

@@ -13,13 +13,19 @@ const [folder = '', secret = ''] = process.argv.slice(2);
 const READ = `let got; try { got = require('fs').readFileSync(${JSON.stringify(secret)}, 'utf8') } catch (error) { got = error.code }`;
 const file = join(folder, 'reader.cjs');
 const esm = join(folder, 'reader.mjs');
-writeFileSync(file, `${READ}; const { parentPort } = require('worker_threads'); if (parentPort) parentPort.postMessage(got); else console.log(got)`);
+writeFileSync(
+  file,
+  `${READ}; const { parentPort } = require('worker_threads'); if (parentPort) parentPort.postMessage(got); else console.log(got)`,
+);
 writeFileSync(
   esm,
   `import { readFileSync } from 'node:fs'; import { parentPort } from 'node:worker_threads'; let got; try { got = readFileSync(${JSON.stringify(secret)}, 'utf8') } catch (error) { got = error.code } parentPort.postMessage(got);`,
 );
 const nested = join(folder, 'nested.cjs');
-writeFileSync(nested, `console.log(require('child_process').execFileSync(process.execPath, [${JSON.stringify(file)}], { env: {} }).toString().trim())`);
+writeFileSync(
+  nested,
+  `console.log(require('child_process').execFileSync(process.execPath, [${JSON.stringify(file)}], { env: {} }).toString().trim())`,
+);
 
 const told: { activity: Activity; verdict: Verdict }[] = [];
 const monitor = hostMonitor({
@@ -39,7 +45,10 @@ const inWorker = (code: string | URL, options: WorkerOptions): Promise<unknown> 
     worker.on('error', (error) => resolve(`error: ${error.message}`));
   });
 const inNode = (options: cp.ExecFileSyncOptions, ...args: string[]): string =>
-  cp.execFileSync(process.execPath, args, { ...options, stdio: ['ignore', 'pipe', 'inherit'] }).toString().trim();
+  cp
+    .execFileSync(process.execPath, args, { ...options, stdio: ['ignore', 'pipe', 'inherit'] })
+    .toString()
+    .trim();
 const forked = (): Promise<unknown> =>
   new Promise((resolve) => {
     const child = cp.fork(file, { execArgv: [], env: {}, stdio: ['ignore', 'pipe', 'inherit', 'ipc'] });
@@ -48,7 +57,7 @@ const forked = (): Promise<unknown> =>
 
 const got = {
   'eval worker': await inWorker(EVAL, { eval: true }),
-  'file worker': await inWorker(file as unknown as URL, {}),
+  'file worker': await inWorker(file, {}),
   'ES module worker': await inWorker(new URL(`file://${esm}?query`), {}),
   'worker, execArgv []': await inWorker(EVAL, { eval: true, execArgv: [] }),
   'worker, env {}': await inWorker(EVAL, { eval: true, env: {} }),

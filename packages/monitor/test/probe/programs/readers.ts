@@ -6,7 +6,14 @@ import type { Verdict } from '../../../src/verdict.ts';
 
 const [secret = '', control = ''] = process.argv.slice(2);
 const TIMES = 100;
-const verdict = (level: 'SAFE' | 'HALT'): Verdict => ({ level, rule: 'secret', reason: '', evaluator: 'rules', confidence: 1, evidence: [] });
+const verdict = (level: 'SAFE' | 'HALT'): Verdict => ({
+  level,
+  rule: 'secret',
+  reason: '',
+  evaluator: 'rules',
+  confidence: 1,
+  evidence: [],
+});
 installProbe({
   judge: ({ action }) => verdict((action.kind === 'read' || action.kind === 'write') && action.resolved === secret ? 'HALT' : 'SAFE'),
   emit: () => {},
@@ -21,7 +28,7 @@ const forms: readonly ((path: string) => Promise<unknown>)[] = [
     const handle = await promises.open(path);
     await handle.close();
   },
-  (path) => new Promise((resolve, reject) => fs.createReadStream(path).on('error', reject).on('close', resolve).resume()),
+  (path) => new Promise<void>((resolve, reject) => fs.createReadStream(path).on('error', reject).on('close', resolve).resume()),
 ];
 let refused = 0;
 for (let i = 0; i < TIMES; i++) {
