@@ -57,6 +57,7 @@ const EXAMPLES: readonly { readonly name: string; readonly prints?: readonly str
   { name: 'mcp-gateway' },
   { name: 'monitor-build' },
   { name: 'monitor-rogue' },
+  { name: 'monitor-probe' },
   { name: 'refund-for-two' },
   { name: 'verify-in-python' },
 ];
