@@ -15,6 +15,7 @@ export const MAX_FORGOTTEN = 10_000;
 const MAX_TRIES = 5;
 /** How the entries of grants read. Data of a note may read the same, and then stands for no answer. */
 const GRANT_KIND = '"kind":"grant"';
+const CONTAINMENT_KIND = '"kind":"containment"';
 const DEADLINE_MS = 10_000;
 
 export interface ForgetRequest {
@@ -119,16 +120,19 @@ function lookUp(path: string, request: ForgetRequest): Meant {
   /** Grants that were given with an answer of a call that goes. The answer stands directly before. */
   const grants = new Set<number>();
   let lastWhole = -1;
+  /** Verdicts that go: what was done about them tells of the same. */
+  const verdicts = new Set<number>();
   const source = openContainer(path);
   try {
     for (const chunk of source.chunks()) {
       for (const { seq, body } of chunk) {
         // Parsing every body would take longer than reading them.
         const isGrant = body?.includes(GRANT_KIND) === true && names.length > 0;
-        const isNear = body !== undefined && (isGrant || positions.has(seq) || names.some((name) => body.includes(name)));
+        const isContainment = verdicts.size > 0 && body?.includes(CONTAINMENT_KIND) === true;
+        const isNear = body !== undefined && (isGrant || isContainment || positions.has(seq) || names.some((name) => body.includes(name)));
         const entry = isNear ? namesOf(body) : undefined;
         if (body === undefined || entry === undefined) continue;
-        const { call, session, granted } = entry;
+        const { kind, call, session, granted, verdict } = entry;
         if (isGrant && granted !== undefined && (grants.has(granted) || (granted === lastWhole && granted === seq - 1))) {
           grants.add(seq);
           found.push({ of: seq, leaf: leafHash(body) });
@@ -136,8 +140,11 @@ function lookUp(path: string, request: ForgetRequest): Meant {
           missing.positions.delete(seq);
           continue;
         }
-        const isWhole = call !== undefined && (wanted.has(call) || (session !== undefined && sessions.has(session)));
+        const isOfCall = call !== undefined && wanted.has(call);
+        const isOfSession = session !== undefined && sessions.has(session) && (call !== undefined || OF_A_SESSION.includes(kind ?? ''));
+        const isWhole = isOfCall || isOfSession || (kind === 'containment' && verdict !== undefined && verdicts.has(verdict));
         if (isWhole) lastWhole = seq;
+        if (isWhole && kind === 'verdict') verdicts.add(seq);
         if (session !== undefined) missing.sessions.delete(session);
         missing.positions.delete(seq);
         if (!isWhole && !positions.has(seq)) continue;
@@ -170,18 +177,38 @@ function checkFound({ calls, sessions, positions }: Missing, count: number): voi
     );
 }
 
+/** Kinds that belong to a session and to no call, and have clear text beside them. */
+const OF_A_SESSION: readonly string[] = ['verdict', 'containment', 'session'];
+
+interface Names {
+  readonly kind: string | undefined;
+  readonly call: string | undefined;
+  readonly session: string | undefined;
+  readonly granted: number | undefined;
+  /** Position of the verdict it follows. */
+  readonly verdict: number | undefined;
+}
+
 /** Undefined for a body that is no object: verify tells of it, and nothing lies beside it that we wrote. */
-function namesOf(
-  body: string,
-): { readonly call: string | undefined; readonly session: string | undefined; readonly granted: number | undefined } | undefined {
+function namesOf(body: string): Names | undefined {
   try {
     const entry: unknown = JSON.parse(body);
     if (typeof entry !== 'object' || entry === null) return undefined;
-    const text = (name: 'call' | 'session'): string | undefined => {
-      const value: unknown = Object.hasOwn(entry, name) ? (entry as { readonly [key: string]: unknown })[name] : undefined;
+    const member = (name: string): unknown =>
+      Object.hasOwn(entry, name) ? (entry as { readonly [key: string]: unknown })[name] : undefined;
+    const text = (name: string): string | undefined => {
+      const value = member(name);
       return typeof value === 'string' ? value : undefined;
     };
-    return { call: text('call'), session: text('session'), granted: isGrantEntry(entry) ? grantedWith(entry) : undefined };
+    const verdict = member('verdict');
+    const of = typeof verdict === 'object' && verdict !== null && 'of' in verdict ? verdict.of : undefined;
+    return {
+      kind: text('kind'),
+      call: text('call'),
+      session: text('session'),
+      granted: isGrantEntry(entry) ? grantedWith(entry) : undefined,
+      verdict: typeof of === 'number' ? of : undefined,
+    };
   } catch {
     return undefined;
   }

@@ -2,7 +2,16 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { describe, expect, it } from 'vitest';
-import { type Approver, createGuard, definePolicy, fileAuditSink, type Guard, generateKey } from '../../src/index.ts';
+import {
+  type Approver,
+  createGuard,
+  definePolicy,
+  type EntryRef,
+  fileAuditSink,
+  type Guard,
+  generateKey,
+  monitorHost,
+} from '../../src/index.ts';
 import { signerFromPem } from '../../src/ledger/keys.ts';
 import { forgetClearText, makeReceipt, openStore, type SqliteStore, verifyLedger } from '../../src/sqlite/index.ts';
 import { memoryStore } from '../../src/testing/index.ts';
@@ -187,6 +196,47 @@ describe('after a forget', () => {
     expect(keyMaterial(path)).toEqual([]);
     await guard.close();
     await store.close();
+  });
+
+  it('what a monitor saw and did goes with its call, or with its session', async () => {
+    const { store, guard, path, folder } = make();
+    await plant({ guard });
+    const call = entriesOf(path).find((entry) => entry['effect'] === 'allow')?.['call'] as string;
+    const host = monitorHost({ store, agent: 'bot', session: 'watch' });
+    const seen = (more: object) =>
+      host.record({
+        kind: 'verdict',
+        session: 's1',
+        level: 'HALT',
+        enforced: 'HALT',
+        mode: 'enforce_kill',
+        rule: 'r',
+        evaluator: 'rules',
+        confidence: 1,
+        incident: 'i1',
+        phase: 'after',
+        activity: { path: 'SEEN-path' },
+        ...more,
+      });
+    const done = (verdict: EntryRef) =>
+      host.record({ kind: 'containment', session: 'watch', incident: 'i1', event: 'frozen', verdict, details: { path: 'DONE-path' } });
+    const ofCall = await seen({ call });
+    const frozen = await done(ofCall);
+    const ofNobody = await seen({ session: 'watch' });
+    await host.halt('s1', 'X');
+    const resumed = await guard.halts.resume({ session: 's1' }, alice, { message: 'SAID-this' });
+    const byCall = await forgetClearText(store, { calls: [call] });
+    expect(byCall.entries.map(({ of }) => of)).toEqual(expect.arrayContaining([ofCall.of, frozen.of]));
+    expect(byCall.entries.map(({ of }) => of)).not.toContain(ofNobody.of);
+    expect((await forgetClearText(store, { sessions: ['watch'] })).entries.map(({ of }) => of)).toEqual([ofNobody.of]);
+    expect((await forgetClearText(store, { sessions: ['s1'] })).entries.map(({ of }) => of)).toContain(resumed.of);
+    await guard.close();
+    await store.close();
+    const files = readdirSync(folder).flatMap((name) =>
+      statSync(join(folder, name)).isFile() ? [readFileSync(join(folder, name), 'latin1')] : [],
+    );
+    for (const text of ['SEEN-path', 'DONE-path', 'SAID-this']) expect(files.some((file) => file.includes(text))).toBe(false);
+    expect(await verifyLedger(path, { publicKeys: [vkey] })).toMatchObject({ status: 'valid', problems: [], warnings: [] });
   });
 
   it('a framework that repeats the call still does not run it twice', async () => {
