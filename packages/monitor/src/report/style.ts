@@ -22,8 +22,8 @@ svg .line{fill:none;stroke:var(--accent);stroke-width:2;stroke-linejoin:round}sv
 .charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(280px,100%),1fr));gap:12px}
 figure{margin:0;background:var(--card);border:1px solid var(--line);border-radius:8px;padding:8px 10px}
 figcaption{display:flex;justify-content:space-between;gap:8px;flex-wrap:wrap;font-size:.85rem}.most{color:var(--soft)}
-table{border-collapse:collapse;width:100%;font-size:.9rem}
-th{text-align:left;color:var(--soft);font-weight:600;font-size:.8rem;padding:4px 8px 4px 0;border-bottom:1px solid var(--line)}
+table{border-collapse:collapse;width:100%;font-size:.93em}
+th{text-align:left;color:var(--soft);font-weight:600;font-size:.86em;padding:4px 8px 4px 0;border-bottom:1px solid var(--line)}
 td{vertical-align:top;padding:5px 8px 5px 0;border-bottom:1px solid var(--line)}
 td.number+td,th.number+th{padding-left:12px}td.number,th.number{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}td.time{white-space:nowrap;font-variant-numeric:tabular-nums}
 .card{border:1px solid var(--line);border-left:4px solid var(--safe);border-radius:6px;padding:8px 12px;margin:8px 0;background:var(--card)}
