@@ -169,7 +169,7 @@ class Session implements Warden {
   #judged(activity: Activity): Verdict {
     try {
       const { rules, intent } = this.#options;
-      const byRules = rules.judge(activity);
+      const byRules = byWhomever(rules.judge(activity), activity);
       const byIntent = intent?.(activity, this.#recent);
       if (byIntent === undefined) return byRules;
       const counted = byRules.level === 'SAFE' && byIntent.level === 'FLAG' ? rules.flagged?.(activity, byIntent.rule) : undefined;
@@ -387,6 +387,13 @@ class Session implements Warden {
 
 function ownVerdict(rule: string, reason: string, seq: number): Verdict {
   return { level: 'HALT', rule, reason, evaluator: 'rules', confidence: 1, evidence: [seq] };
+}
+
+/** What nobody is known to have done may be an editor's or a backup's: it freezes, so that a person looks, and ends nothing. */
+function byWhomever(verdict: Verdict, { actor }: Activity): Verdict {
+  return actor !== undefined || verdict.level !== 'KILL'
+    ? verdict
+    : { ...verdict, level: 'HALT', reason: `${verdict.reason}; not known by whom` };
 }
 
 /** What the best of them sees. */

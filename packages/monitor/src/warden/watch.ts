@@ -16,7 +16,6 @@ import { type SessionQuarantine, sessionQuarantine } from '../quarantine/session
 import { ruleEngine } from '../rules/engine.ts';
 import type { Scope } from '../scope/scope.ts';
 import type { Sensor } from '../sensor.ts';
-import { procPoll } from '../sensors/proc-poll.ts';
 import { RUN_MARKER } from '../tree/markers.ts';
 import { type ProcReader, procReader } from '../tree/proc-fs.ts';
 import { TrackedTree } from '../tree/tracked-tree.ts';
@@ -24,6 +23,7 @@ import { enforced, type MonitorMode } from '../verdict.ts';
 import { processByName, processByPid } from './choose-process.ts';
 import { type AgentEnd, type LaunchOptions, launchAgent } from './launch.ts';
 import type { Alerts as AlertPort, HaltQuestions, Warden, WardenEvent, WardenLedger, WardenSummary } from './ports.ts';
+import { adopterOf, sensorsOf } from './sensors-of.ts';
 import { runWarden } from './warden.ts';
 
 export type WatchTarget = { readonly launch: LaunchOptions } | { readonly pid: number } | { readonly name: string };
@@ -133,14 +133,24 @@ async function watch(found: Found, options: WatchOptions, reader: ProcReader): P
   // Between choosing it and now the pid may have become another's.
   if (reader.stat(root.pid)?.start !== root.start)
     throw new CountersignError('PROCESS_NOT_FOUND', `process ${root.pid} ended before it could be watched`);
-  const tree = new TrackedTree({ roots: [], ...(isLaunched && { marker: ledger.session }) });
+  const tree = new TrackedTree({ roots: [], ...(isLaunched && { marker: ledger.session }), ...adopterOf(isLaunched) });
   tree.addRoot(root);
   const marker = isLaunched ? { marker: `${RUN_MARKER}=${ledger.session}` } : {};
-  const freezer = freezerFor(tree, marker);
+  const workspace = options.workspace ?? found.cwd;
+  const { sensors, adopted } = sensorsOf({
+    tree,
+    isLaunched,
+    workspace,
+    pollMs: options.pollMs,
+    canaries: options.canaries,
+    onIncomplete: (unwatched) => onIncomplete(options, unwatched),
+  });
+  const membershipBy = { ...marker, adopted };
+  const freezer = freezerFor(tree, membershipBy);
   let evidence: Evidence | undefined;
   try {
     const rules = ruleEngine(withCanaries(options.scope, options.canaries), {
-      workspace: options.workspace ?? found.cwd,
+      workspace,
       home: options.home,
       own: options.own,
       isMember: (pid) => tree.get(pid) !== undefined,
@@ -166,7 +176,6 @@ async function watch(found: Found, options: WatchOptions, reader: ProcReader): P
     const files = evidence;
     const { judge, alerts } = options;
     const aside = options.quarantine === undefined ? undefined : quarantineOf(options.quarantine, facts.startedAtMs, options, redactor);
-    const sensors = sensorsOf(tree, options);
     const warden = await runWarden({
       mode: options.mode,
       tree,
@@ -204,7 +213,7 @@ async function watch(found: Found, options: WatchOptions, reader: ProcReader): P
           : alsoTelling(alerts, { session: ledger.session, mode: options.mode, redactor }, options.onEvent),
     });
     void files.describe({ ...facts, level: warden.level, sensors: sensors.map(sensorFacts) });
-    const membership = new Membership(tree, processTable(), marker);
+    const membership = new Membership(tree, processTable(), membershipBy);
     const left = (): readonly ProcessId[] => membership.scanAll();
     const gone = (): boolean => reader.stat(root.pid)?.start !== root.start;
     found.go();
@@ -224,9 +233,12 @@ async function watch(found: Found, options: WatchOptions, reader: ProcReader): P
   }
 }
 
-/** The strongest this host offers come first: what one has told the tree, the next does not tell again. */
-function sensorsOf(tree: TrackedTree, { pollMs }: WatchOptions): readonly Sensor[] {
-  return [procPoll({ tree, intervalMs: pollMs })];
+function onIncomplete({ onEvent }: WatchOptions, unwatched: number): void {
+  const error = new CountersignError(
+    'MONITOR_UNAVAILABLE',
+    `${unwatched} folders of the workspace are not watched for deletions: raise fs.inotify.max_user_watches, or run it in a smaller folder`,
+  );
+  onEvent({ kind: 'trouble', at: Date.now(), during: 'sensor inotify', error });
 }
 
 function withCanaries(scope: Scope, canaries: readonly string[]): Scope {

@@ -1,0 +1,47 @@
+/** Which sensors watch a session: all that this host has and that fit how the agent came to be watched. */
+
+import type { ProcessId } from '../activity.ts';
+import { native } from '../native/native.ts';
+import type { Sensor } from '../sensor.ts';
+import { connectorSensor } from '../sensors/connector.ts';
+import { inotifySensor, MAX_LISTED } from '../sensors/inotify.ts';
+import { orphanSensor } from '../sensors/orphans.ts';
+import { procPoll } from '../sensors/proc-poll.ts';
+import { resourceSensor } from '../sensors/resources.ts';
+import type { TrackedTree } from '../tree/tracked-tree.ts';
+
+export interface WatchedBy {
+  readonly tree: TrackedTree;
+  readonly pollMs: number;
+  /** Files nobody has any business with. Absolute. */
+  readonly canaries: readonly string[];
+  readonly workspace: string;
+  /** We started it, and have no other children: its orphans may come to us. */
+  readonly isLaunched: boolean;
+  /** Some of the workspace is not watched for what is deleted in it. Must not throw. */
+  readonly onIncomplete: (unwatched: number) => void;
+}
+
+export interface Sensors {
+  readonly sensors: readonly Sensor[];
+  /** Orphans of the tree that came to us and run now. */
+  adopted(): readonly ProcessId[];
+}
+
+/**
+ * Events before looks: a child has its parent's call before a look finds it. Without koffi there are no events, and the level says so;
+ * `doctor` says why.
+ */
+export function sensorsOf({ tree, pollMs, canaries, workspace, isLaunched, onIncomplete }: WatchedBy): Sensors {
+  const looks = [procPoll({ tree, intervalMs: pollMs }), resourceSensor()];
+  if (native() === undefined) return { sensors: looks, adopted: () => [] };
+  const events = [connectorSensor({ tree }), inotifySensor({ paths: canaries.slice(0, MAX_LISTED), workspace, onIncomplete })];
+  if (!isLaunched) return { sensors: [...events, ...looks], adopted: () => [] };
+  const orphans = orphanSensor({ tree });
+  return { sensors: [orphans, ...events, ...looks], adopted: () => orphans.adopted() };
+}
+
+/** Whose children the tree's orphans become; nobody's where they stay away from us, and our children are our own helpers. */
+export function adopterOf(isLaunched: boolean): { readonly adopter?: number } {
+  return isLaunched && native() !== undefined ? { adopter: process.pid } : {};
+}
