@@ -131,8 +131,9 @@ export class Containment {
     }
   }
 
-  /** Nothing is left to hold, or nobody is left who could: the question is taken back. */
+  /** The question is taken back. What is still held is ended: once we are gone nobody could let it go on, or end it. */
   async close(): Promise<void> {
+    if (this.#state === 'held' && this.#members().length > 0) await this.kill('signal', 'the warden ended before anybody answered');
     if (this.#state === 'held') this.#state = 'ended';
     this.#answering.abort();
     await this.#work;

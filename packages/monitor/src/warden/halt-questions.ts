@@ -3,7 +3,16 @@
  * channel there is may answer it, authenticated, on record, and once. Approving it lets the processes go on, denying it ends all of them,
  * and an edit to `do: "deny"` ends those that did it. A grant on the call is an override: the next halt of that rule is not asked about.
  */
-import { AFTER_HALT, type Channel, createGuard, type Guard, type GuardOptions, type Policy, rulePolicy } from '@countersign/core';
+import {
+  AFTER_HALT,
+  type Channel,
+  createGuard,
+  type Guard,
+  type GuardOptions,
+  type Policy,
+  rulePolicy,
+  type ToolCall,
+} from '@countersign/core';
 import type { HaltAnswer, HaltQuestions, Incident } from './ports.ts';
 
 /** Characters of the verdict's reason that a question shows. */
@@ -85,15 +94,17 @@ async function answerTo(
   onAsked: (approvalId: string, expiresAtMs: number) => void,
 ): Promise<HaltAnswer> {
   const { id, verdict } = incident;
-  const args: HaltArguments = {
-    incident: id,
-    rule: verdict.rule,
-    do: 'resume',
-    level: verdict.level,
-    why: verdict.reason.slice(0, MAX_WHY_CHARS),
+  const callWith = (why: string, part: string): ToolCall => {
+    const args: HaltArguments = { incident: id, rule: verdict.rule, do: 'resume', level: verdict.level, why: why.slice(0, MAX_WHY_CHARS) };
+    return { tool: AFTER_HALT, args, id: `${id}:${round}${part}` };
   };
-  const call = { tool: AFTER_HALT, args, id: `${id}:${round}` };
-  const asked = await guard.authorize(call, { approval: 'suspend' });
+  let call = callWith(verdict.reason, '');
+  let asked = await guard.authorize(call, { approval: 'suspend' });
+  if (asked.kind === 'refusal' && asked.decision.reasonCode === 'POLICY_DENY_OWN_FILES') {
+    // What was touched is ours, and no call may name that: whoever answers finds it in the incident.
+    call = callWith(`${verdict.rule}: see the incident`, ':plain');
+    asked = await guard.authorize(call, { approval: 'suspend' });
+  }
   if (asked.kind === 'pending') {
     onAsked(asked.approvalId, asked.expiresAtMs);
     await guard.approvals.settled(asked.approvalId, { signal });

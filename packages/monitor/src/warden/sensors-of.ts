@@ -4,6 +4,7 @@ import type { ProcessId } from '../activity.ts';
 import { native } from '../native/native.ts';
 import type { Sensor } from '../sensor.ts';
 import { connectorSensor } from '../sensors/connector.ts';
+import { folderPoll } from '../sensors/folder-poll.ts';
 import { inotifySensor, MAX_LISTED } from '../sensors/inotify.ts';
 import { orphanSensor } from '../sensors/orphans.ts';
 import { procPoll } from '../sensors/proc-poll.ts';
@@ -34,7 +35,7 @@ export interface Sensors {
  */
 export function sensorsOf({ tree, pollMs, canaries, workspace, isLaunched, onIncomplete }: WatchedBy): Sensors {
   const looks = [procPoll({ tree, intervalMs: pollMs }), resourceSensor()];
-  if (native() === undefined) return { sensors: looks, adopted: () => [] };
+  if (native() === undefined) return { sensors: [...looks, folderPoll({ workspace })], adopted: () => [] };
   const events = [connectorSensor({ tree }), inotifySensor({ paths: canaries.slice(0, MAX_LISTED), workspace, onIncomplete })];
   if (!isLaunched) return { sensors: [...events, ...looks], adopted: () => [] };
   const orphans = orphanSensor({ tree });

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Action } from '../../src/activity.ts';
 import { RULES } from '../../src/rules/index.ts';
-import { connect, exec, HOME, read, remove, scopeOf, session, told, WORK, write } from './activities.ts';
+import { activity, connect, exec, HOME, read, remove, scopeOf, session, told, WORK, write } from './activities.ts';
 
 const sh = (text: string): Action => exec('/usr/bin/dash', '-c', text);
 const dns = (name: string, ...addresses: readonly string[]): Action => ({ kind: 'dns', name, addresses });
@@ -175,8 +175,11 @@ it('every rule has an id of its own, and says what it may come to', () => {
 
 it('own files are KILL, their side files and folders too; reading the configuration is a flag', () => {
   const own = { files: [`${WORK}/.countersign/ledger.db`, '/var/log/cs'], configs: [`${WORK}/countersign.yaml`], pids: [4242] };
-  const { judge } = session(undefined, { own });
+  const { judge, engine } = session(undefined, { own });
   expect(told(judge(read(`${WORK}/.countersign/ledger.db-wal`)))).toBe('KILL own-files');
+  // Nobody knows by whom: we write it all the time.
+  const { actor: _, ...byNobody } = activity(write(`${WORK}/.countersign/ledger.db-wal`), { seq: 9, at: 1_700_000_000_000 });
+  expect(told(engine.judge(byNobody))).not.toContain('own-files');
   expect(told(judge(read('/var/log/cs/2026/a.jsonl')))).toBe('KILL own-files');
   expect(told(judge(write(`${WORK}/countersign.yaml`)))).toBe('KILL own-files');
   expect(told(judge(rename(`${WORK}/x`, `${WORK}/countersign.yaml`)))).toBe('KILL own-files');

@@ -232,13 +232,22 @@ describe('a halt', () => {
     expect(ledger.records.at(-1)).toMatchObject({ event: 'failed', left: 2 });
   });
 
-  it('closing while it is held takes the question back and lets nothing go on', async () => {
+  it('closing while it is held ends what is held: nobody could answer for it any more', async () => {
     const { sensor, questions, did, warden: running } = await started('enforce_kill');
     sensor.see('HALT');
     await questions.until(1);
     const summary = await running.close();
     expect(did).not.toContain('resume');
-    expect(summary.incidents).toMatchObject([{ rule: 'a-rule', level: 'HALT', end: 'frozen' }]);
+    expect(did).toContain('kill');
+    expect(summary.incidents).toMatchObject([{ rule: 'a-rule', level: 'HALT', end: 'killed' }]);
+  });
+
+  it('is what an act of nobody known comes to, also where a rule would end the tree: it may be an editor of ours', async () => {
+    const { sensor, questions, did } = await started('enforce_kill');
+    sensor.host?.emit({ at: 1, sensor: sensor.name, phase: 'after', action: { kind: 'read', path: 'KILL/a-rule' } });
+    await questions.until(1);
+    expect(did[0]).toBe('freeze');
+    expect(did).not.toContain('kill');
   });
 
   it('is made again where something woke the tree', async () => {

@@ -41,7 +41,7 @@ export const OWN_FILES: RuleFamily = {
     const isAgentConfig = agentConfigs(folders);
     const pids = new Set(own.pids);
     return {
-      judge({ activity: { action }, touches, programs, exe }, found) {
+      judge({ activity: { action, actor }, touches, programs, exe }, found) {
         if (action.kind === 'memory') {
           if (pids.has(action.target))
             found({ rule: 'own-process', level: 'KILL', reason: `reached into the watching process ${action.target}` });
@@ -58,7 +58,8 @@ export const OWN_FILES: RuleFamily = {
           const proc = /^\/proc\/(\d{1,10})\/(?:mem|cwd|root|fd|environ|maps)(?:\/|$)/.exec(path)?.[1];
           if (proc !== undefined && pids.has(Number(proc)))
             found({ rule: 'own-process', level: 'KILL', reason: `${use} of ${quoted(path)}: the watching process` });
-          if (files.some((file) => isUnder(path, file)))
+          // We use them all the time: of what nobody is known to have done, most is ours. The ledger tells when they were changed.
+          if (actor !== undefined && files.some((file) => isUnder(path, file)))
             found({ rule: 'own-files', level: 'KILL', reason: `${use} of a file of Countersign: ${quoted(path)}` });
           if (configs.some((file) => isUnder(path, file)))
             found({ rule: 'own-files', level: use === 'read' ? 'FLAG' : 'KILL', reason: `${use} of the configuration of Countersign` });
