@@ -29,6 +29,8 @@ export interface Seen {
   readonly exe: string;
   /** Another sensor told of it already: what counts does not count it twice. */
   readonly isDouble: boolean;
+  /** Which of the files hold secrets, as far as that was asked. */
+  readonly secrets: Map<Touch, boolean>;
 }
 
 export function seenOf(activity: Activity, folders: Folders, doubles: Doubles, cwdOf?: (pid: string) => string | undefined): Seen {
@@ -43,6 +45,7 @@ export function seenOf(activity: Activity, folders: Folders, doubles: Doubles, c
     seq: activity.seq,
     exe: exeOf(actor?.exe ?? '', spelling),
     isDouble: doubles.isDouble(activity),
+    secrets: new Map<Touch, boolean>(),
   };
   switch (action.kind) {
     case 'read':

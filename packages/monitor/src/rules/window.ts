@@ -97,18 +97,28 @@ export class NeverForgets {
   readonly #bits = new Uint32Array(BLOOM_BITS / 32);
 
   add(name: string): void {
-    for (const bit of bitsOf(name)) this.#bits[bit >>> 5] = (this.#bits[bit >>> 5] ?? 0) | (1 << (bit & 31));
+    const { one, two } = hashesOf(name);
+    for (let index = 0; index < BLOOM_HASHES; index++) {
+      const bit = (one + index * two) % BLOOM_BITS;
+      this.#bits[bit >>> 5] = (this.#bits[bit >>> 5] ?? 0) | (1 << (bit & 31));
+    }
   }
 
   has(name: string): boolean {
-    return bitsOf(name).every((bit) => ((this.#bits[bit >>> 5] ?? 0) & (1 << (bit & 31))) !== 0);
+    const { one, two } = hashesOf(name);
+    for (let index = 0; index < BLOOM_HASHES; index++) {
+      const bit = (one + index * two) % BLOOM_BITS;
+      if (((this.#bits[bit >>> 5] ?? 0) & (1 << (bit & 31))) === 0) return false;
+    }
+    return true;
   }
 }
 /** 256 KiB: of 100 000 names, one in a thousand others is taken for one of them. */
 const BLOOM_BITS = 2_097_152;
 const BLOOM_HASHES = 4;
 
-function bitsOf(name: string): readonly number[] {
+/** Both from 0 to 2^32; the second is odd, so that it steps through all bits. */
+function hashesOf(name: string): { readonly one: number; readonly two: number } {
   let one = 2_166_136_261;
   let two = 5381;
   for (let at = 0; at < name.length; at++) {
@@ -116,5 +126,5 @@ function bitsOf(name: string): readonly number[] {
     one = Math.imul(one ^ code, 16_777_619);
     two = Math.imul(two, 33) ^ code;
   }
-  return Array.from({ length: BLOOM_HASHES }, (_, index) => ((one >>> 0) + index * ((two | 1) >>> 0)) % BLOOM_BITS);
+  return { one: one >>> 0, two: (two | 1) >>> 0 };
 }

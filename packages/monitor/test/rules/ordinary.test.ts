@@ -19,6 +19,6 @@ describe.each(['build.json'])('%s', (name) => {
         stopped.push(`${told(verdict)}: ${verdict.reason} (${activity.actor?.argv?.slice(0, 3).join(' ')})`);
     }
     console.info(`${name}: ${[...counts].map(([what, count]) => `${count} ${what}`).join(', ')}`);
-    expect(stopped).toEqual([]);
+    expect(stopped.slice(0, 20)).toEqual([]);
   });
 });

@@ -127,12 +127,24 @@ const SYSTEM_SECRETS: readonly string[] = [
   '/run/secrets',
   '/etc/ssl/private',
 ];
-const SECRET_NAMES =
-  /^(?:.*\.kdbx|wallet\.dat|.*\.(?:p12|pfx|ppk|jks|keystore)|service[-_]?account.*\.json|.*[-_.]?private[-_]?key.*\.(?:pem|key)|ssh_host_.*_key)$/i;
+const SECRET_ENDING = /\.(?:kdbx|p12|pfx|ppk|jks|keystore)$/i;
+const SECRET_NAME = /^(?:wallet\.dat|service[-_]?account.*\.json|ssh_host_.*_key)$|private[-_]?key.*\.(?:pem|key)$/i;
+
+function isSecretName(name: string): boolean {
+  return SECRET_ENDING.test(name) || SECRET_NAME.test(name);
+}
 const OTHERS_ENVIRONMENT = /^\/proc\/(\d+)\/(?:task\/\d+\/)?environ$/;
 
-/** A file whose content is worth stealing, and that this process has no business of its own with. */
-export function isSecret({ path, use }: Touch, seen: Seen, folders: Folders): boolean {
+/** A file whose content is worth stealing, and that this process has no business of its own with. Two families ask: worked out once. */
+export function isSecret(touch: Touch, seen: Seen, folders: Folders): boolean {
+  const known = seen.secrets.get(touch);
+  if (known !== undefined) return known;
+  const answer = holdsSecret(touch, seen, folders);
+  seen.secrets.set(touch, answer);
+  return answer;
+}
+
+function holdsSecret({ path, use }: Touch, seen: Seen, folders: Folders): boolean {
   if (use === 'delete') return false;
   const rest = folders.inAnyHome(path);
   if (rest !== undefined) {
@@ -144,9 +156,7 @@ export function isSecret({ path, use }: Touch, seen: Seen, folders: Folders): bo
     return !isTool(['sudo', 'su', 'login', 'passwd', 'unix_chkpwd', 'sshd'], seen, folders);
   const owner = OTHERS_ENVIRONMENT.exec(path)?.[1];
   if (owner !== undefined) return Number(owner) !== seen.activity.actor?.pid;
-  return (
-    SECRET_NAMES.test(baseOf(path)) && use === 'read' && !folders.isPackage(path) && !isCertificateBundle(path) && !passes(path, 'test')
-  );
+  return use === 'read' && isSecretName(baseOf(path)) && !folders.isPackage(path) && !isCertificateBundle(path) && !passes(path, 'test');
 }
 
 /**
