@@ -1,6 +1,6 @@
 /** What `run` and `attach` share: everything around one watched agent, from the configuration to the exit code. */
 import { homedir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { type ConfiguredChannels, configuredChannels } from '@countersign/connect';
 import { type Config, CountersignError, createRedactor, escapeJson, monitorHost, parseDuration, type Redactor } from '@countersign/core';
 import type { SqliteStore } from '@countersign/core/sqlite';
