@@ -3,7 +3,6 @@
  * Nothing in here calls code that came from outside while it decides, but for the judge and the listener it was given.
  */
 
-import { resolve } from 'node:path';
 import { type CallScope, CountersignError } from '@countersign/core/light';
 import type { Action, Activity, Actor, Attribution } from '../activity.ts';
 import { enforced, type MonitorMode, type Verdict } from '../verdict.ts';
@@ -48,7 +47,8 @@ export class Gate {
   /** @throws {CountersignError} `ACTIVITY_REFUSED` */
   file(kind: 'read' | 'write' | 'delete', path: string, more: { readonly recursive?: true } = {}): void {
     if (this.#deciding || (this.#under?.path === path && this.#under.kind === kind)) return;
-    this.check({ kind, path: resolve(path), resolved: this.paths.follow(path), ...more });
+    const { path: absolute, resolved } = this.paths.locate(path);
+    this.check(more.recursive === true ? { kind, path: absolute, resolved, recursive: true } : { kind, path: absolute, resolved });
   }
 
   /** @throws {CountersignError} `ACTIVITY_REFUSED` */

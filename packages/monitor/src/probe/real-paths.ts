@@ -23,11 +23,20 @@ export class RealPaths {
 
   /** @param path - absolute or relative to the working folder, as it was passed. */
   follow(path: string): string {
-    const absolute = isAbsolute(path) ? path : `${originals.cwd()}/${path}`;
+    return this.locate(path).resolved;
+  }
+
+  /** @returns the path made absolute, and where it leads. */
+  locate(path: string): { readonly path: string; readonly resolved: string } {
+    const plain = resolve(path);
     // `link/..` is the parent of where the link leads. Only the kernel's reading counts, and nothing of it is kept.
-    if (PARENT.test(absolute)) return this.#whole(absolute, 0);
-    const plain = resolve(absolute);
-    return plain === '/' ? plain : this.#last(`${this.#folder(dirname(plain))}/${basename(plain)}`, 0);
+    if (path.includes('..') && PARENT.test(path)) {
+      return { path: plain, resolved: this.#whole(isAbsolute(path) ? path : `${originals.cwd()}/${path}`, 0) };
+    }
+    if (plain === '/') return { path: plain, resolved: plain };
+    const slash = plain.lastIndexOf('/');
+    const folder = this.#folder(slash === 0 ? '/' : plain.slice(0, slash));
+    return { path: plain, resolved: this.#last(folder + plain.slice(slash)) };
   }
 
   #folder(folder: string): string {
@@ -42,13 +51,13 @@ export class RealPaths {
   }
 
   /** @param path - its folder is real already. */
-  #last(path: string, links: number): string {
+  #last(path: string): string {
     try {
       if (originals.lstatSync(path, NO_THROW)?.isSymbolicLink() !== true) return path;
     } catch {
       return path;
     }
-    return this.#whole(path, links);
+    return this.#whole(path, 0);
   }
 
   /** What does not exist is where it would be made: below the real path of what there is, through links that lead nowhere yet. */
