@@ -12,6 +12,7 @@ import { ledgerClaims } from './ledger.ts';
 import { mcpClaims } from './mcp.ts';
 import { mcpHttpClaims } from './mcp-http.ts';
 import { monitorPollClaims } from './monitor-poll.ts';
+import { monitorProbeClaims } from './monitor-probe.ts';
 import { monitorRulesClaims } from './monitor-rules.ts';
 import { policyClaims } from './policy.ts';
 import { receiptClaims } from './receipt.ts';
@@ -48,4 +49,5 @@ export const allClaims: readonly Claim[] = [
   ...mcpHttpClaims,
   ...monitorPollClaims,
   ...monitorRulesClaims,
+  ...monitorProbeClaims,
 ];
