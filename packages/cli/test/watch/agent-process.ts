@@ -74,13 +74,13 @@ export function start(
   };
 }
 
-/** A project with a canary, an approver `jane` and her key, watched closely. */
+/** A project with a file nobody may touch, an approver `jane` and her key, watched closely. */
 export async function watchedProject(monitor = ''): Promise<string> {
   const cwd = await project();
   const { stdout: vkey } = await run(['keygen', '--out', 'jane.key'], { cwd });
   appendFileSync(
     join(cwd, 'countersign.yaml'),
-    `approvers:\n  jane: { key: ${JSON.stringify(vkey.trim())} }\nmonitor: { canaries: [bait.txt], poll: 20ms${monitor} }\n`,
+    `approvers:\n  jane: { key: ${JSON.stringify(vkey.trim())} }\nscope: { filesystem: { forbidden_paths: [${JSON.stringify(join(cwd, 'bait.txt'))}] } }\nmonitor: { poll: 20ms${monitor} }\n`,
   );
   writeFileSync(join(cwd, 'bait.txt'), 'nobody has any business with this\n');
   return cwd;

@@ -34,7 +34,7 @@ type Deps = Pick<
   readonly emit: (event: WardenEvent) => void;
   readonly recent: () => readonly Activity[];
   /** A person let go on what an incident stopped. */
-  readonly onResumed: (verdicts: readonly Verdict[]) => void;
+  readonly onResumed: (verdicts: readonly Verdict[], unknown: readonly string[]) => void;
 };
 
 /** An incident while it is being dealt with. */
@@ -44,8 +44,8 @@ interface Case {
   /** The first of them, and who did what they are about. */
   readonly verdicts: Verdict[];
   readonly actors: Map<string, ProcessId>;
-  /** Some of it was done by nobody that is known. */
-  hasUnknownActor: boolean;
+  /** What was done by nobody that is known, as text: until another sensor tells who it was. */
+  readonly unknown: Set<string>;
   /** Of the session of the call, while that is halted. */
   halted: string | undefined;
   captured: Promise<void> | undefined;
@@ -153,7 +153,7 @@ export class Containment {
       steps: [],
       verdicts: [],
       actors: new Map(),
-      hasUnknownActor: false,
+      unknown: new Set(),
       halted: undefined,
       captured: undefined,
       freezing: undefined,
@@ -165,10 +165,13 @@ export class Containment {
     return this.#case;
   }
 
-  #join(current: Case, { actor }: Activity, verdict: Verdict): void {
+  #join(current: Case, { actor, action }: Activity, verdict: Verdict): void {
     if (current.verdicts.length < MAX_STEPS) current.verdicts.push(verdict);
-    if (actor === undefined) current.hasUnknownActor = true;
-    else if (current.actors.size < MAX_STEPS) current.actors.set(`${actor.pid}:${actor.start}`, { pid: actor.pid, start: actor.start });
+    const what = deedOf(action, verdict.rule);
+    if (actor === undefined) current.unknown.add(what);
+    else current.unknown.delete(what);
+    if (actor !== undefined && current.actors.size < MAX_STEPS)
+      current.actors.set(`${actor.pid}:${actor.start}`, { pid: actor.pid, start: actor.start });
   }
 
   /** Nothing is awaited before the freezer is called. */
@@ -250,7 +253,7 @@ export class Containment {
 
   /** Ends who did it; the rest goes on. Where it is not known who did it, nobody may. */
   async #deny(current: Case, answer: Followed): Promise<boolean> {
-    const those = current.hasUnknownActor ? [] : culprits(this.#members(), [...current.actors.values()]);
+    const those = current.unknown.size > 0 ? [] : culprits(this.#members(), [...current.actors.values()]);
     if (those.length === 0) {
       this.#startEnding(current, 'operator', `${answer.by}: it is not known which process did it`, answer);
       return true;
@@ -282,7 +285,7 @@ export class Containment {
     if (this.#isOver(current)) return;
     this.#state = 'running';
     this.#case = undefined;
-    this.#deps.onResumed(current.verdicts);
+    this.#deps.onResumed(current.verdicts, [...current.unknown]);
     try {
       await this.#deps.freezer.resume();
     } catch (error) {
@@ -449,6 +452,11 @@ export class Containment {
   #trouble(during: string, error: unknown): void {
     this.#deps.emit({ kind: 'trouble', at: this.#deps.clock.nowMs(), during, error });
   }
+}
+
+/** What was done, whoever did it. */
+export function deedOf(action: Activity['action'], rule: string): string {
+  return 'path' in action ? `${rule} ${action.kind} ${action.path}` : `${rule} ${action.kind}`;
 }
 
 export function newIncidentId(): string {

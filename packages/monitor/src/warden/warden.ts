@@ -7,7 +7,7 @@ import type { CoverageLevel, Sensor } from '../sensor.ts';
 import { COVERAGE_LEVELS } from '../sensor.ts';
 import { enforced, LEVELS, type Level, type Verdict, worse } from '../verdict.ts';
 import { attribute } from './attribute.ts';
-import { Containment, newIncidentId } from './containment.ts';
+import { Containment, deedOf, newIncidentId } from './containment.ts';
 import type { Incident, IncidentStep, Warden, WardenEvent, WardenOptions, WardenSummary } from './ports.ts';
 import { Recorder } from './recorder.ts';
 import { WorkQueue } from './work-queue.ts';
@@ -47,6 +47,8 @@ class Session implements Warden {
   readonly #counts: Record<Level, number> = { SAFE: 0, FLAG: 0, HALT: 0, KILL: 0 };
   readonly #rules = new Map<string, number>();
   readonly #incidents = new Map<string, { readonly incident: Incident; end: IncidentStep['event'] | 'open' }>();
+  /** What a person let go on although nobody knew who did it: the sensor that knows may tell of it later. */
+  readonly #letGoOn = new Set<string>();
   /** In audit mode: one for each rule, since nothing ends them. */
   readonly #observed = new Map<string, Incident>();
   readonly #lost = { log: 0, judge: 0 };
@@ -75,7 +77,8 @@ class Session implements Warden {
       pause: this.#pause,
       emit: (event) => this.#emit(event),
       recent: () => [...this.#recent],
-      onResumed: (verdicts) => {
+      onResumed: (verdicts, unknown) => {
+        for (const deed of unknown) if (this.#letGoOn.size < MAX_SUMMARY) this.#letGoOn.add(deed);
         for (const verdict of verdicts) options.rules.accept?.(verdict);
       },
     });
@@ -115,7 +118,7 @@ class Session implements Warden {
     }
     this.#level = this.#lowest = levelOf(this.#alive);
     try {
-      if (this.#alive.size === 0) throw failures[0] ?? new Error('no sensor was given');
+      if (this.#level === 'none') throw failures[0] ?? new Error('no sensor was given');
       await ledger.mark('start', { coverage: this.#level });
     } catch (error) {
       await this.#stopSensors();
@@ -171,13 +174,20 @@ class Session implements Warden {
       const { rules, intent } = this.#options;
       const byRules = byWhomever(rules.judge(activity), activity);
       const byIntent = intent?.(activity, this.#recent);
-      if (byIntent === undefined) return byRules;
+      if (byIntent === undefined) return this.#unlessLetGoOn(activity, byRules);
       const counted = byRules.level === 'SAFE' && byIntent.level === 'FLAG' ? rules.flagged?.(activity, byIntent.rule) : undefined;
-      return worse(worse(byRules, byIntent), counted ?? byRules);
+      return this.#unlessLetGoOn(activity, worse(worse(byRules, byIntent), counted ?? byRules));
     } catch (error) {
       this.#trouble('rules', error);
       return ownVerdict('rules-failed', 'the rules could not judge this', activity.seq);
     }
+  }
+
+  /** One deed, seen by two sensors, is asked about once. Done again it is told again by the sensor that names nobody. */
+  #unlessLetGoOn({ actor, action }: Activity, verdict: Verdict): Verdict {
+    if (actor === undefined || (verdict.level !== 'HALT' && verdict.level !== 'KILL')) return verdict;
+    if (!this.#letGoOn.delete(deedOf(action, verdict.rule))) return verdict;
+    return { ...verdict, level: 'FLAG', reason: `${verdict.reason}; a person let this go on` };
   }
 
   /** Acts first; everything else comes after. */
@@ -278,6 +288,7 @@ class Session implements Warden {
 
   #died(sensor: Sensor, error: Error): void {
     if (!this.#alive.delete(sensor) || this.#closed !== undefined) return;
+    const was = this.#level;
     this.#level = levelOf(this.#alive);
     if (rank(this.#level) < rank(this.#lowest)) this.#lowest = this.#level;
     const at = this.#clock.nowMs();
@@ -285,7 +296,7 @@ class Session implements Warden {
     this.#options.ledger
       .mark('coverage', { coverage: this.#level })
       .catch((failure: unknown) => this.#trouble('recording the coverage', failure));
-    if (this.#alive.size > 0) return;
+    if (this.#level !== 'none' || was === 'none') return;
     // Nobody watches any more.
     const activity: Activity = {
       at,
@@ -396,9 +407,10 @@ function byWhomever(verdict: Verdict, { actor }: Activity): Verdict {
     : { ...verdict, level: 'HALT', reason: `${verdict.reason}; not known by whom` };
 }
 
-/** What the best of them sees. */
-function levelOf(sensors: Iterable<Sensor>): CoverageLevel | 'none' {
+/** What the best of them sees; nothing, where none of them sees what runs: figures, or a few files, are no watch. */
+function levelOf(sensors: ReadonlySet<Sensor>): CoverageLevel | 'none' {
   let best: CoverageLevel | 'none' = 'none';
+  if (![...sensors].some(({ gives }) => gives.includes('exec'))) return best;
   for (const { level } of sensors) if (rank(level) > rank(best)) best = level;
   return best;
 }

@@ -25,6 +25,7 @@ import { type AgentEnd, type LaunchOptions, launchAgent } from './launch.ts';
 import type { Alerts as AlertPort, HaltQuestions, Warden, WardenEvent, WardenLedger, WardenSummary } from './ports.ts';
 import { adopterOf, sensorsOf } from './sensors-of.ts';
 import { runWarden } from './warden.ts';
+import { withoutOwn } from './without-own.ts';
 
 export type WatchTarget = { readonly launch: LaunchOptions } | { readonly pid: number } | { readonly name: string };
 
@@ -137,7 +138,7 @@ async function watch(found: Found, options: WatchOptions, reader: ProcReader): P
   tree.addRoot(root);
   const marker = isLaunched ? { marker: `${RUN_MARKER}=${ledger.session}` } : {};
   const workspace = options.workspace ?? found.cwd;
-  const { sensors, adopted } = sensorsOf({
+  const { sensors: all, adopted } = sensorsOf({
     tree,
     isLaunched,
     workspace,
@@ -145,6 +146,9 @@ async function watch(found: Found, options: WatchOptions, reader: ProcReader): P
     canaries: options.canaries,
     onIncomplete: (unwatched) => onIncomplete(options, unwatched),
   });
+  const own = [...options.own.files, ...options.own.configs];
+  // Those that watch folders name nobody.
+  const sensors = all.map((sensor) => (sensor.gives.includes('delete') ? withoutOwn(sensor, own) : sensor));
   const membershipBy = { ...marker, adopted };
   const freezer = freezerFor(tree, membershipBy);
   let evidence: Evidence | undefined;

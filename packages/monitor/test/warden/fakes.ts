@@ -12,14 +12,17 @@ import { MAX_CLOSE_MS } from '../../src/warden/warden.ts';
 export class FakeSensor implements Sensor {
   readonly name: string;
   readonly level: Sensor['level'];
-  readonly gives: Sensor['gives'] = ['read'];
+  readonly gives: Sensor['gives'];
   host: SensorHost | undefined;
   stopped = 0;
   readonly #fails: Error | undefined;
 
-  constructor(options: { readonly name?: string; readonly level?: Sensor['level']; readonly fails?: Error } = {}) {
+  constructor(
+    options: { readonly name?: string; readonly level?: Sensor['level']; readonly fails?: Error; readonly gives?: Sensor['gives'] } = {},
+  ) {
     this.name = options.name ?? 'fake';
     this.level = options.level ?? 'L0';
+    this.gives = options.gives ?? ['exec', 'read'];
     this.#fails = options.fails;
   }
 

@@ -124,6 +124,35 @@ describe('a halt', () => {
     expect(did).not.toContain('resume');
   });
 
+  it('denied once another sensor told who did it ends those alone', async () => {
+    const { sensor, questions, did } = await started('flag_and_hold');
+    const action = { kind: 'read', path: 'HALT/canary' } as const;
+    sensor.host?.emit({ at: 1, sensor: 'inotify', phase: 'after', action });
+    sensor.host?.emit({ at: 1, sensor: 'poll', phase: 'after', action, actor: CHILD });
+    await questions.until(1);
+    questions.answer({ do: 'deny', by: 'jane' });
+    await settled();
+    expect(did).toContain('killOnly 101');
+    expect(did.at(-1)).toBe('resume');
+  });
+
+  it('what was let go on is asked about once, though a second sensor tells of it later; done again it is asked about again', async () => {
+    const { sensor, questions, did } = await started('flag_and_hold');
+    const action = { kind: 'read', path: 'HALT/canary' } as const;
+    const seen = (actor?: typeof CHILD): void =>
+      sensor.host?.emit({ at: 1, sensor: 's', phase: 'after', action, ...(actor !== undefined && { actor }) });
+    seen();
+    await questions.until(1);
+    questions.answer({ do: 'resume', by: 'jane' });
+    await settled();
+    seen(CHILD);
+    await settled();
+    expect(did.at(-1)).toBe('verdict FLAG->FLAG canary');
+    seen(CHILD);
+    await questions.until(2);
+    expect(did.filter((each) => each === 'freeze')).toHaveLength(2);
+  });
+
   it('denied for a pid that is another process by now ends all rather than a stranger', async () => {
     const { sensor, questions, did } = await started('flag_and_hold');
     sensor.see('HALT', { actor: { ...CHILD, start: 99 } });
@@ -636,6 +665,17 @@ describe('sensors', () => {
     await questions.until(1);
     expect(did).toContain('verdict HALT->HALT unwatched');
     expect(ledger.marks).toContain('coverage none');
+  });
+
+  it('figures and a few files alone are no watch', async () => {
+    const poll = new FakeSensor({ name: 'poll' });
+    const inotify = new FakeSensor({ name: 'inotify', level: 'L1', gives: ['read'] });
+    const { warden: running, questions, did } = await started('enforce_kill', { sensors: [poll, inotify] });
+    expect(running.level).toBe('L1');
+    poll.host?.died(new Error('gone'));
+    await questions.until(1);
+    expect(running.level).toBe('none');
+    expect(did).toContain('verdict HALT->HALT unwatched');
   });
 
   it('none that starts: nothing is launched, and those that did are stopped', async () => {
