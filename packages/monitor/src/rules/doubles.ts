@@ -52,7 +52,15 @@ function keyOf({ action, actor }: Activity): string | undefined {
       return `exec ${actor?.pid}`;
     case 'spawn':
       return `spawn ${action.child.pid}`;
+    case 'read':
+    case 'dns':
+    case 'exit':
+    case 'load':
+    case 'memory':
+    case 'resource':
+      return undefined;
     default:
+      action satisfies never;
       return undefined;
   }
 }

@@ -68,7 +68,14 @@ export function seenOf(activity: Activity, folders: Folders, doubles: Doubles, c
       return { ...base, exe: exeOf(action.exe, spelling), touches: [], programs: programsOf(withExe(action)) };
     case 'connect':
       return { ...base, touches: [], destination: destinationOf(action) };
+    case 'dns':
+    case 'exit':
+    case 'memory':
+    case 'resource':
+    case 'spawn':
+      return { ...base, touches: [] };
     default:
+      action satisfies never;
       return { ...base, touches: [] };
   }
 }

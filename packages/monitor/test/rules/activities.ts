@@ -10,9 +10,9 @@ export const WORK = '/home/u/project';
 
 export interface Session {
   readonly engine: RuleEngine;
-  judge(action: Action, given?: Given): Verdict;
+  readonly judge: (action: Action, given?: Given) => Verdict;
   /** Milliseconds pass. */
-  wait(milliseconds: number): void;
+  readonly wait: (milliseconds: number) => void;
 }
 
 export interface Given {

@@ -55,7 +55,7 @@ type TouchJudge = (touch: Touch) => Finding | undefined;
 
 /** Patterns with `~` hold for the home as it is named, and as links lead to it. */
 export function patternsOf(patterns: readonly string[], folders: Folders): PathPatterns {
-  const named = compilePaths(patterns, folders.expand);
+  const named = compilePaths(patterns, (pattern) => folders.expand(pattern));
   const real = patterns.filter((pattern) => folders.expandReal(pattern) !== undefined);
   if (real.length === 0) return named;
   const other = compilePaths(real, (pattern) => folders.expandReal(pattern) ?? pattern);

@@ -55,7 +55,11 @@ function actionOf(
       return { kind: 'connect', protocol: 'unix', address: first };
     case 'rename':
       return { kind, path: first, to: second };
-    default:
+    case 'read':
+    case 'write':
+    case 'delete':
       return { kind, path: first };
+    default:
+      return kind satisfies never;
   }
 }
