@@ -26,7 +26,7 @@ export type EndedBy = 'verdict' | 'operator' | 'timeout' | 'signal';
 
 type Deps = Pick<
   WardenOptions,
-  'mode' | 'tree' | 'freezer' | 'ledger' | 'questions' | 'incidents' | 'alerts' | 'quarantine' | 'onHaltTimeout'
+  'mode' | 'tree' | 'freezer' | 'ledger' | 'questions' | 'incidents' | 'alerts' | 'quarantine' | 'onHaltTimeout' | 'heldAtEnd'
 > & {
   readonly recorder: Recorder;
   readonly clock: NonNullable<WardenOptions['clock']>;
@@ -131,9 +131,10 @@ export class Containment {
     }
   }
 
-  /** The question is taken back. What is still held is ended: once we are gone nobody could let it go on, or end it. */
+  /** The question is taken back. */
   async close(): Promise<void> {
-    if (this.#state === 'held' && this.#members().length > 0) await this.kill('signal', 'the warden ended before anybody answered');
+    const isEnded = this.#deps.heldAtEnd === 'kill' && this.#members().length > 0;
+    if (this.#state === 'held' && isEnded) await this.kill('signal', 'the warden ended before anybody answered');
     if (this.#state === 'held') this.#state = 'ended';
     this.#answering.abort();
     await this.#work;

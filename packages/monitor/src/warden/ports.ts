@@ -147,6 +147,8 @@ export interface WardenOptions {
   readonly alerts?: Alerts;
   readonly quarantine?: Quarantine;
   readonly onHaltTimeout: 'stay' | 'kill';
+  /** What becomes of a tree that is held when the warden ends. `kill`: what it launched; nobody could let it go on, or end it. */
+  readonly heldAtEnd: 'stay' | 'kill';
   /** Must not throw; returns at once. */
   readonly onEvent?: (event: WardenEvent) => void;
   /** UTC milliseconds, and a clock that only goes forward. */

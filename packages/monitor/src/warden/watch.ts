@@ -211,6 +211,7 @@ async function watch(found: Found, options: WatchOptions, reader: ProcReader): P
       ...(alerts !== undefined && { alerts: alertPort(alerts, redactor) }),
       ...(aside !== undefined && { quarantine: aside }),
       onHaltTimeout: options.onHaltTimeout,
+      heldAtEnd: isLaunched ? 'kill' : 'stay',
       onEvent:
         alerts === undefined
           ? options.onEvent

@@ -185,6 +185,7 @@ export function wardenParts(mode: MonitorMode, more: Partial<WardenOptions> = {}
       update: async (_incident, now) => void steps.push([...now]),
     },
     onHaltTimeout: 'stay',
+    heldAtEnd: 'kill',
     onEvent: (event) => events.push(event),
     // Nothing is waited for, but others get their turn. What waits for something that never comes waits until it is given up.
     pause: (ms, signal) =>

@@ -271,6 +271,16 @@ describe('a halt', () => {
     expect(summary.incidents).toMatchObject([{ rule: 'a-rule', level: 'HALT', end: 'killed' }]);
   });
 
+  it('stays so where the warden only watched', async () => {
+    const { sensor, questions, did, warden: running } = await started('enforce_kill', { heldAtEnd: 'stay' });
+    sensor.see('HALT');
+    await questions.until(1);
+    const summary = await running.close();
+    expect(did).not.toContain('resume');
+    expect(did).not.toContain('kill');
+    expect(summary.incidents).toMatchObject([{ end: 'frozen' }]);
+  });
+
   it('is what an act of nobody known comes to, also where a rule would end the tree: it may be an editor of ours', async () => {
     const { sensor, questions, did } = await started('enforce_kill');
     sensor.host?.emit({ at: 1, sensor: sensor.name, phase: 'after', action: { kind: 'read', path: 'KILL/a-rule' } });
