@@ -184,6 +184,8 @@ export class Containment {
     } catch (error) {
       under = Promise.reject(error);
     }
+    // A second try that fails says nothing new, and must not end us.
+    under.catch(() => undefined);
     current.freezing ??= under.then(
       ({ grade, processes, running }) => {
         const took = { grade, count: processes, duration_ms: clock.monotonicMs() - current.detectedAtMs };
