@@ -199,10 +199,7 @@ describe('a forged receipt', () => {
         { publicKeys },
       ).warnings.map(({ code }) => code);
     expect(warned((bodies) => Object.assign(bodies[1] as Loose, { later: 1 }))).toEqual(['UNKNOWN_FIELD']);
-    const unknown = receiptOf(
-      new MadeLog((bodies) => (bodies[1] = { kind: 'verdict' })),
-      (r) => (delete r['outcome'], delete r['opening']),
-    );
+    const unknown = receiptOf(new MadeLog((bodies) => (bodies[1] = { kind: 'dream' })), (r) => (delete r['outcome'], delete r['opening']));
     expect(checkReceipt(unknown, { publicKeys })).toMatchObject({ status: 'valid', warnings: [{ code: 'UNKNOWN_KIND' }] });
   });
 });
