@@ -11,6 +11,8 @@ import { guardClaims } from './guard.ts';
 import { ledgerClaims } from './ledger.ts';
 import { mcpClaims } from './mcp.ts';
 import { mcpHttpClaims } from './mcp-http.ts';
+import { monitorFreezeClaims } from './monitor-freeze.ts';
+import { monitorKernelClaims } from './monitor-kernel.ts';
 import { monitorPollClaims } from './monitor-poll.ts';
 import { monitorProbeClaims } from './monitor-probe.ts';
 import { monitorRulesClaims } from './monitor-rules.ts';
@@ -50,4 +52,6 @@ export const allClaims: readonly Claim[] = [
   ...monitorPollClaims,
   ...monitorRulesClaims,
   ...monitorProbeClaims,
+  ...monitorKernelClaims,
+  ...monitorFreezeClaims,
 ];

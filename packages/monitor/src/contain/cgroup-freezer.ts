@@ -15,6 +15,7 @@ import { keyOf, Stops } from './stops.ts';
 const MAX_ROUNDS = 100;
 /** The kernel waits for those that are where no signal reaches them. So do we, for so long. */
 const MAX_WAIT_MS = 2_000;
+const SHORT_WAIT_MS = 20;
 const EAGER_LOOKS = 50;
 /** Remembered as not to be moved. Beyond, they are tried anew each time. */
 const MAX_FIXED = 65_536;
@@ -34,7 +35,7 @@ export class CgroupFreezer extends BaseFreezer {
     super(parts);
     this.#group = group;
     this.#originOf = originOf;
-    this.#stops = new Stops(parts.signals);
+    this.#stops = new Stops(parts.signals, parts.options.adopted !== undefined);
   }
 
   get grade(): FreezeGrade {
@@ -51,20 +52,32 @@ export class CgroupFreezer extends BaseFreezer {
     this.#isHeld = true;
     // Frozen first: whoever is moved in from here on stops on arrival.
     this.#setFrozen(true);
-    this.#moveIn();
-    this.#moveIn(this.parts.members.scanAll(this.#inside()));
-    const { running: outside } = await this.#stops.chase(() => this.#outside(this.scan()));
-    const isStill = this.#isLost || (await this.#frozen());
-    const members = this.scan();
+    // Mostly still within a few milliseconds: who is seen from then on is all there will be.
+    const wasStill = this.#isLost || (await this.#frozen(SHORT_WAIT_MS));
+    let members = this.#withMarked(this.#moveIn().members);
+    let outside: readonly StuckProcess[] = [];
+    if (this.#outside(members).length > 0) {
+      outside = (await this.#stops.chase(() => this.#outside(this.scan()))).running;
+      members = this.scan();
+    }
+    const isStill = this.#isLost || (await this.#frozen(MAX_WAIT_MS));
+    if (!wasStill) members = this.scan();
     const running = isStill ? outside : [...outside, ...this.#moving(members)];
     return { processes: members.length, running, members };
+  }
+
+  /** And those that only their environment gives away, moved in. */
+  #withMarked(members: readonly ProcessStatus[]): readonly ProcessStatus[] {
+    const marked = this.parts.members.marked(members);
+    if (marked.length === 0) return members;
+    return this.#moveIn([...members, ...marked]).members;
   }
 
   protected stopAgain(): readonly StuckProcess[] {
     const wasStill = this.#isLost || this.#group.isFrozen();
     const moving = wasStill ? [] : this.#moving(this.scan());
     this.#setFrozen(true);
-    const moved = this.#moveIn();
+    const { moved } = this.#moveIn();
     const escaped = moved.map(({ pid, start }): StuckProcess => ({ pid, start, why: 'resists' }));
     return [...moving, ...escaped, ...this.#stops.again(this.#outside(this.scan()))];
   }
@@ -102,8 +115,11 @@ export class CgroupFreezer extends BaseFreezer {
     return members.filter(({ pid }) => !inside.has(pid));
   }
 
-  /** @returns whom it moved. */
-  #moveIn(first: readonly ProcessStatus[] = this.scan()): readonly ProcessStatus[] {
+  /** @returns whom it moved, and all there are. */
+  #moveIn(first: readonly ProcessStatus[] = this.scan()): {
+    readonly moved: readonly ProcessStatus[];
+    readonly members: readonly ProcessStatus[];
+  } {
     const moved: ProcessStatus[] = [];
     let members = first;
     const there = new Set(first.map(keyOf));
@@ -114,7 +130,7 @@ export class CgroupFreezer extends BaseFreezer {
       for (const process of outside) if (this.#move(process)) moved.push(process);
       members = this.scan();
     }
-    return moved;
+    return { moved, members };
   }
 
   #move(process: ProcessStatus): boolean {
@@ -160,13 +176,17 @@ export class CgroupFreezer extends BaseFreezer {
 
   /** Somebody may have put us, or what we descend from, into it: we would stop ourselves. @returns false when it stayed. */
   #freeSpared(): boolean {
-    return this.#inside()
-      .filter((process) => this.parts.signals.isSpared(process))
+    const { table, signals } = this.parts;
+    return this.#group
+      .pids()
+      .filter((pid) => signals.maySpare(pid))
+      .flatMap((pid) => table.read(pid) ?? [])
+      .filter((process) => signals.isSpared(process))
       .every(({ pid }) => moveInto(this.#above(), pid) === 'moved');
   }
 
-  async #frozen(): Promise<boolean> {
-    const until = performance.now() + MAX_WAIT_MS;
+  async #frozen(most: number): Promise<boolean> {
+    const until = performance.now() + most;
     for (let look = 0; !this.#group.isFrozen(); look++) {
       if (performance.now() >= until) return false;
       await (look < EAGER_LOOKS ? new Promise((resolve) => setImmediate(resolve)) : sleep(1));

@@ -26,36 +26,46 @@ export class Membership {
   /**
    * Those that run or could: no zombies. In the order of descent.
    *
-   * @param also - processes that belong for another reason.
+   * @param also - processes that belong for another reason, just read.
    */
-  scan(also: readonly ProcessId[] = []): readonly ProcessStatus[] {
+  scan(also: readonly ProcessStatus[] = []): readonly ProcessStatus[] {
     const known = [...this.#known].map(([pid, start]) => ({ pid, start }));
-    return this.#descend([...this.#tree.members(), ...also, ...(this.#options.adopted?.() ?? []), ...known]);
+    return this.#descend(also, [...this.#tree.members(), ...(this.#options.adopted?.() ?? []), ...known]);
   }
 
-  /** As `scan`, and those with the marker in their environment. Reads that of every process: far slower. */
-  scanAll(also: readonly ProcessId[] = []): readonly ProcessStatus[] {
-    const { marker } = this.#options;
+  /** As `scan`, and those with the marker in their environment. Reads that of every process there is: slower. */
+  scanAll(also: readonly ProcessStatus[] = []): readonly ProcessStatus[] {
     const found = this.scan(also);
-    if (marker === undefined) return found;
-    const pids = new Set(found.map(({ pid }) => pid));
-    const marked = this.#table.pids().filter((pid) => !pids.has(pid) && this.#table.hasMarker(pid, marker));
-    if (marked.length === 0) return found;
-    return this.scan([...also, ...marked.flatMap((pid) => this.#table.read(pid) ?? [])]);
+    const marked = this.marked(found);
+    return marked.length === 0 ? found : this.scan([...also, ...marked]);
   }
 
-  #descend(from: readonly ProcessId[]): readonly ProcessStatus[] {
+  /** Those that only the marker in their environment gives away. */
+  marked(found: readonly ProcessId[]): readonly ProcessStatus[] {
+    const { marker } = this.#options;
+    if (marker === undefined) return [];
+    const pids = new Set(found.map(({ pid }) => pid));
+    return this.#table
+      .pids()
+      .filter((pid) => !pids.has(pid) && this.#table.hasMarker(pid, marker))
+      .flatMap((pid) => this.#table.read(pid) ?? [])
+      .filter(({ state }) => state !== 'gone');
+  }
+
+  #descend(read: readonly ProcessStatus[], from: readonly ProcessId[]): readonly ProcessStatus[] {
     const found = new Map<number, ProcessStatus>();
     const visit = (process: ProcessStatus): void => {
       if (found.size < MAX_SCANNED && !found.has(process.pid)) found.set(process.pid, process);
     };
+    const fresh = new Map(read.map((process) => [process.pid, process]));
     for (const { pid, start } of from) {
-      const now = this.#table.read(pid);
+      const now = found.has(pid) ? undefined : (fresh.get(pid) ?? this.#table.read(pid));
       if (now?.start === start) visit(now);
     }
+    for (const process of read) visit(process);
     // A map that grows while it is walked through: children of children come in turn.
     for (const parent of found.values()) {
-      for (const pid of this.#table.children(parent.pid)) {
+      for (const pid of this.#table.children(parent.pid, parent.threads)) {
         if (found.has(pid)) continue;
         const child = this.#table.read(pid);
         // The parent's pid may be another's since the list was made.

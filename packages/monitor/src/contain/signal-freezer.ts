@@ -14,15 +14,17 @@ export class SignalFreezer extends BaseFreezer {
 
   constructor(parts: FreezerParts) {
     super(parts);
-    this.#stops = new Stops(parts.signals);
+    this.#stops = new Stops(parts.signals, parts.options.adopted !== undefined);
   }
 
   protected async stop(): Promise<{ processes: number; running: readonly StuckProcess[]; members: readonly ProcessId[] }> {
     const { members } = this.parts;
     const near = await this.#stops.chase(() => members.scan());
-    // Those that only their environment gives away; what they started is found by descent.
-    const all = members.scanAll();
-    const { members: found, running } = all.length > near.members.length ? await this.#stops.chase(() => members.scan()) : near;
+    // Those that only their environment gives away.
+    const marked = members.marked(near.members);
+    // Known from then on, and what they started is found by descent.
+    if (marked.length > 0) members.scan(marked);
+    const { members: found, running } = marked.length > 0 ? await this.#stops.chase(() => members.scan()) : near;
     return { processes: found.length, running, members: found };
   }
 

@@ -3,7 +3,6 @@
  * through a descriptor of the process, opened before its start time is compared, so that what is signalled is what was compared.
  * Without koffi the comparison comes just before the signal; in between lies a moment in which the pid could be reused.
  */
-import { closeSync } from 'node:fs';
 import { constants } from 'node:os';
 import type { ProcessId } from '../activity.ts';
 import type { Native } from '../native/native.ts';
@@ -17,6 +16,8 @@ export type SignalOutcome = 'sent' | 'gone' | 'denied' | 'spared';
 export interface Signaller {
   send(to: ProcessId, signal: StopSignal): SignalOutcome;
   isSpared(process: ProcessId): boolean;
+  /** Cheaper: false says that it is not spared, whatever its start time. */
+  maySpare(pid: number): boolean;
 }
 
 export interface SignallerOptions {
@@ -42,6 +43,7 @@ export function signaller({ table, native, kill = killByPid, self = process.pid 
   const isStill = ({ pid, start }: ProcessId): boolean => table.read(pid)?.start === start;
   return {
     isSpared,
+    maySpare: (pid) => pid <= 1 || ancestors.has(pid),
     send: (to, signal) => {
       if (isSpared(to)) return 'spared';
       if (native === undefined) return isStill(to) ? byPid(to.pid, signal, kill) : 'gone';
@@ -69,7 +71,7 @@ function byDescriptor(pid: number, signal: StopSignal, native: Native, isStill: 
   try {
     return isStill() ? outcomeOf(native.pidfdSignal(pidfd, constants.signals[signal])) : 'gone';
   } finally {
-    closeSync(pidfd);
+    native.close(pidfd);
   }
 }
 

@@ -9,13 +9,17 @@ import { constants } from 'node:os';
 import type * as Koffi from 'koffi';
 
 export interface Native {
-  /** A descriptor that means this very process, also after it ended. Closed with `fs.closeSync`. */
+  /** A descriptor that means this very process, also after it ended. */
   pidfdOpen(pid: number): number;
   pidfdSignal(pidfd: number, signal: number): number;
   /** Orphans below this process become its children from now on. */
   becomeSubreaper(): number;
   /** Of this one child; never waits. `pid` is 0 while it runs. The status is the raw one of wait(2). */
   waitpid(pid: number): { readonly pid: number; readonly status: number };
+  /** For descriptors that come from here: in a thread, Node warns of those it did not open. */
+  close(fd: number): number;
+  /** Lets the calling thread go before others, where that is allowed. */
+  raisePriority(): number;
   socket(domain: number, type: number, protocol: number): number;
   bind(fd: number, address: Buffer): number;
   setsockopt(fd: number, level: number, name: number, value: Buffer): number;
@@ -102,6 +106,9 @@ const SYSCALLS: ReadonlyMap<string, SyscallNumbers> = new Map([
 
 const PR_SET_CHILD_SUBREAPER = 36;
 const WNOHANG = 1;
+const PRIO_PROCESS = 0;
+const CALLING_THREAD = 0;
+const HURRIED = -10;
 const IN_NONBLOCK_CLOEXEC = 0o2004000;
 const STATUS_BYTES = 4;
 
@@ -119,6 +126,8 @@ function bindings(koffi: typeof Koffi, numbers: SyscallNumbers): Native {
   const syscall = fn('syscall', 'long', ['long', 'long', 'long', 'long', 'long']);
   const prctl = fn('prctl', 'int', ['int', 'ulong', 'ulong', 'ulong', 'ulong']);
   const waitpid = fn('waitpid', 'int', ['int', 'void *', 'int']);
+  const close = fn('close', 'int', ['int']);
+  const setpriority = fn('setpriority', 'int', ['int', 'uint', 'int']);
   const socket = fn('socket', 'int', ['int', 'int', 'int']);
   const bind = fn('bind', 'int', ['int', 'void *', 'uint']);
   const setsockopt = fn('setsockopt', 'int', ['int', 'int', 'int', 'void *', 'uint']);
@@ -136,6 +145,8 @@ function bindings(koffi: typeof Koffi, numbers: SyscallNumbers): Native {
       const status = Buffer.alloc(STATUS_BYTES);
       return { pid: waitpid(pid, status, WNOHANG), status: status.readInt32LE(0) };
     },
+    close,
+    raisePriority: () => setpriority(PRIO_PROCESS, CALLING_THREAD, HURRIED),
     socket,
     bind: (fd, address) => bind(fd, address, address.length),
     setsockopt: (fd, level, name, value) => setsockopt(fd, level, name, value, value.length),

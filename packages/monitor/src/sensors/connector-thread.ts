@@ -2,7 +2,6 @@
  * The thread that listens to the kernel's process events. A child may live for a millisecond: what it runs is read here at once, while the
  * main thread may be busy with something else. Events of processes that do not belong go no further.
  */
-import { closeSync } from 'node:fs';
 import { uptime } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 import { errorName, type Native, native, nativeMissing } from '../native/native.ts';
@@ -42,6 +41,8 @@ function main({ members: known }: ConnectorStart): void {
   if (calls === undefined) return fail(nativeMissing() ?? 'koffi is missing');
   const socket = open(calls);
   if (typeof socket === 'string') return fail(socket);
+  // What is read of a short child is a race against its end.
+  calls.raisePriority();
   listen(calls, socket);
 }
 
@@ -70,7 +71,7 @@ function listen(calls: Native, socket: number): void {
     isStopped = true;
     clearTimeout(unanswered);
     stopPolling();
-    closeSync(socket);
+    calls.close(socket);
     flush();
     parentPort?.close();
   };
@@ -121,7 +122,7 @@ function open(calls: Native): number | string {
   const bound = calls.bind(socket, connectorAddress());
   const asked = bound < 0 ? bound : calls.send(socket, listenMessage());
   if (asked >= 0) return socket;
-  closeSync(socket);
+  calls.close(socket);
   return `process events are not for this user or kernel (${errorName(asked)})`;
 }
 

@@ -4,7 +4,6 @@
  *
  * Nothing in here is prevented. A file that is replaced is watched anew, with a moment in between that is not seen.
  */
-import { closeSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { CountersignError } from '@countersign/core';
 import type { Action, ActionKind } from '../activity.ts';
@@ -96,7 +95,7 @@ export class InotifySensor implements Sensor {
     this.#stopWatching = () => {
       clearInterval(retry);
       stopPolling();
-      closeSync(fd);
+      calls.close(fd);
     };
     if (workspace !== undefined) await list.addTree(resolve(workspace));
     this.#checkComplete(list);

@@ -18,7 +18,7 @@ export class FakeTable implements ProcessTable {
 
   read(pid: number): ProcessStatus | undefined {
     const found = this.processes.get(pid);
-    return found && { pid: found.pid, start: found.start, parent: found.parent, state: found.state ?? 'running' };
+    return found && { pid: found.pid, start: found.start, parent: found.parent, threads: 1, state: found.state ?? 'running' };
   }
 
   children(pid: number): readonly number[] {

@@ -117,6 +117,10 @@ describe('a table in which pids are reused at any time', () => {
         afterOpen();
         return pidfd;
       },
+      close: (pidfd: number): number => {
+        closeSync(pidfd);
+        return 0;
+      },
       pidfdSignal: (pidfd: number): number => {
         const start = opened.get(pidfd);
         if (table.read(TARGET.pid)?.start !== start) return -3;
@@ -186,7 +190,7 @@ describe.skipIf(native() === undefined)(`with descriptors of the kernel (${nativ
     const calls = native();
     if (calls === undefined) throw new Error('no native calls');
     const pidfd = calls.pidfdOpen(id.pid);
-    onTestFinished(() => closeSync(pidfd));
+    onTestFinished(() => void calls.close(pidfd));
     expect(pidfd).toBeGreaterThanOrEqual(0);
     const ended = once(child, 'exit');
     child.kill('SIGKILL');
