@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import {
   appendFileSync,
   closeSync,
+  linkSync,
   mkdirSync,
   mkdtempSync,
   openSync,
@@ -83,7 +84,10 @@ describe.skipIf(native() === undefined)('inotify', () => {
     await until(() => told().length === 1);
     readFileSync(join(inside, 'link'));
     await until(() => told().length === 2);
-    expect(told()).toEqual([`read ${secret}`, `read ${secret}`]);
+    linkSync(secret, join(inside, 'other-name'));
+    readFileSync(join(inside, 'other-name'));
+    await until(() => told().length === 3);
+    expect(told()).toEqual([`read ${secret}`, `read ${secret}`, `read ${secret}`]);
   });
 
   it('tells a write and a deletion', async () => {
