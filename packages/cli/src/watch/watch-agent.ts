@@ -201,7 +201,7 @@ function earlySignals(): EarlySignals {
   };
 }
 
-/** Whoever only watches may stop watching. What is held is ended with it, and that is said first. */
+/** Whoever only watches may stop watching. What is held stays so, and that is said first. */
 function detachment({ warden }: Watched, tell: (text: string) => void): { readonly asked: Promise<object>; release(): void } {
   const names = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
   let stop: (end: object) => void = () => {};
@@ -212,7 +212,7 @@ function detachment({ warden }: Watched, tell: (text: string) => void): { readon
   const handler = (): void => {
     if (warden.isHolding && !isWarned) {
       isWarned = true;
-      return tell('countersign: its processes are stopped, and wait for an answer; once more ends them');
+      return tell('countersign: its processes are stopped, and wait for an answer; once more leaves them so, unwatched');
     }
     stop({});
   };
