@@ -110,7 +110,9 @@ describe.skipIf(!isLinux)('an agent that touches what it must not', SLOW, () => 
 
   it('an override lets the next halt of that rule go on once, and the one after waits again', async () => {
     const cwd = await watchedProject();
-    const thrice = `const again = (left) => { const fd = hold('bait.txt'); later(1200, () => { fs.closeSync(fd); later(600, () => left > 1 ? again(left - 1) : process.exit(0)); }); }; again(3);`;
+    // Each by a process of its own: a poll takes a file that is closed and opened again between two looks for one that stayed open.
+    script(cwd, `hold('bait.txt'); later(1500, () => process.exit(0));`, 'child.cjs');
+    const thrice = `const again = (left) => spawn(process.execPath, ['child.cjs']).on('exit', () => (left > 1 ? again(left - 1) : process.exit(0))); again(3);`;
     const agent = startCli(['run', '--mode', 'confirm', '--', 'node', script(cwd, thrice)], { cwd });
     const [, first = ''] = await agent.until(/countersign resume ([0-9a-f]{8}) {2}/);
     expect(await run(['resume', first, '--override', '10m', '--reason', 'the baits are mine', ...JANE], { cwd })).toMatchObject({
