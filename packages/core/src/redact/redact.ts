@@ -2,6 +2,7 @@ import type { Json, RedactionFinding } from '../call.ts';
 import { CountersignError } from '../errors.ts';
 import { customDetectors, type DetectorDefinition } from './custom.ts';
 import { isPlaceholder, placeholder } from './detector.ts';
+import { COMMAND_PASSWORD, passwordsInCommand } from './detectors/commands.ts';
 import { typedPlaceholder } from './host-types.ts';
 import { isHarmlessValue, isSecretMember, isSecretName, nameWords } from './key-names.ts';
 import { pointerText } from './pointer.ts';
@@ -130,7 +131,7 @@ class View {
     const whole = this.#unsplit(items);
     const shown: Json[] = [];
     for (const [i, item] of whole.entries()) shown.push(this.#at(i, () => this.#item(items, shown, item, isPair)));
-    const settled = this.#settled(items, shown);
+    const settled = this.#withoutPasswords(this.#settled(items, shown));
     // What is shown in place of something that is no JSON is a name too, for whoever reads the view.
     return areNamesAndValues(settled) ? this.#namesAndValues(settled) : settled;
   }
@@ -158,6 +159,17 @@ class View {
       shown = again.map((item, i) => (typeof item === 'string' ? this.#at(i, () => this.#text(item)) : (shown[i] as Json)));
     }
     return shown.map((item, i) => (typeof item === 'string' ? this.#at(i, () => this.#replaced(TEXT_KIND)) : item));
+  }
+
+  /** What is secret behind a certain command only. */
+  #withoutPasswords(items: Json[]): Json[] {
+    if (items.length < 2 || !items.every((item) => typeof item === 'string')) return items;
+    const passwords = passwordsInCommand(items);
+    if (passwords.size === 0) return items;
+    return items.map((item, i) => {
+      const from = passwords.get(i);
+      return from === undefined ? item : item.slice(0, from) + this.#at(i, () => this.#replaced(COMMAND_PASSWORD.kind));
+    });
   }
 
   #unsplit<Item>(items: readonly Item[]): readonly (Item | string)[] {

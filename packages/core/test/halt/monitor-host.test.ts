@@ -77,7 +77,9 @@ describe.each(stores)('a monitor host on %s', (_name, open) => {
 
   it('puts verdicts and what followed on record, with what was seen beside the entry', async () => {
     const { store, host } = watched();
-    const ref = await host.record(verdict({ call: CALL, activity: { reason: `read ${SECRET}`, argv: ['cat', SECRET] } }));
+    const ref = await host.record(
+      verdict({ call: CALL, activity: { reason: `read ${SECRET}`, argv: ['cat', SECRET], other: ['curl', '-u', 'ada:correct-horse'] } }),
+    );
     const entry = parseEntry((await store.entry(ref)) ?? '');
     expect(entry).toMatchObject({ kind: 'verdict', agent: 'billing', session: 's1', call: CALL, level: 'HALT', incident: 'i1' });
     const opening = await store.opening(ref.of);
@@ -85,6 +87,7 @@ describe.each(stores)('a monitor host on %s', (_name, open) => {
     expect(checkOpening({ activity: entry.activity_commit }, opening)).toEqual([]);
     expect(JSON.stringify(opening)).not.toContain(SECRET);
     expect(JSON.stringify(opening)).toContain('[redacted:');
+    expect(JSON.stringify(opening)).not.toContain('correct-horse');
     const done = await host.record({
       kind: 'containment',
       session: 's1',

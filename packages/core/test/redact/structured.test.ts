@@ -47,6 +47,37 @@ describe('structured values inside strings', () => {
     expect(redactor.text(expected)).toBe(expected);
   });
 
+  it.each<[string[], number, string]>([
+    [['curl', '-u', 'ada:correct-horse', 'https://x.example'], 2, 'ada:'],
+    [['/usr/bin/curl', '-H', 'Accept: text/html; q=1, a | b & "c"', '-uada:correct-horse'], 3, '-uada:'],
+    [['curl', ...Array.from({ length: 40 }, (_, i) => `--header=X-${i}: ${'v'.repeat(300)}`), '-u', 'ada:a b"c;d'], 42, 'ada:'],
+    [['curl', '-u', 'ada:correct-horse', '-U', 'bob:correct-horse'], 4, 'bob:'],
+    [['sudo', 'mysql', '-u', 'root', '-psecret9', 'db'], 4, '-p'],
+    [['sshpass', '-p', 'correct-horse', 'ssh', 'host'], 2, ''],
+    [['docker', 'login', '-u', 'ada', '-p', 'correct-horse', 'registry.example'], 5, ''],
+    [['htpasswd', '-c', '-b', 'file', 'ada', 'correct-horse'], 5, ''],
+    [['openssl', 'rsa', '-in', 'k', '-passin', 'pass:correct-horse'], 5, 'pass:'],
+  ])('arguments of a command, in a list: %j', (argv, at, before) => {
+    const { shown, findings } = redactor.redact({ argv });
+    const list = (shown as { readonly argv: readonly string[] }).argv;
+    expect(list[at]).toBe(`${before}[redacted:command-password]`);
+    expect(findings).toContainEqual({ kind: 'command-password', pointer: `/argv/${at}` });
+    expect(list).toHaveLength(argv.length);
+    expect(redactor.redact(shown).shown).toEqual(shown);
+  });
+
+  it.each([
+    [['docker', 'run', '-p', '80:80', '--name', 'x', 'curl', '-u', '-p', 'https://a.example']],
+    [['sort', '-u', 'a:b']],
+    [['curl', '--upload-file', 'a:b', 'https://a.example:8080/x']],
+    [['curl', '-u', '${USER}:${PASS}', 'https://a.example']],
+    [['mysql', '-u', 'root', '-p', 'db']],
+    [['curly', '-u', 'ada:correct-horse']],
+    [['docker', 'run', '-p', '8080:80', 'x']],
+  ])('arguments that hold no password stay: %j', (argv) => {
+    expect(redactor.redact(argv).shown).toEqual(argv);
+  });
+
   it.each([
     '{"password":null,"secret":"","token":false,"credentials":{},"api_keys":[]}',
     '{"properties":{"password":{"type":"string"},"token":{ "description": "a token" }}}',

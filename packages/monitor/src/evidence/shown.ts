@@ -91,21 +91,9 @@ export class Shown {
     const known = this.#lists.get(list);
     if (known?.length === kept.length) return known;
     const raw = kept.map((item) => this.#text(item, left));
-    const shown = this.#asCommand(this.#redactor.redact(raw).shown as readonly string[]);
+    const shown = this.#redactor.redact(raw).shown as readonly string[];
     this.#lists.set(list, shown);
     return shown;
-  }
-
-  /** `curl`, `-u`, `ada:secret`: a secret only behind that command, so it is looked for in the line they make. */
-  #asCommand(list: readonly string[]): readonly string[] {
-    const words = list.map((item) => item.replaceAll(/\s/g, '_'));
-    const line = words.join(' ');
-    const shown = this.#redactor.text(line);
-    if (shown === line) return list;
-    const parts = shown.split(' ');
-    // A secret of more than one argument: what is left of the line is still one secret less.
-    if (parts.length !== words.length) return parts;
-    return list.map((item, i) => (parts[i] === words[i] ? item : (parts[i] ?? CUT)));
   }
 
   #text(value: string, left: { chars: number }): string {

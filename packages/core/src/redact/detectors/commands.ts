@@ -61,4 +61,54 @@ export const COMMAND_PASSWORD: Detector = {
   },
 };
 const MAX_COMMAND_CHARS = 600;
+
+/** Words of a list that are looked at together: `htpasswd`, `-b`, a file, a user and the secret. */
+const WORDS_AT_ONCE = 4;
+/** As many as the shapes above let one have. */
+const MAX_WORD_CHARS = 200;
+/** More of them are no hand's work either, and a list may have a million. */
+const MAX_COMMAND_WORDS = 1_000;
+/** Signs that end a word in a line, and mean nothing in a list: there an argument is one, whatever it holds. */
+const NO_WORD = /[\s"'\\;|&`]/g;
+
+/**
+ * The same in a list of arguments: `['curl', '-u', 'ada:X']`, where no text holds both the command and the secret. However long
+ * the words between them are, and whatever they hold.
+ *
+ * @returns from which character on an item is secret, by its place in the list.
+ */
+export function passwordsInCommand(items: readonly string[]): ReadonlyMap<number, number> {
+  const found = new Map<number, number>();
+  const names = items.map((item) => item.slice(item.lastIndexOf('/') + 1));
+  if (!names.some((name) => FIRST_WORDS.has(name))) return found;
+  const words = items.map((item) => item.slice(0, MAX_WORD_CHARS).replaceAll(NO_WORD, '_'));
+  for (const { trigger } of COMMANDS) {
+    const command = trigger.trimEnd().split(' ');
+    const at = names.findIndex((_, i) => command.every((word, j) => names[i + j] === word));
+    if (at < 0) continue;
+    const first = at + command.length;
+    for (let i = first; i < Math.min(words.length, first + MAX_COMMAND_WORDS); i++) {
+      if (words[i]?.startsWith('-') !== true) continue;
+      const line = trigger + words.slice(i, i + WORDS_AT_ONCE).join(' ');
+      const start = COMMAND_PASSWORD.look(line, 0, trigger)?.start;
+      if (start === undefined) continue;
+      const { item, from } = wordAt(words, i, start - trigger.length);
+      found.set(item, Math.min(from, found.get(item) ?? from));
+    }
+  }
+  return found;
+}
+
+const FIRST_WORDS: ReadonlySet<string> = new Set(COMMANDS.map(({ trigger }) => trigger.slice(0, trigger.indexOf(' '))));
+
+function wordAt(words: readonly string[], first: number, chars: number): { readonly item: number; readonly from: number } {
+  let item = first;
+  let from = chars;
+  for (let length = words[item]?.length ?? from; from > length; length = words[item]?.length ?? from) {
+    from -= length + 1;
+    item++;
+  }
+  return { item, from };
+}
+
 const STOP = /[\s"'\\;|&`]/g;
