@@ -19,6 +19,8 @@ export const MAX_CAPTURE_MS = 3_000;
 export const MAX_KILLS = 5;
 /** Incidents whose steps are kept in memory; later ones are still recorded, asked about and contained. */
 const MAX_STEPS = 200;
+/** No deed is called so. */
+const TOO_MANY = '';
 const FIRST_PAUSE_MS = 250;
 const MAX_PAUSE_MS = 30_000;
 
@@ -119,8 +121,13 @@ export class Containment {
   async proceed(): Promise<void> {
     const wasSuspended = this.#isSuspended;
     this.#isSuspended = false;
-    if (this.#state === 'held') await this.#deps.freezer.freeze();
-    else if (this.#state === 'running' && wasSuspended) await this.#deps.freezer.resume();
+    try {
+      if (this.#state === 'held') await this.#deps.freezer.freeze();
+      else if (this.#state === 'running' && wasSuspended) await this.#deps.freezer.resume();
+    } catch (error) {
+      // A signal that anybody can send leads here: it must not end the warden.
+      this.#trouble('going on', error);
+    }
   }
 
   async settled(): Promise<void> {
@@ -171,8 +178,9 @@ export class Containment {
     const what = deedOf(action, verdict.rule);
     if (actor === undefined) current.unknown.add(what);
     else current.unknown.delete(what);
-    if (actor !== undefined && current.actors.size < MAX_STEPS)
-      current.actors.set(`${actor.pid}:${actor.start}`, { pid: actor.pid, start: actor.start });
+    // Those beyond the bound are as good as unknown: nobody could end them alone.
+    if (actor !== undefined && current.actors.size >= MAX_STEPS) current.unknown.add(TOO_MANY);
+    else if (actor !== undefined) current.actors.set(`${actor.pid}:${actor.start}`, { pid: actor.pid, start: actor.start });
   }
 
   /** Nothing is awaited before the freezer is called. */
@@ -256,7 +264,11 @@ export class Containment {
 
   /** Ends who did it; the rest goes on. Where it is not known who did it, nobody may. */
   async #deny(current: Case, answer: Followed): Promise<boolean> {
-    const those = current.unknown.size > 0 ? [] : culprits(this.#members(), [...current.actors.values()]);
+    const members = this.#members();
+    const actors = [...current.actors.values()];
+    // One that ended may have left others behind that do its work: nothing says who they are.
+    const areThere = actors.every(({ pid, start }) => members.some((each) => each.pid === pid && each.start === start));
+    const those = current.unknown.size > 0 || !areThere ? [] : culprits(members, actors);
     if (those.length === 0) {
       this.#startEnding(current, 'operator', `${answer.by}: it is not known which process did it`, answer);
       return true;

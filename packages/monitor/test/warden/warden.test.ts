@@ -163,6 +163,26 @@ describe('a halt', () => {
     expect(did).toContain('kill');
   });
 
+  it.each([
+    ['one of them ended, and may have left others behind', 1],
+    ['more did it than are remembered', 300],
+  ])('denied where %s ends all', async (why, others) => {
+    const { sensor, questions, did, tree } = await started('flag_and_hold');
+    const more = Array.from({ length: others }, (_, i) => ({ pid: 1000 + i, start: 7, parent: 100 }));
+    if (others > 1) tree.all = [...tree.all, ...more.map((each) => ({ ...each, attribution: { method: 'none' as const } }))];
+    sensor.see('HALT', { actor: CHILD });
+    for (const actor of more) sensor.see('HALT', { actor });
+    await questions.until(1);
+    questions.answer({ do: 'deny', by: 'jane' });
+    await settled();
+    expect(
+      did.filter((each) => each.startsWith('killOnly')),
+      why,
+    ).toEqual([]);
+    expect(did).toContain('kill');
+    expect(did).not.toContain('resume');
+  });
+
   it('nobody answers: it stays frozen and is asked about anew', async () => {
     const { sensor, questions, did } = await started('enforce_kill');
     sensor.see('HALT');
@@ -259,6 +279,18 @@ describe('a halt', () => {
     await questions.until(1);
     expect(troubles(events)).toContain('freezing');
     expect(ledger.records.at(-1)).toMatchObject({ event: 'failed', left: 2 });
+  });
+
+  it('failing to stop it once more, for a kill, a close or a signal, is told and ends no warden', async () => {
+    const { sensor, questions, freezer, did, events, warden: running } = await started('enforce_kill');
+    freezer.failsToFreeze = true;
+    sensor.see('HALT');
+    await questions.until(1);
+    await running.proceed();
+    sensor.see('KILL');
+    await settled();
+    expect(troubles(events)).toContain('going on');
+    expect(did).toContain('kill');
   });
 
   it('closing while it is held ends what is held: nobody could answer for it any more', async () => {
