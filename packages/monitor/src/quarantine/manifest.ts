@@ -8,9 +8,10 @@
  * `planned` is written before anything is moved, so that after a crash the file can still be put back; `kept` once it lies here;
  * `restored` when it was put back. It is readable by its owner alone, and the path in it is as it was: it has to lead back.
  */
-import { type FileHandle, open, readFile, rename } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { type FileHandle, open, rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import { strictJson } from '@countersign/core';
+import { openFile, strictJson } from '@countersign/core';
 
 export interface Manifest {
   readonly v: 1;
@@ -45,8 +46,9 @@ const MAX_MANIFEST_BYTES = 65_536;
 
 /** Durable when it resolves. */
 export async function writeManifest(folder: string, manifest: Manifest): Promise<void> {
-  const fresh = join(folder, `.${MANIFEST_NAME}.new`);
-  const file = await open(fresh, 'w', 0o600);
+  // Nobody can have laid a link of this name there, to have another file overwritten.
+  const fresh = join(folder, `.${MANIFEST_NAME}.${randomBytes(8).toString('hex')}`);
+  const file = await open(fresh, 'wx', 0o600);
   try {
     await file.writeFile(`${JSON.stringify(manifest)}\n`);
     await file.sync();
@@ -59,15 +61,23 @@ export async function writeManifest(folder: string, manifest: Manifest): Promise
 
 /** Undefined when there is none, or none of ours. */
 export async function readManifest(folder: string): Promise<Manifest | undefined> {
-  let bytes: Uint8Array;
+  let file: ReturnType<typeof openFile>;
   try {
-    bytes = await readFile(join(folder, MANIFEST_NAME));
+    // A pipe in its place is not waited for.
+    file = openFile(join(folder, MANIFEST_NAME));
   } catch {
     return undefined;
   }
-  if (bytes.length > MAX_MANIFEST_BYTES) return undefined;
-  const value = strictJson(bytes)?.value;
-  return isManifest(value) ? value : undefined;
+  try {
+    if (file.sizeBytes > MAX_MANIFEST_BYTES) return undefined;
+    const bytes = Buffer.alloc(file.sizeBytes);
+    const value = strictJson(bytes.subarray(0, file.read(bytes, 0)))?.value;
+    return isManifest(value) ? value : undefined;
+  } catch {
+    return undefined;
+  } finally {
+    file.close();
+  }
 }
 
 export async function syncFolder(path: string): Promise<void> {

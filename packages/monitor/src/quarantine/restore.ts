@@ -1,6 +1,6 @@
 /** Putting a file back exactly where and as it was, over nothing. */
 import { constants } from 'node:fs';
-import { chmod, type FileHandle, lchown, link, open, readlink, symlink, unlink } from 'node:fs/promises';
+import { type FileHandle, lchown, link, open, readlink, symlink, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CountersignError } from '@countersign/core';
 import { copyTo, hashOf } from './content.ts';
@@ -66,9 +66,7 @@ async function putAt(kept: string, place: Place, manifest: Manifest, limits: Mov
       error,
     );
   }
-  // Where we may: an ordinary user gives files to nobody.
-  await lchown(place.path, manifest.uid, manifest.gid).catch(() => undefined);
-  if (manifest.kind === 'file') await chmod(place.path, manifest.mode);
+  if (manifest.kind === 'link') await lchown(place.path, manifest.uid, manifest.gid).catch(() => undefined);
 }
 
 async function copyBack(kept: string, place: Place, manifest: Manifest, { maxCopyBytes }: MoveLimits): Promise<void> {
@@ -80,6 +78,9 @@ async function copyBack(kept: string, place: Place, manifest: Manifest, { maxCop
     if (sha256 === undefined || (manifest.sha256 !== undefined && sha256 !== manifest.sha256))
       throw new Error('changed while it was copied');
     const seconds = Number(BigInt(manifest.mtime_ns) / 1_000n) / 1e6;
+    // Through the open file: its name may lead elsewhere by now. An owner where we may: an ordinary user gives files to nobody.
+    await to.chown(manifest.uid, manifest.gid).catch(() => undefined);
+    await to.chmod(manifest.mode);
     await to.utimes(seconds, seconds);
     await to.sync();
   } catch (error) {

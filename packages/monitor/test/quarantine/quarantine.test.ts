@@ -484,6 +484,33 @@ describe('putting back', () => {
     },
   );
 
+  it('writes its manifest through no link that was laid there', async () => {
+    const { work, kept, quarantine: q } = scene();
+    const path = join(work, 'a');
+    const victim = join(work, 'victim');
+    writeFileSync(path, 'a');
+    writeFileSync(victim, 'theirs');
+    const { items } = await q.take([written(path)], ABOUT);
+    const id = items[0]?.id ?? '';
+    symlinkSync(victim, join(kept, id, '.manifest.json.new'));
+    await q.restore(id);
+    expect(readFileSync(victim, 'utf8')).toBe('theirs');
+    expect(readFileSync(path, 'utf8')).toBe('a');
+  });
+
+  it('waits for no pipe that was laid in the place of a manifest', async () => {
+    const { work, kept, quarantine: q } = scene();
+    const path = join(work, 'a');
+    writeFileSync(path, 'a');
+    const { items } = await q.take([written(path)], ABOUT);
+    const id = items[0]?.id ?? '';
+    const manifest = join(kept, id, 'manifest.json');
+    rmSync(manifest);
+    execFileSync('mkfifo', [manifest]);
+    expect(await q.list()).toEqual([]);
+    await expect(q.restore(id)).rejects.toMatchObject({ code: 'QUARANTINE_REFUSED' });
+  });
+
   it('lists what there is, and passes over what is not ours', async () => {
     const { id, kept, quarantine: q } = await taken();
     mkdirSync(join(kept, 'ef'.repeat(16)));
