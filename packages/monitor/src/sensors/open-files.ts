@@ -8,6 +8,7 @@
 import type { FileAction, ProcessId } from '../activity.ts';
 import { type DescriptorState, isPath, socketInode } from '../tree/descriptor.ts';
 import type { ProcReader } from '../tree/proc-fs.ts';
+import type { NameOf } from './other-names.ts';
 
 /** Descriptors remembered of all processes together. Those beyond are reported at every look: whoever hides behind the bound is loud. */
 export const MAX_KNOWN_DESCRIPTORS = 262_144;
@@ -35,11 +36,14 @@ export type DescriptorReader = Pick<ProcReader, 'descriptors' | 'descriptorState
 
 export class OpenFiles {
   readonly #reader: DescriptorReader;
+  readonly #nameOf: NameOf;
   readonly #tables = new Map<number, Table>();
   #known = 0;
 
-  constructor(reader: DescriptorReader) {
+  /** @param nameOf - where a file also leads. Default: nowhere else. */
+  constructor(reader: DescriptorReader, nameOf: NameOf = () => undefined) {
     this.#reader = reader;
+    this.#nameOf = nameOf;
   }
 
   /** @param parent - what it was forked from: descriptors it inherited were reported there. */
@@ -69,7 +73,7 @@ export class OpenFiles {
       }
       lost += this.#remember(table, fd, before, { target, state });
       const known = before ?? inherited?.get(fd);
-      if (known === undefined || isOpenedAgain(known, { target, state })) opened.push(...actionsOf(target, state));
+      if (known === undefined || isOpenedAgain(known, { target, state })) opened.push(...actionsOf(target, state, this.#nameOf));
     }
     for (const fd of table.files.keys()) if (!open.has(fd) && table.files.delete(fd)) this.#known--;
     return { opened, sockets, lost };
@@ -115,12 +119,14 @@ function isOpenedAgain(before: Known, now: Required<Known>): boolean {
 }
 
 /** Opened for both is both. Through a descriptor that only names a file nothing is read or written. */
-function actionsOf(target: string, { read, write, nameOnly }: DescriptorState): readonly FileAction[] {
+function actionsOf(target: string, state: DescriptorState, nameOf: NameOf): readonly FileAction[] {
+  const { read, write, nameOnly } = state;
   if (nameOnly) return [];
   const path = target.endsWith(DELETED) ? target.slice(0, -DELETED.length) : target;
   const kinds = [...(read ? (['read'] as const) : []), ...(write ? (['write'] as const) : [])];
-  // The kernel gives the path it led to, not the one it was asked for.
-  return kinds.map((kind) => ({ kind, path, resolved: path }));
+  // The kernel gives the path it led to, not the one it was asked for; of a file under two names, the one it was opened by.
+  const resolved = nameOf(state) ?? path;
+  return kinds.map((kind) => ({ kind, path, resolved }));
 }
 
 const DELETED = ' (deleted)';

@@ -11,6 +11,7 @@ import type { TrackedTree, TreeChange } from '../tree/tracked-tree.ts';
 import { type Scan, TreeScanner } from '../tree/tree-scanner.ts';
 import type { HostNames } from './names.ts';
 import { OpenFiles } from './open-files.ts';
+import { otherNames } from './other-names.ts';
 import { Sockets } from './sockets.ts';
 import { inSlices, type PollTiming, REAL_TIMING } from './timing.ts';
 import { activitiesOf, actorOf } from './tree-changes.ts';
@@ -21,6 +22,8 @@ export interface ProcPollOptions {
   readonly intervalMs?: number;
   /** Look at open files and sockets too, which costs most of a scan. Default true. */
   readonly files?: boolean;
+  /** Files that are to be recognised under other names too (hard links). Absolute. */
+  readonly guarded?: readonly string[];
   /** Shared with whoever sees names resolved. */
   readonly names?: HostNames;
   readonly reader?: ProcReader;
@@ -66,13 +69,16 @@ export class ProcPoll implements Sensor {
   #seen = 0;
   #lost = 0;
 
-  constructor({ tree, reader = procReader(), files = true, names, timing = REAL_TIMING }: ProcPollOptions, intervalMs: number) {
+  constructor(
+    { tree, reader = procReader(), files = true, guarded = [], names, timing = REAL_TIMING }: ProcPollOptions,
+    intervalMs: number,
+  ) {
     this.#tree = tree;
     this.#reader = reader;
     this.#timing = timing;
     this.#intervalMs = intervalMs;
     this.#scanner = new TreeScanner(tree, reader);
-    this.#files = files ? new OpenFiles(reader) : undefined;
+    this.#files = files ? new OpenFiles(reader, otherNames(guarded)) : undefined;
     this.#sockets = new Sockets(reader, names);
     this.gives = files ? ['spawn', 'exec', 'exit', 'read', 'write', 'connect'] : ['spawn', 'exec', 'exit'];
   }

@@ -16,6 +16,8 @@ export interface DescriptorState {
   readonly position: number;
   /** Absent before Linux 5.14. */
   readonly inode?: number;
+  /** Id of the mount it was opened through, in the process's own namespace. */
+  readonly mount?: number;
 }
 
 /** Undefined for what is no fdinfo. @param text - lines `pos: 0`, `flags: 0100000` (octal), `mnt_id: 22`, `ino: 4242`. */
@@ -26,12 +28,14 @@ export function parseDescriptorInfo(text: string): DescriptorState | undefined {
   const bits = Number.parseInt(flags, 8);
   const mode = bits & ACCESS_MODE;
   const inode = /^ino:\s*(\d{1,19})$/m.exec(text)?.[1];
+  const mount = /^mnt_id:\s*(\d{1,10})$/m.exec(text)?.[1];
   return {
     read: mode === constants.O_RDONLY || mode === constants.O_RDWR,
     write: mode === constants.O_WRONLY || mode === constants.O_RDWR,
     nameOnly: (bits & (O_PATH | constants.O_DIRECTORY)) !== 0,
     position,
     ...(inode !== undefined && { inode: Number(inode) }),
+    ...(mount !== undefined && { mount: Number(mount) }),
   };
 }
 
@@ -48,4 +52,4 @@ export function isPath(target: string): boolean {
 
 const ACCESS_MODE = 0o3;
 /** The same number on every Linux that Node runs on. */
-const O_PATH = 0o10000000;
+export const O_PATH = 0o10000000;

@@ -16,6 +16,8 @@ export interface WatchedBy {
   readonly pollMs: number;
   /** Files nobody has any business with. Absolute. */
   readonly canaries: readonly string[];
+  /** Countersign's own, under whatever name. Absolute. */
+  readonly own: readonly string[];
   readonly workspace: string;
   /** We started it, and have no other children: its orphans may come to us. */
   readonly isLaunched: boolean;
@@ -33,8 +35,8 @@ export interface Sensors {
  * Events before looks: a child has its parent's call before a look finds it. Without koffi there are no events, and the level says so;
  * `doctor` says why.
  */
-export function sensorsOf({ tree, pollMs, canaries, workspace, isLaunched, onIncomplete }: WatchedBy): Sensors {
-  const looks = [procPoll({ tree, intervalMs: pollMs }), resourceSensor()];
+export function sensorsOf({ tree, pollMs, canaries, own, workspace, isLaunched, onIncomplete }: WatchedBy): Sensors {
+  const looks = [procPoll({ tree, intervalMs: pollMs, guarded: [...own, ...canaries] }), resourceSensor()];
   if (native() === undefined) return { sensors: [...looks, folderPoll({ workspace })], adopted: () => [] };
   const events = [connectorSensor({ tree }), inotifySensor({ paths: canaries.slice(0, MAX_LISTED), workspace, onIncomplete })];
   if (!isLaunched) return { sensors: [...events, ...looks], adopted: () => [] };

@@ -138,15 +138,16 @@ async function watch(found: Found, options: WatchOptions, reader: ProcReader): P
   tree.addRoot(root);
   const marker = isLaunched ? { marker: `${RUN_MARKER}=${ledger.session}` } : {};
   const workspace = options.workspace ?? found.cwd;
+  const own = [...options.own.files, ...options.own.configs];
   const { sensors: all, adopted } = sensorsOf({
     tree,
     isLaunched,
     workspace,
     pollMs: options.pollMs,
     canaries: options.canaries,
+    own,
     onIncomplete: (unwatched) => onIncomplete(options, unwatched),
   });
-  const own = [...options.own.files, ...options.own.configs];
   // Those that watch folders name nobody.
   const sensors = all.map((sensor) => (sensor.gives.includes('delete') ? withoutOwn(sensor, own) : sensor));
   const membershipBy = { ...marker, adopted };

@@ -161,7 +161,7 @@ describe('descriptors', () => {
     ['0100003', { read: false, write: false, nameOnly: false }],
   ])('opened with flags %s', (flags, state) => {
     proc.put({ pid: 7, start: 1, fds: [{ fd: 3, target: '/a', flags, position: 12, inode: 5 }] });
-    expect(reader.descriptorState(7, 3)).toStrictEqual({ ...state, position: 12, inode: 5 });
+    expect(reader.descriptorState(7, 3)).toStrictEqual({ ...state, mount: 22, position: 12, inode: 5 });
   });
 
   it.each(['', 'pos:\t0\n', 'flags:\t0100000\n', 'pos:\t-1\nflags:\t0\n', 'pos:\t0\nflags:\t9\n'])('refuses %j', (text) => {
