@@ -28,7 +28,7 @@ export interface WatchedBy {
 export interface Sensors {
   readonly sensors: readonly Sensor[];
   /** Orphans of the tree that came to us and run now. */
-  adopted(): readonly ProcessId[];
+  readonly adopted: () => readonly ProcessId[];
 }
 
 /**
