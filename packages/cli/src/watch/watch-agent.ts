@@ -13,12 +13,14 @@ import {
   type WardenEvent,
   type WardenSummary,
   type Watched,
+  type WatchOptions,
   type WatchTarget,
   watchProcesses,
 } from '@countersign/monitor';
 import type { Invocation, Option } from '../command.ts';
 import { configuredOrWatching } from '../configured.ts';
 import { UsageError } from '../failure.ts';
+import { writersOf } from '../ledger-writers.ts';
 import { openConfigured } from '../open-configured.ts';
 import { safe } from '../output.ts';
 import { pageChannelOf } from '../page-link.ts';
@@ -284,10 +286,19 @@ function pollOf({ flags }: Invocation): number | undefined {
   return pollMs;
 }
 
-function ownFiles({ path, ledger }: Config, logDir: string): { readonly files: readonly string[]; readonly configs: readonly string[] } {
+function ownFiles(config: Config, logDir: string): WatchOptions['own'] {
+  const { path, ledger } = config;
   const sides = ['', '-wal', '-shm', '-journal'].map((side) => ledger.path + side);
   const others = [ledger.key, ledger.mirror, ledger.auditLog?.path].filter((each) => each !== undefined);
-  return { files: [...sides, ...others, logDir], configs: path === undefined ? [] : [path] };
+  const isWriter = ({ pid }: { readonly pid: number }): boolean => {
+    try {
+      return writersOf(config).includes(pid);
+    } catch {
+      // A ledger that cannot be read exempts nobody.
+      return false;
+    }
+  };
+  return { files: [...sides, ...others, logDir], configs: path === undefined ? [] : [path], guards: { files: sides, isWriter } };
 }
 
 function teller({ io, output, flags }: Invocation, redactor: Redactor): (event: WardenEvent) => void {

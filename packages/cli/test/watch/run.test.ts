@@ -164,6 +164,33 @@ describe.skipIf(!isLinux)('an agent that touches what it must not', SLOW, () => 
   });
 });
 
+const CORE = new URL('../../../core/src/sqlite/index.ts', import.meta.url).href;
+
+describe.skipIf(!isLinux)('the ledger', SLOW, () => {
+  it('is used by a guard inside of the watched tree', async () => {
+    const cwd = await watchedProject();
+    const guarded = `import(${JSON.stringify(CORE)}).then(async ({ openGuard }) => {
+      const { guard } = await openGuard('countersign.yaml');
+      await guard.tool('t', async () => 1)({}).catch((error) => console.log(error.code));
+      later(3_000, async () => { await guard.close(); console.log('done'); });
+    });`;
+    const agent = startCli(['run', '--', 'node', '--conditions=@countersign/source', '--no-warnings', script(cwd, guarded)], { cwd });
+    const { code, stdout, stderr } = await agent.ended;
+    expect({ isDone: /^done$/m.test(stdout), stderr }).toMatchObject({ isDone: true });
+    expect(code).toBe(0);
+    expect(stderr).not.toContain('own-files');
+    await isValid(cwd);
+  });
+
+  it('is opened by nothing else there', async () => {
+    const cwd = await watchedProject();
+    const agent = startCli(['run', '--', 'node', script(cwd, `hold('.countersign/ledger.db'); later(60_000, () => {});`)], { cwd });
+    const { code, stderr } = await agent.ended;
+    expect(code).toBe(120);
+    expect(stderr).toMatch(/^KILL .*ledger\.db.*own-files/m);
+  });
+});
+
 describe.skipIf(!isLinux)('nobody answers for themselves', SLOW, () => {
   it('the watched tree may not resume: neither by its marker nor below its warden', async () => {
     const cwd = await watchedProject();

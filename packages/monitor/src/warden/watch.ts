@@ -21,6 +21,7 @@ import { type ProcReader, procReader } from '../tree/proc-fs.ts';
 import { TrackedTree } from '../tree/tracked-tree.ts';
 import { enforced, type MonitorMode } from '../verdict.ts';
 import { processByName, processByPid } from './choose-process.ts';
+import { type Guards, withoutGuards } from './guards.ts';
 import { type AgentEnd, type LaunchOptions, launchAgent } from './launch.ts';
 import type { Alerts as AlertPort, HaltQuestions, Warden, WardenEvent, WardenLedger, WardenSummary } from './ports.ts';
 import { adopterOf, sensorsOf } from './sensors-of.ts';
@@ -37,7 +38,12 @@ export interface WatchOptions {
   readonly workspace?: string;
   readonly home: string;
   /** Countersign's own: whatever of the tree touches them is ended. Folders count with all in them. */
-  readonly own: { readonly files: readonly string[]; readonly configs: readonly string[] };
+  readonly own: {
+    readonly files: readonly string[];
+    readonly configs: readonly string[];
+    /** Of the tree: may use the ledger. Absent: nothing of the tree may. */
+    readonly guards?: Guards;
+  };
   /** Files nobody has any business with. Absolute. */
   readonly canaries: readonly string[];
   readonly agent: string;
@@ -149,7 +155,10 @@ async function watch(found: Found, options: WatchOptions, reader: ProcReader): P
     onIncomplete: (unwatched) => onIncomplete(options, unwatched),
   });
   // Those that watch folders name nobody.
-  const sensors = all.map((sensor) => (sensor.gives.includes('delete') ? withoutOwn(sensor, own) : sensor));
+  const { guards } = options.own;
+  const sensors = all
+    .map((sensor) => (sensor.gives.includes('delete') ? withoutOwn(sensor, own) : sensor))
+    .map((sensor) => (guards !== undefined && sensor.gives.includes('write') ? withoutGuards(sensor, guards) : sensor));
   const membershipBy = { ...marker, adopted };
   const freezer = freezerFor(tree, membershipBy);
   let evidence: Evidence | undefined;

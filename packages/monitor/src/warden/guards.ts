@@ -1,0 +1,64 @@
+/**
+ * Guards inside of the watched tree: an agent that guards its own tools, a proxy or a hook that it started. They open the ledger, and
+ * must; anything else of the tree that does is ended for it. Who is a guard the ledger says: a writer has a lease there. A process that
+ * can write the ledger's file could give itself one, and is then found out by `verify`, not here.
+ */
+import { resolve } from 'node:path';
+import type { Actor, Observation } from '../activity.ts';
+import type { Sensor } from '../sensor.ts';
+
+export interface Guards {
+  /** The ledger and what lies beside it. Absolute. */
+  readonly files: readonly string[];
+  /** It writes to the ledger now. Must not throw. */
+  isWriter(process: Actor): boolean;
+}
+
+/** A guard opens the file before it has its lease; of a long ledger it reads some first. */
+const GRACE_MS = 2_000;
+const LOOK_MS = 100;
+/** Observations that wait for a lease at one time. Those beyond wait for none. */
+export const MAX_WAITING = 64;
+
+/** Leaves out that a guard uses the ledger. What others do with it comes up to `GRACE_MS` late. */
+export function withoutGuards(sensor: Sensor, guards: Guards): Sensor {
+  const files = new Set(guards.files.map((file) => resolve(file)));
+  const waiting = new Set<NodeJS.Timeout>();
+  return {
+    name: sensor.name,
+    level: sensor.level,
+    gives: sensor.gives,
+    start: (host) =>
+      sensor.start({
+        tree: host.tree,
+        died: (error) => host.died(error),
+        emit: (observation) => {
+          const { actor } = observation;
+          if (actor === undefined || !isUseOf(observation, files)) return host.emit(observation);
+          if (guards.isWriter(actor)) return;
+          if (waiting.size >= MAX_WAITING) return host.emit(observation);
+          let looks = GRACE_MS / LOOK_MS;
+          const look = setInterval(() => {
+            looks--;
+            const isGuard = guards.isWriter(actor);
+            if (!isGuard && looks > 0 && host.tree.has(actor)) return;
+            clearInterval(look);
+            waiting.delete(look);
+            if (!isGuard) host.emit(observation);
+          }, LOOK_MS).unref();
+          waiting.add(look);
+        },
+      }),
+    stop: async () => {
+      await sensor.stop();
+      for (const look of waiting) clearInterval(look);
+      waiting.clear();
+    },
+    stats: () => sensor.stats(),
+  };
+}
+
+/** Nobody may delete it or put another in its place, a guard neither. */
+function isUseOf({ action }: Observation, files: ReadonlySet<string>): boolean {
+  return (action.kind === 'read' || action.kind === 'write') && files.has(action.path);
+}

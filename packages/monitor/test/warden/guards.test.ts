@@ -1,0 +1,65 @@
+/** A guard in the tree may use the ledger; nothing else may, and nothing may delete it. */
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import type { Action, Observation } from '../../src/activity.ts';
+import { MAX_WAITING, withoutGuards } from '../../src/warden/guards.ts';
+import { AGENT, FakeSensor, FakeTree } from './fakes.ts';
+
+const LEDGER = '/w/ledger.db';
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+async function watching(isWriter: () => boolean) {
+  const seen: Observation[] = [];
+  const sensor = new FakeSensor({ gives: ['read', 'write'] });
+  const tree = new FakeTree();
+  const watched = withoutGuards(sensor, { files: [LEDGER], isWriter });
+  await watched.start({ tree, emit: (observation) => seen.push(observation), died: () => {} });
+  const does = (action: Action): void => sensor.host?.emit({ at: 1, sensor: 'fake', phase: 'after', actor: AGENT, action });
+  return { seen, does, tree, watched };
+}
+
+it('a writer of the ledger uses it, also one that gets its lease a little later', async () => {
+  let isWriter = true;
+  const { seen, does } = await watching(() => isWriter);
+  does({ kind: 'write', path: LEDGER });
+  isWriter = false;
+  does({ kind: 'read', path: LEDGER });
+  vi.advanceTimersByTime(500);
+  isWriter = true;
+  vi.advanceTimersByTime(10_000);
+  expect(seen).toEqual([]);
+});
+
+it('who has no lease is told of, after two seconds at most, or as soon as it ended', async () => {
+  const { seen, does, tree } = await watching(() => false);
+  does({ kind: 'write', path: LEDGER });
+  vi.advanceTimersByTime(1_000);
+  expect(seen).toHaveLength(0);
+  vi.advanceTimersByTime(1_000);
+  expect(seen).toHaveLength(1);
+  does({ kind: 'read', path: LEDGER });
+  tree.all = [];
+  vi.advanceTimersByTime(100);
+  expect(seen).toHaveLength(2);
+});
+
+it.each<Action>([
+  { kind: 'delete', path: LEDGER },
+  { kind: 'rename', path: '/w/mine', to: LEDGER },
+  { kind: 'rename', path: LEDGER, to: '/w/mine' },
+  { kind: 'write', path: '/w/ledger.db.key' },
+  { kind: 'read', path: '/w/ledger.key' },
+])('a guard may not $kind $path', async (action) => {
+  const { seen, does } = await watching(() => true);
+  does(action);
+  expect(seen).toHaveLength(1);
+});
+
+it('a flood waits for nothing beyond its limit, and stopping tells nothing more', async () => {
+  const { seen, does, watched } = await watching(() => false);
+  for (let count = 0; count < MAX_WAITING + 3; count++) does({ kind: 'read', path: LEDGER });
+  expect(seen).toHaveLength(3);
+  await watched.stop();
+  vi.advanceTimersByTime(10_000);
+  expect(seen).toHaveLength(3);
+});
