@@ -53,6 +53,16 @@ describe.skipIf(!isLinux)('an agent that touches what it must not', SLOW, () => 
     await isValid(cwd);
   });
 
+  it('a signal to whoever watches ends what sent it', async () => {
+    const cwd = await watchedProject();
+    const signals = `spawn('/bin/sh', ['-c', 'kill -CONT ' + process.ppid + '; sleep 60; :'], { stdio: 'ignore' }); later(60_000, () => {});`;
+    const agent = startCli(['run', '--', 'node', script(cwd, signals)], { cwd });
+    const { code, stderr } = await agent.ended;
+    expect(code).toBe(120);
+    expect(stderr).toMatch(/of the watching process \d+ \[own-process\]/);
+    expect((await entriesOf(cwd, 'verdict'))[0]).toMatchObject({ level: 'KILL', rule: 'own-process' });
+  });
+
   it('audit: is only told of', async () => {
     const cwd = await watchedProject();
     const agent = startCli(['run', '--mode', 'audit', '--', 'node', script(cwd, READS_BAIT_THEN_ENDS)], { cwd });

@@ -166,7 +166,7 @@ async function watch(found: Found, options: WatchOptions, reader: ProcReader): P
     const rules = ruleEngine(withCanaries(options.scope, options.canaries), {
       workspace,
       home: options.home,
-      own: options.own,
+      own: { ...options.own, pids: [process.pid] },
       isMember: (pid) => tree.get(pid) !== undefined,
       redact: (text) => redactor.text(text),
     });

@@ -188,6 +188,7 @@ it('own files are KILL, their side files and folders too; reading the configurat
   expect(told(judge(exec('kill', '-9', '4242')))).toBe('KILL own-process');
   expect(told(judge(sh('kill -STOP 4242')))).toBe('KILL own-process');
   expect(told(judge(read('/proc/4242/mem')))).toBe('KILL own-process');
+  expect(told(judge(read('/proc/4242/maps')))).toBe('FLAG own-process');
   expect(told(judge(exec('kill', '-9', '4243')))).toBe('SAFE');
   expect(told(judge(read(`${WORK}/.countersign.md`)))).toBe('SAFE');
 });

@@ -21,8 +21,9 @@ export const OWN_FILES: RuleFamily = {
     {
       id: 'own-process',
       title: "Countersign's own processes",
-      explanation: 'A signal to, or the memory of, a process that watches; also by way of `kill` with its number.',
-      levels: ['KILL'],
+      explanation:
+        'A signal to, or the memory of, a process that watches; also by way of `kill` with its number. FLAG: its maps were read, as lists of open files do.',
+      levels: ['FLAG', 'KILL'],
     },
     {
       id: 'client-config',
@@ -57,7 +58,12 @@ export const OWN_FILES: RuleFamily = {
         for (const { use, path } of touches) {
           const proc = /^\/proc\/(\d{1,10})\/(?:mem|cwd|root|fd|environ|maps)(?:\/|$)/.exec(path)?.[1];
           if (proc !== undefined && pids.has(Number(proc)))
-            found({ rule: 'own-process', level: 'KILL', reason: `${use} of ${quoted(path)}: the watching process` });
+            // Lists of open files (lsof, fuser) read the maps of every process there is.
+            found({
+              rule: 'own-process',
+              level: use === 'read' && path.endsWith('/maps') ? 'FLAG' : 'KILL',
+              reason: `${use} of ${quoted(path)}: the watching process`,
+            });
           // We use them all the time: of what nobody is known to have done, most is ours. The ledger tells when they were changed.
           if (actor !== undefined && files.some((file) => isUnder(path, file)))
             found({ rule: 'own-files', level: 'KILL', reason: `${use} of a file of Countersign: ${quoted(path)}` });
