@@ -6,7 +6,7 @@ import { closeSync, openSync, readFileSync } from 'node:fs';
 import { type DescriptorState, O_PATH, parseDescriptorInfo } from '../tree/descriptor.ts';
 
 /** Those beyond are known by their own name alone. */
-export const MAX_GUARDED_FILES = 1_000;
+const MAX_GUARDED_FILES = 1_000;
 
 /** The name a file is watched for under; undefined for any other file. */
 export type NameOf = (state: DescriptorState) => string | undefined;
