@@ -23,7 +23,8 @@ export const MAX_WAITING = 64;
 /** Leaves out that a guard uses the ledger. What others do with it comes up to `GRACE_MS` late. */
 export function withoutGuards(sensor: Sensor, guards: Guards): Sensor {
   const files = new Set(guards.files.map((file) => resolve(file)));
-  const waiting = new Set<NodeJS.Timeout>();
+  const waiting = new Map<NodeJS.Timeout, () => void>();
+  let lost = 0;
   return {
     name: sensor.name,
     level: sensor.level,
@@ -46,15 +47,25 @@ export function withoutGuards(sensor: Sensor, guards: Guards): Sensor {
             waiting.delete(look);
             if (!isGuard) host.emit(observation);
           }, LOOK_MS).unref();
-          waiting.add(look);
+          waiting.set(look, () => {
+            if (host.tree.has(actor)) lost++;
+            else if (!guards.isWriter(actor)) host.emit(observation);
+          });
         },
       }),
     stop: async () => {
-      await sensor.stop();
-      for (const look of waiting) clearInterval(look);
+      // Who ended within the grace is judged all the same, while somebody listens; who may still get a lease is counted.
+      for (const [look, settle] of waiting) {
+        clearInterval(look);
+        settle();
+      }
       waiting.clear();
+      await sensor.stop();
     },
-    stats: () => sensor.stats(),
+    stats: () => {
+      const { seen, lost: before } = sensor.stats();
+      return { seen, lost: before + lost };
+    },
   };
 }
 

@@ -55,11 +55,25 @@ it.each<Action>([
   expect(seen).toHaveLength(1);
 });
 
-it('a flood waits for nothing beyond its limit, and stopping tells nothing more', async () => {
+it('who ended while its lease was waited for is told of when the watching stops, once', async () => {
+  const { seen, does, tree, watched } = await watching(() => false);
+  does({ kind: 'write', path: LEDGER });
+  tree.all = [];
+  const stopped = watched.stop();
+  // Before anything is waited for: the warden listens no longer then.
+  expect(seen).toHaveLength(1);
+  await stopped;
+  vi.advanceTimersByTime(10_000);
+  expect(seen).toHaveLength(1);
+  expect(watched.stats().lost).toBe(0);
+});
+
+it('a flood waits for nothing beyond its limit, and stopping counts who may still get a lease', async () => {
   const { seen, does, watched } = await watching(() => false);
   for (let count = 0; count < MAX_WAITING + 3; count++) does({ kind: 'read', path: LEDGER });
   expect(seen).toHaveLength(3);
   await watched.stop();
   vi.advanceTimersByTime(10_000);
   expect(seen).toHaveLength(3);
+  expect(watched.stats().lost).toBe(MAX_WAITING);
 });
