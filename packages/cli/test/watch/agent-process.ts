@@ -6,8 +6,8 @@ import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
 import { project, run } from '../harness.ts';
 
-const NODE = ['--conditions=@countersign/source', '--no-warnings'];
-const CLI = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+export const NODE = ['--conditions=@countersign/source', '--no-warnings'];
+export const CLI = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 
 export interface Started {
   readonly child: ChildProcessWithoutNullStreams;
