@@ -18,7 +18,7 @@ import { Shown } from '../evidence/shown.ts';
 import { canaryFiles, readCanaryLog } from './canary.ts';
 import { KeptEvents } from './kept-events.ts';
 import { LedgerTally } from './ledger-tally.ts';
-import { sessionLimits } from './limits.ts';
+import { limitsOf, sessionLimits } from './limits.ts';
 import { addCounts, LogTally, noCounts, SessionTally } from './log-tally.ts';
 import { predecessorFiles, readPredecessor } from './predecessor.ts';
 import { type IncidentReport, REPORT_VERSION, type Report, type SessionReport } from './report.ts';
@@ -71,12 +71,13 @@ export function gatherReport(options: ReportOptions): Report {
   const seen = isThere ? readSessions(logDir, options, tally, events, limits) : [];
   const sessions = [...seen.map((session) => lowered(session, recorded)), ...onlyRecorded(seen, recorded)];
   const incidents = isThere ? readIncidents(logDir, period) : [];
-  for (const { report, facts } of sessions) {
+  const bySession = sessions.map(({ report, facts }) => {
     // Only of a session that lies in the period as a whole can the two be compared.
     const isWhole = facts !== undefined && facts.startedAtMs >= sinceMs && facts.endedAtMs !== undefined && facts.endedAtMs < untilMs;
     const verdicts = ledger === undefined ? undefined : (recorded.verdicts.get(report.session) ?? noCounts());
-    limits.push(...sessionLimits(report, facts, verdicts, isWhole));
-  }
+    return { session: report.session, sentences: sessionLimits(report, facts, verdicts, isWhole) };
+  });
+  limits.push(...limitsOf(bySession));
   if (sessions.length === 0) limits.push('no process was watched in this period, as far as these files tell');
   if (tally.reasonsOmitted > 0) limits.push(`${amountText(tally.reasonsOmitted, 'verdict')} had reasons that were too many to tell apart`);
 

@@ -30,6 +30,24 @@ const KINDS: Readonly<Record<ActionKind, string>> = {
   resource: 'resource use',
 };
 
+/** Sessions that a limit names; of the others the number is told. */
+const MAX_NAMED = 5;
+
+/** The same sentence about several sessions is said once. @param limits - of each session. */
+export function limitsOf(limits: readonly { readonly session: string; readonly sentences: readonly string[] }[]): readonly string[] {
+  const sessions = new Map<string, string[]>();
+  for (const { session, sentences } of limits) for (const text of sentences) sessions.set(text, [...(sessions.get(text) ?? []), session]);
+  return [...sessions].map(([text, those]) => `${named(those)}: ${text}`);
+}
+
+function named(sessions: readonly string[]): string {
+  const [only] = sessions;
+  if (sessions.length === 1) return `session ${only}`;
+  const names = sessions.slice(0, MAX_NAMED).map((session) => session.slice(0, 8));
+  const more = sessions.length - names.length;
+  return `${sessions.length} sessions (${names.join(', ')}${more > 0 ? ` and ${more} more` : ''})`;
+}
+
 /** Of one session. @param recorded - FLAG and above, as the ledger has them; absent without a ledger. */
 export function sessionLimits(
   session: SessionReport,
@@ -37,36 +55,35 @@ export function sessionLimits(
   recorded: Readonly<Record<Level, number>> | undefined,
   isWhole: boolean,
 ): readonly string[] {
-  const name = `session ${session.session}`;
-  const limits = [`${name}: level ${session.level}: ${MEANING.get(session.level) ?? MEANING.get('unknown')}`];
-  if (facts !== undefined) limits.push(...sensorLimits(name, facts));
-  if (session.grade === 'signal') limits.push(`${name}: freezing was by signals: a process that starts others fast can get away from it`);
-  if (session.open === true) limits.push(`${name}: it has no end on record: it still runs, or its watching was cut off`);
-  if (session.lost > 0) limits.push(`${name}: ${amountText(session.lost, 'activity is', 'activities are')} in no file`);
-  if (session.bad_lines > 0) limits.push(`${name}: ${amountText(session.bad_lines, 'line')} of its log cannot be read`);
+  const limits = [`level ${session.level}: ${MEANING.get(session.level) ?? MEANING.get('unknown')}`];
+  if (facts !== undefined) limits.push(...sensorLimits(facts));
+  if (session.grade === 'signal') limits.push(`freezing was by signals: a process that starts others fast can get away from it`);
+  if (session.open === true) limits.push(`it has no end on record: it still runs, or its watching was cut off`);
+  if (session.lost > 0) limits.push(`${amountText(session.lost, 'activity is', 'activities are')} in no file`);
+  if (session.bad_lines > 0) limits.push(`${amountText(session.bad_lines, 'line')} of its log cannot be read`);
   if (isWhole && recorded !== undefined) {
     for (const level of LEVELS) {
       if (level === 'SAFE' || recorded[level] === session.verdicts[level]) continue;
       limits.push(
-        `${name}: the ledger has ${amountText(recorded[level], 'verdict')} of ${level}, the log ${session.verdicts[level]}: trust the ledger`,
+        `the ledger has ${amountText(recorded[level], 'verdict')} of ${level}, the log ${session.verdicts[level]}: trust the ledger`,
       );
     }
   }
   return limits;
 }
 
-function sensorLimits(name: string, { sensors, lost }: SessionDocument): readonly string[] {
+function sensorLimits({ sensors, lost }: SessionDocument): readonly string[] {
   const limits: string[] = [];
   if (sensors.length > 0 && sensors.every(({ gives }) => gives !== undefined)) {
     const seen = new Set(sensors.flatMap(({ gives = [] }) => gives));
     const unseen = Object.entries(KINDS).flatMap(([kind, what]) => (seen.has(kind) ? [] : [what]));
-    if (unseen.length > 0) limits.push(`${name}: no sensor could see: ${unseen.join(', ')}`);
+    if (unseen.length > 0) limits.push(`no sensor could see: ${unseen.join(', ')}`);
   }
   for (const sensor of sensors) {
-    if (!sensor.isAlive) limits.push(`${name}: sensor ${sensor.name} saw nothing more from some time on`);
-    if (sensor.lost > 0) limits.push(`${name}: sensor ${sensor.name} knows of ${amountText(sensor.lost, 'observation')} that it missed`);
+    if (!sensor.isAlive) limits.push(`sensor ${sensor.name} saw nothing more from some time on`);
+    if (sensor.lost > 0) limits.push(`sensor ${sensor.name} knows of ${amountText(sensor.lost, 'observation')} that it missed`);
   }
-  if ((lost?.ledger ?? 0) > 0) limits.push(`${name}: ${lost?.ledger} verdicts or steps are not on record`);
-  if ((lost?.judge ?? 0) > 0) limits.push(`${name}: ${lost?.judge} questions to the judge stayed without an answer`);
+  if ((lost?.ledger ?? 0) > 0) limits.push(`${lost?.ledger} verdicts or steps are not on record`);
+  if ((lost?.judge ?? 0) > 0) limits.push(`${lost?.judge} questions to the judge stayed without an answer`);
   return limits;
 }
