@@ -94,7 +94,10 @@ async function stopped(deed: string, args: readonly string[], rule: string, leve
   const ended = events.find(({ event }) => event === 'ended');
   assert.equal(ended?.incidents.length, 1, stderr);
   const [incident] = ended.incidents;
-  assert.deepEqual([incident.rule, incident.level, incident.end], [rule, level, 'killed'], stderr);
+  assert.deepEqual([incident.rule, incident.end], [rule, 'killed'], stderr);
+  // A sensor that names no process may have seen it first: that alone is a HALT, and the one that names it makes it a KILL.
+  const levels = events.filter((event) => event.event === 'judged' && event.rule === rule).map((event) => event.level);
+  assert.ok(levels.includes(level), stderr);
   const shown = JSON.parse((await countersign('incidents', 'show', incident.id, '--json')).stdout);
   const { left } = shown.steps.findLast((step: { readonly event: string }) => step.event === 'killed');
   assert.equal(left, undefined, 'nothing is left of it');

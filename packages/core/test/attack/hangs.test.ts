@@ -28,7 +28,7 @@ it('closing the store releases who waits for an approval', async () => {
   const store = openLedger(join(tempDirectory(), 'ledger.db'));
   const guard = guardOn(store);
   const waiting = guard.authorize({ tool: { name: 'ask' }, args: {} });
-  await vi.waitFor(async () => expect(await guard.approvals.list({ state: 'pending' })).toHaveLength(1));
+  await vi.waitFor(async () => expect(await guard.approvals.list({ state: 'pending' })).toHaveLength(1), { timeout: 30_000 });
   await guard.close();
   await store.close();
   expect(await settledWithin(waiting, 1000)).toMatchObject({ kind: 'refusal' });

