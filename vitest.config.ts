@@ -19,8 +19,6 @@ export default defineConfig({
   // what packages offer under it does not always run in Node (@opentelemetry/api).
   ssr: { resolve: { conditions: ['@countersign/source', 'node', 'development|production'] } },
   test: {
-    // Most tests wait for disks and processes: on two cores one worker leaves half of the machine idle.
-    maxWorkers: '100%',
     projects: projects.map(({ name, include }) => ({
       extends: true as const,
       test: {
