@@ -16,7 +16,7 @@ export interface Alert {
   readonly enforced: Level;
   readonly rule: string;
   readonly reason: string;
-  /** `delete /home/ana/work/a.txt` */
+  /** `delete /home/ana/project/a.txt` */
   readonly action: string;
   /** `node (pid 4711)` */
   readonly by: string;

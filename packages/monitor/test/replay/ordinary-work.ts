@@ -36,7 +36,7 @@ const tests: Piece = (stage) => {
 const install: Piece = (stage) => {
   const npm = stage.runs(stage.agent, '/usr/bin/node', 'node', '/usr/lib/node_modules/npm/bin/npm-cli.js', 'install');
   stage.reads(npm, `${HOME}/.npmrc`);
-  for (let n = 0; n < 12; n++) stage.connects(npm, 'registry.npmjs.org', '104.16.3.34');
+  for (let n = 0; n < 12; n++) stage.connects(npm, 'registry.example', '104.16.3.34');
   for (let n = 0; n < 60; n++) {
     stage.writes(npm, `${HOME}/.npm/_cacache/tmp/${stage.random.word(8)}`, false);
     stage.writes(npm, `${PROJECT}/node_modules/${stage.random.word(5)}/index.js`, false);

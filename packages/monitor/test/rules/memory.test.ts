@@ -308,10 +308,10 @@ describe('a secret, then a connection', () => {
     const given = session();
     const npm = { exe: '/usr/bin/node', argv: ['node', '/usr/lib/node_modules/npm/bin/npm-cli.js', 'install'] };
     expect(told(given.judge(read(`${HOME}/.npmrc`), { actor: npm }))).toBe('SAFE');
-    expect(told(given.judge(connect('registry.npmjs.org'), { actor: npm }))).toBe('SAFE');
+    expect(told(given.judge(connect('registry.example'), { actor: npm }))).toBe('SAFE');
     const script = { exe: '/usr/bin/node', argv: ['node', `${WORK}/node_modules/evil/npm-cli.js`] };
     expect(told(given.judge(read(`${HOME}/.npmrc`), { actor: script }))).toBe('FLAG secret-read');
-    expect(told(given.judge(connect('registry.npmjs.org'), { actor: script }))).toBe('HALT secret-egress');
+    expect(told(given.judge(connect('registry.example'), { actor: script }))).toBe('HALT secret-egress');
   });
 
   it('a flood of secrets and of processes hides none', () => {

@@ -158,7 +158,7 @@ describe('one activity', () => {
     // Connections
     ['this host', 'SAFE', connect(undefined, '127.0.0.1', 8080)],
     ['this host in IPv6', 'SAFE', connect('localhost', '::1', 8080)],
-    ['a registry', 'SAFE', connect('registry.npmjs.org', '104.16.1.1')],
+    ['a registry', 'SAFE', connect('registry.example', '104.16.1.1')],
   ])('%s: %s', (_name, expected, action) => {
     expect(told(session().judge(action))).toBe(expected);
   });

@@ -6,7 +6,7 @@ import { procReader } from '../../src/tree/proc-fs.ts';
 import { TrackedTree, type TrackedTreeOptions } from '../../src/tree/tracked-tree.ts';
 import { FakeProc } from '../fake-proc.ts';
 
-export const ROOT = { pid: 100, start: 1_000, parent: 50, exe: '/usr/bin/node', argv: ['node', 'agent.js'], cwd: '/work' } as const;
+export const ROOT = { pid: 100, start: 1_000, parent: 50, exe: '/usr/bin/node', argv: ['node', 'agent.js'], cwd: '/job' } as const;
 
 export class PollHarness {
   readonly proc = new FakeProc();

@@ -15,7 +15,7 @@ beforeEach(async () => {
 });
 afterEach(() => host.close());
 
-const CHILD: FakeProcess = { pid: 101, start: 1_001, parent: 100, exe: '/usr/bin/cat', argv: ['cat', '/etc/hosts'], cwd: '/work' };
+const CHILD: FakeProcess = { pid: 101, start: 1_001, parent: 100, exe: '/usr/bin/cat', argv: ['cat', '/etc/hosts'], cwd: '/job' };
 
 describe('processes', () => {
   it('a new child is a spawn by its parent and an exec of its own, once', async () => {
@@ -25,7 +25,7 @@ describe('processes', () => {
       { sensor: 'proc-poll', phase: 'after', actor: { pid: 100 }, action: { kind: 'spawn', child: { pid: 101, start: 1_001 } } },
       {
         actor: { pid: 101, exe: '/usr/bin/cat' },
-        action: { kind: 'exec', exe: '/usr/bin/cat', argv: ['cat', '/etc/hosts'], cwd: '/work' },
+        action: { kind: 'exec', exe: '/usr/bin/cat', argv: ['cat', '/etc/hosts'], cwd: '/job' },
       },
     ]);
     expect(await host.look()).toStrictEqual([]);
@@ -160,39 +160,39 @@ describe('files', () => {
 
   it('a descriptor that is new is a read or a write, by its mode', async () => {
     open(
-      { fd: 3, target: '/work/in' },
-      { fd: 4, target: '/work/out', flags: '0100001' },
-      { fd: 5, target: '/work/both', flags: '0100002' },
-      { fd: 6, target: '/work', flags: '0200000' },
-      { fd: 7, target: '/work/named', flags: '010000000' },
+      { fd: 3, target: '/job/in' },
+      { fd: 4, target: '/job/out', flags: '0100001' },
+      { fd: 5, target: '/job/both', flags: '0100002' },
+      { fd: 6, target: '/job', flags: '0200000' },
+      { fd: 7, target: '/job/named', flags: '010000000' },
       { fd: 8, target: '/dev/null' },
       { fd: 9, target: 'pipe:[77]' },
       { fd: 10, target: '/memfd:x (deleted)' },
     );
     const found = await host.look();
     expect(found.map(({ action }) => action)).toStrictEqual([
-      { kind: 'read', path: '/work/in', resolved: '/work/in' },
-      { kind: 'write', path: '/work/out', resolved: '/work/out' },
-      { kind: 'read', path: '/work/both', resolved: '/work/both' },
-      { kind: 'write', path: '/work/both', resolved: '/work/both' },
+      { kind: 'read', path: '/job/in', resolved: '/job/in' },
+      { kind: 'write', path: '/job/out', resolved: '/job/out' },
+      { kind: 'read', path: '/job/both', resolved: '/job/both' },
+      { kind: 'write', path: '/job/both', resolved: '/job/both' },
     ]);
     expect(await host.look()).toStrictEqual([]);
   });
 
   it.each<[string, NonNullable<FakeProcess['fds']>[number]]>([
-    ['under another number', { fd: 4, target: '/work/in', inode: 5 }],
-    ['that stands earlier than before', { fd: 3, target: '/work/in', inode: 5, position: 99 }],
-    ['of another file with that name', { fd: 3, target: '/work/in', inode: 6, position: 100 }],
+    ['under another number', { fd: 4, target: '/job/in', inode: 5 }],
+    ['that stands earlier than before', { fd: 3, target: '/job/in', inode: 5, position: 99 }],
+    ['of another file with that name', { fd: 3, target: '/job/in', inode: 6, position: 100 }],
   ])('the same path opened again is reported again: %s', async (_, again) => {
-    open({ fd: 3, target: '/work/in', inode: 5, position: 100 });
+    open({ fd: 3, target: '/job/in', inode: 5, position: 100 });
     expect(kinds(await host.look())).toStrictEqual(['read']);
     open(again);
-    expect((await host.look()).map(({ action }) => action)).toMatchObject([{ kind: 'read', path: '/work/in' }]);
+    expect((await host.look()).map(({ action }) => action)).toMatchObject([{ kind: 'read', path: '/job/in' }]);
   });
 
   it('and after it was closed at one look', async () => {
     for (let round = 0; round < 3; round++) {
-      open({ fd: 3, target: '/work/in', position: 100 });
+      open({ fd: 3, target: '/job/in', position: 100 });
       expect(kinds(await host.look())).toStrictEqual(['read']);
       open();
       expect(await host.look()).toStrictEqual([]);
@@ -200,11 +200,11 @@ describe('files', () => {
   });
 
   it('reading on is no second read, nor is the file being unlinked meanwhile', async () => {
-    open({ fd: 3, target: '/work/in', position: 100 });
+    open({ fd: 3, target: '/job/in', position: 100 });
     await host.look();
-    open({ fd: 3, target: '/work/in', position: 200 });
+    open({ fd: 3, target: '/job/in', position: 200 });
     expect(await host.look()).toStrictEqual([]);
-    open({ fd: 3, target: '/work/in (deleted)', position: 200 });
+    open({ fd: 3, target: '/job/in (deleted)', position: 200 });
     expect(await host.look()).toStrictEqual([]);
   });
 
@@ -214,17 +214,17 @@ describe('files', () => {
   });
 
   it('what a child inherited was its parent’s act; what it opened itself is its own', async () => {
-    open({ fd: 3, target: '/work/in' });
+    open({ fd: 3, target: '/job/in' });
     await host.look();
     host.proc.put({
       ...CHILD,
       fds: [
-        { fd: 3, target: '/work/in' },
-        { fd: 4, target: '/work/own', inode: 9 },
+        { fd: 3, target: '/job/in' },
+        { fd: 4, target: '/job/own', inode: 9 },
       ],
     });
     const files = (await host.look()).filter(({ action }) => action.kind === 'read');
-    expect(files).toMatchObject([{ actor: { pid: 101 }, action: { path: '/work/own' } }]);
+    expect(files).toMatchObject([{ actor: { pid: 101 }, action: { path: '/job/own' } }]);
   });
 
   it('a process that lets nobody look counts as lost once', async () => {
@@ -238,13 +238,13 @@ describe('files', () => {
   });
 
   it('a descriptor that is closed while it is looked at counts as lost', async () => {
-    open({ fd: 3, target: '/work/in' });
+    open({ fd: 3, target: '/job/in' });
     rmSync(host.proc.path(100, 'fdinfo', '3'));
     expect(await host.look()).toStrictEqual([]);
     expect(host.poll.stats().lost).toBe(1);
   });
 
-  it.each(['/work/a\nb', '/work/\u001b[2K', '/work/..'])('paths come as they are: %j', async (target) => {
+  it.each(['/job/a\nb', '/job/\u001b[2K', '/job/..'])('paths come as they are: %j', async (target) => {
     open({ fd: 3, target });
     expect((await host.look())[0]).toMatchObject({ action: { path: target } });
   });
@@ -255,7 +255,7 @@ describe('files', () => {
   });
 
   it('carry the call of the process', async () => {
-    host.proc.put({ ...CHILD, environ: { COUNTERSIGN_CALL: 'call-7' }, fds: [{ fd: 3, target: '/work/in' }] });
+    host.proc.put({ ...CHILD, environ: { COUNTERSIGN_CALL: 'call-7' }, fds: [{ fd: 3, target: '/job/in' }] });
     expect((await host.look()).map(({ attribution }) => attribution)).toStrictEqual(
       Array.from({ length: 3 }, () => ({ method: 'marker', call: 'call-7' })),
     );
@@ -377,8 +377,8 @@ describe('how often', () => {
     writeFileSync(host.proc.path(100, 'schedstat'), '1000 7 8\n');
     await host.look();
     await host.look();
-    symlinkSync('/work/in', host.proc.path(100, 'fd', '3'));
-    host.proc.put({ ...ROOT, fds: [{ fd: 3, target: '/work/in' }] });
+    symlinkSync('/job/in', host.proc.path(100, 'fd', '3'));
+    host.proc.put({ ...ROOT, fds: [{ fd: 3, target: '/job/in' }] });
     writeFileSync(host.proc.path(100, 'schedstat'), '1000 7 8\n');
     expect(await host.look()).toStrictEqual([]);
     writeFileSync(host.proc.path(100, 'schedstat'), '1001 7 9\n');
@@ -398,7 +398,7 @@ describe('how often', () => {
 
 describe('many', () => {
   it('5,000 processes are found in one look, which lets others run meanwhile', async () => {
-    const ordinary = { exe: '/bin/sh', cwd: '/work', argv: ['sh'], fds: [{ fd: 0, target: 'pipe:[1]' }] };
+    const ordinary = { exe: '/bin/sh', cwd: '/job', argv: ['sh'], fds: [{ fd: 0, target: 'pipe:[1]' }] };
     for (let pid = 1_000; pid < 6_000; pid++) host.proc.put({ ...ordinary, pid, start: 2_000, parent: pid === 1_000 ? 100 : pid - 1 });
     // Each step takes a millisecond by this clock.
     let clock = 0;

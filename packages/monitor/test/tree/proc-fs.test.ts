@@ -30,9 +30,9 @@ describe('processes', () => {
   });
 
   it('reads what a process is', () => {
-    proc.put({ pid: 7, start: 99, parent: 3, exe: '/usr/bin/node', cwd: '/work', argv: ['node', '', 'a b'] });
+    proc.put({ pid: 7, start: 99, parent: 3, exe: '/usr/bin/node', cwd: '/job', argv: ['node', '', 'a b'] });
     expect(reader.stat(7)).toMatchObject({ pid: 7, start: 99, parent: 3 });
-    expect([reader.exe(7), reader.cwd(7), reader.argv(7)]).toStrictEqual(['/usr/bin/node', '/work', ['node', '', 'a b']]);
+    expect([reader.exe(7), reader.cwd(7), reader.argv(7)]).toStrictEqual(['/usr/bin/node', '/job', ['node', '', 'a b']]);
   });
 });
 

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { MAX_MEMBERS, type SeenProcess, TrackedTree, type TreeChange } from '../../src/tree/tracked-tree.ts';
 
-const ROOT: SeenProcess = { pid: 100, start: 1_000, parent: 50, exe: '/usr/bin/node', argv: ['node', 'agent.js'], cwd: '/work' };
+const ROOT: SeenProcess = { pid: 100, start: 1_000, parent: 50, exe: '/usr/bin/node', argv: ['node', 'agent.js'], cwd: '/job' };
 
 let tree: TrackedTree;
 let changes: TreeChange[];
@@ -88,7 +88,7 @@ describe('pid reuse', () => {
 
 describe('what it runs', () => {
   it('a fork runs what its parent runs, and an exec is a change from that', () => {
-    expect(tree.forked(100, { pid: 101, start: 1_001 })).toMatchObject({ exe: '/usr/bin/node', argv: ['node', 'agent.js'], cwd: '/work' });
+    expect(tree.forked(100, { pid: 101, start: 1_001 })).toMatchObject({ exe: '/usr/bin/node', argv: ['node', 'agent.js'], cwd: '/job' });
     expect(tree.seen({ pid: 101, start: 1_001, parent: 100, exe: '/usr/bin/cat', argv: ['cat', 'a\nb'] })).toMatchObject({
       exe: '/usr/bin/cat',
     });
