@@ -26,6 +26,7 @@ const read = { tool: { name: 'read' }, args: {} };
 
 const opened: SqliteStore[] = [];
 afterEach(async () => {
+  // Some are closed by their test, or broken on purpose.
   for (const store of opened.splice(0)) await store.close().catch(() => undefined);
 });
 

@@ -120,6 +120,7 @@ export abstract class BaseFreezer implements Freezer {
   /** What was asked before is done first, and its failure is its own. */
   #next<T>(work: () => Promise<T>): Promise<T> {
     const done = this.#queue.then(work);
+    // Whoever asked gets the failure from `done`; the next one must be tried all the same.
     this.#queue = done.catch(() => {});
     return done;
   }

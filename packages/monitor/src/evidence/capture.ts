@@ -227,6 +227,7 @@ class Programs {
     } catch {
       return undefined;
     } finally {
+      // It was only read, and the hash is known by now.
       await file.close().catch(() => undefined);
     }
   }

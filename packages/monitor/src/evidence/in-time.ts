@@ -9,6 +9,7 @@ export async function inTime(work: Promise<void>, waitMs: number = CLOSE_WAIT_MS
   const late = new Promise<boolean>((resolve) => {
     timer = setTimeout(() => resolve(false), waitMs);
   });
+  // Who rejects in time is heard below; later nobody waits, and that must not end the process.
   work.catch(() => undefined);
   try {
     return await Promise.race([work.then(() => true), late]);

@@ -74,9 +74,16 @@ export class IncidentFiles {
     const { entries, omitted } = this.#timeline.entries();
     const path = this.#path(incident.id);
     if (++this.#opened > MAX_SESSION_INCIDENTS) throw failed(path, `the session has ${MAX_SESSION_INCIDENTS} incidents already`);
-    const evidence = await this.#capture(members).catch(() => undefined);
+    let missing: { readonly cause: unknown } | undefined;
+    const evidence = await this.#capture(members).catch((cause: unknown) => {
+      missing = { cause };
+      return undefined;
+    });
     this.#keep(incident.id, this.#base(incident, entries, omitted, evidence));
     await this.#write(incident.id, []);
+    // The incident is worth more than its evidence: it is written, and that something is missing is told.
+    if (missing !== undefined)
+      throw failed(path, 'it was written without evidence of its processes', (missing as { readonly cause: unknown }).cause);
   }
 
   /**
@@ -104,6 +111,7 @@ export class IncidentFiles {
         throw failed(path, cause instanceof Error ? cause.message : 'unknown error', cause);
       }
     });
+    // Whoever asked for it is told; the next one is written all the same.
     this.#writing = written.catch(() => undefined);
     return written;
   }

@@ -157,8 +157,8 @@ async function putBack(from: string, to: string): Promise<void> {
     await link(from, to);
     await unlink(from);
   } catch {
-    // A folder cannot be linked.
-    if ((await look(to)) === undefined) await rename(from, to).catch(() => undefined);
+    // A folder cannot be linked. What cannot be put back is told.
+    if ((await look(to)) === undefined) await rename(from, to);
   }
 }
 

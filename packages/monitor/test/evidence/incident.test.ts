@@ -97,10 +97,10 @@ describe('an incident file', () => {
     expect(incidentIds(dir)).toHaveLength(8);
   });
 
-  it('is written without evidence when that could not be taken', async () => {
+  it('is written without evidence when that could not be taken, and that is told', async () => {
     const dir = tempFolder();
     const incidents = new IncidentFiles({ dir, agent: 'a', capture: () => Promise.reject(new Error('no')) });
-    await incidents.open(trigger(), [MEMBER]);
+    await expect(incidents.open(trigger(), [MEMBER])).rejects.toMatchObject({ code: 'ACTIVITY_LOG_FAILED' });
     expect(readIncident(dir, ID).evidence).toBeUndefined();
   });
 
