@@ -74,16 +74,15 @@ export class IncidentFiles {
     const { entries, omitted } = this.#timeline.entries();
     const path = this.#path(incident.id);
     if (++this.#opened > MAX_SESSION_INCIDENTS) throw failed(path, `the session has ${MAX_SESSION_INCIDENTS} incidents already`);
-    let missing: { readonly cause: unknown } | undefined;
-    const evidence = await this.#capture(members).catch((cause: unknown) => {
-      missing = { cause };
-      return undefined;
-    });
+    const captured = await this.#capture(members).then(
+      (evidence) => ({ evidence }),
+      (cause: unknown) => ({ cause }),
+    );
+    const evidence = 'evidence' in captured ? captured.evidence : undefined;
     this.#keep(incident.id, this.#base(incident, entries, omitted, evidence));
     await this.#write(incident.id, []);
     // The incident is worth more than its evidence: it is written, and that something is missing is told.
-    if (missing !== undefined)
-      throw failed(path, 'it was written without evidence of its processes', (missing as { readonly cause: unknown }).cause);
+    if ('cause' in captured) throw failed(path, 'it was written without evidence of its processes', captured.cause);
   }
 
   /**
