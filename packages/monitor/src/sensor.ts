@@ -1,6 +1,7 @@
 /** What watches. Sensors differ in what they see; they share this interface, and say what they lost. */
 import type { ActionKind, Observation } from './activity.ts';
 import type { ProcessTree } from './tree/process-tree.ts';
+import type { Verdict } from './verdict.ts';
 
 /** What a session can see and prevent; DESIGN's levels. */
 export const COVERAGE_LEVELS = ['L0', 'L1', 'L2', 'L3'] as const;
@@ -13,10 +14,20 @@ export interface SensorStats {
   readonly lost: number;
 }
 
+/** What a sensor that is asked before has already made of an observation. */
+export interface Judged {
+  /** By the same rules. Its evidence is numbered by the sensor, not by the session. */
+  readonly verdict: Verdict;
+  /** It waits, and happens or fails by the answer. Not held: it was refused already. */
+  readonly isHeld: boolean;
+  /** Once; later answers, and those to what was ended meanwhile, do nothing. */
+  answer(answer: 'continue' | 'refuse'): void;
+}
+
 export interface SensorHost {
   readonly tree: ProcessTree;
   /** Must not throw; returns at once. */
-  emit(observation: Observation): void;
+  emit(observation: Observation, judged?: Judged): void;
   /** The sensor sees nothing from here on: the level may fall. Once. */
   died(error: Error): void;
 }

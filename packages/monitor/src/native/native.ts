@@ -7,6 +7,7 @@
 import { createRequire } from 'node:module';
 import { constants } from 'node:os';
 import type * as Koffi from 'koffi';
+import { type KernelCalls, kernelBindings } from './kernel-calls.ts';
 
 export interface Native {
   /** A descriptor that means this very process, also after it ended. */
@@ -32,6 +33,7 @@ export interface Native {
   inotifyRemove(fd: number, watch: number): number;
   /** Calls back whenever the descriptor is readable, on this thread's loop, until the returned function ends it. Keeps nothing alive. */
   onReadable(fd: number, callback: () => void): () => void;
+  readonly kernel: KernelCalls;
 }
 
 /** What loading needs to know of its surroundings; tests give their own. */
@@ -74,7 +76,7 @@ export function loadNative({ platform, arch, load }: NativeHost): NativeLoaded {
     return { reason: 'koffi is not installed or does not load here: npm install koffi' };
   }
   try {
-    return { native: bindings(koffi, numbers) };
+    return { native: bindings(koffi, numbers, arch) };
   } catch {
     return { reason: 'the C library of this host lacks a function that is needed' };
   }
@@ -112,7 +114,7 @@ const HURRIED = -10;
 const IN_NONBLOCK_CLOEXEC = 0o2004000;
 const STATUS_BYTES = 4;
 
-function bindings(koffi: typeof Koffi, numbers: SyscallNumbers): Native {
+function bindings(koffi: typeof Koffi, numbers: SyscallNumbers, arch: string): Native {
   // Of this process itself, so whichever C library Node runs on.
   const libc = koffi.load(null);
   const fn = (name: string, result: string, parameters: string[]): ((...values: unknown[]) => number) => {
@@ -156,6 +158,7 @@ function bindings(koffi: typeof Koffi, numbers: SyscallNumbers): Native {
     inotifyInit: () => inotifyInit(IN_NONBLOCK_CLOEXEC),
     inotifyAdd,
     inotifyRemove,
+    kernel: kernelBindings(koffi, arch),
     onReadable: (fd, callback) => {
       const handle = koffi.node.poll(fd, { readable: true }, callback);
       handle.unref();

@@ -33,9 +33,10 @@ export function withoutGuards(sensor: Sensor, guards: Guards): Sensor {
       sensor.start({
         tree: host.tree,
         died: (error) => host.died(error),
-        emit: (observation) => {
+        emit: (observation, judged) => {
           const { actor } = observation;
-          if (actor === undefined || !isUseOf(observation, files)) return host.emit(observation);
+          // What waits for an answer, or was refused, was judged already.
+          if (actor === undefined || judged !== undefined || !isUseOf(observation, files)) return host.emit(observation, judged);
           if (guards.isWriter(actor)) return;
           if (waiting.size >= MAX_WAITING) return host.emit(observation);
           let looks = GRACE_MS / LOOK_MS;

@@ -3,7 +3,7 @@
  * waits for nothing that came before it; recording is queued behind it.
  */
 import type { Activity, Observation } from '../activity.ts';
-import type { CoverageLevel, Sensor } from '../sensor.ts';
+import type { CoverageLevel, Judged, Sensor } from '../sensor.ts';
 import { COVERAGE_LEVELS } from '../sensor.ts';
 import { enforced, LEVELS, type Level, type Verdict, worse } from '../verdict.ts';
 import { attribute } from './attribute.ts';
@@ -107,7 +107,7 @@ class Session implements Warden {
       try {
         await sensor.start({
           tree: this.#options.tree,
-          emit: (observation) => this.#observe(observation),
+          emit: (observation, judged) => this.#observe(observation, judged),
           died: (error) => this.#died(sensor, error),
         });
       } catch (error) {
@@ -148,12 +148,16 @@ class Session implements Warden {
     return this.#closed;
   }
 
-  #observe(observation: Observation): void {
-    if (this.#closed !== undefined) return;
+  #observe(observation: Observation, judged?: Judged): void {
+    // Nobody is left to answer: it may not.
+    if (this.#closed !== undefined) return judged?.answer('refuse');
     const detectedAtMs = this.#clock.monotonicMs();
     const activity: Activity = { ...observation, seq: ++this.#seq, attribution: this.#attribution(observation) };
-    const verdict = this.#judged(activity);
+    const own = this.#judged(activity);
+    const verdict = judged === undefined ? own : worse(own, { ...judged.verdict, evidence: [activity.seq] });
     this.#take(activity, verdict, detectedAtMs);
+    const level = enforced(verdict.level, this.#options.mode);
+    if (level === 'SAFE' || level === 'FLAG') judged?.answer('continue');
     this.#remember(activity);
     this.#write(activity, verdict);
     if (verdict.ambiguous === true && verdict.level === 'FLAG' && this.#options.judge !== undefined) this.#queueForJudge(activity, verdict);

@@ -11,6 +11,10 @@ import type { RecordNote } from '../evidence/note-queue.ts';
 import type { SessionFacts } from '../evidence/session-file.ts';
 import { intentCheck } from '../intent/intent-check.ts';
 import type { OllamaJudge } from '../judge/ollama-judge.ts';
+import { filterProgram } from '../kernel/filter.ts';
+import { launchThroughShim, type ShimmedAgent } from '../kernel/launch-shim.ts';
+import { seccompSensor } from '../kernel/seccomp-sensor.ts';
+import { type TrapReads, trapsOf } from '../kernel/traps.ts';
 import { quarantine } from '../quarantine/quarantine.ts';
 import { type SessionQuarantine, sessionQuarantine } from '../quarantine/session-quarantine.ts';
 import { ruleEngine } from '../rules/engine.ts';
@@ -60,8 +64,14 @@ export interface WatchOptions {
   /** Absolute. Where files go that were written outside of the scope; absent: they stay. */
   readonly quarantine?: string;
   readonly onHaltTimeout: 'stay' | 'kill';
+  /** Of what is launched: calls wait for the warden before they happen. Absent: they do not. */
+  readonly kernel?: KernelControl;
   readonly redactor?: Redactor;
   readonly onEvent: (event: WardenEvent) => void;
+}
+
+export interface KernelControl {
+  readonly trapReads: TrapReads;
 }
 
 export interface Watched {
@@ -91,8 +101,7 @@ const LOOK_MS = 250;
  */
 export async function watchProcesses(options: WatchOptions): Promise<Watched> {
   const reader = procReader();
-  const found =
-    'launch' in options.target ? await launched(options.target.launch, options.ledger.session, reader) : attached(options.target, reader);
+  const found = 'launch' in options.target ? await launched(options.target.launch, options, reader) : attached(options.target, reader);
   try {
     return await watch(found, options, reader);
   } catch (error) {
@@ -107,12 +116,18 @@ interface Found {
   readonly ended: Promise<AgentEnd> | undefined;
   readonly go: () => void;
   readonly signal: (name: NodeJS.Signals) => boolean;
+  /** Of its filter; whoever supervises it gives it up. */
+  readonly listener?: number;
   /** It waits for a word that does not come. */
   abandon(): void;
 }
 
-async function launched(options: LaunchOptions, run: string, reader: ProcReader): Promise<Found> {
-  const agent = await launchAgent({ ...options, env: { ...options.env, [RUN_MARKER]: run } });
+async function launched(options: LaunchOptions, { ledger, kernel }: WatchOptions, reader: ProcReader): Promise<Found> {
+  const marked = { ...options, env: { ...options.env, [RUN_MARKER]: ledger.session } };
+  const agent: ShimmedAgent =
+    kernel === undefined
+      ? await launchAgent(marked)
+      : await launchThroughShim({ ...marked, filter: filterProgram(process.arch, trapsOf({ ...kernel, warden: process.pid })) });
   const start = reader.stat(agent.pid)?.start;
   const signal = (name: NodeJS.Signals): boolean => agent.child.kill(name);
   const abandon = (): void => void signal('SIGKILL');
@@ -120,7 +135,16 @@ async function launched(options: LaunchOptions, run: string, reader: ProcReader)
     abandon();
     throw new CountersignError('MONITOR_UNAVAILABLE', 'processes cannot be read on this system: there is no /proc');
   }
-  return { process: { pid: agent.pid, start }, cwd: options.cwd, ended: agent.ended, go: () => agent.go(), signal, abandon };
+  const { pid, ended, listener } = agent;
+  return {
+    process: { pid, start },
+    cwd: options.cwd,
+    ended,
+    go: () => agent.go(),
+    signal,
+    abandon,
+    ...(listener !== undefined && { listener }),
+  };
 }
 
 function attached(target: Exclude<WatchTarget, { readonly launch: LaunchOptions }>, reader: ProcReader): Found {
@@ -145,7 +169,25 @@ async function watch(found: Found, options: WatchOptions, reader: ProcReader): P
   const marker = isLaunched ? { marker: `${RUN_MARKER}=${ledger.session}` } : {};
   const workspace = options.workspace ?? found.cwd;
   const own = [...options.own.files, ...options.own.configs];
-  const { sensors: all, adopted } = sensorsOf({
+  const { listener } = found;
+  const supervised =
+    listener === undefined || options.kernel === undefined
+      ? undefined
+      : seccompSensor({
+          tree,
+          listener,
+          mode: options.mode,
+          trapReads: options.kernel.trapReads,
+          scope: withCanaries(options.scope, options.canaries),
+          // Who may use the ledger is found out after it was opened: see `withoutGuards`.
+          rules: {
+            workspace,
+            home: options.home,
+            own: { files: ownButLedger(options.own), configs: options.own.configs, pids: [process.pid] },
+          },
+          since: Date.now(),
+        });
+  const { sensors: others, adopted } = sensorsOf({
     tree,
     isLaunched,
     workspace,
@@ -154,6 +196,7 @@ async function watch(found: Found, options: WatchOptions, reader: ProcReader): P
     own,
     onIncomplete: (unwatched) => onIncomplete(options, unwatched),
   });
+  const all = supervised === undefined ? others : [supervised, ...others];
   // Those that watch folders name nobody.
   const { guards } = options.own;
   const sensors = all
@@ -246,6 +289,11 @@ async function watch(found: Found, options: WatchOptions, reader: ProcReader): P
     await freezer.close();
     throw error;
   }
+}
+
+function ownButLedger({ files, guards }: WatchOptions['own']): readonly string[] {
+  const those = new Set(guards?.files);
+  return files.filter((file) => !those.has(file));
 }
 
 function onIncomplete({ onEvent }: WatchOptions, unwatched: number): void {

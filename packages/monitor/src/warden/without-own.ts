@@ -18,8 +18,8 @@ export function withoutOwn(sensor: Sensor, own: readonly string[]): Sensor {
     start: (host) =>
       sensor.start({
         tree: host.tree,
-        emit: (observation) => {
-          if (observation.actor !== undefined || !pathsOf(observation).some(isOwn)) host.emit(observation);
+        emit: (observation, judged) => {
+          if (observation.actor !== undefined || !pathsOf(observation).some(isOwn)) host.emit(observation, judged);
         },
         died: (error) => host.died(error),
       }),

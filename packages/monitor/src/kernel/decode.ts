@@ -1,0 +1,207 @@
+/** What a trapped call is about to do, in the words of the rules. */
+import { lstatSync } from 'node:fs';
+import type { Action, Attribution, FileAction } from '../activity.ts';
+import { CALL_MARKER, parseMarkers } from '../tree/markers.ts';
+import type { TargetMemory } from './memory.ts';
+import { intOf, type Trapped } from './notification.ts';
+import { AT_FDCWD, type Paths, type Place } from './paths.ts';
+import type { Target } from './targets.ts';
+
+export type Decoded =
+  /** Nothing to judge: it may go on. */
+  | { readonly kind: 'plain' }
+  /** Of the tree itself: a process more. */
+  | { readonly kind: 'fork' }
+  | { readonly kind: 'act'; readonly actions: readonly Action[]; readonly attribution?: Attribution; readonly isWhole?: false }
+  /** It cannot be told what it would do: it may not. */
+  | { readonly kind: 'unreadable'; readonly what: string }
+  /** It may not, whatever the rules say. */
+  | { readonly kind: 'never'; readonly why: string };
+
+export interface DecodeContext {
+  readonly memory: TargetMemory;
+  readonly paths: Paths;
+  readonly target: Target;
+  /** UTC, milliseconds: what is older existed before. */
+  readonly since: number;
+}
+
+const WRITES = 0o1 | 0o2 | 0o100 | 0o1000;
+const O_PATH = 0o10000000;
+const O_NOFOLLOW = 0o400000;
+const OPEN_HOW_FLAGS_BYTES = 8;
+const AF_UNIX = 1;
+const AF_INET = 2;
+const AF_INET6 = 10;
+const MAX_SOCKADDR_BYTES = 128;
+
+export function decode(trapped: Trapped, context: DecodeContext): Decoded {
+  const { call, args, tid } = trapped;
+  const path = (arg: number, folder = AT_FDCWD, follow = true): Place | undefined => {
+    const text = context.memory.text(tid, args[arg] ?? 0n);
+    return text === undefined ? undefined : context.paths.place(tid, folder, text, follow);
+  };
+  const folderOf = (arg: number): number => intOf(args[arg]);
+  // Calls that fail at once, or are of no interest, have no case of their own.
+  const name: string = call;
+  switch (name) {
+    case 'fork':
+    case 'vfork':
+    case 'clone':
+      return { kind: 'fork' };
+    case 'execve':
+      return executes(path(0), args[1] ?? 0n, args[2] ?? 0n, trapped, context);
+    case 'execveat':
+      return executes(path(1, folderOf(0)), args[2] ?? 0n, args[3] ?? 0n, trapped, context);
+    case 'open':
+      return opens(path(0, AT_FDCWD, follows(intOf(args[1]))), intOf(args[1]), context);
+    case 'openat':
+      return opens(path(1, folderOf(0), follows(intOf(args[2]))), intOf(args[2]), context);
+    case 'openat2': {
+      const flags = context.memory.bytes(tid, args[2] ?? 0n, OPEN_HOW_FLAGS_BYTES)?.readUInt32LE(0);
+      return flags === undefined ? unreadable('the flags') : opens(path(1, folderOf(0), follows(flags)), flags, context);
+    }
+    case 'creat':
+      return opens(path(0), O_WRONLY_CREATE, context);
+    case 'truncate':
+      return file('write', path(0), context);
+    case 'unlink':
+    case 'rmdir':
+      return file('delete', path(0, AT_FDCWD, false), context);
+    case 'unlinkat':
+      return file('delete', path(1, folderOf(0), false), context);
+    case 'rename':
+      return renames(path(0, AT_FDCWD, false), path(1, AT_FDCWD, false), context);
+    case 'renameat':
+    case 'renameat2':
+      return renames(path(1, folderOf(0), false), path(3, folderOf(2), false), context);
+    case 'link':
+      return links(path(0, AT_FDCWD, false), path(1, AT_FDCWD, false), context);
+    case 'linkat':
+      return links(path(1, folderOf(0), false), path(3, folderOf(2), false), context);
+    case 'connect':
+      return connects(args[1] ?? 0n, Number(args[2] ?? 0n), 'tcp', trapped, context);
+    case 'sendto':
+      return connects(args[4] ?? 0n, intOf(args[5]), 'udp', trapped, context);
+    case 'ptrace':
+    case 'process_vm_readv':
+    case 'process_vm_writev':
+      return { kind: 'act', actions: [{ kind: 'memory', target: intOf(args[call === 'ptrace' ? 1 : 0]) }] };
+    default:
+      return { kind: 'plain' };
+  }
+}
+
+const O_WRONLY_CREATE = 0o1 | 0o100 | 0o1000;
+
+function follows(flags: number): boolean {
+  return (flags & O_NOFOLLOW) === 0;
+}
+
+function opens(place: Place | undefined, flags: number, context: DecodeContext): Decoded {
+  if (place === undefined) return unreadable('the path');
+  // It opens nothing: only a name for what is there.
+  if ((flags & O_PATH) !== 0) return { kind: 'plain' };
+  return file((flags & WRITES) === 0 ? 'read' : 'write', place, context);
+}
+
+function file(kind: FileAction['kind'], place: Place | undefined, { since }: DecodeContext): Decoded {
+  if (place === undefined) return unreadable('the path');
+  const existed = kind === 'read' ? undefined : wasThere(place, since);
+  return {
+    kind: 'act',
+    actions: [
+      {
+        kind,
+        path: place.path,
+        ...(place.resolved !== undefined && { resolved: place.resolved }),
+        ...(existed !== undefined && { existed }),
+      },
+    ],
+  };
+}
+
+function renames(from: Place | undefined, to: Place | undefined, { since }: DecodeContext): Decoded {
+  if (from === undefined || to === undefined) return unreadable('a path');
+  const existed = wasThere(from, since);
+  return {
+    kind: 'act',
+    actions: [{ kind: 'rename', path: from.resolved ?? from.path, to: to.resolved ?? to.path, ...(existed !== undefined && { existed }) }],
+  };
+}
+
+/** One more name for a file: under it, it could be read later. */
+function links(from: Place | undefined, to: Place | undefined, context: DecodeContext): Decoded {
+  const read = file('read', from, context);
+  const write = file('write', to, context);
+  if (read.kind !== 'act' || write.kind !== 'act') return unreadable('a path');
+  return { kind: 'act', actions: [...read.actions, ...write.actions] };
+}
+
+/** Undefined: it is not there, or cannot be looked at. */
+function wasThere({ path, resolved }: Place, since: number): boolean | undefined {
+  const stats = lstatSync(resolved ?? path, { throwIfNoEntry: false });
+  return stats === undefined ? false : stats.birthtimeMs < since;
+}
+
+function executes(place: Place | undefined, argv: bigint, envp: bigint, { tid }: Trapped, { memory, target }: DecodeContext): Decoded {
+  const words = memory.texts(tid, argv);
+  if (place === undefined) return unreadable('the path');
+  if (words === undefined) return unreadable('the arguments');
+  const call = callOf(memory, tid, envp);
+  const { cwd } = target;
+  return {
+    kind: 'act',
+    actions: [
+      {
+        kind: 'exec',
+        exe: place.resolved ?? place.path,
+        argv: words.texts.map((word) => word.toString('utf8')),
+        ...(cwd !== undefined && { cwd }),
+      },
+    ],
+    ...(call !== undefined && { attribution: { method: 'marker', call } }),
+    ...(!words.isWhole && { isWhole: false }),
+  };
+}
+
+/** Our marker in the environment it will have. */
+function callOf(memory: TargetMemory, tid: number, envp: bigint): string | undefined {
+  const variables = memory.texts(tid, envp)?.texts.filter((each) => each.toString('latin1', 0, CALL_MARKER.length) === CALL_MARKER) ?? [];
+  return parseMarkers(Buffer.concat(variables.flatMap((each) => [each, Buffer.alloc(1)]))).call;
+}
+
+function connects(address: bigint, length: number, protocol: 'tcp' | 'udp', { tid }: Trapped, { memory }: DecodeContext): Decoded {
+  const bytes = memory.bytes(tid, address, Math.max(2, Math.min(length, MAX_SOCKADDR_BYTES)));
+  if (bytes === undefined) return unreadable('the address');
+  switch (bytes.readUInt16LE(0)) {
+    case AF_INET:
+      if (bytes.length < 8) return { kind: 'plain' };
+      return {
+        kind: 'act',
+        actions: [{ kind: 'connect', protocol, address: bytes.subarray(4, 8).join('.'), port: bytes.readUInt16BE(2) }],
+      };
+    case AF_INET6:
+      if (bytes.length < 24) return { kind: 'plain' };
+      return { kind: 'act', actions: [{ kind: 'connect', protocol, address: ipv6(bytes.subarray(8, 24)), port: bytes.readUInt16BE(2) }] };
+    case AF_UNIX:
+      return { kind: 'act', actions: [{ kind: 'connect', protocol: 'unix', address: unixName(bytes.subarray(2)) }] };
+    default:
+      return { kind: 'plain' };
+  }
+}
+
+function ipv6(bytes: Buffer): string {
+  return Array.from({ length: 8 }, (_, index) => bytes.readUInt16BE(index * 2).toString(16)).join(':');
+}
+
+/** An abstract one begins with a zero byte, shown as `@`. */
+function unixName(bytes: Buffer): string {
+  if (bytes[0] === 0) return `@${bytes.subarray(1).toString('utf8').replaceAll('\0', '@')}`;
+  const end = bytes.indexOf(0);
+  return bytes.toString('utf8', 0, end < 0 ? bytes.length : end);
+}
+
+function unreadable(what: string): Decoded {
+  return { kind: 'unreadable', what };
+}

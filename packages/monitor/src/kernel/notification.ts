@@ -1,0 +1,87 @@
+/**
+ * A trapped call as the kernel tells it, and the answers it takes.
+ *
+ * @see seccomp_unotify(2): `struct seccomp_notif` (80 bytes), `seccomp_notif_resp` (24), `seccomp_notif_addfd` (24)
+ */
+import { archTable, type CallName } from './syscalls.ts';
+
+export interface Trapped {
+  /** Of this one call, as the kernel numbers it. */
+  readonly id: bigint;
+  /** The thread that makes it, as we see its number. */
+  readonly tid: number;
+  readonly call: CallName;
+  /** Six registers. Numbers of 32 bits are in the lower half: `int`. */
+  readonly args: readonly bigint[];
+}
+
+export const NOTIFICATION_BYTES = 80;
+export const RESPONSE_BYTES = 24;
+export const ADDFD_BYTES = 24;
+const CONTINUE = 1;
+/** Injects and answers in one step. */
+const ADDFD_SEND = 2;
+
+const ID_AT = 0;
+const TID_AT = 8;
+const NUMBER_AT = 16;
+const ARGS_AT = 32;
+const ARGS = 6;
+
+/** Names by number, of one architecture. */
+export function callNames(arch: string): ReadonlyMap<number, CallName> {
+  const { numbers } = archTable(arch) ?? { numbers: new Map<string, number>() };
+  return new Map([...numbers].map(([name, number]) => [number, name as CallName])); // the table has no other keys
+}
+
+/** Undefined for a call that no filter of ours traps. */
+export function parseNotification(bytes: Buffer, names: ReadonlyMap<number, CallName>): Trapped | undefined {
+  const call = names.get(bytes.readInt32LE(NUMBER_AT));
+  if (call === undefined) return undefined;
+  const args: bigint[] = [];
+  for (let index = 0; index < ARGS; index++) args.push(bytes.readBigUInt64LE(ARGS_AT + 8 * index));
+  return { id: bytes.readBigUInt64LE(ID_AT), tid: bytes.readUInt32LE(TID_AT), call, args };
+}
+
+export function idOf(bytes: Buffer): bigint {
+  return bytes.readBigUInt64LE(ID_AT);
+}
+
+/** The kernel goes on with it, and reads its arguments anew. */
+export function goesOn(into: Buffer, id: bigint): Buffer {
+  return response(into, id, 0, CONTINUE);
+}
+
+/** @param errno - positive */
+export function fails(into: Buffer, id: bigint, errno: number): Buffer {
+  return response(into, id, -errno, 0);
+}
+
+/** It is done by us, and gave this. */
+export function returns(into: Buffer, id: bigint, value: number): Buffer {
+  response(into, id, 0, 0).writeBigInt64LE(BigInt(value), 8);
+  return into;
+}
+
+/** The caller gets a copy of our descriptor, as what its call returns. @param flags - `O_CLOEXEC` or 0 */
+export function injects(into: Buffer, id: bigint, fd: number, flags: number): Buffer {
+  into.writeBigUInt64LE(id, 0);
+  into.writeUInt32LE(ADDFD_SEND, 8);
+  into.writeUInt32LE(fd, 12);
+  into.writeUInt32LE(0, 16);
+  into.writeUInt32LE(flags, 20);
+  return into;
+}
+
+/** `int` in a register. */
+export function intOf(arg: bigint | undefined): number {
+  return Number(BigInt.asIntN(32, arg ?? 0n));
+}
+
+function response(into: Buffer, id: bigint, error: number, flags: number): Buffer {
+  into.writeBigUInt64LE(id, 0);
+  into.writeBigInt64LE(0n, 8);
+  into.writeInt32LE(error, 16);
+  into.writeUInt32LE(flags, 20);
+  return into;
+}

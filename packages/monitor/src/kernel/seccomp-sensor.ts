@@ -1,0 +1,78 @@
+/**
+ * Sees exec, open, unlink, rename and connect of everything that was launched before they happen, and holds those that a person has to
+ * decide about. The strongest there is without root; `docs/guides/kernel-control.md` has its limits.
+ */
+import type { ActionKind } from '../activity.ts';
+import type { CoverageLevel, Sensor, SensorHost, SensorStats } from '../sensor.ts';
+import type { TrackedTree } from '../tree/tracked-tree.ts';
+import { type Supervisor, type SupervisorOptions, supervise } from './supervisor.ts';
+import type { Told } from './supervisor-protocol.ts';
+
+export interface SeccompOptions extends Omit<SupervisorOptions, 'onTold' | 'onEnd'> {
+  readonly tree: TrackedTree;
+}
+
+export function seccompSensor(options: SeccompOptions): SeccompSensor {
+  return new SeccompSensor(options);
+}
+
+export class SeccompSensor implements Sensor {
+  readonly name = 'seccomp';
+  readonly level: CoverageLevel;
+  readonly gives: readonly ActionKind[] = ['exec', 'read', 'write', 'delete', 'rename', 'connect', 'memory'];
+  readonly #options: SeccompOptions;
+  #supervisor: Supervisor | undefined;
+  #seen = 0;
+  #lost = 0;
+
+  constructor(options: SeccompOptions) {
+    this.#options = options;
+    this.level = options.trapReads === 'broker' ? 'L3' : 'L2';
+  }
+
+  async start(host: SensorHost): Promise<void> {
+    const { tree: _, ...options } = this.#options;
+    this.#supervisor = await supervise({
+      ...options,
+      onTold: (told, lost) => {
+        this.#lost += lost;
+        for (const each of told) this.#take(each, host);
+      },
+      onEnd: (error) => host.died(error),
+    });
+  }
+
+  async stop(): Promise<void> {
+    const supervisor = this.#supervisor;
+    this.#supervisor = undefined;
+    await supervisor?.stop();
+  }
+
+  stats(): SensorStats {
+    return { seen: this.#seen, lost: this.#lost };
+  }
+
+  /** For a freezer: shuts and opens the gate. */
+  get supervisor(): Supervisor | undefined {
+    return this.#supervisor;
+  }
+
+  #take({ observation, markers, judged, held }: Told, host: SensorHost): void {
+    this.#seen++;
+    const { actor } = observation;
+    // Whoever is trapped belongs: the filter is inherited, and nobody else has it.
+    if (actor !== undefined) {
+      const process = { ...actor, ...(markers !== undefined && { markers }) };
+      if (this.#options.tree.seen(process) === undefined) this.#options.tree.addRoot(process);
+    }
+    if (judged === undefined) return host.emit(observation);
+    const supervisor = this.#supervisor;
+    host.emit(observation, {
+      verdict: judged,
+      isHeld: held !== undefined,
+      answer: (answer) => {
+        if (held !== undefined) supervisor?.answer(held, answer);
+      },
+    });
+  }
+}

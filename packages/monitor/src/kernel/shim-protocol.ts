@@ -1,0 +1,29 @@
+/** What the warden and the launch shim say to each other over descriptor 3. Length (4 bytes, little-endian), then JSON. */
+
+/** What the shim becomes, and what it puts on itself before. Made by us; the environment is the agent's. */
+export interface ShimPlan {
+  /** Absolute. */
+  readonly program: string;
+  /** Without the program's own name. */
+  readonly args: readonly string[];
+  readonly env: readonly (readonly [name: string, value: string])[];
+  /** A filter with a listener, base64. Absent: none. */
+  readonly filter?: string;
+}
+
+/** Said once, when all is in place; then the shim waits for one byte, `GO`. */
+export type ShimReply =
+  /** Number of the listener's descriptor in the shim; absent without a filter. */
+  { readonly listener?: number } | { readonly failed: string; readonly errno?: string };
+
+export const GO = 'g';
+export const LENGTH_BYTES = 4;
+/** Arguments and environment may be large; the kernel takes no more of them. */
+export const MAX_PLAN_BYTES: number = 64 * 1024 * 1024;
+
+export function packed(message: ShimPlan | ShimReply): Buffer {
+  const text = Buffer.from(JSON.stringify(message));
+  const length = Buffer.alloc(LENGTH_BYTES);
+  length.writeUInt32LE(text.length, 0);
+  return Buffer.concat([length, text]);
+}

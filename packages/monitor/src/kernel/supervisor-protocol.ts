@@ -1,0 +1,52 @@
+/** What the supervisor's thread and the rest of the warden say to each other. Plain data: it is cloned. */
+import type { Observation } from '../activity.ts';
+import type { RuleEngineOptions } from '../rules/engine.ts';
+import type { Scope } from '../scope/scope.ts';
+import type { Markers } from '../tree/markers.ts';
+import type { MonitorMode, Verdict } from '../verdict.ts';
+import type { TrapReads } from './traps.ts';
+
+/** Given to the thread when it starts. */
+export interface SupervisorStart {
+  /** Ours, and given up by whoever started the thread. */
+  readonly listener: number;
+  /** An eventfd: written to whenever there is something to read for the thread. */
+  readonly wake: number;
+  /** `Int32Array` of `CONTROL_WORDS`. */
+  readonly control: SharedArrayBuffer;
+  readonly mode: MonitorMode;
+  readonly trapReads: TrapReads;
+  readonly scope: Scope;
+  readonly rules: Pick<RuleEngineOptions, 'workspace' | 'home' | 'tmp' | 'own'>;
+  /** UTC, milliseconds: when the session began. */
+  readonly since: number;
+}
+
+export const CONTROL_WORDS = 2;
+/** Not 0: what would make processes waits, and is not answered. */
+export const GATE = 0;
+/** How many wait at the gate. */
+export const AT_GATE = 1;
+
+/** In the order the kernel told of them. */
+export interface Told {
+  readonly observation: Observation;
+  readonly markers?: Markers;
+  /** What the thread made of it; with `held` it waits for an answer, without it was refused. Absent: it went on. */
+  readonly judged?: Verdict;
+  readonly held?: number;
+}
+
+export type FromSupervisor =
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'failed'; readonly reason: string }
+  /** Nothing of the tree is left that could call. */
+  | { readonly kind: 'over' }
+  /** `lost`: safe ones that nobody was told of since the last message. */
+  | { readonly kind: 'told'; readonly told: readonly Told[]; readonly lost: number };
+
+export type ToSupervisor =
+  | { readonly kind: 'answer'; readonly held: number; readonly with: 'continue' | 'refuse' }
+  /** The gate was opened or shut. */
+  | { readonly kind: 'gate' }
+  | { readonly kind: 'stop' };

@@ -1,0 +1,124 @@
+/** The main thread's side of the supervisor: starts it, hands on what it tells, and gives it the answers of people. */
+import type { Worker } from 'node:worker_threads';
+import { CountersignError } from '@countersign/core';
+import { errorName, native, nativeMissing } from '../native/native.ts';
+import { startThread } from '../thread.ts';
+import {
+  AT_GATE,
+  CONTROL_WORDS,
+  type FromSupervisor,
+  GATE,
+  type SupervisorStart,
+  type Told,
+  type ToSupervisor,
+} from './supervisor-protocol.ts';
+
+export type SupervisorOptions = Omit<SupervisorStart, 'wake' | 'control'> & {
+  readonly onTold: (told: readonly Told[], lost: number) => void;
+  /** It answers no more: every trapped call of the tree fails from now on. Once; not after `stop`. */
+  readonly onEnd: (error: Error) => void;
+};
+
+const STOP_MS = 2_000;
+
+/** @throws {CountersignError} `MONITOR_UNAVAILABLE` */
+export async function supervise(options: SupervisorOptions): Promise<Supervisor> {
+  const calls = native()?.kernel;
+  if (calls === undefined) throw unavailable(nativeMissing() ?? 'koffi is missing');
+  const wake = calls.eventfd();
+  if (wake < 0) throw unavailable(`no eventfd could be made (${errorName(wake)})`);
+  const supervisor = new Supervisor(options, wake);
+  await supervisor.ready;
+  return supervisor;
+}
+
+export class Supervisor {
+  readonly ready: Promise<void>;
+  readonly #options: SupervisorOptions;
+  readonly #wake: number;
+  readonly #control = new Int32Array(new SharedArrayBuffer(CONTROL_WORDS * Int32Array.BYTES_PER_ELEMENT));
+  readonly #thread: Worker;
+  readonly #ended: Promise<void>;
+  #isStopping = false;
+
+  constructor(options: SupervisorOptions, wake: number) {
+    this.#options = options;
+    this.#wake = wake;
+    const { onTold, onEnd, ...start } = options;
+    this.#thread = startThread(import.meta.url, './supervisor-thread', {
+      workerData: { ...start, wake, control: this.#control.buffer } satisfies SupervisorStart,
+    });
+    const ready = Promise.withResolvers<void>();
+    const ended = Promise.withResolvers<void>();
+    this.ready = ready.promise;
+    this.#ended = ended.promise;
+    let failure: string | undefined;
+    this.#thread.on('message', (message: FromSupervisor) => {
+      if (message.kind === 'ready') ready.resolve();
+      if (message.kind === 'told') onTold(message.told, message.lost);
+      if (message.kind === 'failed') failure ??= message.reason;
+      if (message.kind === 'over') this.#isStopping = true;
+    });
+    this.#thread.on('error', (error: Error) => {
+      failure ??= error.message;
+    });
+    this.#thread.on('exit', () => {
+      const error = unavailable(failure ?? 'its thread ended');
+      // Nobody answers any more: what waits, and what comes, fails at once instead of waiting for ever.
+      this.#close();
+      ready.reject(error);
+      ended.resolve();
+      if (!this.#isStopping) onEnd(error);
+    });
+    this.#thread.unref();
+  }
+
+  /** What would make processes waits from now on, and is answered once the gate opens. */
+  shutGate(): void {
+    Atomics.store(this.#control, GATE, 1);
+  }
+
+  openGate(): void {
+    Atomics.store(this.#control, GATE, 0);
+    this.#say({ kind: 'gate' });
+  }
+
+  /** Calls that wait at the gate. */
+  get atGate(): number {
+    return Atomics.load(this.#control, AT_GATE);
+  }
+
+  answer(held: number, answer: 'continue' | 'refuse'): void {
+    this.#say({ kind: 'answer', held, with: answer });
+  }
+
+  /** Every trapped call of the tree fails from then on. */
+  async stop(): Promise<void> {
+    this.#isStopping = true;
+    this.#say({ kind: 'stop' });
+    const late = setTimeout(() => void this.#thread.terminate(), STOP_MS);
+    await this.#ended;
+    clearTimeout(late);
+  }
+
+  #say(message: ToSupervisor): void {
+    if (this.#isClosed) return;
+    this.#thread.postMessage(message);
+    native()?.kernel.write(this.#wake, ONE);
+  }
+
+  #isClosed = false;
+  #close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    native()?.close(this.#options.listener);
+    native()?.close(this.#wake);
+  }
+}
+
+/** What an eventfd takes: a number to add, 8 bytes. */
+const ONE = Buffer.from([1, 0, 0, 0, 0, 0, 0, 0]);
+
+function unavailable(reason: string): CountersignError {
+  return new CountersignError('MONITOR_UNAVAILABLE', `kernel control does not work: ${reason}`);
+}

@@ -1,0 +1,145 @@
+/**
+ * The system calls behind kernel-mediated control: seccomp with its listener, other processes' memory, opening a path the careful
+ * way. Through koffi as all of `native`; each thread loads its own.
+ *
+ * Every function answers like the kernel: zero or more is a result, less than zero is the negated errno (`errorName`).
+ */
+import type * as Koffi from 'koffi';
+
+export interface KernelCalls {
+  /** Of the calling thread; what it executes from then on gains no rights by it. Needed before a filter. */
+  noNewPrivileges(): number;
+  /** Puts the filter on the calling thread, and what comes of it. @returns the listener's descriptor */
+  filterWithListener(program: Buffer): number;
+  /** A copy of another process's descriptor. */
+  pidfdGetfd(pidfd: number, fd: number): number;
+  /** Waits for a trapped call: `struct seccomp_notif`, zeroed before. */
+  receive(listener: number, notification: Buffer): number;
+  /** `struct seccomp_notif_resp`. */
+  send(listener: number, response: Buffer): number;
+  /** Zero while the call still waits. @param id - of the notification, 8 bytes */
+  isWaiting(listener: number, id: Buffer): number;
+  /** `struct seccomp_notif_addfd`. @returns the descriptor's number there */
+  addDescriptor(listener: number, request: Buffer): number;
+  /** The kernel hands over the processor with the notification, where it can. */
+  wakeSynchronously(listener: number): number;
+  /** Into `into`, at most `length` bytes. @returns how many; stops where memory ends */
+  readMemory(pid: number, address: bigint, into: Buffer, length: number): number;
+  /** `struct pollfd` after another; waits for so long, -1 for ever. @returns how many are ready */
+  poll(descriptors: Buffer, timeoutMs: number): number;
+  eventfd(): number;
+  openat(folder: number, path: string | Buffer, flags: number, mode: number): number;
+  /** @param how - `struct open_how`, 24 bytes */
+  openat2(folder: number, path: string | Buffer, how: Buffer): number;
+  close(fd: number): number;
+  read(fd: number, into: Buffer): number;
+  pread(fd: number, into: Buffer, at: number): number;
+  write(fd: number, from: Buffer): number;
+  /** Into the whole of `into`. @returns how many bytes that were */
+  readlinkat(folder: number, path: string, into: Buffer): number;
+  /** The usual disposition of every signal, and none blocked. */
+  resetSignals(): void;
+  /** Any call by number; at most six arguments. */
+  syscall(number: number, ...args: readonly (number | bigint)[]): number;
+  /** Any call by number with one pointer after one number: `landlock_*` and what else is rare. */
+  addressOf(buffer: Buffer): bigint;
+}
+
+const SECCOMP = new Map([
+  ['x64', 317],
+  ['arm64', 277],
+]);
+const PIDFD_GETFD = 438;
+const OPENAT2 = 437;
+const PR_SET_NO_NEW_PRIVS = 38;
+const SECCOMP_SET_MODE_FILTER = 1;
+/** A listener; and once a call was received, only what kills the process takes it out of its wait. */
+const NEW_LISTENER_WAIT_KILLABLE = 0x8 | 0x20;
+const IOCTL_RECV = 0xc050_2100n;
+const IOCTL_SEND = 0xc018_2101n;
+const IOCTL_ID_VALID = 0x4008_2102n;
+const IOCTL_ADDFD = 0x4018_2103n;
+const IOCTL_SET_FLAGS = 0x4008_2104n;
+const SYNC_WAKE_UP = 1n;
+const EFD_CLOEXEC = 0o2000000;
+const IOVEC_BYTES = 16;
+const PROGRAM_HEADER_BYTES = 16;
+const INSTRUCTION_BYTES = 8;
+const LAST_SIGNAL = 64;
+const SIG_SETMASK = 2;
+const SIGNAL_SET_BYTES = 128;
+
+/** @throws when the C library lacks a function */
+export function kernelBindings(koffi: typeof Koffi, arch: string): KernelCalls {
+  const libc = koffi.load(null);
+  const fn = (name: string, result: string, parameters: string[]): ((...values: unknown[]) => number) => {
+    const call = libc.func(name, result, parameters);
+    return (...values) => {
+      const answer = Number(call(...values));
+      return answer < 0 ? -koffi.errno() : answer;
+    };
+  };
+  const seccomp = SECCOMP.get(arch);
+  if (seccomp === undefined) throw new RangeError(`system call numbers of ${arch} are not known`);
+  const syscall = fn('syscall', 'long', ['long', 'long', 'long', 'long', 'long', 'long', 'long']);
+  const withPointer = fn('syscall', 'long', ['long', 'ulong', 'ulong', 'void *']);
+  const openHow = fn('syscall', 'long', ['long', 'int', 'void *', 'void *', 'ulong']);
+  const prctl = fn('prctl', 'int', ['int', 'ulong', 'ulong', 'ulong', 'ulong']);
+  const ioctl = fn('ioctl', 'int', ['int', 'ulong', 'void *']);
+  const ioctlValue = fn('ioctl', 'int', ['int', 'ulong', 'ulong']);
+  const readv = fn('process_vm_readv', 'long', ['int', 'void *', 'ulong', 'void *', 'ulong', 'ulong']);
+  const poll = fn('poll', 'int', ['void *', 'ulong', 'int']);
+  const eventfd = fn('eventfd', 'int', ['uint', 'int']);
+  const openat = fn('openat', 'int', ['int', 'void *', 'int', 'uint']);
+  const close = fn('close', 'int', ['int']);
+  const read = fn('read', 'long', ['int', 'void *', 'size_t']);
+  const pread = fn('pread', 'long', ['int', 'void *', 'size_t', 'long']);
+  const write = fn('write', 'long', ['int', 'void *', 'size_t']);
+  const readlinkat = fn('readlinkat', 'long', ['int', 'str', 'void *', 'size_t']);
+  const signal = libc.func('signal', 'void *', ['int', 'void *']);
+  const sigprocmask = fn('sigprocmask', 'int', ['int', 'void *', 'void *']);
+  const addressOf = (buffer: Buffer): bigint => BigInt(koffi.address(buffer));
+  const cString = (path: string | Buffer): Buffer => Buffer.concat([typeof path === 'string' ? Buffer.from(path) : path, NUL]);
+  const local = Buffer.alloc(IOVEC_BYTES);
+  const remote = Buffer.alloc(IOVEC_BYTES);
+  return {
+    noNewPrivileges: () => prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0),
+    filterWithListener: (program) => {
+      const header = Buffer.alloc(PROGRAM_HEADER_BYTES);
+      header.writeUInt16LE(program.length / INSTRUCTION_BYTES, 0);
+      header.writeBigUInt64LE(addressOf(program), 8);
+      return withPointer(seccomp, SECCOMP_SET_MODE_FILTER, NEW_LISTENER_WAIT_KILLABLE, header);
+    },
+    pidfdGetfd: (pidfd, fd) => syscall(PIDFD_GETFD, pidfd, fd, 0, 0, 0, 0),
+    receive: (listener, notification) => ioctl(listener, IOCTL_RECV, notification),
+    send: (listener, response) => ioctl(listener, IOCTL_SEND, response),
+    isWaiting: (listener, id) => ioctl(listener, IOCTL_ID_VALID, id),
+    addDescriptor: (listener, request) => ioctl(listener, IOCTL_ADDFD, request),
+    wakeSynchronously: (listener) => ioctlValue(listener, IOCTL_SET_FLAGS, SYNC_WAKE_UP),
+    readMemory: (pid, address, into, length) => {
+      local.writeBigUInt64LE(addressOf(into), 0);
+      local.writeBigUInt64LE(BigInt(length), 8);
+      remote.writeBigUInt64LE(address, 0);
+      remote.writeBigUInt64LE(BigInt(length), 8);
+      return readv(pid, local, 1, remote, 1, 0);
+    },
+    poll: (descriptors, timeoutMs) => poll(descriptors, descriptors.length / POLLFD_BYTES, timeoutMs),
+    eventfd: () => eventfd(0, EFD_CLOEXEC),
+    openat: (folder, path, flags, mode) => openat(folder, cString(path), flags, mode),
+    openat2: (folder, path, how) => openHow(OPENAT2, folder, cString(path), how, how.length),
+    close,
+    read: (fd, into) => read(fd, into, into.length),
+    pread: (fd, into, at) => pread(fd, into, into.length, at),
+    write: (fd, from) => write(fd, from, from.length),
+    readlinkat: (folder, path, into) => readlinkat(folder, path, into, into.length),
+    resetSignals: () => {
+      for (let number = 1; number <= LAST_SIGNAL; number++) signal(number, null);
+      sigprocmask(SIG_SETMASK, Buffer.alloc(SIGNAL_SET_BYTES), null);
+    },
+    syscall: (number, ...args) => syscall(number, ...args, ...Array.from({ length: 6 - args.length }, () => 0)),
+    addressOf,
+  };
+}
+
+export const POLLFD_BYTES = 8;
+const NUL = Buffer.alloc(1);
