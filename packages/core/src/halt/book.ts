@@ -10,9 +10,8 @@
  */
 import type { EntryRef } from '../call.ts';
 import type { EntriesSince } from '../grant/history.ts';
-import { parseEntry } from '../ledger/body.ts';
 import type { Entry, RecoveryBody, SessionBody } from '../ledger/entry.ts';
-import { leafHash } from '../ledger/merkle.ts';
+import { placedEntries } from '../ledger/placed-entries.ts';
 
 /** The mark that leads to a late session entry, or to one that tells of an unsigned tail. */
 export const HALTS_MARK = 'halts';
@@ -138,18 +137,8 @@ export class HaltBook {
   }
 
   private readAfter(of: number): void {
-    let at = of;
-    const places: number[] = [];
-    const texts = this.source.entriesSince(of, (text) => {
-      at += 1;
-      const isWanted = MARKS.some((mark) => text.includes(mark));
-      if (isWanted) places.push(at);
-      return isWanted;
-    });
-    for (const [i, text] of texts.entries()) {
-      const entry = parseEntry(text);
-      this.take({ ref: { of: places[i] as number, leaf: leafHash(text) }, atMs: entry.at }, entry);
-    }
+    const isWanted = (text: string): boolean => MARKS.some((mark) => text.includes(mark));
+    for (const { ref, entry } of placedEntries(this.source.entriesSince, of, isWanted)) this.take({ ref, atMs: entry.at }, entry);
   }
 
   private take(placed: Omit<Placed, 'body'>, entry: Entry): void {

@@ -8,9 +8,8 @@
  */
 import type { EntryRef } from '../call.ts';
 import type { EntriesSince } from '../grant/history.ts';
-import { parseEntry } from '../ledger/body.ts';
 import type { ApproverIdentity, Entry, PinBody, PinFlag, PinnedTool } from '../ledger/entry.ts';
-import { leafHash } from '../ledger/merkle.ts';
+import { placedEntries } from '../ledger/placed-entries.ts';
 
 /** The mark that leads to the newest pin entry. */
 export const PINS_MARK = 'pins';
@@ -135,18 +134,8 @@ export class PinBook {
   }
 
   private readAfter(of: number, known: ReadonlySet<number> = new Set()): void {
-    let at = of;
-    const places: number[] = [];
-    const texts = this.source.entriesSince(of, (text) => {
-      at += 1;
-      const isWanted = !known.has(at) && MARKS.some((mark) => text.includes(mark));
-      if (isWanted) places.push(at);
-      return isWanted;
-    });
-    for (const [i, text] of texts.entries()) {
-      const entry = parseEntry(text);
-      this.take({ ref: { of: places[i] as number, leaf: leafHash(text) }, atMs: entry.at }, entry);
-    }
+    const isWanted = (text: string, at: number): boolean => !known.has(at) && MARKS.some((mark) => text.includes(mark));
+    for (const { ref, entry } of placedEntries(this.source.entriesSince, of, isWanted)) this.take({ ref, atMs: entry.at }, entry);
   }
 
   private take(placed: Omit<Placed, 'body'>, entry: Entry): void {
