@@ -1,35 +1,15 @@
 /** What a trapped call is about to do, in the words of the rules. */
 import { lstatSync } from 'node:fs';
-import type { Action, Attribution, FileAction } from '../activity.ts';
+import type { Action, FileAction } from '../activity.ts';
 import { CALL_MARKER, parseMarkers } from '../tree/markers.ts';
+import type { DecodeContext, Decoded, OpenRequest } from './decoded.ts';
 import type { TargetMemory } from './memory.ts';
 import { intOf, type Trapped } from './notification.ts';
-import { AT_FDCWD, type Paths, type Place } from './paths.ts';
-import type { Target } from './targets.ts';
-
-export type Decoded =
-  /** Nothing to judge: it may go on. */
-  | { readonly kind: 'plain' }
-  /** Of the tree itself: a process more. */
-  | { readonly kind: 'fork' }
-  | { readonly kind: 'act'; readonly actions: readonly Action[]; readonly attribution?: Attribution; readonly isWhole?: false }
-  /** It cannot be told what it would do: it may not. */
-  | { readonly kind: 'unreadable'; readonly what: string }
-  /** It may not, whatever the rules say. */
-  | { readonly kind: 'never'; readonly why: string };
-
-export interface DecodeContext {
-  readonly memory: TargetMemory;
-  readonly paths: Paths;
-  readonly target: Target;
-  /** UTC, milliseconds: what is older existed before. */
-  readonly since: number;
-}
+import { AT_FDCWD, type Place } from './paths.ts';
 
 const WRITES = 0o1 | 0o2 | 0o100 | 0o1000;
 const O_PATH = 0o10000000;
-const O_NOFOLLOW = 0o400000;
-const OPEN_HOW_FLAGS_BYTES = 8;
+const OPEN_HOW_BYTES = 24;
 const AF_UNIX = 1;
 const AF_INET = 2;
 const AF_INET6 = 10;
@@ -41,6 +21,7 @@ export function decode(trapped: Trapped, context: DecodeContext): Decoded {
     const text = context.memory.text(tid, args[arg] ?? 0n);
     return text === undefined ? undefined : context.paths.place(tid, folder, text, follow);
   };
+  const plainOpen = (arg: number) => ({ tid, name: context.memory.text(tid, args[arg] ?? 0n), resolve: 0, isOpenat2: false });
   const folderOf = (arg: number): number => intOf(args[arg]);
   // Calls that fail at once, or are of no interest, have no case of their own.
   const name: string = call;
@@ -54,15 +35,17 @@ export function decode(trapped: Trapped, context: DecodeContext): Decoded {
     case 'execveat':
       return executes(path(1, folderOf(0)), args[2] ?? 0n, args[3] ?? 0n, trapped, context);
     case 'open':
-      return opens(path(0, AT_FDCWD, follows(intOf(args[1]))), intOf(args[1]), context);
+      return opens({ ...plainOpen(0), folder: AT_FDCWD, flags: intOf(args[1]), mode: intOf(args[2]) });
     case 'openat':
-      return opens(path(1, folderOf(0), follows(intOf(args[2]))), intOf(args[2]), context);
+      return opens({ ...plainOpen(1), folder: folderOf(0), flags: intOf(args[2]), mode: intOf(args[3]) });
     case 'openat2': {
-      const flags = context.memory.bytes(tid, args[2] ?? 0n, OPEN_HOW_FLAGS_BYTES)?.readUInt32LE(0);
-      return flags === undefined ? unreadable('the flags') : opens(path(1, folderOf(0), follows(flags)), flags, context);
+      const how = context.memory.bytes(tid, args[2] ?? 0n, OPEN_HOW_BYTES);
+      if (how === undefined) return unreadable('the flags');
+      const [flags, mode, resolve] = [how.readUInt32LE(0), how.readUInt32LE(8), how.readUInt32LE(16)];
+      return opens({ ...plainOpen(1), folder: folderOf(0), flags, mode, resolve, isOpenat2: true });
     }
     case 'creat':
-      return opens(path(0), O_WRONLY_CREATE, context);
+      return opens({ ...plainOpen(0), folder: AT_FDCWD, flags: O_WRONLY_CREATE, mode: intOf(args[1]) });
     case 'truncate':
       return file('write', path(0), context);
     case 'unlink':
@@ -94,31 +77,27 @@ export function decode(trapped: Trapped, context: DecodeContext): Decoded {
 
 const O_WRONLY_CREATE = 0o1 | 0o100 | 0o1000;
 
-function follows(flags: number): boolean {
-  return (flags & O_NOFOLLOW) === 0;
+function opens({ name, ...rest }: Omit<OpenRequest, 'name'> & { readonly name: Buffer | undefined }): Decoded {
+  if (name === undefined) return unreadable('the path');
+  // It opens nothing: only a name for what is there.
+  if ((rest.flags & O_PATH) !== 0) return { kind: 'plain' };
+  return { kind: 'open', request: { ...rest, name } };
 }
 
-function opens(place: Place | undefined, flags: number, context: DecodeContext): Decoded {
-  if (place === undefined) return unreadable('the path');
-  // It opens nothing: only a name for what is there.
-  if ((flags & O_PATH) !== 0) return { kind: 'plain' };
-  return file((flags & WRITES) === 0 ? 'read' : 'write', place, context);
+/** What it comes to, once it is known where it leads. */
+export function openActions({ flags }: OpenRequest, place: Place, since: number): readonly Action[] {
+  return [fileAction((flags & WRITES) === 0 ? 'read' : 'write', place, since)];
 }
 
 function file(kind: FileAction['kind'], place: Place | undefined, { since }: DecodeContext): Decoded {
   if (place === undefined) return unreadable('the path');
+  return { kind: 'act', actions: [fileAction(kind, place, since)] };
+}
+
+function fileAction(kind: FileAction['kind'], place: Place, since: number): FileAction {
+  const { path, resolved } = place;
   const existed = kind === 'read' ? undefined : wasThere(place, since);
-  return {
-    kind: 'act',
-    actions: [
-      {
-        kind,
-        path: place.path,
-        ...(place.resolved !== undefined && { resolved: place.resolved }),
-        ...(existed !== undefined && { existed }),
-      },
-    ],
-  };
+  return { kind, path, ...(resolved !== undefined && { resolved }), ...(existed !== undefined && { existed }) };
 }
 
 function renames(from: Place | undefined, to: Place | undefined, { since }: DecodeContext): Decoded {
@@ -161,7 +140,6 @@ function executes(place: Place | undefined, argv: bigint, envp: bigint, { tid }:
       },
     ],
     ...(call !== undefined && { attribution: { method: 'marker', call } }),
-    ...(!words.isWhole && { isWhole: false }),
   };
 }
 

@@ -13,6 +13,11 @@ const O_PATH_CLOEXEC = 0o10000000 | 0o2000000;
 const O_NOFOLLOW = 0o400000;
 const MAX_LINK_BYTES = 4_096;
 
+/** Whether the last name of what is opened is followed when it is a link. */
+export function follows(flags: number): boolean {
+  return (flags & O_NOFOLLOW) === 0;
+}
+
 export class Paths {
   readonly #calls: KernelCalls;
   readonly #link = Buffer.alloc(MAX_LINK_BYTES);

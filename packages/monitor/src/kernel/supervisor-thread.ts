@@ -6,23 +6,20 @@
 import { constants } from 'node:os';
 import { arch } from 'node:process';
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
-import type { Observation } from '../activity.ts';
 import { POLLFD_BYTES } from '../native/kernel-calls.ts';
 import { errorName, native, nativeMissing } from '../native/native.ts';
 import { ruleEngine } from '../rules/engine.ts';
-import { enforced, type Verdict, worse } from '../verdict.ts';
-import { type Decoded, decode } from './decode.ts';
+import { Answering } from './answering.ts';
+import { HeldCalls } from './held-calls.ts';
 import { TargetMemory } from './memory.ts';
 import { callNames, fails, goesOn, idOf, NOTIFICATION_BYTES, parseNotification, RESPONSE_BYTES, type Trapped } from './notification.ts';
+import { FLUSH_MS, Outbox } from './outbox.ts';
 import { Paths } from './paths.ts';
-import { AT_GATE, type FromSupervisor, GATE, type SupervisorStart, type Told, type ToSupervisor } from './supervisor-protocol.ts';
-import { type Target, Targets } from './targets.ts';
+import { AT_GATE, type FromSupervisor, GATE, type SupervisorStart, type ToSupervisor } from './supervisor-protocol.ts';
+import { Targets } from './targets.ts';
 
-const { EPERM, ENOENT, EINTR, ENOSYS } = constants.errno;
+const { ENOENT, EINTR, ENOSYS } = constants.errno;
 const POLLIN = 0x1;
-/** Told together; at most so many, and no later than this. */
-const MAX_BATCH = 256;
-const FLUSH_MS = 20;
 const WAKE_BYTES = 8;
 
 function main(start: SupervisorStart): void {
@@ -38,33 +35,36 @@ class Supervisor {
   readonly #calls: NonNullable<ReturnType<typeof native>>['kernel'];
   readonly #control: Int32Array;
   readonly #names = callNames(arch);
-  readonly #memory: TargetMemory;
-  readonly #paths: Paths;
   readonly #targets: Targets;
-  readonly #engine: ReturnType<typeof ruleEngine>;
+  readonly #answering: Answering;
+  readonly #held = new HeldCalls();
+  readonly #outbox = new Outbox(say);
   readonly #notification = Buffer.alloc(NOTIFICATION_BYTES);
   readonly #response = Buffer.alloc(RESPONSE_BYTES);
   readonly #waiting = Buffer.alloc(2 * POLLFD_BYTES);
   readonly #woken = Buffer.alloc(WAKE_BYTES);
   /** At the gate: not looked at yet. */
   readonly #atGate: Trapped[] = [];
-  /** By number: waits for an answer. */
-  readonly #held = new Map<number, { readonly id: bigint; readonly verdict: Verdict }>();
-  #told: Told[] = [];
-  #toldSince = 0;
-  #lost = 0;
-  #seq = 0;
-  #heldSoFar = 0;
   #isStopped = false;
 
   constructor(start: SupervisorStart, calls: NonNullable<ReturnType<typeof native>>['kernel']) {
     this.#start = start;
     this.#calls = calls;
     this.#control = new Int32Array(start.control);
-    this.#memory = new TargetMemory(calls);
-    this.#paths = new Paths(calls);
     this.#targets = new Targets(calls);
-    this.#engine = ruleEngine(start.scope, start.rules);
+    this.#answering = new Answering({
+      ...start,
+      memory: new TargetMemory(calls),
+      paths: new Paths(calls),
+      targets: this.#targets,
+      rules: ruleEngine(start.scope, start.rules),
+      answers: {
+        goOn: (id) => this.#send(goesOn(this.#response, id)),
+        fail: (id, errno) => this.#send(fails(this.#response, id, errno)),
+      },
+      held: this.#held,
+      outbox: this.#outbox,
+    });
     this.#waiting.writeInt32LE(start.listener, 0);
     this.#waiting.writeInt16LE(POLLIN, 4);
     this.#waiting.writeInt32LE(start.wake, POLLFD_BYTES);
@@ -73,8 +73,8 @@ class Supervisor {
 
   run(): void {
     while (!this.#isStopped) {
-      const ready = this.#calls.poll(this.#waiting, this.#told.length === 0 ? -1 : FLUSH_MS);
-      if (ready === 0 || this.#told.length >= MAX_BATCH || Date.now() - this.#toldSince >= FLUSH_MS) this.#flush();
+      const ready = this.#calls.poll(this.#waiting, this.#outbox.isEmpty ? -1 : FLUSH_MS);
+      if (ready === 0 || this.#outbox.isDue(Date.now())) this.#outbox.flush();
       if (ready < 0 && ready !== -EINTR) return this.#end(`waiting for calls failed (${errorName(ready)})`);
       if (this.#isReady(1)) this.#hear();
       if (this.#isReady(0)) this.#receive();
@@ -104,57 +104,7 @@ class Supervisor {
       Atomics.store(this.#control, AT_GATE, this.#atGate.length);
       return;
     }
-    this.#answer(trapped);
-  }
-
-  #answer(trapped: Trapped): void {
-    const target = this.#targets.of(trapped.tid);
-    const decoded: Decoded =
-      target === undefined
-        ? { kind: 'unreadable', what: 'who it is' }
-        : decode(trapped, { memory: this.#memory, paths: this.#paths, target, since: this.#start.since });
-    switch (decoded.kind) {
-      case 'plain':
-      case 'fork':
-        return this.#goOn(trapped.id);
-      case 'unreadable':
-      case 'never':
-        return this.#refuse(trapped.id);
-      case 'act':
-        return this.#act(trapped, target as Target, decoded);
-    }
-  }
-
-  #act({ id, call }: Trapped, target: Target, { actions, attribution }: Extract<Decoded, { kind: 'act' }>): void {
-    const { tid: _, markers, ...actor } = target;
-    const own = attribution ?? (markers?.call === undefined ? undefined : { method: 'marker' as const, call: markers.call });
-    let worst: Verdict | undefined;
-    const told = actions.map((action): Told => {
-      const observation: Observation = {
-        at: Date.now(),
-        sensor: 'seccomp',
-        phase: 'before',
-        actor,
-        action,
-        ...(own !== undefined && { attribution: own }),
-      };
-      const verdict = this.#engine.judge({ ...observation, seq: ++this.#seq, attribution: own ?? { method: 'none' } });
-      worst = worst === undefined ? verdict : worse(worst, verdict);
-      return { observation, ...(markers !== undefined && { markers }) };
-    });
-    const level = worst === undefined ? 'SAFE' : enforced(worst.level, this.#start.mode);
-    if (worst === undefined || level === 'SAFE' || level === 'FLAG') {
-      this.#goOn(id);
-      if (call === 'execve' || call === 'execveat') this.#targets.executed(target.pid);
-      return told.forEach((each) => this.#tell(each));
-    }
-    const held = level === 'HALT' ? ++this.#heldSoFar : undefined;
-    if (held === undefined) this.#refuse(id);
-    else this.#held.set(held, { id, verdict: worst });
-    const judged = worst;
-    // Of several the last one carries the answer that is waited for.
-    told.forEach((each, index) => this.#tell(index === told.length - 1 ? { ...each, judged, ...(held !== undefined && { held }) } : each));
-    this.#flush();
+    this.#answering.answer(trapped);
   }
 
   #hear(): void {
@@ -164,31 +114,14 @@ class Supervisor {
       const message = next.message as ToSupervisor; // the warden's own
       if (message.kind === 'stop') this.#isStopped = true;
       if (message.kind === 'gate') this.#gateChanged();
-      if (message.kind === 'answer') this.#answered(message);
+      if (message.kind === 'answer') this.#answering.answered(message.held, message.with);
     }
   }
 
   #gateChanged(): void {
     if (this.#control[GATE] !== 0) return;
-    for (const trapped of this.#atGate.splice(0)) this.#answer(trapped);
+    for (const trapped of this.#atGate.splice(0)) this.#answering.answer(trapped);
     Atomics.store(this.#control, AT_GATE, 0);
-  }
-
-  #answered({ held, with: answer }: Extract<ToSupervisor, { kind: 'answer' }>): void {
-    const waiting = this.#held.get(held);
-    if (waiting === undefined) return;
-    this.#held.delete(held);
-    if (answer === 'refuse') return this.#refuse(waiting.id);
-    this.#engine.accept(waiting.verdict);
-    this.#goOn(waiting.id);
-  }
-
-  #goOn(id: bigint): void {
-    this.#send(goesOn(this.#response, id));
-  }
-
-  #refuse(id: bigint): void {
-    this.#send(fails(this.#response, id, EPERM));
   }
 
   /** Whoever waited may have been ended meanwhile: then nobody wants it. */
@@ -196,21 +129,9 @@ class Supervisor {
     this.#calls.send(this.#start.listener, response);
   }
 
-  #tell(told: Told): void {
-    if (this.#told.length === 0) this.#toldSince = Date.now();
-    this.#told.push(told);
-  }
-
-  #flush(): void {
-    if (this.#told.length === 0 && this.#lost === 0) return;
-    say({ kind: 'told', told: this.#told, lost: this.#lost });
-    this.#told = [];
-    this.#lost = 0;
-  }
-
   #end(reason?: string): void {
     this.#isStopped = true;
-    this.#flush();
+    this.#outbox.flush();
     this.#targets.close();
     if (reason !== undefined) say({ kind: 'failed', reason });
     parentPort?.close();

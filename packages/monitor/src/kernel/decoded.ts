@@ -1,0 +1,59 @@
+/** What was made of a trapped call: nothing to judge, something to judge, or something nobody can tell. */
+import type { Action, Attribution } from '../activity.ts';
+import type { TargetMemory } from './memory.ts';
+import type { Trapped } from './notification.ts';
+import type { Paths, Place } from './paths.ts';
+import type { Target } from './targets.ts';
+
+export type Decoded =
+  /** Nothing to judge: it may go on. */
+  | { readonly kind: 'plain' }
+  /** Of the tree itself: a process more. */
+  | { readonly kind: 'fork' }
+  /** A file is opened. Where it leads is found out by whoever opens it, or by looking; then it is judged. */
+  | { readonly kind: 'open'; readonly request: OpenRequest }
+  | { readonly kind: 'act'; readonly actions: readonly Action[]; readonly attribution?: Attribution }
+  /** It cannot be told what it would do: it may not. */
+  | { readonly kind: 'unreadable'; readonly what: string }
+  /** It may not, whatever the rules say. */
+  | { readonly kind: 'never'; readonly why: string };
+
+/** As the process asked for it. */
+export interface OpenRequest {
+  readonly tid: number;
+  /** A descriptor of that process, or `AT_FDCWD`. */
+  readonly folder: number;
+  /** Bytes of the name as they are; the rules see its text. */
+  readonly name: Buffer;
+  /** As for open(2). */
+  readonly flags: number;
+  /** Rights of what is made by it. */
+  readonly mode: number;
+  /** `RESOLVE_*` of openat2(2); 0 for all others. */
+  readonly resolve: number;
+  readonly isOpenat2: boolean;
+}
+
+/** Opens files for the processes that asked, so that what was judged is what they get. */
+export interface Opener {
+  /** Undefined: it leaves this one to the kernel. */
+  open(trapped: Trapped, request: OpenRequest, target: Target): Opened | undefined;
+}
+
+/** Opened, and not handed over yet. Exactly one of `give` and `drop` is called, once. */
+export interface Opened {
+  /** Where it led: that is judged. */
+  readonly place: Place;
+  /** Judged to go on: answers the call, with the descriptor or with why there is none. */
+  give(): void;
+  /** Refused, or nobody waits for it any more. The call is answered by whoever calls this. */
+  drop(): void;
+}
+
+export interface DecodeContext {
+  readonly memory: TargetMemory;
+  readonly paths: Paths;
+  readonly target: Target;
+  /** UTC, milliseconds: what is older existed before. */
+  readonly since: number;
+}
