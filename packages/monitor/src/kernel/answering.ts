@@ -93,7 +93,7 @@ export class Answering {
     return { actions: openActions(request, place, since), ...(opened !== undefined && { opened }) };
   }
 
-  #act({ id, call }: Trapped, target: Target, { actions, attribution, opened }: Act): void {
+  #act({ id, call, tid: thread }: Trapped, target: Target, { actions, attribution, opened }: Act): void {
     const { rules, held, outbox, targets, answers, mode } = this.#parts;
     const { tid: _, markers, ...actor } = target;
     const own = attribution ?? (markers?.call === undefined ? undefined : { method: 'marker' as const, call: markers.call });
@@ -127,7 +127,7 @@ export class Answering {
     const judged = worst;
     // Of several the last one carries the answer that is waited for.
     told.forEach((each, index) =>
-      outbox.tell(index === told.length - 1 ? { ...each, judged, ...(number !== undefined && { held: number }) } : each, at),
+      outbox.tell(index === told.length - 1 ? { ...each, judged, ...(number !== undefined && { held: number, thread }) } : each, at),
     );
     outbox.flush();
   }

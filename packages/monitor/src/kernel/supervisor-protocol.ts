@@ -22,11 +22,9 @@ export interface SupervisorStart {
   readonly since: number;
 }
 
-export const CONTROL_WORDS = 2;
-/** Not 0: what would make processes waits, and is not answered. */
+export const CONTROL_WORDS = 1;
+/** Not 0: the gate is shut. No call is received from then on, so every one waits, and nothing that is held goes on. */
 export const GATE = 0;
-/** How many wait at the gate. */
-export const AT_GATE = 1;
 
 /** In the order the kernel told of them. */
 export interface Told {
@@ -35,6 +33,8 @@ export interface Told {
   /** What the thread made of it; with `held` it waits for an answer, without it was refused. Absent: it went on. */
   readonly judged?: Verdict;
   readonly held?: number;
+  /** Of what is held: the thread that waits. */
+  readonly thread?: number;
 }
 
 export type FromSupervisor =
@@ -42,11 +42,13 @@ export type FromSupervisor =
   | { readonly kind: 'failed'; readonly reason: string }
   /** Nothing of the tree is left that could call. */
   | { readonly kind: 'over' }
+  /** It has seen how the gate is: what it answered before, it answered before this. */
+  | { readonly kind: 'gate'; readonly nth: number }
   /** `lost`: safe ones that nobody was told of since the last message. */
   | { readonly kind: 'told'; readonly told: readonly Told[]; readonly lost: number };
 
 export type ToSupervisor =
   | { readonly kind: 'answer'; readonly held: number; readonly with: 'continue' | 'refuse' }
   /** The gate was opened or shut. */
-  | { readonly kind: 'gate' }
+  | { readonly kind: 'gate'; readonly nth: number }
   | { readonly kind: 'stop' };

@@ -12,10 +12,10 @@ import { ruleEngine } from '../rules/engine.ts';
 import { Answering } from './answering.ts';
 import { HeldCalls } from './held-calls.ts';
 import { TargetMemory } from './memory.ts';
-import { callNames, fails, goesOn, idOf, NOTIFICATION_BYTES, parseNotification, RESPONSE_BYTES, type Trapped } from './notification.ts';
+import { callNames, fails, goesOn, idOf, NOTIFICATION_BYTES, parseNotification, RESPONSE_BYTES } from './notification.ts';
 import { FLUSH_MS, Outbox } from './outbox.ts';
 import { Paths } from './paths.ts';
-import { AT_GATE, type FromSupervisor, GATE, type SupervisorStart, type ToSupervisor } from './supervisor-protocol.ts';
+import { type FromSupervisor, GATE, type SupervisorStart, type ToSupervisor } from './supervisor-protocol.ts';
 import { Targets } from './targets.ts';
 
 const { ENOENT, EINTR, ENOSYS } = constants.errno;
@@ -43,8 +43,8 @@ class Supervisor {
   readonly #response = Buffer.alloc(RESPONSE_BYTES);
   readonly #waiting = Buffer.alloc(2 * POLLFD_BYTES);
   readonly #woken = Buffer.alloc(WAKE_BYTES);
-  /** At the gate: not looked at yet. */
-  readonly #atGate: Trapped[] = [];
+  /** May continue, and do when the gate opens. */
+  #letGo: number[] = [];
   #isStopped = false;
 
   constructor(start: SupervisorStart, calls: NonNullable<ReturnType<typeof native>>['kernel']) {
@@ -73,11 +73,16 @@ class Supervisor {
 
   run(): void {
     while (!this.#isStopped) {
+      // While the gate is shut calls wait where they are, in the kernel: there a signal can stop them, and they take no room of ours.
+      this.#waiting.writeInt16LE(this.#isShut() ? 0 : POLLIN, 4);
       const ready = this.#calls.poll(this.#waiting, this.#outbox.isEmpty ? -1 : FLUSH_MS);
       if (ready === 0 || this.#outbox.isDue(Date.now())) this.#outbox.flush();
       if (ready < 0 && ready !== -EINTR) return this.#end(`waiting for calls failed (${errorName(ready)})`);
       if (this.#isReady(1)) this.#hear();
-      if (this.#isReady(0)) this.#receive();
+      if (this.#isReady(0)) {
+        // It may have been shut since.
+        if (!this.#isShut()) this.#receive();
+      }
       // Hung up: nobody is left who could call.
       else if (this.#waiting.readInt16LE(6) !== 0) {
         say({ kind: 'over' });
@@ -99,11 +104,6 @@ class Supervisor {
     if (got < 0) return this.#end(`receiving a call failed (${errorName(got)})`);
     const trapped = parseNotification(this.#notification, this.#names);
     if (trapped === undefined) return this.#send(fails(this.#response, idOf(this.#notification), ENOSYS));
-    if (this.#control[GATE] !== 0 && makesProcesses(trapped)) {
-      this.#atGate.push(trapped);
-      Atomics.store(this.#control, AT_GATE, this.#atGate.length);
-      return;
-    }
     this.#answering.answer(trapped);
   }
 
@@ -113,15 +113,29 @@ class Supervisor {
     for (let next = receiveMessageOnPort(parentPort); next !== undefined; next = receiveMessageOnPort(parentPort)) {
       const message = next.message as ToSupervisor; // the warden's own
       if (message.kind === 'stop') this.#isStopped = true;
-      if (message.kind === 'gate') this.#gateChanged();
-      if (message.kind === 'answer') this.#answering.answered(message.held, message.with);
+      if (message.kind === 'gate') this.#gateChanged(message.nth);
+      if (message.kind === 'answer') this.#answered(message.held, message.with);
     }
   }
 
-  #gateChanged(): void {
-    if (this.#control[GATE] !== 0) return;
-    for (const trapped of this.#atGate.splice(0)) this.#answering.answer(trapped);
-    Atomics.store(this.#control, AT_GATE, 0);
+  /** A call that went on under a stop signal would be broken off by it, and start again: it goes on with all the others. */
+  #answered(held: number, answer: 'continue' | 'refuse'): void {
+    if (answer === 'continue' && this.#isShut()) this.#letGo.push(held);
+    else this.#answering.answered(held, answer);
+  }
+
+  #gateChanged(nth: number): void {
+    if (!this.#isShut()) {
+      for (const held of this.#letGo) this.#answering.answered(held, 'continue');
+      this.#letGo = [];
+    }
+    // What is held by now is told before this is.
+    this.#outbox.flush();
+    say({ kind: 'gate', nth });
+  }
+
+  #isShut(): boolean {
+    return Atomics.load(this.#control, GATE) !== 0;
   }
 
   /** Whoever waited may have been ended meanwhile: then nobody wants it. */
@@ -136,10 +150,6 @@ class Supervisor {
     if (reason !== undefined) say({ kind: 'failed', reason });
     parentPort?.close();
   }
-}
-
-function makesProcesses({ call }: Trapped): boolean {
-  return call === 'fork' || call === 'vfork' || call === 'clone' || call === 'execve' || call === 'execveat';
 }
 
 function say(message: FromSupervisor): void {

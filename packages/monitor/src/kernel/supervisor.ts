@@ -3,15 +3,8 @@ import type { Worker } from 'node:worker_threads';
 import { CountersignError } from '@countersign/core';
 import { errorName, native, nativeMissing } from '../native/native.ts';
 import { startThread } from '../thread.ts';
-import {
-  AT_GATE,
-  CONTROL_WORDS,
-  type FromSupervisor,
-  GATE,
-  type SupervisorStart,
-  type Told,
-  type ToSupervisor,
-} from './supervisor-protocol.ts';
+import { HeldThreads } from './held-threads.ts';
+import { CONTROL_WORDS, type FromSupervisor, GATE, type SupervisorStart, type Told, type ToSupervisor } from './supervisor-protocol.ts';
 
 export type SupervisorOptions = Omit<SupervisorStart, 'wake' | 'control'> & {
   readonly onTold: (told: readonly Told[], lost: number) => void;
@@ -39,6 +32,11 @@ export class Supervisor {
   readonly #control = new Int32Array(new SharedArrayBuffer(CONTROL_WORDS * Int32Array.BYTES_PER_ELEMENT));
   readonly #thread: Worker;
   readonly #ended: Promise<void>;
+  readonly #held = new HeldThreads();
+  /** Their calls may go on, and do when the gate opens. */
+  readonly #letGo = new Set<number>();
+  readonly #asked = new Map<number, (isShut: boolean) => void>();
+  #gateMessages = 0;
   #isStopping = false;
 
   constructor(options: SupervisorOptions, wake: number) {
@@ -55,7 +53,11 @@ export class Supervisor {
     let failure: string | undefined;
     this.#thread.on('message', (message: FromSupervisor) => {
       if (message.kind === 'ready') ready.resolve();
-      if (message.kind === 'told') onTold(message.told, message.lost);
+      if (message.kind === 'told') {
+        this.#held.add(message.told);
+        onTold(message.told, message.lost);
+      }
+      if (message.kind === 'gate') this.#gateSeen(message.nth, true);
       if (message.kind === 'failed') failure ??= message.reason;
       if (message.kind === 'over') this.#isStopping = true;
     });
@@ -66,6 +68,7 @@ export class Supervisor {
       const error = unavailable(failure ?? 'its thread ended');
       // Nobody answers any more: what waits, and what comes, fails at once instead of waiting for ever.
       this.#close();
+      for (const nth of [...this.#asked.keys()]) this.#gateSeen(nth, false);
       ready.reject(error);
       ended.resolve();
       if (!this.#isStopping) onEnd(error);
@@ -73,22 +76,43 @@ export class Supervisor {
     this.#thread.unref();
   }
 
-  /** What would make processes waits from now on, and is answered once the gate opens. */
-  shutGate(): void {
+  /**
+   * No trapped call is answered from now on, whatever it is: it waits until the gate opens, or until whoever made it is ended.
+   *
+   * @returns once that is so for certain. False: nobody answers any more, and every trapped call fails.
+   */
+  shutGate(): Promise<boolean> {
     Atomics.store(this.#control, GATE, 1);
+    const seen = Promise.withResolvers<boolean>();
+    if (this.#isClosed) seen.resolve(false);
+    else {
+      this.#asked.set(++this.#gateMessages, seen.resolve);
+      this.#say({ kind: 'gate', nth: this.#gateMessages });
+    }
+    return seen.promise;
   }
 
+  /** What waits is judged and answered, and what a person let go on meanwhile goes on. */
   openGate(): void {
     Atomics.store(this.#control, GATE, 0);
-    this.#say({ kind: 'gate' });
+    for (const held of this.#letGo) this.#held.delete(held);
+    this.#letGo.clear();
+    this.#say({ kind: 'gate', nth: ++this.#gateMessages });
   }
 
-  /** Calls that wait at the gate. */
-  get atGate(): number {
-    return Atomics.load(this.#control, AT_GATE);
+  /**
+   * This thread waits for the answer of a person.
+   *
+   * @param start - of its process
+   */
+  holds(thread: number, start: number): boolean {
+    return this.#held.has(thread, start);
   }
 
+  /** While the gate is shut, what may continue waits all the same: nothing goes on in a frozen tree. */
   answer(held: number, answer: 'continue' | 'refuse'): void {
+    if (answer === 'continue' && Atomics.load(this.#control, GATE) !== 0) this.#letGo.add(held);
+    else this.#held.delete(held);
     this.#say({ kind: 'answer', held, with: answer });
   }
 
@@ -99,6 +123,11 @@ export class Supervisor {
     const late = setTimeout(() => void this.#thread.terminate(), STOP_MS);
     await this.#ended;
     clearTimeout(late);
+  }
+
+  #gateSeen(nth: number, isShut: boolean): void {
+    this.#asked.get(nth)?.(isShut);
+    this.#asked.delete(nth);
   }
 
   #say(message: ToSupervisor): void {
