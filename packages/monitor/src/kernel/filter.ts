@@ -24,7 +24,7 @@ export interface FilterRule {
 
 const RET_KILL_PROCESS = 0x8000_0000;
 const RET_ERRNO = 0x0005_0000;
-const RET_USER_NOTIF = 0x7fc0_0000;
+export const RET_USER_NOTIF = 0x7fc0_0000;
 const RET_ALLOW = 0x7fff_0000;
 const ENOSYS = 38;
 

@@ -53,7 +53,8 @@ export async function launchThroughShim(options: ShimLaunchOptions): Promise<Shi
   }
 }
 
-const SHIM = fileURLToPath(new URL(`./shim${extname(new URL(import.meta.url).pathname)}`, import.meta.url));
+/** Beside us: the same line from source and from `dist`. */
+export const SHIM: string = fileURLToPath(new URL(`./shim${extname(new URL(import.meta.url).pathname)}`, import.meta.url));
 const NESTED = 'another supervisor listens to this process tree already: an agent cannot be watched from inside a watched tree';
 
 function planOf({ program, args, env, filter }: ShimLaunchOptions): ShimPlan {
@@ -94,5 +95,5 @@ async function answer(channel: Duplex, ended: Promise<AgentEnd>): Promise<ShimRe
 }
 
 function unavailable(reason: string, cause?: unknown): CountersignError {
-  return new CountersignError('MONITOR_UNAVAILABLE', `the agent could not be started: ${reason}`, { cause });
+  return new CountersignError('MONITOR_UNAVAILABLE', `the agent could not be started: ${reason}`, { cause, details: { reason } });
 }

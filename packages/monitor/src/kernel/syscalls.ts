@@ -83,6 +83,7 @@ const X64 = {
   process_vm_readv: 310,
   process_vm_writev: 311,
   renameat2: 316,
+  seccomp: 317,
   execveat: 322,
   userfaultfd: 323,
 } as const;
@@ -129,6 +130,7 @@ const ARM64 = {
   process_vm_readv: 270,
   process_vm_writev: 271,
   renameat2: 276,
+  seccomp: 277,
   execveat: 281,
   userfaultfd: 282,
 } as const;
