@@ -5,7 +5,8 @@ import type { FreezeGrade, FreezeResult, Freezer, FreezerOptions, KillResult, St
 import type { Membership } from './membership.ts';
 import type { ProcessTable } from './process-table.ts';
 import type { Signaller } from './signals.ts';
-import { keyOf } from './stops.ts';
+import { withTracers } from './stillness.ts';
+import { CALM_ROUNDS_WITH_ORPHANS, keyOf, type StopsOptions } from './stops.ts';
 
 /** Between two looks at a frozen tree. */
 const HOLD_MS = 250;
@@ -17,6 +18,11 @@ export interface FreezerParts {
   readonly table: ProcessTable;
   readonly signals: Signaller;
   readonly options: FreezerOptions;
+}
+
+/** How stops by signal alone go. */
+export function stopsOf({ table, options }: FreezerParts): StopsOptions {
+  return { look: withTracers(table), ...(options.adopted !== undefined && { calmRounds: CALM_ROUNDS_WITH_ORPHANS }) };
 }
 
 export abstract class BaseFreezer implements Freezer {

@@ -5,7 +5,7 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ProcessId } from '../activity.ts';
-import { BaseFreezer, type FreezerParts } from './base-freezer.ts';
+import { BaseFreezer, type FreezerParts, stopsOf } from './base-freezer.ts';
 import { type ControlGroup, moveInto } from './control-group.ts';
 import type { FreezeGrade, StuckProcess } from './freezer.ts';
 import type { ProcessStatus } from './process-table.ts';
@@ -35,7 +35,7 @@ export class CgroupFreezer extends BaseFreezer {
     super(parts);
     this.#group = group;
     this.#originOf = originOf;
-    this.#stops = new Stops(parts.signals, parts.options.adopted !== undefined);
+    this.#stops = new Stops(parts.signals, stopsOf(parts));
   }
 
   get grade(): FreezeGrade {

@@ -1,5 +1,6 @@
 /** Stops a process tree, lets it go on, or ends it. */
 import type { ProcessId } from '../activity.ts';
+import type { Gate } from './gate.ts';
 
 /** How sure: a scan may lose to processes that start others fast (`signal`); the kernel does not (`cgroup`, `gate`). */
 export type FreezeGrade = 'signal' | 'gate' | 'cgroup';
@@ -54,6 +55,8 @@ export interface FreezerOptions {
   readonly onFrozen?: (processes: readonly ProcessId[]) => void | Promise<void>;
   /** Called when something that should be frozen was found running, and stopped again: woken by others, or escaped from the freeze. */
   readonly onResist?: (processes: readonly StuckProcess[]) => void;
+  /** Of the supervisor the tree is under, as soon as there is one: the tree cannot be moved into a control group then. */
+  readonly gate?: () => Gate | undefined;
   /** `signal`: although there is a control group. Default: the strongest there is. */
   readonly grade?: FreezeGrade;
 }

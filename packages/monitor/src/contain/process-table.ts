@@ -11,11 +11,24 @@ export interface ProcessStatus extends ProcessId {
   readonly state: RunState;
 }
 
+export interface ThreadStatus {
+  readonly thread: number;
+  readonly state: RunState;
+}
+
 export interface ProcessTable {
   /** Undefined: there is no such process, or it cannot be read. */
   read(pid: number): ProcessStatus | undefined;
   /** Started by this process and still its children. Not its grandchildren. @param threads - how many it has, where that is known. */
   children(pid: number, threads?: number): readonly number[];
+  /** Of a process, each with its own state. Ended ones are not among them, or `gone`. */
+  threads(pid: number): readonly ThreadStatus[];
+  /** Of one thread, which may be the first of its process. Undefined: there is none. */
+  threadState(thread: number): RunState | undefined;
+  /** Waits in the kernel until its child begins another program or ends (`vfork`), and for nothing else. False where that cannot be read. */
+  awaitsChild(thread: number): boolean;
+  /** Its debugger. */
+  tracer(thread: number): number | undefined;
   /** Of every process there is. */
   pids(): readonly number[];
   /** Has `NAME=value` in its environment, as it was when it started. False where that cannot be read. */
@@ -33,6 +46,17 @@ export function processTable(root = '/proc'): ProcessTable {
     read: (pid) => readStatus(root, pid),
     children: (pid, threads) =>
       listsChildren ? listedChildren(root, pid, threads) : table.pids().filter((each) => readStatus(root, each)?.parent === pid),
+    threads: (pid) =>
+      numbers(list(`${root}/${pid}/task`)).flatMap((thread) => {
+        const state = readThread(root, `${pid}/task/${thread}`);
+        return state === undefined ? [] : [{ thread, state }];
+      }),
+    threadState: (thread) => readThread(root, String(thread)),
+    awaitsChild: (thread) => VFORK_WAITS.has(readText(`${root}/${thread}/wchan`) ?? ''),
+    tracer: (thread) => {
+      const found = /^TracerPid:\t([1-9]\d{0,9})$/m.exec(readText(`${root}/${thread}/status`) ?? '')?.[1];
+      return found === undefined ? undefined : Number(found);
+    },
     pids: () => numbers(list(root)),
     hasMarker: (pid, marker) => environment(root, pid).includes(`\0${marker}\0`),
   };
@@ -48,6 +72,15 @@ function readStatus(root: string, pid: number): ProcessStatus | undefined {
   if (!Number.isSafeInteger(parent) || !Number.isSafeInteger(start)) return undefined;
   return { pid, start, parent, threads, state: runState(letter, threads) };
 }
+
+/** /proc/TID tells of the one thread, but for how many there are. */
+function readThread(root: string, path: string): RunState | undefined {
+  const stat = readText(`${root}/${path}/stat`);
+  return stat === undefined ? undefined : runState(stat.charAt(stat.lastIndexOf(')') + 2), 1);
+}
+
+/** Where in the kernel a thread sleeps that called `vfork`, by versions of it. */
+const VFORK_WAITS: ReadonlySet<string> = new Set(['kernel_clone', 'wait_for_vfork_done', '_do_fork', 'do_fork']);
 
 function runState(letter: string, threads: number): RunState {
   switch (letter) {

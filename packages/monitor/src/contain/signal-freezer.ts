@@ -3,7 +3,7 @@
  * others faster than it scans.
  */
 import type { ProcessId } from '../activity.ts';
-import { BaseFreezer, type FreezerParts } from './base-freezer.ts';
+import { BaseFreezer, type FreezerParts, stopsOf } from './base-freezer.ts';
 import type { StuckProcess } from './freezer.ts';
 import type { ProcessStatus } from './process-table.ts';
 import { Stops } from './stops.ts';
@@ -14,7 +14,7 @@ export class SignalFreezer extends BaseFreezer {
 
   constructor(parts: FreezerParts) {
     super(parts);
-    this.#stops = new Stops(parts.signals, parts.options.adopted !== undefined);
+    this.#stops = new Stops(parts.signals, stopsOf(parts));
   }
 
   protected async stop(): Promise<{ processes: number; running: readonly StuckProcess[]; members: readonly ProcessId[] }> {

@@ -4,13 +4,15 @@ import type { ProcessId } from '../activity.ts';
 import type { Resistance, StuckProcess } from './freezer.ts';
 import type { ProcessStatus } from './process-table.ts';
 import type { Signaller, SignalOutcome } from './signals.ts';
+import type { Look } from './stillness.ts';
 
 /**
  * Scans in a row that find nobody new and nobody running. A scan looks whether a process is stopped before it looks for its children,
- * so one is enough, but where orphans come to us: one may have been on its way.
+ * so one is enough, but where orphans come to us: one may have been on its way. Nor where the threads of a process are looked at: that
+ * comes after its children were looked for.
  */
 const CALM_ROUNDS = 1;
-const CALM_ROUNDS_WITH_ORPHANS = 2;
+export const CALM_ROUNDS_WITH_ORPHANS = 2;
 /** A chase ends here, won or not. */
 const MAX_ROUNDS = 400;
 const MAX_CHASE_MS = 2_000;
@@ -37,28 +39,45 @@ export interface Chased {
   readonly running: readonly StuckProcess[];
 }
 
+export interface StopsOptions {
+  readonly look: Look;
+  /** Default: 1. */
+  readonly calmRounds?: number;
+  /** Who is where no signal reaches it is given time to come out of there. */
+  readonly waitsOut?: boolean;
+}
+
+/** As `Look` sees it. */
+type Looked = Omit<ProcessStatus, 'state'> & { readonly state: ReturnType<Look> };
+
 export class Stops {
   readonly #signals: Signaller;
-  readonly #calmRounds: number;
+  readonly #options: StopsOptions;
   readonly #told = new Map<string, Told>();
 
-  /** @param adopts - orphans come to us. */
-  constructor(signals: Signaller, adopts = false) {
+  constructor(signals: Signaller, options: StopsOptions) {
     this.#signals = signals;
-    this.#calmRounds = adopts ? CALM_ROUNDS_WITH_ORPHANS : CALM_ROUNDS;
+    this.#options = options;
   }
 
-  /** Stops all that the scan finds, until it finds nobody new. */
-  async chase(scan: () => readonly ProcessStatus[]): Promise<Chased> {
+  /**
+   * Stops all that the scan finds, until it finds nobody new.
+   *
+   * @param isReady - whether what a scan finds may be the last word.
+   */
+  async chase(scan: () => readonly ProcessStatus[], isReady: () => boolean = () => true): Promise<Chased> {
     const until = performance.now() + MAX_CHASE_MS;
+    const { calmRounds = CALM_ROUNDS } = this.#options;
     for (let round = 1, calm = 0; ; round++) {
+      const counts = isReady();
       const members = scan();
-      const found = this.#stop(members);
-      calm = found === 'calm' ? calm + 1 : 0;
-      if (calm >= this.#calmRounds || round >= MAX_ROUNDS || performance.now() >= until) {
-        return { members, running: members.flatMap((process) => this.#stuck(process) ?? []) };
+      const looked = this.#looked(members);
+      const found = this.#stop(looked);
+      calm = found === 'calm' && counts ? calm + 1 : 0;
+      if (calm >= calmRounds || round >= MAX_ROUNDS || performance.now() >= until) {
+        return { members, running: looked.flatMap((process) => this.#stuck(process) ?? []) };
       }
-      if (found === 'stopping') await sleep(PAUSE_MS);
+      if (found === 'stopping' || (found === 'calm' && !counts)) await sleep(PAUSE_MS);
       else if (round % ROUNDS_PER_TURN === 0) await new Promise((resolve) => setImmediate(resolve));
     }
   }
@@ -69,8 +88,9 @@ export class Stops {
    * @returns those that ran.
    */
   again(members: readonly ProcessStatus[]): readonly StuckProcess[] {
-    const running = members.flatMap((process) => this.#stuck(process) ?? []).filter(({ why }) => why === 'resists');
-    this.#stop(members);
+    const looked = this.#looked(members);
+    const running = looked.flatMap((process) => this.#stuck(process) ?? []).filter(({ why }) => why === 'resists');
+    this.#stop(looked);
     return running;
   }
 
@@ -81,20 +101,22 @@ export class Stops {
   }
 
   /** @returns `fresh`: somebody had to be told. `stopping`: nobody, but somebody who was told is on the way. */
-  #stop(members: readonly ProcessStatus[]): 'fresh' | 'stopping' | 'calm' {
+  #stop(members: readonly Looked[]): 'fresh' | 'stopping' | 'calm' {
     const now = performance.now();
     let isFresh = false;
     let isStopping = false;
     for (const process of members) {
       const told = this.#told.get(keyOf(process));
-      if (isHeld(process)) {
+      if (process.state === 'stopped') {
         // Whoever was stopped before we told it anything was stopped by somebody else.
         if (told !== undefined) told.hasStopped = true;
       } else if (told === undefined) {
         const outcome = this.#signals.send(process, 'SIGSTOP');
         this.#told.set(keyOf(process), { process, outcome, hasStopped: false, sinceMs: now, lastMs: now });
         isFresh = true;
-      } else if (told.outcome === 'sent' && process.state !== 'waiting') {
+      } else if (process.state === 'held') {
+        told.hasStopped = true;
+      } else if (told.outcome === 'sent' && (process.state !== 'waiting' || this.#options.waitsOut === true)) {
         isStopping = this.#tellAgain(told, now) || isStopping;
       }
     }
@@ -113,19 +135,19 @@ export class Stops {
     return now - told.sinceMs < GIVE_UP_MS;
   }
 
-  #stuck(process: ProcessStatus): StuckProcess | undefined {
-    if (isHeld(process)) return undefined;
+  #stuck(process: Looked): StuckProcess | undefined {
     const { pid, start, state } = process;
-    return { pid, start, why: resistanceOf(state, this.#told.get(keyOf(process))?.outcome) };
+    const outcome = this.#told.get(keyOf(process))?.outcome;
+    if (state === 'stopped' || (state === 'held' && outcome === 'sent')) return undefined;
+    return { pid, start, why: resistanceOf(state, outcome) };
+  }
+
+  #looked(members: readonly ProcessStatus[]): readonly Looked[] {
+    return members.map((process) => ({ ...process, state: this.#options.look(process) }));
   }
 }
 
-/** A process in a tracing stop does not run; what holds it may be stopped too. */
-function isHeld({ state }: ProcessStatus): boolean {
-  return state === 'stopped' || state === 'traced';
-}
-
-export function resistanceOf(state: ProcessStatus['state'], outcome: SignalOutcome | undefined): Resistance {
+export function resistanceOf(state: Looked['state'], outcome: SignalOutcome | undefined): Resistance {
   if (outcome === 'denied' || outcome === 'spared') return outcome;
   if (state === 'waiting') return 'waiting';
   return state === 'traced' ? 'traced' : 'resists';

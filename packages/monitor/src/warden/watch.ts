@@ -203,7 +203,7 @@ async function watch(found: Found, options: WatchOptions, reader: ProcReader): P
     .map((sensor) => (sensor.gives.includes('delete') ? withoutOwn(sensor, own) : sensor))
     .map((sensor) => (guards !== undefined && sensor.gives.includes('write') ? withoutGuards(sensor, guards) : sensor));
   const membershipBy = { ...marker, adopted };
-  const freezer = freezerFor(tree, membershipBy);
+  const freezer = freezerFor(tree, { ...membershipBy, ...(supervised !== undefined && { gate: () => supervised.supervisor }) });
   let evidence: Evidence | undefined;
   try {
     const rules = ruleEngine(withCanaries(options.scope, options.canaries), {
@@ -222,10 +222,10 @@ async function watch(found: Found, options: WatchOptions, reader: ProcReader): P
       onTrouble: (error) => options.onEvent({ kind: 'trouble', at: Date.now(), during: 'activity log', error }),
     });
     const { log, incidents } = evidence;
+    let { grade } = freezer;
     const facts = {
       startedAtMs: Date.now(),
       mode: options.mode,
-      grade: freezer.grade,
       how: isLaunched ? 'run' : 'attach',
       pids: [root.pid],
       command,
@@ -255,7 +255,7 @@ async function watch(found: Found, options: WatchOptions, reader: ProcReader): P
         },
         lost: () => log.stats().lost,
         close: async (summary) => {
-          await files.describe({ ...facts, ...factsOf(summary), endedAtMs: Date.now() });
+          await files.describe({ ...facts, grade, ...factsOf(summary), endedAtMs: Date.now() });
           await files.close();
         },
       },
@@ -270,7 +270,9 @@ async function watch(found: Found, options: WatchOptions, reader: ProcReader): P
           ? options.onEvent
           : alsoTelling(alerts, { session: ledger.session, mode: options.mode, redactor }, options.onEvent),
     });
-    void files.describe({ ...facts, level: warden.level, sensors: sensors.map(sensorFacts) });
+    // The gate is one of the sensors'.
+    grade = freezer.grade;
+    void files.describe({ ...facts, grade, level: warden.level, sensors: sensors.map(sensorFacts) });
     const membership = new Membership(tree, processTable(), membershipBy);
     const left = (): readonly ProcessId[] => membership.scanAll();
     const gone = (): boolean => reader.stat(root.pid)?.start !== root.start;

@@ -1,5 +1,5 @@
 /** A process table that a test writes. */
-import type { ProcessStatus, ProcessTable, RunState } from '../../src/contain/process-table.ts';
+import type { ProcessStatus, ProcessTable, RunState, ThreadStatus } from '../../src/contain/process-table.ts';
 
 export interface FakeProcess {
   readonly pid: number;
@@ -7,6 +7,8 @@ export interface FakeProcess {
   readonly parent: number;
   readonly state?: RunState;
   readonly marker?: string;
+  readonly tracer?: number;
+  readonly awaitsChild?: true;
 }
 
 export class FakeTable implements ProcessTable {
@@ -23,6 +25,23 @@ export class FakeTable implements ProcessTable {
 
   children(pid: number): readonly number[] {
     return this.pids().filter((each) => this.processes.get(each)?.parent === pid);
+  }
+
+  threads(pid: number): readonly ThreadStatus[] {
+    const state = this.threadState(pid);
+    return state === undefined ? [] : [{ thread: pid, state }];
+  }
+
+  threadState(thread: number): RunState | undefined {
+    return this.read(thread)?.state;
+  }
+
+  awaitsChild(thread: number): boolean {
+    return this.processes.get(thread)?.awaitsChild === true;
+  }
+
+  tracer(thread: number): number | undefined {
+    return this.processes.get(thread)?.tracer;
   }
 
   pids(): readonly number[] {

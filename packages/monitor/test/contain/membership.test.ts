@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Membership } from '../../src/contain/membership.ts';
 import { signaller } from '../../src/contain/signals.ts';
+import { withTracers } from '../../src/contain/stillness.ts';
 import { Stops } from '../../src/contain/stops.ts';
 import { TrackedTree } from '../../src/tree/tracked-tree.ts';
 import { type FakeProcess, FakeTable } from './fake-table.ts';
@@ -75,7 +76,7 @@ describe('stopping', () => {
       if (now !== undefined && now.state !== 'waiting')
         table.processes.set(pid, { ...now, state: signal === 'SIGSTOP' ? 'stopped' : 'running' });
     };
-    const stops = new Stops(signaller({ table, kill, self: 5 }));
+    const stops = new Stops(signaller({ table, kill, self: 5 }), { look: withTracers(table) });
     return { table, sent, stops, scan: () => members.scan() };
   }
 
