@@ -7,6 +7,7 @@
 import { createRequire } from 'node:module';
 import { constants } from 'node:os';
 import type * as Koffi from 'koffi';
+import { type FanotifyCalls, fanotifyBindings } from './fanotify-calls.ts';
 import { type KernelCalls, kernelBindings } from './kernel-calls.ts';
 
 export interface Native {
@@ -34,6 +35,7 @@ export interface Native {
   /** Calls back whenever the descriptor is readable, on this thread's loop, until the returned function ends it. Keeps nothing alive. */
   onReadable(fd: number, callback: () => void): () => void;
   readonly kernel: KernelCalls;
+  readonly fanotify: FanotifyCalls;
 }
 
 /** What loading needs to know of its surroundings; tests give their own. */
@@ -159,6 +161,7 @@ function bindings(koffi: typeof Koffi, numbers: SyscallNumbers, arch: string): N
     inotifyAdd,
     inotifyRemove,
     kernel: kernelBindings(koffi, arch),
+    fanotify: fanotifyBindings(koffi),
     onReadable: (fd, callback) => {
       const handle = koffi.node.poll(fd, { readable: true }, callback);
       handle.unref();

@@ -4,7 +4,9 @@ import type { ProcessId } from '../activity.ts';
 import { native } from '../native/native.ts';
 import type { Sensor } from '../sensor.ts';
 import { connectorSensor } from '../sensors/connector.ts';
+import { type FanotifyOptions, fanotifyMissing, fanotifySensor } from '../sensors/fanotify.ts';
 import { folderPoll } from '../sensors/folder-poll.ts';
+import { guardedPaths } from '../sensors/guarded-paths.ts';
 import { inotifySensor, MAX_LISTED } from '../sensors/inotify.ts';
 import { orphanSensor } from '../sensors/orphans.ts';
 import { procPoll } from '../sensors/proc-poll.ts';
@@ -21,6 +23,8 @@ export interface WatchedBy {
   readonly workspace: string;
   /** We started it, and have no other children: its orphans may come to us. */
   readonly isLaunched: boolean;
+  /** By what the opening of guarded files is judged before it happens, where we may ask for that: as root, of what was there before us. */
+  readonly judging: Pick<FanotifyOptions, 'mode' | 'scope' | 'rules'>;
   /** Some of the workspace is not watched for what is deleted in it. Must not throw. */
   readonly onIncomplete: (unwatched: number) => void;
 }
@@ -35,13 +39,19 @@ export interface Sensors {
  * Events before looks: a child has its parent's call before a look finds it. Without koffi there are no events, and the level says so;
  * `doctor` says why.
  */
-export function sensorsOf({ tree, pollMs, canaries, own, workspace, isLaunched, onIncomplete }: WatchedBy): Sensors {
+export function sensorsOf({ tree, pollMs, canaries, own, workspace, isLaunched, judging, onIncomplete }: WatchedBy): Sensors {
   const looks = [procPoll({ tree, intervalMs: pollMs, guarded: [...own, ...canaries] }), resourceSensor()];
   if (native() === undefined) return { sensors: [...looks, folderPoll({ workspace })], adopted: () => [] };
   const events = [connectorSensor({ tree }), inotifySensor({ paths: canaries.slice(0, MAX_LISTED), workspace, onIncomplete })];
-  if (!isLaunched) return { sensors: [...events, ...looks], adopted: () => [] };
+  if (!isLaunched) return { sensors: [...asked(), ...events, ...looks], adopted: () => [] };
   const orphans = orphanSensor({ tree });
   return { sensors: [orphans, ...events, ...looks], adopted: () => orphans.adopted() };
+
+  function asked(): readonly Sensor[] {
+    if (fanotifyMissing() !== undefined) return [];
+    const guarded = guardedPaths({ scope: judging.scope, home: judging.rules.home, listed: [...own, ...canaries] });
+    return [fanotifySensor({ tree, guarded, ...judging })];
+  }
 }
 
 /** Whose children the tree's orphans become; nobody's where they stay away from us, and our children are our own helpers. */

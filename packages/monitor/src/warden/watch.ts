@@ -170,23 +170,21 @@ async function watch(found: Found, options: WatchOptions, reader: ProcReader): P
   const workspace = options.workspace ?? found.cwd;
   const own = [...options.own.files, ...options.own.configs];
   const { listener } = found;
+  /** Of what is asked about before it happens. */
+  const judging = {
+    mode: options.mode,
+    scope: withCanaries(options.scope, options.canaries),
+    // Who may use the ledger is found out after it was opened: see `withoutGuards`.
+    rules: {
+      workspace,
+      home: options.home,
+      own: { files: ownButLedger(options.own), configs: options.own.configs, pids: [process.pid] },
+    },
+  };
   const supervised =
     listener === undefined || options.kernel === undefined
       ? undefined
-      : seccompSensor({
-          tree,
-          listener,
-          mode: options.mode,
-          trapReads: options.kernel.trapReads,
-          scope: withCanaries(options.scope, options.canaries),
-          // Who may use the ledger is found out after it was opened: see `withoutGuards`.
-          rules: {
-            workspace,
-            home: options.home,
-            own: { files: ownButLedger(options.own), configs: options.own.configs, pids: [process.pid] },
-          },
-          since: Date.now(),
-        });
+      : seccompSensor({ tree, listener, ...judging, trapReads: options.kernel.trapReads, since: Date.now() });
   const { sensors: others, adopted } = sensorsOf({
     tree,
     isLaunched,
@@ -194,6 +192,7 @@ async function watch(found: Found, options: WatchOptions, reader: ProcReader): P
     pollMs: options.pollMs,
     canaries: options.canaries,
     own,
+    judging,
     onIncomplete: (unwatched) => onIncomplete(options, unwatched),
   });
   const all = supervised === undefined ? others : [supervised, ...others];
