@@ -6,16 +6,21 @@ import { fileURLToPath } from 'node:url';
 import { CountersignError } from '@countersign/core';
 import { errorName, native, nativeMissing } from '../native/native.ts';
 import type { AgentEnd, LaunchedAgent, LaunchOptions } from '../warden/launch.ts';
+import type { LandlockRules } from './landlock.ts';
 import { GO, LENGTH_BYTES, packed, type ShimPlan, type ShimReply } from './shim-protocol.ts';
 
 export interface ShimLaunchOptions extends LaunchOptions {
   /** Of the filter; see `filterProgram`. Absent: none. */
   readonly filter?: Buffer;
+  /** Absent: the whole file system is left to it. */
+  readonly landlock?: LandlockRules;
 }
 
 export interface ShimmedAgent extends LaunchedAgent {
   /** Our own copy of the listener's descriptor; whoever takes it closes it. Absent without a filter. */
   readonly listener?: number;
+  /** Absent without rules for it. */
+  readonly landlock?: NonNullable<Extract<ShimReply, { readonly listener?: number }>['landlock']>;
 }
 
 /** A shim that says nothing for so long is broken. */
@@ -38,7 +43,14 @@ export async function launchThroughShim(options: ShimLaunchOptions): Promise<Shi
     if ('failed' in reply)
       throw unavailable(reply.errno === 'EBUSY' ? NESTED : `${reply.failed}${reply.errno === undefined ? '' : ` (${reply.errno})`}`);
     const listener = filter === undefined || reply.listener === undefined ? undefined : take(pid, reply.listener);
-    return { pid, child, ended, go: () => void channel.end(GO), ...(listener !== undefined && { listener }) };
+    return {
+      pid,
+      child,
+      ended,
+      go: () => void channel.end(GO),
+      ...(listener !== undefined && { listener }),
+      ...(reply.landlock !== undefined && { landlock: reply.landlock }),
+    };
   } catch (error) {
     child.kill('SIGKILL');
     throw error;
@@ -57,9 +69,15 @@ export async function launchThroughShim(options: ShimLaunchOptions): Promise<Shi
 export const SHIM: string = fileURLToPath(new URL(`./shim${extname(new URL(import.meta.url).pathname)}`, import.meta.url));
 const NESTED = 'another supervisor listens to this process tree already: an agent cannot be watched from inside a watched tree';
 
-function planOf({ program, args, env, filter }: ShimLaunchOptions): ShimPlan {
+function planOf({ program, args, env, filter, landlock }: ShimLaunchOptions): ShimPlan {
   const given = Object.entries(env).flatMap(([name, value]) => (value === undefined ? [] : [[name, value] as const]));
-  return { program, args, env: given, ...(filter !== undefined && { filter: filter.toString('base64') }) };
+  return {
+    program,
+    args,
+    env: given,
+    ...(filter !== undefined && { filter: filter.toString('base64') }),
+    ...(landlock !== undefined && { landlock }),
+  };
 }
 
 async function started(child: ChildProcess): Promise<{ readonly pid: number; readonly channel: Duplex }> {

@@ -1,5 +1,7 @@
 /** What the warden and the launch shim say to each other over descriptor 3. Length (4 bytes, little-endian), then JSON. */
 
+import type { LandlockRules } from './landlock.ts';
+
 /** What the shim becomes, and what it puts on itself before. Made by us; the environment is the agent's. */
 export interface ShimPlan {
   /** Absolute. */
@@ -9,12 +11,15 @@ export interface ShimPlan {
   readonly env: readonly (readonly [name: string, value: string])[];
   /** A filter with a listener, base64. Absent: none. */
   readonly filter?: string;
+  /** What of the file system is left to it. Absent: all. */
+  readonly landlock?: LandlockRules;
 }
 
 /** Said once, when all is in place; then the shim waits for one byte, `GO`. */
 export type ShimReply =
   /** Number of the listener's descriptor in the shim; absent without a filter. */
-  { readonly listener?: number } | { readonly failed: string; readonly errno?: string };
+  | { readonly listener?: number; readonly landlock?: { readonly abi: number; readonly ungranted: readonly string[] } }
+  | { readonly failed: string; readonly errno?: string };
 
 export const GO = 'g';
 export const LENGTH_BYTES = 4;

@@ -5,6 +5,7 @@
 import { closeSync, readSync, writeSync } from 'node:fs';
 import { execve, exit } from 'node:process';
 import { errorName, native, nativeMissing } from '../native/native.ts';
+import { confine } from './landlock.ts';
 import { GO, LENGTH_BYTES, MAX_PLAN_BYTES, packed, type ShimPlan, type ShimReply } from './shim-protocol.ts';
 
 const WARDEN = 3;
@@ -38,15 +39,20 @@ function main(): void {
   become(plan);
 }
 
-function takeOn({ filter }: ShimPlan): ShimReply {
-  if (filter === undefined) return {};
+function takeOn({ filter, landlock }: ShimPlan): ShimReply {
+  if (filter === undefined && landlock === undefined) return {};
   const calls = native()?.kernel;
   if (calls === undefined) throw new Failed(nativeMissing() ?? 'koffi is missing');
   const bound = calls.noNewPrivileges();
   if (bound < 0) throw new Failed('no_new_privs could not be set', bound);
+  // Before the filter: from then on every open waits for a supervisor.
+  const confined = landlock === undefined ? undefined : confine(calls, landlock);
+  if (confined !== undefined && 'failed' in confined) throw new Failed(confined.failed, confined.result);
+  const taken = confined === undefined ? {} : { landlock: confined };
+  if (filter === undefined) return taken;
   const listener = calls.filterWithListener(Buffer.from(filter, 'base64'));
   if (listener < 0) throw new Failed('the seccomp filter could not be set', listener);
-  return { listener };
+  return { listener, ...taken };
 }
 
 function become({ program, args, env }: ShimPlan): void {

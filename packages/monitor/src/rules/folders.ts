@@ -117,7 +117,7 @@ const OUTPUT_FOLDERS = [
   '_build',
 ];
 /** Below the home, where tools keep what they can fetch or make again. */
-const CACHES = [
+export const CACHES: readonly string[] = [
   '/.npm',
   '/.cache',
   '/.node-gyp',

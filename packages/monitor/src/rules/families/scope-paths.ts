@@ -82,7 +82,7 @@ function forbiddenJudge({ scope: { filesystem }, folders, literal }: Setting): T
 }
 
 /** To us `~/.ssh/**` also means the folder. */
-function withFolders(patterns: readonly string[]): readonly string[] {
+export function withFolders(patterns: readonly string[]): readonly string[] {
   return patterns.flatMap((pattern) => (/[^/]\/\*{1,2}$/.test(pattern) ? [pattern, pattern.replace(/\/\*{1,2}$/, '')] : [pattern]));
 }
 
