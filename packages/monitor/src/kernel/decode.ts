@@ -6,6 +6,7 @@ import type { DecodeContext, Decoded, OpenRequest } from './decoded.ts';
 import type { TargetMemory } from './memory.ts';
 import { intOf, type Trapped } from './notification.ts';
 import { AT_FDCWD, type Place } from './paths.ts';
+import { reachOf } from './reach.ts';
 
 const WRITES = 0o1 | 0o2 | 0o100 | 0o1000;
 const O_PATH = 0o10000000;
@@ -66,12 +67,16 @@ export function decode(trapped: Trapped, context: DecodeContext): Decoded {
       return connects(args[1] ?? 0n, Number(args[2] ?? 0n), 'tcp', trapped, context);
     case 'sendto':
       return connects(args[4] ?? 0n, intOf(args[5]), 'udp', trapped, context);
-    case 'ptrace':
-    case 'process_vm_readv':
-    case 'process_vm_writev':
-      return { kind: 'act', actions: [{ kind: 'memory', target: intOf(args[call === 'ptrace' ? 1 : 0]) }] };
+    case 'symlink':
+      return file('write', path(1, AT_FDCWD, false), context);
+    case 'symlinkat':
+      return file('write', path(2, folderOf(1), false), context);
+    case 'mknod':
+      return file('write', path(0, AT_FDCWD, false), context);
+    case 'mknodat':
+      return file('write', path(1, folderOf(0), false), context);
     default:
-      return { kind: 'plain' };
+      return reachOf(trapped, context.processes) ?? { kind: 'plain' };
   }
 }
 

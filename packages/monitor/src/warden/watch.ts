@@ -13,6 +13,7 @@ import { intentCheck } from '../intent/intent-check.ts';
 import type { OllamaJudge } from '../judge/ollama-judge.ts';
 import { filterProgram } from '../kernel/filter.ts';
 import { launchThroughShim, type ShimmedAgent } from '../kernel/launch-shim.ts';
+import { wardenProcess } from '../kernel/reach.ts';
 import { seccompSensor } from '../kernel/seccomp-sensor.ts';
 import { type TrapReads, trapsOf } from '../kernel/traps.ts';
 import { quarantine } from '../quarantine/quarantine.ts';
@@ -164,7 +165,7 @@ async function launchedAgent(marked: LaunchOptions, { kernel, contain, onEvent }
   }
   if (kernel === undefined) return launchAgent(marked);
   try {
-    return await launchThroughShim({ ...marked, filter: filterProgram(process.arch, trapsOf({ ...kernel, warden: process.pid })) });
+    return await launchThroughShim({ ...marked, filter: filterProgram(process.arch, trapsOf({ ...kernel, ...wardenProcess() })) });
   } catch (error) {
     if (kernel.whenMissing !== 'without' || !CountersignError.is(error) || error.code !== 'MONITOR_UNAVAILABLE') throw error;
     const without = await launchAgent(marked);
