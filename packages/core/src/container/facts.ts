@@ -65,7 +65,6 @@ function entryFacts({ index, text, opening }: LedgerRecord): RecordFacts {
     scope: textOf(body, 'scope'),
     count: countOf(body, 'count'),
     left: countOf(body, 'left'),
-    refused: countOf(body, 'refused'),
     shown,
     body,
   });

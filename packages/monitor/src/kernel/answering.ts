@@ -13,7 +13,6 @@ import type { TargetMemory } from './memory.ts';
 import type { Trapped } from './notification.ts';
 import type { Outbox } from './outbox.ts';
 import { follows, type Paths } from './paths.ts';
-import type { Processes } from './reach.ts';
 import type { Told } from './supervisor-protocol.ts';
 import type { Target, Targets } from './targets.ts';
 
@@ -32,7 +31,6 @@ export interface AnsweringParts {
   readonly since: number;
   readonly memory: TargetMemory;
   readonly paths: Paths;
-  readonly processes: Processes;
   readonly targets: Targets;
   readonly rules: Pick<RuleEngine, 'judge' | 'accept'>;
   readonly answers: Answers;
@@ -42,17 +40,23 @@ export interface AnsweringParts {
   readonly opener?: Opener;
 }
 
+const CHANGES_RIGHTS: ReadonlySet<string> = new Set([
+  'setuid',
+  'setgid',
+  'setreuid',
+  'setregid',
+  'setresuid',
+  'setresgid',
+  'setfsuid',
+  'setfsgid',
+  'setgroups',
+  'capset',
+]);
+
 interface Act {
   readonly actions: readonly Action[];
   readonly attribution?: Attribution;
   readonly opened?: Opened;
-}
-
-interface Judging {
-  readonly told: readonly Told[];
-  /** Undefined: there was nothing to judge. */
-  readonly worst: Verdict | undefined;
-  readonly at: number;
 }
 
 export class Answering {
@@ -70,12 +74,13 @@ export class Answering {
     const decoded = decode(trapped, { ...this.#parts, target });
     switch (decoded.kind) {
       case 'plain':
+        if (CHANGES_RIGHTS.has(trapped.call)) this.#parts.opener?.changesRights(trapped.tid);
+        return answers.goOn(trapped.id);
       case 'fork':
         return answers.goOn(trapped.id);
       case 'unreadable':
-        return answers.fail(trapped.id, EPERM);
       case 'never':
-        return this.#never(trapped, target, decoded);
+        return answers.fail(trapped.id, EPERM);
       case 'open':
         return this.#act(trapped, target, this.#opening(trapped, decoded, target));
       case 'act':
@@ -100,21 +105,28 @@ export class Answering {
     const { paths, opener, since } = this.#parts;
     const opened = opener?.open(trapped, request, target);
     const place = opened?.place ?? paths.place(request.tid, request.folder, request.name, follows(request.flags));
-    return { actions: openActions(request, place, since), ...(opened !== undefined && { opened }) };
-  }
-
-  /** Fails in every mode, also where nothing else is refused: without the warden there is no watching. */
-  #never({ id, tid }: Trapped, target: Target, { errno = EPERM, actions = [] }: Extract<Decoded, { kind: 'never' }>): void {
-    const { answers, outbox } = this.#parts;
-    answers.fail(id, errno);
-    const { told, worst, at } = this.#judged(target, actions);
-    for (const each of told) outbox.tell({ ...each, ...(worst !== undefined && { judged: worst }), thread: tid }, at);
-    outbox.flush();
+    return { actions: openActions(request, place, since, opened), ...(opened !== undefined && { opened }) };
   }
 
   #act({ id, call, tid: thread }: Trapped, target: Target, { actions, attribution, opened }: Act): void {
-    const { held, outbox, targets, answers, mode } = this.#parts;
-    const { told, worst, at } = this.#judged(target, actions, attribution);
+    const { rules, held, outbox, targets, answers, mode } = this.#parts;
+    const { tid: _, markers, ...actor } = target;
+    const own = attribution ?? (markers?.call === undefined ? undefined : { method: 'marker' as const, call: markers.call });
+    const at = Date.now();
+    let worst: Verdict | undefined;
+    const told = actions.map((action): Told => {
+      const observation: Observation = {
+        at,
+        sensor: 'seccomp',
+        phase: 'before',
+        actor,
+        action,
+        ...(own !== undefined && { attribution: own }),
+      };
+      const verdict = rules.judge({ ...observation, seq: ++this.#seq, attribution: own ?? { method: 'none' } });
+      worst = worst === undefined ? verdict : worse(worst, verdict);
+      return { observation, ...(markers !== undefined && { markers }) };
+    });
     const level = worst === undefined ? 'SAFE' : enforced(worst.level, mode);
     if (worst === undefined || level === 'SAFE' || level === 'FLAG') {
       this.#goOn(id, opened);
@@ -133,27 +145,6 @@ export class Answering {
       outbox.tell(index === told.length - 1 ? { ...each, judged, ...(number !== undefined && { held: number, thread }) } : each, at),
     );
     outbox.flush();
-  }
-
-  #judged(target: Target, actions: readonly Action[], attribution?: Attribution): Judging {
-    const { tid: _, markers, ...actor } = target;
-    const own = attribution ?? (markers?.call === undefined ? undefined : { method: 'marker' as const, call: markers.call });
-    const at = Date.now();
-    let worst: Verdict | undefined;
-    const told = actions.map((action): Told => {
-      const observation: Observation = {
-        at,
-        sensor: 'seccomp',
-        phase: 'before',
-        actor,
-        action,
-        ...(own !== undefined && { attribution: own }),
-      };
-      const verdict = this.#parts.rules.judge({ ...observation, seq: ++this.#seq, attribution: own ?? { method: 'none' } });
-      worst = worst === undefined ? verdict : worse(worst, verdict);
-      return { observation, ...(markers !== undefined && { markers }) };
-    });
-    return { told, worst, at };
   }
 
   #goOn(id: bigint, opened: Opened | undefined): void {

@@ -2,15 +2,15 @@
 import { lstatSync } from 'node:fs';
 import type { Action, FileAction } from '../activity.ts';
 import { CALL_MARKER, parseMarkers } from '../tree/markers.ts';
-import type { DecodeContext, Decoded, OpenRequest } from './decoded.ts';
+import type { DecodeContext, Decoded, Opened, OpenRequest } from './decoded.ts';
 import type { TargetMemory } from './memory.ts';
 import { intOf, type Trapped } from './notification.ts';
+import { O_PATH, WRITES } from './open-flags.ts';
 import { AT_FDCWD, type Place } from './paths.ts';
-import { reachOf } from './reach.ts';
 
-const WRITES = 0o1 | 0o2 | 0o100 | 0o1000;
-const O_PATH = 0o10000000;
-const OPEN_HOW_BYTES = 24;
+/** `struct open_how`: as it was first, and a page. The kernel takes no other. */
+const MIN_OPEN_HOW_BYTES = 24n;
+const MAX_OPEN_HOW_BYTES = 4_096n;
 const AF_UNIX = 1;
 const AF_INET = 2;
 const AF_INET6 = 10;
@@ -22,7 +22,7 @@ export function decode(trapped: Trapped, context: DecodeContext): Decoded {
     const text = context.memory.text(tid, args[arg] ?? 0n);
     return text === undefined ? undefined : context.paths.place(tid, folder, text, follow);
   };
-  const plainOpen = (arg: number) => ({ tid, name: context.memory.text(tid, args[arg] ?? 0n), resolve: 0, isOpenat2: false });
+  const plainOpen = (arg: number) => ({ tid, name: context.memory.text(tid, args[arg] ?? 0n), resolve: 0 });
   const folderOf = (arg: number): number => intOf(args[arg]);
   // Calls that fail at once, or are of no interest, have no case of their own.
   const name: string = call;
@@ -40,10 +40,14 @@ export function decode(trapped: Trapped, context: DecodeContext): Decoded {
     case 'openat':
       return opens({ ...plainOpen(1), folder: folderOf(0), flags: intOf(args[2]), mode: intOf(args[3]) });
     case 'openat2': {
-      const how = context.memory.bytes(tid, args[2] ?? 0n, OPEN_HOW_BYTES);
-      if (how === undefined) return unreadable('the flags');
+      const size = args[3] ?? 0n;
+      // It fails, whatever else there is.
+      if (size < MIN_OPEN_HOW_BYTES || size > MAX_OPEN_HOW_BYTES) return { kind: 'plain' };
+      const read = context.memory.bytes(tid, args[2] ?? 0n, Number(size));
+      if (read === undefined) return unreadable('the flags');
+      const how = Buffer.from(read);
       const [flags, mode, resolve] = [how.readUInt32LE(0), how.readUInt32LE(8), how.readUInt32LE(16)];
-      return opens({ ...plainOpen(1), folder: folderOf(0), flags, mode, resolve, isOpenat2: true });
+      return opens({ ...plainOpen(1), folder: folderOf(0), flags, mode, resolve, how });
     }
     case 'creat':
       return opens({ ...plainOpen(0), folder: AT_FDCWD, flags: O_WRONLY_CREATE, mode: intOf(args[1]) });
@@ -67,16 +71,12 @@ export function decode(trapped: Trapped, context: DecodeContext): Decoded {
       return connects(args[1] ?? 0n, Number(args[2] ?? 0n), 'tcp', trapped, context);
     case 'sendto':
       return connects(args[4] ?? 0n, intOf(args[5]), 'udp', trapped, context);
-    case 'symlink':
-      return file('write', path(1, AT_FDCWD, false), context);
-    case 'symlinkat':
-      return file('write', path(2, folderOf(1), false), context);
-    case 'mknod':
-      return file('write', path(0, AT_FDCWD, false), context);
-    case 'mknodat':
-      return file('write', path(1, folderOf(0), false), context);
+    case 'ptrace':
+    case 'process_vm_readv':
+    case 'process_vm_writev':
+      return { kind: 'act', actions: [{ kind: 'memory', target: intOf(args[call === 'ptrace' ? 1 : 0]) }] };
     default:
-      return reachOf(trapped, context.processes) ?? { kind: 'plain' };
+      return { kind: 'plain' };
   }
 }
 
@@ -84,14 +84,21 @@ const O_WRONLY_CREATE = 0o1 | 0o100 | 0o1000;
 
 function opens({ name, ...rest }: Omit<OpenRequest, 'name'> & { readonly name: Buffer | undefined }): Decoded {
   if (name === undefined) return unreadable('the path');
-  // It opens nothing: only a name for what is there.
-  if ((rest.flags & O_PATH) !== 0) return { kind: 'plain' };
+  // It opens nothing: only a name for what is there. Where the flags lie in memory they may be others by now.
+  if ((rest.flags & O_PATH) !== 0 && rest.how === undefined) return { kind: 'plain' };
   return { kind: 'open', request: { ...rest, name } };
 }
 
 /** What it comes to, once it is known where it leads. */
-export function openActions({ flags }: OpenRequest, place: Place, since: number): readonly Action[] {
-  return [fileAction((flags & WRITES) === 0 ? 'read' : 'write', place, since)];
+export function openActions({ flags }: OpenRequest, place: Place, since: number, opened?: Opened): readonly Action[] {
+  if ((flags & O_PATH) !== 0 || opened?.isHot === true) return [];
+  const kind = (flags & WRITES) === 0 ? 'read' : 'write';
+  return [opened === undefined ? fileAction(kind, place, since) : brokered(kind, opened, since)];
+}
+
+function brokered(kind: FileAction['kind'], { place: { path, resolved }, bornMs, isMissing }: Opened, since: number): FileAction {
+  const existed = kind === 'read' ? undefined : isMissing === true ? false : bornMs === undefined ? undefined : bornMs < since;
+  return { kind, path, ...(resolved !== undefined && { resolved }), ...(existed !== undefined && { existed }) };
 }
 
 function file(kind: FileAction['kind'], place: Place | undefined, { since }: DecodeContext): Decoded {

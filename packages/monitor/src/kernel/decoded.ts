@@ -3,7 +3,6 @@ import type { Action, Attribution } from '../activity.ts';
 import type { TargetMemory } from './memory.ts';
 import type { Trapped } from './notification.ts';
 import type { Paths, Place } from './paths.ts';
-import type { Processes } from './reach.ts';
 import type { Target } from './targets.ts';
 
 export type Decoded =
@@ -17,14 +16,7 @@ export type Decoded =
   /** It cannot be told what it would do: it may not. */
   | { readonly kind: 'unreadable'; readonly what: string }
   /** It may not, whatever the rules say. */
-  | {
-      readonly kind: 'never';
-      readonly why: string;
-      /** Absent: EPERM. */
-      readonly errno?: number;
-      /** What is told of it, and judged for those who are told; it fails in any case. */
-      readonly actions?: readonly Action[];
-    };
+  | { readonly kind: 'never'; readonly why: string };
 
 /** As the process asked for it. */
 export interface OpenRequest {
@@ -39,19 +31,28 @@ export interface OpenRequest {
   readonly mode: number;
   /** `RESOLVE_*` of openat2(2); 0 for all others. */
   readonly resolve: number;
-  readonly isOpenat2: boolean;
+  /** All of `struct open_how`, of openat2(2). Absent for all others. */
+  readonly how?: Buffer;
 }
 
 /** Opens files for the processes that asked, so that what was judged is what they get. */
 export interface Opener {
   /** Undefined: it leaves this one to the kernel. */
   open(trapped: Trapped, request: OpenRequest, target: Target): Opened | undefined;
+  /** That thread is about to change what it may do. */
+  changesRights(tid: number): void;
 }
 
 /** Opened, and not handed over yet. Exactly one of `give` and `drop` is called, once. */
 export interface Opened {
   /** Where it led: that is judged. */
   readonly place: Place;
+  /** UTC, milliseconds: when what is there was made. Absent: not known. */
+  readonly bornMs?: number | undefined;
+  /** It is not there. */
+  readonly isMissing?: boolean;
+  /** Below a folder that nobody wants to be told of, for reading: there is nothing to judge. */
+  readonly isHot?: true;
   /** Judged to go on: answers the call, with the descriptor or with why there is none. */
   give(): void;
   /** Refused, or nobody waits for it any more. The call is answered by whoever calls this. */
@@ -61,7 +62,6 @@ export interface Opened {
 export interface DecodeContext {
   readonly memory: TargetMemory;
   readonly paths: Paths;
-  readonly processes: Processes;
   readonly target: Target;
   /** UTC, milliseconds: what is older existed before. */
   readonly since: number;

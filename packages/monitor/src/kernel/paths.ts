@@ -1,5 +1,8 @@
 /** Where a path of a waiting process leads: opened without being used, then asked what it is. */
 import type { KernelCalls } from '../native/kernel-calls.ts';
+import { AT_FDCWD, O_CLOEXEC, O_NOFOLLOW, O_PATH } from './open-flags.ts';
+
+export { AT_FDCWD } from './open-flags.ts';
 
 export interface Place {
   /** As the process named it, made absolute. */
@@ -8,9 +11,7 @@ export interface Place {
   readonly resolved?: string;
 }
 
-export const AT_FDCWD = -100;
-const O_PATH_CLOEXEC = 0o10000000 | 0o2000000;
-const O_NOFOLLOW = 0o400000;
+const O_PATH_CLOEXEC = O_PATH | O_CLOEXEC;
 const MAX_LINK_BYTES = 4_096;
 
 /** Whether the last name of what is opened is followed when it is a link. */

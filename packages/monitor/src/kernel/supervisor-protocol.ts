@@ -4,6 +4,7 @@ import type { RuleEngineOptions } from '../rules/engine.ts';
 import type { Scope } from '../scope/scope.ts';
 import type { Markers } from '../tree/markers.ts';
 import type { MonitorMode, Verdict } from '../verdict.ts';
+import type { BrokerOptions } from './broker.ts';
 import type { TrapReads } from './traps.ts';
 
 /** Given to the thread when it starts. */
@@ -20,6 +21,8 @@ export interface SupervisorStart {
   readonly rules: Pick<RuleEngineOptions, 'workspace' | 'home' | 'tmp' | 'own'>;
   /** UTC, milliseconds: when the session began. */
   readonly since: number;
+  /** With `trapReads: 'broker'`. */
+  readonly broker?: Pick<BrokerOptions, 'hot' | 'grants' | 'areNamespacesAllowed'>;
 }
 
 export const CONTROL_WORDS = 1;

@@ -7,15 +7,15 @@ import { constants } from 'node:os';
 import { arch } from 'node:process';
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { POLLFD_BYTES } from '../native/kernel-calls.ts';
-import { errorName, native, nativeMissing } from '../native/native.ts';
+import { errorName, type Native, native, nativeMissing } from '../native/native.ts';
 import { ruleEngine } from '../rules/engine.ts';
 import { Answering } from './answering.ts';
+import { Broker } from './broker.ts';
 import { HeldCalls } from './held-calls.ts';
 import { TargetMemory } from './memory.ts';
 import { callNames, fails, goesOn, idOf, NOTIFICATION_BYTES, parseNotification, RESPONSE_BYTES } from './notification.ts';
 import { FLUSH_MS, Outbox } from './outbox.ts';
 import { Paths } from './paths.ts';
-import { descends, processesOf } from './reach.ts';
 import { type FromSupervisor, GATE, type SupervisorStart, type ToSupervisor } from './supervisor-protocol.ts';
 import { Targets } from './targets.ts';
 
@@ -24,20 +24,21 @@ const POLLIN = 0x1;
 const WAKE_BYTES = 8;
 
 function main(start: SupervisorStart): void {
-  const calls = native()?.kernel;
-  if (calls === undefined) return say({ kind: 'failed', reason: nativeMissing() ?? 'koffi is missing' });
-  calls.wakeSynchronously(start.listener);
+  const loaded = native();
+  if (loaded === undefined) return say({ kind: 'failed', reason: nativeMissing() ?? 'koffi is missing' });
+  loaded.kernel.wakeSynchronously(start.listener);
   say({ kind: 'ready' });
-  new Supervisor(start, calls).run();
+  new Supervisor(start, loaded).run();
 }
 
 class Supervisor {
   readonly #start: SupervisorStart;
-  readonly #calls: NonNullable<ReturnType<typeof native>>['kernel'];
+  readonly #calls: Native['kernel'];
   readonly #control: Int32Array;
   readonly #names = callNames(arch);
   readonly #targets: Targets;
   readonly #answering: Answering;
+  readonly #broker: Broker | undefined;
   readonly #held = new HeldCalls();
   readonly #outbox = new Outbox(say);
   readonly #notification = Buffer.alloc(NOTIFICATION_BYTES);
@@ -48,25 +49,25 @@ class Supervisor {
   #letGo: number[] = [];
   #isStopped = false;
 
-  constructor(start: SupervisorStart, calls: NonNullable<ReturnType<typeof native>>['kernel']) {
+  constructor(start: SupervisorStart, { kernel: calls, files }: Native) {
     this.#start = start;
     this.#calls = calls;
+    if (start.trapReads === 'broker') this.#broker = new Broker({ ...start.broker, listener: start.listener, calls, files });
     this.#control = new Int32Array(start.control);
     this.#targets = new Targets(calls);
-    const processes = processesOf(process.pid);
     this.#answering = new Answering({
       ...start,
       memory: new TargetMemory(calls),
       paths: new Paths(calls),
-      processes,
       targets: this.#targets,
-      rules: ruleEngine(start.scope, { ...start.rules, isMember: (pid) => descends(pid, processes) }),
+      rules: ruleEngine(start.scope, start.rules),
       answers: {
         goOn: (id) => this.#send(goesOn(this.#response, id)),
         fail: (id, errno) => this.#send(fails(this.#response, id, errno)),
       },
       held: this.#held,
       outbox: this.#outbox,
+      ...(this.#broker !== undefined && { opener: this.#broker }),
     });
     this.#waiting.writeInt32LE(start.listener, 0);
     this.#waiting.writeInt16LE(POLLIN, 4);
@@ -78,7 +79,8 @@ class Supervisor {
     while (!this.#isStopped) {
       // While the gate is shut calls wait where they are, in the kernel: there a signal can stop them, and they take no room of ours.
       this.#waiting.writeInt16LE(this.#isShut() ? 0 : POLLIN, 4);
-      const ready = this.#calls.poll(this.#waiting, this.#outbox.isEmpty ? -1 : FLUSH_MS);
+      const ready = this.#calls.poll(this.#waiting, this.#outbox.isEmpty && this.#broker?.isWaiting !== true ? -1 : FLUSH_MS);
+      if (this.#broker?.isWaiting === true && !this.#isShut()) this.#broker.tick(Date.now());
       if (ready === 0 || this.#outbox.isDue(Date.now())) this.#outbox.flush();
       if (ready < 0 && ready !== -EINTR) return this.#end(`waiting for calls failed (${errorName(ready)})`);
       if (this.#isReady(1)) this.#hear();
@@ -150,6 +152,7 @@ class Supervisor {
     this.#isStopped = true;
     this.#outbox.flush();
     this.#targets.close();
+    this.#broker?.close();
     if (reason !== undefined) say({ kind: 'failed', reason });
     parentPort?.close();
   }

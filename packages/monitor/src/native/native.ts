@@ -8,6 +8,7 @@ import { createRequire } from 'node:module';
 import { constants } from 'node:os';
 import type * as Koffi from 'koffi';
 import { type FanotifyCalls, fanotifyBindings } from './fanotify-calls.ts';
+import { type FileCalls, fileBindings } from './file-calls.ts';
 import { type KernelCalls, kernelBindings } from './kernel-calls.ts';
 
 export interface Native {
@@ -36,6 +37,7 @@ export interface Native {
   onReadable(fd: number, callback: () => void): () => void;
   readonly kernel: KernelCalls;
   readonly fanotify: FanotifyCalls;
+  readonly files: FileCalls;
 }
 
 /** What loading needs to know of its surroundings; tests give their own. */
@@ -162,6 +164,7 @@ function bindings(koffi: typeof Koffi, numbers: SyscallNumbers, arch: string): N
     inotifyRemove,
     kernel: kernelBindings(koffi, arch),
     fanotify: fanotifyBindings(koffi),
+    files: fileBindings(koffi, arch),
     onReadable: (fd, callback) => {
       const handle = koffi.node.poll(fd, { readable: true }, callback);
       handle.unref();

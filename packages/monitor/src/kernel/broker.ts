@@ -1,0 +1,314 @@
+/**
+ * Opens files in the place of the processes that asked, so that what was judged is what they get.
+ *
+ * A path is opened as a name only, which uses nothing and waits for nothing. What that leads to is judged. Then that very file is
+ * opened, and the descriptor handed over: no name that is changed meanwhile, by whatever thread, makes a difference.
+ */
+import { constants } from 'node:os';
+import type { FileCalls } from '../native/file-calls.ts';
+import type { KernelCalls } from '../native/kernel-calls.ts';
+import { BrokerAnswers } from './broker-answers.ts';
+import { Creating } from './broker-creating.ts';
+import { ProcFiles } from './broker-proc.ts';
+import { type NotOurs, Rights } from './broker-rights.ts';
+import { terminalOf } from './broker-terminal.ts';
+import { settled, WAITING_MS, WaitingOpens } from './broker-waiting.ts';
+import { type Found, type Missing, type There, Walker } from './broker-walk.ts';
+import type { Opened, Opener, OpenRequest } from './decoded.ts';
+import { statusOf } from './file-status.ts';
+import { HotFolders } from './hot-folders.ts';
+import type { Trapped } from './notification.ts';
+import {
+  AT_FDCWD,
+  O_ASYNC,
+  O_CLOEXEC,
+  O_CREAT,
+  O_DIRECTORY,
+  O_EXCL,
+  O_NOCTTY,
+  O_NOFOLLOW,
+  O_NONBLOCK,
+  O_PATH,
+  O_TMPFILE,
+  RESOLVE_CACHED,
+  RESOLVE_IN_ROOT,
+  WRITES,
+} from './open-flags.ts';
+import { OwnDescriptors, zeroEnded } from './own-descriptors.ts';
+import type { Place } from './paths.ts';
+import type { Target } from './targets.ts';
+
+const { EAGAIN, EBADF, EEXIST, EISDIR, ELOOP, ENAMETOOLONG, ENFILE, ENOENT, ENOTDIR, ENXIO } = constants.errno;
+/** With its end, for the kernel. */
+const MAX_PATH_BYTES = 4_096;
+/** Opened as a name and not handed over yet: those that wait for a person. What comes beyond fails. */
+export const MAX_PINNED = 1_024;
+const TTY_MAJOR = 5;
+
+/** Folders with all below them. With Landlock below us: outside of them the kernel answers, and refuses. */
+export interface Grants {
+  readonly read: readonly string[];
+  readonly write: readonly string[];
+}
+
+export interface BrokerOptions {
+  readonly listener: number;
+  readonly calls: KernelCalls;
+  readonly files: FileCalls;
+  /** See `HotFolders`. */
+  readonly hot?: readonly string[];
+  readonly grants?: Grants;
+  /** A sandbox is set up inside of the tree. */
+  readonly areNamespacesAllowed?: boolean;
+}
+
+export type LeftToKernel = NotOurs | 'not granted';
+
+export class Broker implements Opener {
+  readonly #files: FileCalls;
+  readonly #own: OwnDescriptors;
+  readonly #answers: BrokerAnswers;
+  readonly #walker: Walker;
+  readonly #rights: Rights;
+  readonly #hot: HotFolders;
+  readonly #waiting: WaitingOpens;
+  readonly #creating: Creating;
+  readonly #grants: Grants | undefined;
+  readonly #left = new Map<LeftToKernel, number>();
+  #pinned = 0;
+  #ticked = 0;
+
+  constructor({ listener, calls, files, hot = [], grants, areNamespacesAllowed = false }: BrokerOptions) {
+    this.#files = files;
+    this.#own = new OwnDescriptors(files);
+    this.#answers = new BrokerAnswers(listener, calls, files);
+    this.#walker = new Walker(files, this.#own, new ProcFiles(files, procStatus(files)));
+    this.#rights = new Rights(areNamespacesAllowed);
+    this.#hot = new HotFolders(files, grants === undefined ? hot : hot.filter((each) => isBelow(each, grants.read)));
+    this.#waiting = new WaitingOpens(files, this.#own, this.#answers);
+    this.#creating = new Creating(files);
+    this.#grants = grants;
+  }
+
+  open({ id }: Trapped, request: OpenRequest, target: Target): Opened | undefined {
+    const notOurs = this.#rights.notOurs(target);
+    if (notOurs !== undefined) return this.#leave(notOurs);
+    const hot = this.#hotOpened(id, request);
+    if (hot !== undefined) return hot;
+    const refused = this.#refused(request);
+    if (refused !== undefined) return this.#failing(id, { path: textOf(request.name, target) }, refused);
+    const from = this.#from(request);
+    if (from.fd < 0 && from.fd !== AT_FDCWD) return this.#failing(id, { path: textOf(request.name, target) }, -from.fd);
+    const found = this.#walker.find(from.fd, request.name, {
+      asker: target,
+      follow: (request.flags & O_NOFOLLOW) === 0 && !isExclusive(request.flags),
+      resolve: request.resolve,
+      writes: (request.flags & WRITES) !== 0,
+    });
+    const place = this.#place(from.fd, request, found, target);
+    if (from.fd >= 0) this.#files.close(from.fd);
+    return this.#opened(id, request, place, found);
+  }
+
+  /** It is about to change what it may do. */
+  changesRights(tid: number): void {
+    this.#rights.changes(tid);
+  }
+
+  /** Some wait for the other end of a pipe, or a lease: `tick` is to be called. */
+  get isWaiting(): boolean {
+    return this.#waiting.size > 0;
+  }
+
+  tick(now: number): void {
+    if (now - this.#ticked < WAITING_MS) return;
+    this.#ticked = now;
+    this.#waiting.tick();
+  }
+
+  /** What the kernel was left to do, racy as that is: how often, and why. */
+  get leftToKernel(): ReadonlyMap<LeftToKernel, number> {
+    return this.#left;
+  }
+
+  close(): void {
+    this.#waiting.close();
+    this.#hot.close();
+    this.#own.close();
+  }
+
+  #leave(why: LeftToKernel): undefined {
+    this.#left.set(why, (this.#left.get(why) ?? 0) + 1);
+    return undefined;
+  }
+
+  #hotOpened(id: bigint, { name, flags, resolve, how }: OpenRequest): Opened | undefined {
+    if ((flags & (WRITES | O_PATH)) !== 0 || resolve !== 0 || how !== undefined) return undefined;
+    const fd = this.#hot.open(name, flags);
+    if (fd === undefined) return undefined;
+    return {
+      place: { path: '' },
+      isHot: true,
+      give: () => (fd < 0 ? this.#answers.fail(id, -fd) : this.#answers.give(id, settled(this.#files, fd, flags), flags)),
+      drop: () => {
+        if (fd >= 0) this.#files.close(fd);
+      },
+    };
+  }
+
+  /** What the kernel says no to before it looks at any file. */
+  #refused({ name, flags, mode, resolve, how }: OpenRequest): number | undefined {
+    if (name.length >= MAX_PATH_BYTES) return ENAMETOOLONG;
+    if (this.#pinned >= MAX_PINNED) return ENFILE;
+    // An empty name comes to nothing, once the flags were found to make sense.
+    const isOdd = (flags & O_TMPFILE) !== 0 || ((flags & O_CREAT) !== 0 && (flags & O_DIRECTORY) !== 0);
+    const said =
+      how !== undefined ? this.#files.openat2(AT_FDCWD, EMPTY, how) : isOdd ? this.#files.openat(AT_FDCWD, EMPTY, flags, mode) : -ENOENT;
+    if (said !== -ENOENT) return said < 0 ? -said : EAGAIN;
+    // Only what we have looked at ourselves could be answered so, and not what the process would find.
+    if ((resolve & RESOLVE_CACHED) !== 0) return EAGAIN;
+    return name.length === 0 ? ENOENT : undefined;
+  }
+
+  /** Where its path begins: ours to close, unless it is the root we share. */
+  #from({ tid, folder, name, resolve }: OpenRequest): { readonly fd: number } {
+    if (name[0] === SLASH && (resolve & RESOLVE_IN_ROOT) === 0) return { fd: AT_FDCWD };
+    const path = folder === AT_FDCWD ? `/proc/${tid}/cwd` : `/proc/${tid}/fd/${folder}`;
+    const fd = this.#files.openat(AT_FDCWD, zeroEnded(path), O_PATH | O_CLOEXEC, 0);
+    return { fd: fd === -ENOENT && folder !== AT_FDCWD ? -EBADF : fd };
+  }
+
+  #place(from: number, { name }: OpenRequest, { real }: { readonly real?: string | undefined }, target: Target): Place {
+    const text = textOf(name, target);
+    const path = from === AT_FDCWD || text.startsWith('/') ? text : `${this.#own.linkOf(from)?.toString('utf8') ?? '.'}/${text}`;
+    // What has no path (a pipe of its own, say) has only the name it was asked for by.
+    return { path, ...(real?.startsWith('/') === true && { resolved: real }) };
+  }
+
+  #opened(id: bigint, request: OpenRequest, place: Place, found: Found): Opened | undefined {
+    if (found.kind === 'fails') return this.#failing(id, place, found.errno);
+    const pin = found.kind === 'there' ? found.fd : found.folder;
+    // No rule could tell what it is.
+    if (found.real === undefined) return this.#closed(pin, () => this.#failing(id, place, ENAMETOOLONG));
+    if (this.#grants !== undefined && !isGranted(found.real, request.flags, this.#grants))
+      return this.#closed(pin, () => this.#leave('not granted'));
+    const errno = found.kind === 'there' ? this.#errnoOf(found, request) : errnoOfMissing(found, request);
+    if (errno !== undefined) return this.#closed(pin, () => this.#failing(id, place, errno));
+    this.#pinned++;
+    const unpinned = (): void => void this.#pinned--;
+    return {
+      place,
+      bornMs: found.kind === 'there' ? found.status.bornMs : undefined,
+      isMissing: found.kind === 'missing',
+      give: () => {
+        unpinned();
+        if (found.kind === 'there') this.#give(id, request, found);
+        else this.#make(id, request, found);
+      },
+      drop: () => {
+        unpinned();
+        this.#files.close(pin);
+      },
+    };
+  }
+
+  #closed<T>(fd: number, then: () => T): T {
+    this.#files.close(fd);
+    return then();
+  }
+
+  #failing(id: bigint, place: Place, errno: number): Opened {
+    return { place, give: () => this.#answers.fail(id, errno), drop: () => {} };
+  }
+
+  /** What the kernel says of a file that is there, without opening it. */
+  #errnoOf(found: There, { flags }: OpenRequest): number | undefined {
+    const { type } = found.status;
+    if (isExclusive(flags)) return EEXIST;
+    if ((flags & O_DIRECTORY) !== 0 && type !== 'folder') return ENOTDIR;
+    if ((flags & O_PATH) !== 0) return undefined;
+    if (type === 'link') return ELOOP;
+    if ((flags & O_CREAT) === 0) return undefined;
+    if (type === 'folder') return EISDIR;
+    return this.#creating.errnoOfExisting(found);
+  }
+
+  /** It is there: that very file, whatever its name is by now. */
+  #give(id: bigint, request: OpenRequest, { fd, status }: There): void {
+    const { flags } = request;
+    if ((flags & O_PATH) !== 0) return this.#answers.give(id, fd, flags);
+    const isTerminal = status.type === 'character' && status.major === TTY_MAJOR && status.minor === 0;
+    const pin = isTerminal ? this.#closed(fd, () => terminalOf(this.#files, request.tid)) : fd;
+    if (pin === undefined) return this.#answers.fail(id, ENXIO);
+    // We wait for nothing, get no terminal by it, and follow nothing: we are there.
+    const withFlags = (flags & ~(O_CREAT | O_NOFOLLOW | O_ASYNC | (isMaking(flags) ? O_EXCL : 0))) | O_NONBLOCK | O_NOCTTY;
+    if ((flags & O_NONBLOCK) === 0 && status.type === 'fifo') return this.#waiting.open(id, pin, true, flags, withFlags);
+    const opened =
+      (flags & O_TMPFILE) === 0
+        ? this.#own.reopen(pin, withFlags)
+        : this.#creating.withUmask(request.tid, () => this.#own.reopen(pin, withFlags, request.mode));
+    if (opened === -EAGAIN && (flags & O_NONBLOCK) === 0) return this.#waiting.open(id, pin, false, flags, withFlags);
+    this.#files.close(pin);
+    if (opened < 0) this.#answers.fail(id, -opened);
+    else this.#answers.give(id, settled(this.#files, opened, flags), flags);
+  }
+
+  /** It is not there: made anew in the folder that was judged, and only if it is still not there. */
+  #make(id: bigint, request: OpenRequest, missing: Missing): void {
+    const made = this.#creating.make(missing, request);
+    if (made === -EEXIST && (request.flags & O_EXCL) === 0) return this.#appeared(id, request, missing);
+    this.#files.close(missing.folder);
+    if (made < 0) this.#answers.fail(id, -made);
+    else this.#answers.give(id, settled(this.#files, made, request.flags), request.flags);
+  }
+
+  /** Somebody else made it since it was judged, under the very name that was judged. A link may lead anywhere: it is not followed. */
+  #appeared(id: bigint, request: OpenRequest, { folder, name, real }: Missing): void {
+    const fd = this.#files.openat(folder, name, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0);
+    this.#files.close(folder);
+    if (fd < 0) return this.#answers.fail(id, -fd);
+    const status = statusOf(this.#files, fd);
+    const there = status && { kind: 'there' as const, fd, status, real: this.#own.realPath(fd, status) };
+    const errno = there === undefined || there.real !== real ? EEXIST : this.#errnoOf(there, request);
+    if (there !== undefined && errno === undefined) return this.#give(id, request, there);
+    this.#files.close(fd);
+    this.#answers.fail(id, errno ?? EEXIST);
+  }
+}
+
+const SLASH = 47;
+const EMPTY = Buffer.alloc(1);
+
+function isMaking(flags: number): boolean {
+  return (flags & O_CREAT) !== 0;
+}
+
+function isExclusive(flags: number): boolean {
+  return isMaking(flags) && (flags & O_EXCL) !== 0;
+}
+
+function errnoOfMissing({ asFolder }: Missing, { flags }: OpenRequest): number | undefined {
+  if (!isMaking(flags)) return ENOENT;
+  return asFolder ? EISDIR : undefined;
+}
+
+/** `self` is the one who asks, for whoever reads of it later. */
+function textOf(name: Buffer, { tid }: Target): string {
+  return name.toString('utf8').replace(/^\/+proc\/+(?:self|thread-self)(?=\/|$)/, `/proc/${tid}`);
+}
+
+function procStatus(files: FileCalls): ReturnType<typeof statusOf> {
+  const fd = files.openat(AT_FDCWD, zeroEnded('/proc'), O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+  if (fd < 0) return undefined;
+  const status = statusOf(files, fd);
+  files.close(fd);
+  return status;
+}
+
+function isGranted(real: string, flags: number, { read, write }: Grants): boolean {
+  return isBelow(real, (flags & WRITES) === 0 ? read : write);
+}
+
+function isBelow(path: string, folders: readonly string[]): boolean {
+  return folders.some((folder) => path === folder || folder === '/' || path.startsWith(`${folder.replace(/\/+$/, '')}/`));
+}
