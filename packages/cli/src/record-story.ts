@@ -1,7 +1,17 @@
 /** Entries told to people: a sentence, the facts, and the clear text beside it. Everything from the ledger is escaped. */
 import { factsOf, type RecordFacts, type RecordReader } from '@countersign/core/sqlite';
 import { type Output, safe } from './output.ts';
-import { containmentStyle, countText, effectStyle, enforcedText, leftText, levelStyle, releasedText, toolText } from './record-text.ts';
+import {
+  containmentStyle,
+  countText,
+  effectStyle,
+  enforcedText,
+  leftText,
+  levelStyle,
+  refusedText,
+  releasedText,
+  toolText,
+} from './record-text.ts';
 import type { Found } from './selected.ts';
 import { fit } from './table.ts';
 
@@ -144,7 +154,9 @@ const CONTAINMENTS = new Map([
 
 function containmentTold(facts: RecordFacts): string {
   const left = leftText(facts);
-  const what = CONTAINMENTS.get(facts.event ?? '') ?? '';
+  const refused = refusedText(facts);
+  if (facts.event === 'denied' && facts.count === undefined && refused !== undefined) return `${refused}; all goes on`;
+  const what = `${CONTAINMENTS.get(facts.event ?? '') ?? ''}${refused === undefined ? '' : `; ${refused}`}`;
   return `${countText(facts) ?? 'what was watched'}: ${what}${left === undefined ? '' : `, ${left}`}`;
 }
 

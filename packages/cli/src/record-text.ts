@@ -58,7 +58,13 @@ export function headline(facts: RecordFacts): Headline {
     case 'verdict':
       return line(levelStyle(facts.level), facts.level ?? '?', [facts.rule, enforcedText(facts), incidentText(facts)]);
     case 'containment':
-      return line(containmentStyle(event), event ?? '?', [countText(facts), leftText(facts), incidentText(facts), facts.reasonCode]);
+      return line(containmentStyle(event), event ?? '?', [
+        countText(facts),
+        refusedText(facts),
+        leftText(facts),
+        incidentText(facts),
+        facts.reasonCode,
+      ]);
     case 'policy':
       return line(undefined, facts.policy?.id ?? '?', [facts.policy?.version]);
     case 'unreadable':
@@ -97,6 +103,15 @@ export function countText({ count, event }: Pick<RecordFacts, 'count' | 'event'>
 
 export function leftText({ left }: Pick<RecordFacts, 'left'>): string | undefined {
   return left === undefined || left === 0 ? undefined : `${left} left`;
+}
+
+export function refusedText({ refused }: Pick<RecordFacts, 'refused'>): string | undefined {
+  return refused === undefined || refused === 0 ? undefined : `${callsText(refused)} refused`;
+}
+
+/** Of processes to the system: a tool call is another thing. */
+export function callsText(count: number): string {
+  return count === 1 ? '1 system call' : `${count} system calls`;
 }
 
 /** `server/name`, or the name alone. Not escaped. */

@@ -138,9 +138,10 @@ function verdictUnit(record: VerdictRecord, agent: string, redactor: Redactor): 
 }
 
 function containmentUnit(record: ContainmentRecord, agent: string, redactor: Redactor): Omit<RecordUnit, 'kind'> {
-  const { session, incident, event, verdict, grade, count, left, duration_ms: took, approval, reason_code: reasonCode, details } = record;
-  if (![count, left].every((each) => each === undefined || (Number.isSafeInteger(each) && each >= 0)))
-    throw invalid('count and left of a containment are whole numbers');
+  const { session, incident, event, verdict, grade, count, refused, left, duration_ms: took, approval, details } = record;
+  const { reason_code: reasonCode } = record;
+  if (![count, refused, left].every((each) => each === undefined || (Number.isSafeInteger(each) && each >= 0)))
+    throw invalid('count, refused and left of a containment are whole numbers');
   if (took !== undefined && !(Number.isFinite(took) && took >= 0)) throw invalid('duration_ms of a containment is milliseconds');
   const opening = details === undefined ? undefined : openingOf('details', details, redactor);
   const body: ContainmentBody = {
@@ -152,6 +153,7 @@ function containmentUnit(record: ContainmentRecord, agent: string, redactor: Red
     ...(verdict !== undefined && { verdict: refOf(verdict) }),
     ...(grade !== undefined && { grade }),
     ...(count !== undefined && { count }),
+    ...(refused !== undefined && { refused }),
     ...(left !== undefined && { left }),
     ...(took !== undefined && { duration_ms: Math.round(took) }),
     ...(approval !== undefined && { approval: approvalOf(approval) }),

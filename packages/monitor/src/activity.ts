@@ -82,6 +82,11 @@ export interface LoadAction {
 export interface MemoryAction {
   readonly kind: 'memory';
   readonly target: number;
+  /**
+   * Absent: its memory, as a debugger. `signal`: sent or arranged for. `group`: a signal or a priority, to a whole group that it is of.
+   * `control`: its limits or how it is scheduled. `handle`: a descriptor that means it.
+   */
+  readonly by?: 'signal' | 'group' | 'control' | 'handle';
 }
 
 /** What the whole tree used at one time. Absent figures were not read. */

@@ -3,15 +3,17 @@ import type { Command } from '../command.ts';
 import { withoutSecrets } from '../configured-servers.ts';
 import { safe } from '../output.ts';
 import { RUN_EXIT } from '../watch/exit-codes.ts';
+import { KERNEL_OPTIONS } from '../watch/kernel-choice.ts';
 import { WATCH_NOTES, WATCH_OPTIONS, watchAgent } from '../watch/watch-agent.ts';
 
 export const runCommand: Command = {
   name: 'run',
   summary: 'start an agent, watch all its processes do, and stop it when it goes too far',
   positionals: [],
-  options: WATCH_OPTIONS,
+  options: [...WATCH_OPTIONS, ...KERNEL_OPTIONS],
   notes: [
     'The agent has this terminal: its input, output, Ctrl-C and Ctrl-Z are its own. It runs nothing before it is watched, and whatever it starts is watched with it, until the last of it has ended.',
+    'On Linux, with koffi, its files, programs and connections wait for us before they happen: what is halted has not happened yet. Where this host cannot do that it is said, or refused with --kernel required.',
     'Without a configuration nothing is stopped (mode: audit), which is said; the built-in rules tell what would have been.',
     ...WATCH_NOTES,
     "Otherwise the agent's own exit code; 128 and the number of a signal that ended it; 126 and 127 when it cannot be run, or is not found.",

@@ -3,6 +3,7 @@ import { clip, type Redactor } from '@countersign/core';
 import { actionText, type IncidentStep, type WardenEvent } from '@countersign/monitor';
 import type { Style } from '../output.ts';
 import { safe } from '../output.ts';
+import { callsText } from '../record-text.ts';
 import { fit } from '../table.ts';
 
 export interface LineOptions {
@@ -28,7 +29,7 @@ export function eventLines(event: WardenEvent, options: LineOptions): readonly s
     case 'contained':
       return [`countersign: ${stepText(event.step)} [incident ${event.incident.id.slice(0, SHORT_ID_CHARS)}]`];
     case 'asked':
-      return askedLines(event.incident.id.slice(0, SHORT_ID_CHARS));
+      return askedLines(event);
     case 'coverage':
       return [
         options.style('bad', `countersign: sensor ${safe(event.sensor)} died: ${safe(event.why)}; ${levelText(event.level)} from here on`),
@@ -45,22 +46,44 @@ function judgedLine(event: Extract<WardenEvent, { readonly kind: 'judged' }>, { 
   const by = actor === undefined ? '' : ` by ${clip(safe(redactor.text(programName(actor.exe))), MAX_PROGRAM_CHARS)} (${actor.pid})`;
   const instead = enforced === verdict.level ? '' : `, ${enforced === 'FLAG' ? 'only flagged' : 'held'} in this mode`;
   const why = verdict.level === 'SAFE' ? '' : `: ${safe(redactor.text(verdict.reason))}${instead} [${safe(verdict.rule)}]`;
-  const text = `${timeOf(event.at)} ${what}${by}${why}`;
+  const text = `${timeOf(event.at)} ${whenText(event)}${what}${by}${why}`;
   const shown = columns === undefined ? text : fit(text, Math.max(columns - 5, 20));
   return `${style(STYLES[verdict.level], verdict.level.padEnd(4))} ${shown}`;
 }
 
-function askedLines(id: string): readonly string[] {
+/** Whether what is stopped can still be kept from happening. */
+function whenText({ call, enforced }: Extract<WardenEvent, { readonly kind: 'judged' }>): string {
+  if (call === 'held') return 'held before it happens: ';
+  if (call === 'refused') return 'refused: ';
+  return enforced === 'HALT' || enforced === 'KILL' ? 'after the fact: ' : '';
+}
+
+function askedLines({ incident, held, hasHappened }: Extract<WardenEvent, { readonly kind: 'asked' }>): readonly string[] {
+  const resume = `  countersign resume ${incident.id.slice(0, SHORT_ID_CHARS)}`;
+  const kill = `${resume} --kill   end all of it`;
+  if (held === 0 || hasHappened) {
+    const [waits, refuse] = held === 0 ? ['', ''] : [`, and let ${thoseText(held)} happen`, `refuse ${thoseText(held)}, `];
+    return [
+      'countersign: THE AGENT IS STOPPED and waits for an answer. From another terminal:',
+      `${resume}          let it go on${waits}`,
+      `${resume} --deny   ${refuse}end the processes that did it, let the rest go on`,
+      kill,
+    ];
+  }
   return [
-    'countersign: THE AGENT IS STOPPED and waits for an answer. From another terminal:',
-    `  countersign resume ${id}          let it go on`,
-    `  countersign resume ${id} --deny   end the processes that did it, let the rest go on`,
-    `  countersign resume ${id} --kill   end all of it`,
+    `countersign: THE AGENT IS STOPPED before ${held === 1 ? 'this happens' : `${callsText(held)} happen`}. From another terminal:`,
+    `${resume}          let ${thoseText(held)} happen`,
+    `${resume} --deny   make ${held === 1 ? 'it' : 'them'} fail with EPERM, and let the agent go on`,
+    kill,
   ];
 }
 
+function thoseText(held: number): string {
+  return held === 1 ? 'this one call' : `these ${held} calls`;
+}
+
 function stepText(step: IncidentStep): string {
-  const { event, count = 0, left, duration_ms: took, by, grade } = step;
+  const { event, count = 0, refused = 0, left, duration_ms: took, by, grade } = step;
   const who = by === undefined ? '' : `, ${safe(by)}`;
   const time = took === undefined ? '' : ` in ${took < 10 ? took.toFixed(1) : Math.round(took)} ms`;
   const those = `${count} ${count === 1 ? 'process' : 'processes'}`;
@@ -72,7 +95,7 @@ function stepText(step: IncidentStep): string {
     case 'overridden':
       return `resumed by an override that was given before`;
     case 'denied':
-      return `denied: ${those} ended${time}, the rest goes on${who}`;
+      return `denied: ${[...(refused > 0 ? [`${callsText(refused)} refused`] : []), ...(count > 0 ? [`${those} ended${time}`] : [])].join(', ')}, the rest goes on${who}`;
     case 'killed':
       return `KILLED: ${those}${time}, nothing is left${who}`;
     case 'quarantined':
@@ -129,7 +152,7 @@ export function eventJson(event: WardenEvent, { redactor, isVerbose }: Pick<Line
     case 'started':
       return { event: kind, at, level: event.level, mode: event.mode, freeze: event.grade };
     case 'judged': {
-      const { activity, verdict, enforced, incident } = event;
+      const { activity, verdict, enforced, incident, call: held } = event;
       if (verdict.level === 'SAFE' && !isVerbose) return undefined;
       const { seq, sensor, phase, actor, attribution } = activity;
       return {
@@ -149,15 +172,16 @@ export function eventJson(event: WardenEvent, { redactor, isVerbose }: Pick<Line
         call: attribution.call ?? null,
         sensor,
         phase,
+        ...(held !== undefined && { call_state: held }),
         incident: incident ?? null,
       };
     }
     case 'contained': {
-      const { event: done, grade, count, left, duration_ms, by } = event.step;
-      return { event: kind, at, incident: event.incident.id, done, grade, count, left, duration_ms, by };
+      const { event: done, grade, count, refused, left, duration_ms, by } = event.step;
+      return { event: kind, at, incident: event.incident.id, done, grade, count, refused, left, duration_ms, by };
     }
     case 'asked':
-      return { event: kind, at, incident: event.incident.id };
+      return { event: kind, at, incident: event.incident.id, held: event.held, has_happened: event.hasHappened };
     case 'coverage':
       return { event: kind, at, level: event.level, sensor: event.sensor, why: event.why };
     case 'trouble':

@@ -2,6 +2,7 @@
 import type { Redactor } from '@countersign/core';
 import { actionText, type IncidentDocument, incidentState } from '@countersign/monitor';
 import { type Page, safe } from '../output.ts';
+import { callsText } from '../record-text.ts';
 import { instant } from '../time.ts';
 
 const MAX_PROCESSES = 20;
@@ -55,8 +56,8 @@ class Words {
 
   steps({ steps }: IncidentDocument): readonly string[] {
     if (steps.length === 0) return ['  nothing is known'];
-    return steps.map(({ at, event, count, left = [], by }) => {
-      const many = count === undefined ? '' : ` ${count}`;
+    return steps.map(({ at, event, count, refused, left = [], by }) => {
+      const many = `${count === undefined ? '' : ` ${count}`}${refused === undefined ? '' : `, ${callsText(refused)} refused`}`;
       return `  ${instant(at)}  ${event}${many}${left.length > 0 ? `, ${left.length} left running` : ''}${by === undefined ? '' : `: ${this.#text(by)}`}`;
     });
   }

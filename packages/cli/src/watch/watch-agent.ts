@@ -28,6 +28,7 @@ import { agentSignals } from './agent-signals.ts';
 import { eventJson, eventLines } from './event-lines.ts';
 import { codeOf, RUN_EXIT } from './exit-codes.ts';
 import { alertsOf, judgeOf } from './judge-and-alerts.ts';
+import { containOf, kernelOf } from './kernel-choice.ts';
 import { summaryJson, summaryLines } from './summary-lines.ts';
 import { leaveScreen, terminalState } from './terminal-state.ts';
 import { haltTerminal } from './tty-channel.ts';
@@ -110,8 +111,13 @@ export async function watchAgent(invocation: Invocation, targetOf: (config: Conf
     const given = invoked.flags.text('log-dir');
     const logDir = given === undefined ? monitor.log.dir : resolve(io.cwd, given);
     const task = invoked.flags.text('task');
+    const target = targetOf(settings);
+    // What runs already cannot be given a filter.
+    const [kernel, contain] = 'launch' in target ? [kernelOf(invoked.flags, monitor), containOf(invoked.flags, monitor)] : [];
     return {
-      target: targetOf(settings),
+      target,
+      ...(contain !== undefined && { contain }),
+      ...(kernel !== undefined && { kernel }),
       mode: modeOf(invoked) ?? scope.mode ?? monitor.mode,
       scope,
       home: homedir(),

@@ -25,6 +25,13 @@ import {
 } from './telling-schema.ts';
 
 export const HALT_TIMEOUTS = ['stay', 'kill'] as const;
+/** Whether calls of the processes wait for us before they happen. `auto`: where the host can, and it is told where it cannot. */
+const KERNEL_CONTROLS = ['auto', 'off', 'required'] as const;
+/** Of opens for reading. `off`: they pass unseen. `deny-list`: judged first. `broker`: opened for the process, which cannot swap the path. */
+const TRAP_READS = ['off', 'deny-list', 'broker'] as const;
+/** What the processes are shut in by, besides. `srt`: sandbox-runtime. `auto`: the strongest there is. */
+const CONTAINS = ['off', 'landlock', 'srt', 'auto'] as const;
+const CONTAIN_UNAVAILABLES = ['refuse', 'warn'] as const;
 
 /** Between two looks at /proc. A look costs about 0.1 ms of CPU time for each process. */
 const DEFAULT_POLL_MS = 250;
@@ -32,6 +39,7 @@ export const MIN_POLL_MS = 20;
 export const MAX_POLL_MS = 60_000;
 const DEFAULT_HALT_TIMEOUT_MS = 15 * 60_000;
 const MAX_CANARIES = 1000;
+const MAX_HOT_FOLDERS = 100;
 
 export interface MonitorDocument {
   readonly poll?: string | undefined;
@@ -39,6 +47,11 @@ export interface MonitorDocument {
   readonly on_halt_timeout?: (typeof HALT_TIMEOUTS)[number] | undefined;
   readonly canaries?: readonly string[] | undefined;
   readonly quarantine?: boolean | undefined;
+  readonly kernel?: (typeof KERNEL_CONTROLS)[number] | undefined;
+  readonly trap_reads?: (typeof TRAP_READS)[number] | undefined;
+  readonly hot?: readonly string[] | undefined;
+  readonly contain?: (typeof CONTAINS)[number] | undefined;
+  readonly contain_unavailable?: (typeof CONTAIN_UNAVAILABLES)[number] | undefined;
   readonly log?: ActivityLogDocument | undefined;
   readonly judge?: JudgeDocument | undefined;
   readonly alerts?: AlertsDocument | undefined;
@@ -56,6 +69,13 @@ export interface MonitorConfig {
   readonly canaries: readonly string[];
   /** Files that were written outside of the scope are put aside after a kill. */
   readonly quarantine: boolean;
+  readonly kernel: (typeof KERNEL_CONTROLS)[number];
+  readonly trapReads: (typeof TRAP_READS)[number];
+  /** Absolute folders of programs and packages, of which reads are not told one by one. */
+  readonly hot: readonly string[];
+  readonly contain: (typeof CONTAINS)[number];
+  /** When what `contain` asks for is not there. `warn`: the agent is started without it. */
+  readonly containUnavailable: (typeof CONTAIN_UNAVAILABLES)[number];
   readonly log: ActivityLogConfig;
   /** Absent: nobody but the rules judges. */
   readonly judge?: JudgeConfig;
@@ -82,6 +102,33 @@ export const monitorSchema: z.ZodType<MonitorDocument> = z
       .boolean()
       .optional()
       .describe('files that were written outside of the scope are put aside after a kill; true when absent'),
+    kernel: z
+      .enum(KERNEL_CONTROLS)
+      .optional()
+      .describe(
+        'of `countersign run`, on Linux: files, programs and connections wait for us before they happen. auto: where this host can, and it is told where not; required: nothing is started without; auto when absent',
+      ),
+    trap_reads: z
+      .enum(TRAP_READS)
+      .optional()
+      .describe(
+        'of opens for reading: off: they pass unseen; deny-list: judged before they happen; broker: opened for the process, which cannot swap the path meanwhile. deny-list when absent',
+      ),
+    hot: z
+      .array(z.string().min(1).max(4096))
+      .max(MAX_HOT_FOLDERS)
+      .optional()
+      .describe('folders of programs and packages, relative to the folder of this file, of which reads are not told one by one'),
+    contain: z
+      .enum(CONTAINS)
+      .optional()
+      .describe(
+        'what the processes are shut in by, besides. landlock: the kernel lets them at nothing but what the scope allows; srt: sandbox-runtime; auto: the strongest there is. off when absent',
+      ),
+    contain_unavailable: z
+      .enum(CONTAIN_UNAVAILABLES)
+      .optional()
+      .describe('when this host does not have what `contain` asks for: refuse to start, or warn and start without. refuse when absent'),
     log: activityLogSchema.optional(),
     judge: judgeSchema.optional(),
     alerts: alertsSchema.optional(),
@@ -101,6 +148,11 @@ export function workOutMonitor(
     on_halt_timeout: onHaltTimeout = 'stay',
     canaries = [],
     quarantine = true,
+    kernel = 'auto',
+    trap_reads: trapReads = 'deny-list',
+    hot = [],
+    contain = 'off',
+    contain_unavailable: containUnavailable = 'refuse',
     log = {},
     judge,
     alerts = {},
@@ -112,6 +164,11 @@ export function workOutMonitor(
     onHaltTimeout,
     canaries: canaries.map(place),
     quarantine,
+    kernel,
+    trapReads,
+    hot: hot.map(place),
+    contain,
+    containUnavailable,
     log: workOutActivityLog(log, place),
     ...(judge !== undefined && { judge: workOutJudge(judge) }),
     alerts: workOutAlerts(alerts, place),
@@ -135,7 +192,7 @@ function duration(text: string | undefined): number | undefined {
 
 /** @param maxTtl - as written. */
 export function monitorProblems(
-  { poll, halt_timeout: haltTimeout, log = {}, judge = {} }: MonitorDocument,
+  { poll, halt_timeout: haltTimeout, hot = [], log = {}, judge = {} }: MonitorDocument,
   maxTtl: string,
   look: Look,
 ): readonly Problem[] {
@@ -153,5 +210,11 @@ export function monitorProblems(
         look(['monitor', 'halt_timeout'], `longer than ${maxTtl}, the most an approval may wait; raise approvals.max_ttl if that is meant`),
       );
   }
+  for (const [index, folder] of hot.entries())
+    if (HOLDS_TOO_MUCH.test(folder))
+      problems.push(look(['monitor', 'hot', index], 'holds more than programs and packages: name folders such as node_modules'));
   return problems;
 }
+
+/** The root or a home: a folder nobody is told of reads in must not be one that secrets lie in. */
+const HOLDS_TOO_MUCH = /^(?:\/[/.]*|~\/*|\/(?:home|root|Users|etc|proc)\/*)$/;

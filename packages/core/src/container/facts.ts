@@ -65,6 +65,7 @@ function entryFacts({ index, text, opening }: LedgerRecord): RecordFacts {
     scope: textOf(body, 'scope'),
     count: countOf(body, 'count'),
     left: countOf(body, 'left'),
+    refused: countOf(body, 'refused'),
     shown,
     body,
   });

@@ -57,6 +57,8 @@ export interface RecordFacts {
   /** Of a containment: processes or files, and those that are left. */
   readonly count?: number;
   readonly left?: number;
+  /** Of a containment: calls that failed instead of happening. */
+  readonly refused?: number;
   /** Clear text by section: `args`, `reason`, `facts`, `message`, `result`, `error`, `activity`, `details` and others. */
   readonly shown: ReadonlyMap<string, Json>;
   /** The parsed record; undefined when it is unreadable. */

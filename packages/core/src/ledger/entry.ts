@@ -352,7 +352,7 @@ export interface ContainmentBody {
   readonly session: string;
   readonly incident: string;
   /**
-   * `resumed`, `denied` (the processes that did it were ended, the rest goes on), `killed`: an answer to `frozen`. `overridden`: an
+   * `resumed`, `denied` (what waited failed, the processes that had done it were ended, the rest goes on), `killed`: an answer to `frozen`. `overridden`: an
    * operator's override let it go on. `failed`: something could not be done, and what is left runs.
    */
   readonly event: 'frozen' | 'resumed' | 'denied' | 'killed' | 'overridden' | 'quarantined' | 'restored' | 'failed';
@@ -361,6 +361,8 @@ export interface ContainmentBody {
   readonly grade?: 'signal' | 'gate' | 'cgroup';
   /** Processes, or files, it was done to. */
   readonly count?: number;
+  /** Of `denied`: what waited for the answer, or was refused before, and failed instead of happening. */
+  readonly refused?: number;
   /** How many are left that it should have been done to. */
   readonly left?: number;
   readonly duration_ms?: number;

@@ -236,6 +236,7 @@ const SHAPES = new Map<string, z.ZodType>(
       verdict: ref.optional(),
       grade: z.enum(['signal', 'gate', 'cgroup']).optional(),
       count: count.optional(),
+      refused: count.optional(),
       left: count.optional(),
       duration_ms: count.optional(),
       approval: z.strictObject({ id, decision: ref }).optional(),

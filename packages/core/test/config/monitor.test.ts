@@ -25,6 +25,11 @@ describe('the monitor block', () => {
       onHaltTimeout: 'stay',
       canaries: [],
       quarantine: true,
+      kernel: 'auto',
+      trapReads: 'deny-list',
+      hot: [],
+      contain: 'off',
+      containUnavailable: 'refuse',
       log: { dir: '/etc/c/.countersign/activity', maxBytes: 16_777_216, keep: 50, maxAgeMs: 2_592_000_000 },
       alerts: { levels: ['HALT', 'KILL'], webhooks: [] },
     });
@@ -40,6 +45,40 @@ describe('the monitor block', () => {
       canaries: ['/etc/c/bait.key', expect.stringMatching(/^\/.+\/bait$/)],
       quarantine: false,
     });
+  });
+
+  it('takes kernel control and containment', () => {
+    expect(
+      monitorOf(
+        'monitor: { kernel: required, trap_reads: broker, hot: [node_modules, /usr], contain: landlock, contain_unavailable: warn }',
+      ),
+    ).toMatchObject({
+      kernel: 'required',
+      trapReads: 'broker',
+      hot: ['/etc/c/node_modules', '/usr'],
+      contain: 'landlock',
+      containUnavailable: 'warn',
+    });
+  });
+
+  it.each([
+    ['kernel: on', 'monitor.kernel'],
+    ['kernel: true', 'monitor.kernel'],
+    ['trap_reads: all', 'monitor.trap_reads'],
+    ['trapReads: off', 'trapReads'],
+    ['contain: docker', 'monitor.contain'],
+    ['contain: true', 'monitor.contain'],
+    ['contain_unavailable: ignore', 'monitor.contain_unavailable'],
+    ['hot: node_modules', 'monitor.hot'],
+    ["hot: ['']", 'monitor.hot'],
+    ['hot: [/]', 'monitor.hot[0]: holds more than programs and packages'],
+    ['hot: [/usr, //]', 'monitor.hot[1]: holds more than programs and packages'],
+    ['hot: [/.]', 'holds more than programs and packages'],
+    ['hot: ["~"]', 'holds more than programs and packages'],
+    ['hot: [/home/]', 'holds more than programs and packages'],
+    ['hot: [/proc]', 'holds more than programs and packages'],
+  ])('refuses of kernel control %s', (text, message) => {
+    expect(problemsOf(`monitor: { ${text} }`)).toContain(message);
   });
 
   it.each([

@@ -119,6 +119,16 @@ describe.each(stores)('a monitor host on %s', (_name, open) => {
     await expect(host.record(verdict(more))).rejects.toMatchObject({ code: 'OPTIONS_INVALID' });
   });
 
+  it('puts on record how many calls failed instead of happening, and refuses what is no number of them', async () => {
+    const { store, host } = watched();
+    const denied = { kind: 'containment', session: 's1', incident: 'i1', event: 'denied' } as const;
+    for (const refused of [-1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 60])
+      await expect(host.record({ ...denied, refused })).rejects.toMatchObject({ code: 'OPTIONS_INVALID' });
+    const entry = parseEntry((await store.entry(await host.record({ ...denied, refused: 3 }))) ?? '');
+    expect(entry).toMatchObject({ event: 'denied', refused: 3 });
+    expect(entry).not.toHaveProperty('count');
+  });
+
   it('cuts what is too large, and records it', async () => {
     const { store, host } = watched();
     const ref = await host.record(verdict({ activity: { argv: Array.from({ length: 10_000 }, () => 'x'.repeat(1000)) } }));

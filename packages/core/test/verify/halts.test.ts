@@ -179,6 +179,7 @@ const FORGERIES: readonly [VerifyCode, string, Change, Forgery?][] = [
   ['CONTAINMENT_WITHOUT_FREEZE', 'something that went on without being held up', remove(contained('frozen'))],
   ['ENTRY_SHAPE', 'a level that is none', edit(is('verdict'), { level: 'SAFE' })],
   ['ENTRY_SHAPE', 'an event that is none', edit(contained('frozen'), { event: 'thawed' })],
+  ['ENTRY_SHAPE', 'calls that were refused, and no number of them', edit(contained('frozen'), { refused: -1 })],
   ['ENTRY_SHAPE', 'a scope that is none', edit(session('halted', { scope: 'ledger' }), { scope: 'host' })],
   ['OPENING_MISMATCH', 'another commitment to what was seen', edit(is('verdict'), { activity_commit: '0'.repeat(64) })],
   ['OPENING_MISMATCH', 'another commitment to what was done', edit(contained('frozen'), { details_commit: '0'.repeat(64) })],

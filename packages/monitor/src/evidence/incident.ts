@@ -76,6 +76,7 @@ const isStep = shape(
   {
     grade: (value) => value === 'signal' || value === 'gate' || value === 'cgroup',
     count: isCount,
+    refused: isCount,
     left: (value) => Array.isArray(value) && value.every(isProcessId),
     duration_ms: isNumber,
     by: isText,

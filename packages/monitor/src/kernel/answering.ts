@@ -13,6 +13,7 @@ import type { TargetMemory } from './memory.ts';
 import type { Trapped } from './notification.ts';
 import type { Outbox } from './outbox.ts';
 import { follows, type Paths } from './paths.ts';
+import type { Processes } from './reach.ts';
 import type { Told } from './supervisor-protocol.ts';
 import type { Target, Targets } from './targets.ts';
 
@@ -31,6 +32,7 @@ export interface AnsweringParts {
   readonly since: number;
   readonly memory: TargetMemory;
   readonly paths: Paths;
+  readonly processes: Processes;
   readonly targets: Targets;
   readonly rules: Pick<RuleEngine, 'judge' | 'accept'>;
   readonly answers: Answers;
@@ -59,6 +61,13 @@ interface Act {
   readonly opened?: Opened;
 }
 
+interface Judging {
+  readonly told: readonly Told[];
+  /** Undefined: there was nothing to judge. */
+  readonly worst: Verdict | undefined;
+  readonly at: number;
+}
+
 export class Answering {
   readonly #parts: AnsweringParts;
   #seq = 0;
@@ -79,8 +88,9 @@ export class Answering {
       case 'fork':
         return answers.goOn(trapped.id);
       case 'unreadable':
-      case 'never':
         return answers.fail(trapped.id, EPERM);
+      case 'never':
+        return this.#never(trapped, target, decoded);
       case 'open':
         return this.#act(trapped, target, this.#opening(trapped, decoded, target));
       case 'act':
@@ -108,25 +118,18 @@ export class Answering {
     return { actions: openActions(request, place, since, opened), ...(opened !== undefined && { opened }) };
   }
 
+  /** Fails in every mode, also where nothing else is refused: without the warden there is no watching. */
+  #never({ id, tid }: Trapped, target: Target, { errno = EPERM, actions = [] }: Extract<Decoded, { kind: 'never' }>): void {
+    const { answers, outbox } = this.#parts;
+    answers.fail(id, errno);
+    const { told, worst, at } = this.#judged(target, actions);
+    for (const each of told) outbox.tell({ ...each, ...(worst !== undefined && { judged: worst }), thread: tid }, at);
+    outbox.flush();
+  }
+
   #act({ id, call, tid: thread }: Trapped, target: Target, { actions, attribution, opened }: Act): void {
-    const { rules, held, outbox, targets, answers, mode } = this.#parts;
-    const { tid: _, markers, ...actor } = target;
-    const own = attribution ?? (markers?.call === undefined ? undefined : { method: 'marker' as const, call: markers.call });
-    const at = Date.now();
-    let worst: Verdict | undefined;
-    const told = actions.map((action): Told => {
-      const observation: Observation = {
-        at,
-        sensor: 'seccomp',
-        phase: 'before',
-        actor,
-        action,
-        ...(own !== undefined && { attribution: own }),
-      };
-      const verdict = rules.judge({ ...observation, seq: ++this.#seq, attribution: own ?? { method: 'none' } });
-      worst = worst === undefined ? verdict : worse(worst, verdict);
-      return { observation, ...(markers !== undefined && { markers }) };
-    });
+    const { held, outbox, targets, answers, mode } = this.#parts;
+    const { told, worst, at } = this.#judged(target, actions, attribution);
     const level = worst === undefined ? 'SAFE' : enforced(worst.level, mode);
     if (worst === undefined || level === 'SAFE' || level === 'FLAG') {
       this.#goOn(id, opened);
@@ -145,6 +148,27 @@ export class Answering {
       outbox.tell(index === told.length - 1 ? { ...each, judged, ...(number !== undefined && { held: number, thread }) } : each, at),
     );
     outbox.flush();
+  }
+
+  #judged(target: Target, actions: readonly Action[], attribution?: Attribution): Judging {
+    const { tid: _, markers, ...actor } = target;
+    const own = attribution ?? (markers?.call === undefined ? undefined : { method: 'marker' as const, call: markers.call });
+    const at = Date.now();
+    let worst: Verdict | undefined;
+    const told = actions.map((action): Told => {
+      const observation: Observation = {
+        at,
+        sensor: 'seccomp',
+        phase: 'before',
+        actor,
+        action,
+        ...(own !== undefined && { attribution: own }),
+      };
+      const verdict = this.#parts.rules.judge({ ...observation, seq: ++this.#seq, attribution: own ?? { method: 'none' } });
+      worst = worst === undefined ? verdict : worse(worst, verdict);
+      return { observation, ...(markers !== undefined && { markers }) };
+    });
+    return { told, worst, at };
   }
 
   #goOn(id: bigint, opened: Opened | undefined): void {

@@ -7,6 +7,7 @@ import type { TargetMemory } from './memory.ts';
 import { intOf, type Trapped } from './notification.ts';
 import { O_PATH, WRITES } from './open-flags.ts';
 import { AT_FDCWD, type Place } from './paths.ts';
+import { reachOf } from './reach.ts';
 
 /** `struct open_how`: as it was first, and a page. The kernel takes no other. */
 const MIN_OPEN_HOW_BYTES = 24n;
@@ -71,12 +72,16 @@ export function decode(trapped: Trapped, context: DecodeContext): Decoded {
       return connects(args[1] ?? 0n, Number(args[2] ?? 0n), 'tcp', trapped, context);
     case 'sendto':
       return connects(args[4] ?? 0n, intOf(args[5]), 'udp', trapped, context);
-    case 'ptrace':
-    case 'process_vm_readv':
-    case 'process_vm_writev':
-      return { kind: 'act', actions: [{ kind: 'memory', target: intOf(args[call === 'ptrace' ? 1 : 0]) }] };
+    case 'symlink':
+      return file('write', path(1, AT_FDCWD, false), context);
+    case 'symlinkat':
+      return file('write', path(2, folderOf(1), false), context);
+    case 'mknod':
+      return file('write', path(0, AT_FDCWD, false), context);
+    case 'mknodat':
+      return file('write', path(1, folderOf(0), false), context);
     default:
-      return { kind: 'plain' };
+      return reachOf(trapped, context.processes) ?? { kind: 'plain' };
   }
 }
 

@@ -3,6 +3,7 @@ import type { Action, Attribution } from '../activity.ts';
 import type { TargetMemory } from './memory.ts';
 import type { Trapped } from './notification.ts';
 import type { Paths, Place } from './paths.ts';
+import type { Processes } from './reach.ts';
 import type { Target } from './targets.ts';
 
 export type Decoded =
@@ -16,7 +17,14 @@ export type Decoded =
   /** It cannot be told what it would do: it may not. */
   | { readonly kind: 'unreadable'; readonly what: string }
   /** It may not, whatever the rules say. */
-  | { readonly kind: 'never'; readonly why: string };
+  | {
+      readonly kind: 'never';
+      readonly why: string;
+      /** Absent: EPERM. */
+      readonly errno?: number;
+      /** What is told of it, and judged for those who are told; it fails in any case. */
+      readonly actions?: readonly Action[];
+    };
 
 /** As the process asked for it. */
 export interface OpenRequest {
@@ -62,6 +70,7 @@ export interface Opened {
 export interface DecodeContext {
   readonly memory: TargetMemory;
   readonly paths: Paths;
+  readonly processes: Processes;
   readonly target: Target;
   /** UTC, milliseconds: what is older existed before. */
   readonly since: number;

@@ -16,6 +16,7 @@ import { TargetMemory } from './memory.ts';
 import { callNames, fails, goesOn, idOf, NOTIFICATION_BYTES, parseNotification, RESPONSE_BYTES } from './notification.ts';
 import { FLUSH_MS, Outbox } from './outbox.ts';
 import { Paths } from './paths.ts';
+import { descends, processesOf } from './reach.ts';
 import { type FromSupervisor, GATE, type SupervisorStart, type ToSupervisor } from './supervisor-protocol.ts';
 import { Targets } from './targets.ts';
 
@@ -55,12 +56,14 @@ class Supervisor {
     if (start.trapReads === 'broker') this.#broker = new Broker({ ...start.broker, listener: start.listener, calls, files });
     this.#control = new Int32Array(start.control);
     this.#targets = new Targets(calls);
+    const processes = processesOf(process.pid);
     this.#answering = new Answering({
       ...start,
       memory: new TargetMemory(calls),
       paths: new Paths(calls),
+      processes,
       targets: this.#targets,
-      rules: ruleEngine(start.scope, start.rules),
+      rules: ruleEngine(start.scope, { ...start.rules, isMember: (pid) => descends(pid, processes) }),
       answers: {
         goOn: (id) => this.#send(goesOn(this.#response, id)),
         fail: (id, errno) => this.#send(fails(this.#response, id, errno)),

@@ -273,6 +273,7 @@ function incidentReport({ id, at, session, verdict, steps, evidence }: IncidentD
       event: step.event,
       ...(step.by !== undefined && { by: step.by }),
       ...(step.count !== undefined && { count: step.count }),
+      ...(step.refused !== undefined && { refused: step.refused }),
       ...(step.left !== undefined && { left: step.left.length }),
     })),
     processes: (evidence?.processes.length ?? 0) + (evidence?.omitted ?? 0),

@@ -146,7 +146,7 @@ function callTable(calls: readonly CallReport[]): Markup {
 }
 
 function incidentCard({ id, at, level: worst, rule, reason, state, steps, processes }: IncidentReport): Markup {
-  return markup`<div class="card ${worst.toLowerCase()}"><p>${level(worst)} <b>${rule}</b>: ${reason}</p><p class="soft">${time(at)} · ${amountText(processes, 'process', 'processes')} · ${state} · <code>${id}</code></p>${steps.length > 0 && markup`<ol>${steps.map((step) => markup`<li>${time(step.at)} ${step.event}${step.count !== undefined && `, ${countText(step.count)}`}${step.left !== undefined && markup`, <b class="t-bad">${countText(step.left)} left</b>`}${step.by !== undefined && `: ${step.by}`}</li>`)}</ol>`}</div>`;
+  return markup`<div class="card ${worst.toLowerCase()}"><p>${level(worst)} <b>${rule}</b>: ${reason}</p><p class="soft">${time(at)} · ${amountText(processes, 'process', 'processes')} · ${state} · <code>${id}</code></p>${steps.length > 0 && markup`<ol>${steps.map((step) => markup`<li>${time(step.at)} ${step.event}${step.count !== undefined && `, ${countText(step.count)}`}${step.refused !== undefined && `, ${amountText(step.refused, 'system call')} refused`}${step.left !== undefined && markup`, <b class="t-bad">${countText(step.left)} left</b>`}${step.by !== undefined && `: ${step.by}`}</li>`)}</ol>`}</div>`;
 }
 
 function sessionCard(session: SessionReport): Markup {

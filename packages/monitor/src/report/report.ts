@@ -105,6 +105,8 @@ export interface IncidentReport {
     readonly event: string;
     readonly by?: string;
     readonly count?: number;
+    /** Calls that failed instead of happening. */
+    readonly refused?: number;
     readonly left?: number;
   }[];
   readonly processes: number;

@@ -4,11 +4,13 @@
  * what is found while the tree is held belongs to the incident that holds it.
  */
 import { randomBytes } from 'node:crypto';
-import type { EntryRef, VerdictRecord } from '@countersign/core';
-import type { Activity, ProcessId } from '../activity.ts';
+import type { VerdictRecord } from '@countersign/core';
+import type { Activity } from '../activity.ts';
 import type { FreezeResult, KillResult } from '../contain/freezer.ts';
+import type { Judged } from '../sensor.ts';
 import type { TreeProcess } from '../tree/process-tree.ts';
 import type { Verdict } from '../verdict.ts';
+import { Case, MAX_STEPS } from './case.ts';
 import { culprits } from './culprits.ts';
 import type { HaltAnswer, Incident, IncidentStep, WardenEvent, WardenOptions } from './ports.ts';
 import type { Recorder } from './recorder.ts';
@@ -17,10 +19,6 @@ import type { Recorder } from './recorder.ts';
 export const MAX_CAPTURE_MS = 3_000;
 /** How often something that survived is killed again. */
 export const MAX_KILLS = 5;
-/** Incidents whose steps are kept in memory; later ones are still recorded, asked about and contained. */
-const MAX_STEPS = 200;
-/** No deed is called so. */
-const TOO_MANY = '';
 const FIRST_PAUSE_MS = 250;
 const MAX_PAUSE_MS = 30_000;
 
@@ -38,28 +36,6 @@ type Deps = Pick<
   /** A person let go on what an incident stopped. */
   readonly onResumed: (verdicts: readonly Verdict[], unknown: readonly string[]) => void;
 };
-
-/** An incident while it is being dealt with. */
-interface Case {
-  readonly incident: Incident;
-  readonly steps: IncidentStep[];
-  /** The first of them, and who did what they are about. */
-  readonly verdicts: Verdict[];
-  readonly actors: Map<string, ProcessId>;
-  /** What was done by nobody that is known, as text: until another sensor tells who it was. */
-  readonly unknown: Set<string>;
-  /** Of the session of the call, while that is halted. */
-  halted: string | undefined;
-  captured: Promise<void> | undefined;
-  freezing: Promise<void> | undefined;
-  /** As enforced when it began. */
-  readonly level: 'HALT' | 'KILL';
-  /** Of its first verdict, once that is on record. */
-  ref: EntryRef | undefined;
-  /** Steps that are on record. */
-  recorded: number;
-  readonly detectedAtMs: number;
-}
 
 type Followed = Extract<HaltAnswer, { readonly by: string }>;
 
@@ -89,11 +65,12 @@ export class Containment {
    * Stops or ends the tree, at once. Returns before that is done.
    *
    * @param detectedAtMs - on the clock that only goes forward: when the activity came in.
+   * @param judged - it waits for what becomes of the incident, or was refused. Absent: it has happened.
    */
-  act(activity: Activity, verdict: Verdict, level: 'HALT' | 'KILL', detectedAtMs: number): Incident {
+  act(activity: Activity, verdict: Verdict, level: 'HALT' | 'KILL', detectedAtMs: number, judged?: Judged): Incident {
     const current = this.#case ?? this.#open(activity, verdict, level, detectedAtMs);
     const isFirst = current.incident.activity === activity && (this.#state === 'running' || this.#state === 'held');
-    this.#join(current, activity, verdict);
+    current.join(activity, verdict, judged);
     if (level === 'KILL' && (this.#state === 'running' || this.#state === 'held')) this.#startEnding(current, 'verdict', verdict.rule);
     else if (this.#state === 'running') {
       this.#state = 'held';
@@ -102,6 +79,8 @@ export class Containment {
     }
     // The first one goes on record once the tree is stopped.
     if (!isFirst) this.#deps.recorder.verdict(activity, verdict, level, current.incident.id);
+    // What outlived its end does no more of it.
+    if (this.#state === 'ended') current.answer('refuse');
     return current.incident;
   }
 
@@ -143,6 +122,7 @@ export class Containment {
     const isEnded = this.#deps.heldAtEnd === 'kill' && this.#members().length > 0;
     if (this.#state === 'held' && isEnded) await this.kill('signal', 'the warden ended before anybody answered');
     if (this.#state === 'held') this.#state = 'ended';
+    this.#case?.answer('refuse');
     this.#answering.abort();
     await this.#work;
   }
@@ -156,31 +136,8 @@ export class Containment {
     const { ledger, mode, clock } = this.#deps;
     const incident: Incident = { id: newIncidentId(), at: clock.nowMs(), session: ledger.session, mode, activity, verdict };
     this.#answering = new AbortController();
-    this.#case = {
-      incident,
-      steps: [],
-      verdicts: [],
-      actors: new Map(),
-      unknown: new Set(),
-      halted: undefined,
-      captured: undefined,
-      freezing: undefined,
-      level,
-      ref: undefined,
-      recorded: 0,
-      detectedAtMs,
-    };
+    this.#case = new Case(incident, level, detectedAtMs);
     return this.#case;
-  }
-
-  #join(current: Case, { actor, action }: Activity, verdict: Verdict): void {
-    if (current.verdicts.length < MAX_STEPS) current.verdicts.push(verdict);
-    const what = deedOf(action, verdict.rule);
-    if (actor === undefined) current.unknown.add(what);
-    else current.unknown.delete(what);
-    // Those beyond the bound are as good as unknown: nobody could end them alone.
-    if (actor !== undefined && current.actors.size >= MAX_STEPS) current.unknown.add(TOO_MANY);
-    else if (actor !== undefined) current.actors.set(`${actor.pid}:${actor.start}`, { pid: actor.pid, start: actor.start });
   }
 
   /** Nothing is awaited before the freezer is called. */
@@ -224,10 +181,12 @@ export class Containment {
   }
 
   #ask(current: Case, round: number, signal: AbortSignal): Promise<HaltAnswer> {
-    const opened = (): void => this.#deps.emit({ kind: 'asked', at: this.#deps.clock.nowMs(), incident: current.incident });
+    current.isAsked = true;
+    const { incident, held, hasHappened } = current;
+    const opened = (): void => this.#deps.emit({ kind: 'asked', at: this.#deps.clock.nowMs(), incident, held, hasHappened });
     this.#isAsking = true;
     for (const resolve of this.#askingWaiters.splice(0)) resolve();
-    return this.#deps.questions.ask(current.incident, round, signal, opened).finally(() => {
+    return this.#deps.questions.ask(incident, round, signal, opened).finally(() => {
       this.#isAsking = false;
     });
   }
@@ -258,53 +217,66 @@ export class Containment {
     this.#step(current, { event: answer.isOverride === true ? 'overridden' : 'resumed', count: this.#members().length, by: answer.by });
     await this.#recordSteps(current, this.#answering.signal, answer);
     if (this.#isOver(current)) return true;
-    await this.#letGo(current, answer);
+    await this.#letGo(current, answer, 'continue');
     return true;
   }
 
-  /** Ends who did it; the rest goes on. Where it is not known who did it, nobody may. */
+  /** What waits is refused, and who did what was done already is ended; the rest goes on. */
   async #deny(current: Case, answer: Followed): Promise<boolean> {
+    const ended = current.hasHappened ? await this.#endThoseOf(current, answer) : {};
+    if (ended === undefined) return true;
+    const refused = current.refused + current.held;
+    this.#step(current, { event: 'denied', ...ended, ...(refused > 0 && { refused }), by: answer.by });
+    if (!(await this.#allRecorded(current))) return true;
+    await this.#recordSteps(current, this.#answering.signal, answer);
+    if (this.#isOver(current)) return true;
+    await this.#letGo(current, answer, 'refuse');
+    return true;
+  }
+
+  /** Where it is not known who did it, nobody may go on. @returns undefined when all of it is ended instead */
+  async #endThoseOf(current: Case, answer: Followed): Promise<Pick<IncidentStep, 'grade' | 'count' | 'duration_ms'> | undefined> {
     const members = this.#members();
-    const actors = [...current.actors.values()];
+    const { actors } = current;
     // One that ended may have left others behind that do its work: nothing says who they are.
     const areThere = actors.every(({ pid, start }) => members.some((each) => each.pid === pid && each.start === start));
     const those = current.unknown.size > 0 || !areThere ? [] : culprits(members, actors);
     if (those.length === 0) {
       this.#startEnding(current, 'operator', `${answer.by}: it is not known which process did it`, answer);
-      return true;
+      return undefined;
     }
-    let result: KillResult;
+    let result: KillResult | undefined;
     try {
       result = await this.#deps.freezer.killOnly(those);
     } catch (error) {
       this.#trouble('ending the processes that did it', error);
-      this.#startEnding(current, 'operator', `${answer.by}: the processes that did it could not be ended alone`, answer);
-      return true;
     }
-    if (this.#isOver(current)) return true;
-    if (result.left.length > 0) {
+    if (this.#isOver(current)) return undefined;
+    if (result === undefined || result.left.length > 0) {
       this.#startEnding(current, 'operator', `${answer.by}: the processes that did it could not be ended alone`, answer);
-      return true;
+      return undefined;
     }
     const { grade, killed, duration_ms } = result;
-    this.#step(current, { event: 'denied', grade, count: killed, duration_ms, by: answer.by });
-    if (!(await this.#allRecorded(current))) return true;
-    await this.#recordSteps(current, this.#answering.signal, answer);
-    if (this.#isOver(current)) return true;
-    await this.#letGo(current, answer);
-    return true;
+    return { grade, count: killed, duration_ms };
   }
 
-  async #letGo(current: Case, answer: Followed): Promise<void> {
+  async #letGo(current: Case, answer: Followed, held: 'continue' | 'refuse'): Promise<void> {
     await this.#resumeSession(current, answer);
     if (this.#isOver(current)) return;
     this.#state = 'running';
     this.#case = undefined;
-    this.#deps.onResumed(current.verdicts, [...current.unknown]);
+    this.#deps.onResumed(held === 'continue' ? current.verdicts : current.done, [...current.unknown]);
+    if (held === 'refuse') current.answer('refuse');
+    let failure: unknown;
     try {
+      // A call that a stop signal interrupts is made again, and would be asked about again: so the signals go first.
       await this.#deps.freezer.resume();
     } catch (error) {
-      this.#trouble('letting the tree go on', error);
+      failure = error;
+    }
+    current.answer(held);
+    if (failure !== undefined) {
+      this.#trouble('letting the tree go on', failure);
       this.#step(current, { event: 'failed', by: 'it could not be let go on' });
       await this.#recordSteps(current, new AbortController().signal);
     }
@@ -337,6 +309,8 @@ export class Containment {
       if (result?.left.length === 0) break;
       await this.#deps.pause(FIRST_PAUSE_MS, new AbortController().signal);
     }
+    // Not before: what waits runs nothing meanwhile.
+    open?.answer('refuse');
     const left = result?.left ?? this.#members();
     this.#ended = { by, left: left.length };
     this.#state = 'ended';
@@ -467,11 +441,6 @@ export class Containment {
   #trouble(during: string, error: unknown): void {
     this.#deps.emit({ kind: 'trouble', at: this.#deps.clock.nowMs(), during, error });
   }
-}
-
-/** What was done, whoever did it. */
-export function deedOf(action: Activity['action'], rule: string): string {
-  return 'path' in action ? `${rule} ${action.kind} ${action.path}` : `${rule} ${action.kind}`;
 }
 
 export function newIncidentId(): string {

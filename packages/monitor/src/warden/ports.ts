@@ -61,6 +61,8 @@ export interface IncidentStep {
   readonly event: ContainmentBody['event'];
   readonly grade?: Freezer['grade'];
   readonly count?: number;
+  /** Of `denied`: calls that failed instead of happening. */
+  readonly refused?: number;
   readonly left?: readonly ProcessId[];
   readonly duration_ms?: number;
   /** Who answered, or why it came to this. */
@@ -119,9 +121,12 @@ export type WardenEvent =
       readonly verdict: Verdict;
       readonly enforced: Level;
       readonly incident?: string;
+      /** It waits for an answer, or failed. Absent: it has happened. */
+      readonly call?: 'held' | 'refused';
     }
   | { readonly kind: 'contained'; readonly at: number; readonly incident: Incident; readonly step: IncidentStep }
-  | { readonly kind: 'asked'; readonly at: number; readonly incident: Incident }
+  /** `held`: calls that wait for the answer. `hasHappened`: some of what it is about was done already. */
+  | { readonly kind: 'asked'; readonly at: number; readonly incident: Incident; readonly held: number; readonly hasHappened: boolean }
   | {
       readonly kind: 'coverage';
       readonly at: number;

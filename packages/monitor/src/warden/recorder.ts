@@ -103,7 +103,7 @@ export class Recorder {
   }
 
   stepOf(incident: Incident, step: IncidentStep, verdict: EntryRef | undefined, answer: HaltAnswer | undefined): ContainmentRecord {
-    const { event, grade, count, left, duration_ms, by, rollback } = step;
+    const { event, grade, count, refused, left, duration_ms, by, rollback } = step;
     const leftCount = rollback?.left ?? left?.length;
     const approval = answer !== undefined && 'approval' in answer ? answer.approval : undefined;
     return {
@@ -114,6 +114,7 @@ export class Recorder {
       ...(verdict !== undefined && { verdict }),
       ...(grade !== undefined && { grade }),
       ...(count !== undefined && { count }),
+      ...(refused !== undefined && { refused }),
       ...(leftCount !== undefined && { left: leftCount }),
       ...(duration_ms !== undefined && { duration_ms: Math.max(0, Math.round(duration_ms)) }),
       ...(approval !== undefined && { approval }),

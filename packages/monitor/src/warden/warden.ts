@@ -7,7 +7,8 @@ import type { CoverageLevel, Judged, Sensor } from '../sensor.ts';
 import { COVERAGE_LEVELS } from '../sensor.ts';
 import { enforced, LEVELS, type Level, type Verdict, worse } from '../verdict.ts';
 import { attribute } from './attribute.ts';
-import { Containment, deedOf, newIncidentId } from './containment.ts';
+import { deedOf } from './case.ts';
+import { Containment, newIncidentId } from './containment.ts';
 import type { Incident, IncidentStep, Warden, WardenEvent, WardenOptions, WardenSummary } from './ports.ts';
 import { Recorder } from './recorder.ts';
 import { WorkQueue } from './work-queue.ts';
@@ -151,13 +152,30 @@ class Session implements Warden {
   #observe(observation: Observation, judged?: Judged): void {
     // Nobody is left to answer: it may not.
     if (this.#closed !== undefined) return judged?.answer('refuse');
+    try {
+      this.#judgeAndAct(observation, judged);
+    } catch (error) {
+      judged?.answer('refuse');
+      this.#trouble('acting on a verdict', error);
+    }
+  }
+
+  #judgeAndAct(observation: Observation, judged: Judged | undefined): void {
     const detectedAtMs = this.#clock.monotonicMs();
-    const activity: Activity = { ...observation, seq: ++this.#seq, attribution: this.#attribution(observation) };
+    const activity: Activity = {
+      ...observation,
+      seq: ++this.#seq,
+      // What was seen before it happened and let go on at once has happened by now.
+      phase: judged === undefined ? 'after' : observation.phase,
+      attribution: this.#attribution(observation),
+    };
     const own = this.#judged(activity);
-    const verdict = judged === undefined ? own : worse(own, { ...judged.verdict, evidence: [activity.seq] });
-    this.#take(activity, verdict, detectedAtMs);
+    const asSeen = judged === undefined ? own : worse(own, { ...judged.verdict, evidence: [activity.seq] });
+    const verdict = judged?.isHeld === false ? asSeen : this.#unlessLetGoOn(activity, asSeen);
     const level = enforced(verdict.level, this.#options.mode);
+    // What was asked to wait and need not: as the person said who let it go on, or because nothing is enforced.
     if (level === 'SAFE' || level === 'FLAG') judged?.answer('continue');
+    this.#take(activity, verdict, detectedAtMs, judged);
     this.#remember(activity);
     this.#write(activity, verdict);
     if (verdict.ambiguous === true && verdict.level === 'FLAG' && this.#options.judge !== undefined) this.#queueForJudge(activity, verdict);
@@ -178,9 +196,9 @@ class Session implements Warden {
       const { rules, intent } = this.#options;
       const byRules = byWhomever(rules.judge(activity), activity);
       const byIntent = intent?.(activity, this.#recent);
-      if (byIntent === undefined) return this.#unlessLetGoOn(activity, byRules);
+      if (byIntent === undefined) return byRules;
       const counted = byRules.level === 'SAFE' && byIntent.level === 'FLAG' ? rules.flagged?.(activity, byIntent.rule) : undefined;
-      return this.#unlessLetGoOn(activity, worse(worse(byRules, byIntent), counted ?? byRules));
+      return worse(worse(byRules, byIntent), counted ?? byRules);
     } catch (error) {
       this.#trouble('rules', error);
       return ownVerdict('rules-failed', 'the rules could not judge this', activity.seq);
@@ -195,7 +213,7 @@ class Session implements Warden {
   }
 
   /** Acts first; everything else comes after. */
-  #take(activity: Activity, verdict: Verdict, detectedAtMs: number): void {
+  #take(activity: Activity, verdict: Verdict, detectedAtMs: number, judged?: Judged): void {
     this.#counts[verdict.level]++;
     if (verdict.level === 'SAFE') {
       this.#emit({ kind: 'judged', at: activity.at, activity, verdict, enforced: 'SAFE' });
@@ -203,7 +221,7 @@ class Session implements Warden {
     }
     const level = enforced(verdict.level, this.#options.mode);
     let incident: Incident | undefined;
-    if (level === 'HALT' || level === 'KILL') incident = this.#containment.act(activity, verdict, level, detectedAtMs);
+    if (level === 'HALT' || level === 'KILL') incident = this.#containment.act(activity, verdict, level, detectedAtMs, judged);
     else if (verdict.level !== 'FLAG') incident = this.#observedIncident(activity, verdict);
     if (level === 'FLAG') this.#recorder.verdict(activity, verdict, level, incident?.id);
     this.#count(verdict.rule, incident);
@@ -214,6 +232,7 @@ class Session implements Warden {
       verdict,
       enforced: level,
       ...(incident !== undefined && { incident: incident.id }),
+      ...callOf(judged, level),
     });
   }
 
@@ -402,6 +421,12 @@ class Session implements Warden {
 
 function ownVerdict(rule: string, reason: string, seq: number): Verdict {
   return { level: 'HALT', rule, reason, evaluator: 'rules', confidence: 1, evidence: [seq] };
+}
+
+function callOf(judged: Judged | undefined, level: Level): { readonly call?: 'held' | 'refused' } {
+  if (judged === undefined) return {};
+  if (!judged.isHeld) return { call: 'refused' };
+  return level === 'HALT' || level === 'KILL' ? { call: 'held' } : {};
 }
 
 /** What nobody is known to have done may be an editor's or a backup's: it freezes, so that a person looks, and ends nothing. */

@@ -13,6 +13,7 @@ import { intentCheck } from '../intent/intent-check.ts';
 import type { OllamaJudge } from '../judge/ollama-judge.ts';
 import { filterProgram } from '../kernel/filter.ts';
 import { launchThroughShim, type ShimmedAgent } from '../kernel/launch-shim.ts';
+import { wardenProcess } from '../kernel/reach.ts';
 import { seccompSensor } from '../kernel/seccomp-sensor.ts';
 import { type TrapReads, trapsOf } from '../kernel/traps.ts';
 import { quarantine } from '../quarantine/quarantine.ts';
@@ -66,12 +67,24 @@ export interface WatchOptions {
   readonly onHaltTimeout: 'stay' | 'kill';
   /** Of what is launched: calls wait for the warden before they happen. Absent: they do not. */
   readonly kernel?: KernelControl;
+  /** What shuts in what is launched, besides. */
+  readonly contain?: Containing;
   readonly redactor?: Redactor;
   readonly onEvent: (event: WardenEvent) => void;
 }
 
 export interface KernelControl {
   readonly trapReads: TrapReads;
+  /** Absolute folders of programs and packages, of which reads are not told one by one. */
+  readonly hot?: readonly string[];
+  /** On a host that cannot: nothing is started (default), or the agent is, and that is told. */
+  readonly whenMissing?: 'refuse' | 'without';
+}
+
+export interface Containing {
+  readonly by: 'landlock' | 'srt' | 'auto';
+  /** On a host that cannot: nothing is started, or the agent is, and that is told. */
+  readonly whenMissing: 'refuse' | 'without';
 }
 
 export interface Watched {
@@ -122,12 +135,8 @@ interface Found {
   abandon(): void;
 }
 
-async function launched(options: LaunchOptions, { ledger, kernel }: WatchOptions, reader: ProcReader): Promise<Found> {
-  const marked = { ...options, env: { ...options.env, [RUN_MARKER]: ledger.session } };
-  const agent: ShimmedAgent =
-    kernel === undefined
-      ? await launchAgent(marked)
-      : await launchThroughShim({ ...marked, filter: filterProgram(process.arch, trapsOf({ ...kernel, warden: process.pid })) });
+async function launched(options: LaunchOptions, watching: WatchOptions, reader: ProcReader): Promise<Found> {
+  const agent = await launchedAgent({ ...options, env: { ...options.env, [RUN_MARKER]: watching.ledger.session } }, watching);
   const start = reader.stat(agent.pid)?.start;
   const signal = (name: NodeJS.Signals): boolean => agent.child.kill(name);
   const abandon = (): void => void signal('SIGKILL');
@@ -145,6 +154,24 @@ async function launched(options: LaunchOptions, { ledger, kernel }: WatchOptions
     abandon,
     ...(listener !== undefined && { listener }),
   };
+}
+
+/** With kernel control, where it was asked for and this host can; a host that cannot is told of before anything runs. */
+async function launchedAgent(marked: LaunchOptions, { kernel, contain, onEvent }: WatchOptions): Promise<ShimmedAgent> {
+  if (contain !== undefined) {
+    const error = new CountersignError('MONITOR_UNAVAILABLE', `nothing here shuts an agent in by ${contain.by} yet: leave out \`contain\``);
+    if (contain.whenMissing === 'refuse') throw error;
+    onEvent({ kind: 'trouble', at: Date.now(), during: 'contain', error });
+  }
+  if (kernel === undefined) return launchAgent(marked);
+  try {
+    return await launchThroughShim({ ...marked, filter: filterProgram(process.arch, trapsOf({ ...kernel, ...wardenProcess() })) });
+  } catch (error) {
+    if (kernel.whenMissing !== 'without' || !CountersignError.is(error) || error.code !== 'MONITOR_UNAVAILABLE') throw error;
+    const without = await launchAgent(marked);
+    onEvent({ kind: 'trouble', at: Date.now(), during: 'kernel control', error });
+    return without;
+  }
 }
 
 function attached(target: Exclude<WatchTarget, { readonly launch: LaunchOptions }>, reader: ProcReader): Found {

@@ -6,6 +6,7 @@ import { arch, pid as self } from 'node:process';
 import { text } from 'node:stream/consumers';
 import { filterProgram } from '../../src/kernel/filter.ts';
 import { launchThroughShim } from '../../src/kernel/launch-shim.ts';
+import { wardenProcess } from '../../src/kernel/reach.ts';
 import { type Supervisor, supervise } from '../../src/kernel/supervisor.ts';
 import type { SupervisorStart, Told } from '../../src/kernel/supervisor-protocol.ts';
 import { type TrapReads, trapsOf } from '../../src/kernel/traps.ts';
@@ -63,7 +64,7 @@ export async function supervised(options: SupervisedOptions): Promise<Supervised
     cwd: workspace,
     env: { PATH: '/usr/local/bin:/usr/bin:/bin', HOME: home, ...options.env },
     stdio: 'pipe',
-    filter: filterProgram(arch, trapsOf({ trapReads, warden: self })),
+    filter: filterProgram(arch, trapsOf({ trapReads, ...wardenProcess() })),
   });
   const told: Told[] = [];
   const waiting = new Set<() => void>();

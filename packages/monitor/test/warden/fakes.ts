@@ -2,7 +2,7 @@
 import type { ContainmentRecord, EntryRef, VerdictRecord } from '@countersign/core';
 import type { Action, Activity, Actor, Observation } from '../../src/activity.ts';
 import type { FreezeResult, Freezer, KillResult } from '../../src/contain/freezer.ts';
-import type { Sensor, SensorHost } from '../../src/sensor.ts';
+import type { Judged, Sensor, SensorHost } from '../../src/sensor.ts';
 import type { ProcessTree, TreeProcess } from '../../src/tree/process-tree.ts';
 import type { Level, MonitorMode, Verdict } from '../../src/verdict.ts';
 import { MAX_CAPTURE_MS } from '../../src/warden/containment.ts';
@@ -39,10 +39,29 @@ export class FakeSensor implements Sensor {
     return { seen: 0, lost: 0 };
   }
 
-  see(level: Level, more: Partial<Observation> & { readonly rule?: string } = {}): void {
+  see(level: Level, more: Partial<Observation> & { readonly rule?: string } = {}, judged?: Judged): void {
     const { rule = 'a-rule', ...rest } = more;
     const action: Action = { kind: 'read', path: `${level}/${rule}` };
-    this.host?.emit({ at: 1, sensor: this.name, phase: 'after', actor: AGENT, action, ...rest });
+    this.host?.emit({ at: 1, sensor: this.name, phase: 'after', actor: AGENT, action, ...rest }, judged);
+  }
+
+  /** Asked before it happens: as the judge there has it, it waits (or failed already). @returns what it was answered, in order */
+  hold(
+    level: Level,
+    more: Partial<Observation> & { readonly rule?: string; readonly isHeld?: boolean; readonly asSeen?: Level } = {},
+  ): string[] {
+    const { isHeld = true, asSeen = level, ...rest } = more;
+    const answers: string[] = [];
+    const verdict: Verdict = {
+      level: asSeen,
+      rule: more.rule ?? 'a-rule',
+      reason: 'as seen',
+      evaluator: 'rules',
+      confidence: 1,
+      evidence: [7],
+    };
+    this.see(level, { phase: 'before', ...rest }, { verdict, isHeld, answer: (answer) => void answers.push(answer) });
+    return answers;
   }
 }
 

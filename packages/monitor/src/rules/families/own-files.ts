@@ -22,7 +22,7 @@ export const OWN_FILES: RuleFamily = {
       id: 'own-process',
       title: "Countersign's own processes",
       explanation:
-        'A signal to, or the memory of, a process that watches; also by way of `kill` with its number. FLAG: its maps were read, as lists of open files do.',
+        'A signal to, the memory of, or control over a process that watches; also by way of `kill` with its number. FLAG: its maps were read, as lists of open files do; a signal to a whole group that it is of, or a handle of it, both of which kernel control refuses.',
       levels: ['FLAG', 'KILL'],
     },
     {
@@ -44,8 +44,14 @@ export const OWN_FILES: RuleFamily = {
     return {
       judge({ activity: { action, actor }, touches, programs, exe }, found) {
         if (action.kind === 'memory') {
-          if (pids.has(action.target))
-            found({ rule: 'own-process', level: 'KILL', reason: `reached into the watching process ${action.target}` });
+          const { target, by } = action;
+          // A script signals its own group to end what it started, without knowing that we are of it.
+          if (pids.has(target))
+            found({
+              rule: 'own-process',
+              level: by === 'group' || by === 'handle' ? 'FLAG' : 'KILL',
+              reason: `${REACHES.get(by) ?? 'reached into'} the watching process ${target}`,
+            });
           return;
         }
         for (const { name, words } of programs?.all ?? []) {
@@ -56,7 +62,8 @@ export const OWN_FILES: RuleFamily = {
           if (target !== undefined) found({ rule: 'own-process', level: 'KILL', reason: `${name} of the watching process ${target}` });
         }
         for (const { use, path } of touches) {
-          const proc = /^\/proc\/(\d{1,10})\/(?:mem|cwd|root|fd|environ|maps)(?:\/|$)/.exec(path)?.[1];
+          // Whatever can be written there changes the process: its memory, or that it is the first to go when memory runs out.
+          const proc = (use === 'read' ? PROC_SECRETS : PROC_FILES).exec(path)?.[1];
           if (proc !== undefined && pids.has(Number(proc)))
             // Lists of open files (lsof, fuser) read the maps of every process there is.
             found({
@@ -79,6 +86,15 @@ export const OWN_FILES: RuleFamily = {
     };
   },
 };
+
+const PROC_SECRETS = /^\/proc\/(\d{1,10})\/(?:task\/\d{1,10}\/)?(?:mem|cwd|root|fd|environ|maps)(?:\/|$)/;
+const PROC_FILES = /^\/proc\/(\d{1,10})\//;
+const REACHES: ReadonlyMap<string | undefined, string> = new Map([
+  ['signal', 'signalled'],
+  ['group', 'signalled a group of'],
+  ['control', 'took control of'],
+  ['handle', 'took a handle of'],
+]);
 
 const SIGNALLERS: ReadonlySet<string> = new Set([
   'kill',

@@ -36,7 +36,7 @@ export const PROCESSES: RuleFamily = {
             reason: `${how} process ${target}, which is not one of those watched`,
           });
         };
-        if (action.kind === 'memory') reach(action.target, 'reached into');
+        if (action.kind === 'memory' && action.by === undefined) reach(action.target, 'reached into');
         for (const { path, use } of touches) {
           const pid = path.startsWith('/proc/') ? /^\/proc\/(\d{1,10})\/(?:task\/\d+\/)?mem$/.exec(path)?.[1] : undefined;
           if (pid !== undefined) reach(Number(pid), `${use} of the memory of`);

@@ -1,0 +1,49 @@
+/** What a launched agent is held by before it does something: as was asked for on the command line, else by the configuration. */
+import type { Config } from '@countersign/core';
+import type { WatchOptions } from '@countersign/monitor';
+import type { Flags, Option } from '../command.ts';
+import { UsageError } from '../failure.ts';
+
+export const KERNEL_OPTIONS: readonly Option[] = [
+  {
+    name: 'kernel',
+    kind: 'text',
+    value: 'WHEN',
+    about: 'hold what it does before it happens: auto (where this host can), off or required',
+  },
+  {
+    name: 'trap-reads',
+    kind: 'text',
+    value: 'HOW',
+    about: 'opens for reading: off, deny-list (judged first) or broker (opened for it)',
+  },
+  { name: 'contain', kind: 'text', value: 'BY', about: 'shut the agent in, besides: off, landlock, srt or auto' },
+];
+
+type Settings = Config['monitor'];
+
+const KERNEL: ReadonlySet<Settings['kernel']> = new Set(['auto', 'off', 'required']);
+const TRAP_READS: ReadonlySet<Settings['trapReads']> = new Set(['off', 'deny-list', 'broker']);
+const CONTAIN: ReadonlySet<Settings['contain']> = new Set(['off', 'landlock', 'srt', 'auto']);
+
+/** Undefined: none, as was asked for. @throws {UsageError} */
+export function kernelOf(flags: Flags, settings: Settings): WatchOptions['kernel'] {
+  const when = oneOf(flags, 'kernel', KERNEL) ?? settings.kernel;
+  const trapReads = oneOf(flags, 'trap-reads', TRAP_READS) ?? settings.trapReads;
+  // `auto` does not use it yet: answers to what is held are still being put together.
+  return when === 'required' ? { trapReads, hot: settings.hot, whenMissing: 'refuse' } : undefined;
+}
+
+/** Undefined: nothing, as was asked for. @throws {UsageError} */
+export function containOf(flags: Flags, settings: Settings): WatchOptions['contain'] {
+  const by = oneOf(flags, 'contain', CONTAIN) ?? settings.contain;
+  return by === 'off' ? undefined : { by, whenMissing: settings.containUnavailable === 'warn' ? 'without' : 'refuse' };
+}
+
+function oneOf<T extends string>(flags: Flags, name: string, known: ReadonlySet<T>): T | undefined {
+  const given = flags.text(name);
+  if (given === undefined) return undefined;
+  const found = [...known].find((each) => each === given);
+  if (found === undefined) throw new UsageError(`--${name} ${JSON.stringify(given)} is none`, `use ${[...known].join(', ')}`);
+  return found;
+}
