@@ -79,6 +79,10 @@ const NEXT_STEPS: ReadonlyMap<ErrorCode, string> = new Map<ErrorCode, string>([
   ['RECEIPT_TOO_LARGE', 'pass --no-opening, or --only with the fields that matter'],
   ['INCIDENT_NOT_FOUND', 'run `countersign incidents list` to see what there is'],
   ['ACTIVITY_LOG_FAILED', 'check the folder and its permissions, or name another with --log-dir'],
+  [
+    'MONITOR_UNAVAILABLE',
+    'run `countersign doctor` to see what this host offers; `--kernel auto` starts an agent without what is missing, and says so',
+  ],
   ['APPROVAL_NOT_FOUND', 'run `countersign approvals list` to see what waits'],
   ['APPROVAL_NOT_PENDING', 'run `countersign approvals list` to see what still waits'],
   ['KEY_INVALID', 'check the key file; `countersign keygen` makes a new one'],

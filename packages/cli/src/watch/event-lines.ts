@@ -1,6 +1,6 @@
 /** What `run` and `attach` tell while they watch, one line for each event; and as JSON. Everything a process chose is escaped. */
 import { clip, type Redactor } from '@countersign/core';
-import { actionText, type IncidentStep, type WardenEvent } from '@countersign/monitor';
+import { actionText, type IncidentStep, kindsText, type WardenEvent } from '@countersign/monitor';
 import type { Style } from '../output.ts';
 import { safe } from '../output.ts';
 import { callsText } from '../record-text.ts';
@@ -23,7 +23,10 @@ export const SHORT_ID_CHARS = 8;
 export function eventLines(event: WardenEvent, options: LineOptions): readonly string[] {
   switch (event.kind) {
     case 'started':
-      return [`countersign: watching, ${levelText(event.level)}, ${modeText(event.mode)}, freeze by ${event.grade}`];
+      return [
+        `countersign: watching, ${levelText(event.level)}, ${modeText(event.mode)}, freeze by ${event.grade}`,
+        ...enforcementLines(event),
+      ];
     case 'judged':
       return event.verdict.level === 'SAFE' && !options.isVerbose ? [] : [judgedLine(event, options)];
     case 'contained':
@@ -37,6 +40,22 @@ export function eventLines(event: WardenEvent, options: LineOptions): readonly s
     case 'trouble':
       return [options.style('warn', `countersign: ${safe(event.during)}: ${safe(messageOf(event.error))}`)];
   }
+}
+
+/** What is held before it happens, and what of that is racy; or why nothing is. Nothing where nobody asked for it. */
+function enforcementLines({ enforcement, mode }: Extract<WardenEvent, { readonly kind: 'started' }>): readonly string[] {
+  if (enforcement === undefined) return [];
+  const [exact, racy] = [kindsText(enforcement, 'exact'), kindsText(enforcement, 'racy')];
+  const contained = enforcement.contain === undefined ? [] : [`  shut in by ${enforcement.contain}: what the scope does not grant fails`];
+  if (enforcement.without !== undefined) return [`  nothing is held before it happens: ${safe(enforcement.without)}`, ...contained];
+  if (racy === '' && mode !== 'audit_only') return contained;
+  return [
+    ...(mode === 'audit_only' && exact !== ''
+      ? [`  told of before it happens, and let go on in this mode: ${kindsText(enforcement, 'seen')}`]
+      : []),
+    ...(racy === '' ? [] : [`  held before it happens: ${racy} (racy against hostile threads)${exact === '' ? '' : `; ${exact} (exact)`}`]),
+    ...contained,
+  ];
 }
 
 function judgedLine(event: Extract<WardenEvent, { readonly kind: 'judged' }>, { redactor, columns, style }: LineOptions): string {
@@ -122,6 +141,10 @@ function levelText(level: string): string {
       return 'level L0 (looks at intervals: what is shorter is missed, and nothing is prevented)';
     case 'L1':
       return 'level L1 (sees each program that starts; nothing is prevented before it happens)';
+    case 'L2':
+      return 'level L2 (what it does waits for the rules; no sandbox)';
+    case 'L3':
+      return 'level L3 (what it does waits for the rules, files hold against hostile threads too)';
     case 'none':
       return 'NOTHING IS SEEN';
     default:
@@ -150,7 +173,7 @@ export function eventJson(event: WardenEvent, { redactor, isVerbose }: Pick<Line
   const { kind, at } = event;
   switch (event.kind) {
     case 'started':
-      return { event: kind, at, level: event.level, mode: event.mode, freeze: event.grade };
+      return { event: kind, at, level: event.level, mode: event.mode, freeze: event.grade, enforcement: event.enforcement ?? null };
     case 'judged': {
       const { activity, verdict, enforced, incident, call: held } = event;
       if (verdict.level === 'SAFE' && !isVerbose) return undefined;

@@ -17,9 +17,11 @@ export function summaryLines(summary: WardenSummary): readonly string[] {
     ...(lost.judge > 0 ? [`${lost.judge} questions the judge did not answer`] : []),
     ...(missed > 0 ? [`${missed} readings the sensors know they missed`] : []),
   ];
+  const fell = sensors.filter((sensor) => !sensor.isAlive && sensor.level > summary.level && sensor.level >= 'L2');
   const top = [...rules].toSorted(([, one], [, other]) => other - one).slice(0, MAX_RULES);
   return [
     `countersign: session ${safe(summary.session)}, level ${summary.level}: ${counts}`,
+    ...fell.map(({ name, level }) => `  THE LEVEL FELL from ${level}: ${safe(name)} died, and held nothing from then on`),
     ...(top.length === 0 ? [] : [`  rules: ${top.map(([rule, count]) => `${safe(rule)} ${count}`).join(', ')}`]),
     ...incidents
       .slice(0, MAX_INCIDENTS)

@@ -1,5 +1,6 @@
 /** What a session was, beside its log: what watched it, what that could see, what was lost. `<session>/session.json`. */
 import { openFile } from '@countersign/core';
+import { type Enforcement, HOLDS, PREVENTABLE } from '../enforcement.ts';
 import { MONITOR_MODES, type MonitorMode } from '../verdict.ts';
 import { isCount, isNumber, isText, isTextList, shape } from './activity-shapes.ts';
 
@@ -18,6 +19,15 @@ export interface SensorFacts {
   readonly lost: number;
 }
 
+/** From then on less could be seen, and prevented. */
+export interface LevelChange {
+  readonly at: number;
+  /** From then on. */
+  readonly level: string;
+  readonly sensor: string;
+  readonly why: string;
+}
+
 /** As told by whoever watches. */
 export interface SessionFacts {
   readonly startedAtMs: number;
@@ -33,6 +43,10 @@ export interface SessionFacts {
   readonly command?: readonly string[];
   readonly pids?: readonly number[];
   readonly sensors: readonly SensorFacts[];
+  /** As decided when it started. */
+  readonly enforcement?: Enforcement;
+  /** Sensors that died, in order. */
+  readonly fell?: readonly LevelChange[];
   /** Activities that no log took, verdicts that no ledger took, questions that no judge answered. */
   readonly lost?: { readonly log?: number; readonly ledger?: number; readonly judge?: number };
 }
@@ -47,6 +61,17 @@ const isSensor = shape(
   { name: isText, level: isText, isAlive: (value) => typeof value === 'boolean', seen: isCount, lost: isCount },
   { gives: isTextList },
 );
+const isHold = (value: unknown): boolean => HOLDS.some((hold) => hold === value);
+const isEnforcement = shape(
+  {
+    level: isText,
+    freeze: isText,
+    actions: shape({}, Object.fromEntries(PREVENTABLE.map((kind) => [kind, isHold]))),
+    notes: isTextList,
+  },
+  { contain: (value) => value === 'landlock' || value === 'srt', without: isText },
+);
+const isChange = shape({ at: isCount, level: isText, sensor: isText, why: isText }, {});
 const isSession = shape(
   {
     v: (value) => value === SESSION_FILE_VERSION,
@@ -63,6 +88,8 @@ const isSession = shape(
     how: isText,
     command: isTextList,
     pids: (value) => Array.isArray(value) && value.every(isCount),
+    enforcement: isEnforcement,
+    fell: (value) => Array.isArray(value) && value.every(isChange),
     lost: shape({}, { log: isNumber, ledger: isNumber, judge: isNumber }),
   },
 );

@@ -16,10 +16,12 @@ export function seccompSensor(options: SeccompOptions): SeccompSensor {
   return new SeccompSensor(options);
 }
 
+const GIVES: readonly ActionKind[] = ['exec', 'read', 'write', 'delete', 'rename', 'connect', 'memory'];
+
 export class SeccompSensor implements Sensor {
   readonly name = 'seccomp';
   readonly level: CoverageLevel;
-  readonly gives: readonly ActionKind[] = ['exec', 'read', 'write', 'delete', 'rename', 'connect', 'memory'];
+  readonly gives: readonly ActionKind[];
   readonly #options: SeccompOptions;
   #supervisor: Supervisor | undefined;
   #seen = 0;
@@ -27,7 +29,9 @@ export class SeccompSensor implements Sensor {
 
   constructor(options: SeccompOptions) {
     this.#options = options;
-    this.level = options.trapReads === 'broker' ? 'L3' : 'L2';
+    this.gives = options.trapReads === 'off' ? GIVES.filter((kind) => kind !== 'read') : GIVES;
+    // In audit mode it sees before it happens, and prevents nothing.
+    this.level = options.mode === 'audit_only' ? 'L1' : options.trapReads === 'broker' ? 'L3' : 'L2';
   }
 
   async start(host: SensorHost): Promise<void> {

@@ -2,6 +2,7 @@
 import type { ContainmentBody, EntryRef, MonitorHost } from '@countersign/core';
 import type { Activity, ProcessId } from '../activity.ts';
 import type { Freezer } from '../contain/freezer.ts';
+import type { Enforcement } from '../enforcement.ts';
 import type { IntentCheck } from '../intent/intent-check.ts';
 import type { RollbackResult } from '../quarantine/rollback.ts';
 import type { CoverageLevel, Sensor, SensorStats } from '../sensor.ts';
@@ -113,6 +114,10 @@ export type WardenEvent =
       readonly level: CoverageLevel | 'none';
       readonly mode: MonitorMode;
       readonly grade: Freezer['grade'];
+      /** Those that see. */
+      readonly sensors: readonly Pick<Sensor, 'name' | 'level' | 'gives'>[];
+      /** What can be prevented, where it is known. */
+      readonly enforcement?: Enforcement;
     }
   | {
       readonly kind: 'judged';
@@ -141,6 +146,10 @@ export interface WardenOptions {
   readonly mode: MonitorMode;
   readonly tree: ProcessTree;
   readonly sensors: readonly Sensor[];
+  /** Without this one nothing is watched: the tree could do nothing. */
+  readonly needs?: Sensor;
+  /** What holds whatever sensors do: while anything is seen the level is no lower. */
+  readonly floor?: CoverageLevel;
   readonly rules: Rules;
   readonly intent?: IntentCheck;
   readonly judge?: Judge;

@@ -99,7 +99,7 @@ class Session implements Warden {
   }
 
   async start(): Promise<void> {
-    const { sensors, ledger, mode, freezer } = this.#options;
+    const { sensors, needs, ledger, mode, freezer } = this.#options;
     this.#startedAtMs = this.#clock.monotonicMs();
     const failures: unknown[] = [];
     for (const sensor of sensors) {
@@ -114,10 +114,14 @@ class Session implements Warden {
       } catch (error) {
         this.#alive.delete(sensor);
         failures.push(error);
+        if (sensor === needs) {
+          await this.#stopSensors();
+          throw error;
+        }
         this.#trouble(`sensor ${sensor.name}`, error);
       }
     }
-    this.#level = this.#lowest = levelOf(this.#alive);
+    this.#level = this.#lowest = this.#levelNow();
     try {
       if (this.#level === 'none') throw failures[0] ?? new Error('no sensor was given');
       await ledger.mark('start', { coverage: this.#level });
@@ -125,7 +129,14 @@ class Session implements Warden {
       await this.#stopSensors();
       throw error;
     }
-    this.#emit({ kind: 'started', at: this.#clock.nowMs(), level: this.#level, mode, grade: freezer.grade });
+    const seeing = [...this.#alive].map(({ name, level, gives }) => ({ name, level, gives }));
+    this.#emit({ kind: 'started', at: this.#clock.nowMs(), level: this.#level, mode, grade: freezer.grade, sensors: seeing });
+  }
+
+  #levelNow(): CoverageLevel | 'none' {
+    const { floor = 'none' } = this.#options;
+    const level = levelOf(this.#alive);
+    return level === 'none' || rank(level) > rank(floor) ? level : floor;
   }
 
   kill(): Promise<void> {
@@ -312,7 +323,7 @@ class Session implements Warden {
   #died(sensor: Sensor, error: Error): void {
     if (!this.#alive.delete(sensor) || this.#closed !== undefined) return;
     const was = this.#level;
-    this.#level = levelOf(this.#alive);
+    this.#level = this.#levelNow();
     if (rank(this.#level) < rank(this.#lowest)) this.#lowest = this.#level;
     const at = this.#clock.nowMs();
     this.#emit({ kind: 'coverage', at, level: this.#level, sensor: sensor.name, why: error.message });

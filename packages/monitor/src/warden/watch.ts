@@ -11,6 +11,7 @@ import type { RecordNote } from '../evidence/note-queue.ts';
 import type { SessionFacts } from '../evidence/session-file.ts';
 import { intentCheck } from '../intent/intent-check.ts';
 import type { OllamaJudge } from '../judge/ollama-judge.ts';
+import { kernelControlMissing } from '../kernel/available.ts';
 import { filterProgram } from '../kernel/filter.ts';
 import { launchThroughShim, type ShimmedAgent } from '../kernel/launch-shim.ts';
 import { wardenProcess } from '../kernel/reach.ts';
@@ -30,6 +31,7 @@ import { type Guards, withoutGuards } from './guards.ts';
 import { type AgentEnd, type LaunchOptions, launchAgent } from './launch.ts';
 import type { Alerts as AlertPort, HaltQuestions, Warden, WardenEvent, WardenLedger, WardenSummary } from './ports.ts';
 import { adopterOf, sensorsOf } from './sensors-of.ts';
+import { sessionCoverage } from './session-coverage.ts';
 import { runWarden } from './warden.ts';
 import { withoutOwn } from './without-own.ts';
 
@@ -131,6 +133,8 @@ interface Found {
   readonly signal: (name: NodeJS.Signals) => boolean;
   /** Of its filter; whoever supervises it gives it up. */
   readonly listener?: number;
+  /** Why it has none although one was asked for. */
+  readonly without?: string;
   /** It waits for a word that does not come. */
   abandon(): void;
 }
@@ -144,7 +148,7 @@ async function launched(options: LaunchOptions, watching: WatchOptions, reader: 
     abandon();
     throw new CountersignError('MONITOR_UNAVAILABLE', 'processes cannot be read on this system: there is no /proc');
   }
-  const { pid, ended, listener } = agent;
+  const { pid, ended, listener, without } = agent;
   return {
     process: { pid, start },
     cwd: options.cwd,
@@ -153,26 +157,36 @@ async function launched(options: LaunchOptions, watching: WatchOptions, reader: 
     signal,
     abandon,
     ...(listener !== undefined && { listener }),
+    ...(without !== undefined && { without }),
   };
 }
 
-/** With kernel control, where it was asked for and this host can; a host that cannot is told of before anything runs. */
-async function launchedAgent(marked: LaunchOptions, { kernel, contain, onEvent }: WatchOptions): Promise<ShimmedAgent> {
+/** With kernel control, where it was asked for and this host can. */
+async function launchedAgent(
+  marked: LaunchOptions,
+  { kernel, contain, onEvent }: WatchOptions,
+): Promise<ShimmedAgent & { readonly without?: string }> {
   if (contain !== undefined) {
     const error = new CountersignError('MONITOR_UNAVAILABLE', `nothing here shuts an agent in by ${contain.by} yet: leave out \`contain\``);
     if (contain.whenMissing === 'refuse') throw error;
     onEvent({ kind: 'trouble', at: Date.now(), during: 'contain', error });
   }
   if (kernel === undefined) return launchAgent(marked);
+  const missing = kernelControlMissing();
+  if (missing !== undefined && kernel.whenMissing === 'without') return { ...(await launchAgent(marked)), without: missing };
+  if (missing !== undefined) throw new CountersignError('MONITOR_UNAVAILABLE', `${NO_KERNEL_CONTROL}: ${missing}`);
   try {
     return await launchThroughShim({ ...marked, filter: filterProgram(process.arch, trapsOf({ ...kernel, ...wardenProcess() })) });
   } catch (error) {
-    if (kernel.whenMissing !== 'without' || !CountersignError.is(error) || error.code !== 'MONITOR_UNAVAILABLE') throw error;
-    const without = await launchAgent(marked);
-    onEvent({ kind: 'trouble', at: Date.now(), during: 'kernel control', error });
-    return without;
+    // It shows only now that somebody else listens to our calls, or that something keeps processes apart.
+    const reason = CountersignError.is(error) && error.code === 'MONITOR_UNAVAILABLE' ? error.details['reason'] : undefined;
+    if (typeof reason !== 'string') throw error;
+    if (kernel.whenMissing === 'without') return { ...(await launchAgent(marked)), without: reason };
+    throw new CountersignError('MONITOR_UNAVAILABLE', `${NO_KERNEL_CONTROL}: ${reason}`, { cause: error });
   }
 }
+
+const NO_KERNEL_CONTROL = 'what the agent does cannot be held before it happens here';
 
 function attached(target: Exclude<WatchTarget, { readonly launch: LaunchOptions }>, reader: ProcReader): Found {
   if (reader.pids().length === 0)
@@ -230,6 +244,12 @@ async function watch(found: Found, options: WatchOptions, reader: ProcReader): P
     .map((sensor) => (guards !== undefined && sensor.gives.includes('write') ? withoutGuards(sensor, guards) : sensor));
   const membershipBy = { ...marker, adopted };
   const freezer = freezerFor(tree, { ...membershipBy, ...(supervised !== undefined && { gate: () => supervised.supervisor }) });
+  const coverage = sessionCoverage({
+    mode: options.mode,
+    supervisor: 'seccomp',
+    ...(found.without !== undefined && { without: found.without }),
+    ...(options.kernel !== undefined && { kernel: options.kernel }),
+  });
   let evidence: Evidence | undefined;
   try {
     const rules = ruleEngine(withCanaries(options.scope, options.canaries), {
@@ -259,10 +279,17 @@ async function watch(found: Found, options: WatchOptions, reader: ProcReader): P
     const files = evidence;
     const { judge, alerts } = options;
     const aside = options.quarantine === undefined ? undefined : quarantineOf(options.quarantine, facts.startedAtMs, options, redactor);
+    const onEvent =
+      alerts === undefined
+        ? options.onEvent
+        : alsoTelling(alerts, { session: ledger.session, mode: options.mode, redactor }, options.onEvent);
+    const needs = supervised === undefined ? undefined : sensors.find(({ name }) => name === supervised.name);
     const warden = await runWarden({
       mode: options.mode,
       tree,
       sensors,
+      // Nobody else answers for what its filter stops.
+      ...(needs !== undefined && { needs }),
       rules,
       ...(options.task !== undefined && {
         intent: intentCheck(options.task, { home: options.home, root }),
@@ -281,7 +308,7 @@ async function watch(found: Found, options: WatchOptions, reader: ProcReader): P
         },
         lost: () => log.stats().lost,
         close: async (summary) => {
-          await files.describe({ ...facts, grade, ...factsOf(summary), endedAtMs: Date.now() });
+          await files.describe({ ...facts, grade, ...factsOf(summary), ...coverage.facts(), endedAtMs: Date.now() });
           await files.close();
         },
       },
@@ -291,14 +318,11 @@ async function watch(found: Found, options: WatchOptions, reader: ProcReader): P
       ...(aside !== undefined && { quarantine: aside }),
       onHaltTimeout: options.onHaltTimeout,
       heldAtEnd: isLaunched ? 'kill' : 'stay',
-      onEvent:
-        alerts === undefined
-          ? options.onEvent
-          : alsoTelling(alerts, { session: ledger.session, mode: options.mode, redactor }, options.onEvent),
+      onEvent: (event) => onEvent(coverage.see(event)),
     });
     // The gate is one of the sensors'.
     grade = freezer.grade;
-    void files.describe({ ...facts, grade, level: warden.level, sensors: sensors.map(sensorFacts) });
+    void files.describe({ ...facts, grade, level: warden.level, sensors: sensors.map(sensorFacts), ...coverage.facts() });
     const membership = new Membership(tree, processTable(), membershipBy);
     const left = (): readonly ProcessId[] => membership.scanAll();
     const gone = (): boolean => reader.stat(root.pid)?.start !== root.start;
