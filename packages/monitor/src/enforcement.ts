@@ -77,8 +77,9 @@ export function cappedAt(enforcement: Enforcement, level: string): Enforcement {
   const left = isLower ? known : claimed;
   const most: Hold = left === 'none' ? 'off' : rank(left) < rank('L2') ? 'seen' : isLower ? 'racy' : 'exact';
   const actions = eachOf((kind) => lower(enforcement.actions[kind] ?? 'off', most));
-  const { contain, ...rest } = enforcement;
-  return { ...rest, level: left, actions, ...(contain !== undefined && !isLower && { contain }) };
+  if (!isLower) return { ...enforcement, level: left, actions };
+  const { contain: _, ...rest } = enforcement;
+  return { ...rest, level: left, actions, notes: [`what was decided at the start was for level ${claimed}`] };
 }
 
 function levelNamed(level: string): CoverageLevel | 'none' {

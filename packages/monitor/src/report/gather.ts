@@ -8,6 +8,7 @@ import { lstatSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { CountersignError, createRedactor, type Redactor } from '@countersign/core';
 import type { RecordFacts } from '@countersign/core/sqlite';
+import { cappedAt } from '../enforcement.ts';
 import { type CheckedFile, checkActivityLog, hashFile } from '../evidence/check-log.ts';
 import { type IncidentDocument, incidentState } from '../evidence/incident.ts';
 import { incidentIds, readIncidentFile } from '../evidence/incident-files.ts';
@@ -212,6 +213,8 @@ function sessionReport(folder: string, facts: SessionDocument | undefined, of: S
     ...(facts?.command !== undefined && { command: facts.command }),
     level: facts?.level ?? 'unknown',
     ...(facts?.grade !== undefined && { grade: facts.grade }),
+    ...(facts?.enforcement !== undefined && { enforcement: cappedAt(facts.enforcement, facts.level) }),
+    ...(facts?.fell !== undefined && { fell: facts.fell }),
     ...(of.firstAt !== undefined && { first_at: of.firstAt }),
     ...(of.lastAt !== undefined && { last_at: of.lastAt }),
     activities: of.activities,
@@ -230,7 +233,9 @@ function lowered(session: SeenSession, recorded: LedgerTally): SeenSession {
   const { report } = session;
   const level = recorded.coverage.get(report.session);
   const isLower = level !== undefined && (report.level === 'unknown' || COVERAGES.indexOf(level) < COVERAGES.indexOf(report.level));
-  return isLower ? { ...session, report: { ...report, level } } : session;
+  if (!isLower) return session;
+  const { enforcement } = report;
+  return { ...session, report: { ...report, level, ...(enforcement !== undefined && { enforcement: cappedAt(enforcement, level) }) } };
 }
 
 /** Sessions with verdicts on record and without a log here. */

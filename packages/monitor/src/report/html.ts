@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import { resourceCharts, timelineChart } from './charts.ts';
 import { Markup, markup, type Part } from './markup.ts';
+import { preventionLines } from './prevention.ts';
 import type { CallReport, IncidentReport, PredecessorReport, Report, SessionReport } from './report.ts';
 import { STYLE } from './style.ts';
 import { amountText, bytesText, countText, durationText, STATUS_WORDS, timeText } from './words.ts';
@@ -151,7 +152,8 @@ function incidentCard({ id, at, level: worst, rule, reason, state, steps, proces
 
 function sessionCard(session: SessionReport): Markup {
   const { verdicts, sensors, command, pids } = session;
-  return markup`<div class="card"><p><b>${session.agent ?? 'unknown agent'}</b> <code>${session.session}</code></p>${command !== undefined && markup`<p><code>${command.join(' ')}</code></p>`}<p class="soft">level <b>${session.level}</b>${session.mode !== undefined && ` · ${session.mode}`}${session.how !== undefined && ` · ${session.how}`}${session.grade !== undefined && ` · freezes by ${session.grade}`}</p><p>${amountText(session.activities, 'activity', 'activities')} of ${amountText(session.processes, 'process', 'processes')}: ${countText(verdicts.SAFE)} SAFE, ${countText(verdicts.FLAG)} FLAG, ${countText(verdicts.HALT)} HALT, ${countText(verdicts.KILL)} KILL${session.first_at !== undefined && session.last_at !== undefined && `, in ${durationText(session.last_at - session.first_at)}`}.</p>${pids.length > 0 && markup`<p class="soft">pids ${pids.join(', ')}${session.processes > pids.length && ' …'}</p>`}${
+  const prevention = preventionLines(session);
+  return markup`<div class="card"><p><b>${session.agent ?? 'unknown agent'}</b> <code>${session.session}</code></p>${command !== undefined && markup`<p><code>${command.join(' ')}</code></p>`}<p class="soft">level <b>${session.level}</b>${session.mode !== undefined && ` · ${session.mode}`}${session.how !== undefined && ` · ${session.how}`}${session.grade !== undefined && ` · freezes by ${session.grade}`}</p><p>${amountText(session.activities, 'activity', 'activities')} of ${amountText(session.processes, 'process', 'processes')}: ${countText(verdicts.SAFE)} SAFE, ${countText(verdicts.FLAG)} FLAG, ${countText(verdicts.HALT)} HALT, ${countText(verdicts.KILL)} KILL${session.first_at !== undefined && session.last_at !== undefined && `, in ${durationText(session.last_at - session.first_at)}`}.</p>${pids.length > 0 && markup`<p class="soft">pids ${pids.join(', ')}${session.processes > pids.length && ' …'}</p>`}${prevention.length > 0 && markup`<p>What could be seen and prevented:</p><ul>${prevention.map((line) => markup`<li>${line}</li>`)}</ul>`}${
     sensors.length > 0 &&
     table(
       ['Sensor', 'Level', '#Seen', '#Lost', 'State'],

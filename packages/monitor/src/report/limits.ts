@@ -10,7 +10,10 @@ const MEANING: ReadonlyMap<string, string> = new Map([
   ['L0', 'it was looked at from time to time: what began and ended between two looks may be missing, and nothing was prevented'],
   ['L1', 'it was seen while or after it happened; outside of the probe nothing was prevented'],
   ['L2', 'actions were held before they happened; a hostile program with several threads can get around that'],
-  ['L3', 'file access was held or opened on its behalf; actions through other services are seen only as the connection to them'],
+  [
+    'L3',
+    'files were kept from hostile code too, opened on its behalf or shut away; other services are seen only as the connection to them',
+  ],
   ['unknown', 'nothing says what could be seen of it: absence of activity is no sign of absence'],
 ]);
 

@@ -1,6 +1,7 @@
 /** A report as Markdown, for issues and chats. Whatever came from outside is text there too: no link, no image, no mention, no HTML. */
 import { escapeForTerminal } from '@countersign/core';
 import { LEVELS } from '../verdict.ts';
+import { preventionLines } from './prevention.ts';
 import type { Report } from './report.ts';
 import { bytesText, countText, durationText, STATUS_WORDS, timeText } from './words.ts';
 
@@ -77,6 +78,11 @@ export function reportMarkdown(report: Report): string {
         countText(session.verdicts.HALT),
         countText(session.verdicts.KILL),
       ]),
+    ),
+    ...section(
+      'What could be seen and prevented',
+      ['session', ''],
+      report.sessions.flatMap((session) => preventionLines(session).map((line) => [session.session, line])),
     ),
     ...section(
       'Canary logs',

@@ -1,5 +1,7 @@
 /** What a report says, before it has a form. Texts in it came from whoever was watched: escape them for the medium. */
+import type { Enforcement } from '../enforcement.ts';
 import type { CheckedFile } from '../evidence/check-log.ts';
+import type { LevelChange } from '../evidence/session-file.ts';
 import type { Level } from '../verdict.ts';
 
 export const REPORT_VERSION = 1;
@@ -15,6 +17,10 @@ export interface SessionReport {
   /** The lowest that is known: `none`, `L0` ... `L3`; `unknown` where nothing says so. */
   readonly level: string;
   readonly grade?: string;
+  /** What could be prevented at that level, and no more. Absent where nothing says so. */
+  readonly enforcement?: Enforcement;
+  /** Sensors that died: from then on less was seen. */
+  readonly fell?: readonly LevelChange[];
   /** Of what was seen of it in the period; absent when nothing was. */
   readonly first_at?: number;
   readonly last_at?: number;

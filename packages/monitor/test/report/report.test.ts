@@ -95,6 +95,7 @@ describe('a report never says more than was seen', () => {
     expect(report.limits).toStrictEqual([
       `session ${SESSION}: level L1: it was seen while or after it happened; outside of the probe nothing was prevented`,
       `session ${SESSION}: no sensor could see: files deleted, files renamed, names looked up, native code loaded, memory of other processes`,
+      `session ${SESSION}: sensor seccomp saw nothing more from some time on`,
       `session ${SESSION}: sensor proc-poll knows of 2 observations that it missed`,
       'nothing in the ledger was verified for this report: that is countersign verify',
     ]);

@@ -3,6 +3,7 @@ import { mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Json } from '@countersign/core';
 import type { RecordFacts } from '@countersign/core/sqlite';
+import { enforcementOf } from '../../src/enforcement.ts';
 import { openEvidence } from '../../src/evidence/evidence.ts';
 import type { ReportOptions } from '../../src/report/gather.ts';
 import { activity, T0, verdict } from '../evidence/samples.ts';
@@ -132,7 +133,17 @@ export async function story(dir: string): Promise<readonly RecordFacts[]> {
     how: 'run',
     command: ['node', 'agent.js'],
     pids: [4711],
+    // Decided at the start; by the end the level had fallen.
+    enforcement: enforcementOf({
+      mode: 'enforce_kill',
+      gives: ['spawn', 'exit', 'exec', 'read', 'write', 'connect'],
+      seenLevel: 'L1',
+      freeze: 'cgroup',
+      kernel: { trapReads: 'deny-list' },
+    }),
+    fell: [{ at: T0 + 60_000, level: 'L1', sensor: 'seccomp', why: 'its thread ended' }],
     sensors: [
+      { name: 'seccomp', level: 'L2', gives: ['exec', 'read'], isAlive: false, seen: 7, lost: 0 },
       { name: 'proc-poll', level: 'L0', gives: ['spawn', 'exit', 'exec', 'read', 'write', 'connect'], isAlive: true, seen: 102, lost: 2 },
       { name: 'resources', level: 'L0', gives: ['resource'], isAlive: true, seen: 5, lost: 0 },
     ],
