@@ -1,7 +1,8 @@
 /** Folders every program needs, and how a scope's patterns become folders: what is granted to whoever is contained. */
-import { type Dirent, readdirSync, realpathSync, statSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { readdirSync, realpathSync } from 'node:fs';
+import { delimiter, dirname } from 'node:path';
 import { isUnder, normalPath } from '../rules/path-text.ts';
+import type { SandboxCommand, Surroundings } from './sandbox.ts';
 
 /** Where a contained program runs. Paths are absolute. */
 export interface Places {
@@ -18,13 +19,33 @@ export interface Places {
   readonly isRoot: boolean;
 }
 
+/** Of a command that is started from here. */
+export function placesOf({ program, args, env }: SandboxCommand, { workspace, home, own }: Surroundings): Places {
+  const tmp = env['TMPDIR'];
+  return {
+    workspace,
+    home,
+    tmp: [...(tmp?.startsWith('/') === true ? [tmp] : []), ...SYSTEM_TMP],
+    program,
+    args,
+    path: (env['PATH'] ?? '')
+      .split(delimiter)
+      .slice(0, MAX_PATH_FOLDERS)
+      .filter((folder) => folder.startsWith('/')),
+    own,
+    isRoot: process.geteuid?.() === 0,
+  };
+}
+
+const SYSTEM_TMP = ['/tmp', '/var/tmp'];
+const MAX_PATH_FOLDERS = 200;
+
 /** What is asked of the file system while rules are made; tests give their own. */
 export interface Look {
   /** All links followed; undefined where nothing is. */
   real(path: string): string | undefined;
-  isFolder(path: string): boolean;
-  /** Names in a folder; none where it cannot be read. */
-  names(folder: string): readonly string[];
+  /** What is in a folder; nothing where it cannot be read. */
+  entries(folder: string): readonly { readonly name: string; readonly isFolder: boolean }[];
 }
 
 export const THIS_HOST: Look = {
@@ -35,10 +56,9 @@ export const THIS_HOST: Look = {
       return undefined;
     }
   },
-  isFolder: (path) => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true,
-  names: (folder) => {
+  entries: (folder) => {
     try {
-      return readdirSync(folder, { withFileTypes: true }).map(({ name }: Dirent) => name);
+      return readdirSync(folder, { withFileTypes: true }).map((entry) => ({ name: entry.name, isFolder: entry.isDirectory() }));
     } catch {
       return [];
     }
@@ -132,14 +152,25 @@ export const USER_SETTINGS: readonly string[] = ['/.gitconfig', '/.config/git/co
 
 /** What of `/etc` holds no secret, one by one: a rule of Landlock gives, and nothing takes back. */
 export function systemSettings(look: Look): readonly string[] {
-  const plain = (folder: string): readonly string[] =>
-    look
-      .names(folder)
-      .filter((name) => !ETC_SECRETS.has(name) && !HOST_KEY.test(name))
-      .map((name) => `${folder}/${name}`);
-  return plain(SYSTEM_SETTINGS)
-    .flatMap((path) => (ETC_MIXED.has(path.slice(SYSTEM_SETTINGS.length + 1)) ? plain(path) : [path]))
+  return ofEtc(look).filter((path) => !isEtcSecret(path));
+}
+
+/** What of it holds secrets. */
+export function systemSecrets(look: Look): readonly string[] {
+  return ofEtc(look).filter(isEtcSecret);
+}
+
+/** Folders that hold both kinds by what is in them. */
+function ofEtc(look: Look): readonly string[] {
+  const inside = (folder: string): readonly string[] => look.entries(folder).map(({ name }) => `${folder}/${name}`);
+  return inside(SYSTEM_SETTINGS)
+    .flatMap((path) => (ETC_MIXED.has(path.slice(SYSTEM_SETTINGS.length + 1)) ? inside(path) : [path]))
     .slice(0, MAX_ETC_NAMES);
+}
+
+function isEtcSecret(path: string): boolean {
+  const name = path.slice(path.lastIndexOf('/') + 1);
+  return ETC_SECRETS.has(name) || HOST_KEY.test(name);
 }
 
 /**

@@ -20,7 +20,7 @@ export type ScopeKey = (typeof SCOPE_KEYS)[number];
 
 export interface Unexpressed {
   /** A key of the scope, or what no scope asks for and people may expect. */
-  readonly key: ScopeKey | 'own_files' | 'sockets' | 'kernel';
+  readonly key: ScopeKey | 'workspace' | 'own_files' | 'sockets' | 'terminal' | 'kernel';
   /** As written; absent when it holds of the whole key. */
   readonly item?: string;
   /** One line, for people. */

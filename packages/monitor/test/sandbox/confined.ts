@@ -1,4 +1,6 @@
 /** A made-up home with a secret, a workspace in it, and scripts that run in there under rules of Landlock. */
+
+import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -9,6 +11,7 @@ import { launchThroughShim } from '../../src/kernel/launch-shim.ts';
 import { native, nativeMissing } from '../../src/native/native.ts';
 import { landlockRules } from '../../src/sandbox/landlock-rules.ts';
 import type { Places } from '../../src/sandbox/places.ts';
+import type { Prepared } from '../../src/sandbox/sandbox.ts';
 import { loadScope } from '../../src/scope/load.ts';
 
 export const kernel: ReturnType<typeof native> = native();
@@ -68,5 +71,15 @@ export async function runConfined(
   agent.go();
   const [out, error] = await both;
   const { code } = await agent.ended;
+  return { code, out, error };
+}
+
+/** Starts what was prepared, as whoever has no launch shim does, and waits for its end. */
+export async function runPrepared({ program, args, cwd, env }: Prepared, input = ''): Promise<Ran> {
+  const child = spawn(program, args, { cwd, env, stdio: 'pipe' });
+  onTestFinished(() => void child.kill('SIGKILL'));
+  child.stdin.end(input);
+  const ended = new Promise<number | undefined>((done) => child.once('close', (code) => done(code ?? undefined)));
+  const [out, error, code] = await Promise.all([text(child.stdout), text(child.stderr), ended]);
   return { code, out, error };
 }

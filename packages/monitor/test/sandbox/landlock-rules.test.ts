@@ -22,8 +22,7 @@ function fakeLook(links: Readonly<Record<string, string>> = {}, names: Readonly<
   return {
     real: (path) =>
       path.startsWith('/gone') || path.endsWith('/package.json') || path.endsWith('/pyproject.toml') ? undefined : (made.get(path) ?? path),
-    isFolder: () => true,
-    names: (folder) => listed.get(folder) ?? [],
+    entries: (folder) => (listed.get(folder) ?? []).map((name) => ({ name, isFolder: true })),
   };
 }
 
