@@ -36,6 +36,8 @@ export interface Sensor {
   readonly name: string;
   readonly level: CoverageLevel;
   readonly gives: readonly ActionKind[];
+  /** Before things happen: what others see of them afterwards is nothing new. */
+  readonly isAsked?: true;
   /** Resolves when it sees. @throws {CountersignError} `MONITOR_UNAVAILABLE` where this host does not have what it needs */
   start(host: SensorHost): Promise<void>;
   /** Idempotent; nothing is emitted after it resolved. */

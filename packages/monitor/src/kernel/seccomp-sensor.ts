@@ -21,6 +21,7 @@ const GIVES: readonly ActionKind[] = ['exec', 'read', 'write', 'delete', 'rename
 export class SeccompSensor implements Sensor {
   readonly name = 'seccomp';
   readonly level: CoverageLevel;
+  readonly isAsked = true;
   readonly gives: readonly ActionKind[];
   readonly #options: SeccompOptions;
   #supervisor: Supervisor | undefined;

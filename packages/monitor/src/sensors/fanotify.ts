@@ -43,6 +43,7 @@ export class FanotifySensor implements Sensor {
   readonly name = 'fanotify';
   /** Prevents for a few files only: it raises no session above what sees all the rest. */
   readonly level: CoverageLevel = 'L1';
+  readonly isAsked = true;
   readonly gives: readonly ActionKind[] = ['read', 'write'];
   readonly #options: FanotifyOptions;
   readonly #held = new Map<number, HeldOpen>();

@@ -32,6 +32,7 @@ import { type AgentEnd, type LaunchOptions, launchAgent } from './launch.ts';
 import type { Alerts as AlertPort, HaltQuestions, Warden, WardenEvent, WardenLedger, WardenSummary } from './ports.ts';
 import { adopterOf, sensorsOf } from './sensors-of.ts';
 import { sessionCoverage } from './session-coverage.ts';
+import { toldOnce } from './told-before.ts';
 import { runWarden } from './warden.ts';
 import { withoutOwn } from './without-own.ts';
 
@@ -236,7 +237,7 @@ async function watch(found: Found, options: WatchOptions, reader: ProcReader): P
     judging,
     onIncomplete: (unwatched) => onIncomplete(options, unwatched),
   });
-  const all = supervised === undefined ? others : [supervised, ...others];
+  const all = toldOnce(supervised === undefined ? others : [supervised, ...others]);
   // Those that watch folders name nobody.
   const { guards } = options.own;
   const sensors = all
