@@ -1,6 +1,6 @@
 /** The real command on real processes. */
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
-import { appendFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
@@ -84,6 +84,22 @@ export async function watchedProject(monitor = ''): Promise<string> {
   );
   writeFileSync(join(cwd, 'bait.txt'), 'nobody has any business with this\n');
   return cwd;
+}
+
+/** A folder of the test's own that is not below one for temporary files, where nearly all is allowed. */
+export function workFolder(): string {
+  const nest = fileURLToPath(new URL('./.countersign/', import.meta.url));
+  mkdirSync(nest, { recursive: true });
+  const path = mkdtempSync(join(nest, 'work-'));
+  onTestFinished(() => rmSync(path, { recursive: true, force: true }));
+  return path;
+}
+
+/** Files that are older than whatever is started next. @returns their names */
+export function oldFiles(folder: string, count: number): readonly string[] {
+  const names = Array.from({ length: count }, (_, i) => `f${String(i).padStart(4, '0')}.txt`);
+  for (const name of names) writeFileSync(join(folder, name), 'old\n');
+  return names;
 }
 
 /** What an agent does, as one script: lines of JavaScript with `fs`, `spawn` and `hold(path)`, which keeps a file open. */
