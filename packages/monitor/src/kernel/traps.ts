@@ -19,6 +19,7 @@ export interface TrapOptions {
 }
 
 const { EOPNOTSUPP } = constants.errno;
+const { SIGCONT } = constants.signals;
 const CLONE_THREAD = 0x0001_0000;
 /** `O_WRONLY | O_RDWR | O_CREAT | O_TRUNC`: anything but reading what is there. */
 const WRITES = 0o1 | 0o2 | 0o100 | 0o1000;
@@ -70,6 +71,9 @@ function others(warden: number): readonly FilterRule[] {
     ...(['tgkill', 'rt_tgsigqueueinfo'] as const).map(
       (call): FilterRule => ({ call, when: [{ arg: 0, is: 'equal', value: warden }], does: 'trap' }),
     ),
+    // Wakes what a freezer stopped: at a shut gate it waits like everything else.
+    { call: 'tgkill', when: [{ arg: 2, is: 'equal', value: SIGCONT }], does: 'trap' },
+    { call: 'rt_tgsigqueueinfo', when: [{ arg: 2, is: 'equal', value: SIGCONT }], does: 'trap' },
     ...always('ptrace', 'process_vm_readv', 'process_vm_writev'),
     ...butOfItself('perf_event_open', 1),
     ...butOfItself('prlimit64', 0),
