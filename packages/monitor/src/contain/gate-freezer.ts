@@ -17,7 +17,7 @@ const MAX_SHUT_MS = 1_000;
 export class GateFreezer extends BaseFreezer {
   readonly #gate: () => Gate | undefined;
   readonly #stops: Stops;
-  /** The supervisor's last word on whether it is shut; undefined while that is waited for, or open. */
+  /** Whether it was when the tree was last stopped. Undefined: it is to be open. */
   #isShut: boolean | undefined;
 
   /** @param gate - undefined: there is none yet, or none any more. */
@@ -29,22 +29,23 @@ export class GateFreezer extends BaseFreezer {
 
   /** Signals are what is left without a supervisor: nothing more is started then either, but nobody holds it. */
   get grade(): FreezeGrade {
-    return this.#gate() === undefined || this.#isShut === false ? 'signal' : 'gate';
+    return this.#gate()?.isTended !== true || this.#isShut === false ? 'signal' : 'gate';
   }
 
   protected async stop(): Promise<{ processes: number; running: readonly StuckProcess[]; members: readonly ProcessId[] }> {
     const { members } = this.parts;
-    this.#isShut = undefined;
-    void this.#shut().then((isShut) => {
-      this.#isShut = isShut;
+    let isShut: boolean | undefined;
+    void this.#shut().then((is) => {
+      isShut = is;
     });
     // What was answered before the gate shut has been done by then, and is found.
-    const isSettled = (): boolean => this.#isShut !== undefined;
+    const isSettled = (): boolean => isShut !== undefined;
     const near = await this.#stops.chase(() => members.scan(), isSettled);
     const marked = members.marked(near.members);
     // Known from then on, and what they started is found by descent.
     if (marked.length > 0) members.scan(marked);
     const { members: found, running } = marked.length > 0 ? await this.#stops.chase(() => members.scan(), isSettled) : near;
+    this.#isShut = isShut === true;
     return { processes: found.length, running, members: found };
   }
 
@@ -70,9 +71,11 @@ export class GateFreezer extends BaseFreezer {
 
   async #shut(): Promise<boolean> {
     const late = new AbortController();
-    const tooLate = sleep(MAX_SHUT_MS, false, { signal: late.signal, ref: false }).catch(() => false);
+    const tooLate = sleep(MAX_SHUT_MS, false, { signal: late.signal }).catch(() => false);
     try {
       return await Promise.race([this.#gate()?.shutGate() ?? false, tooLate]);
+    } catch {
+      return false;
     } finally {
       late.abort();
     }

@@ -1,5 +1,7 @@
 /** What a freezer needs of the supervisor that every trapped call of a tree waits for. */
 export interface Gate {
+  /** There is somebody who answers. False: every trapped call fails, from now on and for ever. */
+  readonly isTended: boolean;
   /**
    * No trapped call is answered from now on.
    *

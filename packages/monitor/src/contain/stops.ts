@@ -63,13 +63,14 @@ export class Stops {
   /**
    * Stops all that the scan finds, until it finds nobody new.
    *
-   * @param isReady - whether what a scan finds may be the last word.
+   * @param isReady - what a scan finds may be the last word. Until then it goes on for its time.
    */
   async chase(scan: () => readonly ProcessStatus[], isReady: () => boolean = () => true): Promise<Chased> {
     const until = performance.now() + MAX_CHASE_MS;
     const { calmRounds = CALM_ROUNDS } = this.#options;
-    for (let round = 1, calm = 0; ; round++) {
+    for (let look = 1, round = 0, calm = 0; ; look++) {
       const counts = isReady();
+      if (counts) round++;
       const members = scan();
       const looked = this.#looked(members);
       const found = this.#stop(looked);
@@ -78,7 +79,7 @@ export class Stops {
         return { members, running: looked.flatMap((process) => this.#stuck(process) ?? []) };
       }
       if (found === 'stopping' || (found === 'calm' && !counts)) await sleep(PAUSE_MS);
-      else if (round % ROUNDS_PER_TURN === 0) await new Promise((resolve) => setImmediate(resolve));
+      else if (look % ROUNDS_PER_TURN === 0) await new Promise((resolve) => setImmediate(resolve));
     }
   }
 

@@ -76,6 +76,10 @@ export class Supervisor {
     this.#thread.unref();
   }
 
+  get isTended(): boolean {
+    return !this.#isClosed;
+  }
+
   /**
    * No trapped call is answered from now on, whatever it is: it waits until the gate opens, or until whoever made it is ended.
    *

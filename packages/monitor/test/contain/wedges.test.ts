@@ -52,10 +52,11 @@ describe.skipIf(wedge === undefined)('hard to stop', () => {
     return { id, tree: new TrackedTree({ roots: [id] }) };
   }
 
-  it('one whose debugger keeps the signal from it is told as running, and ended all the same', { retry: 4 }, async () => {
+  it('one whose debugger keeps the signal from it is told as running, and ended all the same', async () => {
     const { id, tree } = await traced();
     const one = freezer(tree, 'signal');
-    expect((await one.freeze()).running).toEqual([{ ...id, why: 'resists' }]);
+    // It is seen on its way, or in the debugger's hands: that one runs, and decides.
+    expect((await one.freeze()).running).toEqual([{ ...id, why: expect.stringMatching(/^(resists|traced)$/) }]);
     expect(await one.kill()).toMatchObject({ killed: 1, left: [] });
   });
 

@@ -34,21 +34,27 @@ export function launch(command: string, args: readonly string[], stdin: 'ignore'
   const value = randomUUID();
   const marker = `COUNTERSIGN_TEST=${value}`;
   const root = spawn(command, args, { env: { PATH: process.env['PATH'], COUNTERSIGN_TEST: value }, stdio: [stdin, 'ignore', 'ignore'] });
-  const alive = (): readonly ProcessStatus[] =>
-    table
-      .pids()
-      .filter((pid) => table.hasMarker(pid, marker))
-      .flatMap((pid) => table.read(pid) ?? [])
-      .filter(({ state }) => state !== 'gone');
-  onTestFinished(() => {
-    // Those that start others faster than they are ended end by themselves, soon.
-    for (let round = 0; round < 50; round++) for (const { pid } of alive()) killQuietly(pid);
-  });
+  const alive = (): readonly ProcessStatus[] => marked(marker);
+  onTestFinished(() => endMarked(marker));
   const status = table.read(root.pid ?? 0);
   if (status === undefined) throw new Error('the root of the workload cannot be read');
   const id = { pid: status.pid, start: status.start };
   const ended = new Promise<void>((resolve) => root.once('exit', () => resolve()));
   return { root, id, tree: new TrackedTree({ roots: [id] }), marker, alive, ended: () => ended };
+}
+
+/** All that carry the marker and are no zombies. */
+export function marked(marker: string): readonly ProcessStatus[] {
+  return table
+    .pids()
+    .filter((pid) => table.hasMarker(pid, marker))
+    .flatMap((pid) => table.read(pid) ?? [])
+    .filter(({ state }) => state !== 'gone');
+}
+
+/** Those that start others faster than they are ended end by themselves, soon. */
+export function endMarked(marker: string): void {
+  for (let round = 0; round < 50; round++) for (const { pid } of marked(marker)) killQuietly(pid);
 }
 
 /** A shell and so many sleeping children. Resolves when they are there. */
@@ -61,12 +67,12 @@ export async function sleepers(count: number): Promise<Workload> {
 const built = new Map<string, string>();
 
 /** A program of this folder. Undefined where there is no C compiler. */
-export function program(name: 'rabbit' | 'wedge'): string | undefined {
+export function program(name: 'rabbit' | 'stampede' | 'wedge'): string | undefined {
   const known = built.get(name);
   if (known !== undefined) return known;
   const made = join(mkdtempSync(join(tmpdir(), 'countersign-workload-')), name);
   try {
-    execFileSync('cc', ['-O1', '-o', made, fileURLToPath(new URL(`./${name}.c`, import.meta.url))], { stdio: 'ignore' });
+    execFileSync('cc', ['-O1', '-pthread', '-o', made, fileURLToPath(new URL(`./${name}.c`, import.meta.url))], { stdio: 'ignore' });
   } catch {
     return undefined;
   }
