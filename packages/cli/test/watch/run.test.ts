@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { fanotifyMissing } from '../../../monitor/src/sensors/fanotify.ts';
 import { json, run } from '../harness.ts';
 import { script, start, startCli, watchedProject } from './agent-process.ts';
 
@@ -355,7 +356,12 @@ describe.skipIf(!isLinux)('attach', SLOW, () => {
     const cwd = await watchedProject();
     const other = start(
       process.execPath,
-      [script(cwd, `console.log('ready'); process.stdin.once('data', () => { hold('bait.txt'); }); later(60_000, () => {});`)],
+      [
+        script(
+          cwd,
+          `console.log('ready'); process.stdin.once('data', () => { try { hold('bait.txt'); } catch {} }); later(60_000, () => {});`,
+        ),
+      ],
       { cwd },
     );
     await other.until(/ready/, 'stdout');
@@ -365,6 +371,30 @@ describe.skipIf(!isLinux)('attach', SLOW, () => {
     expect((await watching.ended).code).toBe(120);
     expect((await other.ended).signal).toBe('SIGKILL');
   });
+
+  it.skipIf(fanotifyMissing() !== undefined)(
+    'as root: is asked before, lets it be read when a person says so, and not when that person ends it',
+    async () => {
+      const cwd = await watchedProject();
+      const reads = `console.log('ready'); process.stdin.on('data', () => { try { console.log('got', fs.readFileSync('bait.txt', 'utf8')); } catch (error) { console.log('refused', error.code); } });`;
+      const other = start(process.execPath, [script(cwd, reads)], { cwd });
+      await other.until(/ready/, 'stdout');
+      const watching = startCli(['attach', '--pid', String(other.child.pid), '--mode', 'confirm'], { cwd });
+      await watching.until(/watching, level L1/);
+      other.child.stdin.write('now\n');
+      const [, id = ''] = await watching.until(/countersign resume ([0-9a-f]{8}) {2}/);
+      expect(watching.output.stderr).toMatch(/FROZEN: 1 process/);
+      expect(other.output.stdout).toBe('ready\n');
+      expect(await run(['resume', id, ...JANE], { cwd })).toMatchObject({ code: 0 });
+      await other.until(/got nobody has any business/, 'stdout');
+      other.child.stdin.write('again\n');
+      const [, next = ''] = await watching.until(new RegExp(`countersign resume (?!${id})([0-9a-f]{8}) {2}`));
+      expect(await run(['resume', next, '--kill', ...JANE], { cwd })).toMatchObject({ code: 0 });
+      expect((await watching.ended).code).toBe(121);
+      expect((await other.ended).stdout.match(/got/g)).toHaveLength(1);
+      expect((await entriesOf(cwd, 'containment')).map(({ event }) => event)).toEqual(['frozen', 'resumed', 'frozen', 'killed']);
+    },
+  );
 
   it('ends with what it watched, and may be told to stop watching', async () => {
     const cwd = await watchedProject();

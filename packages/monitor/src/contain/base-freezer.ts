@@ -5,7 +5,7 @@ import type { FreezeGrade, FreezeResult, Freezer, FreezerOptions, KillResult, St
 import type { Membership } from './membership.ts';
 import type { ProcessTable } from './process-table.ts';
 import type { Signaller } from './signals.ts';
-import { withTracers } from './stillness.ts';
+import { atGate, withTracers } from './stillness.ts';
 import { CALM_ROUNDS_WITH_ORPHANS, keyOf, type StopsOptions } from './stops.ts';
 
 /** Between two looks at a frozen tree. */
@@ -22,7 +22,9 @@ export interface FreezerParts {
 
 /** How stops by signal alone go. */
 export function stopsOf({ table, options }: FreezerParts): StopsOptions {
-  return { look: withTracers(table), ...(options.adopted !== undefined && { calmRounds: CALM_ROUNDS_WITH_ORPHANS }) };
+  const { holds } = options;
+  const look = holds === undefined ? withTracers(table) : atGate(table, () => ({ holds }));
+  return { look, ...(options.adopted !== undefined && { calmRounds: CALM_ROUNDS_WITH_ORPHANS }) };
 }
 
 export abstract class BaseFreezer implements Freezer {

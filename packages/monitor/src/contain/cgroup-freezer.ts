@@ -194,10 +194,20 @@ export class CgroupFreezer extends BaseFreezer {
     return true;
   }
 
+  /** One of its threads does, and the kernel keeps all others still. */
+  #waitsForUs({ pid, start }: ProcessStatus): boolean {
+    const { options, table } = this.parts;
+    const { holds } = options;
+    return holds !== undefined && table.threads(pid).some(({ thread }) => holds(thread, start));
+  }
+
   /** The kernel does not say who keeps a group from being still: those where no signal reaches, or else any. */
   #moving(members: readonly ProcessStatus[]): readonly StuckProcess[] {
     const inside = new Set(this.#group.pids());
-    const there = members.filter(({ pid }) => inside.has(pid));
+    const all = members.filter(({ pid }) => inside.has(pid));
+    const there = all.filter((process) => !this.#waitsForUs(process));
+    // It is those that wait for our own answer.
+    if (there.length < all.length && !there.some(({ state }) => state === 'waiting')) return [];
     const waiting = there.filter(({ state }) => state === 'waiting');
     return waiting.length > 0
       ? waiting.map(({ pid, start }) => ({ pid, start, why: 'waiting' }))

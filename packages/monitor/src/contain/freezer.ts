@@ -57,6 +57,8 @@ export interface FreezerOptions {
   readonly onResist?: (processes: readonly StuckProcess[]) => void;
   /** Of the supervisor the tree is under, as soon as there is one: the tree cannot be moved into a control group then. */
   readonly gate?: () => Gate | undefined;
+  /** Who waits for an answer of ours without a gate, thread by thread: no signal stops it there, and it gets no further either. */
+  readonly holds?: Gate['holds'];
   /** `signal`: although there is a control group. Default: the strongest there is. */
   readonly grade?: FreezeGrade;
 }

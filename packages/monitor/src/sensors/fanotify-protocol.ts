@@ -3,14 +3,14 @@ import type { Observation, ProcessId } from '../activity.ts';
 import type { RuleEngineOptions } from '../rules/engine.ts';
 import type { Scope } from '../scope/scope.ts';
 import type { MonitorMode, Verdict } from '../verdict.ts';
+import type { Places } from './fanotify-marks.ts';
 
 /** Given to the thread when it starts. */
 export interface FanotifyStart {
   /** Of the group. Ours; whoever started the thread closes it. */
   readonly group: number;
   readonly members: readonly ProcessId[];
-  /** Absolute paths of files, and of folders that count with all in them. */
-  readonly guarded: readonly string[];
+  readonly places: Places;
   readonly mode: MonitorMode;
   readonly scope: Scope;
   readonly rules: Pick<RuleEngineOptions, 'workspace' | 'home' | 'tmp' | 'own'>;
@@ -28,6 +28,8 @@ export interface HeldOpen {
   readonly number: number;
   /** It is answered by, and closed after that. The main thread's from now on, so that it is answered also when the thread is gone. */
   readonly fd: number;
+  /** That waits. */
+  readonly thread: number;
 }
 
 export type FromFanotify =

@@ -59,7 +59,7 @@ class FanotifyThread {
       this.#ancestorsOf(pid);
     }
     this.#engine = ruleEngine(start.scope, start.rules);
-    this.#marks = new FanotifyMarks(calls.fanotify, start.group, start.guarded);
+    this.#marks = new FanotifyMarks(calls.fanotify, start.group, start.places);
     this.#stopPolling = calls.onReadable(start.group, () => this.#read());
     // The handle alone keeps no thread alive; listening to the main one does.
     this.#looking = setInterval(() => this.#look(), LOOK_MS);
@@ -177,7 +177,7 @@ class FanotifyThread {
       return 'continue';
     }
     const isHeld = level === 'HALT' && this.#held.size < MAX_HELD;
-    const held = isHeld ? { number: ++this.#heldSoFar, fd: open.fd } : undefined;
+    const held = isHeld ? { number: ++this.#heldSoFar, fd: open.fd, thread: open.tid } : undefined;
     if (held !== undefined) this.#held.set(held.number, verdict);
     this.#told.push({ observation, judged: verdict, ...(held !== undefined && { held }) });
     this.#flush();

@@ -46,7 +46,7 @@ export class FanotifySensor implements Sensor {
   readonly isAsked = true;
   readonly gives: readonly ActionKind[] = ['read', 'write'];
   readonly #options: FanotifyOptions;
-  readonly #held = new Map<number, HeldOpen>();
+  readonly #held = new Map<number, HeldOpen & { readonly start: number }>();
   #group = -1;
   #thread: Worker | undefined;
   #ended: Promise<void> = Promise.resolve();
@@ -83,6 +83,11 @@ export class FanotifySensor implements Sensor {
     const late = setTimeout(() => void this.#thread?.terminate(), STOP_MS);
     await this.#ended;
     clearTimeout(late);
+  }
+
+  /** For a freezer: this thread waits for our answer, and nothing but its end takes it out of that. @param start - of its process */
+  holds(thread: number, start: number): boolean {
+    return [...this.#held.values()].some((held) => held.thread === thread && held.start === start);
   }
 
   /** `lost`: opens that nobody was asked about, and guarded files that are not marked. */
@@ -134,7 +139,7 @@ export class FanotifySensor implements Sensor {
     const attribution = actor === undefined ? undefined : this.#options.tree.get(actor.pid)?.attribution;
     const told = attribution === undefined ? observation : { ...observation, attribution };
     if (judged === undefined) return host.emit(told);
-    if (held !== undefined) this.#held.set(held.number, held);
+    if (held !== undefined) this.#held.set(held.number, { ...held, start: actor?.start ?? 0 });
     host.emit(told, {
       verdict: judged,
       isHeld: held !== undefined,

@@ -1,10 +1,11 @@
 /** Which sensors watch a session: all that this host has and that fit how the agent came to be watched. */
 
 import type { ProcessId } from '../activity.ts';
+import type { FreezerOptions } from '../contain/freezer.ts';
 import { native } from '../native/native.ts';
 import type { Sensor } from '../sensor.ts';
 import { connectorSensor } from '../sensors/connector.ts';
-import { type FanotifyOptions, fanotifyMissing, fanotifySensor } from '../sensors/fanotify.ts';
+import { type FanotifyOptions, type FanotifySensor, fanotifyMissing, fanotifySensor } from '../sensors/fanotify.ts';
 import { folderPoll } from '../sensors/folder-poll.ts';
 import { guardedPaths } from '../sensors/guarded-paths.ts';
 import { inotifySensor, MAX_LISTED } from '../sensors/inotify.ts';
@@ -20,6 +21,8 @@ export interface WatchedBy {
   readonly canaries: readonly string[];
   /** Countersign's own, under whatever name. Absolute. */
   readonly own: readonly string[];
+  /** The ledger among them, with what lies beside it: a database that we have open. */
+  readonly ledger: readonly string[];
   readonly workspace: string;
   /** We started it, and have no other children: its orphans may come to us. */
   readonly isLaunched: boolean;
@@ -33,24 +36,29 @@ export interface Sensors {
   readonly sensors: readonly Sensor[];
   /** Orphans of the tree that came to us and run now. */
   readonly adopted: () => readonly ProcessId[];
+  /** Of a sensor that keeps waiting what it is asked about: see `FreezerOptions`. */
+  readonly holds?: NonNullable<FreezerOptions['holds']>;
 }
 
 /**
  * Events before looks: a child has its parent's call before a look finds it. Without koffi there are no events, and the level says so;
  * `doctor` says why.
  */
-export function sensorsOf({ tree, pollMs, canaries, own, workspace, isLaunched, judging, onIncomplete }: WatchedBy): Sensors {
+export function sensorsOf({ tree, pollMs, canaries, own, ledger, workspace, isLaunched, judging, onIncomplete }: WatchedBy): Sensors {
   const looks = [procPoll({ tree, intervalMs: pollMs, guarded: [...own, ...canaries] }), resourceSensor()];
   if (native() === undefined) return { sensors: [...looks, folderPoll({ workspace })], adopted: () => [] };
   const events = [connectorSensor({ tree }), inotifySensor({ paths: canaries.slice(0, MAX_LISTED), workspace, onIncomplete })];
-  if (!isLaunched) return { sensors: [...asked(), ...events, ...looks], adopted: () => [] };
+  if (!isLaunched) {
+    const asked = fanotifyMissing() === undefined ? askedBefore() : undefined;
+    if (asked === undefined) return { sensors: [...events, ...looks], adopted: () => [] };
+    return { sensors: [asked, ...events, ...looks], adopted: () => [], holds: (thread, start) => asked.holds(thread, start) };
+  }
   const orphans = orphanSensor({ tree });
   return { sensors: [orphans, ...events, ...looks], adopted: () => orphans.adopted() };
 
-  function asked(): readonly Sensor[] {
-    if (fanotifyMissing() !== undefined) return [];
+  function askedBefore(): FanotifySensor {
     const guarded = guardedPaths({ scope: judging.scope, home: judging.rules.home, listed: [...own, ...canaries] });
-    return [fanotifySensor({ tree, guarded, ...judging })];
+    return fanotifySensor({ tree, places: { guarded, spared: ledger }, ...judging });
   }
 }
 

@@ -227,13 +227,18 @@ async function watch(found: Found, options: WatchOptions, reader: ProcReader): P
     listener === undefined || options.kernel === undefined
       ? undefined
       : seccompSensor({ tree, listener, ...judging, trapReads: options.kernel.trapReads, since: Date.now() });
-  const { sensors: others, adopted } = sensorsOf({
+  const {
+    sensors: others,
+    adopted,
+    holds,
+  } = sensorsOf({
     tree,
     isLaunched,
     workspace,
     pollMs: options.pollMs,
     canaries: options.canaries,
     own,
+    ledger: options.own.guards?.files ?? options.own.files,
     judging,
     onIncomplete: (unwatched) => onIncomplete(options, unwatched),
   });
@@ -244,7 +249,11 @@ async function watch(found: Found, options: WatchOptions, reader: ProcReader): P
     .map((sensor) => (sensor.gives.includes('delete') ? withoutOwn(sensor, own) : sensor))
     .map((sensor) => (guards !== undefined && sensor.gives.includes('write') ? withoutGuards(sensor, guards) : sensor));
   const membershipBy = { ...marker, adopted };
-  const freezer = freezerFor(tree, { ...membershipBy, ...(supervised !== undefined && { gate: () => supervised.supervisor }) });
+  const freezer = freezerFor(tree, {
+    ...membershipBy,
+    ...(supervised !== undefined && { gate: () => supervised.supervisor }),
+    ...(holds !== undefined && { holds }),
+  });
   const coverage = sessionCoverage({
     mode: options.mode,
     supervisor: 'seccomp',

@@ -120,10 +120,10 @@ it('guards what is named by itself, and nothing that a pattern only describes', 
 });
 
 describe('marks', () => {
-  function looking(...guarded: string[]) {
+  function lookingAt(guarded: readonly string[], spared: readonly string[] = []) {
     const marked: string[] = [];
     const mark = (kind: string) => (_: number, path: string) => marked.push(`${kind} ${path}`);
-    const marks = new FanotifyMarks({ init: () => 0, markFile: mark('file'), markFolder: mark('folder') }, 0, guarded);
+    const marks = new FanotifyMarks({ init: () => 0, markFile: mark('file'), markFolder: mark('folder') }, 0, { guarded, spared });
     marks.look();
     return { marks, marked };
   }
@@ -136,7 +136,7 @@ describe('marks', () => {
     writeFileSync(join(top, 'listed'), '');
     symlinkSync(join(top, 'listed'), join(top, 'link'));
     symlinkSync('/', join(inside, 'everything'));
-    expect(looking(inside, join(top, 'link'), join(top, 'gone'), 'with\0zero').marked).toEqual([
+    expect(lookingAt([inside, join(top, 'link'), join(top, 'gone'), 'with\0zero']).marked).toEqual([
       `folder ${inside}`,
       `folder ${inside}/deeper`,
       `file ${inside}/deeper/key`,
@@ -144,10 +144,25 @@ describe('marks', () => {
     ]);
   });
 
+  it('are never on a file that we have locks on, under whatever name, nor on its folder as a whole', () => {
+    const top = folder();
+    mkdirSync(join(top, 'deeper'));
+    for (const name of ['ledger.db', 'ledger.db-wal', 'key', 'deeper/log']) writeFileSync(join(top, name), '');
+    linkSync(join(top, 'ledger.db'), join(top, 'other-name'));
+    symlinkSync(top, `${top}-link`);
+    onTestFinished(() => rmSync(`${top}-link`));
+    const spared = [join(`${top}-link`, 'ledger.db'), join(`${top}-link`, 'ledger.db-wal'), join(`${top}-link`, 'ledger.db-shm')];
+    expect(lookingAt([top, join(top, 'other-name')], spared).marked).toEqual([
+      `folder ${top}/deeper`,
+      `file ${top}/deeper/log`,
+      `file ${top}/key`,
+    ]);
+  });
+
   it('are bounded, and those beyond are counted', () => {
     const top = folder();
     for (let index = 0; index < MAX_MARKS + 9; index++) writeFileSync(join(top, String(index)), '');
-    const { marks, marked } = looking(top);
+    const { marks, marked } = lookingAt([top]);
     expect(marked).toHaveLength(MAX_MARKS);
     expect(marks.unmarked).toBe(10);
   });
@@ -174,7 +189,7 @@ describe.skipIf(missing !== undefined)(`asked before a guarded file is opened ($
     const threads: Worker[] = [];
     const sensor = fanotifySensor({
       tree: workload.tree,
-      guarded,
+      places: { guarded, spared: [] },
       mode,
       scope,
       rules: { workspace: join(home, 'work'), home },
