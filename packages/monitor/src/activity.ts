@@ -34,6 +34,9 @@ export interface RenameAction {
   readonly kind: 'rename';
   readonly path: string;
   readonly to: string;
+  /** Where their folders led, links followed; absent when that was not looked up, or led to the same. */
+  readonly resolved?: string;
+  readonly resolved_to?: string;
   readonly existed?: boolean;
 }
 
@@ -42,6 +45,8 @@ export interface ExecAction {
   readonly exe: string;
   readonly argv: readonly string[];
   readonly cwd?: string;
+  /** There were so many more arguments, or their texts were so long, that not all is told here. They were judged. */
+  readonly cut?: true;
 }
 
 /** A process more in the tree. */
@@ -89,6 +94,15 @@ export interface MemoryAction {
   readonly by?: 'signal' | 'group' | 'control' | 'handle';
 }
 
+/** A system call that could not be read, so that nobody can tell what it would have done. It was refused where anything is. */
+export interface UnreadableAction {
+  readonly kind: 'unreadable';
+  /** Its name: `openat`, `execve` ... */
+  readonly call: string;
+  /** What of it: `the path`. */
+  readonly what: string;
+}
+
 /** What the whole tree used at one time. Absent figures were not read. */
 export interface ResourceAction {
   readonly kind: 'resource';
@@ -113,6 +127,7 @@ export type Action =
   | DnsAction
   | LoadAction
   | MemoryAction
+  | UnreadableAction
   | ResourceAction;
 export type ActionKind = Action['kind'];
 

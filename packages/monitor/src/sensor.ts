@@ -12,6 +12,8 @@ export interface SensorStats {
   readonly seen: number;
   /** What it knows it missed: queue overflows, readings that failed, processes that vanished while they were read. */
   readonly lost: number;
+  /** Of those seen: safe ones of which it tells only how many there were. */
+  readonly counted?: number;
 }
 
 /** What a sensor that is asked before has already made of an observation. */
@@ -20,6 +22,8 @@ export interface Judged {
   readonly verdict: Verdict;
   /** It waits, and happens or fails by the answer. Not held: it was refused already. */
   readonly isHeld: boolean;
+  /** Neither: it went on already. */
+  readonly wentOn?: true;
   /** Once; later answers, and those to what was ended meanwhile, do nothing. */
   answer(answer: 'continue' | 'refuse'): void;
 }

@@ -84,6 +84,8 @@ export function actionText(action: Action, redactor: Redactor): string {
       return `start process ${action.child.pid}`;
     case 'memory':
       return `reach into process ${action.target}`;
+    case 'unreadable':
+      return `${action.call}, of which ${action.what} cannot be read`;
     case 'exit':
       return 'exit';
     case 'resource':

@@ -5,6 +5,7 @@ type Check = (value: unknown) => boolean;
 type Members = Readonly<Record<string, Check>>;
 
 export const isText: Check = (value) => typeof value === 'string';
+const isTrue: Check = (value) => value === true;
 const isBoolean: Check = (value) => typeof value === 'boolean';
 export const isNumber: Check = (value) => typeof value === 'number';
 export const isCount: Check = (value) => Number.isSafeInteger(value) && (value as number) >= 0;
@@ -39,14 +40,15 @@ const ACTIONS: Readonly<Record<ActionKind, Check>> = {
   read: FILE,
   write: FILE,
   delete: FILE,
-  rename: shape({ path: isText, to: isText }, { existed: isBoolean }),
-  exec: shape({ exe: isText, argv: isTextList }, { cwd: isText }),
+  rename: shape({ path: isText, to: isText }, { resolved: isText, resolved_to: isText, existed: isBoolean }),
+  exec: shape({ exe: isText, argv: isTextList }, { cwd: isText, cut: isTrue }),
   spawn: shape({ child: isProcessId }),
   exit: shape({}, { code: isNumber, signal: isText }),
   connect: shape({ protocol: (value) => PROTOCOLS.has(value) }, { host: isText, address: isText, port: isCount }),
   dns: shape({ name: isText }, { addresses: isTextList }),
   load: shape({ path: isText }),
   memory: shape({ target: isCount }),
+  unreadable: shape({ call: isText, what: isText }),
   resource: shape(
     { processes: isCount },
     { cpu_percent: isNumber, rss_bytes: isNumber, threads: isNumber, fds: isNumber, read_bytes: isNumber, write_bytes: isNumber },

@@ -39,6 +39,7 @@ export function observedDeeds({ action }: Activity, places: Places = {}): readon
     case 'exit':
     case 'load':
     case 'memory':
+    case 'unreadable':
     case 'resource':
       return [];
   }

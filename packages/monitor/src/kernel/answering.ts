@@ -1,21 +1,26 @@
 /**
  * One trapped call: who makes it, what it is about to do, what the rules make of that, and the answer. Nothing slow happens here, since
  * whoever made the call waits for it.
+ *
+ * The rules here are the same as the main thread's, with a memory of their own: they see only what is trapped, all of it, in order, and
+ * before it happens. The main thread sees that too, later, and what other sensors see, and judges for itself; the worse of both counts
+ * there. Neither count is added to the other's. What the main thread takes for graver than we did has happened by then; what we take for
+ * graver has not, and is held or refused whatever the main thread thinks of it.
  */
 import { constants } from 'node:os';
 import type { Action, Attribution, Observation } from '../activity.ts';
 import type { RuleEngine } from '../rules/engine.ts';
-import { enforced, type MonitorMode, type Verdict, worse } from '../verdict.ts';
+import { enforced, LEVELS, type MonitorMode, type Verdict } from '../verdict.ts';
 import { decode, openActions } from './decode.ts';
-import type { Decoded, Opened, Opener } from './decoded.ts';
+import type { DecodeContext, Decoded, Opened, Opener } from './decoded.ts';
 import type { HeldCalls } from './held-calls.ts';
-import type { TargetMemory } from './memory.ts';
+import type { IsHot } from './hot.ts';
 import type { Trapped } from './notification.ts';
 import type { Outbox } from './outbox.ts';
-import { follows, type Paths } from './paths.ts';
-import type { Processes } from './reach.ts';
+import { follows } from './paths.ts';
 import type { Told } from './supervisor-protocol.ts';
 import type { Target, Targets } from './targets.ts';
+import { told } from './told.ts';
 
 const { EPERM } = constants.errno;
 
@@ -26,18 +31,14 @@ export interface Answers {
   fail(id: bigint, errno: number): void;
 }
 
-export interface AnsweringParts {
+export interface AnsweringParts extends Omit<DecodeContext, 'target' | 'targets'> {
   readonly mode: MonitorMode;
-  /** UTC, milliseconds: when the session began. */
-  readonly since: number;
-  readonly memory: TargetMemory;
-  readonly paths: Paths;
-  readonly processes: Processes;
   readonly targets: Targets;
   readonly rules: Pick<RuleEngine, 'judge' | 'accept'>;
   readonly answers: Answers;
   readonly held: HeldCalls;
   readonly outbox: Outbox;
+  readonly isHot: IsHot;
   /** Absent: the kernel opens. */
   readonly opener?: Opener;
 }
@@ -61,12 +62,12 @@ interface Act {
   readonly opened?: Opened;
 }
 
-interface Judging {
-  readonly told: readonly Told[];
-  /** Undefined: there was nothing to judge. */
-  readonly worst: Verdict | undefined;
-  readonly at: number;
+interface Judgement {
+  readonly observation: Observation;
+  readonly verdict: Verdict;
 }
+
+const UNATTRIBUTED: Attribution = { method: 'none' };
 
 export class Answering {
   readonly #parts: AnsweringParts;
@@ -76,31 +77,21 @@ export class Answering {
     this.#parts = parts;
   }
 
+  /** Never throws: what we fail at is refused. */
   answer(trapped: Trapped): void {
-    const { targets, answers } = this.#parts;
-    const target = targets.of(trapped.tid);
-    if (target === undefined) return answers.fail(trapped.id, EPERM);
-    const decoded = decode(trapped, { ...this.#parts, target });
-    switch (decoded.kind) {
-      case 'plain':
-        if (CHANGES_RIGHTS.has(trapped.call)) this.#parts.opener?.changesRights(trapped.tid);
-        return answers.goOn(trapped.id);
-      case 'fork':
-        return answers.goOn(trapped.id);
-      case 'unreadable':
-        return answers.fail(trapped.id, EPERM);
-      case 'never':
-        return this.#never(trapped, target, decoded);
-      case 'open':
-        return this.#act(trapped, target, this.#opening(trapped, decoded, target));
-      case 'act':
-        return this.#act(trapped, target, decoded);
+    let target: Target | undefined;
+    try {
+      target = this.#parts.targets.of(trapped.tid);
+      if (target === undefined) this.#unreadable(trapped, undefined, 'who makes it', EPERM);
+      else this.#decoded(trapped, target, decode(trapped, { ...this.#parts, target }));
+    } catch {
+      this.#unreadable(trapped, target, 'what it does', EPERM);
     }
   }
 
   /** A person's. */
   answered(held: number, answer: 'continue' | 'refuse'): void {
-    const { answers, rules } = this.#parts;
+    const { answers, rules, targets } = this.#parts;
     const call = this.#parts.held.take(held);
     if (call === undefined) return;
     if (answer === 'refuse') {
@@ -109,53 +100,58 @@ export class Answering {
     }
     rules.accept(call.verdict);
     this.#goOn(call.id, call.opened);
+    if (call.executes !== undefined) targets.executes(call.executes);
+  }
+
+  #decoded(trapped: Trapped, target: Target, decoded: Decoded): void {
+    const { answers, opener } = this.#parts;
+    switch (decoded.kind) {
+      case 'plain':
+        if (CHANGES_RIGHTS.has(trapped.call)) opener?.changesRights(trapped.tid);
+        return answers.goOn(trapped.id);
+      case 'fork':
+        return answers.goOn(trapped.id);
+      case 'fails':
+        return answers.fail(trapped.id, decoded.errno);
+      case 'never':
+        return this.#never(trapped, target, decoded);
+      case 'unreadable':
+        return this.#unreadable(trapped, target, decoded.what, decoded.errno);
+      case 'open':
+        return this.#act(trapped, target, this.#opening(trapped, decoded, target));
+      case 'act':
+        return this.#act(trapped, target, decoded);
+    }
   }
 
   #opening(trapped: Trapped, { request }: Extract<Decoded, { kind: 'open' }>, target: Target): Act {
-    const { paths, opener, since } = this.#parts;
+    const { paths, files, opener, since } = this.#parts;
     const opened = opener?.open(trapped, request, target);
     const place = opened?.place ?? paths.place(request.tid, request.folder, request.name, follows(request.flags));
-    return { actions: openActions(request, place, since, opened), ...(opened !== undefined && { opened }) };
+    return { actions: openActions(request, place, since, files, opened), ...(opened !== undefined && { opened }) };
   }
 
-  /** Fails in every mode, also where nothing else is refused: without the warden there is no watching. */
-  #never({ id, tid }: Trapped, target: Target, { errno = EPERM, actions = [] }: Extract<Decoded, { kind: 'never' }>): void {
-    const { answers, outbox } = this.#parts;
-    answers.fail(id, errno);
-    const { told, worst, at } = this.#judged(target, actions);
-    for (const each of told) outbox.tell({ ...each, ...(worst !== undefined && { judged: worst }), thread: tid }, at);
-    outbox.flush();
-  }
-
-  #act({ id, call, tid: thread }: Trapped, target: Target, { actions, attribution, opened }: Act): void {
-    const { held, outbox, targets, answers, mode } = this.#parts;
-    const { told, worst, at } = this.#judged(target, actions, attribution);
-    const level = worst === undefined ? 'SAFE' : enforced(worst.level, mode);
-    if (worst === undefined || level === 'SAFE' || level === 'FLAG') {
-      this.#goOn(id, opened);
-      if (call === 'execve' || call === 'execveat') targets.executed(target.pid);
-      for (const each of told) outbox.tell(each, at);
-      return;
-    }
-    const number = level === 'HALT' ? held.add({ id, verdict: worst, ...(opened !== undefined && { opened }) }) : undefined;
-    if (number === undefined) {
+  #act(trapped: Trapped, target: Target, { actions, attribution, opened }: Act): void {
+    let judgements: readonly Judgement[];
+    try {
+      judgements = this.#judged(actions, target, attribution);
+    } catch (error) {
       opened?.drop();
-      answers.fail(id, EPERM);
+      throw error;
     }
-    const judged = worst;
-    // Of several the last one carries the answer that is waited for.
-    told.forEach((each, index) =>
-      outbox.tell(index === told.length - 1 ? { ...each, judged, ...(number !== undefined && { held: number, thread }) } : each, at),
-    );
-    outbox.flush();
+    const worst = judgements.at(-1)?.verdict;
+    const level = worst === undefined ? 'SAFE' : enforced(worst.level, this.#parts.mode);
+    if (worst === undefined || level === 'SAFE' || level === 'FLAG') return this.#letGoOn(trapped, target, judgements, opened);
+    this.#stop(trapped, target, judgements, { verdict: worst, ...(opened !== undefined && { opened }) }, level === 'HALT');
   }
 
-  #judged(target: Target, actions: readonly Action[], attribution?: Attribution): Judging {
-    const { tid: _, markers, ...actor } = target;
+  /** The worst comes last: it carries the answer. */
+  #judged(actions: readonly Action[], target: Target, attribution?: Attribution): readonly Judgement[] {
+    const { rules } = this.#parts;
+    const { actor, markers } = target;
     const own = attribution ?? (markers?.call === undefined ? undefined : { method: 'marker' as const, call: markers.call });
     const at = Date.now();
-    let worst: Verdict | undefined;
-    const told = actions.map((action): Told => {
+    const judgements = actions.map((action): Judgement => {
       const observation: Observation = {
         at,
         sensor: 'seccomp',
@@ -164,15 +160,84 @@ export class Answering {
         action,
         ...(own !== undefined && { attribution: own }),
       };
-      const verdict = this.#parts.rules.judge({ ...observation, seq: ++this.#seq, attribution: own ?? { method: 'none' } });
-      worst = worst === undefined ? verdict : worse(worst, verdict);
-      return { observation, ...(markers !== undefined && { markers }) };
+      return { observation, verdict: rules.judge({ ...observation, seq: ++this.#seq, attribution: own ?? UNATTRIBUTED }) };
     });
-    return { told, worst, at };
+    return judgements.length === 1
+      ? judgements
+      : judgements.toSorted((a, b) => LEVELS.indexOf(a.verdict.level) - LEVELS.indexOf(b.verdict.level));
+  }
+
+  #letGoOn({ id, call }: Trapped, target: Target, judgements: readonly Judgement[], opened: Opened | undefined): void {
+    const { outbox, isHot, targets } = this.#parts;
+    this.#goOn(id, opened);
+    if (isExec(call)) targets.executes(target);
+    if (opened?.isHot === true) outbox.count();
+    for (const { observation, verdict } of judgements) {
+      if (verdict.level === 'SAFE' && isHot(observation.action)) outbox.count();
+      else outbox.tell(this.#told(target, observation, verdict), verdict.level === 'SAFE');
+    }
+  }
+
+  /** @param isAsked - a person answers, if there is room for one call more that waits */
+  #stop(
+    { id, call, tid: thread }: Trapped,
+    target: Target,
+    judgements: readonly Judgement[],
+    what: { readonly verdict: Verdict; readonly opened?: Opened },
+    isAsked: boolean,
+  ): void {
+    const { held, outbox, answers } = this.#parts;
+    const number = isAsked ? held.add({ id, ...what, ...(isExec(call) && { executes: target }) }) : undefined;
+    if (number === undefined) {
+      what.opened?.drop();
+      answers.fail(id, EPERM);
+    }
+    judgements.forEach(({ observation, verdict }, index) => {
+      const each = this.#told(target, observation, verdict);
+      if (index < judgements.length - 1) outbox.tell(each, verdict.level === 'SAFE');
+      else outbox.tell({ ...each, ...(number === undefined ? { isRefused: true } : { held: number, thread }) }, false);
+    });
+    outbox.flush();
+  }
+
+  /** Fails in every mode, also where nothing else is refused: without the warden there is no watching. */
+  #never({ id }: Trapped, target: Target, { errno = EPERM, actions = [] }: Extract<Decoded, { kind: 'never' }>): void {
+    const { answers, outbox } = this.#parts;
+    answers.fail(id, errno);
+    const judgements = this.#judged(actions, target);
+    for (const { observation, verdict } of judgements)
+      outbox.tell({ ...this.#told(target, observation, verdict), judged: verdict, isRefused: true }, false);
+    if (judgements.length > 0) outbox.flush();
+  }
+
+  /** Nobody can tell what it would have done, or who does it: that is judged. Whatever comes of that, it fails, where anything may fail. */
+  #unreadable({ id, call }: Trapped, target: Target | undefined, what: string, errno: number): void {
+    const { answers, mode, outbox, rules } = this.#parts;
+    const isRefused = mode !== 'audit_only';
+    if (isRefused) answers.fail(id, errno);
+    else answers.goOn(id);
+    const observation: Observation = {
+      at: Date.now(),
+      sensor: 'seccomp',
+      phase: 'before',
+      ...(target !== undefined && { actor: target.actor }),
+      action: { kind: 'unreadable', call, what },
+    };
+    const verdict = rules.judge({ ...observation, seq: ++this.#seq, attribution: UNATTRIBUTED });
+    outbox.tell({ ...this.#told(target, observation, verdict), ...(isRefused && { isRefused }) }, false);
+    outbox.flush();
+  }
+
+  #told(target: Target | undefined, observation: Observation, verdict: Verdict): Told {
+    return told(observation, target?.markers, verdict);
   }
 
   #goOn(id: bigint, opened: Opened | undefined): void {
     if (opened === undefined) this.#parts.answers.goOn(id);
     else opened.give();
   }
+}
+
+function isExec(call: Trapped['call']): boolean {
+  return call === 'execve' || call === 'execveat';
 }

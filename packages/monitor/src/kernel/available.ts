@@ -183,9 +183,10 @@ async function tried(calls: Native, arch: string): Promise<string | undefined> {
     if (got < 0) return `a held call could not be received (${errorName(got)})`;
     const trapped = parseNotification(notification, callNames(arch));
     if (trapped?.call !== 'execve') return 'the kernel held another call than it was told to';
-    const program = new TargetMemory(kernel).text(trapped.tid, trapped.args[0] ?? 0n);
+    const program = new TargetMemory(kernel).path(trapped.tid, trapped.args[0] ?? 0n);
     const sent = kernel.send(listener, fails(Buffer.alloc(RESPONSE_BYTES), trapped.id, constants.errno.EPERM));
-    if (program === undefined) return 'memory of a process that was started for it could not be read: something keeps processes apart here';
+    if (typeof program === 'string')
+      return 'memory of a process that was started for it could not be read: something keeps processes apart here';
     if (program.toString() !== process.execPath) return 'memory of another process is read wrongly here';
     return sent < 0 ? `a held call could not be answered (${errorName(sent)})` : undefined;
   } finally {

@@ -1,10 +1,12 @@
 /** What was made of a trapped call: nothing to judge, something to judge, or something nobody can tell. */
 import type { Action, Attribution } from '../activity.ts';
-import type { TargetMemory } from './memory.ts';
+import type { FileFacts } from './file-facts.ts';
+import { type TargetMemory, UNREAD_ERRNO, type Unread } from './memory.ts';
 import type { Trapped } from './notification.ts';
 import type { Paths, Place } from './paths.ts';
 import type { Processes } from './reach.ts';
-import type { Target } from './targets.ts';
+import type { Sockets } from './sockets.ts';
+import type { Target, Targets } from './targets.ts';
 
 export type Decoded =
   /** Nothing to judge: it may go on. */
@@ -14,8 +16,10 @@ export type Decoded =
   /** A file is opened. Where it leads is found out by whoever opens it, or by looking; then it is judged. */
   | { readonly kind: 'open'; readonly request: OpenRequest }
   | { readonly kind: 'act'; readonly actions: readonly Action[]; readonly attribution?: Attribution }
-  /** It cannot be told what it would do: it may not. */
-  | { readonly kind: 'unreadable'; readonly what: string }
+  /** It fails, as it would in the kernel, and does nothing: at once, before what it names becomes something else. */
+  | { readonly kind: 'fails'; readonly errno: number }
+  /** It cannot be told what it would do: it may not. `errno`: what the kernel gives for it, as a rule. */
+  | { readonly kind: 'unreadable'; readonly what: string; readonly errno: number }
   /** It may not, whatever the rules say. */
   | {
       readonly kind: 'never';
@@ -70,8 +74,17 @@ export interface Opened {
 export interface DecodeContext {
   readonly memory: TargetMemory;
   readonly paths: Paths;
+  readonly files: FileFacts;
+  readonly sockets: Sockets;
   readonly processes: Processes;
+  readonly targets: Pick<Targets, 'cwd'>;
   readonly target: Target;
   /** UTC, milliseconds: what is older existed before. */
   readonly since: number;
+}
+
+export const PLAIN: Decoded = { kind: 'plain' };
+
+export function unreadable(what: string, why: Unread = 'EFAULT'): Decoded {
+  return { kind: 'unreadable', what, errno: UNREAD_ERRNO[why] };
 }

@@ -1,12 +1,15 @@
 /** Calls that wait for the answer of a person. */
 import type { Verdict } from '../verdict.ts';
 import type { Opened } from './decoded.ts';
+import type { Target } from './targets.ts';
 
 export interface HeldCall {
   /** As the kernel numbers it. */
   readonly id: bigint;
   readonly verdict: Verdict;
   readonly opened?: Opened;
+  /** It runs another program once it goes on. */
+  readonly executes?: Target;
 }
 
 /** More than wait in any tree that is stopped: each of them is a thread that does nothing else. */

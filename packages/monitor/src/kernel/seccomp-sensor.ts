@@ -10,6 +10,8 @@ import type { Told } from './supervisor-protocol.ts';
 
 export interface SeccompOptions extends Omit<SupervisorOptions, 'onTold' | 'onEnd'> {
   readonly tree: TrackedTree;
+  /** Takes secrets out of reasons: those of the supervisor's thread come as they are. */
+  readonly redact: (text: string) => string;
 }
 
 export function seccompSensor(options: SeccompOptions): SeccompSensor {
@@ -27,6 +29,7 @@ export class SeccompSensor implements Sensor {
   #supervisor: Supervisor | undefined;
   #seen = 0;
   #lost = 0;
+  #counted = 0;
 
   constructor(options: SeccompOptions) {
     this.#options = options;
@@ -36,11 +39,13 @@ export class SeccompSensor implements Sensor {
   }
 
   async start(host: SensorHost): Promise<void> {
-    const { tree: _, ...options } = this.#options;
+    const { tree: _, redact: __, ...options } = this.#options;
     this.#supervisor = await supervise({
       ...options,
-      onTold: (told, lost) => {
+      onTold: (told, lost, counted) => {
         this.#lost += lost;
+        this.#counted += counted;
+        this.#seen += counted;
         for (const each of told) this.#take(each, host);
       },
       onEnd: (error) => host.died(error),
@@ -54,7 +59,7 @@ export class SeccompSensor implements Sensor {
   }
 
   stats(): SensorStats {
-    return { seen: this.#seen, lost: this.#lost };
+    return { seen: this.#seen, lost: this.#lost, counted: this.#counted };
   }
 
   /** For a freezer: shuts and opens the gate. */
@@ -62,7 +67,7 @@ export class SeccompSensor implements Sensor {
     return this.#supervisor;
   }
 
-  #take({ observation, markers, judged, held }: Told, host: SensorHost): void {
+  #take({ observation, markers, judged, held, isRefused }: Told, host: SensorHost): void {
     this.#seen++;
     const { actor } = observation;
     // Whoever is trapped belongs: the filter is inherited, and nobody else has it.
@@ -73,8 +78,9 @@ export class SeccompSensor implements Sensor {
     if (judged === undefined) return host.emit(observation);
     const supervisor = this.#supervisor;
     host.emit(observation, {
-      verdict: judged,
+      verdict: { ...judged, reason: this.#options.redact(judged.reason) },
       isHeld: held !== undefined,
+      ...(held === undefined && isRefused === undefined && { wentOn: true as const }),
       answer: (answer) => {
         if (held !== undefined) supervisor?.answer(held, answer);
       },

@@ -23,19 +23,26 @@ export interface SupervisorStart {
   readonly since: number;
   /** With `trapReads: 'broker'`. */
   readonly broker?: Pick<BrokerOptions, 'hot' | 'grants' | 'areNamespacesAllowed'>;
+  /** Absolute; see `hotReads`. Absent: those that usually are, and `node_modules` of the workspace. */
+  readonly hot?: readonly string[];
 }
 
-export const CONTROL_WORDS = 1;
+export const CONTROL_WORDS = 2;
 /** Not 0: the gate is shut. No call is received from then on, so every one waits, and nothing that is held goes on. */
 export const GATE = 0;
+/** How many of those told the main thread has looked at; goes round. */
+export const SEEN = 1;
 
 /** In the order the kernel told of them. */
 export interface Told {
   readonly observation: Observation;
   readonly markers?: Markers;
-  /** What the thread made of it; with `held` it waits for an answer, without it was refused. Absent: it went on. */
+  /** What the thread made of it. Absent: it is safe. Its reason is not redacted. */
   readonly judged?: Verdict;
+  /** It waits for an answer, under this number. */
   readonly held?: number;
+  /** It has failed. Neither held nor refused: it went on. */
+  readonly isRefused?: true;
   /** Of what is held: the thread that waits. */
   readonly thread?: number;
 }
@@ -47,8 +54,8 @@ export type FromSupervisor =
   | { readonly kind: 'over' }
   /** It has seen how the gate is: what it answered before, it answered before this. */
   | { readonly kind: 'gate'; readonly nth: number }
-  /** `lost`: safe ones that nobody was told of since the last message. */
-  | { readonly kind: 'told'; readonly told: readonly Told[]; readonly lost: number };
+  /** Since the last message: `lost`: safe ones that nobody is told of as there was no room; `counted`: safe reads in hot folders. */
+  | { readonly kind: 'told'; readonly told: readonly Told[]; readonly lost: number; readonly counted: number };
 
 export type ToSupervisor =
   | { readonly kind: 'answer'; readonly held: number; readonly with: 'continue' | 'refuse' }

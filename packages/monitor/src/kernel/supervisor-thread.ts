@@ -11,18 +11,25 @@ import { errorName, type Native, native, nativeMissing } from '../native/native.
 import { ruleEngine } from '../rules/engine.ts';
 import { Answering } from './answering.ts';
 import { Broker } from './broker.ts';
+import { FileFacts } from './file-facts.ts';
 import { HeldCalls } from './held-calls.ts';
+import { hotReads, usuallyHot } from './hot.ts';
 import { TargetMemory } from './memory.ts';
 import { callNames, fails, goesOn, idOf, NOTIFICATION_BYTES, parseNotification, RESPONSE_BYTES } from './notification.ts';
 import { FLUSH_MS, Outbox } from './outbox.ts';
 import { Paths } from './paths.ts';
 import { descends, processesOf } from './reach.ts';
-import { type FromSupervisor, GATE, type SupervisorStart, type ToSupervisor } from './supervisor-protocol.ts';
+import { Sockets } from './sockets.ts';
+import { type FromSupervisor, GATE, SEEN, type SupervisorStart, type ToSupervisor } from './supervisor-protocol.ts';
 import { Targets } from './targets.ts';
 
-const { ENOENT, EINTR, ENOSYS } = constants.errno;
+const { ENOENT, EINTR, ENOSYS, EPERM } = constants.errno;
 const POLLIN = 0x1;
+const LISTENER_EVENTS_AT = 4;
 const WAKE_BYTES = 8;
+const ID_BYTES = 8;
+/** Between two looks at which of those that are held still wait. */
+const SWEEP_MS = 1_000;
 
 function main(start: SupervisorStart): void {
   const loaded = native();
@@ -41,13 +48,15 @@ class Supervisor {
   readonly #answering: Answering;
   readonly #broker: Broker | undefined;
   readonly #held = new HeldCalls();
-  readonly #outbox = new Outbox(say);
+  readonly #outbox: Outbox;
   readonly #notification = Buffer.alloc(NOTIFICATION_BYTES);
   readonly #response = Buffer.alloc(RESPONSE_BYTES);
   readonly #waiting = Buffer.alloc(2 * POLLFD_BYTES);
   readonly #woken = Buffer.alloc(WAKE_BYTES);
   /** May continue, and do when the gate opens. */
   #letGo: number[] = [];
+  readonly #id = Buffer.alloc(ID_BYTES);
+  #swept = 0;
   #isStopped = false;
 
   constructor(start: SupervisorStart, { kernel: calls, files }: Native) {
@@ -55,6 +64,7 @@ class Supervisor {
     this.#calls = calls;
     if (start.trapReads === 'broker') this.#broker = new Broker({ ...start.broker, listener: start.listener, calls, files });
     this.#control = new Int32Array(start.control);
+    this.#outbox = new Outbox(say, () => Atomics.load(this.#control, SEEN));
     this.#targets = new Targets(calls);
     const processes = processesOf(process.pid);
     this.#answering = new Answering({
@@ -63,7 +73,10 @@ class Supervisor {
       paths: new Paths(calls),
       processes,
       targets: this.#targets,
+      files: new FileFacts(calls),
+      sockets: new Sockets(calls),
       rules: ruleEngine(start.scope, { ...start.rules, isMember: (pid) => descends(pid, processes) }),
+      isHot: hotReads(start.hot ?? usuallyHot(start.rules.workspace)),
       answers: {
         goOn: (id) => this.#send(goesOn(this.#response, id)),
         fail: (id, errno) => this.#send(fails(this.#response, id, errno)),
@@ -73,7 +86,6 @@ class Supervisor {
       ...(this.#broker !== undefined && { opener: this.#broker }),
     });
     this.#waiting.writeInt32LE(start.listener, 0);
-    this.#waiting.writeInt16LE(POLLIN, 4);
     this.#waiting.writeInt32LE(start.wake, POLLFD_BYTES);
     this.#waiting.writeInt16LE(POLLIN, POLLFD_BYTES + 4);
   }
@@ -81,23 +93,49 @@ class Supervisor {
   run(): void {
     while (!this.#isStopped) {
       // While the gate is shut calls wait where they are, in the kernel: there a signal can stop them, and they take no room of ours.
-      this.#waiting.writeInt16LE(this.#isShut() ? 0 : POLLIN, 4);
-      const ready = this.#calls.poll(this.#waiting, this.#outbox.isEmpty && this.#broker?.isWaiting !== true ? -1 : FLUSH_MS);
+      // They also do while the main thread has too much to look at.
+      const isWaiting = this.#isShut() || this.#outbox.isFull;
+      this.#waiting.writeInt16LE(isWaiting ? 0 : POLLIN, LISTENER_EVENTS_AT);
+      const ready = this.#calls.poll(this.#waiting, this.#timeout(isWaiting));
+      if (ready === -EINTR) continue;
+      if (ready < 0) return this.#end(`waiting for calls failed (${errorName(ready)})`);
       if (this.#broker?.isWaiting === true && !this.#isShut()) this.#broker.tick(Date.now());
-      if (ready === 0 || this.#outbox.isDue(Date.now())) this.#outbox.flush();
-      if (ready < 0 && ready !== -EINTR) return this.#end(`waiting for calls failed (${errorName(ready)})`);
       if (this.#isReady(1)) this.#hear();
-      if (this.#isReady(0)) {
-        // It may have been shut since.
-        if (!this.#isShut()) this.#receive();
-      }
-      // Hung up: nobody is left who could call.
-      else if (this.#waiting.readInt16LE(6) !== 0) {
-        say({ kind: 'over' });
-        break;
-      }
+      if (!this.#receiveSome()) break;
+      if (ready === 0 || this.#outbox.isDue) this.#outbox.flush();
+      this.#sweep();
     }
     this.#end();
+  }
+
+  /** @returns false when there is nobody left who could call */
+  #receiveSome(): boolean {
+    const events = this.#waiting.readInt16LE(LISTENER_EVENTS_AT + 2);
+    if (events === 0) return true;
+    if ((events & POLLIN) === 0) {
+      say({ kind: 'over' });
+      return false;
+    }
+    // One at a time: what people say comes between any two. It may have been shut since.
+    if (!this.#isShut()) this.#receive();
+    return true;
+  }
+
+  #timeout(isWaiting: boolean): number {
+    if (!this.#outbox.isEmpty || this.#broker?.isWaiting === true || (isWaiting && !this.#isShut())) return FLUSH_MS;
+    return this.#held.size > 0 ? SWEEP_MS : -1;
+  }
+
+  /** Those that were ended while they were held. */
+  #sweep(): void {
+    if (this.#held.size === 0) return;
+    const now = Date.now();
+    if (now - this.#swept < SWEEP_MS) return;
+    this.#swept = now;
+    this.#held.sweep((id) => {
+      this.#id.writeBigUInt64LE(id, 0);
+      return this.#calls.isWaiting(this.#start.listener, this.#id) >= 0;
+    });
   }
 
   #isReady(index: number): boolean {
@@ -153,6 +191,10 @@ class Supervisor {
 
   #end(reason?: string): void {
     this.#isStopped = true;
+    for (const { id, opened } of this.#held.clear()) {
+      opened?.drop();
+      this.#send(fails(this.#response, id, EPERM));
+    }
     this.#outbox.flush();
     this.#targets.close();
     this.#broker?.close();

@@ -4,10 +4,19 @@ import { CountersignError } from '@countersign/core';
 import { errorName, native, nativeMissing } from '../native/native.ts';
 import { startThread } from '../thread.ts';
 import { HeldThreads } from './held-threads.ts';
-import { CONTROL_WORDS, type FromSupervisor, GATE, type SupervisorStart, type Told, type ToSupervisor } from './supervisor-protocol.ts';
+import {
+  CONTROL_WORDS,
+  type FromSupervisor,
+  GATE,
+  SEEN,
+  type SupervisorStart,
+  type Told,
+  type ToSupervisor,
+} from './supervisor-protocol.ts';
 
 export type SupervisorOptions = Omit<SupervisorStart, 'wake' | 'control'> & {
-  readonly onTold: (told: readonly Told[], lost: number) => void;
+  /** `lost`, `counted`: safe ones of which nothing more is told; see `FromSupervisor`. */
+  readonly onTold: (told: readonly Told[], lost: number, counted: number) => void;
   /** It answers no more: every trapped call of the tree fails from now on. Once; not after `stop`. */
   readonly onEnd: (error: Error) => void;
 };
@@ -19,6 +28,7 @@ export async function supervise(options: SupervisorOptions): Promise<Supervisor>
   const calls = native()?.kernel;
   if (calls === undefined) throw unavailable(nativeMissing() ?? 'koffi is missing');
   const wake = calls.eventfd();
+  if (wake < 0) calls.close(options.listener);
   if (wake < 0) throw unavailable(`no eventfd could be made (${errorName(wake)})`);
   const supervisor = new Supervisor(options, wake);
   await supervisor.ready;
@@ -51,11 +61,19 @@ export class Supervisor {
     this.ready = ready.promise;
     this.#ended = ended.promise;
     let failure: string | undefined;
+    let isReady = false;
     this.#thread.on('message', (message: FromSupervisor) => {
-      if (message.kind === 'ready') ready.resolve();
+      if (message.kind === 'ready') {
+        isReady = true;
+        ready.resolve();
+      }
       if (message.kind === 'told') {
         this.#held.add(message.told);
-        onTold(message.told, message.lost);
+        try {
+          onTold(message.told, message.lost, message.counted);
+        } finally {
+          Atomics.add(this.#control, SEEN, message.told.length);
+        }
       }
       if (message.kind === 'gate') this.#gateSeen(message.nth, true);
       if (message.kind === 'failed') failure ??= message.reason;
@@ -71,7 +89,8 @@ export class Supervisor {
       for (const nth of [...this.#asked.keys()]) this.#gateSeen(nth, false);
       ready.reject(error);
       ended.resolve();
-      if (!this.#isStopping) onEnd(error);
+      // What never began is told by `ready` alone.
+      if (isReady && !this.#isStopping) onEnd(error);
     });
     this.#thread.unref();
   }

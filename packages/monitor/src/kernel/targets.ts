@@ -8,34 +8,49 @@ import { type ProcReader, procReader } from '../tree/proc-fs.ts';
 export interface Target extends Actor {
   readonly tid: number;
   readonly markers?: Markers;
+  /** The same without the rest: one object for all that is told of it. */
+  readonly actor: Actor;
 }
 
 /** Each has a descriptor open. The one used longest ago makes room. */
 export const MAX_TARGETS = 512;
+/** Processes that became another program and have not called since. */
+export const MAX_EXECUTING = 16_384;
 const O_RDONLY_CLOEXEC = 0o2000000;
 const AT_FDCWD = -100;
 
 interface Known {
   readonly target: Target;
-  /** Of /proc/TID/comm: reading it fails once that very thread has ended. */
+  /** Names this very thread: a pidfd, or where there is none for threads /proc/TID/comm, which cannot be read once it has ended. */
   readonly witness: number;
+}
+
+export interface TargetsOptions {
+  readonly reader?: ProcReader;
+  /** Where /proc is mounted; tests give a folder of their own. */
+  readonly root?: string;
 }
 
 export class Targets {
   readonly #calls: KernelCalls;
   readonly #reader: ProcReader;
+  readonly #root: string;
   readonly #known = new Map<number, Known>();
+  /** By pid: threads of it that may have become another program, and have not been heard of since. */
+  readonly #executing = new Map<number, Set<number>>();
   readonly #byte = Buffer.alloc(1);
+  #hasThreadDescriptors = true;
 
-  constructor(calls: KernelCalls, reader: ProcReader = procReader()) {
+  constructor(calls: KernelCalls, { root = '/proc', reader = procReader({ root }) }: TargetsOptions = {}) {
     this.#calls = calls;
     this.#reader = reader;
+    this.#root = root;
   }
 
   /** Of a thread that waits. Undefined: it ended meanwhile, or cannot be read. */
   of(tid: number): Target | undefined {
     const known = this.#known.get(tid);
-    if (known !== undefined && this.#calls.pread(known.witness, this.#byte, 0) >= 0) {
+    if (known !== undefined && this.#isAlive(known.witness)) {
       // The last one of the map is the one used last.
       this.#known.delete(tid);
       this.#known.set(tid, known);
@@ -45,9 +60,23 @@ export class Targets {
     return this.#look(tid);
   }
 
-  /** It runs another program from now on, and its other threads are gone. */
-  executed(pid: number): void {
-    for (const [tid, { target }] of this.#known) if (target.pid === pid) this.#forget(tid);
+  /**
+   * This thread may run another program from now on: its process has that one, and none of its other threads, as soon as the kernel is
+   * done, or it goes on as it was. Until it is heard of again nothing that is read of the process is kept.
+   */
+  executes({ pid, tid }: Target): void {
+    for (const [thread, { target }] of this.#known) if (target.pid === pid) this.#forget(thread);
+    const threads = this.#executing.get(pid) ?? new Set();
+    threads.add(tid);
+    this.#executing.set(pid, threads);
+    // Many run programs that never call. With more of them alive than there is room for, nothing is kept of anybody.
+    if (this.#executing.size > MAX_EXECUTING)
+      for (const each of this.#executing.keys()) if (this.#reader.stat(each) === undefined) this.#executing.delete(each);
+  }
+
+  /** Where it is now. A process may go elsewhere at any time. */
+  cwd(tid: number): string | undefined {
+    return this.#reader.cwd(tid);
   }
 
   close(): void {
@@ -55,29 +84,61 @@ export class Targets {
   }
 
   #look(tid: number): Target | undefined {
-    const witness = this.#calls.openat(AT_FDCWD, `/proc/${tid}/comm`, O_RDONLY_CLOEXEC, 0);
+    const witness = this.#witness(tid);
     if (witness < 0) return undefined;
-    const pid = groupOf(tid);
-    const stat = pid === undefined ? undefined : this.#reader.stat(pid);
-    if (pid === undefined || stat === undefined) {
+    const pid = groupOf(this.#root, tid);
+    // Asked first: what is read once the kernel is done is of the new program.
+    const mayChange = pid !== undefined && this.#mayBecomeAnother(pid, tid);
+    const target = pid === undefined ? undefined : this.#read(pid, tid);
+    if (target === undefined || mayChange || !this.#isAlive(witness)) {
       this.#calls.close(witness);
-      return undefined;
+      return target;
     }
+    const [oldest] = this.#known.keys();
+    if (oldest !== undefined && this.#known.size >= MAX_TARGETS) this.#forget(oldest);
+    this.#known.set(tid, { target, witness });
+    return target;
+  }
+
+  #read(pid: number, tid: number): Target | undefined {
+    const stat = this.#reader.stat(pid);
+    if (stat === undefined) return undefined;
     const [exe, argv, cwd, markers] = [this.#reader.exe(pid), this.#reader.argv(pid), this.#reader.cwd(pid), this.#reader.markers(pid)];
-    const target: Target = {
-      tid,
+    const actor: Actor = {
       pid,
       start: stat.start,
       parent: stat.parent,
       ...(exe !== undefined && { exe }),
       ...(argv !== undefined && { argv }),
       ...(cwd !== undefined && { cwd }),
-      ...(markers !== undefined && { markers }),
     };
-    const [oldest] = this.#known.keys();
-    if (oldest !== undefined && this.#known.size >= MAX_TARGETS) this.#forget(oldest);
-    this.#known.set(tid, { target, witness });
-    return target;
+    return { ...actor, tid, actor, ...(markers !== undefined && { markers }) };
+  }
+
+  /** A thread of it is about to run another program: what is read now may not be true the next time. */
+  #mayBecomeAnother(pid: number, tid: number): boolean {
+    const threads = this.#executing.get(pid);
+    if (threads === undefined) return this.#executing.size > MAX_EXECUTING;
+    // Whoever calls is done with that: it failed, or it is the new program that calls, under the number of the first thread.
+    threads.delete(tid);
+    for (const thread of threads) if (groupOf(this.#root, thread) !== pid) threads.delete(thread);
+    if (threads.size > 0) return true;
+    this.#executing.delete(pid);
+    return false;
+  }
+
+  #witness(tid: number): number {
+    if (this.#hasThreadDescriptors) {
+      const fd = this.#calls.pidfdOpen(tid, true);
+      if (fd >= 0) return fd;
+      // Not a number of a thread that is there, or a kernel that knows pidfds of processes only.
+      this.#hasThreadDescriptors = this.#calls.pidfdOpen(process.pid, true) >= 0;
+    }
+    return this.#calls.openat(AT_FDCWD, `${this.#root}/${tid}/comm`, O_RDONLY_CLOEXEC, 0);
+  }
+
+  #isAlive(witness: number): boolean {
+    return this.#hasThreadDescriptors ? this.#calls.isAlive(witness) === 0 : this.#calls.pread(witness, this.#byte, 0) >= 0;
   }
 
   #forget(tid: number): void {
@@ -89,9 +150,9 @@ export class Targets {
 }
 
 /** The process a thread is of. */
-function groupOf(tid: number): number | undefined {
+function groupOf(root: string, tid: number): number | undefined {
   try {
-    const found = /^Tgid:\t(\d{1,10})$/m.exec(readFileSync(`/proc/${tid}/status`, 'latin1'))?.[1];
+    const found = /^Tgid:\t(\d{1,10})$/m.exec(readFileSync(`${root}/${tid}/status`, 'latin1'))?.[1];
     return found === undefined ? undefined : Number(found);
   } catch {
     return undefined;

@@ -39,6 +39,14 @@ export interface KernelCalls {
   readlinkat(folder: number, path: string, into: Buffer): number;
   /** The usual disposition of every signal, and none blocked. */
   resetSignals(): void;
+  /** `struct statx` of what a path leads to, or a link itself. @param into - `STATX_BYTES` */
+  statx(path: string | Buffer, follow: boolean, into: Buffer): number;
+  /** An `int` among the options of a socket, at the level of sockets. */
+  socketOption(fd: number, option: number): number;
+  /** Names a process; with `isThread` one thread of it, where the kernel can (6.9). */
+  pidfdOpen(pid: number, isThread: boolean): number;
+  /** Zero while it has not ended. */
+  isAlive(pidfd: number): number;
   /** Any call by number; at most six arguments. */
   syscall(number: number, ...args: readonly (number | bigint)[]): number;
   /** Any call by number with one pointer after one number: `landlock_*` and what else is rare. */
@@ -49,6 +57,13 @@ const SECCOMP = new Map([
   ['x64', 317],
   ['arm64', 277],
 ]);
+const STATX = new Map([
+  ['x64', 332],
+  ['arm64', 291],
+]);
+const PIDFD_SEND_SIGNAL = 424;
+const PIDFD_OPEN = 434;
+const PIDFD_THREAD = 0o200;
 const PIDFD_GETFD = 438;
 const OPENAT2 = 437;
 const PR_SET_NO_NEW_PRIVS = 38;
@@ -62,6 +77,11 @@ const IOCTL_ADDFD = 0x4018_2103n;
 const IOCTL_SET_FLAGS = 0x4008_2104n;
 const SYNC_WAKE_UP = 1n;
 const EFD_CLOEXEC = 0o2000000;
+const AT_FDCWD = -100;
+const AT_SYMLINK_NOFOLLOW = 0x100;
+const STATX_BASIC_AND_BIRTH = 0xfff;
+const SOL_SOCKET = 1;
+const INT_BYTES = 4;
 const IOVEC_BYTES = 16;
 const PROGRAM_HEADER_BYTES = 16;
 const INSTRUCTION_BYTES = 8;
@@ -75,14 +95,19 @@ export function kernelBindings(koffi: typeof Koffi, arch: string): KernelCalls {
   const fn = (name: string, result: string, parameters: string[]): ((...values: unknown[]) => number) => {
     const call = libc.func(name, result, parameters);
     return (...values) => {
-      const answer = Number(call(...values));
+      const answer = call(...values) as number; // 64 bits come as a number as long as they fit into one
       return answer < 0 ? -koffi.errno() : answer;
     };
   };
   const seccomp = SECCOMP.get(arch);
-  if (seccomp === undefined) throw new RangeError(`system call numbers of ${arch} are not known`);
+  const statxNumber = STATX.get(arch);
+  if (seccomp === undefined || statxNumber === undefined) throw new RangeError(`system call numbers of ${arch} are not known`);
   const syscall = fn('syscall', 'long', ['long', 'long', 'long', 'long', 'long', 'long', 'long']);
   const withPointer = fn('syscall', 'long', ['long', 'ulong', 'ulong', 'void *']);
+  const statx = fn('syscall', 'long', ['long', 'int', 'void *', 'int', 'uint', 'void *']);
+  const getsockopt = fn('getsockopt', 'int', ['int', 'int', 'int', 'void *', 'void *']);
+  const option = Buffer.alloc(INT_BYTES);
+  const optionLength = Buffer.alloc(INT_BYTES);
   const openHow = fn('syscall', 'long', ['long', 'int', 'void *', 'void *', 'ulong']);
   const prctl = fn('prctl', 'int', ['int', 'ulong', 'ulong', 'ulong', 'ulong']);
   const ioctl = fn('ioctl', 'int', ['int', 'ulong', 'void *']);
@@ -136,10 +161,20 @@ export function kernelBindings(koffi: typeof Koffi, arch: string): KernelCalls {
       for (let number = 1; number <= LAST_SIGNAL; number++) signal(number, null);
       sigprocmask(SIG_SETMASK, Buffer.alloc(SIGNAL_SET_BYTES), null);
     },
+    statx: (path, follow, into) =>
+      statx(statxNumber, AT_FDCWD, cString(path), follow ? 0 : AT_SYMLINK_NOFOLLOW, STATX_BASIC_AND_BIRTH, into),
+    socketOption: (fd, name) => {
+      optionLength.writeInt32LE(INT_BYTES, 0);
+      const got = getsockopt(fd, SOL_SOCKET, name, option, optionLength);
+      return got < 0 ? got : option.readInt32LE(0);
+    },
+    pidfdOpen: (pid, isThread) => syscall(PIDFD_OPEN, pid, isThread ? PIDFD_THREAD : 0, 0, 0, 0, 0),
+    isAlive: (pidfd) => syscall(PIDFD_SEND_SIGNAL, pidfd, 0, 0, 0, 0, 0),
     syscall: (number, ...args) => syscall(number, ...args, ...Array.from({ length: 6 - args.length }, () => 0)),
     addressOf,
   };
 }
 
 export const POLLFD_BYTES = 8;
+export const STATX_BYTES = 256;
 const NUL = Buffer.alloc(1);

@@ -74,5 +74,5 @@ export class WrittenFiles {
 
 function writtenBy(action: Action): Pick<WrittenFile, 'path' | 'existed' | 'renamed'> | undefined {
   if (action.kind === 'write') return { path: action.resolved ?? action.path, existed: action.existed };
-  return action.kind === 'rename' ? { path: action.to, existed: undefined, renamed: true } : undefined;
+  return action.kind === 'rename' ? { path: action.resolved_to ?? action.to, existed: undefined, renamed: true } : undefined;
 }

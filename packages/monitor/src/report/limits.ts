@@ -17,8 +17,8 @@ const MEANING: ReadonlyMap<string, string> = new Map([
   ['unknown', 'nothing says what could be seen of it: absence of activity is no sign of absence'],
 ]);
 
-/** A record by its type: a kind that is added there must be added here. */
-const KINDS: Readonly<Record<ActionKind, string>> = {
+/** A record by its type: a kind that is added there must be added here. What could not be read is no kind of deed. */
+const KINDS: Readonly<Record<Exclude<ActionKind, 'unreadable'>, string>> = {
   read: 'files read',
   write: 'files written',
   delete: 'files deleted',

@@ -57,6 +57,7 @@ function keyOf({ action, actor }: Activity): string | undefined {
     case 'exit':
     case 'load':
     case 'memory':
+    case 'unreadable':
     case 'resource':
       return undefined;
     default:

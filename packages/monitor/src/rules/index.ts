@@ -13,6 +13,7 @@ import { SCOPE_NETWORK } from './families/scope-network.ts';
 import { SCOPE_PATHS } from './families/scope-paths.ts';
 import { SECRETS } from './families/secrets.ts';
 import { SHELL_NETWORK } from './families/shell-network.ts';
+import { UNREADABLE_CALL } from './families/unreadable-call.ts';
 import { FLAG_RULE } from './flags.ts';
 import type { RuleFamily, RuleInfo } from './rule.ts';
 
@@ -36,6 +37,7 @@ export const FAMILIES: readonly RuleFamily[] = [
   DELETIONS,
   RESOURCES,
   RATE,
+  UNREADABLE_CALL,
 ];
 
 /** What the engine itself says when a rule cannot judge. */

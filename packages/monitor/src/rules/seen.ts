@@ -1,5 +1,5 @@
 /** An activity made ready for the rules: paths in one spelling, programs, destination. */
-import type { Activity, ExecAction } from '../activity.ts';
+import type { Activity, ExecAction, RenameAction } from '../activity.ts';
 import { type Destination, destinationOf } from './destination.ts';
 import type { Doubles } from './doubles.ts';
 import type { Folders } from './folders.ts';
@@ -52,16 +52,8 @@ export function seenOf(activity: Activity, folders: Folders, doubles: Doubles, c
     case 'write':
     case 'delete':
       return { ...base, touches: touchesOf(action.kind, action.path, action.resolved, action.existed, spelling) };
-    case 'rename': {
-      const to = normalPath(action.to, spelling);
-      return {
-        ...base,
-        touches: [
-          { use: 'delete', path: normalPath(action.path, spelling), existed: action.existed, to },
-          { use: 'write', path: to, existed: undefined },
-        ],
-      };
-    }
+    case 'rename':
+      return { ...base, touches: movesOf(action, spelling) };
     case 'load':
       return { ...base, touches: touchesOf('read', action.path, undefined, undefined, spelling) };
     case 'exec':
@@ -71,6 +63,7 @@ export function seenOf(activity: Activity, folders: Folders, doubles: Doubles, c
     case 'dns':
     case 'exit':
     case 'memory':
+    case 'unreadable':
     case 'resource':
     case 'spawn':
       return { ...base, touches: [] };
@@ -95,6 +88,19 @@ function touchesOf(
         { use, path: named, existed },
         { use, path: real, existed },
       ];
+}
+
+/** Where it really is moved from and to comes first: that is what is counted. */
+function movesOf({ path, to, resolved, resolved_to, existed }: RenameAction, spelling: PathSpelling): readonly Touch[] {
+  const move = (from: string, target: string): readonly Touch[] => {
+    const [one, other] = [normalPath(from, spelling), normalPath(target, spelling)];
+    return [
+      { use: 'delete', path: one, existed, to: other },
+      { use: 'write', path: other, existed: undefined },
+    ];
+  };
+  const named = move(path, to);
+  return resolved === undefined && resolved_to === undefined ? named : [...move(resolved ?? path, resolved_to ?? to), ...named];
 }
 
 function exeOf(exe: string, spelling: PathSpelling): string {

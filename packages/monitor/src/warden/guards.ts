@@ -36,7 +36,8 @@ export function withoutGuards(sensor: Sensor, guards: Guards): Sensor {
         emit: (observation, judged) => {
           const { actor } = observation;
           // What waits for an answer, or was refused, was judged already.
-          if (actor === undefined || judged !== undefined || !isUseOf(observation, files)) return host.emit(observation, judged);
+          const isAnswered = judged !== undefined && judged.wentOn !== true;
+          if (actor === undefined || isAnswered || !isUseOf(observation, files)) return host.emit(observation, judged);
           if (guards.isWriter(actor)) return;
           if (waiting.size >= MAX_WAITING) return host.emit(observation);
           let looks = GRACE_MS / LOOK_MS;

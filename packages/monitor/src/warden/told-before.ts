@@ -120,6 +120,7 @@ function namesOf({ action, actor }: Observation): readonly string[] {
     case 'dns':
     case 'load':
     case 'memory':
+    case 'unreadable':
     case 'resource':
       return [];
     default:
@@ -141,11 +142,14 @@ function coveredBy(action: Action, actor: Actor | undefined): readonly string[] 
         ...(action.kind === 'write' ? [nameOf(undefined, 'read', path)] : []),
       ]);
     case 'rename':
-      return [
-        ...by.map((each) => nameOf(each, 'rename', action.path, action.to)),
-        nameOf(undefined, 'delete', action.path),
-        nameOf(undefined, 'write', action.to),
-      ];
+      // Whoever sees it afterwards knows where it really was and went.
+      return [[action.path, action.to] as const, [action.resolved ?? action.path, action.resolved_to ?? action.to] as const].flatMap(
+        ([path, to]) => [
+          ...by.map((each) => nameOf(each, 'rename', path, to)),
+          nameOf(undefined, 'delete', path),
+          nameOf(undefined, 'write', to),
+        ],
+      );
     case 'exec':
       return actor === undefined ? [] : [nameOf(actor, 'exec')];
     case 'connect':
@@ -155,6 +159,7 @@ function coveredBy(action: Action, actor: Actor | undefined): readonly string[] 
     case 'dns':
     case 'load':
     case 'memory':
+    case 'unreadable':
     case 'resource':
       return [];
     default:

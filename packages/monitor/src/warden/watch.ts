@@ -226,7 +226,14 @@ async function watch(found: Found, options: WatchOptions, reader: ProcReader): P
   const supervised =
     listener === undefined || options.kernel === undefined
       ? undefined
-      : seccompSensor({ tree, listener, ...judging, trapReads: options.kernel.trapReads, since: Date.now() });
+      : seccompSensor({
+          tree,
+          listener,
+          ...judging,
+          trapReads: options.kernel.trapReads,
+          since: Date.now(),
+          redact: (text) => redactor.text(text),
+        });
   const {
     sensors: others,
     adopted,

@@ -34,6 +34,6 @@ function isBeside(path: string, own: string): boolean {
 }
 
 function pathsOf({ action }: Observation): readonly string[] {
-  if (action.kind === 'rename') return [action.path, action.to];
+  if (action.kind === 'rename') return [action.resolved ?? action.path, action.resolved_to ?? action.to];
   return 'path' in action ? [action.path] : [];
 }
