@@ -23,7 +23,7 @@ const MAX_READS_PER_TURN = 64;
 const LOOK_MS = 500;
 /** An orphan that just began may be of the tree, and the news still on its way. */
 const YOUNG_MS = 2_000;
-const NEWS_MS = 50;
+const NEWS_MS = 250;
 const MAX_ANCESTORS = 64;
 const TICKS_PER_SECOND = 100;
 const INIT = 1;
