@@ -7,19 +7,7 @@ import { numberIn } from './broker-proc.ts';
 import { type Missing, splitName, type There } from './broker-walk.ts';
 import type { OpenRequest } from './decoded.ts';
 import { statusOf } from './file-status.ts';
-import {
-  AT_FDCWD,
-  O_ASYNC,
-  O_CLOEXEC,
-  O_CREAT,
-  O_DIRECTORY,
-  O_EXCL,
-  O_NOCTTY,
-  O_NOFOLLOW,
-  O_NONBLOCK,
-  O_PATH,
-  O_TRUNC,
-} from './open-flags.ts';
+import { AT_FDCWD, O_ASYNC, O_CLOEXEC, O_CREAT, O_DIRECTORY, O_EXCL, O_NOCTTY, O_NONBLOCK, O_PATH, O_TRUNC } from './open-flags.ts';
 import { zeroEnded } from './own-descriptors.ts';
 
 const { EACCES } = constants.errno;
@@ -46,7 +34,8 @@ export class Creating {
 
   /** New, or -EEXIST: what is there is never touched. @returns a descriptor, or the negated errno */
   make({ folder, name }: Missing, { tid, flags, mode }: OpenRequest): number {
-    const withFlags = (flags & ~(O_TRUNC | O_ASYNC)) | O_CREAT | O_EXCL | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+    // Nothing that is there is opened or followed so.
+    const withFlags = (flags & ~(O_TRUNC | O_ASYNC)) | O_CREAT | O_EXCL | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
     return this.withUmask(tid, () => this.#files.openat(folder, name, withFlags, mode & MODE_BITS));
   }
 

@@ -204,7 +204,7 @@ export class Walker {
 
   #follow(walk: Walk, part: string, link: number, status: FileStatus): Found | undefined {
     if (++walk.links > MAX_LINKS) return this.#failed(link, ELOOP);
-    if (this.#proc.isAny(link, status)) return this.#procLink(walk, part, link, status);
+    if (this.#proc.isAny(link, status)) return this.#procLink(walk, part, link);
     if (!this.#isFollowed(walk.at, status)) return this.#failed(link, EACCES);
     const got = this.#files.readlinkat(link, EMPTY, this.#link);
     this.#files.close(link);
@@ -212,7 +212,7 @@ export class Walker {
     return this.#goOn(walk, this.#link.toString('latin1', 0, got));
   }
 
-  #procLink(walk: Walk, part: string, link: number, status: FileStatus): Found | undefined {
+  #procLink(walk: Walk, part: string, link: number): Found | undefined {
     const at = statusOf(this.#files, walk.at);
     const self = at !== undefined && this.#proc.isRoot(at) ? this.#proc.self(part, walk.options.asker) : undefined;
     const kind = self === undefined ? this.#proc.magic(this.#own.linkOf(link)?.toString('utf8')) : 'none';

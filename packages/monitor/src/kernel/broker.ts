@@ -13,7 +13,7 @@ import { ProcFiles } from './broker-proc.ts';
 import { type NotOurs, Rights } from './broker-rights.ts';
 import { terminalOf } from './broker-terminal.ts';
 import { settled, WAITING_MS, WaitingOpens } from './broker-waiting.ts';
-import { type Found, type Missing, type There, Walker } from './broker-walk.ts';
+import { type Found, type Missing, splitName, type There, Walker } from './broker-walk.ts';
 import type { Opened, Opener, OpenRequest } from './decoded.ts';
 import { statusOf } from './file-status.ts';
 import { HotFolders } from './hot-folders.ts';
@@ -99,15 +99,23 @@ export class Broker implements Opener {
     if (refused !== undefined) return this.#failing(id, { path: textOf(request.name, target) }, refused);
     const from = this.#from(request);
     if (from.fd < 0 && from.fd !== AT_FDCWD) return this.#failing(id, { path: textOf(request.name, target) }, -from.fd);
-    const found = this.#walker.find(from.fd, request.name, {
-      asker: target,
-      follow: (request.flags & O_NOFOLLOW) === 0 && !isExclusive(request.flags),
-      resolve: request.resolve,
-      writes: (request.flags & WRITES) !== 0,
-    });
+    const found = this.#found(from.fd, request, target);
     const place = this.#place(from.fd, request, found, target);
     if (from.fd >= 0) this.#files.close(from.fd);
     return this.#opened(id, request, place, found);
+  }
+
+  #found(from: number, { name, flags, resolve }: OpenRequest, asker: Target): Found {
+    const follow = (flags & O_NOFOLLOW) === 0 && !isExclusive(flags);
+    const options = { asker, follow, resolve, writes: (flags & WRITES) !== 0 };
+    const { folder, last, asFolder } = splitName(name);
+    if (!isMaking(flags) || !asFolder || isDots(last)) return this.#walker.find(from, name, options);
+    // No folder is made by opening, whether it is there or not: only the way to it is looked at.
+    const found = this.#walker.find(from, folder, { ...options, follow: true });
+    if (found.kind === 'fails') return found;
+    this.#files.close(found.kind === 'there' ? found.fd : found.folder);
+    if (found.kind === 'missing') return { kind: 'fails', errno: ENOENT };
+    return { kind: 'fails', errno: found.status.type === 'folder' ? EISDIR : ENOTDIR };
   }
 
   /** It is about to change what it may do. */
@@ -278,6 +286,12 @@ export class Broker implements Opener {
 
 const SLASH = 47;
 const EMPTY = Buffer.alloc(1);
+const DOT = Buffer.from('.');
+const DOTS = Buffer.from('..');
+
+function isDots(name: Buffer): boolean {
+  return name.length === 0 || name.equals(DOT) || name.equals(DOTS);
+}
 
 function isMaking(flags: number): boolean {
   return (flags & O_CREAT) !== 0;

@@ -154,7 +154,7 @@ static int opens(int argc, char **argv) {
     }
     struct stat status;
     fstat(fd, &status);
-    printf("0 %o %o fd%o\n", fcntl(fd, F_GETFL) & ~0100000, status.st_mode, fcntl(fd, F_GETFD));
+    printf("0 %o %o fd%o\n", fcntl(fd, F_GETFL) & ~(0100000 | O_NOFOLLOW), status.st_mode, fcntl(fd, F_GETFD));
     close(fd);
   }
   return 0;
@@ -337,9 +337,31 @@ static int self(void) {
   return 0;
 }
 
+static int one(int argc, char **argv);
+
+/* each ARGS... +++ ARGS...: each in a process of its own, after the other. */
+static int each(int argc, char **argv) {
+  for (int at = 2; at < argc;) {
+    int end = at;
+    while (end < argc && strcmp(argv[end], "+++") != 0) end++;
+    argv[end] = NULL;
+    fflush(stdout);
+    pid_t child = fork();
+    if (child == 0) exit(one(end - at + 1, argv + at - 1));
+    waitpid(child, NULL, 0);
+    at = end + 1;
+  }
+  return 0;
+}
+
 int main(int argc, char **argv) {
   setvbuf(stdout, NULL, _IOLBF, 0);
+  return one(argc, argv);
+}
+
+static int one(int argc, char **argv) {
   const char *what = argc > 1 ? argv[1] : "";
+  if (strcmp(what, "each") == 0) return each(argc, argv);
   if (strcmp(what, "race") == 0) return race(argc, argv);
   if (strcmp(what, "open") == 0) return opens(argc, argv);
   if (strcmp(what, "openat2") == 0) return opens2(argc, argv);
