@@ -25,6 +25,8 @@ export interface Enforcement {
   readonly actions: Readonly<Record<Preventable, Hold>>;
   /** Keeps the processes from all that the scope does not grant, whatever is decided: no person is asked. */
   readonly contain?: 'landlock' | 'srt';
+  /** What `contain: auto` did not take, and why. One line. */
+  readonly passedOver?: string;
   /** Why calls do not wait although that was asked for. One line. */
   readonly without?: string;
   /** For people: one sentence each, without a full stop. */
@@ -41,11 +43,14 @@ export interface EnforcementInput {
   /** Calls wait for its supervisor, which runs. Absent: they do not. */
   readonly kernel?: { readonly trapReads: TrapReads; readonly hot?: readonly string[] };
   readonly contain?: 'landlock' | 'srt';
+  readonly passedOver?: string;
   readonly without?: string;
+  /** Sentences of whatever shuts it in. */
+  readonly more?: readonly string[];
 }
 
 export function enforcementOf(input: EnforcementInput): Enforcement {
-  const { mode, gives, seenLevel, freeze, kernel, contain, without } = input;
+  const { mode, gives, seenLevel, freeze, kernel, contain, passedOver, without } = input;
   const isHolding = kernel !== undefined && mode !== 'audit_only';
   const actions = eachOf((kind): Hold => {
     const seen: Hold = kind !== 'signal' && gives.includes(kind) ? 'seen' : 'off';
@@ -61,6 +66,7 @@ export function enforcementOf(input: EnforcementInput): Enforcement {
     freeze,
     actions,
     ...(contain !== undefined && { contain }),
+    ...(passedOver !== undefined && { passedOver }),
     ...(without !== undefined && { without }),
     notes: notesOf(input),
   };
@@ -78,7 +84,7 @@ export function cappedAt(enforcement: Enforcement, level: string): Enforcement {
   const most: Hold = left === 'none' ? 'off' : rank(left) < rank('L2') ? 'seen' : isLower ? 'racy' : 'exact';
   const actions = eachOf((kind) => lower(enforcement.actions[kind] ?? 'off', most));
   if (!isLower) return { ...enforcement, level: left, actions };
-  const { contain: _, ...rest } = enforcement;
+  const { contain: _, passedOver: __, ...rest } = enforcement;
   return { ...rest, level: left, actions, notes: [`what was decided at the start was for level ${claimed}`] };
 }
 
@@ -108,7 +114,7 @@ function worth({ trapReads }: { readonly trapReads: TrapReads }): CoverageLevel 
   return trapReads === 'broker' ? 'L3' : 'L2';
 }
 
-function notesOf({ mode, kernel, contain, without, freeze }: EnforcementInput): readonly string[] {
+function notesOf({ mode, kernel, contain, without, freeze, more = [] }: EnforcementInput): readonly string[] {
   return [
     ...(kernel === undefined ? [without === undefined ? NOTHING_HELD : `${NOTHING_HELD}: ${without}`] : []),
     ...(kernel !== undefined && mode === 'audit_only' ? ['the mode is audit: it is told of before it happens, and nothing is held'] : []),
@@ -122,6 +128,7 @@ function notesOf({ mode, kernel, contain, without, freeze }: EnforcementInput): 
     ...(contain === undefined
       ? []
       : [`${CONTAIN_NAMES[contain]} keeps it from what the scope does not grant; within what it grants, the above is all`]),
+    ...more,
     ...(freeze === 'signal' ? ['freezing is by signals: a program that starts others fast can get away from it'] : []),
   ];
 }

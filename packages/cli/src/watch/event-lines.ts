@@ -46,7 +46,9 @@ export function eventLines(event: WardenEvent, options: LineOptions): readonly s
 function enforcementLines({ enforcement, mode }: Extract<WardenEvent, { readonly kind: 'started' }>): readonly string[] {
   if (enforcement === undefined) return [];
   const [exact, racy] = [kindsText(enforcement, 'exact'), kindsText(enforcement, 'racy')];
-  const contained = enforcement.contain === undefined ? [] : [`  shut in by ${enforcement.contain}: what the scope does not grant fails`];
+  const passedOver = enforcement.passedOver === undefined ? '' : `; not by ${safe(enforcement.passedOver)}`;
+  const contained =
+    enforcement.contain === undefined ? [] : [`  shut in by ${enforcement.contain}: what the scope does not grant fails${passedOver}`];
   if (enforcement.without !== undefined) return [`  nothing is held before it happens: ${safe(enforcement.without)}`, ...contained];
   if (racy === '' && mode !== 'audit_only') return contained;
   return [

@@ -69,7 +69,7 @@ const isEnforcement = shape(
     actions: shape({}, Object.fromEntries(PREVENTABLE.map((kind) => [kind, isHold]))),
     notes: isTextList,
   },
-  { contain: (value) => value === 'landlock' || value === 'srt', without: isText },
+  { contain: (value) => value === 'landlock' || value === 'srt', passedOver: isText, without: isText },
 );
 const isChange = shape({ at: isCount, level: isText, sensor: isText, why: isText }, {});
 const isSession = shape(

@@ -29,7 +29,10 @@ export function grantsOf(scope: Scope, places: Places, look: Look): { readonly g
   for (const path of USER_PROGRAMS) grants.give('exec', `${places.home}${path}`);
   for (const path of USER_SETTINGS) grants.give('read', `${places.home}${path}`);
   for (const path of [...places.tmp, SHARED_MEMORY]) grants.give('write', path);
-  for (const path of CACHES) grants.give('write', `${places.home}${path}`);
+  const caches = CACHES.map((path) => `${places.home}${path}`);
+  // Our own state lies beside that of others.
+  const holdsOurs = (folder: string): boolean => places.own.some((path) => isUnder(path, folder));
+  for (const path of caches.filter((folder) => !holdsOurs(folder))) grants.give('write', path);
   const { allowedPaths, agentFiles } = scope.filesystem;
   const notWorkspace = grants.give(allowedPaths === undefined ? 'write' : 'exec', places.workspace);
   const told: Unexpressed[] = [

@@ -13,6 +13,7 @@ import { intentCheck } from '../intent/intent-check.ts';
 import type { OllamaJudge } from '../judge/ollama-judge.ts';
 import { kernelControlMissing } from '../kernel/available.ts';
 import { filterProgram } from '../kernel/filter.ts';
+import type { LandlockRules } from '../kernel/landlock.ts';
 import { launchThroughShim, type ShimmedAgent } from '../kernel/launch-shim.ts';
 import { wardenProcess } from '../kernel/reach.ts';
 import { seccompSensor } from '../kernel/seccomp-sensor.ts';
@@ -20,6 +21,7 @@ import { type TrapReads, trapsOf } from '../kernel/traps.ts';
 import { quarantine } from '../quarantine/quarantine.ts';
 import { type SessionQuarantine, sessionQuarantine } from '../quarantine/session-quarantine.ts';
 import { ruleEngine } from '../rules/engine.ts';
+import type { Containing } from '../sandbox/sandbox.ts';
 import type { Scope } from '../scope/scope.ts';
 import type { Sensor } from '../sensor.ts';
 import { RUN_MARKER } from '../tree/markers.ts';
@@ -32,6 +34,7 @@ import { type AgentEnd, type LaunchOptions, launchAgent } from './launch.ts';
 import type { Alerts as AlertPort, HaltQuestions, Warden, WardenEvent, WardenLedger, WardenSummary } from './ports.ts';
 import { adopterOf, sensorsOf } from './sensors-of.ts';
 import { sessionCoverage } from './session-coverage.ts';
+import { NOT_BOTH, type ShutIn, type ShutInOptions, shutIn } from './shut-in.ts';
 import { toldOnce } from './told-before.ts';
 import { runWarden } from './warden.ts';
 import { withoutOwn } from './without-own.ts';
@@ -84,12 +87,6 @@ export interface KernelControl {
   readonly whenMissing?: 'refuse' | 'without';
 }
 
-export interface Containing {
-  readonly by: 'landlock' | 'srt' | 'auto';
-  /** On a host that cannot: nothing is started, or the agent is, and that is told. */
-  readonly whenMissing: 'refuse' | 'without';
-}
-
 export interface Watched {
   readonly process: ProcessId;
   readonly warden: Warden;
@@ -117,13 +114,59 @@ const LOOK_MS = 250;
  */
 export async function watchProcesses(options: WatchOptions): Promise<Watched> {
   const reader = procReader();
-  const found = 'launch' in options.target ? await launched(options.target.launch, options, reader) : attached(options.target, reader);
+  if (!('launch' in options.target)) return watched(attached(options.target, reader), options, reader);
+  const { launch } = options.target;
+  const held = withoutHolding(options);
+  const { contain } = held.options;
+  const shut = contain === undefined ? undefined : await shutIn(launch, shutInOptions(launch, held.options, contain));
+  if (shut?.error !== undefined) options.onEvent({ kind: 'trouble', at: Date.now(), during: 'contain', error: shut.error });
+  try {
+    const fitting = shut?.by === undefined ? held.options : withoutBroker(held.options);
+    const found = await launched(launch, fitting, reader, shut);
+    return await watched({ ...found, ...(held.without !== undefined && { without: held.without }) }, fitting, reader);
+  } catch (error) {
+    await shut?.close();
+    throw error;
+  }
+}
+
+async function watched(found: Found, options: WatchOptions, reader: ProcReader): Promise<Watched> {
   try {
     return await watch(found, options, reader);
   } catch (error) {
     found.abandon();
     throw error;
   }
+}
+
+/** One of both was asked for by name and the other may be left out: it is, and that is told. */
+function withoutHolding(options: WatchOptions): { readonly options: WatchOptions; readonly without?: string } {
+  const { kernel, contain, ...others } = options;
+  if (contain?.by !== 'srt' || !isHeld(options)) return { options };
+  if (kernel?.whenMissing === 'without') return { options: { ...others, contain }, without: NOT_BOTH };
+  throw new CountersignError('MONITOR_UNAVAILABLE', `${NOT_BOTH}: leave kernel control out, or contain it by landlock`);
+}
+
+function isHeld({ kernel }: WatchOptions): boolean {
+  return kernel !== undefined && kernelControlMissing() === undefined;
+}
+
+function shutInOptions({ cwd }: LaunchOptions, options: WatchOptions, contain: Containing): ShutInOptions {
+  const { workspace = cwd, home, own } = options;
+  return {
+    contain,
+    workspace,
+    home,
+    isHeld: isHeld(options),
+    scope: withCanaries(options.scope, options.canaries),
+    own: [...ownButLedger(own), ...own.configs],
+  };
+}
+
+/** What is opened for a process is opened from outside of the sandbox, which then refuses nothing of it. */
+function withoutBroker(options: WatchOptions): WatchOptions {
+  const { kernel } = options;
+  return kernel?.trapReads === 'broker' ? { ...options, kernel: { ...kernel, trapReads: 'deny-list' } } : options;
 }
 
 interface Found {
@@ -136,12 +179,15 @@ interface Found {
   readonly listener?: number;
   /** Why it has none although one was asked for. */
   readonly without?: string;
+  readonly shut?: ShutIn;
   /** It waits for a word that does not come. */
   abandon(): void;
 }
 
-async function launched(options: LaunchOptions, watching: WatchOptions, reader: ProcReader): Promise<Found> {
-  const agent = await launchedAgent({ ...options, env: { ...options.env, [RUN_MARKER]: watching.ledger.session } }, watching);
+async function launched(options: LaunchOptions, watching: WatchOptions, reader: ProcReader, shut: ShutIn | undefined): Promise<Found> {
+  const launch = shut?.launch ?? options;
+  const env = { ...launch.env, [RUN_MARKER]: watching.ledger.session };
+  const agent = await launchedAgent({ ...launch, env }, watching);
   const start = reader.stat(agent.pid)?.start;
   const signal = (name: NodeJS.Signals): boolean => agent.child.kill(name);
   const abandon = (): void => void signal('SIGKILL');
@@ -159,22 +205,26 @@ async function launched(options: LaunchOptions, watching: WatchOptions, reader: 
     abandon,
     ...(listener !== undefined && { listener }),
     ...(without !== undefined && { without }),
+    ...(shut !== undefined && { shut: withUngranted(shut, agent.landlock?.ungranted ?? []) }),
   };
+}
+
+function withUngranted(shut: ShutIn, ungranted: readonly string[]): ShutIn {
+  if (ungranted.length === 0) return shut;
+  const [first = ''] = ungranted;
+  const more = ungranted.length === 1 ? '' : ` and ${ungranted.length - 1} more`;
+  return { ...shut, notes: [...shut.notes, `while it started these went away, and were not granted: ${JSON.stringify(first)}${more}`] };
 }
 
 /** With kernel control, where it was asked for and this host can. */
 async function launchedAgent(
-  marked: LaunchOptions,
-  { kernel, contain, onEvent }: WatchOptions,
+  marked: LaunchOptions & { readonly landlock?: LandlockRules },
+  { kernel }: WatchOptions,
 ): Promise<ShimmedAgent & { readonly without?: string }> {
-  if (contain !== undefined) {
-    const error = new CountersignError('MONITOR_UNAVAILABLE', `nothing here shuts an agent in by ${contain.by} yet: leave out \`contain\``);
-    if (contain.whenMissing === 'refuse') throw error;
-    onEvent({ kind: 'trouble', at: Date.now(), during: 'contain', error });
-  }
-  if (kernel === undefined) return launchAgent(marked);
+  const plainly = (): Promise<ShimmedAgent> => (marked.landlock === undefined ? launchAgent(marked) : launchThroughShim(marked));
+  if (kernel === undefined) return plainly();
   const missing = kernelControlMissing();
-  if (missing !== undefined && kernel.whenMissing === 'without') return { ...(await launchAgent(marked)), without: missing };
+  if (missing !== undefined && kernel.whenMissing === 'without') return { ...(await plainly()), without: missing };
   if (missing !== undefined) throw new CountersignError('MONITOR_UNAVAILABLE', `${NO_KERNEL_CONTROL}: ${missing}`);
   try {
     return await launchThroughShim({ ...marked, filter: filterProgram(process.arch, trapsOf({ ...kernel, ...wardenProcess() })) });
@@ -182,7 +232,7 @@ async function launchedAgent(
     // It shows only now that somebody else listens to our calls, or that something keeps processes apart.
     const reason = CountersignError.is(error) && error.code === 'MONITOR_UNAVAILABLE' ? error.details['reason'] : undefined;
     if (typeof reason !== 'string') throw error;
-    if (kernel.whenMissing === 'without') return { ...(await launchAgent(marked)), without: reason };
+    if (kernel.whenMissing === 'without') return { ...(await plainly()), without: reason };
     throw new CountersignError('MONITOR_UNAVAILABLE', `${NO_KERNEL_CONTROL}: ${reason}`, { cause: error });
   }
 }
@@ -207,6 +257,7 @@ async function watch(found: Found, options: WatchOptions, reader: ProcReader): P
   if (reader.stat(root.pid)?.start !== root.start)
     throw new CountersignError('PROCESS_NOT_FOUND', `process ${root.pid} ended before it could be watched`);
   const tree = new TrackedTree({ roots: [], ...(isLaunched && { marker: ledger.session }), ...adopterOf(isLaunched) });
+  for (const pid of found.shut?.helpers ?? []) tree.disown(pid);
   tree.addRoot(root);
   const marker = isLaunched ? { marker: `${RUN_MARKER}=${ledger.session}` } : {};
   const workspace = options.workspace ?? found.cwd;
@@ -266,6 +317,9 @@ async function watch(found: Found, options: WatchOptions, reader: ProcReader): P
     supervisor: 'seccomp',
     ...(found.without !== undefined && { without: found.without }),
     ...(options.kernel !== undefined && { kernel: options.kernel }),
+    ...(found.shut?.by !== undefined && { contain: found.shut.by }),
+    ...(found.shut?.passedOver !== undefined && { passedOver: found.shut.passedOver }),
+    ...(found.shut !== undefined && { more: found.shut.notes }),
   });
   let evidence: Evidence | undefined;
   try {
@@ -327,6 +381,7 @@ async function watch(found: Found, options: WatchOptions, reader: ProcReader): P
         close: async (summary) => {
           await files.describe({ ...facts, grade, ...factsOf(summary), ...coverage.facts(), endedAtMs: Date.now() });
           await files.close();
+          await found.shut?.close();
         },
       },
       questions: options.questions,

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import type { ScopeDocument } from '@countersign/core';
-import { afterAll, describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { openSandbox, type Sandbox } from '../../src/sandbox/sandbox.ts';
 import { loadScope } from '../../src/scope/load.ts';
 import { type MadeUp, madeUp, type Ran, runPrepared } from './confined.ts';
@@ -78,7 +78,7 @@ describe.skipIf(noSrt !== undefined)(`under sandbox-runtime (${noSrt ?? 'here'})
     });
     expect((got as Record<string, string>)['shadow']).not.toMatch(/was read/); // printed by the script above
     expect(readFileSync(join(world.workspace, 'made'), 'utf8')).toBe('x');
-    expect(existsSync('/etc/countersign-was-here')).toBe(false);
+    for (const path of ['/etc/countersign-was-here', '/countersign-was-here']) expect(existsSync(path)).toBe(false);
   });
 
   it('hides what is forbidden in the workspace, by path, pattern and ending, and what is our own; keeps what may not be written', async () => {
@@ -179,8 +179,4 @@ describe.skipIf(noSrt !== undefined)(`under sandbox-runtime (${noSrt ?? 'here'})
     await held.close();
     await opened({});
   });
-});
-
-afterAll(() => {
-  expect(existsSync('/countersign-was-here')).toBe(false);
 });

@@ -1,0 +1,100 @@
+/** How an agent is started that is shut in by a sandbox: what it becomes, what is told of it, and what is closed after it. */
+import type { CountersignError } from '@countersign/core';
+import { processTable } from '../contain/process-table.ts';
+import type { LandlockRules } from '../kernel/landlock.ts';
+import { type Containing, notThere, openSandbox, SANDBOXES, type SandboxKind, type SandboxName } from '../sandbox/sandbox.ts';
+import type { Unexpressed } from '../sandbox/unexpressed.ts';
+import type { Scope } from '../scope/scope.ts';
+import type { LaunchOptions } from './launch.ts';
+
+export interface ShutIn {
+  readonly launch: LaunchOptions & { readonly landlock?: LandlockRules };
+  /** Absent: nothing here could, and that was let pass. */
+  readonly by?: SandboxName;
+  /** What `auto` did not take, and why. One line. */
+  readonly passedOver?: string;
+  /** Said of an agent that is started without what was asked for. */
+  readonly error?: CountersignError;
+  /** Children of ours that the sandbox is made with: none of the agent's, though its orphans come to us too. */
+  readonly helpers: readonly number[];
+  /** For people: one sentence each, without a full stop. */
+  readonly notes: readonly string[];
+  /** When nothing of it runs any more. */
+  close(): Promise<void>;
+}
+
+export interface ShutInOptions {
+  readonly contain: Containing;
+  readonly scope: Scope;
+  readonly workspace: string;
+  readonly home: string;
+  /** Countersign's own files that the agent has no business with. */
+  readonly own: readonly string[];
+  /** Its calls wait for the monitor. */
+  readonly isHeld: boolean;
+}
+
+/**
+ * sandbox-runtime is made of namespaces and mounts, and of helpers that change what the monitor may see of them: the filter of kernel
+ * control refuses those to everybody in the tree, since nothing tells a sandbox that is being set up from a way out.
+ */
+export const NOT_BOTH = 'sandbox-runtime cannot be set up by a process whose calls wait for the monitor';
+
+/** @throws {CountersignError} `MONITOR_UNAVAILABLE` */
+export async function shutIn(
+  launch: LaunchOptions,
+  { contain, scope, isHeld, ...surroundings }: ShutInOptions,
+  kinds: readonly SandboxKind[] = SANDBOXES,
+): Promise<ShutIn> {
+  const fitting = isHeld ? kinds.map((kind) => (kind.name === 'srt' ? notHere(kind.name) : kind)) : kinds;
+  const { sandbox, contained } = await openSandbox(contain, scope, fitting);
+  const passedOver = contained.missing.map(({ name, why }) => `${NAMES[name]}: ${why}`).join('; ');
+  if (sandbox === undefined)
+    return { launch, error: notThere(contain.by, contained.missing), helpers: [], notes: [], close: async () => {} };
+  try {
+    const { unexpressed, ...prepared } = await sandbox.prepare(launch, surroundings);
+    return {
+      launch: { ...prepared, ...(launch.stdio !== undefined && { stdio: launch.stdio }) },
+      by: sandbox.name,
+      ...(passedOver !== '' && { passedOver }),
+      helpers: processTable().children(process.pid),
+      notes: notesOf(sandbox.name, unexpressed),
+      close: () => sandbox.close(),
+    };
+  } catch (error) {
+    await sandbox.close();
+    throw error;
+  }
+}
+
+function notHere(name: SandboxName): SandboxKind {
+  return { name, open: async () => ({ missing: NOT_BOTH }) };
+}
+
+const NAMES: Readonly<Record<SandboxName, string>> = { landlock: 'landlock', srt: 'sandbox-runtime' };
+/** Of each kind; the rest is counted. */
+const MAX_ITEMS = 5;
+
+/** One for what is possible although the scope forbids it, one for what fails although it allows it. */
+export function notesOf(by: SandboxName, unexpressed: readonly Unexpressed[]): readonly string[] {
+  const ofKind = (is: Unexpressed['is'], begins: string): readonly string[] => {
+    const texts = [
+      ...new Set(
+        unexpressed
+          .filter((each) => each.is === is)
+          .map(({ key, item, why }) => `${item === undefined ? key : `${key} ${JSON.stringify(item)}`} (${why})`),
+      ),
+    ];
+    if (texts.length === 0) return [];
+    const rest = texts.length - MAX_ITEMS;
+    return [`${begins}: ${texts.slice(0, MAX_ITEMS).join('; ')}${rest > 0 ? `; and ${rest} more` : ''}`];
+  };
+  return [
+    ...ofKind('wider', `${NAMES[by]} does not hold it to`),
+    ...ofKind('narrower', `${NAMES[by]} also keeps from it what the scope allows`),
+    ...(by === 'srt'
+      ? ["what it connects to is named to the sandbox's proxy alone: the monitor's rules see connections to this host"]
+      : []),
+    'files are opened by the processes themselves, not for them: what a sandbox refuses would be let in by an open from outside of it',
+  ];
+}
