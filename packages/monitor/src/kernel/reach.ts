@@ -46,7 +46,13 @@ export function reachOf({ call, args, tid }: Trapped, processes: Processes): Rea
   });
   const unless = (refused: boolean, by: MemoryAction['by'], why: string): Reach => (refused ? atWarden(by, why) : PLAIN);
   const isOurGroup = (group: number): boolean => (group === 0 ? processes.groupOf(tid) : group) === processes.wardenGroup;
-  const into = (thread: number): Reach => ({ kind: 'act', actions: [{ kind: 'memory', target: processes.processOf(thread) ?? thread }] });
+  const into = (thread: number): Reach => {
+    const target = processes.processOf(thread) ?? thread;
+    // Also where nothing else is refused: attached to, we would stand still.
+    return target === processes.warden
+      ? atWarden(undefined, 'reaches into the warden')
+      : { kind: 'act', actions: [{ kind: 'memory', target }] };
+  };
 
   // Calls that reach nobody have no case of their own.
   const name: string = call;

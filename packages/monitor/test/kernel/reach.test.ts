@@ -92,13 +92,24 @@ describe('at the warden', () => {
     expect(reach(call, args)).toMatchObject(refused(by));
   });
 
-  it('ptrace and its memory are told as what they are, of the whole process', () => {
-    for (const call of ['process_vm_readv', 'process_vm_writev'] as const)
-      for (const target of [WARDEN, WARDEN_THREAD])
-        expect(reach(call, [target])).toEqual({ kind: 'act', actions: [{ kind: 'memory', target: WARDEN }] });
-    for (const request of [16, 0x4206])
-      expect(reach('ptrace', [request, WARDEN_THREAD])).toEqual({ kind: 'act', actions: [{ kind: 'memory', target: WARDEN }] });
-    expect(reach('perf_event_open', [1, WARDEN_THREAD, -1])).toEqual({ kind: 'act', actions: [{ kind: 'memory', target: WARDEN }] });
+  it('ptrace, its memory and how it runs are refused in every mode, by any of its threads', () => {
+    for (const target of [WARDEN, WARDEN_THREAD]) {
+      for (const call of ['process_vm_readv', 'process_vm_writev'] as const)
+        expect(reach(call, [target])).toMatchObject(refused(undefined));
+      for (const request of [16, 0x4206]) expect(reach('ptrace', [request, target])).toMatchObject(refused(undefined));
+      expect(reach('perf_event_open', [1, target, -1])).toMatchObject(refused(undefined));
+    }
+  });
+
+  it('into others it is judged, by the number of the whole process', () => {
+    for (const [call, args] of [
+      ['process_vm_readv', [300]],
+      ['process_vm_writev', [201]],
+      ['ptrace', [16, 300]],
+      ['perf_event_open', [1, 300]],
+    ] as const)
+      expect(reach(call, args)).toEqual({ kind: 'act', actions: [{ kind: 'memory', target: args[1] ?? args[0] }] });
+    expect(reach('process_vm_readv', [999])).toEqual({ kind: 'act', actions: [{ kind: 'memory', target: 999 }] });
   });
 
   it('a child of the warden cannot make it its tracer, a grandchild may be traced by its parent', () => {
