@@ -119,7 +119,8 @@ function noPidfdGetfd({ calls, kernel, pid }: Checking): string | undefined {
   try {
     // Of ourselves: a copy of the descriptor we have just got.
     const copy = kernel.pidfdGetfd(pidfd, pidfd);
-    if (copy < 0) return `descriptors of other processes cannot be taken over ${because(copy, '5.6')}`;
+    // Older than what was found before: where it is missing, somebody takes it away.
+    if (copy < 0) return `descriptors of other processes cannot be taken over (${errorName(copy)}): ${TAKEN_AWAY}`;
     calls.close(copy);
     return undefined;
   } finally {
@@ -151,6 +152,8 @@ function because(result: number, since: string): string {
   const { EPERM, EACCES } = constants.errno;
   return `(${errorName(result)}): ${result === -EPERM || result === -EACCES ? 'this host or container forbids it' : `needs Linux ${since}`}`;
 }
+
+const TAKEN_AWAY = 'a filter above this process forbids it, as in containers and in a tree that is watched already';
 
 const TRY_MS = 10_000;
 

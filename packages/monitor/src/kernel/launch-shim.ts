@@ -6,8 +6,9 @@ import { fileURLToPath } from 'node:url';
 import { CountersignError } from '@countersign/core';
 import { errorName, native, nativeMissing } from '../native/native.ts';
 import type { AgentEnd, LaunchedAgent, LaunchOptions } from '../warden/launch.ts';
+import { exactBytes, startedWith } from './exact-bytes.ts';
 import type { LandlockRules } from './landlock.ts';
-import { GO, LENGTH_BYTES, packed, type ShimPlan, type ShimReply } from './shim-protocol.ts';
+import { GO, LENGTH_BYTES, MAX_PLAN_BYTES, packed, type ShimPlan, type ShimReply, textOf } from './shim-protocol.ts';
 
 export interface ShimLaunchOptions extends LaunchOptions {
   /** Of the filter; see `filterProgram`. Absent: none. */
@@ -31,14 +32,16 @@ export async function launchThroughShim(options: ShimLaunchOptions): Promise<Shi
   const { cwd, stdio = 'inherit', filter } = options;
   const calls = native();
   if (calls === undefined) throw unavailable(nativeMissing() ?? 'koffi is missing');
-  // Nothing of the agent's environment reaches the shim: `NODE_OPTIONS` would be run by it.
+  const plan = packed(planOf(options));
+  if (plan.length > MAX_PLAN_BYTES) throw unavailable('its arguments and environment are longer than any kernel takes');
+  // Nothing of the agent's environment reaches the shim: `NODE_OPTIONS` and `LD_PRELOAD` would be run by it.
   const child = spawn(process.execPath, [SHIM], { cwd, env: {}, stdio: [stdio, stdio, stdio, 'pipe'] });
   const ended = new Promise<AgentEnd>((done) => {
     child.once('exit', (code, signal) => done({ ...(code !== null && { code }), ...(signal !== null && { signal }) }));
   });
   try {
     const { pid, channel } = await started(child);
-    channel.write(packed(planOf(options)));
+    channel.write(plan);
     const reply = await answer(channel, ended);
     if ('failed' in reply)
       throw unavailable(reply.errno === 'EBUSY' ? NESTED : `${reply.failed}${reply.errno === undefined ? '' : ` (${reply.errno})`}`);
@@ -70,14 +73,21 @@ export const SHIM: string = fileURLToPath(new URL(`./shim${extname(new URL(impor
 const NESTED = 'another supervisor listens to this process tree already: an agent cannot be watched from inside a watched tree';
 
 function planOf({ program, args, env, filter, landlock }: ShimLaunchOptions): ShimPlan {
-  const given = Object.entries(env).flatMap(([name, value]) => (value === undefined ? [] : [[name, value] as const]));
+  const argument = (text: string): string => exactText(text, 'cmdline');
+  const given = Object.entries(env).flatMap(([name, value]) => (value === undefined ? [] : [exactText(`${name}=${value}`, 'environ')]));
   return {
-    program,
-    args,
+    program: argument(program),
+    args: args.map(argument),
     env: given,
     ...(filter !== undefined && { filter: filter.toString('base64') }),
     ...(landlock !== undefined && { landlock }),
   };
+}
+
+function exactText(text: string, file: 'cmdline' | 'environ'): string {
+  // It would end there for the program that gets it: not what was asked for.
+  if (text.includes('\0')) throw unavailable(`${file === 'cmdline' ? 'an argument' : 'a variable of the environment'} holds a zero byte`);
+  return textOf(exactBytes(text, () => startedWith(file)));
 }
 
 async function started(child: ChildProcess): Promise<{ readonly pid: number; readonly channel: Duplex }> {

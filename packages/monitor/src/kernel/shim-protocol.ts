@@ -2,13 +2,17 @@
 
 import type { LandlockRules } from './landlock.ts';
 
-/** What the shim becomes, and what it puts on itself before. Made by us; the environment is the agent's. */
+/**
+ * What the shim becomes, and what it puts on itself before. Made by us; the environment is the agent's. What is handed to the program
+ * is bytes, which need not be UTF-8: a character of U+0000 to U+00FF for each (`textOf`, `bytesOf`).
+ */
 export interface ShimPlan {
   /** Absolute. */
   readonly program: string;
   /** Without the program's own name. */
   readonly args: readonly string[];
-  readonly env: readonly (readonly [name: string, value: string])[];
+  /** `NAME=value`. */
+  readonly env: readonly string[];
   /** A filter with a listener, base64. Absent: none. */
   readonly filter?: string;
   /** What of the file system is left to it. Absent: all. */
@@ -31,4 +35,12 @@ export function packed(message: ShimPlan | ShimReply): Buffer {
   const length = Buffer.alloc(LENGTH_BYTES);
   length.writeUInt32LE(text.length, 0);
   return Buffer.concat([length, text]);
+}
+
+export function textOf(bytes: Buffer): string {
+  return bytes.toString('latin1');
+}
+
+export function bytesOf(text: string): Buffer {
+  return Buffer.from(text, 'latin1');
 }

@@ -47,6 +47,12 @@ export interface KernelCalls {
   pidfdOpen(pid: number, isThread: boolean): number;
   /** Zero while it has not ended. */
   isAlive(pidfd: number): number;
+  /** All other descriptors are closed by the next exec; these three are not. */
+  keepOnlyStandardStreams(): void;
+  /** Becomes another program; comes back only when it cannot. Texts are without their end. @param envp - `NAME=value` */
+  execve(path: Buffer, argv: readonly Buffer[], envp: readonly Buffer[]): number;
+  /** At once: nothing of Node runs any more. */
+  exit(code: number): void;
   /** Any call by number; at most six arguments. */
   syscall(number: number, ...args: readonly (number | bigint)[]): number;
   /** Any call by number with one pointer after one number: `landlock_*` and what else is rare. */
@@ -82,6 +88,13 @@ const AT_SYMLINK_NOFOLLOW = 0x100;
 const STATX_BASIC_AND_BIRTH = 0xfff;
 const SOL_SOCKET = 1;
 const INT_BYTES = 4;
+const F_SETFD = 2;
+/** Since Linux 5.9; all descriptors from the fourth on are marked (5.11). */
+const CLOSE_RANGE = 436;
+const FIRST_OTHER = 3;
+const LAST_DESCRIPTOR = 0xffff_ffff;
+const CLOSE_ON_EXEC = 4;
+const POINTER_BYTES = 8;
 const IOVEC_BYTES = 16;
 const PROGRAM_HEADER_BYTES = 16;
 const INSTRUCTION_BYTES = 8;
@@ -125,6 +138,10 @@ export function kernelBindings(koffi: typeof Koffi, arch: string): KernelCalls {
   const sigprocmask = fn('sigprocmask', 'int', ['int', 'void *', 'void *']);
   const addressOf = (buffer: Buffer): bigint => BigInt(koffi.address(buffer));
   const cString = (path: string | Buffer): Buffer => Buffer.concat([typeof path === 'string' ? Buffer.from(path) : path, NUL]);
+  const fcntl = fn('fcntl', 'int', ['int', 'int', 'int']);
+  const execve = fn('execve', 'int', ['void *', 'void *', 'void *']);
+  const exitNow = libc.func('_exit', 'void', ['int']);
+  const kept: Buffer[] = [];
   const local = Buffer.alloc(IOVEC_BYTES);
   const remote = Buffer.alloc(IOVEC_BYTES);
   return {
@@ -170,6 +187,24 @@ export function kernelBindings(koffi: typeof Koffi, arch: string): KernelCalls {
     },
     pidfdOpen: (pid, isThread) => syscall(PIDFD_OPEN, pid, isThread ? PIDFD_THREAD : 0, 0, 0, 0, 0),
     isAlive: (pidfd) => syscall(PIDFD_SEND_SIGNAL, pidfd, 0, 0, 0, 0, 0),
+    keepOnlyStandardStreams: () => {
+      syscall(CLOSE_RANGE, FIRST_OTHER, LAST_DESCRIPTOR, CLOSE_ON_EXEC, 0, 0, 0);
+      // Node marks all that it was started with.
+      for (let fd = 0; fd < FIRST_OTHER; fd++) fcntl(fd, F_SETFD, 0);
+    },
+    execve: (path, argv, envp) => {
+      // Addresses keep nothing alive.
+      const texts = [path, ...argv, ...envp].map(cString);
+      kept.push(...texts);
+      const list = (from: number, to: number): Buffer => {
+        const pointers = Buffer.alloc((to - from + 1) * POINTER_BYTES);
+        for (let index = from; index < to; index++)
+          pointers.writeBigUInt64LE(addressOf(texts[index] ?? NUL), (index - from) * POINTER_BYTES);
+        return pointers;
+      };
+      return execve(texts[0], list(1, 1 + argv.length), list(1 + argv.length, texts.length));
+    },
+    exit: (code) => void exitNow(code),
     syscall: (number, ...args) => syscall(number, ...args, ...Array.from({ length: 6 - args.length }, () => 0)),
     addressOf,
   };

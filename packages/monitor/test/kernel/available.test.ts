@@ -129,11 +129,15 @@ describe('what a host lacks', () => {
       'the kernel has no killable wait for seccomp notifications (EACCES): this host or container forbids it',
     ],
     ['no pidfd', (k) => (k.pidfd = ENOSYS), 'the kernel has no pidfd (ENOSYS): needs Linux 5.3'],
-    ['no pidfd_getfd', (k) => (k.copy = ENOSYS), 'descriptors of other processes cannot be taken over (ENOSYS): needs Linux 5.6'],
+    [
+      'no pidfd_getfd',
+      (k) => (k.copy = ENOSYS),
+      'descriptors of other processes cannot be taken over (ENOSYS): a filter above this process forbids it, as in containers and in a tree that is watched already',
+    ],
     [
       'a container forbids it',
       (k) => (k.copy = EPERM),
-      'descriptors of other processes cannot be taken over (EPERM): this host or container forbids it',
+      'descriptors of other processes cannot be taken over (EPERM): a filter above this process forbids it, as in containers and in a tree that is watched already',
     ],
     ['no memory', (k) => (k.memory = EPERM), 'memory of other processes cannot be read here (EPERM)'],
     ['made-up memory', (k) => (k.memory = 'wrong'), 'memory of other processes is read wrongly here'],

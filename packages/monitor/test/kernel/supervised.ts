@@ -31,6 +31,8 @@ export interface SupervisedOptions {
   /** Of the agent. Absent: a new empty folder. */
   readonly workspace?: string;
   readonly start?: Partial<SupervisorStart>;
+  /** What it writes to its standard error is not shown. */
+  readonly quiet?: boolean;
   /** Of each, as it comes. */
   readonly onTold?: (told: Told, supervisor: Supervisor) => void;
 }
@@ -44,6 +46,8 @@ export interface Supervised {
   readonly lost: () => number;
   /** All it wrote to its standard output. */
   readonly output: Promise<string>;
+  /** And to its standard error, which we show too. */
+  readonly errors: Promise<string>;
   readonly ended: Promise<AgentEnd>;
   /** Of the supervisor's thread, if it was not stopped. */
   readonly died: Promise<Error>;
@@ -91,7 +95,8 @@ export async function supervised(options: SupervisedOptions): Promise<Supervised
     onEnd: (error) => died.resolve(error),
   });
   const output = agent.child.stdout === null ? Promise.resolve('') : text(agent.child.stdout);
-  agent.child.stderr?.pipe(process.stderr);
+  const errors = agent.child.stderr === null ? Promise.resolve('') : text(agent.child.stderr);
+  void errors.then((shown) => options.quiet === true || process.stderr.write(shown));
   agent.go();
   return {
     pid: agent.pid,
@@ -101,6 +106,7 @@ export async function supervised(options: SupervisedOptions): Promise<Supervised
     told,
     lost: () => lost,
     output,
+    errors,
     ended: agent.ended,
     died: died.promise,
     until: (is) =>
