@@ -20,6 +20,7 @@ export const WAITING_MS = 20;
 
 interface Wait {
   readonly id: bigint;
+  readonly tid: number;
   /** As they were asked for. */
   readonly flags: number;
   /** Once more: a descriptor, or the negated errno; undefined while it has to wait. */
@@ -46,14 +47,18 @@ export class WaitingOpens {
     return this.#waits.length;
   }
 
+  get threads(): readonly number[] {
+    return this.#waits.map(({ tid }) => tid);
+  }
+
   /** Opens what may keep us waiting. @param pin - ours, closed here. @param flags - as asked for; `with` as they are to be used */
-  open(id: bigint, pin: number, isFifo: boolean, flags: number, withFlags: number): void {
+  open({ id, tid }: Pick<Wait, 'id' | 'tid'>, pin: number, isFifo: boolean, flags: number, withFlags: number): void {
     const again = isFifo && (flags & O_ACCMODE) === 0 ? this.#reader(pin, withFlags) : this.#later(pin, isFifo, flags, withFlags);
     const drop = (): void => {
       again.drop();
       this.#files.close(pin);
     };
-    const wait: Wait = { id, flags, again: again.again, drop };
+    const wait: Wait = { id, tid, flags, again: again.again, drop };
     if (this.#tried(wait)) return;
     if (this.#waits.length < MAX_WAITING) {
       this.#waits.push(wait);

@@ -128,6 +128,11 @@ export class Broker implements Opener {
     return this.#waiting.size > 0;
   }
 
+  /** The threads that do. */
+  get waiting(): readonly number[] {
+    return this.#waiting.threads;
+  }
+
   tick(now: number): void {
     if (now - this.#ticked < WAITING_MS) return;
     this.#ticked = now;
@@ -250,12 +255,13 @@ export class Broker implements Opener {
     if (pin === undefined) return this.#answers.fail(id, ENXIO);
     // We wait for nothing, get no terminal by it, and follow nothing: we are there.
     const withFlags = (flags & ~(O_CREAT | O_NOFOLLOW | O_ASYNC | (isMaking(flags) ? O_EXCL : 0))) | O_NONBLOCK | O_NOCTTY;
-    if ((flags & O_NONBLOCK) === 0 && status.type === 'fifo') return this.#waiting.open(id, pin, true, flags, withFlags);
+    if ((flags & O_NONBLOCK) === 0 && status.type === 'fifo')
+      return this.#waiting.open({ id, tid: request.tid }, pin, true, flags, withFlags);
     const opened =
       (flags & O_TMPFILE) === 0
         ? this.#own.reopen(pin, withFlags)
         : this.#creating.withUmask(request.tid, () => this.#own.reopen(pin, withFlags, request.mode));
-    if (opened === -EAGAIN && (flags & O_NONBLOCK) === 0) return this.#waiting.open(id, pin, false, flags, withFlags);
+    if (opened === -EAGAIN && (flags & O_NONBLOCK) === 0) return this.#waiting.open({ id, tid: request.tid }, pin, false, flags, withFlags);
     this.#files.close(pin);
     if (opened < 0) this.#answers.fail(id, -opened);
     else this.#answers.give(id, settled(this.#files, opened, flags), flags);

@@ -2,7 +2,7 @@
  * What the main thread is to be told. Safe ones are lost, and counted, when it does not keep up; what is not safe never is: when even
  * that would be too much no further call is received, and whoever makes one waits.
  */
-import type { FromSupervisor, Told } from './supervisor-protocol.ts';
+import type { Told, ToldMessage } from './supervisor-protocol.ts';
 
 /** Told together; at most so many, and no later than this. */
 export const MAX_BATCH = 256;
@@ -13,7 +13,7 @@ export const MAX_UNSEEN = 4_096;
 export const MAX_UNSEEN_GRAVE = 32_768;
 
 export class Outbox {
-  readonly #say: (message: FromSupervisor) => void;
+  readonly #say: (message: ToldMessage) => void;
   readonly #seen: () => number;
   readonly #now: () => number;
   #told: Told[] = [];
@@ -23,7 +23,7 @@ export class Outbox {
   #all = 0;
 
   /** @param seen - how many the main thread has looked at, as a number of 32 bits that goes round */
-  constructor(say: (message: FromSupervisor) => void, seen: () => number, now: () => number = Date.now) {
+  constructor(say: (message: ToldMessage) => void, seen: () => number, now: () => number = Date.now) {
     this.#say = say;
     this.#seen = seen;
     this.#now = now;

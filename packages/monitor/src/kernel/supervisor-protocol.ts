@@ -21,6 +21,8 @@ export interface SupervisorStart {
   readonly rules: Pick<RuleEngineOptions, 'workspace' | 'home' | 'tmp' | 'own'>;
   /** UTC, milliseconds: when the session began. */
   readonly since: number;
+  /** The warden freezes the tree for each HALT and KILL: the gate shuts by itself when one is found. */
+  readonly shutsGate?: boolean;
   /** With `trapReads: 'broker'`. */
   readonly broker?: Pick<BrokerOptions, 'hot' | 'grants' | 'areNamespacesAllowed'>;
   /** Absolute; see `hotReads`. Absent: those that usually are, and `node_modules` of the workspace. */
@@ -52,13 +54,15 @@ export type FromSupervisor =
   | { readonly kind: 'failed'; readonly reason: string }
   /** Nothing of the tree is left that could call. */
   | { readonly kind: 'over' }
-  /** It has seen how the gate is: what it answered before, it answered before this. */
-  | { readonly kind: 'gate'; readonly nth: number }
+  /** It has seen how the gate is: what it answered before, it answered before this. `waiting`: threads whose opens wait for somebody else. */
+  | { readonly kind: 'gate'; readonly nth: number; readonly waiting: readonly number[] }
   /** Since the last message: `lost`: safe ones that nobody is told of as there was no room; `counted`: safe reads in hot folders. */
   | { readonly kind: 'told'; readonly told: readonly Told[]; readonly lost: number; readonly counted: number };
 
+export type ToldMessage = Extract<FromSupervisor, { readonly kind: 'told' }>;
+
 export type ToSupervisor =
   | { readonly kind: 'answer'; readonly held: number; readonly with: 'continue' | 'refuse' }
-  /** The gate was opened or shut. */
-  | { readonly kind: 'gate'; readonly nth: number }
+  /** The gate was opened or shut. `stops`: of what it was told, how many had been judged. */
+  | { readonly kind: 'gate'; readonly nth: number; readonly stops: number }
   | { readonly kind: 'stop' };

@@ -9,9 +9,11 @@ import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_thread
 import { POLLFD_BYTES } from '../native/kernel-calls.ts';
 import { errorName, type Native, native, nativeMissing } from '../native/native.ts';
 import { ruleEngine } from '../rules/engine.ts';
+import { enforced } from '../verdict.ts';
 import { Answering } from './answering.ts';
 import { Broker } from './broker.ts';
 import { FileFacts } from './file-facts.ts';
+import { Gatekeeper } from './gatekeeper.ts';
 import { HeldCalls } from './held-calls.ts';
 import { hotReads, usuallyHot } from './hot.ts';
 import { TargetMemory } from './memory.ts';
@@ -20,7 +22,7 @@ import { FLUSH_MS, Outbox } from './outbox.ts';
 import { Paths } from './paths.ts';
 import { descends, processesOf } from './reach.ts';
 import { Sockets } from './sockets.ts';
-import { type FromSupervisor, GATE, SEEN, type SupervisorStart, type ToSupervisor } from './supervisor-protocol.ts';
+import { type FromSupervisor, SEEN, type SupervisorStart, type ToldMessage, type ToSupervisor } from './supervisor-protocol.ts';
 import { Targets } from './targets.ts';
 
 const { ENOENT, EINTR, ENOSYS, EPERM } = constants.errno;
@@ -42,7 +44,7 @@ function main(start: SupervisorStart): void {
 class Supervisor {
   readonly #start: SupervisorStart;
   readonly #calls: Native['kernel'];
-  readonly #control: Int32Array;
+  readonly #gate: Gatekeeper;
   readonly #names = callNames(arch);
   readonly #targets: Targets;
   readonly #answering: Answering;
@@ -63,8 +65,12 @@ class Supervisor {
     this.#start = start;
     this.#calls = calls;
     if (start.trapReads === 'broker') this.#broker = new Broker({ ...start.broker, listener: start.listener, calls, files });
-    this.#control = new Int32Array(start.control);
-    this.#outbox = new Outbox(say, () => Atomics.load(this.#control, SEEN));
+    const control = new Int32Array(start.control);
+    this.#gate = new Gatekeeper(control);
+    this.#outbox = new Outbox(
+      (message) => this.#tell(message),
+      () => Atomics.load(control, SEEN),
+    );
     this.#targets = new Targets(calls);
     const processes = processesOf(process.pid);
     this.#answering = new Answering({
@@ -94,12 +100,12 @@ class Supervisor {
     while (!this.#isStopped) {
       // While the gate is shut calls wait where they are, in the kernel: there a signal can stop them, and they take no room of ours.
       // They also do while the main thread has too much to look at.
-      const isWaiting = this.#isShut() || this.#outbox.isFull;
+      const isWaiting = this.#gate.isShut || this.#outbox.isFull;
       this.#waiting.writeInt16LE(isWaiting ? 0 : POLLIN, LISTENER_EVENTS_AT);
       const ready = this.#calls.poll(this.#waiting, this.#timeout(isWaiting));
       if (ready === -EINTR) continue;
       if (ready < 0) return this.#end(`waiting for calls failed (${errorName(ready)})`);
-      if (this.#broker?.isWaiting === true && !this.#isShut()) this.#broker.tick(Date.now());
+      if (this.#broker?.isWaiting === true && !this.#gate.isShut) this.#broker.tick(Date.now());
       if (this.#isReady(1)) this.#hear();
       if (!this.#receiveSome()) break;
       if (ready === 0 || this.#outbox.isDue) this.#outbox.flush();
@@ -117,12 +123,14 @@ class Supervisor {
       return false;
     }
     // One at a time: what people say comes between any two. It may have been shut since.
-    if (!this.#isShut()) this.#receive();
+    if (!this.#gate.isShut) this.#receive();
     return true;
   }
 
   #timeout(isWaiting: boolean): number {
-    if (!this.#outbox.isEmpty || this.#broker?.isWaiting === true || (isWaiting && !this.#isShut())) return FLUSH_MS;
+    if (!this.#outbox.isEmpty || this.#broker?.isWaiting === true || (isWaiting && !this.#gate.isShut)) return FLUSH_MS;
+    const { msLeft } = this.#gate;
+    if (msLeft > 0) return Math.min(msLeft, SWEEP_MS);
     return this.#held.size > 0 ? SWEEP_MS : -1;
   }
 
@@ -159,29 +167,36 @@ class Supervisor {
     for (let next = receiveMessageOnPort(parentPort); next !== undefined; next = receiveMessageOnPort(parentPort)) {
       const message = next.message as ToSupervisor; // the warden's own
       if (message.kind === 'stop') this.#isStopped = true;
-      if (message.kind === 'gate') this.#gateChanged(message.nth);
+      if (message.kind === 'gate') this.#gateChanged(message);
       if (message.kind === 'answer') this.#answered(message.held, message.with);
     }
   }
 
   /** A call that went on under a stop signal would be broken off by it, and start again: it goes on with all the others. */
   #answered(held: number, answer: 'continue' | 'refuse'): void {
-    if (answer === 'continue' && this.#isShut()) this.#letGo.push(held);
+    this.#gate.answered();
+    if (answer === 'continue' && this.#gate.isShutByWarden) this.#letGo.push(held);
     else this.#answering.answered(held, answer);
   }
 
-  #gateChanged(nth: number): void {
-    if (!this.#isShut()) {
+  #gateChanged({ nth, stops }: Extract<ToSupervisor, { kind: 'gate' }>): void {
+    this.#gate.changed(stops);
+    if (!this.#gate.isShutByWarden) {
       for (const held of this.#letGo) this.#answering.answered(held, 'continue');
       this.#letGo = [];
     }
     // What is held by now is told before this is.
     this.#outbox.flush();
-    say({ kind: 'gate', nth });
+    say({ kind: 'gate', nth, waiting: this.#broker?.waiting ?? [] });
   }
 
-  #isShut(): boolean {
-    return Atomics.load(this.#control, GATE) !== 0;
+  #tell(message: ToldMessage): void {
+    for (const { judged } of message.told) {
+      if (judged === undefined) continue;
+      const level = enforced(judged.level, this.#start.mode);
+      this.#gate.found(this.#start.shutsGate === true && (level === 'HALT' || level === 'KILL'));
+    }
+    say(message);
   }
 
   /** Whoever waited may have been ended meanwhile: then nobody wants it. */

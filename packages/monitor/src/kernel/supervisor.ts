@@ -46,7 +46,11 @@ export class Supervisor {
   /** Their calls may go on, and do when the gate opens. */
   readonly #letGo = new Set<number>();
   readonly #asked = new Map<number, (isShut: boolean) => void>();
+  /** Threads whose opens wait for somebody else, as of the last word on the gate: while that is shut they stay so. */
+  #waiting: ReadonlySet<number> = new Set();
   #gateMessages = 0;
+  /** What we were told of that was judged by the thread. */
+  #stops = 0;
   #isStopping = false;
 
   constructor(options: SupervisorOptions, wake: number) {
@@ -69,13 +73,17 @@ export class Supervisor {
       }
       if (message.kind === 'told') {
         this.#held.add(message.told);
+        for (const { judged } of message.told) if (judged !== undefined) this.#stops++;
         try {
           onTold(message.told, message.lost, message.counted);
         } finally {
           Atomics.add(this.#control, SEEN, message.told.length);
         }
       }
-      if (message.kind === 'gate') this.#gateSeen(message.nth, true);
+      if (message.kind === 'gate') {
+        this.#waiting = new Set(message.waiting);
+        this.#gateSeen(message.nth, true);
+      }
       if (message.kind === 'failed') failure ??= message.reason;
       if (message.kind === 'over') this.#isStopping = true;
     });
@@ -110,7 +118,7 @@ export class Supervisor {
     if (this.#isClosed) seen.resolve(false);
     else {
       this.#asked.set(++this.#gateMessages, seen.resolve);
-      this.#say({ kind: 'gate', nth: this.#gateMessages });
+      this.#say({ kind: 'gate', nth: this.#gateMessages, stops: this.#stops });
     }
     return seen.promise;
   }
@@ -120,16 +128,16 @@ export class Supervisor {
     Atomics.store(this.#control, GATE, 0);
     for (const held of this.#letGo) this.#held.delete(held);
     this.#letGo.clear();
-    this.#say({ kind: 'gate', nth: ++this.#gateMessages });
+    this.#say({ kind: 'gate', nth: ++this.#gateMessages, stops: this.#stops });
   }
 
   /**
-   * This thread waits for the answer of a person.
+   * This thread waits for the answer of a person, or, as long as the gate is shut, for an open that takes as long as somebody else likes.
    *
    * @param start - of its process
    */
   holds(thread: number, start: number): boolean {
-    return this.#held.has(thread, start);
+    return this.#held.has(thread, start) || (Atomics.load(this.#control, GATE) !== 0 && this.#waiting.has(thread));
   }
 
   /** While the gate is shut, what may continue waits all the same: nothing goes on in a frozen tree. */

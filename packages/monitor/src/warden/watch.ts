@@ -284,6 +284,7 @@ async function watch(found: Found, options: WatchOptions, reader: ProcReader): P
           trapReads: options.kernel.trapReads,
           since: Date.now(),
           redact: (text) => redactor.text(text),
+          shutsGate: true,
         });
   const {
     sensors: others,

@@ -1,5 +1,5 @@
 /** Freezing behind the supervisor's gate: real filters, real processes. */
-import { existsSync, mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdtempSync, openSync, readdirSync, writeFileSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -28,6 +28,7 @@ async function holding(script = BASHRC): Promise<Gated & { readonly held: number
   return { ...work, held };
 }
 
+const isPipe = ({ action }: Told['observation']): boolean => action.kind === 'read' && action.path.endsWith('/pipe');
 const did = ({ workspace }: Gated, name: string): boolean => existsSync(join(workspace, name));
 const letterOf = (work: Gated): string | undefined => table.read(work.id.pid)?.state;
 
@@ -95,6 +96,50 @@ describe.skipIf(missing)('freezing by gate', () => {
     await work.freezer.resume();
     await until(() => did(work, 'refused'));
     expect(existsSync(join(work.home, '.bashrc'))).toBe(false);
+  });
+
+  it('shuts by itself at what it holds, before anybody hears of it', async () => {
+    const work = await shell(`(sleep 0.2; ${BASHRC}) & while :; do : > on; rm -f on; done`, {
+      start: { shutsGate: true },
+      onTold: ({ held }, supervisor) => {
+        if (held !== undefined) void supervisor.shutGate();
+      },
+    });
+    await work.until(isHeld);
+    await work.supervisor.shutGate();
+    // In the order in which they were made: nobody made another one.
+    expect(work.told.findIndex(isHeld)).toBe(work.told.length - 1);
+    const seen = work.told.length;
+    work.supervisor.openGate();
+    await until(() => work.told.length > seen);
+  });
+
+  it('that shut by itself opens for an answer that came without a freeze', async () => {
+    const work = await shell(`(sleep 0.1; ${BASHRC}) & while :; do : > on; rm -f on; done`, {
+      start: { shutsGate: true },
+      onTold: ({ held }, supervisor) => {
+        if (held !== undefined) supervisor.answer(held, 'continue');
+      },
+    });
+    await until(() => did(work, 'let'));
+    const seen = work.told.length;
+    await until(() => work.told.length > seen);
+  });
+
+  it('whoever waits for the other end of a pipe is still, whether the kernel opens or we do', async () => {
+    for (const trapReads of ['deny-list', 'broker'] as const) {
+      const work = await shell('mkfifo pipe; : > there; read line < pipe; : > "$line"; sleep 300', { trapReads });
+      await until(() => did(work, 'there'));
+      // On its way from there on: a look at where it is would be one too many.
+      await until(() => ['waiting', 'running'].includes(letterOf(work) ?? '') && work.told.some(({ observation }) => isPipe(observation)));
+      expect(await work.freezer.freeze()).toMatchObject({ grade: 'gate', running: [] });
+      const other = openSync(join(work.workspace, 'pipe'), 'r+');
+      writeSync(other, 'came\n');
+      expect(did(work, 'came')).toBe(false);
+      await work.freezer.resume();
+      await until(() => did(work, 'came'));
+      closeSync(other);
+    }
   });
 
   it('a held thread stops no other of its process from being looked at', async () => {
