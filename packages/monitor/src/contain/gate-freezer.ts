@@ -24,7 +24,12 @@ export class GateFreezer extends BaseFreezer {
   constructor(parts: FreezerParts, gate: () => Gate | undefined) {
     super(parts);
     this.#gate = gate;
-    this.#stops = new Stops(parts.signals, { look: atGate(parts.table, gate), calmRounds: CALM_ROUNDS_WITH_ORPHANS, waitsOut: true });
+    this.#stops = new Stops(parts.signals, {
+      look: atGate(parts.table, gate),
+      calmRounds: CALM_ROUNDS_WITH_ORPHANS,
+      waitsOut: true,
+      runningThread: (pid) => parts.table.threads(pid).find(({ state }) => state === 'running')?.thread,
+    });
   }
 
   /** Signals are what is left without a supervisor: nothing more is started then either, but nobody holds it. */

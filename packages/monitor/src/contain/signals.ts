@@ -5,6 +5,7 @@
  */
 import { constants } from 'node:os';
 import type { ProcessId } from '../activity.ts';
+import { archTable } from '../kernel/syscalls.ts';
 import type { Native } from '../native/native.ts';
 import type { ProcessTable } from './process-table.ts';
 
@@ -15,6 +16,8 @@ export type SignalOutcome = 'sent' | 'gone' | 'denied' | 'spared';
 
 export interface Signaller {
   send(to: ProcessId, signal: StopSignal): SignalOutcome;
+  /** The same through one of its threads, where that can be done: who a process tells of its signals may be held in a call, and hears of none. */
+  sendThrough(thread: number, to: ProcessId, signal: StopSignal): SignalOutcome;
   isSpared(process: ProcessId): boolean;
   /** Cheaper: false says that it is not spared, whatever its start time. */
   maySpare(pid: number): boolean;
@@ -41,13 +44,22 @@ export function signaller({ table, native, kill = killByPid, self = process.pid 
   const isSpared = ({ pid, start }: ProcessId): boolean =>
     !Number.isSafeInteger(pid) || pid <= 1 || pid === self || ancestors.get(pid) === start;
   const isStill = ({ pid, start }: ProcessId): boolean => table.read(pid)?.start === start;
+  const send = (to: ProcessId, signal: StopSignal): SignalOutcome => {
+    if (isSpared(to)) return 'spared';
+    if (native === undefined) return isStill(to) ? byPid(to.pid, signal, kill) : 'gone';
+    return byDescriptor(to.pid, native, () => (isStill(to) ? (pidfd) => native.pidfdSignal(pidfd, constants.signals[signal]) : undefined));
+  };
+  const tgkill = archTable(process.arch)?.numbers.get('tgkill');
   return {
     isSpared,
     maySpare: (pid) => pid <= 1 || ancestors.has(pid),
-    send: (to, signal) => {
+    send,
+    sendThrough: (thread, to, signal) => {
+      if (native === undefined || tgkill === undefined) return send(to, signal);
       if (isSpared(to)) return 'spared';
-      if (native === undefined) return isStill(to) ? byPid(to.pid, signal, kill) : 'gone';
-      return byDescriptor(to.pid, signal, native, () => isStill(to));
+      const number = constants.signals[signal];
+      // Of this very process: as long as we have a descriptor of it, its pid is nobody else's.
+      return byDescriptor(to.pid, native, () => (isStill(to) ? () => native.kernel.syscall(tgkill, to.pid, thread, number) : undefined));
     },
   };
 }
@@ -65,11 +77,13 @@ export function lineage(table: ProcessTable, self: number): ReadonlyMap<number, 
   return found;
 }
 
-function byDescriptor(pid: number, signal: StopSignal, native: Native, isStill: () => boolean): SignalOutcome {
+/** @param sending - asked once a descriptor is open. Undefined: it is another process by now. */
+function byDescriptor(pid: number, native: Native, sending: () => ((pidfd: number) => number) | undefined): SignalOutcome {
   const pidfd = native.pidfdOpen(pid);
   if (pidfd < 0) return outcomeOf(pidfd);
   try {
-    return isStill() ? outcomeOf(native.pidfdSignal(pidfd, constants.signals[signal])) : 'gone';
+    const send = sending();
+    return send === undefined ? 'gone' : outcomeOf(send(pidfd));
   } finally {
     native.close(pidfd);
   }

@@ -45,6 +45,8 @@ export interface StopsOptions {
   readonly calmRounds?: number;
   /** Who is where no signal reaches it is given time to come out of there. */
   readonly waitsOut?: boolean;
+  /** Of a process: a thread that runs. A stop that waits with one that is held in a call is heard by none. Absent: none is held. */
+  readonly runningThread?: (pid: number) => number | undefined;
 }
 
 /** As `Look` sees it. */
@@ -114,6 +116,7 @@ export class Stops {
       } else if (told === undefined) {
         const outcome = this.#signals.send(process, 'SIGSTOP');
         this.#told.set(keyOf(process), { process, outcome, hasStopped: false, sinceMs: now, lastMs: now });
+        if (process.threads > 1) this.#tellThread(process);
         isFresh = true;
       } else if (process.state === 'held') {
         told.hasStopped = true;
@@ -130,10 +133,16 @@ export class Stops {
     if (told.hasStopped) told.sinceMs = now;
     if (told.hasStopped || now - told.lastMs >= TELL_AGAIN_MS) {
       told.outcome = this.#signals.send(told.process, 'SIGSTOP');
+      this.#tellThread(told.process);
       told.lastMs = now;
       told.hasStopped = false;
     }
     return now - told.sinceMs < GIVE_UP_MS;
+  }
+
+  #tellThread(process: ProcessId): void {
+    const thread = this.#options.runningThread?.(process.pid);
+    if (thread !== undefined) this.#signals.sendThrough(thread, process, 'SIGSTOP');
   }
 
   #stuck(process: Looked): StuckProcess | undefined {

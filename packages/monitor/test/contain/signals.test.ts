@@ -179,6 +179,20 @@ describe.skipIf(native() === undefined)(`with descriptors of the kernel (${nativ
     expect(signals.send(id, 'SIGKILL')).toBe('gone');
   });
 
+  it('stops all of a process through one of its threads, and nothing through a thread of another', async () => {
+    const { id } = sleeper();
+    const other = sleeper();
+    await until(() => table.threads(id.pid).length > 1);
+    const threads = table.threads(id.pid).map(({ thread }) => thread);
+    const signals = signaller({ table, native: native() });
+    expect(signals.sendThrough(threads.at(-1) ?? 0, other.id, 'SIGSTOP')).toBe('gone');
+    expect(signals.sendThrough(threads.at(-1) ?? 0, { ...id, start: id.start - 1 }, 'SIGSTOP')).toBe('gone');
+    expect(table.read(id.pid)?.state).not.toBe('stopped');
+    expect(signals.sendThrough(threads.at(-1) ?? 0, id, 'SIGSTOP')).toBe('sent');
+    await until(() => table.threads(id.pid).every(({ state }) => state === 'stopped'));
+    expect(signals.sendThrough(process.pid, { pid: process.pid, start: table.read(process.pid)?.start ?? 0 }, 'SIGSTOP')).toBe('spared');
+  });
+
   it('does not signal a live process of another start time', () => {
     const { id } = sleeper();
     expect(signaller({ table, native: native() }).send({ pid: id.pid, start: id.start - 1 }, 'SIGKILL')).toBe('gone');
