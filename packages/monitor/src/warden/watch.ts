@@ -282,6 +282,7 @@ async function watch(found: Found, options: WatchOptions, reader: ProcReader): P
           listener,
           ...judging,
           trapReads: options.kernel.trapReads,
+          ...(options.kernel.hot !== undefined && { broker: { hot: options.kernel.hot } }),
           since: Date.now(),
           redact: (text) => redactor.text(text),
           shutsGate: true,
