@@ -4,7 +4,7 @@ import type { FileFacts } from './file-facts.ts';
 import { type TargetMemory, UNREAD_ERRNO, type Unread } from './memory.ts';
 import type { Trapped } from './notification.ts';
 import type { Paths, Place } from './paths.ts';
-import type { Processes } from './reach.ts';
+import type { Processes } from './processes.ts';
 import type { Sockets } from './sockets.ts';
 import type { Target, Targets } from './targets.ts';
 

@@ -1,6 +1,7 @@
 /** Where a path of a waiting process leads: opened without being used, then asked what it is. */
 import type { KernelCalls } from '../native/kernel-calls.ts';
 import { AT_FDCWD, O_CLOEXEC, O_NOFOLLOW, O_PATH } from './open-flags.ts';
+import { ofWholeProcess } from './processes.ts';
 
 export { AT_FDCWD } from './open-flags.ts';
 
@@ -31,7 +32,8 @@ export class Paths {
   place(tid: number, folder: number, name: Buffer, follow: boolean): Place {
     const path = this.#absolute(tid, folder, name);
     const resolved = this.#resolved(path, follow);
-    return { path, ...(resolved !== undefined && { resolved }) };
+    // A thread has a folder of its own in /proc, with the memory of its process in it.
+    return { path: ofWholeProcess(path), ...(resolved !== undefined && { resolved: ofWholeProcess(resolved) }) };
   }
 
   /** What a descriptor of ours leads to. */

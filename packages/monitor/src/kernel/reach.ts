@@ -4,28 +4,15 @@
  * Most take the number of any thread for its process. Numbers in registers stay what they are while a call waits; what a descriptor means
  * does not, so no call goes on that takes a process by its descriptor.
  */
-import { readFileSync, readlinkSync } from 'node:fs';
 import { constants } from 'node:os';
 import type { MemoryAction } from '../activity.ts';
 import { intOf, type Trapped } from './notification.ts';
+import type { Processes } from './processes.ts';
 
 export type Reach =
   | { readonly kind: 'plain' }
   | { readonly kind: 'act'; readonly actions: readonly MemoryAction[] }
   | { readonly kind: 'never'; readonly why: string; readonly errno?: number; readonly actions?: readonly MemoryAction[] };
-
-/** What is known of processes. */
-export interface Processes {
-  readonly warden: number;
-  readonly wardenGroup: number;
-  /** Whose thread it is. Undefined: there is none. */
-  readonly processOf: (thread: number) => number | undefined;
-  /** Its process group. */
-  readonly groupOf: (thread: number) => number | undefined;
-  readonly parentOf: (thread: number) => number | undefined;
-  /** What a descriptor of that thread means: a pidfd, or a folder of /proc. Undefined: no process. */
-  readonly processOfDescriptor: (thread: number, fd: number) => number | undefined;
-}
 
 const { ENOSYS } = constants.errno;
 const PTRACE_TRACEME = 0;
@@ -122,68 +109,3 @@ export function reachOf({ call, args, tid }: Trapped, processes: Processes): Rea
     return atWarden('group', 'how all processes of a user are scheduled');
   }
 }
-
-/** For the filter. */
-export function wardenProcess(): { readonly warden: number; readonly wardenGroup: number } {
-  const { warden, wardenGroup } = processesOf(process.pid);
-  return { warden, wardenGroup };
-}
-
-/** As /proc has them now. */
-export function processesOf(warden: number, root = '/proc'): Processes {
-  const read = (path: string): string | undefined => {
-    try {
-      return readFileSync(`${root}/${path}`, 'latin1');
-    } catch {
-      return undefined;
-    }
-  };
-  const field = (path: string, name: string): number | undefined => {
-    const found = new RegExp(`^${name}:\\s+(\\d{1,10})$`, 'm').exec(read(path) ?? '')?.[1];
-    return found === undefined ? undefined : Number(found);
-  };
-  const groupOf = (thread: number): number | undefined => {
-    // The name, in parentheses, may hold anything; state, parent and group follow it.
-    const stat = read(`${thread}/stat`);
-    const group = Number(stat?.slice(stat.lastIndexOf(')') + 2).split(' ', 3)[2]);
-    return Number.isSafeInteger(group) ? group : undefined;
-  };
-  return {
-    warden,
-    // Nobody else moves it: shells do so before they start it.
-    wardenGroup: groupOf(warden) ?? warden,
-    processOf: (thread) => field(`${thread}/status`, 'Tgid'),
-    groupOf,
-    parentOf: (thread) => field(`${thread}/status`, 'PPid'),
-    processOfDescriptor: (thread, fd) => field(`${thread}/fdinfo/${fd}`, 'Pid') ?? folderOf(`${root}/${thread}/fd/${fd}`),
-  };
-}
-
-/** Belongs to the tree: of its orphans the warden becomes the parent. */
-export function descends(pid: number, { warden, parentOf }: Pick<Processes, 'warden' | 'parentOf'>): boolean {
-  if (pid === warden) return false;
-  let at: number | undefined = pid;
-  for (let steps = 0; at !== undefined && at > 1 && steps < MAX_DEPTH; steps++) {
-    at = parentOf(at);
-    if (at === warden) return true;
-  }
-  return false;
-}
-
-/** `/proc/12/mem` for `/proc/13/mem`, where 13 is a thread of 12. */
-export function ofWholeProcess(path: string, { processOf }: Pick<Processes, 'processOf'>): string {
-  const thread = /^\/proc\/(\d{1,10})(?=\/|$)/.exec(path)?.[1];
-  const process = thread === undefined ? undefined : processOf(Number(thread));
-  return thread === undefined || process === undefined ? path : `/proc/${process}${path.slice('/proc/'.length + thread.length)}`;
-}
-
-function folderOf(link: string): number | undefined {
-  try {
-    const found = /^\/proc\/(\d{1,10})$/.exec(readlinkSync(link))?.[1];
-    return found === undefined ? undefined : Number(found);
-  } catch {
-    return undefined;
-  }
-}
-
-const MAX_DEPTH = 1_000;

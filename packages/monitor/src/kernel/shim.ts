@@ -20,7 +20,7 @@ const NOT_FOUND = 127;
 const SHELL = '/bin/sh';
 /** At most this much of a path is shown. */
 const MAX_SHOWN_CHARS = 200;
-const { ENOENT, ENOTDIR, ENOEXEC, EACCES, EPERM, E2BIG } = constants.errno;
+const { ENOSYS, ENOENT, ENOTDIR, ENOEXEC, EACCES, EPERM, E2BIG } = constants.errno;
 
 class Failed extends Error {
   readonly errno: string | undefined;
@@ -100,6 +100,8 @@ const REASONS: ReadonlyMap<number, string> = new Map([
   [ENOEXEC, 'it is in no format that runs here'],
   [EACCES, 'permission denied'],
   [EPERM, 'refused by who watches, or by the kernel'],
+  // What our own filter makes of a call that nobody answers.
+  [ENOSYS, 'who watched is gone'],
   [E2BIG, 'its arguments and environment are longer than the kernel takes'],
 ]);
 

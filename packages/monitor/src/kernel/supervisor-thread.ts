@@ -20,7 +20,7 @@ import { TargetMemory } from './memory.ts';
 import { callNames, fails, goesOn, idOf, NOTIFICATION_BYTES, parseNotification, RESPONSE_BYTES } from './notification.ts';
 import { FLUSH_MS, Outbox } from './outbox.ts';
 import { Paths } from './paths.ts';
-import { descends, processesOf } from './reach.ts';
+import { descends, processesOf } from './processes.ts';
 import { Sockets } from './sockets.ts';
 import { type FromSupervisor, SEEN, type SupervisorStart, type ToldMessage, type ToSupervisor } from './supervisor-protocol.ts';
 import { Targets } from './targets.ts';

@@ -15,7 +15,7 @@ import { kernelControlMissing } from '../kernel/available.ts';
 import { filterProgram } from '../kernel/filter.ts';
 import type { LandlockRules } from '../kernel/landlock.ts';
 import { launchThroughShim, type ShimmedAgent } from '../kernel/launch-shim.ts';
-import { wardenProcess } from '../kernel/reach.ts';
+import { wardenProcess } from '../kernel/processes.ts';
 import { seccompSensor } from '../kernel/seccomp-sensor.ts';
 import { type TrapReads, trapsOf } from '../kernel/traps.ts';
 import { quarantine } from '../quarantine/quarantine.ts';

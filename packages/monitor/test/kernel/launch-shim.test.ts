@@ -1,8 +1,9 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import {
   chmodSync,
   closeSync,
+  copyFileSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -23,6 +24,8 @@ import { kernelControlMissing } from '../../src/kernel/available.ts';
 import { exactBytes, startedWith } from '../../src/kernel/exact-bytes.ts';
 import { filterProgram } from '../../src/kernel/filter.ts';
 import { launchThroughShim, SHIM } from '../../src/kernel/launch-shim.ts';
+import { wardenProcess } from '../../src/kernel/processes.ts';
+import { trapsOf } from '../../src/kernel/traps.ts';
 import { native, nativeMissing } from '../../src/native/native.ts';
 import { type LaunchOptions, launchAgent } from '../../src/warden/launch.ts';
 import { compiled } from './programs.ts';
@@ -289,6 +292,86 @@ describe('without a warden', () => {
   });
 });
 
+describe('on a terminal', () => {
+  const child = fileURLToPath(new URL('./launching-child.ts', import.meta.url));
+  const terminal = fileURLToPath(new URL('./terminal.py', import.meta.url));
+  const python = spawnSync('python3', ['-c', 'import pty']).status === 0 ? 'python3' : undefined;
+
+  it('the agent has it, in the foreground, and cannot type into it: the answer to a question of ours', (context) => {
+    if (NEEDS_KERNEL !== undefined || python === undefined) return context.skip(NEEDS_KERNEL ?? 'needs python3, for a terminal');
+    const shown = execFileSync(python, [terminal, process.execPath, ...SOURCE, child, '--never', '/usr/bin/env', 'python3', '-c'], {
+      env: process.env,
+    });
+    expect(shown.toString()).toBe(
+      'terminals: True True True\nforeground: True session of a parent\nTIOCSTI EPERM\nTIOCLINUX EPERM\nTCGETS done\nend\n',
+    );
+  });
+
+  it.for([
+    ['<&-', '0'],
+    ['>&-', '1'],
+    ['2>&-', '2'],
+    ['<&- 2>&-', '02'],
+  ] as const)('a stream that was closed (%s) is an empty one', ([redirection, closed], context) => {
+    if (NEEDS_KERNEL !== undefined) return context.skip(NEEDS_KERNEL);
+    const look = `set -- "$(readlink /proc/$$/fd/0)" "$(readlink /proc/$$/fd/1)" "$(readlink /proc/$$/fd/2)"; printf '%s\\n' "$@" > ${folder}/streams`;
+    execFileSync('/bin/sh', ['-c', `"$0" "$@" ${redirection}`, process.execPath, ...SOURCE, child, '--never', '/bin/sh', '-c', look], {
+      env: { PATH },
+      stdio: ['pipe', 'pipe', 'pipe'],
+    });
+    const streams = readFileSync(join(folder, 'streams'), 'utf8').trimEnd().split('\n');
+    expect(streams).toHaveLength(3);
+    for (const fd of closed) expect(streams[Number(fd)]).toBe('/dev/null');
+  });
+});
+
+describe('as an ordinary user', () => {
+  const asNobody = { uid: 65_534, gid: 65_534, cwd: '/', env: { PATH } };
+  const mayRun = spawnSync(process.execPath, [...SOURCE, fileURLToPath(new URL('./trying-child.ts', import.meta.url))], asNobody);
+  const needs =
+    NEEDS_KERNEL ??
+    (process.getuid?.() !== 0 ? 'needs root, to have another user' : mayRun.status === 0 ? undefined : 'another user cannot run this');
+
+  it('a call is held, read and refused as well', (context) => {
+    if (needs !== undefined) return context.skip(needs);
+    expect(mayRun.stdout.toString()).toBe('undefined\n');
+  });
+
+  it('a program that would run as root does not', (context) => {
+    if (needs !== undefined) return context.skip(needs);
+    chmodSync(folder, 0o755);
+    const program = join(folder, 'as-root');
+    copyFileSync('/usr/bin/id', program);
+    chmodSync(program, 0o4755);
+    const child = fileURLToPath(new URL('./launching-child.ts', import.meta.url));
+    const run = (...args: string[]) => execFileSync(process.execPath, [...SOURCE, child, ...args, program, '-u'], asNobody).toString();
+    // Without the filter it would: so it can here at all.
+    expect(run()).toBe('0\n');
+    expect(run('--never')).toBe('65534\n');
+  });
+});
+
+it('a warden that dies after its word leaves nobody waiting for it', async (context) => {
+  if (NEEDS_KERNEL !== undefined) return context.skip(NEEDS_KERNEL);
+  const mark = join(folder, 'ran');
+  const agent = await launchThroughShim({
+    program: '/bin/sh',
+    args: ['-c', `echo > ${mark}`],
+    cwd: folder,
+    env: { PATH },
+    stdio: 'pipe',
+    filter: filterProgram(arch, trapsOf({ trapReads: 'deny-list', ...wardenProcess() })),
+  });
+  onTestFinished(() => void agent.child.kill('SIGKILL'));
+  const errors = bytesOf(agent.child, 'stderr');
+  // As when it is gone: nobody has the listener.
+  native()?.close(agent.listener ?? -1);
+  agent.go();
+  expect(await agent.ended).toEqual({ code: 126 });
+  expect((await errors).toString()).toBe('countersign: /bin/sh cannot be run: who watched is gone (ENOSYS)\n');
+  expect(existsSync(mark)).toBe(false);
+});
+
 describe('the tree that comes of it', () => {
   let running: Supervised | undefined;
   afterEach(async () => {
@@ -305,7 +388,7 @@ describe('the tree that comes of it', () => {
   it('holds no second warden: that says why', async (context) => {
     if (NEEDS_KERNEL !== undefined) return context.skip(NEEDS_KERNEL);
     const child = fileURLToPath(new URL('./trying-child.ts', import.meta.url));
-    running = await supervised({ program: process.execPath, args: [...SOURCE, child], mode: 'audit_only', env: { PATH } });
+    running = await supervised({ program: process.execPath, args: [...SOURCE, child, '--nested'], mode: 'audit_only', env: { PATH } });
     expect((await running.output).split('\n')).toEqual([
       'the agent could not be started: another supervisor listens to this process tree already: an agent cannot be watched from inside a watched tree',
       'descriptors of other processes cannot be taken over (ENOSYS): a filter above this process forbids it, as in containers and in a tree that is watched already',

@@ -1,9 +1,9 @@
 /** What members of a tree try at the warden and at each other, in real trees: each call is really made. */
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { arch, pid as self } from 'node:process';
 import { afterEach, describe, expect, it } from 'vitest';
 import { kernelControlMissing } from '../../src/kernel/available.ts';
-import { wardenProcess } from '../../src/kernel/reach.ts';
+import { wardenProcess } from '../../src/kernel/processes.ts';
 import type { Told } from '../../src/kernel/supervisor-protocol.ts';
 import { compiled } from './programs.ts';
 import { type Supervised, type SupervisedOptions, supervised } from './supervised.ts';
@@ -104,6 +104,26 @@ describe.each(['enforce_kill', 'audit_only'] as const)('at the warden, %s', (mod
     } finally {
       process.off('SIGURG', listener);
     }
+  });
+});
+
+describe('the files of the warden in /proc', () => {
+  it.for([
+    ['its memory by the number of a thread', 'head -c 1 /proc/THREAD/mem'],
+    ['its memory below its own number', 'head -c 1 /proc/WARDEN/task/THREAD/mem'],
+    ['its environment', 'cat /proc/WARDEN/environ'],
+    ['its descriptors', 'cat /proc/THREAD/fd/0'],
+    ['that it goes first when memory runs out', 'echo 900 > /proc/WARDEN/oom_score_adj'],
+    ['that its memory is looked at anew', 'echo 1 > /proc/WARDEN/clear_refs'],
+  ] as const)('%s: refused', async ([, command], context) => {
+    if (lacks !== undefined) return context.skip(lacks);
+    const before = readFileSync('/proc/self/oom_score_adj', 'latin1');
+    const thread = readdirSync(`/proc/${self}/task`).find((tid) => Number(tid) !== self) ?? String(self);
+    const line = `{ ${command.replace('WARDEN', String(self)).replace('THREAD', thread)}; } 2>/dev/null; echo $?`;
+    const { output, told } = await run({ program: '/bin/sh', args: ['-c', line] });
+    expect(output).toMatch(/^[12]\n$/);
+    expect(told.flatMap(({ judged }) => (judged === undefined ? [] : [`${judged.rule} ${judged.level}`]))).toContain('own-process KILL');
+    expect(readFileSync('/proc/self/oom_score_adj', 'latin1')).toBe(before);
   });
 });
 

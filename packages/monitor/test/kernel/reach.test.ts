@@ -2,7 +2,8 @@ import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Trapped } from '../../src/kernel/notification.ts';
-import { descends, ofWholeProcess, type Processes, processesOf, reachOf } from '../../src/kernel/reach.ts';
+import { descends, ofWholeProcess, type Processes, processesOf } from '../../src/kernel/processes.ts';
+import { reachOf } from '../../src/kernel/reach.ts';
 import type { CallName } from '../../src/kernel/syscalls.ts';
 import { FakeProc } from '../fake-proc.ts';
 
@@ -199,7 +200,7 @@ describe('paths of /proc', () => {
     ['/proc/self/mem', '/proc/self/mem'],
     ['/proc/99999999999999/mem', '/proc/99999999999999/mem'],
   ])('%s is %s', (path, whole) => {
-    expect(ofWholeProcess(path, processes)).toBe(whole);
+    expect(ofWholeProcess(path, processes.processOf)).toBe(whole);
   });
 });
 

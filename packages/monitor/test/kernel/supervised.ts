@@ -6,7 +6,7 @@ import { arch, pid as self } from 'node:process';
 import { text } from 'node:stream/consumers';
 import { filterProgram } from '../../src/kernel/filter.ts';
 import { launchThroughShim } from '../../src/kernel/launch-shim.ts';
-import { wardenProcess } from '../../src/kernel/reach.ts';
+import { wardenProcess } from '../../src/kernel/processes.ts';
 import { type Supervisor, supervise } from '../../src/kernel/supervisor.ts';
 import type { SupervisorStart, Told } from '../../src/kernel/supervisor-protocol.ts';
 import { type TrapReads, trapsOf } from '../../src/kernel/traps.ts';
