@@ -1,12 +1,16 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { constants } from 'node:os';
-import type { Readable, Writable } from 'node:stream';
+import type { Duplex, Readable, Writable } from 'node:stream';
 import type { ServerEnd, ServerPeer } from './server-peer.ts';
 
 /** After a signal that ends a server, how long until it is killed. MCP clients give their server two seconds. */
 export const KILL_GRACE_MS = 1_500;
 /** How long output may still arrive after the server's process ended; a grandchild may hold the pipe open for ever. */
 const DRAIN_MS = 1_000;
+/** As a shell says it of a program that cannot be run. */
+const CANNOT_RUN = 126;
+/** What a launcher says is short. */
+const MAX_TOLD_BYTES = 65_536;
 const HAS_GROUPS: boolean = process.platform !== 'win32';
 
 export interface UpstreamOptions {
@@ -16,6 +20,15 @@ export interface UpstreamOptions {
   readonly env?: NodeJS.ProcessEnv;
   readonly cwd?: string;
   readonly killGraceMs?: number;
+  /** Of a launcher that becomes the server: its descriptor 3, a pipe that carries both ways, closed before the server runs. */
+  readonly control?: LauncherControl;
+}
+
+export interface LauncherControl {
+  /** Written at once. */
+  readonly send: Uint8Array;
+  /** @param told - all that came from it, at most `MAX_TOLD_BYTES`. @returns why there is no server; undefined when there was one */
+  problem(told: Buffer): string | undefined;
 }
 
 /** A process of a server that runs. */
@@ -37,10 +50,10 @@ export class Upstream implements ServerPeer {
   #killing: NodeJS.Timeout | undefined;
   #over = false;
 
-  constructor({ command, args, env, cwd, killGraceMs }: UpstreamOptions) {
+  constructor({ command, args, env, cwd, killGraceMs, control }: UpstreamOptions) {
     // Its own process group: `npx server` is three processes, and a signal to the first often misses the last.
     this.#child = spawn(command, args, {
-      stdio: ['pipe', 'pipe', 'pipe'],
+      stdio: control === undefined ? ['pipe', 'pipe', 'pipe'] : ['pipe', 'pipe', 'pipe', 'pipe'],
       env: env ?? process.env,
       detached: HAS_GROUPS,
       windowsHide: true,
@@ -52,7 +65,7 @@ export class Upstream implements ServerPeer {
     this.stderr = this.#child.stderr;
     // A server that stops reading ends soon; that is reported by `ended`, not here.
     this.stdin.on('error', () => {});
-    this.ended = this.#watch(command);
+    this.ended = this.#watch(command, control === undefined ? () => undefined : this.#launch(control));
   }
 
   get pid(): number | undefined {
@@ -80,12 +93,27 @@ export class Upstream implements ServerPeer {
     this.signal('SIGKILL');
   }
 
-  async #watch(command: string): Promise<ServerEnd> {
+  /** @returns what the launcher said was wrong, once it ended */
+  #launch(control: LauncherControl): () => string | undefined {
+    const channel = this.#child.stdio[3] as unknown as Duplex | null | undefined; // of the descriptor that was asked for
+    const told: Buffer[] = [];
+    let toldBytes = 0;
+    // It may end before it read all.
+    channel?.on('error', () => {});
+    channel?.on('data', (chunk: Buffer) => {
+      toldBytes += chunk.length;
+      if (toldBytes <= MAX_TOLD_BYTES) told.push(chunk);
+    });
+    channel?.end(control.send);
+    return () => control.problem(Buffer.concat(told));
+  }
+
+  async #watch(command: string, problem: () => string | undefined): Promise<ServerEnd> {
     const ended = await new Promise<{ code: number; reason: string }>((resolve) => {
       this.#child.once('error', (error: NodeJS.ErrnoException) => {
         const missing = error.code === 'ENOENT';
         resolve({
-          code: missing ? 127 : 126,
+          code: missing ? 127 : CANNOT_RUN,
           reason: `the server could not be started: ${missing ? `${command} not found` : error.message}`,
         });
       });
@@ -101,7 +129,8 @@ export class Upstream implements ServerPeer {
     clearTimeout(this.#killing);
     this.#killing = undefined;
     for (const stream of [this.stdin, this.stdout, this.stderr]) stream.destroy();
-    return ended;
+    const why = ended.code === CANNOT_RUN ? problem() : undefined;
+    return why === undefined ? ended : { code: CANNOT_RUN, reason: `the server could not be started: ${why}` };
   }
 }
 

@@ -319,3 +319,32 @@ describe('runStdioProxy', () => {
     expect(opened).toBe(0);
   });
 });
+
+describe('a launcher that becomes the server', () => {
+  /** Reads its word from descriptor 3, says something back, then is the server or ends. */
+  const LAUNCHER = `
+    const fs = require('node:fs');
+    const word = fs.readFileSync(3, 'utf8');
+    if (word.startsWith('no')) { fs.writeSync(3, 'because of ' + word); process.exit(126); }
+    fs.closeSync(3);
+    import(process.argv[1]);
+  `;
+  const launched = (word: string): Partial<StdioProxyOptions> => ({
+    args: ['-e', LAUNCHER, SERVER, join(folder, 'received')],
+    control: { send: Buffer.from(word), problem: (told) => (told.length === 0 ? undefined : told.toString()) },
+  });
+
+  it('gets its word, and what it said is why there is no server', async () => {
+    const client = new Client(launched(`no ${'x'.repeat(100_000)}`));
+    expect(await client.exit).toBe(126);
+    expect(client.errors).toContain('the server could not be started: because of no xxx');
+  });
+
+  it('is the server then', async () => {
+    const client = new Client(launched('yes'));
+    client.stdin.write(ping(1));
+    await client.until(() => client.output.includes('"id":1'));
+    client.stdin.end();
+    expect(await client.exit).toBe(0);
+  });
+});

@@ -35,10 +35,22 @@ export { makeReport, REPORT_FORMATS, type ReportFormat, reportText } from './rep
 export { type RuleEngine, type RuleEngineOptions, ruleEngine } from './rules/engine.ts';
 export { RULES } from './rules/index.ts';
 export type { RuleInfo } from './rules/rule.ts';
+export {
+  type Contained,
+  type Containing,
+  openSandbox,
+  type Prepared,
+  type Sandbox,
+  type SandboxCommand,
+  type Surroundings,
+} from './sandbox/sandbox.ts';
+export { type SandboxStart, startOf } from './sandbox/start.ts';
+export type { Unexpressed } from './sandbox/unexpressed.ts';
 export { defaultScope, type LoadScopeOptions, loadScope, type ScopeSource } from './scope/load.ts';
 export type { Limits, Scope } from './scope/scope.ts';
 export { type HaltArguments, type HaltQuestionsOptions, haltPolicy, haltQuestions } from './warden/halt-questions.ts';
 export { type AgentEnd, type FoundProgram, findProgram, type LaunchOptions } from './warden/launch.ts';
 export type { Incident, IncidentStep, Warden, WardenEvent, WardenOptions, WardenSummary } from './warden/ports.ts';
+export { notesOf as sandboxNotes } from './warden/shut-in.ts';
 export { runWarden } from './warden/warden.ts';
 export { type Watched, type WatchOptions, type WatchTarget, watchProcesses } from './warden/watch.ts';

@@ -26,6 +26,7 @@ import type { Command, Invocation } from '../command.ts';
 import { hasConfig } from '../configuration.ts';
 import { configuredOrWatching } from '../configured.ts';
 import { configuredServer, configuredServers, withoutSecrets } from '../configured-servers.ts';
+import { containedServers } from '../contained-servers.ts';
 import { UsageError } from '../failure.ts';
 import { LISTEN_OPTIONS, type ListenGiven, listenAddress } from '../listen-address.ts';
 import { elicitationChannel, mcpApprovals } from '../mcp-approvals.ts';
@@ -127,7 +128,8 @@ async function runConfigured(invocation: Invocation, listen: ListenGiven | undef
   if (config === undefined || config.servers.size === 0)
     throw new UsageError('proxy needs a command after `--`, or --url, or `servers:` in the configuration', `for example: ${proxy.example}`);
   const one = flags.text('server');
-  const servers = one === undefined ? configuredServers(config, io.env, io.cwd) : [configuredServer(one, config, io.env, io.cwd)];
+  const named = one === undefined ? configuredServers(config, io.env, io.cwd) : [configuredServer(one, config, io.env, io.cwd)];
+  const { servers, close } = await containedServers(named, config, { env: io.env, note: (text) => output.note(text) });
   const guard = new LazyGuard(config, servers.map(({ name }) => name).join(', '), output, io.env);
   const client = clientOf(invocation, config, guard);
   try {
@@ -151,6 +153,7 @@ async function runConfigured(invocation: Invocation, listen: ListenGiven | undef
     return await runStdioProxy(own);
   } finally {
     await guard.close();
+    await close();
   }
 }
 

@@ -29,6 +29,7 @@ import { eventJson, eventLines } from './event-lines.ts';
 import { codeOf, RUN_EXIT } from './exit-codes.ts';
 import { alertsOf, judgeOf } from './judge-and-alerts.ts';
 import { containOf, kernelOf } from './kernel-choice.ts';
+import { ledgerFiles, otherOwnFiles } from './own-files.ts';
 import { summaryJson, summaryLines } from './summary-lines.ts';
 import { leaveScreen, terminalState } from './terminal-state.ts';
 import { haltTerminal } from './tty-channel.ts';
@@ -293,9 +294,8 @@ function pollOf({ flags }: Invocation): number | undefined {
 }
 
 function ownFiles(config: Config, logDir: string): WatchOptions['own'] {
-  const { path, ledger } = config;
-  const sides = ['', '-wal', '-shm', '-journal'].map((side) => ledger.path + side);
-  const others = [ledger.key, ledger.mirror, ledger.auditLog?.path].filter((each) => each !== undefined);
+  const { path } = config;
+  const sides = ledgerFiles(config);
   const isWriter = ({ pid }: { readonly pid: number }): boolean => {
     try {
       return writersOf(config).includes(pid);
@@ -304,7 +304,11 @@ function ownFiles(config: Config, logDir: string): WatchOptions['own'] {
       return false;
     }
   };
-  return { files: [...sides, ...others, logDir], configs: path === undefined ? [] : [path], guards: { files: sides, isWriter } };
+  return {
+    files: [...sides, ...otherOwnFiles(config), logDir],
+    configs: path === undefined ? [] : [path],
+    guards: { files: sides, isWriter },
+  };
 }
 
 function teller({ io, output, flags }: Invocation, redactor: Redactor): (event: WardenEvent) => void {

@@ -1,17 +1,10 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { noSrt } from '../sandboxes.ts';
 import { startCli, watchedProject } from './agent-process.ts';
 
 const isLinux = process.platform === 'linux';
-const RUNTIME: string = '@anthropic-ai/sandbox-runtime';
-const noSrt = !['bwrap', 'socat', 'rg'].every((name) => existsSync(`/usr/bin/${name}`))
-  ? 'bubblewrap, socat or ripgrep is not installed'
-  : await import(RUNTIME).then(
-      () => undefined,
-      () => 'sandbox-runtime is not installed',
-    );
-if (noSrt !== undefined) console.warn(`SKIPPED: ${noSrt}`);
 
 /** Not below a folder for temporary files: those are granted. */
 function madeUpHome(): string {

@@ -72,6 +72,8 @@ export interface CommandServerConfig {
   readonly args: readonly string[];
   /** Besides the environment of the proxy. */
   readonly env: ReadonlyMap<string, ValueConfig>;
+  /** What shuts it in to what `scope` allows. */
+  readonly contain: 'off' | 'landlock' | 'srt' | 'auto';
   /** Absolute. */
   readonly cwd?: string;
 }

@@ -3,6 +3,7 @@ import * as z from 'zod';
 import { type SecretDocument, secretSchema } from './channel-schema.ts';
 
 const SERVER_TRANSPORTS = ['http', 'sse'] as const;
+const SERVER_CONTAINS = ['off', 'landlock', 'srt', 'auto'] as const;
 export type ServerTransport = (typeof SERVER_TRANSPORTS)[number];
 
 /** Servers of one file. */
@@ -18,6 +19,7 @@ interface CommandServerDocument {
   readonly args?: readonly string[] | undefined;
   readonly env?: Readonly<Record<string, ValueDocument>> | undefined;
   readonly cwd?: string | undefined;
+  readonly contain?: (typeof SERVER_CONTAINS)[number] | undefined;
 }
 
 interface UrlServerDocument {
@@ -46,6 +48,10 @@ const commandServer = z.strictObject({
     .max(4096)
     .optional()
     .describe('its working directory, relative to the folder of this file; that of the proxy when absent'),
+  contain: z
+    .enum(SERVER_CONTAINS)
+    .optional()
+    .describe('what shuts it in to what `scope` allows, its working directory being its workspace: as monitor.contain; off when absent'),
 });
 
 const urlServer = z.strictObject({

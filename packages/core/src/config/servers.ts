@@ -119,8 +119,8 @@ export function workOutServers(servers: Documents, place: (name: string) => stri
 }
 
 function commandConfig(server: Extract<ServerDocument, { readonly command: string }>, place: (name: string) => string): ServerConfig {
-  const { command, args = [], env = {}, cwd } = server;
-  return { command, args, env: valuesOf(env, place), ...(cwd !== undefined && { cwd: place(cwd) }) };
+  const { command, args = [], env = {}, cwd, contain = 'off' } = server;
+  return { command, args, env: valuesOf(env, place), contain, ...(cwd !== undefined && { cwd: place(cwd) }) };
 }
 
 function urlConfig(server: Extract<ServerDocument, { readonly url: string }>, place: (name: string) => string): ServerConfig {

@@ -47,6 +47,7 @@ describe('servers', () => {
             ['KEY', [{ env: 'FILES_KEY' }]],
             ['PATH', [{ env: 'PATH' }, ':/x']],
           ]),
+          contain: 'off',
           cwd: '/etc/c/data',
         },
       ],

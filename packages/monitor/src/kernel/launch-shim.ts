@@ -72,7 +72,7 @@ export async function launchThroughShim(options: ShimLaunchOptions): Promise<Shi
 export const SHIM: string = fileURLToPath(new URL(`./shim${extname(new URL(import.meta.url).pathname)}`, import.meta.url));
 const NESTED = 'another supervisor listens to this process tree already: an agent cannot be watched from inside a watched tree';
 
-function planOf({ program, args, env, filter, landlock }: ShimLaunchOptions): ShimPlan {
+export function planOf({ program, args, env, filter, landlock }: Omit<ShimLaunchOptions, 'cwd' | 'stdio'>): ShimPlan {
   const argument = (text: string): string => exactText(text, 'cmdline');
   const given = Object.entries(env).flatMap(([name, value]) => (value === undefined ? [] : [exactText(`${name}=${value}`, 'environ')]));
   return {

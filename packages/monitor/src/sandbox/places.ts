@@ -1,6 +1,6 @@
 /** Folders every program needs, and how a scope's patterns become folders: what is granted to whoever is contained. */
 import { readdirSync, realpathSync } from 'node:fs';
-import { delimiter, dirname } from 'node:path';
+import { delimiter, dirname, resolve } from 'node:path';
 import { isUnder, normalPath } from '../rules/path-text.ts';
 import type { SandboxCommand, Surroundings } from './sandbox.ts';
 
@@ -11,7 +11,8 @@ export interface Places {
   /** Folders for temporary files. */
   readonly tmp: readonly string[];
   readonly program: string;
-  readonly args: readonly string[];
+  /** What the program runs, where that is an interpreter. */
+  readonly script?: string;
   /** The folders of its `PATH`. */
   readonly path: readonly string[];
   /** Countersign's own files. */
@@ -20,14 +21,15 @@ export interface Places {
 }
 
 /** Of a command that is started from here. */
-export function placesOf({ program, args, env }: SandboxCommand, { workspace, home, own }: Surroundings): Places {
+export function placesOf({ program, args, cwd, env }: SandboxCommand, { workspace, home, own }: Surroundings): Places {
   const tmp = env['TMPDIR'];
+  const script = scriptOf(args);
   return {
     workspace,
     home,
     tmp: [...(tmp?.startsWith('/') === true ? [tmp] : []), ...SYSTEM_TMP],
     program,
-    args,
+    ...(script !== undefined && { script: resolve(cwd, script) }),
     path: (env['PATH'] ?? '')
       .split(delimiter)
       .slice(0, MAX_PATH_FOLDERS)
@@ -35,6 +37,12 @@ export function placesOf({ program, args, env }: SandboxCommand, { workspace, ho
     own,
     isRoot: process.geteuid?.() === 0,
   };
+}
+
+/** The first that is no option, alone: others name what the script is to work on, which nobody meant to grant. */
+function scriptOf(args: readonly string[]): string | undefined {
+  const first = args.find((arg) => !arg.startsWith('-'));
+  return first !== undefined && SCRIPT.test(first) ? first : undefined;
 }
 
 const SYSTEM_TMP = ['/tmp', '/var/tmp'];
@@ -177,16 +185,14 @@ function isEtcSecret(path: string): boolean {
  * Where the program lies with what belongs to it: the folder above its `bin`, the package of a script that is given to it. `file` is as
  * it was named, `folder` has no links; what is too wide is left to whoever grants.
  */
-export function programFolders({ program, args }: Places, look: Look): readonly { readonly file: string; readonly folder: string }[] {
-  const scripts = args.slice(0, MAX_SCRIPTS).filter((arg) => arg.startsWith('/') && SCRIPT.test(arg));
-  return [program, ...scripts].flatMap((file) => {
+export function programFolders({ program, script }: Places, look: Look): readonly { readonly file: string; readonly folder: string }[] {
+  return [program, ...(script === undefined ? [] : [script])].flatMap((file) => {
     const real = look.real(file);
     return real === undefined ? [] : [{ file, folder: folderOf(real, look) ?? real }];
   });
 }
 
 const SCRIPT = /\.(?:[cm]?[jt]s|py|rb|pl|php|sh|jar)$/i;
-const MAX_SCRIPTS = 20;
 const PACKAGE_FILES = ['package.json', 'pyproject.toml'];
 const MAX_DEPTH = 64;
 

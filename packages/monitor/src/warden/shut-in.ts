@@ -58,7 +58,7 @@ export async function shutIn(
       by: sandbox.name,
       ...(passedOver !== '' && { passedOver }),
       helpers: processTable().children(process.pid),
-      notes: notesOf(sandbox.name, unexpressed),
+      notes: [...notesOf(sandbox.name, unexpressed), UNDER_WATCH[sandbox.name]],
       close: () => sandbox.close(),
     };
   } catch (error) {
@@ -71,30 +71,40 @@ function notHere(name: SandboxName): SandboxKind {
   return { name, open: async () => ({ missing: NOT_BOTH }) };
 }
 
+/** What it means for whoever watches. */
+const UNDER_WATCH: Readonly<Record<SandboxName, string>> = {
+  srt: "what it connects to is named to the sandbox's proxy alone: the monitor's rules see connections to this host",
+  landlock: 'files are opened by the processes themselves, not for them: an open from outside would let in what landlock refuses',
+};
+
 const NAMES: Readonly<Record<SandboxName, string>> = { landlock: 'landlock', srt: 'sandbox-runtime' };
-/** Of each kind; the rest is counted. */
+/** Of each reason; the rest is counted. */
 const MAX_ITEMS = 5;
 
 /** One for what is possible although the scope forbids it, one for what fails although it allows it. */
 export function notesOf(by: SandboxName, unexpressed: readonly Unexpressed[]): readonly string[] {
   const ofKind = (is: Unexpressed['is'], begins: string): readonly string[] => {
-    const texts = [
-      ...new Set(
-        unexpressed
-          .filter((each) => each.is === is)
-          .map(({ key, item, why }) => `${item === undefined ? key : `${key} ${JSON.stringify(item)}`} (${why})`),
-      ),
-    ];
-    if (texts.length === 0) return [];
-    const rest = texts.length - MAX_ITEMS;
-    return [`${begins}: ${texts.slice(0, MAX_ITEMS).join('; ')}${rest > 0 ? `; and ${rest} more` : ''}`];
+    const texts = grouped(unexpressed.filter((each) => each.is === is));
+    return texts.length === 0 ? [] : [`${begins}: ${texts.join('; ')}`];
   };
   return [
     ...ofKind('wider', `${NAMES[by]} does not hold it to`),
     ...ofKind('narrower', `${NAMES[by]} also keeps from it what the scope allows`),
-    ...(by === 'srt'
-      ? ["what it connects to is named to the sandbox's proxy alone: the monitor's rules see connections to this host"]
-      : []),
-    'files are opened by the processes themselves, not for them: what a sandbox refuses would be let in by an open from outside of it',
   ];
+}
+
+/** Items that lack for the same reason, together. */
+function grouped(unexpressed: readonly Unexpressed[]): readonly string[] {
+  const groups = new Map<string, { readonly key: string; readonly why: string; readonly items: Set<string> }>();
+  for (const { key, item, why } of unexpressed) {
+    const name = JSON.stringify([key, why]);
+    const group = groups.get(name) ?? { key, why, items: new Set() };
+    if (item !== undefined) group.items.add(JSON.stringify(item));
+    groups.set(name, group);
+  }
+  return [...groups.values()].map(({ key, why, items }) => {
+    const rest = items.size - MAX_ITEMS;
+    const shown = [...items].slice(0, MAX_ITEMS).join(', ');
+    return `${key}${shown === '' ? '' : ` ${shown}`}${rest > 0 ? ` and ${rest} more` : ''} (${why})`;
+  });
 }

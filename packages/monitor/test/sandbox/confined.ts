@@ -41,7 +41,7 @@ export function madeUp(): MadeUp {
 }
 
 export function placesOf({ home, workspace, tmp }: MadeUp, more: Partial<Places> = {}): Places {
-  return { home, workspace, tmp: [tmp], program: process.execPath, args: [], path: ['/usr/bin', '/bin'], own: [], isRoot: false, ...more };
+  return { home, workspace, tmp: [tmp], program: process.execPath, path: ['/usr/bin', '/bin'], own: [], isRoot: false, ...more };
 }
 
 export interface Ran {

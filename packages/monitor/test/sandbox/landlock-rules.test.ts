@@ -1,7 +1,7 @@
 import type { ScopeDocument } from '@countersign/core';
 import { describe, expect, it } from 'vitest';
 import { landlockRules } from '../../src/sandbox/landlock-rules.ts';
-import { type Look, type Places, placeOf } from '../../src/sandbox/places.ts';
+import { type Look, type Places, placeOf, placesOf } from '../../src/sandbox/places.ts';
 import { loadScope } from '../../src/scope/load.ts';
 
 const PLACES: Places = {
@@ -9,7 +9,6 @@ const PLACES: Places = {
   home: '/home/ann',
   tmp: ['/tmp'],
   program: '/usr/bin/node',
-  args: [],
   path: ['/usr/bin', '/home/ann/bin'],
   own: [],
   isRoot: false,
@@ -97,6 +96,17 @@ describe('what is granted', () => {
     const own = rules.exec.filter((path) => path.startsWith('/home/ann/') && !/^\/home\/ann\/(?:\.|go\/|work)/.test(path));
     expect(own).toEqual(folder === undefined ? [] : [folder]);
   });
+});
+
+it.each([
+  [['server.mjs', '/home/ann/private/x.js'], '/home/ann/work/server.mjs'],
+  [['--inspect', '/opt/tool/main.js'], '/opt/tool/main.js'],
+  [['-e', 'code', '/home/ann/private/x.js'], undefined],
+  [['/home/ann/private/notes'], undefined],
+  [[], undefined],
+])('of the arguments %j only the script that is run is granted', (args, script) => {
+  const command = { program: '/usr/bin/node', args, cwd: '/home/ann/work', env: {} };
+  expect(placesOf(command, { workspace: '/home/ann/work', home: '/home/ann', own: [] }).script).toBe(script);
 });
 
 describe('links', () => {

@@ -10,7 +10,6 @@ const PLACES: Places = {
     home: '/home/ann',
     tmp: ['/tmp'],
     program: '/usr/bin/node',
-    args: [],
     path: ['/usr/bin'],
     own: [],
     isRoot: false,
