@@ -5,9 +5,10 @@ import { budgetClaims } from './budgets.ts';
 import { contentionClaims } from './contention.ts';
 import { crashClaims } from './crash.ts';
 import { durabilityClaims } from './durability.ts';
-import type { Claim } from './figure.ts';
+import { type Claim, grouped } from './figure.ts';
 import { grantClaims } from './grants.ts';
 import { guardClaims } from './guard.ts';
+import { kernelGateClaims } from './kernel-gate.ts';
 import { ledgerClaims } from './ledger.ts';
 import { mcpClaims } from './mcp.ts';
 import { mcpHttpClaims } from './mcp-http.ts';
@@ -49,9 +50,9 @@ export const allClaims: readonly Claim[] = [
   ...agentClaims,
   ...mcpClaims,
   ...mcpHttpClaims,
-  ...monitorPollClaims,
-  ...monitorRulesClaims,
-  ...monitorProbeClaims,
-  ...monitorKernelClaims,
-  ...monitorFreezeClaims,
+  ...grouped(
+    ['monitor'],
+    [...monitorPollClaims, ...monitorRulesClaims, ...monitorProbeClaims, ...monitorKernelClaims, ...monitorFreezeClaims],
+  ),
+  ...grouped(['monitor', 'kernel'], kernelGateClaims),
 ];

@@ -25,7 +25,13 @@ export interface Measured extends Figure {
 /** One statement about speed. `measure` gives undefined when this machine cannot tell; it says why on stderr. */
 export interface Claim {
   readonly name: string;
+  /** Words it is asked for by, besides parts of its name. */
+  readonly groups?: readonly string[];
   measure(): Promise<Measured | undefined>;
+}
+
+export function grouped(groups: readonly string[], claims: readonly Claim[]): readonly Claim[] {
+  return claims.map((claim) => ({ ...claim, groups: [...(claim.groups ?? []), ...groups] }));
 }
 
 export function atMost(name: string, value: number, bound: number, unit = 'x'): Measured {

@@ -1,5 +1,5 @@
 /**
- * Every statement about speed, measured: `npm run bench [-- [--json] [part of a name ...]]`.
+ * Every statement about speed, measured: `npm run bench [-- [--json] [part of a name, or group ...]]`.
  *
  * `--json` prints `{ "figures": [{ name, value, unit, bound, ok, interval? }] }` and nothing else on stdout. A missed bound is a
  * figure with `ok: false`, not a failed run: the exit code is 1 only when something could not be measured at all.
@@ -26,7 +26,9 @@ try {
 }
 
 function chosen(claims: readonly Claim[], parts: readonly string[]): readonly Claim[] {
-  const found = claims.filter((claim) => parts.length === 0 || parts.some((part) => claim.name.includes(part)));
+  const found = claims.filter(
+    (claim) => parts.length === 0 || parts.some((part) => claim.name.includes(part) || claim.groups?.includes(part)),
+  );
   if (found.length > 0) return found;
   throw new Error(`no figure has "${parts.join('" or "')}" in its name:\n${claims.map((claim) => `  ${claim.name}`).join('\n')}`);
 }
