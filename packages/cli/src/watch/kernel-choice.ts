@@ -30,8 +30,8 @@ const CONTAIN: ReadonlySet<Settings['contain']> = new Set(['off', 'landlock', 's
 export function kernelOf(flags: Flags, settings: Settings): WatchOptions['kernel'] {
   const when = oneOf(flags, 'kernel', KERNEL) ?? settings.kernel;
   const trapReads = oneOf(flags, 'trap-reads', TRAP_READS) ?? settings.trapReads;
-  // `auto` does not use it yet: answers to what is held are still being put together.
-  return when === 'required' ? { trapReads, hot: settings.hot, whenMissing: 'refuse' } : undefined;
+  if (when === 'off') return undefined;
+  return { trapReads, hot: settings.hot, whenMissing: when === 'required' ? 'refuse' : 'without' };
 }
 
 /** Undefined: nothing, as was asked for. @throws {UsageError} */

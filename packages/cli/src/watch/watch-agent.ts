@@ -294,8 +294,9 @@ function pollOf({ flags }: Invocation): number | undefined {
 }
 
 function ownFiles(config: Config, logDir: string): WatchOptions['own'] {
-  const { path } = config;
+  const { path, ledger } = config;
   const sides = ledgerFiles(config);
+  const reads = [ledger.key, path].filter((each) => each !== undefined);
   const isWriter = ({ pid }: { readonly pid: number }): boolean => {
     try {
       return writersOf(config).includes(pid);
@@ -307,7 +308,7 @@ function ownFiles(config: Config, logDir: string): WatchOptions['own'] {
   return {
     files: [...sides, ...otherOwnFiles(config), logDir],
     configs: path === undefined ? [] : [path],
-    guards: { files: sides, isWriter },
+    guards: { files: sides, reads, isWriter },
   };
 }
 

@@ -12,11 +12,11 @@ const given = (options: Readonly<Record<string, string>>) =>
 
 describe('what holds an agent before it does something', () => {
   it.each([
-    ['', {}, undefined],
+    ['', {}, { trapReads: 'deny-list', hot: [], whenMissing: 'without' }],
     ['kernel: required', {}, { trapReads: 'deny-list', hot: [], whenMissing: 'refuse' }],
     ['kernel: off', {}, undefined],
     ['kernel: off', { kernel: 'required', 'trap-reads': 'broker' }, { trapReads: 'broker', hot: [], whenMissing: 'refuse' }],
-    ['kernel: required', { kernel: 'auto' }, undefined],
+    ['kernel: required', { kernel: 'auto' }, { trapReads: 'deny-list', hot: [], whenMissing: 'without' }],
     ['kernel: required', { kernel: 'off' }, undefined],
     [
       'kernel: required, trap_reads: broker, hot: [lib]',

@@ -10,6 +10,8 @@ import type { Sensor } from '../sensor.ts';
 export interface Guards {
   /** The ledger and what lies beside it. Absolute. */
   readonly files: readonly string[];
+  /** What a guard only reads: its configuration, the key it signs with. Absolute. */
+  readonly reads?: readonly string[];
   /** It writes to the ledger now. Must not throw. */
   isWriter(process: Actor): boolean;
 }
@@ -22,7 +24,8 @@ export const MAX_WAITING = 64;
 
 /** Leaves out that a guard uses the ledger. What others do with it comes up to `GRACE_MS` late. */
 export function withoutGuards(sensor: Sensor, guards: Guards): Sensor {
-  const files = new Set(guards.files.map((file) => resolve(file)));
+  const used = resolved(guards.files);
+  const read = resolved(guards.reads ?? []);
   const waiting = new Map<NodeJS.Timeout, () => void>();
   let lost = 0;
   return {
@@ -37,7 +40,7 @@ export function withoutGuards(sensor: Sensor, guards: Guards): Sensor {
           const { actor } = observation;
           // What waits for an answer, or was refused, was judged already.
           const isAnswered = judged !== undefined && judged.wentOn !== true;
-          if (actor === undefined || isAnswered || !isUseOf(observation, files)) return host.emit(observation, judged);
+          if (actor === undefined || isAnswered || !isUseOf(observation, used, read)) return host.emit(observation, judged);
           if (guards.isWriter(actor)) return;
           if (waiting.size >= MAX_WAITING) return host.emit(observation);
           let looks = GRACE_MS / LOOK_MS;
@@ -71,7 +74,12 @@ export function withoutGuards(sensor: Sensor, guards: Guards): Sensor {
   };
 }
 
+function resolved(files: readonly string[]): ReadonlySet<string> {
+  return new Set(files.map((file) => resolve(file)));
+}
+
 /** Nobody may delete it or put another in its place, a guard neither. */
-function isUseOf({ action }: Observation, files: ReadonlySet<string>): boolean {
-  return (action.kind === 'read' || action.kind === 'write') && files.has(action.path);
+function isUseOf({ action }: Observation, used: ReadonlySet<string>, read: ReadonlySet<string>): boolean {
+  if (action.kind !== 'read' && action.kind !== 'write') return false;
+  return used.has(action.path) || (action.kind === 'read' && read.has(action.path));
 }

@@ -435,7 +435,7 @@ function ownVerdict(rule: string, reason: string, seq: number): Verdict {
 }
 
 function callOf(judged: Judged | undefined, level: Level): { readonly call?: 'held' | 'refused' } {
-  if (judged === undefined) return {};
+  if (judged === undefined || judged.wentOn === true) return {};
   if (!judged.isHeld) return { call: 'refused' };
   return level === 'HALT' || level === 'KILL' ? { call: 'held' } : {};
 }

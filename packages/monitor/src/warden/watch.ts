@@ -152,14 +152,15 @@ function isHeld({ kernel }: WatchOptions): boolean {
 }
 
 function shutInOptions({ cwd }: LaunchOptions, options: WatchOptions, contain: Containing): ShutInOptions {
-  const { workspace = cwd, home, own } = options;
+  const { workspace = cwd, home } = options;
+  const own = ownBefore(options.own);
   return {
     contain,
     workspace,
     home,
     isHeld: isHeld(options),
     scope: withCanaries(options.scope, options.canaries),
-    own: [...ownButLedger(own), ...own.configs],
+    own: [...own.files, ...own.configs],
   };
 }
 
@@ -223,7 +224,7 @@ async function launchedAgent(
 ): Promise<ShimmedAgent & { readonly without?: string }> {
   const plainly = (): Promise<ShimmedAgent> => (marked.landlock === undefined ? launchAgent(marked) : launchThroughShim(marked));
   if (kernel === undefined) return plainly();
-  const missing = kernelControlMissing();
+  const missing = missingHere();
   if (missing !== undefined && kernel.whenMissing === 'without') return { ...(await plainly()), without: missing };
   if (missing !== undefined) throw new CountersignError('MONITOR_UNAVAILABLE', `${NO_KERNEL_CONTROL}: ${missing}`);
   try {
@@ -235,6 +236,14 @@ async function launchedAgent(
     if (kernel.whenMissing === 'without') return { ...(await plainly()), without: reason };
     throw new CountersignError('MONITOR_UNAVAILABLE', `${NO_KERNEL_CONTROL}: ${reason}`, { cause: error });
   }
+}
+
+/** Below another warden nearly everything it needs is refused: what that is says little. */
+function missingHere(): string | undefined {
+  const missing = kernelControlMissing();
+  return missing === undefined || process.env[RUN_MARKER] === undefined
+    ? missing
+    : `${missing}; this is inside of a watched tree, which holds it already`;
 }
 
 const NO_KERNEL_CONTROL = 'what the agent does cannot be held before it happens here';
@@ -271,7 +280,7 @@ async function watch(found: Found, options: WatchOptions, reader: ProcReader): P
     rules: {
       workspace,
       home: options.home,
-      own: { files: ownButLedger(options.own), configs: options.own.configs, pids: [process.pid] },
+      own: { ...ownBefore(options.own), pids: [process.pid] },
     },
   };
   const supervised =
@@ -363,6 +372,7 @@ async function watch(found: Found, options: WatchOptions, reader: ProcReader): P
       sensors,
       // Nobody else answers for what its filter stops.
       ...(needs !== undefined && { needs }),
+      ...(found.shut?.by !== undefined && { floor: 'L3' }),
       rules,
       ...(options.task !== undefined && {
         intent: intentCheck(options.task, { home: options.home, root }),
@@ -417,9 +427,11 @@ async function watch(found: Found, options: WatchOptions, reader: ProcReader): P
   }
 }
 
-function ownButLedger({ files, guards }: WatchOptions['own']): readonly string[] {
-  const those = new Set(guards?.files);
-  return files.filter((file) => !those.has(file));
+/** What is refused before it happens: not what a guard does, who is known by its lease, and has that a moment later. Whoever has none by then is ended. */
+function ownBefore({ files, configs, guards }: WatchOptions['own']): Pick<WatchOptions['own'], 'files' | 'configs'> {
+  const reads = guards?.reads ?? [];
+  const those = new Set([...(guards?.files ?? []), ...reads]);
+  return { files: files.filter((file) => !those.has(file)), configs: [...new Set([...configs, ...reads])] };
 }
 
 function onIncomplete({ onEvent }: WatchOptions, unwatched: number): void {

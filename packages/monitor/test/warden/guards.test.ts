@@ -8,11 +8,11 @@ const LEDGER = '/w/ledger.db';
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
-async function watching(isWriter: () => boolean) {
+async function watching(isWriter: () => boolean, reads: readonly string[] = []) {
   const seen: Observation[] = [];
   const sensor = new FakeSensor({ gives: ['read', 'write'] });
   const tree = new FakeTree();
-  const watched = withoutGuards(sensor, { files: [LEDGER], isWriter });
+  const watched = withoutGuards(sensor, { files: [LEDGER], reads, isWriter });
   await watched.start({ tree, emit: (observation) => seen.push(observation), died: () => {} });
   const does = (action: Action): void => sensor.host?.emit({ at: 1, sensor: 'fake', phase: 'after', actor: AGENT, action });
   return { seen, does, tree, watched };
@@ -53,6 +53,20 @@ it.each<Action>([
   const { seen, does } = await watching(() => true);
   does(action);
   expect(seen).toHaveLength(1);
+});
+
+it('a guard reads the key it signs with, and nobody else does; it does nothing else to it', async () => {
+  const key = '/w/ledger.key';
+  const guard = await watching(() => true, [key]);
+  guard.does({ kind: 'read', path: key });
+  expect(guard.seen).toEqual([]);
+  guard.does({ kind: 'write', path: key });
+  guard.does({ kind: 'delete', path: key });
+  expect(guard.seen).toHaveLength(2);
+  const other = await watching(() => false, [key]);
+  other.does({ kind: 'read', path: key });
+  vi.advanceTimersByTime(2_000);
+  expect(other.seen).toHaveLength(1);
 });
 
 it('who ended while its lease was waited for is told of when the watching stops, once', async () => {
