@@ -1,16 +1,37 @@
 /**
- * What this host offers to watch and stop an agent with, each tried, not assumed; and the level and grade that come of it. Everything
- * is a look from outside at what has happened: nothing here prevents anything.
+ * What this host offers to watch, hold and stop an agent with, each tried, not assumed; and the level and grade that come of it. A level is
+ * what a session can have here, not what one has: that is on record with it.
  */
 import { accessSync, closeSync, constants, existsSync, lstatSync, readFileSync, readlinkSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import type { ActionKind } from './activity.ts';
 import { makeControlGroup } from './contain/control-group.ts';
 import type { FreezeGrade } from './contain/freezer.ts';
+import { type Enforcement, enforcementOf, type Hold, kindsText } from './enforcement.ts';
+import { kernelControlMissing, tryKernelControl } from './kernel/available.ts';
+import { landlockAbi } from './kernel/landlock.ts';
 import { errorName, type Native, native, nativeMissing } from './native/native.ts';
+import { srtSandbox } from './sandbox/srt.ts';
+import { defaultScope } from './scope/load.ts';
 import type { CoverageLevel } from './sensor.ts';
+import { fanotifyMissing } from './sensors/fanotify.ts';
 import { procReader } from './tree/proc-fs.ts';
 
-export type CapabilityName = 'proc' | 'ps' | 'lsof' | 'native' | 'connector' | 'inotify' | 'pidfd' | 'cgroup' | 'user-namespaces' | 'probe';
+export type CapabilityName =
+  | 'proc'
+  | 'ps'
+  | 'lsof'
+  | 'native'
+  | 'connector'
+  | 'inotify'
+  | 'pidfd'
+  | 'seccomp-notify'
+  | 'landlock'
+  | 'sandbox-runtime'
+  | 'fanotify'
+  | 'cgroup'
+  | 'user-namespaces'
+  | 'probe';
 
 export interface Capability {
   readonly name: CapabilityName;
@@ -24,12 +45,14 @@ export interface Capability {
 export interface HostCapabilities {
   readonly platform: string;
   readonly capabilities: readonly Capability[];
-  /**
-   * The most a session of any agent can have here. Undefined: processes cannot be seen at all. An agent that is a Node program and
-   * carries the probe has `L1` in any case.
-   */
-  readonly level: Extract<CoverageLevel, 'L0' | 'L1'> | undefined;
+  /** What `countersign run` has here without further settings, in a mode that stops things. Undefined: processes cannot be seen at all. */
+  readonly level: CoverageLevel | undefined;
+  /** Of `countersign attach`. An agent that is a Node program and carries the probe has `L1` in any case. */
+  readonly attachLevel: Extract<CoverageLevel, 'L0' | 'L1'> | undefined;
+  /** Of `run`. */
   readonly freeze: FreezeGrade;
+  /** By kind of doing, as `run` has it. */
+  readonly enforcement: Enforcement;
 }
 
 /** What is asked of a host. Each may throw, which is a no with that reason. */
@@ -42,6 +65,27 @@ export interface CapabilityHost {
   canMakeControlGroup(): boolean;
   /** Is there such a program? */
   hasProgram(name: 'ps' | 'lsof'): boolean;
+  /** Why not, as `kernelControlMissing` and `tryKernelControl` say it. */
+  seccompMissing(): string | undefined;
+  landlockMissing(): string | undefined;
+  sandboxMissing(): string | undefined;
+  fanotifyMissing(): string | undefined;
+}
+
+/**
+ * The same, after what takes time was tried as well: a call of a process started for it is really held, and a program that does nothing is
+ * really started in a sandbox. About half a second.
+ */
+export async function triedCapabilities(): Promise<HostCapabilities> {
+  const [seccomp, sandbox] = await Promise.all([tryKernelControl(), trySandbox()]);
+  return hostCapabilities({ ...thisHost(), seccompMissing: () => seccomp, sandboxMissing: () => sandbox });
+}
+
+async function trySandbox(): Promise<string | undefined> {
+  const opened = await srtSandbox().open(defaultScope());
+  if ('missing' in opened) return opened.missing;
+  await opened.close();
+  return undefined;
 }
 
 /** Never throws. Opens descriptors and makes a control group, and takes all of it back. */
@@ -52,29 +96,67 @@ export function hostCapabilities(host: CapabilityHost = thisHost()): HostCapabil
   });
   const has = (name: CapabilityName): boolean => capabilities.some((each) => each.name === name && each.available);
   const sees = has('proc') || has('ps');
+  // Events need the tree that a poll keeps: which processes are whose is read from /proc.
+  const attachLevel = !sees ? undefined : has('proc') && (has('connector') || has('inotify')) ? 'L1' : 'L0';
+  const isHolding = has('proc') && has('seccomp-notify');
+  const freeze = isHolding ? 'gate' : has('cgroup') ? 'cgroup' : 'signal';
+  const why = capabilities.find(({ name }) => name === 'seccomp-notify')?.why;
+  const enforcement = enforcementOf({
+    mode: 'enforce_kill',
+    gives: !sees ? [] : has('proc') ? [...SEEN, 'delete', 'rename'] : SEEN,
+    seenLevel: attachLevel ?? 'none',
+    freeze,
+    ...(isHolding && { kernel: { trapReads: 'deny-list' } }),
+    ...(why !== undefined && { without: why }),
+  });
   return {
     platform: host.platform,
     capabilities,
-    // Events need the tree that a poll keeps: which processes are whose is read from /proc.
-    level: !sees ? undefined : has('proc') && (has('connector') || has('inotify')) ? 'L1' : 'L0',
-    freeze: has('cgroup') ? 'cgroup' : 'signal',
+    level: enforcement.level === 'none' ? undefined : enforcement.level,
+    attachLevel,
+    freeze,
+    enforcement,
   };
 }
 
-/** For people: a heading, then a line for each. */
-export function capabilityLines({ capabilities, level, freeze, platform }: HostCapabilities): readonly string[] {
+/** Of a poll alone, as of every sensor together but kernel control. */
+const SEEN: readonly ActionKind[] = ['exec', 'read', 'write', 'connect'];
+
+/** For people: a heading, then a line for each; then what `run` would hold, and what more there is. */
+export function capabilityLines(host: HostCapabilities): readonly string[] {
+  const { capabilities, level, attachLevel, freeze, platform } = host;
   return [
-    `${platform}: ${level === undefined ? 'processes cannot be seen' : `level ${level}, ${LEVEL_MEANS[level]}`}; freezes by ${freeze}`,
+    `${platform}: ${level === undefined ? 'processes cannot be seen' : `level ${level} with run, ${LEVEL_MEANS[level]}; ${attachLevel ?? 'nothing'} with attach`}; freezes by ${freeze}`,
     ...capabilities.map(
       ({ name, available, gives, why }) => `${available ? 'yes' : 'no '}  ${name.padEnd(NAME_WIDTH)}  ${available ? gives : (why ?? '')}`,
     ),
+    ...runLines(host),
+  ];
+}
+
+function runLines({ enforcement, capabilities }: HostCapabilities): readonly string[] {
+  const kinds = (...holds: readonly Hold[]): string => kindsText(enforcement, ...holds);
+  const has = (name: CapabilityName): boolean => capabilities.some((each) => each.name === name && each.available);
+  const more = [
+    ...(enforcement.level === 'L2' ? ['reading exactly: trap_reads: broker'] : []),
+    ...(has('landlock') ? ['shut in by the kernel: contain: landlock'] : []),
+    ...(has('sandbox-runtime') ? ['shut in by sandbox-runtime: contain: srt'] : []),
+  ];
+  return [
+    ...(kinds('racy') === '' ? [] : [`run holds before it happens, racy against hostile threads: ${kinds('racy')}`]),
+    ...(kinds('exact') === '' ? [] : [`run holds before it happens, exactly: ${kinds('exact')}`]),
+    ...(kinds('seen') === '' ? [] : [`run sees, and prevents nothing of: ${kinds('seen')}`]),
+    ...(kinds('off') === '' ? [] : [`run does not see: ${kinds('off')}`]),
+    ...(more.length === 0 ? [] : [`more, where it is asked for: ${more.join('; ')}`]),
   ];
 }
 
 const NAME_WIDTH = 15;
-const LEVEL_MEANS: Readonly<Record<'L0' | 'L1', string>> = {
+const LEVEL_MEANS: Readonly<Record<CoverageLevel, string>> = {
   L0: 'a poll sees what lasts, prevents nothing',
   L1: 'events are seen as they happen, prevents nothing',
+  L2: 'what an agent does waits for the rules, racy against hostile threads',
+  L3: 'what an agent does waits for the rules, files hold against hostile threads',
 };
 
 interface Check {
@@ -96,12 +178,20 @@ const CHECKS: readonly Check[] = [
   { name: 'connector', gives: 'every fork, exec and exit, as it happens', whyNot: noConnector },
   { name: 'inotify', gives: 'every open and change of the files that are watched, without who did it', whyNot: noInotify },
   { name: 'pidfd', gives: 'signals that cannot reach another process of the same pid', whyNot: noPidfd },
+  { name: 'seccomp-notify', gives: 'calls of what run launches wait before they happen', whyNot: (host) => host.seccompMissing() },
+  {
+    name: 'landlock',
+    gives: 'the kernel keeps a launched agent from all that the scope does not grant',
+    whyNot: (host) => host.landlockMissing(),
+  },
+  { name: 'sandbox-runtime', gives: 'a sandbox around a launched agent or server', whyNot: (host) => host.sandboxMissing() },
+  { name: 'fanotify', gives: 'attach asks before guarded files are opened; needs root', whyNot: (host) => host.fanotifyMissing() },
   {
     name: 'cgroup',
     gives: 'freezing and ending a tree as a whole',
     whyNot: (host) => (host.canMakeControlGroup() ? undefined : 'no control group (v2) can be made here'),
   },
-  { name: 'user-namespaces', gives: 'room for a sandbox without root; nothing uses it yet', whyNot: noUserNamespaces },
+  { name: 'user-namespaces', gives: 'room for a sandbox without root', whyNot: noUserNamespaces },
   {
     name: 'probe',
     gives: 'inside agents that are Node programs: files, processes, network, and the call they belong to',
@@ -202,7 +292,27 @@ function thisHost(): CapabilityHost {
     nativeMissing,
     canMakeControlGroup: () => makeControlGroup(process.pid)?.remove() ?? false,
     hasProgram: (name) => findProgram(name) !== undefined,
+    seccompMissing: () => (process.platform === 'linux' ? kernelControlMissing() : 'only Linux has it'),
+    landlockMissing,
+    sandboxMissing,
+    fanotifyMissing: () => (process.platform === 'linux' ? fanotifyMissing() : 'only Linux has it'),
   };
+}
+
+function landlockMissing(): string | undefined {
+  const calls = native()?.kernel;
+  if (calls === undefined) return nativeMissing() ?? 'koffi is missing';
+  return landlockAbi(calls) > 0 ? undefined : 'the kernel has no landlock, or it is switched off: Linux 5.13 has it';
+}
+
+/** Whether it is there; `triedCapabilities` starts something in it. */
+function sandboxMissing(): string | undefined {
+  try {
+    import.meta.resolve('@anthropic-ai/sandbox-runtime');
+    return undefined;
+  } catch {
+    return 'it is not installed: npm install @anthropic-ai/sandbox-runtime';
+  }
 }
 
 /** Where a program of the system is; never in a folder of the path that is relative. */

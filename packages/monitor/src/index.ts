@@ -2,7 +2,7 @@ export { type Alert, type AlertCause, actionText, alertOf } from './alerts/alert
 export { type AlertChannel, type Alerts, type AlertsOptions, alerts } from './alerts/alerts.ts';
 export { type AlertMessage, commandAlert, terminalAlert, webhookAlert } from './alerts/channels.ts';
 export type { Capability, CapabilityName, HostCapabilities } from './capabilities.ts';
-export { capabilityLines, hostCapabilities } from './capabilities.ts';
+export { capabilityLines, hostCapabilities, triedCapabilities } from './capabilities.ts';
 export { cappedAt, type Enforcement, type Hold, kindsText, PREVENTABLE, type Preventable } from './enforcement.ts';
 export type { LoggedActivity, LostLines } from './evidence/activity-line.ts';
 export type { ActivityLog, ActivityLogOptions, ActivityLogStats } from './evidence/activity-log.ts';

@@ -1,7 +1,7 @@
 import { mkdirSync, openSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
-import { type CapabilityHost, type CapabilityName, capabilityLines, hostCapabilities } from '../src/capabilities.ts';
+import { type CapabilityHost, type CapabilityName, capabilityLines, hostCapabilities, triedCapabilities } from '../src/capabilities.ts';
 import { loadNative, type Native } from '../src/native/native.ts';
 import { procPoll } from '../src/sensors/proc-poll.ts';
 import { procReader } from '../src/tree/proc-fs.ts';
@@ -40,6 +40,10 @@ const host = (over: Partial<CapabilityHost> = {}): CapabilityHost => ({
   nativeMissing: () => undefined,
   canMakeControlGroup: () => true,
   hasProgram: () => true,
+  seccompMissing: () => undefined,
+  landlockMissing: () => undefined,
+  sandboxMissing: () => undefined,
+  fanotifyMissing: () => undefined,
   ...over,
 });
 
@@ -49,8 +53,12 @@ const without = (over: Partial<CapabilityHost>): readonly string[] =>
 const whyNot = (name: CapabilityName, over: Partial<CapabilityHost>): string | undefined =>
   hostCapabilities(host(over)).capabilities.find((each) => each.name === name)?.why;
 
+/** Of all that goes through koffi. */
+const nothingNative = (why: string) => ({ seccompMissing: () => why, landlockMissing: () => why, fanotifyMissing: () => why });
+
 /** No koffi, as the loader itself says it. */
 const NO_KOFFI = {
+  ...nothingNative('koffi is not installed or does not load here: npm install koffi'),
   native: () => undefined,
   nativeMissing: () =>
     loadNative({
@@ -75,34 +83,69 @@ const MACOS: Partial<CapabilityHost> = {
       },
     }).reason,
   canMakeControlGroup: () => false,
+  ...nothingNative('only Linux has it'),
+};
+
+/** A container that forbids it. */
+const NO_SECCOMP = {
+  seccompMissing: () => 'the kernel has no killable wait for seccomp notifications (EPERM): this host or container forbids it',
+};
+const NO_NAMESPACES = {
+  ...NO_SECCOMP,
+  sandboxMissing: () => 'a program that does nothing could not be started in it: user namespaces may not be allowed here',
 };
 
 describe('the level and the grade', () => {
   it.each<[string, Partial<CapabilityHost>, string | undefined, string]>([
-    ['everything there', {}, 'L1', 'cgroup'],
+    ['everything there', {}, 'L2', 'gate'],
     ['no koffi', NO_KOFFI, 'L0', 'cgroup'],
     ['no koffi, no control group', { ...NO_KOFFI, canMakeControlGroup: () => false }, 'L0', 'signal'],
-    ['no connector, but inotify', { native: () => system({ bind: () => EPERM }) }, 'L1', 'cgroup'],
-    ['neither', { native: () => system({ bind: () => EPERM, inotifyInit: () => EMFILE }) }, 'L0', 'cgroup'],
+    ['no listener for system calls', NO_SECCOMP, 'L1', 'cgroup'],
+    ['no connector and no listener, but inotify', { ...NO_SECCOMP, native: () => system({ bind: () => EPERM }) }, 'L1', 'cgroup'],
+    ['none of the three', { ...NO_SECCOMP, native: () => system({ bind: () => EPERM, inotifyInit: () => EMFILE }) }, 'L0', 'cgroup'],
+    ['a listener, but no events', { native: () => system({ bind: () => EPERM, inotifyInit: () => EMFILE }) }, 'L2', 'gate'],
+    ['no user namespaces', NO_NAMESPACES, 'L1', 'cgroup'],
     ['macOS', MACOS, 'L0', 'signal'],
     ['macOS without ps', { ...MACOS, hasProgram: () => false }, undefined, 'signal'],
-    ['events without a /proc', { procRoot: '/nowhere/proc' }, 'L0', 'cgroup'],
+    ['events and a listener without a /proc', { procRoot: '/nowhere/proc' }, 'L0', 'cgroup'],
   ])('with %s', (_, over, level, freeze) => {
     expect(hostCapabilities(host(over))).toMatchObject({ level, freeze });
   });
 
+  it.each<[string, Partial<CapabilityHost>, string]>([
+    ['everything there', {}, 'L1'],
+    ['no events', { native: () => system({ bind: () => EPERM, inotifyInit: () => EMFILE }) }, 'L0'],
+  ])('of attach no level says that anything is held, with %s', (_, over, attachLevel) => {
+    expect(hostCapabilities(host(over))).toMatchObject({ level: 'L2', attachLevel });
+  });
+
   it.each<[string, Partial<CapabilityHost>]>([
-    ['everything there', {}],
     ['no koffi', NO_KOFFI],
+    ['no listener for system calls', NO_SECCOMP],
+    ['no user namespaces', NO_NAMESPACES],
+    ['no /proc', { procRoot: '/nowhere/proc' }],
     ['macOS', MACOS],
   ])('nothing claims that it prevents anything, with %s', (_, over) => {
-    const { level, capabilities } = hostCapabilities(host(over));
+    const { level, enforcement, capabilities } = hostCapabilities(host(over));
     expect(['L0', 'L1']).toContain(level);
+    expect(Object.values(enforcement.actions).filter((hold) => hold === 'racy' || hold === 'exact')).toEqual([]);
     const lines = capabilityLines(hostCapabilities(host(over)));
     expect(lines[0]).toContain(`level ${level ?? ''}`);
     expect(lines[0]).toContain('prevents nothing');
-    expect(lines.slice(1).join('\n')).not.toMatch(/prevent|refuse|block|protect/i);
-    expect(lines).toHaveLength(capabilities.length + 1);
+    const [found, said] = [lines.slice(1, capabilities.length + 1), lines.slice(capabilities.length + 1)];
+    expect(found.filter((line) => line.startsWith('yes')).join('\n')).not.toMatch(/prevent|refuse|block|protect/i);
+    expect(said.join('\n')).not.toMatch(/holds|exact/);
+    expect(said.join('\n')).toContain('run sees, and prevents nothing of:');
+  });
+
+  it('says of each kind of doing what run would hold, and what more there is', () => {
+    const said = capabilityLines(hostCapabilities(host())).join('\n');
+    expect(said).toMatch(/level L2 with run, .*racy.*; L1 with attach; freezes by gate/);
+    expect(said).toMatch(/run holds before it happens, racy against hostile threads: programs, reading/);
+    expect(said).toContain('contain: landlock');
+    expect(said).not.toMatch(/is a sandbox/);
+    const without = capabilityLines(hostCapabilities(host({ landlockMissing: () => 'x', sandboxMissing: () => 'y' }))).join('\n');
+    expect(without).not.toMatch(/contain: /);
   });
 
   it('says so where processes cannot be seen at all', () => {
@@ -118,12 +161,23 @@ describe('each that is missing says why', () => {
   });
 
   it('without koffi: all that needs it, and nothing else', () => {
-    expect(without(NO_KOFFI)).toStrictEqual(['native', 'connector', 'inotify', 'pidfd']);
+    expect(without(NO_KOFFI)).toStrictEqual(['native', 'connector', 'inotify', 'pidfd', 'seccomp-notify', 'landlock', 'fanotify']);
     expect(whyNot('native', NO_KOFFI)).toBe('koffi is not installed or does not load here: npm install koffi');
   });
 
   it('on macOS', () => {
-    expect(without(MACOS)).toStrictEqual(['proc', 'native', 'connector', 'inotify', 'pidfd', 'cgroup', 'user-namespaces']);
+    expect(without(MACOS)).toStrictEqual([
+      'proc',
+      'native',
+      'connector',
+      'inotify',
+      'pidfd',
+      'seccomp-notify',
+      'landlock',
+      'fanotify',
+      'cgroup',
+      'user-namespaces',
+    ]);
     expect(whyNot('native', MACOS)).toBe('kernel sensors need linux, this is darwin');
   });
 
@@ -187,6 +241,17 @@ describe('each that is missing says why', () => {
   });
 });
 
+describe.skipIf(process.platform !== 'linux')('this host, after trying', () => {
+  it('says the same as before, or why not: what is tried can only take away', async () => {
+    const [before, after] = [hostCapabilities(), await triedCapabilities()];
+    const those = ({ capabilities }: typeof before) => capabilities.filter(({ available }) => available).map(({ name }) => name);
+    expect(those(before)).toEqual(expect.arrayContaining(those(after)));
+    const tried = after.capabilities.find(({ name }) => name === 'seccomp-notify');
+    if (tried?.available !== true) console.warn(`SKIPPED: kernel control is not shown here: ${tried?.why}`);
+    expect(after.level === 'L2').toBe(tried?.available === true);
+  });
+});
+
 describe('a host that has next to nothing', () => {
   it('starts its poll', async () => {
     const tree = new TrackedTree({ roots: [{ pid: 1, start: 1 }] });
@@ -202,7 +267,7 @@ describe('this host', () => {
     const said = vi.spyOn(console, 'log').mockImplementation(() => {});
     onTestFinished(() => said.mockRestore());
     await import('./guide-capabilities.ts');
-    expect(said.mock.calls[0]?.[0]).toMatch(/^\w+: level L[01], /);
+    expect(said.mock.calls[0]?.[0]).toMatch(/^\w+: level L[012] with run, /);
   });
 
   it('is asked without harm', () => {

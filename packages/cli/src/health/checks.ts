@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname } from 'node:path';
 import { type Config, readSigner, verifyCheckpoint } from '@countersign/core';
 import { checkDurability, mirrorStatus, readLedger, stateDirectory } from '@countersign/core/sqlite';
-import { capabilityLines, hostCapabilities, hostMonitor } from '@countersign/monitor';
+import { capabilityLines, hostMonitor, triedCapabilities } from '@countersign/monitor';
 import type { Invocation } from '../command.ts';
 import { configOf } from '../configuration.ts';
 import { failureOf } from '../failure.ts';
@@ -189,7 +189,7 @@ async function monitor(): Promise<Verdict> {
   const host = hostMonitor();
   const { coverage } = host;
   await host.close();
-  const capabilities = hostCapabilities();
+  const capabilities = await triedCapabilities();
   const inside = `coverage ${coverage}: CPU time and memory of the guard's process; files, processes and connections are not seen`;
   const [heading = '', ...lines] = capabilityLines(capabilities);
   return {

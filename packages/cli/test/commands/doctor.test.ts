@@ -38,7 +38,7 @@ describe('doctor', () => {
     expect(checks(ran).get('sqlite')?.message).toMatch(/^SQLite 3\.\d+\.\d+, journal wal, synchronous 2 after reopening$/);
     expect(checks(ran).get('monitor')?.message).toContain('coverage L0');
     expect(checks(ran).get('monitor')?.message).toMatch(
-      /^of the processes of an agent, \w+: level L[01], .*prevents nothing; freezes by (signal|cgroup)$/m,
+      /^of the processes of an agent, \w+: level (?:L[01] with run, .*prevents nothing; L[01] with attach; freezes by (?:signal|cgroup)|L2 with run, .*racy.*; L[01] with attach; freezes by gate)$/m,
     );
     expect(checks(ran).get('monitor')?.message).toMatch(/^(yes|no ) {2}connector /m);
   });
