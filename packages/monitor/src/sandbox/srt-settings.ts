@@ -145,7 +145,7 @@ function notHidden(
   ];
 }
 
-function always({ filesystem, network, process }: Scope): readonly Unexpressed[] {
+function always({ filesystem, process }: Scope): readonly Unexpressed[] {
   const all = (key: Unexpressed['key'], items: readonly string[] | undefined, why: string): readonly Unexpressed[] =>
     (items ?? []).map((item) => ({ key, item, why, is: 'wider' }));
   return [
@@ -160,9 +160,6 @@ function always({ filesystem, network, process }: Scope): readonly Unexpressed[]
       why: 'only programs that use the proxy of their environment connect; nothing over UDP, and not to this host',
       is: 'narrower',
     },
-    ...(network.allowedPorts === undefined
-      ? []
-      : ([{ key: 'allowed_ports', why: 'ports of this host itself are out of reach', is: 'narrower' }] as const)),
     { key: 'sockets', why: 'no sockets with a path can be made', is: 'narrower' },
     { key: 'terminal', why: 'it runs in a session of its own: a shell has no job control', is: 'narrower' },
     {
