@@ -8,6 +8,7 @@ import { durabilityClaims } from './durability.ts';
 import { type Claim, grouped } from './figure.ts';
 import { grantClaims } from './grants.ts';
 import { guardClaims } from './guard.ts';
+import { kernelContainClaims } from './kernel-contain.ts';
 import { kernelGateClaims } from './kernel-gate.ts';
 import { ledgerClaims } from './ledger.ts';
 import { mcpClaims } from './mcp.ts';
@@ -55,4 +56,10 @@ export const allClaims: readonly Claim[] = [
     [...monitorPollClaims, ...monitorRulesClaims, ...monitorProbeClaims, ...monitorKernelClaims, ...monitorFreezeClaims],
   ),
   ...grouped(['monitor', 'kernel'], kernelGateClaims),
+  ...monitorPollClaims,
+  ...monitorRulesClaims,
+  ...monitorProbeClaims,
+  ...monitorKernelClaims,
+  ...kernelContainClaims,
+  ...monitorFreezeClaims,
 ];
