@@ -40,7 +40,7 @@ export class ToldBefore {
     return wrapped(sensor, (host) => ({
       ...host,
       emit: (observation, judged) => {
-        if (judged === undefined) this.#note(observation);
+        if (judged === undefined || judged.wentOn === true) this.#note(observation);
         host.emit(
           observation,
           judged && {

@@ -171,8 +171,9 @@ class Session implements Warden {
     }
   }
 
-  #judgeAndAct(observation: Observation, judged: Judged | undefined): void {
+  #judgeAndAct(observation: Observation, told: Judged | undefined): void {
     const detectedAtMs = this.#clock.monotonicMs();
+    const judged = told?.wentOn === true ? undefined : told;
     const activity: Activity = {
       ...observation,
       seq: ++this.#seq,
@@ -181,7 +182,7 @@ class Session implements Warden {
       attribution: this.#attribution(observation),
     };
     const own = this.#judged(activity);
-    const asSeen = judged === undefined ? own : worse(own, { ...judged.verdict, evidence: [activity.seq] });
+    const asSeen = told === undefined ? own : worse(own, { ...told.verdict, evidence: [activity.seq] });
     const verdict = judged?.isHeld === false ? asSeen : this.#unlessLetGoOn(activity, asSeen);
     const level = enforced(verdict.level, this.#options.mode);
     // What was asked to wait and need not: as the person said who let it go on, or because nothing is enforced.

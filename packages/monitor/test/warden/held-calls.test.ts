@@ -49,6 +49,20 @@ describe('what is not to be stopped', () => {
     },
   );
 
+  it.each(['SAFE', 'FLAG', 'HALT'] as const)(
+    'what went on as %s by the word of the sensor has happened, and nobody answers for it',
+    async (level) => {
+      const { sensor, ledger, events } = await started('enforce_kill');
+      const answers: string[] = [];
+      const verdict = { level, rule: 'a-rule', reason: 'as seen', evaluator: 'rules', confidence: 1, evidence: [7] } as const;
+      sensor.see('SAFE', { phase: 'before' }, { verdict, isHeld: false, wentOn: true, answer: (answer) => void answers.push(answer) });
+      await settled();
+      expect(answers).toEqual([]);
+      expect(events.filter(({ kind }) => kind === 'judged')).not.toMatchObject([{ call: expect.anything() }]);
+      if (level !== 'SAFE') expect(ledger.records[0]).toMatchObject({ level, phase: 'after' });
+    },
+  );
+
   it('what went on before anybody here was told is not called held, whatever the sensor calls it', async () => {
     const { sensor, ledger, questions, events } = await started('enforce_kill');
     sensor.see('HALT', { phase: 'before' });

@@ -66,6 +66,15 @@ describe('a deed that was asked about', () => {
     }
   });
 
+  it('is told once, also where the sensor says what it made of it and let it go on', async () => {
+    const { came, asks, sees, after } = await pair();
+    const verdict = { level: 'FLAG', rule: 'r', reason: 'r', evaluator: 'rules', confidence: 1, evidence: [1] } as const;
+    asks(read(), CHILD, { verdict, isHeld: false, wentOn: true, answer: () => {} });
+    sees(read(), CHILD);
+    after(GRACE_MS);
+    expect(came).toEqual(['seccomp read']);
+  });
+
   it('covers what others see for a while after it was let go on, however long the answer took', async () => {
     const { came, judges, asks, sees, after } = await pair();
     const answers: string[] = [];
