@@ -3,7 +3,7 @@ import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { type ConfiguredChannels, configuredChannels } from '@countersign/connect';
 import { type Config, CountersignError, createRedactor, escapeJson, monitorHost, parseDuration, type Redactor } from '@countersign/core';
-import type { SqliteStore } from '@countersign/core/sqlite';
+import { type SqliteStore, stateDirectory } from '@countersign/core/sqlite';
 import {
   defaultScope,
   haltQuestions,
@@ -122,7 +122,7 @@ export async function watchAgent(invocation: Invocation, targetOf: (config: Conf
       mode: modeOf(invoked) ?? scope.mode ?? monitor.mode,
       scope,
       home: homedir(),
-      own: ownFiles(settings, logDir),
+      own: ownFiles(settings, logDir, io.env),
       canaries: monitor.canaries,
       agent: settings.agent,
       ledger: { ...host, sessionOf: async (call) => (await use.store.callById(call))?.session },
@@ -293,10 +293,9 @@ function pollOf({ flags }: Invocation): number | undefined {
   return pollMs;
 }
 
-function ownFiles(config: Config, logDir: string): WatchOptions['own'] {
-  const { path, ledger } = config;
+function ownFiles(config: Config, logDir: string, env: NodeJS.ProcessEnv): WatchOptions['own'] {
+  const { path } = config;
   const sides = ledgerFiles(config);
-  const reads = [ledger.key, path].filter((each) => each !== undefined);
   const isWriter = ({ pid }: { readonly pid: number }): boolean => {
     try {
       return writersOf(config).includes(pid);
@@ -308,7 +307,7 @@ function ownFiles(config: Config, logDir: string): WatchOptions['own'] {
   return {
     files: [...sides, ...otherOwnFiles(config), logDir],
     configs: path === undefined ? [] : [path],
-    guards: { files: sides, reads, isWriter },
+    guards: { files: sides, reads: path === undefined ? [] : [path], afterLease: [...otherOwnFiles(config), stateDirectory(env)], isWriter },
   };
 }
 

@@ -16,6 +16,7 @@ import type { Anchor, Channel } from '../interfaces.ts';
 import { tailMarkingSigner } from '../ledger/deferred-signer.ts';
 import { readSigner } from '../ledger/keys.ts';
 import { createRedactor } from '../redact/redact.ts';
+import { announced } from './announced.ts';
 import type { SqliteStoreOptions } from './options.ts';
 import { openStore, type SqliteStore } from './store.ts';
 
@@ -33,18 +34,20 @@ import { openStore, type SqliteStore } from './store.ts';
 export function storeFromConfig(config: Config, options: ConfiguredStoreOptions = {}): SqliteStore {
   const { path, origin, mirror, writer } = config.ledger;
   const { passphrase = passphraseFromEnvironment(), signNow = false, onError = warn, witness, ...storeOptions } = options;
-  const signer = signerOf(config, passphrase, { signNow, onError });
-  const anchors = anchorsOf(config, { witness, onError });
-  return openStore({
-    ...(anchors !== undefined && { anchors }),
-    ...storeOptions,
-    ...(mirror !== undefined && { mirror: { path: mirror } }),
-    path,
-    origin,
-    signer,
-    onError,
-    writer: signNow ? 'inline' : writer,
-    files: [config.ledger.key, passphraseFile(), ...retiredKeys(config), ...anchorFiles(config)].flatMap((file) => file ?? []),
+  return announced(path, () => {
+    const signer = signerOf(config, passphrase, { signNow, onError });
+    const anchors = anchorsOf(config, { witness, onError });
+    return openStore({
+      ...(anchors !== undefined && { anchors }),
+      ...storeOptions,
+      ...(mirror !== undefined && { mirror: { path: mirror } }),
+      path,
+      origin,
+      signer,
+      onError,
+      writer: signNow ? 'inline' : writer,
+      files: [config.ledger.key, passphraseFile(), ...retiredKeys(config), ...anchorFiles(config)].flatMap((file) => file ?? []),
+    });
   });
 }
 

@@ -26,6 +26,11 @@ export interface RuleEngineOptions {
   readonly own?: {
     /** Ledger, key, folder of logs and incidents. */
     readonly files?: readonly string[];
+    /**
+     * What a guard of the tree uses too. Whoever judges before it happens does not know who is one: there using it is HALT, so that it
+     * waits until that is known. Deleting or replacing it is KILL for all.
+     */
+    readonly shared?: readonly string[];
     /** Configurations: reading one is only a flag. */
     readonly configs?: readonly string[];
     readonly pids?: readonly number[];
@@ -66,7 +71,12 @@ export function ruleEngine(scope: Scope, options: RuleEngineOptions): RuleEngine
     scope,
     literal: scope.form !== 'countersign',
     folders,
-    own: { files: options.own?.files ?? [], configs: options.own?.configs ?? [], pids: options.own?.pids ?? [] },
+    own: {
+      files: options.own?.files ?? [],
+      shared: options.own?.shared ?? [],
+      configs: options.own?.configs ?? [],
+      pids: options.own?.pids ?? [],
+    },
     isMember: options.isMember ?? (() => undefined),
   };
   const all = FAMILIES.map((family) => ({ family, judging: family.begin(setting) }));

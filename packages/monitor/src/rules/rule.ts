@@ -26,6 +26,8 @@ export interface Finding {
 /** Files and processes that are Countersign's own. */
 export interface Own {
   readonly files: readonly string[];
+  /** Used by guards too: HALT for whoever uses them, until it is known who that is. */
+  readonly shared: readonly string[];
   readonly configs: readonly string[];
   readonly pids: readonly number[];
 }

@@ -3,15 +3,21 @@
  * must; anything else of the tree that does is ended for it. Who is a guard the ledger says: a writer has a lease there. A process that
  * can write the ledger's file could give itself one, and is then found out by `verify`, not here.
  */
-import { resolve } from 'node:path';
-import type { Actor, Observation } from '../activity.ts';
-import type { Sensor } from '../sensor.ts';
+import { realpathSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import type { Action, Actor, Observation } from '../activity.ts';
+import type { Judged, Sensor } from '../sensor.ts';
 
 export interface Guards {
   /** The ledger and what lies beside it. Absolute. */
   readonly files: readonly string[];
-  /** What a guard only reads: its configuration, the key it signs with. Absolute. */
+  /** What a guard reads before it has its lease, as anybody may: its configuration. Absolute. */
   readonly reads?: readonly string[];
+  /**
+   * What a guard uses that has its lease: key, mirror, audit log; where it keeps the last known heads. Folders with all in them.
+   * Absolute. Default: nothing.
+   */
+  readonly afterLease?: readonly string[];
   /** It writes to the ledger now. Must not throw. */
   isWriter(process: Actor): boolean;
 }
@@ -22,10 +28,14 @@ const LOOK_MS = 100;
 /** Observations that wait for a lease at one time. Those beyond wait for none. */
 export const MAX_WAITING = 64;
 
-/** Leaves out that a guard uses the ledger. What others do with it comes up to `GRACE_MS` late. */
+/**
+ * Leaves out that a guard uses the ledger. What others do with it comes up to `GRACE_MS` late. Where using it waits for an answer it goes
+ * on, since a lease is only had by opening it; what is for later waits until it is known that there is a lease, which is at once.
+ */
 export function withoutGuards(sensor: Sensor, guards: Guards): Sensor {
-  const used = resolved(guards.files);
-  const read = resolved(guards.reads ?? []);
+  const used = new Set(guards.files.flatMap(spellings));
+  const read = new Set((guards.reads ?? []).flatMap(spellings));
+  const later = (guards.afterLease ?? []).flatMap(spellings);
   const waiting = new Map<NodeJS.Timeout, () => void>();
   let lost = 0;
   return {
@@ -37,12 +47,12 @@ export function withoutGuards(sensor: Sensor, guards: Guards): Sensor {
         tree: host.tree,
         died: (error) => host.died(error),
         emit: (observation, judged) => {
-          const { actor } = observation;
-          // What waits for an answer, or was refused, was judged already.
-          const isAnswered = judged !== undefined && judged.wentOn !== true;
-          if (actor === undefined || isAnswered || !isUseOf(observation, used, read)) return host.emit(observation, judged);
-          if (guards.isWriter(actor)) return;
-          if (waiting.size >= MAX_WAITING) return host.emit(observation);
+          const { actor, action } = observation;
+          const isUse = isUseOf(observation, used, read);
+          if (actor === undefined || !(isUse || isWithin(action, later)) || wasRefused(judged)) return host.emit(observation, judged);
+          if (guards.isWriter(actor)) return judged?.answer('continue');
+          if (!isUse || waiting.size >= MAX_WAITING) return host.emit(observation, judged);
+          judged?.answer('continue');
           let looks = GRACE_MS / LOOK_MS;
           const look = setInterval(() => {
             looks--;
@@ -74,12 +84,40 @@ export function withoutGuards(sensor: Sensor, guards: Guards): Sensor {
   };
 }
 
-function resolved(files: readonly string[]): ReadonlySet<string> {
-  return new Set(files.map((file) => resolve(file)));
+/** As it was given, and where links of its folder lead: a sensor that follows links tells both. */
+function spellings(path: string): readonly string[] {
+  const given = resolve(path);
+  try {
+    return [given, join(realpathSync(dirname(given)), basename(given))];
+  } catch {
+    return [given];
+  }
+}
+
+function wasRefused(judged: Judged | undefined): boolean {
+  return judged?.isHeld === false && judged.wentOn !== true;
 }
 
 /** Nobody may delete it or put another in its place, a guard neither. */
 function isUseOf({ action }: Observation, used: ReadonlySet<string>, read: ReadonlySet<string>): boolean {
   if (action.kind !== 'read' && action.kind !== 'write') return false;
-  return used.has(action.path) || (action.kind === 'read' && read.has(action.path));
+  return namesOf(action).every((path) => used.has(path) || (action.kind === 'read' && read.has(path)));
+}
+
+/** What is written anew there is put in the place of the old: every name counts. */
+function isWithin(action: Action, folders: readonly string[]): boolean {
+  const names = namesOf(action);
+  return names.length > 0 && names.every((path) => folders.some((folder) => path === folder || path.startsWith(`${folder}/`)));
+}
+
+function namesOf(action: Action): readonly string[] {
+  switch (action.kind) {
+    case 'read':
+    case 'write':
+      return action.resolved === undefined ? [action.path] : [action.path, action.resolved];
+    case 'rename':
+      return [action.path, action.to, action.resolved ?? action.path, action.resolved_to ?? action.to];
+    default:
+      return [];
+  }
 }

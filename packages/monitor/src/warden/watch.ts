@@ -20,7 +20,7 @@ import { seccompSensor } from '../kernel/seccomp-sensor.ts';
 import { type TrapReads, trapsOf } from '../kernel/traps.ts';
 import { quarantine } from '../quarantine/quarantine.ts';
 import { type SessionQuarantine, sessionQuarantine } from '../quarantine/session-quarantine.ts';
-import { ruleEngine } from '../rules/engine.ts';
+import { type RuleEngineOptions, ruleEngine } from '../rules/engine.ts';
 import type { Containing } from '../sandbox/sandbox.ts';
 import type { Scope } from '../scope/scope.ts';
 import type { Sensor } from '../sensor.ts';
@@ -276,7 +276,7 @@ async function watch(found: Found, options: WatchOptions, reader: ProcReader): P
   const judging = {
     mode: options.mode,
     scope: withCanaries(options.scope, options.canaries),
-    // Who may use the ledger is found out after it was opened: see `withoutGuards`.
+    // Who may use the ledger is found out while it waits, or after it was opened: see `withoutGuards`.
     rules: {
       workspace,
       home: options.home,
@@ -427,11 +427,10 @@ async function watch(found: Found, options: WatchOptions, reader: ProcReader): P
   }
 }
 
-/** What is refused before it happens: not what a guard does, who is known by its lease, and has that a moment later. Whoever has none by then is ended. */
-function ownBefore({ files, configs, guards }: WatchOptions['own']): Pick<WatchOptions['own'], 'files' | 'configs'> {
-  const reads = guards?.reads ?? [];
-  const those = new Set([...(guards?.files ?? []), ...reads]);
-  return { files: files.filter((file) => !those.has(file)), configs: [...new Set([...configs, ...reads])] };
+/** A guard is known by its lease. What it uses too waits until that is known, or, of the ledger itself, is judged a moment later. */
+function ownBefore({ files, configs, guards }: WatchOptions['own']): Pick<NonNullable<RuleEngineOptions['own']>, 'files' | 'shared' | 'configs'> {
+  const those = new Set([...(guards?.files ?? []), ...(guards?.afterLease ?? [])]);
+  return { files: files.filter((file) => !those.has(file)), shared: files.filter((file) => those.has(file)), configs };
 }
 
 function onIncomplete({ onEvent }: WatchOptions, unwatched: number): void {

@@ -1,5 +1,5 @@
 /** A guard in the tree may use the ledger; nothing else may, and nothing may delete it. */
-import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Action, Observation } from '../../src/activity.ts';
 import { MAX_WAITING, withoutGuards } from '../../src/warden/guards.ts';
 import { AGENT, FakeSensor, FakeTree } from './fakes.ts';
@@ -90,4 +90,76 @@ it('a flood waits for nothing beyond its limit, and stopping counts who may stil
   vi.advanceTimersByTime(10_000);
   expect(seen).toHaveLength(3);
   expect(watched.stats().lost).toBe(MAX_WAITING);
+});
+
+describe('where it waits for an answer', () => {
+  const KEY = '/w/ledger.key';
+  const STATE = '/home/u/.local/state/countersign';
+  async function asked(isWriter: () => boolean) {
+    const seen: { readonly action: Action; readonly isJudged: boolean }[] = [];
+    const answers: string[] = [];
+    const sensor = new FakeSensor({ gives: ['read', 'write'] });
+    const watched = withoutGuards(sensor, { files: [LEDGER], afterLease: [KEY, STATE], isWriter });
+    const tree = new FakeTree();
+    await watched.start({ tree, emit: ({ action }, judged) => seen.push({ action, isJudged: judged !== undefined }), died: () => {} });
+    const verdict = { level: 'HALT', rule: 'own-files', reason: 'r', evaluator: 'rules', confidence: 1, evidence: [1] } as const;
+    const does = (action: Action, isHeld = true): void =>
+      sensor.host?.emit(
+        { at: 1, sensor: 'fake', phase: 'before', actor: AGENT, action },
+        { verdict, isHeld, answer: (answer) => void answers.push(answer) },
+      );
+    return { seen, answers, does };
+  }
+
+  it.each<[string, Action]>([
+    ['the ledger', { kind: 'write', path: LEDGER }],
+    ['its key', { kind: 'read', path: KEY }],
+    ['the last known heads', { kind: 'write', path: `${STATE}/a.json.7` }],
+    ['the last known heads, put in their place', { kind: 'rename', path: `${STATE}/a.json.7`, to: `${STATE}/a.json` }],
+  ])('a guard goes on at once, and is not told of: %s', async (_, action) => {
+    const { seen, answers, does } = await asked(() => true);
+    does(action);
+    vi.advanceTimersByTime(10_000);
+    expect({ seen, answers }).toEqual({ seen: [], answers: ['continue'] });
+  });
+
+  it.each<[string, Action]>([
+    ['its key', { kind: 'read', path: KEY }],
+    ['its key, written', { kind: 'write', path: KEY }],
+    ['the last known heads', { kind: 'write', path: `${STATE}/a.json` }],
+  ])('anybody else waits, and is judged at once: %s', async (_, action) => {
+    const { seen, answers, does } = await asked(() => false);
+    does(action);
+    expect({ seen, answers }).toEqual({ seen: [{ action, isJudged: true }], answers: [] });
+  });
+
+  it('who opens the ledger goes on, since no lease is had without, and is judged when it has none two seconds later', async () => {
+    const { seen, answers, does } = await asked(() => false);
+    const action = { kind: 'write', path: LEDGER } as const;
+    does(action);
+    expect({ seen, answers }).toEqual({ seen: [], answers: ['continue'] });
+    vi.advanceTimersByTime(2_000);
+    expect({ seen, answers }).toEqual({ seen: [{ action, isJudged: false }], answers: ['continue'] });
+  });
+
+  it.each<[string, Action, boolean]>([
+    ['what was refused already', { kind: 'read', path: KEY }, false],
+    ['a deletion', { kind: 'delete', path: KEY }, true],
+    ['another file', { kind: 'read', path: '/w/id_rsa' }, true],
+    ['a name that begins like ours', { kind: 'write', path: `${STATE}-of-others/x` }, true],
+    ['ours by name, and another where that leads', { kind: 'read', path: KEY, resolved: '/w/id_rsa' }, true],
+    ['ours where it leads, and another by name', { kind: 'write', path: '/w/link', resolved: LEDGER }, true],
+    ['moved out of the heads', { kind: 'rename', path: `${STATE}/a.json`, to: '/w/a.json' }, true],
+    ['moved over the ledger', { kind: 'rename', path: `${STATE}/a.json`, to: LEDGER }, true],
+  ])('a guard is judged like anybody for %s', async (_, action, isHeld) => {
+    const { seen, answers, does } = await asked(() => true);
+    does(action, isHeld);
+    expect({ seen, answers }).toEqual({ seen: [{ action, isJudged: true }], answers: [] });
+  });
+
+  it('a flood of those who open the ledger: beyond the limit they wait and are judged', async () => {
+    const { seen, answers, does } = await asked(() => false);
+    for (let count = 0; count < MAX_WAITING + 2; count++) does({ kind: 'read', path: LEDGER });
+    expect({ seen: seen.length, answers: answers.length }).toEqual({ seen: 2, answers: MAX_WAITING });
+  });
 });

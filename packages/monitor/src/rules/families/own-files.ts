@@ -15,8 +15,8 @@ export const OWN_FILES: RuleFamily = {
       id: 'own-files',
       title: "Countersign's own files",
       explanation:
-        'The ledger, its key, the logs and incidents were touched, or the configuration was written. Reading the configuration is a flag: tools that search a folder do.',
-      levels: ['FLAG', 'KILL'],
+        'The ledger, its key, the logs and incidents were touched, or the configuration was written. Reading the configuration is a flag: tools that search a folder do. HALT is for a moment: kernel control holds who opens what a guard uses too, until it is known whether it is one.',
+      levels: ['FLAG', 'HALT', 'KILL'],
     },
     {
       id: 'own-process',
@@ -37,6 +37,7 @@ export const OWN_FILES: RuleFamily = {
   begin({ own, folders, scope }) {
     const spelled = (paths: readonly string[]): readonly string[] => paths.map((path) => folders.expand(path));
     const files = spelled(own.files).flatMap((file) => SIDE_FILES.map((side) => `${file}${side}`));
+    const shared = spelled(own.shared);
     const configs = spelled(own.configs);
     const agentFiles = patternsOf(scope.filesystem.agentFiles, folders);
     const isAgentConfig = agentConfigs(folders);
@@ -74,6 +75,12 @@ export const OWN_FILES: RuleFamily = {
           // We use them all the time: of what nobody is known to have done, most is ours. The ledger tells when they were changed.
           if (actor !== undefined && files.some((file) => isUnder(path, file)))
             found({ rule: 'own-files', level: 'KILL', reason: `${use} of a file of Countersign: ${quoted(path)}` });
+          else if (actor !== undefined && shared.some((file) => isUnder(path, file)))
+            found({
+              rule: 'own-files',
+              level: action.kind === 'read' || action.kind === 'write' ? 'HALT' : 'KILL',
+              reason: `${use} of a file of Countersign: ${quoted(path)}`,
+            });
           if (configs.some((file) => isUnder(path, file)))
             found({ rule: 'own-files', level: use === 'read' ? 'FLAG' : 'KILL', reason: `${use} of the configuration of Countersign` });
           if (use === 'read') continue;
