@@ -1,43 +1,9 @@
 /** `countersign run` with kernel control, real processes all: what is held has not happened, and happens or fails by the answer. */
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { hostCapabilities } from '@countersign/monitor';
 import { describe, expect, it } from 'vitest';
-import { json, run } from '../harness.ts';
-import { oldFiles, type Started, script, startCli, watchedProject, workFolder } from './agent-process.ts';
-
-const JANE = ['--key', 'jane.key', '--as', 'jane'] as const;
-/** Whole processes, on whatever machine: each starts Node several times. */
-const SLOW = { timeout: 300_000 } as const;
-
-const KERNEL = ['run', '--kernel', 'required'] as const;
-
-async function entriesOf(cwd: string, kind: string): Promise<readonly Record<string, unknown>[]> {
-  const { stdout } = await run(['filter', '--kind', kind], { cwd });
-  return stdout
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((line) => (JSON.parse(line) as { readonly entry: Record<string, unknown> }).entry);
-}
-
-async function isValid(cwd: string): Promise<void> {
-  const report = json(await run(['verify', '--public-key', '.countersign/ledger.key.pub', '--json'], { cwd }));
-  expect(report).toMatchObject({ status: 'valid', problems: [], open_decisions: 0 });
-}
-
-/** The id of the n-th halt that is asked about, from 1. */
-async function halted(agent: Started, nth = 1): Promise<string> {
-  const [, id = ''] = await agent.until(new RegExp(`(?:countersign resume ([0-9a-f]{8}) {2}[^]*?all of it[^]*?){${nth}}`));
-  return id;
-}
-
-async function answer(cwd: string, id: string, ...how: readonly string[]): Promise<void> {
-  expect(await run(['resume', id, ...how, ...JANE], { cwd })).toMatchObject({ code: 0 });
-}
-
-const native = hostCapabilities().capabilities.find(({ name }) => name === 'native');
-const canHold = process.platform === 'linux' && native?.available === true;
-if (!canHold) console.warn(`SKIPPED: kernel control: ${native?.why ?? 'only on Linux'}; without it nothing here is shown`);
+import { oldFiles, script, startCli, watchedProject, workFolder } from './agent-process.ts';
+import { answer, canHold, entriesOf, halted, isAlive, isValid, KERNEL, SLOW } from './kernel-run.ts';
 
 describe.skipIf(!canHold)('a call that a person has to decide about', SLOW, () => {
   const deleting = async () => {
@@ -100,5 +66,126 @@ describe.skipIf(!canHold)('a call that a person has to decide about', SLOW, () =
     const { stdout } = await agent.ended;
     expect({ stdout, left: left() }).toEqual({ stdout: '', left: ['f0019.txt'] });
     expect(readdirSync(work)).not.toContain('went-on');
+  });
+
+  it.each([
+    ['fails, and the agent goes on', '--deny', 0],
+    ['is of no interest to anybody, and the agent goes on', '', 0],
+  ])('whose process is ended while it waits %s', async (_, how, expected) => {
+    const { cwd, agent, id, left, work } = await deleting();
+    const [, rm] = await agent.until(/ by rm \((\d+)\)/);
+    process.kill(Number(rm), 'SIGKILL');
+    await answer(cwd, id, ...(how === '' ? [] : [how]));
+    const { code, stdout } = await agent.ended;
+    expect({ code, stdout, left: left() }).toEqual({ code: expected, stdout: 'rm ended with 137\n', left: ['f0019.txt'] });
+    expect(readdirSync(work)).toContain('went-on');
+    await isValid(cwd);
+  });
+
+  it('whose agent is ended while it waits never happens: nothing of the tree is left', async () => {
+    const { cwd, agent, left } = await deleting();
+    const [, rm] = await agent.until(/ by rm \((\d+)\)/);
+    const shell = Number(/^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${rm}/status`, 'utf8'))?.[1]);
+    process.kill(shell, 'SIGKILL');
+    const { code } = await agent.ended;
+    expect({ code, left: left(), isAlive: isAlive(Number(rm)) }).toEqual({ code: 137, left: ['f0019.txt'], isAlive: false });
+    await isValid(cwd);
+  });
+});
+
+/** What it read, or why it could not. */
+const READS = `let got; try { got = fs.readFileSync('bait.txt').length + ' bytes'; } catch (error) { got = error.code; } console.log(got); process.on('SIGTERM', () => {}); later(200, () => process.exit(3));`;
+
+describe.skipIf(!canHold)('a file nobody may read', SLOW, () => {
+  it('enforce: not a byte of it is read, and all is ended', async () => {
+    const cwd = await watchedProject();
+    const { code, stdout, stderr } = await startCli([...KERNEL, '--', 'sh', '-c', 'cat bait.txt; sleep 60'], { cwd }).ended;
+    expect({ code, stdout }).toEqual({ code: 120, stdout: '' });
+    expect(stderr).toMatch(/^KILL [^\n]*refused: read [^\n]*bait\.txt by cat /m);
+    expect((await entriesOf(cwd, 'verdict'))[0]).toMatchObject({
+      level: 'KILL',
+      enforced: 'KILL',
+      rule: 'forbidden-path',
+      phase: 'before',
+    });
+    await isValid(cwd);
+  });
+
+  it.each([
+    ['is read once that was let go on, and asked about once', [], '34 bytes'],
+    ['fails with EPERM where that is the answer', ['--deny'], 'EPERM'],
+  ])('confirm: %s', async (_, how, got) => {
+    const cwd = await watchedProject();
+    const agent = startCli([...KERNEL, '--mode', 'confirm', '--', 'node', script(cwd, READS)], { cwd });
+    const id = await halted(agent);
+    expect(agent.output.stdout).toBe('');
+    await answer(cwd, id, ...how);
+    const { code, stdout, stderr } = await agent.ended;
+    expect({ code, stdout }).toEqual({ code: 3, stdout: `${got}\n` });
+    expect(stderr.match(/THE AGENT IS STOPPED/g)).toHaveLength(1);
+    await isValid(cwd);
+  });
+
+  it('confirm: is not read when nobody answers in time and that ends all', async () => {
+    const cwd = await watchedProject(', halt_timeout: 1s, on_halt_timeout: kill');
+    const { code, stdout } = await startCli([...KERNEL, '--mode', 'confirm', '--', 'node', script(cwd, READS)], { cwd }).ended;
+    expect({ code, stdout }).toEqual({ code: 120, stdout: '' });
+    await isValid(cwd);
+  });
+
+  it('audit: nothing is held or refused, everything is told, once', async () => {
+    const cwd = await watchedProject();
+    const hold = `${READS} hold('bait.txt');`;
+    const { code, stdout, stderr } = await startCli([...KERNEL, '--mode', 'audit', '--', 'node', script(cwd, hold)], { cwd }).ended;
+    expect({ code, stdout }).toEqual({ code: 3, stdout: '34 bytes\n' });
+    expect(stderr).toMatch(/^KILL [^\n]*only flagged in this mode \[forbidden-path\]/m);
+    expect(stderr).not.toMatch(/held before|refused|after the fact|FROZEN/);
+    expect(await entriesOf(cwd, 'containment')).toEqual([]);
+    expect((await entriesOf(cwd, 'verdict')).map(({ level, enforced, phase }) => [level, enforced, phase])).toEqual([
+      ['KILL', 'FLAG', 'after'],
+      ['KILL', 'FLAG', 'after'],
+    ]);
+    await isValid(cwd);
+  });
+});
+
+const CORE = new URL('../../../core/src/sqlite/index.ts', import.meta.url).href;
+
+describe.skipIf(!canHold)('the ledger, where calls are held', SLOW, () => {
+  it('is used by a guard inside of the watched tree', async () => {
+    const cwd = await watchedProject();
+    const guarded = `import(${JSON.stringify(CORE)}).then(async ({ openGuard }) => {
+      const { guard } = await openGuard('countersign.yaml');
+      await guard.tool('t', async () => 1)({}).catch((error) => console.log(error.code));
+      later(3_000, async () => { await guard.close(); console.log('done'); });
+    });`;
+    const node = ['node', '--conditions=@countersign/source', '--no-warnings'];
+    const { code, stdout, stderr } = await startCli([...KERNEL, '--', ...node, script(cwd, guarded)], { cwd }).ended;
+    expect({ isDone: /^done$/m.test(stdout), stderr }).toMatchObject({ isDone: true });
+    expect(code).toBe(0);
+    // Reading the configuration is a flag for everybody.
+    expect(stderr).not.toMatch(/^(?:HALT|KILL)/m);
+    await isValid(cwd);
+  });
+
+  it.each([
+    ['opened', `hold('.countersign/ledger.db'); later(60_000, () => {});`],
+    ['robbed of its key', `try { console.log(fs.readFileSync('.countersign/ledger.key', 'utf8')); } catch {} later(60_000, () => {});`],
+    ['deleted', `fs.unlinkSync('.countersign/ledger.db-wal'); later(60_000, () => {});`],
+    ['replaced', `fs.writeFileSync('x', ''); fs.renameSync('x', '.countersign/ledger.db'); later(60_000, () => {});`],
+  ])('is %s by nothing else there', async (_, lines) => {
+    const cwd = await watchedProject();
+    const { code, stdout, stderr } = await startCli([...KERNEL, '--', 'node', script(cwd, lines)], { cwd }).ended;
+    expect({ code, stdout, stderr }).toMatchObject({ code: 120, stdout: '' });
+    expect(stderr).toMatch(/^KILL .*ledger\..*own-files/m);
+    expect(readdirSync(join(cwd, '.countersign'))).toContain('ledger.db');
+    await isValid(cwd);
+  });
+
+  it('is opened by what ends at once: that is told all the same', async () => {
+    const cwd = await watchedProject();
+    const { stderr } = await startCli([...KERNEL, '--', 'node', script(cwd, `hold('.countersign/ledger.db');`)], { cwd }).ended;
+    expect(stderr).toMatch(/^KILL .*ledger\.db.*own-files/m);
+    await isValid(cwd);
   });
 });
