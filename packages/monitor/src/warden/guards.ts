@@ -20,6 +20,8 @@ export interface Guards {
   readonly afterLease?: readonly string[];
   /** It writes to the ledger now. Must not throw. */
   isWriter(process: Actor): boolean;
+  /** It runs, and may get a lease yet. Default: as the tree has it, which learns of an end a little later. */
+  isAlive?(process: Actor): boolean;
 }
 
 /** A guard opens the file before it has its lease; of a long ledger it reads some first. */
@@ -53,17 +55,18 @@ export function withoutGuards(sensor: Sensor, guards: Guards): Sensor {
           if (guards.isWriter(actor)) return judged?.answer('continue');
           if (!isUse || waiting.size >= MAX_WAITING) return host.emit(observation, judged);
           judged?.answer('continue');
+          const isAlive = guards.isAlive?.bind(guards) ?? ((each: Actor) => host.tree.has(each));
           let looks = GRACE_MS / LOOK_MS;
           const look = setInterval(() => {
             looks--;
             const isGuard = guards.isWriter(actor);
-            if (!isGuard && looks > 0 && host.tree.has(actor)) return;
+            if (!isGuard && looks > 0 && isAlive(actor)) return;
             clearInterval(look);
             waiting.delete(look);
             if (!isGuard) host.emit(observation);
           }, LOOK_MS).unref();
           waiting.set(look, () => {
-            if (host.tree.has(actor)) lost++;
+            if (isAlive(actor)) lost++;
             else if (!guards.isWriter(actor)) host.emit(observation);
           });
         },

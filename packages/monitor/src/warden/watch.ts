@@ -152,15 +152,15 @@ function isHeld({ kernel }: WatchOptions): boolean {
 }
 
 function shutInOptions({ cwd }: LaunchOptions, options: WatchOptions, contain: Containing): ShutInOptions {
-  const { workspace = cwd, home } = options;
-  const own = ownBefore(options.own);
+  const { workspace = cwd, home, own } = options;
+  const ledger = new Set(own.guards?.files);
   return {
     contain,
     workspace,
     home,
     isHeld: isHeld(options),
     scope: withCanaries(options.scope, options.canaries),
-    own: [...own.files, ...own.configs],
+    own: [...own.files.filter((file) => !ledger.has(file)), ...own.configs],
   };
 }
 
@@ -313,7 +313,7 @@ async function watch(found: Found, options: WatchOptions, reader: ProcReader): P
   });
   const all = toldOnce(supervised === undefined ? others : [supervised, ...others]);
   // Those that watch folders name nobody.
-  const { guards } = options.own;
+  const guards = options.own.guards && { ...options.own.guards, isAlive: (process: ProcessId) => isRunning(process, reader) };
   const sensors = all
     .map((sensor) => (sensor.gives.includes('delete') ? withoutOwn(sensor, own) : sensor))
     .map((sensor) => (guards !== undefined && sensor.gives.includes('write') ? withoutGuards(sensor, guards) : sensor));
@@ -425,6 +425,11 @@ async function watch(found: Found, options: WatchOptions, reader: ProcReader): P
     await freezer.close();
     throw error;
   }
+}
+
+function isRunning({ pid, start }: ProcessId, reader: ProcReader): boolean {
+  const found = reader.stat(pid);
+  return found?.start === start && found.state !== 'Z' && found.state !== 'X';
 }
 
 /** A guard is known by its lease. What it uses too waits until that is known, or, of the ledger itself, is judged a moment later. */
