@@ -307,7 +307,12 @@ function ownFiles(config: Config, logDir: string, env: NodeJS.ProcessEnv): Watch
   return {
     files: [...sides, ...otherOwnFiles(config), logDir],
     configs: path === undefined ? [] : [path],
-    guards: { files: sides, reads: path === undefined ? [] : [path], afterLease: [...otherOwnFiles(config), stateDirectory(env)], isWriter },
+    guards: {
+      files: sides,
+      reads: path === undefined ? [] : [path],
+      afterLease: [...otherOwnFiles(config), stateDirectory(env)],
+      isWriter,
+    },
   };
 }
 

@@ -433,7 +433,11 @@ function isRunning({ pid, start }: ProcessId, reader: ProcReader): boolean {
 }
 
 /** A guard is known by its lease. What it uses too waits until that is known, or, of the ledger itself, is judged a moment later. */
-function ownBefore({ files, configs, guards }: WatchOptions['own']): Pick<NonNullable<RuleEngineOptions['own']>, 'files' | 'shared' | 'configs'> {
+function ownBefore({
+  files,
+  configs,
+  guards,
+}: WatchOptions['own']): Pick<NonNullable<RuleEngineOptions['own']>, 'files' | 'shared' | 'configs'> {
   const those = new Set([...(guards?.files ?? []), ...(guards?.afterLease ?? [])]);
   return { files: files.filter((file) => !those.has(file)), shared: files.filter((file) => those.has(file)), configs };
 }
