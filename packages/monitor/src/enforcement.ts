@@ -58,7 +58,7 @@ export function enforcementOf(input: EnforcementInput): Enforcement {
     // Who watches is kept from signals in every mode: what nobody watches any more is held by nobody.
     if (kind === 'signal') return 'exact';
     if (!isHolding) return 'seen';
-    return kind === 'read' && kernel.trapReads === 'broker' ? 'exact' : 'racy';
+    return kernel.trapReads === 'broker' && BROKERED.has(kind) ? 'exact' : 'racy';
   });
   const reached = isHolding ? worth(kernel) : 'L1';
   return {
@@ -110,6 +110,9 @@ const WORDS: Readonly<Record<Preventable, string>> = {
   signal: 'signals to the monitor',
 };
 
+/** Done by us in the place of the process, where it has the same rights. */
+const BROKERED: ReadonlySet<Preventable> = new Set(['read', 'write', 'delete', 'rename']);
+
 function worth({ trapReads }: { readonly trapReads: TrapReads }): CoverageLevel {
   return trapReads === 'broker' ? 'L3' : 'L2';
 }
@@ -120,6 +123,9 @@ function notesOf({ mode, kernel, contain, without, freeze, more = [] }: Enforcem
     ...(kernel !== undefined && mode === 'audit_only' ? ['the mode is audit: it is told of before it happens, and nothing is held'] : []),
     ...(kernel !== undefined && mode !== 'audit_only'
       ? ['what is racy is no sandbox: a hostile program with several threads can exchange what it names while that is judged']
+      : []),
+    ...(kernel?.trapReads === 'broker' && mode !== 'audit_only'
+      ? ['files are opened for it: a process with other rights than the monitor opens its own, and that is racy']
       : []),
     ...(kernel?.trapReads === 'off' ? ['opens for reading are not held'] : []),
     ...(kernel?.hot !== undefined && kernel.hot.length > 0

@@ -35,10 +35,10 @@ describe('what can be prevented', () => {
     expect(notes.join('\n')).toMatch(/no sandbox/);
   });
 
-  it('exact for reads that are opened for it: level L3', () => {
+  it('exact for files that are opened for it, programs and connections stay racy: level L3', () => {
     expect(holding({ kernel: { trapReads: 'broker' } })).toMatchObject({
       level: 'L3',
-      actions: { read: 'exact', exec: 'racy', write: 'racy' },
+      actions: { read: 'exact', exec: 'racy', write: 'exact', delete: 'exact', rename: 'exact', connect: 'racy' },
     });
   });
 

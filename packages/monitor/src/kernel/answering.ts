@@ -83,7 +83,11 @@ export class Answering {
     try {
       target = this.#parts.targets.of(trapped.tid);
       if (target === undefined) this.#unreadable(trapped, undefined, 'who makes it', EPERM);
-      else this.#decoded(trapped, target, decode(trapped, { ...this.#parts, target }));
+      else {
+        const change = this.#parts.opener?.change(trapped, target);
+        if (change !== undefined) this.#act(trapped, target, change);
+        else this.#decoded(trapped, target, decode(trapped, { ...this.#parts, target }));
+      }
     } catch {
       this.#unreadable(trapped, target, 'what it does', EPERM);
     }
@@ -171,7 +175,6 @@ export class Answering {
     const { outbox, isHot, targets } = this.#parts;
     this.#goOn(id, opened);
     if (isExec(call)) targets.executes(target);
-    if (opened?.isHot === true) outbox.count();
     for (const { observation, verdict } of judgements) {
       if (verdict.level === 'SAFE' && isHot(observation.action)) outbox.count();
       else outbox.tell(this.#told(target, observation, verdict), verdict.level === 'SAFE');

@@ -8,15 +8,17 @@ import { constants } from 'node:os';
 import type { FileCalls } from '../native/file-calls.ts';
 import type { KernelCalls } from '../native/kernel-calls.ts';
 import { BrokerAnswers } from './broker-answers.ts';
+import { type Change, Changes, startOf } from './broker-changes.ts';
 import { Creating } from './broker-creating.ts';
 import { ProcFiles } from './broker-proc.ts';
-import { type NotOurs, Rights } from './broker-rights.ts';
+import { Rights } from './broker-rights.ts';
 import { terminalOf } from './broker-terminal.ts';
 import { settled, WAITING_MS, WaitingOpens } from './broker-waiting.ts';
 import { type Found, type Missing, splitName, type There, Walker } from './broker-walk.ts';
 import type { Opened, Opener, OpenRequest } from './decoded.ts';
 import { statusOf } from './file-status.ts';
 import { HotFolders } from './hot-folders.ts';
+import type { TargetMemory } from './memory.ts';
 import type { Trapped } from './notification.ts';
 import {
   AT_FDCWD,
@@ -38,31 +40,25 @@ import { OwnDescriptors, zeroEnded } from './own-descriptors.ts';
 import type { Place } from './paths.ts';
 import type { Target } from './targets.ts';
 
-const { EAGAIN, EBADF, EEXIST, EISDIR, ELOOP, ENAMETOOLONG, ENFILE, ENOENT, ENOTDIR, ENXIO } = constants.errno;
+const { EAGAIN, EEXIST, EISDIR, ELOOP, ENAMETOOLONG, ENFILE, ENOENT, ENOTDIR, ENXIO } = constants.errno;
 /** With its end, for the kernel. */
 const MAX_PATH_BYTES = 4_096;
 /** Opened as a name and not handed over yet: those that wait for a person. What comes beyond fails. */
 export const MAX_PINNED = 1_024;
 const TTY_MAJOR = 5;
 
-/** Folders with all below them. With Landlock below us: outside of them the kernel answers, and refuses. */
-export interface Grants {
-  readonly read: readonly string[];
-  readonly write: readonly string[];
-}
-
 export interface BrokerOptions {
   readonly listener: number;
   readonly calls: KernelCalls;
   readonly files: FileCalls;
+  readonly memory: Pick<TargetMemory, 'path'>;
+  /** UTC, milliseconds: when the session began. */
+  readonly since: number;
   /** See `HotFolders`. */
   readonly hot?: readonly string[];
-  readonly grants?: Grants;
   /** A sandbox is set up inside of the tree. */
   readonly areNamespacesAllowed?: boolean;
 }
-
-export type LeftToKernel = NotOurs | 'not granted';
 
 export class Broker implements Opener {
   readonly #files: FileCalls;
@@ -73,35 +69,43 @@ export class Broker implements Opener {
   readonly #hot: HotFolders;
   readonly #waiting: WaitingOpens;
   readonly #creating: Creating;
-  readonly #grants: Grants | undefined;
-  readonly #left = new Map<LeftToKernel, number>();
+  readonly #changes: Changes;
   #pinned = 0;
   #ticked = 0;
 
-  constructor({ listener, calls, files, hot = [], grants, areNamespacesAllowed = false }: BrokerOptions) {
+  constructor({ listener, calls, files, memory, since, hot = [], areNamespacesAllowed = false }: BrokerOptions) {
     this.#files = files;
     this.#own = new OwnDescriptors(files);
     this.#answers = new BrokerAnswers(listener, calls, files);
     this.#walker = new Walker(files, this.#own, new ProcFiles(files, procStatus(files)));
     this.#rights = new Rights(areNamespacesAllowed);
-    this.#hot = new HotFolders(files, grants === undefined ? hot : hot.filter((each) => isBelow(each, grants.read)));
+    this.#hot = new HotFolders(files, hot);
     this.#waiting = new WaitingOpens(files, this.#own, this.#answers);
     this.#creating = new Creating(files);
-    this.#grants = grants;
+    this.#changes = new Changes({
+      files,
+      own: this.#own,
+      walker: this.#walker,
+      answers: this.#answers,
+      memory,
+      since,
+      creating: this.#creating,
+    });
   }
 
   open({ id }: Trapped, request: OpenRequest, target: Target): Opened | undefined {
-    const notOurs = this.#rights.notOurs(target);
-    if (notOurs !== undefined) return this.#leave(notOurs);
+    if (this.#rights.notOurs(target) !== undefined) return undefined;
     const hot = this.#hotOpened(id, request);
     if (hot !== undefined) return hot;
     const refused = this.#refused(request);
     if (refused !== undefined) return this.#failing(id, { path: textOf(request.name, target) }, refused);
-    const from = this.#from(request);
-    if (from.fd < 0 && from.fd !== AT_FDCWD) return this.#failing(id, { path: textOf(request.name, target) }, -from.fd);
-    const found = this.#found(from.fd, request, target);
-    const place = this.#place(from.fd, request, found, target);
-    if (from.fd >= 0) this.#files.close(from.fd);
+    // Within a root of its own a path begins there, whatever it begins with.
+    const isBound = (request.resolve & RESOLVE_IN_ROOT) !== 0;
+    const from = startOf(this.#files, request.tid, request.folder, isBound ? EMPTY : request.name);
+    if (from < 0 && from !== AT_FDCWD) return this.#failing(id, { path: textOf(request.name, target) }, -from);
+    const found = this.#found(from, request, target);
+    const place = this.#place(from, request, found, target);
+    if (from >= 0) this.#files.close(from);
     return this.#opened(id, request, place, found);
   }
 
@@ -116,6 +120,12 @@ export class Broker implements Opener {
     this.#files.close(found.kind === 'there' ? found.fd : found.folder);
     if (found.kind === 'missing') return { kind: 'fails', errno: ENOENT };
     return { kind: 'fails', errno: found.status.type === 'folder' ? EISDIR : ENOTDIR };
+  }
+
+  /** Undefined: no call that changes names, or one that is left to the kernel. */
+  change(trapped: Trapped, target: Target): Change | undefined {
+    if (this.#rights.notOurs(target) !== undefined) return undefined;
+    return this.#changes.of(trapped, target);
   }
 
   /** It is about to change what it may do. */
@@ -139,32 +149,29 @@ export class Broker implements Opener {
     this.#waiting.tick();
   }
 
-  /** What the kernel was left to do, racy as that is: how often, and why. */
-  get leftToKernel(): ReadonlyMap<LeftToKernel, number> {
-    return this.#left;
-  }
-
   close(): void {
     this.#waiting.close();
     this.#hot.close();
     this.#own.close();
   }
 
-  #leave(why: LeftToKernel): undefined {
-    this.#left.set(why, (this.#left.get(why) ?? 0) + 1);
-    return undefined;
-  }
-
+  /** Below such a folder, over no link: its name says where it is. Opened at once, and judged like any other before it is handed over. */
   #hotOpened(id: bigint, { name, flags, resolve, how }: OpenRequest): Opened | undefined {
-    if ((flags & (WRITES | O_PATH)) !== 0 || resolve !== 0 || how !== undefined) return undefined;
+    if ((flags & (WRITES | O_PATH)) !== 0 || resolve !== 0 || how !== undefined || this.#pinned >= MAX_PINNED) return undefined;
     const fd = this.#hot.open(name, flags);
     if (fd === undefined) return undefined;
+    const place = { path: name.toString('utf8') };
+    if (fd < 0) return this.#failing(id, place, -fd);
+    this.#pinned++;
     return {
-      place: { path: '' },
-      isHot: true,
-      give: () => (fd < 0 ? this.#answers.fail(id, -fd) : this.#answers.give(id, settled(this.#files, fd, flags), flags)),
+      place,
+      give: () => {
+        this.#pinned--;
+        this.#answers.give(id, settled(this.#files, fd, flags), flags);
+      },
       drop: () => {
-        if (fd >= 0) this.#files.close(fd);
+        this.#pinned--;
+        this.#files.close(fd);
       },
     };
   }
@@ -183,14 +190,6 @@ export class Broker implements Opener {
     return name.length === 0 ? ENOENT : undefined;
   }
 
-  /** Where its path begins: ours to close, unless it is the root we share. */
-  #from({ tid, folder, name, resolve }: OpenRequest): { readonly fd: number } {
-    if (name[0] === SLASH && (resolve & RESOLVE_IN_ROOT) === 0) return { fd: AT_FDCWD };
-    const path = folder === AT_FDCWD ? `/proc/${tid}/cwd` : `/proc/${tid}/fd/${folder}`;
-    const fd = this.#files.openat(AT_FDCWD, zeroEnded(path), O_PATH | O_CLOEXEC, 0);
-    return { fd: fd === -ENOENT && folder !== AT_FDCWD ? -EBADF : fd };
-  }
-
   #place(from: number, { name }: OpenRequest, { real }: { readonly real?: string | undefined }, target: Target): Place {
     const text = textOf(name, target);
     const path = from === AT_FDCWD || text.startsWith('/') ? text : `${this.#own.linkOf(from)?.toString('utf8') ?? '.'}/${text}`;
@@ -198,13 +197,11 @@ export class Broker implements Opener {
     return { path, ...(real?.startsWith('/') === true && { resolved: real }) };
   }
 
-  #opened(id: bigint, request: OpenRequest, place: Place, found: Found): Opened | undefined {
+  #opened(id: bigint, request: OpenRequest, place: Place, found: Found): Opened {
     if (found.kind === 'fails') return this.#failing(id, place, found.errno);
     const pin = found.kind === 'there' ? found.fd : found.folder;
     // No rule could tell what it is.
     if (found.real === undefined) return this.#closed(pin, () => this.#failing(id, place, ENAMETOOLONG));
-    if (this.#grants !== undefined && !isGranted(found.real, request.flags, this.#grants))
-      return this.#closed(pin, () => this.#leave('not granted'));
     const errno = found.kind === 'there' ? this.#errnoOf(found, request) : errnoOfMissing(found, request);
     if (errno !== undefined) return this.#closed(pin, () => this.#failing(id, place, errno));
     this.#pinned++;
@@ -290,7 +287,6 @@ export class Broker implements Opener {
   }
 }
 
-const SLASH = 47;
 const EMPTY = Buffer.alloc(1);
 const DOT = Buffer.from('.');
 const DOTS = Buffer.from('..');
@@ -323,12 +319,4 @@ function procStatus(files: FileCalls): ReturnType<typeof statusOf> {
   const status = statusOf(files, fd);
   files.close(fd);
   return status;
-}
-
-function isGranted(real: string, flags: number, { read, write }: Grants): boolean {
-  return isBelow(real, (flags & WRITES) === 0 ? read : write);
-}
-
-function isBelow(path: string, folders: readonly string[]): boolean {
-  return folders.some((folder) => path === folder || folder === '/' || path.startsWith(`${folder.replace(/\/+$/, '')}/`));
 }

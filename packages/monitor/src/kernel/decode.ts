@@ -84,7 +84,7 @@ export function decode(trapped: Trapped, context: DecodeContext): Decoded {
 export function openActions({ flags }: OpenRequest, place: Place, since: number, files: FileFacts, opened?: Opened): readonly Action[] {
   const kind = (flags & WRITES) === 0 ? 'read' : 'write';
   if (opened === undefined) return [fileAction(kind, place, since, files)];
-  return (flags & O_PATH) !== 0 || opened.isHot === true ? [] : [brokered(kind, opened, since)];
+  return (flags & O_PATH) !== 0 ? [] : [brokered(kind, opened, since)];
 }
 
 function brokered(kind: FileAction['kind'], { place: { path, resolved }, bornMs, isMissing }: Opened, since: number): FileAction {

@@ -51,6 +51,8 @@ export interface OpenRequest {
 export interface Opener {
   /** Undefined: it leaves this one to the kernel. */
   open(trapped: Trapped, request: OpenRequest, target: Target): Opened | undefined;
+  /** Takes names away, moves or adds them. Undefined: it is none of that, or is left to the kernel. */
+  change(trapped: Trapped, target: Target): { readonly actions: readonly Action[]; readonly opened: Opened } | undefined;
   /** That thread is about to change what it may do. */
   changesRights(tid: number): void;
 }
@@ -63,8 +65,6 @@ export interface Opened {
   readonly bornMs?: number | undefined;
   /** It is not there. */
   readonly isMissing?: boolean;
-  /** Below a folder that nobody wants to be told of, for reading: there is nothing to judge. */
-  readonly isHot?: true;
   /** Judged to go on: answers the call, with the descriptor or with why there is none. */
   give(): void;
   /** Refused, or nobody waits for it any more. The call is answered by whoever calls this. */

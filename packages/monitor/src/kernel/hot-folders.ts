@@ -1,6 +1,6 @@
 /**
- * Folders of which nobody wants to be told each reading: compilers, packages. What is opened below one by its own folder, over no link
- * and no other mount, is below it, whatever happens to the names meanwhile; all else goes the long way.
+ * Folders that every program reads from: compilers, packages. What is opened below one by its own folder, over no link and no other
+ * mount, is where its name says, whatever happens to names meanwhile: one opening does, where others take two. All else goes that way.
  */
 import { constants } from 'node:os';
 import type { FileCalls } from '../native/file-calls.ts';

@@ -3,6 +3,7 @@ import type { FileCalls } from '../native/file-calls.ts';
 import type { FileStatus } from './file-status.ts';
 import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH } from './open-flags.ts';
 
+const AT_SYMLINK_FOLLOW = 0x400;
 const MAX_LINK_BYTES = 4_096;
 const DELETED = ' (deleted)';
 /** Numbers up to here are written once. */
@@ -34,6 +35,11 @@ export class OwnDescriptors {
   /** The very file, whatever its name is by now. @returns a descriptor, or the negated errno */
   reopen(fd: number, flags: number, mode = 0): number {
     return this.#files.openat(this.#folder, this.#number(fd), flags | O_CLOEXEC, mode);
+  }
+
+  /** One more name for the very file. @returns 0, or the negated errno */
+  link(fd: number, folder: number, name: Buffer): number {
+    return this.#files.linkat(this.#folder, this.#number(fd), folder, name, AT_SYMLINK_FOLLOW);
   }
 
   close(): void {

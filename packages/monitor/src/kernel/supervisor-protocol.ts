@@ -24,7 +24,7 @@ export interface SupervisorStart {
   /** The warden freezes the tree for each HALT and KILL: the gate shuts by itself when one is found. */
   readonly shutsGate?: boolean;
   /** With `trapReads: 'broker'`. */
-  readonly broker?: Pick<BrokerOptions, 'hot' | 'grants' | 'areNamespacesAllowed'>;
+  readonly broker?: Pick<BrokerOptions, 'areNamespacesAllowed'>;
   /** Absolute; see `hotReads`. Absent: those that usually are, and `node_modules` of the workspace. */
   readonly hot?: readonly string[];
 }

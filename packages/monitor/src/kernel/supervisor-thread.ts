@@ -64,7 +64,10 @@ class Supervisor {
   constructor(start: SupervisorStart, { kernel: calls, files }: Native) {
     this.#start = start;
     this.#calls = calls;
-    if (start.trapReads === 'broker') this.#broker = new Broker({ ...start.broker, listener: start.listener, calls, files });
+    const memory = new TargetMemory(calls);
+    const hot = start.hot ?? usuallyHot(start.rules.workspace);
+    if (start.trapReads === 'broker')
+      this.#broker = new Broker({ hot, ...start.broker, listener: start.listener, calls, files, memory, since: start.since });
     const control = new Int32Array(start.control);
     this.#gate = new Gatekeeper(control);
     this.#outbox = new Outbox(
@@ -75,14 +78,14 @@ class Supervisor {
     const processes = processesOf(process.pid);
     this.#answering = new Answering({
       ...start,
-      memory: new TargetMemory(calls),
+      memory,
       paths: new Paths(calls),
       processes,
       targets: this.#targets,
       files: new FileFacts(calls),
       sockets: new Sockets(calls),
       rules: ruleEngine(start.scope, { ...start.rules, isMember: (pid) => descends(pid, processes) }),
-      isHot: hotReads(start.hot ?? usuallyHot(start.rules.workspace)),
+      isHot: hotReads(hot),
       answers: {
         goOn: (id) => this.#send(goesOn(this.#response, id)),
         fail: (id, errno) => this.#send(fails(this.#response, id, errno)),

@@ -23,7 +23,9 @@ export interface FileCalls {
   unlinkat(folder: number, path: Buffer, flags: number): number;
   renameat2(from: number, fromPath: Buffer, to: number, toPath: Buffer, flags: number): number;
   linkat(from: number, fromPath: Buffer, to: number, toPath: Buffer, flags: number): number;
-  truncate(path: Buffer, length: bigint): number;
+  symlinkat(text: Buffer, folder: number, path: Buffer): number;
+  mknodat(folder: number, path: Buffer, mode: number, device: bigint): number;
+  ftruncate(fd: number, length: bigint): number;
   /** Two descriptors of 4 bytes each. */
   pipe(into: Buffer, flags: number): number;
   /** Copies from pipe to pipe; what is copied stays. */
@@ -56,7 +58,9 @@ export function fileBindings(koffi: typeof Koffi, arch: string): FileCalls {
   const unshare = libc.func('unshare', 'int', ['int']);
   const unlinkat = libc.func('unlinkat', 'int', ['int', 'void *', 'int']);
   const linkat = libc.func('linkat', 'int', ['int', 'void *', 'int', 'void *', 'int']);
-  const truncate = libc.func('truncate', 'int', ['void *', 'int64']);
+  const symlinkat = libc.func('symlinkat', 'int', ['void *', 'int', 'void *']);
+  const mknodat = libc.func('mknodat', 'int', ['int', 'void *', 'uint', 'uint64']);
+  const ftruncate = libc.func('ftruncate', 'int', ['int', 'int64']);
   const pipe = libc.func('pipe2', 'int', ['void *', 'int']);
   const tee = libc.func('tee', 'long', ['int', 'int', 'ulong', 'uint']);
   const read = libc.func('read', 'long', ['int', 'void *', 'ulong']);
@@ -75,7 +79,9 @@ export function fileBindings(koffi: typeof Koffi, arch: string): FileCalls {
     unlinkat: (folder, path, flags) => told(unlinkat(folder, path, flags)),
     renameat2: (from, fromPath, to, toPath, flags) => told(renames(renameNumber, from, fromPath, to, toPath, flags)),
     linkat: (from, fromPath, to, toPath, flags) => told(linkat(from, fromPath, to, toPath, flags)),
-    truncate: (path, length) => told(truncate(path, length)),
+    symlinkat: (text, folder, path) => told(symlinkat(text, folder, path)),
+    mknodat: (folder, path, mode, device) => told(mknodat(folder, path, mode, device)),
+    ftruncate: (fd, length) => told(ftruncate(fd, length)),
     pipe: (into, flags) => told(pipe(into, flags)),
     tee: (from, to, length, flags) => told(Number(tee(from, to, length, flags))),
     read: (fd, into) => told(Number(read(fd, into, into.length))),

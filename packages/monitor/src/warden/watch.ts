@@ -13,6 +13,7 @@ import { intentCheck } from '../intent/intent-check.ts';
 import type { OllamaJudge } from '../judge/ollama-judge.ts';
 import { kernelControlMissing } from '../kernel/available.ts';
 import { filterProgram } from '../kernel/filter.ts';
+import { usuallyHot } from '../kernel/hot.ts';
 import type { LandlockRules } from '../kernel/landlock.ts';
 import { launchThroughShim, type ShimmedAgent } from '../kernel/launch-shim.ts';
 import { wardenProcess } from '../kernel/processes.ts';
@@ -291,7 +292,7 @@ async function watch(found: Found, options: WatchOptions, reader: ProcReader): P
           listener,
           ...judging,
           trapReads: options.kernel.trapReads,
-          ...(options.kernel.hot !== undefined && { broker: { hot: options.kernel.hot } }),
+          hot: [...usuallyHot(judging.rules.workspace), ...(options.kernel.hot ?? [])],
           since: Date.now(),
           redact: (text) => redactor.text(text),
           shutsGate: true,

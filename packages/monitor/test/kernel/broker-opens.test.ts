@@ -167,6 +167,15 @@ describe.skipIf(missing !== undefined)('as if it had opened it itself', () => {
     expect(contents(other)).toEqual(contents(one));
   });
 
+  it('names taken away, moved and added', async () => {
+    const [one, other] = [zoo(), zoo()];
+    const expected = await direct(program, ['change'], one);
+    const { output } = await brokered(program, ['change'], other);
+    const numbered = (text: string): readonly string[] => text.split('\n').map((line, index) => `${index + 1}: ${line}`);
+    expect(numbered(output)).toEqual(numbered(expected.output));
+    expect(contents(other)).toEqual(contents(one));
+  });
+
   it('the umask is that of the one who asks', async () => {
     const [one, other] = [folder(), folder()];
     const args = (at: string): readonly string[] =>

@@ -95,7 +95,7 @@ static int race(int argc, char **argv) {
   int tries = atoi(argv[3]);
   first = argv[4];
   second = argv[5];
-  if (argc > 6) strcpy(shared_path, argv[6]);
+  if (argc > 6 && argv[6][0] != 0) strcpy(shared_path, argv[6]);
   void *(*swap)(void *) = swap_paths;
   if (strcmp(kind, "links") == 0) swap = swap_links;
   if (strcmp(kind, "parents") == 0) swap = move_folder;
@@ -128,6 +128,13 @@ static int race(int argc, char **argv) {
         if (fd < 0 || is_secret(fd)) rename(argv[6 + 1], second);
         else rename(argv[6 + 1], first);
       }
+    } else if (strcmp(kind, "writes") == 0) fd = open(shared_path, O_RDWR | O_CREAT, 0600);
+    else if (strcmp(kind, "deletes") == 0) {
+      close(open(first, O_WRONLY | O_CREAT, 0600));
+      fd = unlink(shared_path) == 0 ? open("/dev/null", O_RDONLY) : -1;
+      int error = errno;
+      if (access(second, F_OK) != 0) leaks++;
+      errno = error;
     } else fd = open(shared_path, O_RDONLY);
     if (fd >= 0) {
       opened++;
@@ -259,16 +266,19 @@ static void *open_first(void *path) {
 }
 
 /* lease PATH: a file that is leased by another process of ours. */
-static void on_break(int number) { (void)number; }
 static int lease(char **argv) {
   int ready[2];
   if (pipe(ready) != 0) return 1;
   pid_t child = fork();
   if (child == 0) {
-    signal(SIGIO, on_break);
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGIO);
+    sigprocmask(SIG_BLOCK, &set, NULL);
     int fd = open(argv[2], O_RDWR);
     if (fcntl(fd, F_SETLEASE, F_WRLCK) != 0 || write(ready[1], "x", 1) != 1) _exit(1);
-    pause();
+    // Blocked before: it waits for us, whenever it comes.
+    sigwaitinfo(&set, NULL);
     fcntl(fd, F_SETLEASE, F_UNLCK);
     _exit(0);
   }
@@ -305,6 +315,81 @@ static int drop(int argc, char **argv) {
   printf("%d", before >= 0);
   for (int i = 3; i < argc; i++) printf(" %d", open(argv[i], O_RDONLY) >= 0 ? 0 : errno);
   printf("\n");
+  return 0;
+}
+
+static void said(long result) { printf("%d\n", result == 0 ? 0 : errno); }
+
+/* change: names are taken away, moved and added in a folder of files; each time what it came to. */
+static int change(void) {
+  char path[64];
+  said(unlink("file"));
+  said(unlink("file"));
+  said(unlink("dir"));
+  said(unlink("link/"));
+  said(unlink("dirlink/"));
+  said(unlink("dangling"));
+  said(unlink("no/file"));
+  said(unlink("closed/x"));
+  said(unlink(""));
+  said(unlink("/"));
+  said(unlink("."));
+  said(unlink("loop/x"));
+  said(rmdir("dir"));
+  said(rmdir("dirlink"));
+  said(rmdir("dirlink/"));
+  said(rmdir("."));
+  said(rmdir("dir/.."));
+  said(rmdir("closed"));
+  said(unlinkat(AT_FDCWD, "dir/below/file", 0));
+  said(unlinkat(99, "dir", AT_REMOVEDIR));
+  said(unlinkat(AT_FDCWD, "dir/below", AT_REMOVEDIR));
+  said(unlinkat(AT_FDCWD, "dir/below", 0x4000));
+  said(rename("hard", "dir/moved"));
+  said(rename("hard", "dir/moved"));
+  said(rename("dir", "dir/in-itself"));
+  said(rename("dir/moved", "dirlink"));
+  said(rename("dirlink", "link2/"));
+  said(rename("dirlink", ""));
+  said(rename("closed", "dir/"));
+  said(rename("dir", "folder/"));
+  said(rename("folder", "dir"));
+  said(syscall(SYS_renameat2, AT_FDCWD, "closed", AT_FDCWD, "dir", RENAME_NOREPLACE));
+  said(syscall(SYS_renameat2, AT_FDCWD, "closed", AT_FDCWD, "dir", RENAME_EXCHANGE));
+  said(syscall(SYS_renameat2, AT_FDCWD, "closed", AT_FDCWD, "dir", 0x800));
+  said(link("closed", "closed2"));
+  said(link("dir", "dir2"));
+  said(link("pipe", "pipe2"));
+  said(link("link2", "link3"));
+  said(link("missing", "other"));
+  said(linkat(AT_FDCWD, "comm", AT_FDCWD, "other", AT_SYMLINK_FOLLOW));
+  said(linkat(AT_FDCWD, "chain5", AT_FDCWD, "chained", AT_SYMLINK_FOLLOW));
+  said(linkat(AT_FDCWD, "", AT_FDCWD, "other", 0));
+  int fd = open(".", O_TMPFILE | O_RDWR, 0600);
+  said(write(fd, "made", 4) - 4);
+  snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+  said(linkat(AT_FDCWD, path, AT_FDCWD, "from-fd", AT_SYMLINK_FOLLOW));
+  said(linkat(fd, "", AT_FDCWD, "from-empty", AT_EMPTY_PATH));
+  said(symlink("anything at all", "dir/new-link"));
+  said(symlink("again", "dir/new-link"));
+  said(symlink("", "empty"));
+  said(symlinkat("x", 99, "relative"));
+  said(symlink("x", "missing/link"));
+  said(symlink("x", "slash/"));
+  umask(027);
+  said(mknod("node", S_IFREG | 0666, 0));
+  said(mknod("node", S_IFREG | 0666, 0));
+  said(mknod("fifo", S_IFIFO | 0666, 0));
+  said(mknodat(AT_FDCWD, "socket", S_IFSOCK | 0666, 0));
+  said(mknod("folder-no", S_IFDIR | 0777, 0));
+  said(truncate("from-fd", 2));
+  said(truncate("from-fd", 9));
+  said(truncate("from-fd", -1));
+  said(truncate("dir", 0));
+  said(truncate("folder", 0));
+  said(truncate("missing", 0));
+  said(truncate("pipe", 0));
+  said(truncate("loop", 0));
   return 0;
 }
 
@@ -376,6 +461,7 @@ static int one(int argc, char **argv) {
   if (strcmp(what, "umask") == 0) return masked(argv);
   if (strcmp(what, "drop") == 0) return drop(argc, argv);
   if (strcmp(what, "landlock") == 0) return landlock();
+  if (strcmp(what, "change") == 0) return change();
   if (strcmp(what, "self") == 0) return self();
   return 2;
 }

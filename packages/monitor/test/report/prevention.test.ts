@@ -21,9 +21,10 @@ const of = (over: Partial<EnforcementInput> = {}) =>
 
 it('says what was held exactly, what was racy, and what was only seen', () => {
   expect(preventionLines({ enforcement: of() })).toEqual([
-    'held before it happened, and what happened is what was decided: reading, signals to the monitor',
-    'held before it happened, though a hostile program with several threads can get around that: programs, writing, deleting, renaming, connections, memory of other processes',
+    'held before it happened, and what happened is what was decided: reading, writing, deleting, renaming, signals to the monitor',
+    'held before it happened, though a hostile program with several threads can get around that: programs, connections, memory of other processes',
     'what is racy is no sandbox: a hostile program with several threads can exchange what it names while that is judged',
+    'files are opened for it: a process with other rights than the monitor opens its own, and that is racy',
   ]);
 });
 
