@@ -24,6 +24,8 @@ const CLONE_THREAD = 0x0001_0000;
 /** `O_WRONLY | O_RDWR | O_CREAT | O_TRUNC`: anything but reading what is there. */
 const WRITES = 0o1 | 0o2 | 0o100 | 0o1000;
 const F_SETOWN = 8;
+/** `TRACEME`, `ATTACH`, `SEIZE`. */
+const PTRACE_BEGINS = [0, 16, 0x4206];
 
 /** Of several rules for one call the first that holds counts: what never happens comes first. */
 export function trapsOf(options: TrapOptions): readonly FilterRule[] {
@@ -74,7 +76,9 @@ function others(warden: number): readonly FilterRule[] {
     // Wakes what a freezer stopped: at a shut gate it waits like everything else.
     { call: 'tgkill', when: [{ arg: 2, is: 'equal', value: SIGCONT }], does: 'trap' },
     { call: 'rt_tgsigqueueinfo', when: [{ arg: 2, is: 'equal', value: SIGCONT }], does: 'trap' },
-    ...always('ptrace', 'process_vm_readv', 'process_vm_writev'),
+    // What begins it. The rest needs one that was begun, and a debugger makes thousands of them.
+    ...PTRACE_BEGINS.map((value): FilterRule => ({ call: 'ptrace', when: [{ arg: 0, is: 'equal', value }], does: 'trap' })),
+    ...always('process_vm_readv', 'process_vm_writev'),
     ...butOfItself('perf_event_open', 1),
     ...butOfItself('prlimit64', 0),
     ...butOfItself('sched_setaffinity', 0),

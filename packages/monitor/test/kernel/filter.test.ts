@@ -215,6 +215,11 @@ describe.each(tables)('on %s', (arch, table) => {
       expect(outcome('setpgid', 0n, 0n)).toBe('allow');
     });
 
+    it('what begins a trace is trapped, not each step of a debugger', () => {
+      for (const request of [0n, 16n, 0x4206n]) expect(outcome('ptrace', request, 77n)).toBe('trap');
+      for (const request of [1n, 4n, 7n, 12n, 17n, 0x4200n, 0x4207n]) expect(outcome('ptrace', request, 77n)).toBe('allow');
+    });
+
     it('devices cannot be made, files and pipes are judged', () => {
       for (const type of [0o020644n, 0o060600n]) expect(outcome('mknodat', -100n, 1n, type, 0x801n)).toEqual(EPERM);
       for (const type of [0o100644n, 0o010644n, 0o140644n, 0n]) expect(outcome('mknodat', -100n, 1n, type)).toBe('trap');
