@@ -81,7 +81,8 @@ export class Stops {
         return { members, running: looked.flatMap((process) => this.#stuck(process) ?? []) };
       }
       if (found === 'stopping' || (found === 'calm' && !counts)) await sleep(PAUSE_MS);
-      else if (look % ROUNDS_PER_TURN === 0) await new Promise((resolve) => setImmediate(resolve));
+      // What makes it ready is heard of in a turn of its own.
+      else if (look % ROUNDS_PER_TURN === 0 || !counts) await new Promise((resolve) => setImmediate(resolve));
     }
   }
 
