@@ -55,11 +55,5 @@ export const allClaims: readonly Claim[] = [
     ['monitor'],
     [...monitorPollClaims, ...monitorRulesClaims, ...monitorProbeClaims, ...monitorKernelClaims, ...monitorFreezeClaims],
   ),
-  ...grouped(['monitor', 'kernel'], kernelGateClaims),
-  ...monitorPollClaims,
-  ...monitorRulesClaims,
-  ...monitorProbeClaims,
-  ...monitorKernelClaims,
-  ...kernelContainClaims,
-  ...monitorFreezeClaims,
+  ...grouped(['monitor', 'kernel'], [...kernelGateClaims, ...kernelContainClaims]),
 ];

@@ -50,7 +50,7 @@ export const kernelContainClaims: readonly Claim[] = (['landlock', 'srt'] as con
 const measured = new Map<Kind, Promise<Times | undefined>>();
 
 function claim(kind: Kind, what: string, value: (times: Times, name: string) => Measured): Claim {
-  const name = `monitor: MCP server in ${kind === 'srt' ? 'sandbox-runtime' : 'landlock'} (A19): ${what}`;
+  const name = `A19: MCP server in ${kind === 'srt' ? 'sandbox-runtime' : 'landlock'}: ${what}`;
   const measure = async (): Promise<Measured | undefined> => {
     const times = measured.get(kind) ?? timesOf(kind);
     measured.set(kind, times);
