@@ -56,6 +56,7 @@ const EXAMPLES: readonly { readonly name: string; readonly prints?: readonly str
   { name: 'main-job' },
   { name: 'mcp-gateway' },
   { name: 'monitor-build' },
+  { name: 'monitor-hold' },
   { name: 'monitor-rogue' },
   { name: 'monitor-probe' },
   { name: 'refund-for-two' },
