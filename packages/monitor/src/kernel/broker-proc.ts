@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { pid as self } from 'node:process';
 import type { FileCalls } from '../native/file-calls.ts';
-import type { FileStatus } from './file-status.ts';
+import { type FileStatus, statusOf } from './file-status.ts';
 import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH } from './open-flags.ts';
 import { zeroEnded } from './own-descriptors.ts';
 
@@ -27,6 +27,15 @@ const MEMORY = /^(?:task\/\d{1,10}\/)?mem$/;
 const SHOWN_OF_WARDEN = new Set(['stat', 'statm', 'status', 'cmdline', 'comm', 'cgroup']);
 
 export type MagicLink = 'none' | 'ours' | 'unknown' | 'opens';
+
+/** Of the /proc that is mounted where it should be. */
+export function procFiles(files: FileCalls): ProcFiles {
+  const fd = files.openat(AT_FDCWD, zeroEnded('/proc'), O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+  if (fd < 0) return new ProcFiles(files, undefined);
+  const status = statusOf(files, fd);
+  files.close(fd);
+  return new ProcFiles(files, status);
+}
 
 export class ProcFiles {
   readonly #files: FileCalls;

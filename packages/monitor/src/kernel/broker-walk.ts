@@ -215,13 +215,14 @@ export class Walker {
   #procLink(walk: Walk, part: string, link: number): Found | undefined {
     const at = statusOf(this.#files, walk.at);
     const self = at !== undefined && this.#proc.isRoot(at) ? this.#proc.self(part, walk.options.asker) : undefined;
-    const kind = self === undefined ? this.#proc.magic(this.#own.linkOf(link)?.toString('utf8')) : 'none';
+    const real = this.#own.linkOf(link)?.toString('utf8');
+    const kind = self === undefined ? this.#proc.magic(real) : 'none';
     const got = kind === 'none' && self === undefined ? this.#files.readlinkat(link, EMPTY, this.#link) : 0;
     this.#files.close(link);
     switch (kind) {
       case 'ours':
       case 'unknown':
-        return { kind: 'fails', errno: EACCES };
+        return { kind: 'fails', errno: EACCES, real };
       case 'none':
         if (self !== undefined) return this.#goOn(walk, self);
         return got <= 0 ? { kind: 'fails', errno: ENOENT } : this.#goOn(walk, this.#link.toString('latin1', 0, got));

@@ -10,7 +10,7 @@ import type { KernelCalls } from '../native/kernel-calls.ts';
 import { BrokerAnswers } from './broker-answers.ts';
 import { type Change, Changes, startOf } from './broker-changes.ts';
 import { Creating } from './broker-creating.ts';
-import { ProcFiles } from './broker-proc.ts';
+import { procFiles } from './broker-proc.ts';
 import { Rights } from './broker-rights.ts';
 import { terminalOf } from './broker-terminal.ts';
 import { settled, WAITING_MS, WaitingOpens } from './broker-waiting.ts';
@@ -77,7 +77,7 @@ export class Broker implements Opener {
     this.#files = files;
     this.#own = new OwnDescriptors(files);
     this.#answers = new BrokerAnswers(listener, calls, files);
-    this.#walker = new Walker(files, this.#own, new ProcFiles(files, procStatus(files)));
+    this.#walker = new Walker(files, this.#own, procFiles(files));
     this.#rights = new Rights(areNamespacesAllowed);
     this.#hot = new HotFolders(files, hot);
     this.#waiting = new WaitingOpens(files, this.#own, this.#answers);
@@ -311,12 +311,4 @@ function errnoOfMissing({ asFolder }: Missing, { flags }: OpenRequest): number |
 /** `self` is the one who asks, for whoever reads of it later. */
 function textOf(name: Buffer, { tid }: Target): string {
   return name.toString('utf8').replace(/^\/+proc\/+(?:self|thread-self)(?=\/|$)/, `/proc/${tid}`);
-}
-
-function procStatus(files: FileCalls): ReturnType<typeof statusOf> {
-  const fd = files.openat(AT_FDCWD, zeroEnded('/proc'), O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
-  if (fd < 0) return undefined;
-  const status = statusOf(files, fd);
-  files.close(fd);
-  return status;
 }

@@ -4,6 +4,7 @@ import { type DecodeContext, type Decoded, PLAIN, unreadable } from './decoded.t
 import { intOf, type Trapped } from './notification.ts';
 import { AT_FDCWD } from './paths.ts';
 
+const AF_UNSPEC = 0;
 const AF_UNIX = 1;
 const AF_INET = 2;
 const AF_INET6 = 10;
@@ -27,13 +28,13 @@ export function connects({ args, tid }: Trapped, context: DecodeContext): Decode
 }
 
 export function sendsTo({ args, tid }: Trapped, context: DecodeContext): Decoded {
-  return act([addressAt(intOf(args[0]), args[4] ?? 0n, intOf(args[5]), tid, context)]);
+  return act([sentTo(intOf(args[0]), args[4] ?? 0n, intOf(args[5]), tid, context)]);
 }
 
 export function sendsMessage({ args, tid }: Trapped, context: DecodeContext): Decoded {
   const header = context.memory.bytes(tid, args[1] ?? 0n, HEADER_BYTES);
   if (header === undefined) return unreadable('the message');
-  return act([addressAt(intOf(args[0]), header.readBigUInt64LE(0), header.readInt32LE(NAME_LENGTH_AT), tid, context)]);
+  return act([sentTo(intOf(args[0]), header.readBigUInt64LE(0), header.readInt32LE(NAME_LENGTH_AT), tid, context)]);
 }
 
 export function sendsMessages({ args, tid }: Trapped, context: DecodeContext): Decoded {
@@ -44,7 +45,7 @@ export function sendsMessages({ args, tid }: Trapped, context: DecodeContext): D
     name: headers.readBigUInt64LE(index * HEADERS_BYTES),
     length: headers.readInt32LE(index * HEADERS_BYTES + NAME_LENGTH_AT),
   }));
-  return act(names.map(({ name, length }) => addressAt(intOf(args[0]), name, length, tid, context)));
+  return act(names.map(({ name, length }) => sentTo(intOf(args[0]), name, length, tid, context)));
 }
 
 /** `plain`: nobody is named, or nobody beyond this host's own kernel. */
@@ -57,14 +58,20 @@ function act(named: readonly Named[]): Decoded {
   return actions.size === 0 ? PLAIN : { kind: 'act', actions: [...actions.values()] };
 }
 
-function addressAt(fd: number, address: bigint, length: number, tid: number, context: DecodeContext): Named {
+/** For what is sent, no family stands for IPv4: the kernel takes it so, and the address with it. */
+function sentTo(fd: number, address: bigint, length: number, tid: number, context: DecodeContext): Named {
+  return addressAt(fd, address, length, tid, context, AF_INET);
+}
+
+/** @param unnamed - what family 0 stands for */
+function addressAt(fd: number, address: bigint, length: number, tid: number, context: DecodeContext, unnamed: number = AF_UNSPEC): Named {
   // The kernel refuses what is shorter than a family, or longer than any address.
   if (address === 0n || length < UNIX_PATH_AT || length > MAX_ADDRESS_BYTES) return 'plain';
   const read = context.memory.bytes(tid, address, length);
   if (read === undefined) return 'unreadable';
   const bytes = Buffer.from(read);
   const protocol = (): 'tcp' | 'udp' => context.sockets.protocol(context.target.pid, fd);
-  switch (bytes.readUInt16LE(0)) {
+  switch (bytes.readUInt16LE(0) || unnamed) {
     case AF_INET:
       if (length < INET_BYTES) return 'plain';
       return { kind: 'connect', protocol: protocol(), address: bytes.subarray(4, 8).join('.'), port: bytes.readUInt16BE(2) };

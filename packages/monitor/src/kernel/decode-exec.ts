@@ -12,7 +12,7 @@ const MARKED = Buffer.from(`${CALL_MARKER}=`);
 /** @param file - where we find what is run */
 export function executes(
   place: Place,
-  file: string,
+  file: string | Buffer,
   [argv, envp]: readonly [argv: bigint, envp: bigint],
   tid: number,
   context: DecodeContext,
@@ -44,9 +44,14 @@ export function executes(
  * What really runs of a script, and of that: all of them are judged, as the kernel starts them without a call of their own. Shells and
  * the like count as what they are; `env` in a first line runs the program it names by a call that is judged then.
  */
-function interpreters(script: ExecAction, start: string, path: string, { files, paths, target }: DecodeContext): readonly ExecAction[] {
+function interpreters(
+  script: ExecAction,
+  start: string | Buffer,
+  path: string,
+  { files, paths, target }: DecodeContext,
+): readonly ExecAction[] {
   const found: ExecAction[] = [];
-  let [file, named, argv] = [start, path, script.argv];
+  let [file, named, argv]: [string | Buffer, string, readonly string[]] = [start, path, script.argv];
   for (let depth = 0; depth < MAX_INTERPRETERS; depth++) {
     const interpreter = files.interpreter(file);
     if (interpreter === undefined) break;

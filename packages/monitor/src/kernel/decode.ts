@@ -18,6 +18,7 @@ const MIN_OPEN_HOW_BYTES = 24n;
 const MAX_OPEN_HOW_BYTES = 4_096n;
 const RENAME_EXCHANGE = 0x2;
 const AT_SYMLINK_FOLLOW = 0x400;
+const SLASH = 47;
 
 export function decode(trapped: Trapped, context: DecodeContext): Decoded {
   const { call, args } = trapped;
@@ -132,7 +133,15 @@ function runs({ context, ...trapped }: Here, name: number, folder: number, lists
   const text = context.memory.path(tid, trapped.args[name] ?? 0n);
   if (typeof text === 'string') return unreadable('the path', text);
   const place = context.paths.place(tid, folder, text, true);
-  return executes(place, text.length === 0 ? `/proc/${tid}/fd/${folder}` : place.path, lists, tid, context);
+  return executes(place, fileOf(place, text, tid, folder), lists, tid, context);
+}
+
+/** Where we find it. Bytes that are no text are in no path that we made of them. */
+function fileOf({ path }: Place, name: Buffer, tid: number, folder: number): string | Buffer {
+  if (name.length === 0) return `/proc/${tid}/fd/${folder}`;
+  if (!path.includes('\uFFFD')) return path;
+  const from = name[0] === SLASH ? '' : folder === AT_FDCWD ? `/proc/${tid}/cwd/` : `/proc/${tid}/fd/${folder}/`;
+  return Buffer.concat([Buffer.from(from), name]);
 }
 
 function opens({ args, tid, context }: Here, name: number, rest: Omit<OpenRequest, 'tid' | 'name' | 'resolve'>): Decoded {

@@ -32,6 +32,8 @@ export class FileFacts {
 
   /** Whether it was there before a time: UTC, milliseconds. Undefined: nobody can tell. A link itself counts, not where it leads. */
   existed(path: string, since: number): boolean | undefined {
+    // Its bytes are no text, and what was made of them is another name.
+    if (path.includes('\uFFFD')) return undefined;
     const got = this.#calls.statx(path, false, this.#stat);
     if (got === -ENOENT || got === -ENOTDIR) return false;
     if (got < 0) return undefined;
@@ -41,13 +43,13 @@ export class FileFacts {
   }
 
   /** Why there is nothing that could be run: positive errno. Undefined: there is something, or nobody can tell. */
-  missing(path: string): number | undefined {
+  missing(path: string | Buffer): number | undefined {
     const got = this.#calls.statx(path, true, this.#stat);
     return got === -ENOENT || got === -ENOTDIR ? -got : undefined;
   }
 
   /** What runs a script: `#!` in its first line. */
-  interpreter(path: string): Interpreter | undefined {
+  interpreter(path: string | Buffer): Interpreter | undefined {
     if (this.#calls.statx(path, true, this.#stat) < 0 || (this.#stat.readUInt16LE(MODE_AT) & FORMAT) !== REGULAR) return undefined;
     const fd = this.#calls.openat(AT_FDCWD, path, O_RDONLY_NONBLOCK_CLOEXEC, 0);
     if (fd < 0) return undefined;

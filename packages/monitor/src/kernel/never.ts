@@ -11,13 +11,19 @@ export interface NeverOptions {
   readonly allowNamespaces?: boolean;
 }
 
-const { EPERM, ENOSYS, EPROTONOSUPPORT } = constants.errno;
+const { EPERM, ENOSYS, EPROTONOSUPPORT, EAFNOSUPPORT } = constants.errno;
 /** New user or mount namespace: paths would no longer mean what they mean to us. */
 const CLONE_NEWNS = 0x0002_0000;
 const CLONE_NEWUSER = 0x1000_0000;
 const FILE_TYPE = 0o170000;
 const CHARACTER_DEVICE = 0o020000;
 const BLOCK_DEVICE = 0o060000;
+const AF_INET = 2;
+const AF_INET6 = 10;
+/** Unix, IPv4, IPv6, netlink, and the kernel's own cryptography. */
+const FAMILIES_KNOWN = [1, AF_INET, AF_INET6, 16, 38] as const;
+const SOCKET_TYPE = 0xf;
+const SOCK_SEQPACKET = 5;
 const AF_PACKET = 17;
 const AF_VSOCK = 40;
 const AF_XDP = 44;
@@ -115,7 +121,19 @@ function withoutConnect(): readonly FilterRule[] {
   return [
     ...[AF_PACKET, AF_VSOCK, AF_XDP].map((value): FilterRule => ({ call: 'socket', when: [{ arg: 0, is: 'equal', value }], does: EPERM })),
     // Connects by an option of the socket.
+    ...[AF_INET, AF_INET6].map(
+      (family): FilterRule => ({
+        call: 'socket',
+        when: [
+          { arg: 0, is: 'equal', value: family },
+          { arg: 1, mask: SOCKET_TYPE, is: 'equal', value: SOCK_SEQPACKET },
+        ],
+        does: EPROTONOSUPPORT,
+      }),
+    ),
     { call: 'socket', when: [{ arg: 2, is: 'equal', value: IPPROTO_SCTP }], does: EPROTONOSUPPORT },
+    // Addresses that nobody here can read, and so no rule could judge: Bluetooth, TIPC, CAN and whatever else there is.
+    { call: 'socket', when: FAMILIES_KNOWN.map((value) => ({ arg: 0, is: 'not', value })), does: EAFNOSUPPORT },
   ];
 }
 
@@ -123,6 +141,8 @@ function withoutConnect(): readonly FilterRule[] {
 function ofTheSystem(): readonly FilterRule[] {
   return [
     ...fails(EPERM, 'bpf', 'init_module', 'finit_module', 'delete_module', 'kexec_load', 'kexec_file_load', 'reboot'),
+    // Rules count within times, and records say when.
+    ...fails(EPERM, 'clock_settime', 'settimeofday'),
     ...fails(EPERM, 'swapon', 'swapoff', 'acct', 'vhangup', 'quotactl', 'quotactl_fd', 'iopl', 'ioperm'),
   ];
 }

@@ -1,6 +1,11 @@
-/** Where a path of a waiting process leads: opened without being used, then asked what it is. */
-import type { KernelCalls } from '../native/kernel-calls.ts';
+/**
+ * Where a path of a waiting process leads: opened without being used, then asked what it is. Names are bytes: what is no text leads
+ * somewhere all the same.
+ */
+import type { FileCalls } from '../native/file-calls.ts';
+import type { Walker } from './broker-walk.ts';
 import { AT_FDCWD, O_CLOEXEC, O_NOFOLLOW, O_PATH } from './open-flags.ts';
+import { type OwnDescriptors, zeroEnded } from './own-descriptors.ts';
 import { ofWholeProcess } from './processes.ts';
 
 export { AT_FDCWD } from './open-flags.ts';
@@ -12,8 +17,15 @@ export interface Place {
   readonly resolved?: string;
 }
 
-const O_PATH_CLOEXEC = O_PATH | O_CLOEXEC;
-const MAX_LINK_BYTES = 4_096;
+export interface PathsParts {
+  readonly files: FileCalls;
+  readonly own: OwnDescriptors;
+  readonly walker: Walker;
+  /** Whose thread it is. */
+  readonly processOf: (thread: number) => number | undefined;
+}
+
+const SLASH = 47;
 
 /** Whether the last name of what is opened is followed when it is a link. */
 export function follows(flags: number): boolean {
@@ -21,56 +33,58 @@ export function follows(flags: number): boolean {
 }
 
 export class Paths {
-  readonly #calls: KernelCalls;
-  readonly #link = Buffer.alloc(MAX_LINK_BYTES);
+  readonly #parts: PathsParts;
 
-  constructor(calls: KernelCalls) {
-    this.#calls = calls;
+  constructor(parts: PathsParts) {
+    this.#parts = parts;
   }
 
   /** @param follow - the last name too, when it is a link */
   place(tid: number, folder: number, name: Buffer, follow: boolean): Place {
-    const path = this.#absolute(tid, folder, name);
-    const resolved = this.#resolved(path, follow);
-    // A thread has a folder of its own in /proc, with the memory of its process in it.
-    return { path: ofWholeProcess(path), ...(resolved !== undefined && { resolved: ofWholeProcess(resolved) }) };
-  }
-
-  /** What a descriptor of ours leads to. */
-  ofDescriptor(fd: number): string | undefined {
-    const got = this.#calls.readlinkat(AT_FDCWD, `/proc/self/fd/${fd}`, this.#link);
-    return got <= 0 || got >= MAX_LINK_BYTES ? undefined : this.#link.toString('utf8', 0, got);
-  }
-
-  #absolute(tid: number, folder: number, name: Buffer): string {
-    const text = ofProcess(tid, name.toString('utf8'));
-    if (text.startsWith('/')) return text;
-    const base = folder === AT_FDCWD ? `/proc/${tid}/cwd` : `/proc/${tid}/fd/${folder}`;
-    const got = this.#calls.readlinkat(AT_FDCWD, base, this.#link);
-    const from = got <= 0 || got >= MAX_LINK_BYTES ? base : this.#link.toString('utf8', 0, got);
-    return text === '' ? from : `${from}/${text}`;
-  }
-
-  #resolved(path: string, follow: boolean): string | undefined {
-    const whole = this.#look(path, follow);
-    if (whole !== undefined) return whole;
-    const at = path.lastIndexOf('/');
-    const folder = at < 0 ? undefined : this.#look(path.slice(0, at) || '/', true);
-    return folder === undefined ? undefined : `${folder === '/' ? '' : folder}/${path.slice(at + 1)}`;
-  }
-
-  #look(path: string, follow: boolean): string | undefined {
-    const fd = this.#calls.openat(AT_FDCWD, path, follow ? O_PATH_CLOEXEC : O_PATH_CLOEXEC | O_NOFOLLOW, 0);
-    if (fd < 0) return undefined;
+    const { files } = this.#parts;
+    const from = this.#from(tid, folder, name);
     try {
-      return this.ofDescriptor(fd);
+      const path = this.#text(tid, from, name);
+      // Where it begins is gone, or none of its descriptors: it fails.
+      const resolved = from < 0 && from !== AT_FDCWD ? undefined : this.#real(tid, from, name, follow);
+      // A thread has a folder of its own in /proc, with the memory of its process in it.
+      return { path: ofWholeProcess(path), ...(resolved?.startsWith('/') === true && { resolved: ofWholeProcess(resolved) }) };
     } finally {
-      this.#calls.close(fd);
+      if (from >= 0) files.close(from);
     }
   }
-}
 
-/** `/proc/self` is whoever asks: for us that would be ourselves. */
-function ofProcess(tid: number, path: string): string {
-  return path.replace(/^\/+proc\/+(?:self|thread-self)(?=\/|$)/, `/proc/${tid}`);
+  /** Its folder itself, not its name: that may be another one's by now, or nobody's any more. */
+  #from(tid: number, folder: number, name: Buffer): number {
+    if (name[0] === SLASH) return AT_FDCWD;
+    const at = folder === AT_FDCWD ? `/proc/${tid}/cwd` : `/proc/${tid}/fd/${folder}`;
+    const fd = this.#parts.files.openat(AT_FDCWD, zeroEnded(at), O_PATH | O_CLOEXEC, 0);
+    // `AT_FDCWD` is less than zero too, and no errno.
+    return fd === AT_FDCWD ? -1 : fd;
+  }
+
+  #text(tid: number, from: number, name: Buffer): string {
+    // `/proc/self` is whoever asks, for whoever reads of it later.
+    const text = name.toString('utf8').replace(/^\/+proc\/+(?:self|thread-self)(?=\/|$)/, `/proc/${tid}`);
+    if (text.startsWith('/')) return text;
+    const base = from < 0 ? undefined : this.#parts.own.linkOf(from)?.toString('utf8');
+    return text === '' ? (base ?? '.') : `${base ?? '.'}/${text}`;
+  }
+
+  #real(tid: number, from: number, name: Buffer, follow: boolean): string | undefined {
+    const { files, walker, own, processOf } = this.#parts;
+    // Without a name it is the folder's descriptor itself.
+    if (name.length === 0) return from < 0 ? undefined : own.linkOf(from)?.toString('utf8');
+    const asker = {
+      tid,
+      // Asked for only where /proc is in the way.
+      get pid(): number {
+        return processOf(tid) ?? tid;
+      },
+    };
+    const found = walker.find(from, name, { asker, follow, resolve: 0, writes: false });
+    if (found.kind === 'there') files.close(found.fd);
+    if (found.kind === 'missing') files.close(found.folder);
+    return found.real;
+  }
 }

@@ -12,6 +12,8 @@ import { ruleEngine } from '../rules/engine.ts';
 import { enforced } from '../verdict.ts';
 import { Answering } from './answering.ts';
 import { Broker } from './broker.ts';
+import { procFiles } from './broker-proc.ts';
+import { Walker } from './broker-walk.ts';
 import { FileFacts } from './file-facts.ts';
 import { Gatekeeper } from './gatekeeper.ts';
 import { HeldCalls } from './held-calls.ts';
@@ -19,6 +21,7 @@ import { hotReads, usuallyHot } from './hot.ts';
 import { TargetMemory } from './memory.ts';
 import { callNames, fails, goesOn, idOf, NOTIFICATION_BYTES, parseNotification, RESPONSE_BYTES } from './notification.ts';
 import { FLUSH_MS, Outbox } from './outbox.ts';
+import { OwnDescriptors } from './own-descriptors.ts';
 import { Paths } from './paths.ts';
 import { descends, processesOf } from './processes.ts';
 import { Sockets } from './sockets.ts';
@@ -76,10 +79,11 @@ class Supervisor {
     );
     this.#targets = new Targets(calls);
     const processes = processesOf(process.pid);
+    const own = new OwnDescriptors(files);
     this.#answering = new Answering({
       ...start,
       memory,
-      paths: new Paths(calls),
+      paths: new Paths({ files, own, walker: new Walker(files, own, procFiles(files)), processOf: processes.processOf }),
       processes,
       targets: this.#targets,
       files: new FileFacts(calls),

@@ -15,7 +15,7 @@ export const OWN_FILES: RuleFamily = {
       id: 'own-files',
       title: "Countersign's own files",
       explanation:
-        'The ledger, its key, the logs and incidents were touched, or the configuration was written. Reading the configuration is a flag: tools that search a folder do. HALT is for a moment: kernel control holds who opens what a guard uses too, until it is known whether it is one.',
+        'The ledger, its key, the logs and incidents were touched or a folder above them renamed, or the configuration was written. Reading the configuration is a flag: tools that search a folder do. HALT is for a moment: kernel control holds who opens what a guard uses too, until it is known whether it is one.',
       levels: ['FLAG', 'HALT', 'KILL'],
     },
     {
@@ -62,7 +62,7 @@ export const OWN_FILES: RuleFamily = {
           );
           if (target !== undefined) found({ rule: 'own-process', level: 'KILL', reason: `${name} of the watching process ${target}` });
         }
-        for (const { use, path } of touches) {
+        for (const { use, path, to } of touches) {
           // Whatever can be written there changes the process: its memory, or that it is the first to go when memory runs out.
           const proc = (use === 'read' ? PROC_SECRETS : PROC_FILES).exec(path)?.[1];
           if (proc !== undefined && pids.has(Number(proc)))
@@ -81,6 +81,14 @@ export const OWN_FILES: RuleFamily = {
               level: action.kind === 'read' || action.kind === 'write' ? 'HALT' : 'KILL',
               reason: `${use} of a file of Countersign: ${quoted(path)}`,
             });
+          // What is in a renamed folder has other names than those that are known.
+          if (
+            actor !== undefined &&
+            use === 'delete' &&
+            to !== undefined &&
+            [...files, ...shared, ...configs].some((file) => isUnder(file, path))
+          )
+            found({ rule: 'own-files', level: 'KILL', reason: `another name for ${quoted(path)}, which holds files of Countersign` });
           if (configs.some((file) => isUnder(path, file)))
             found({ rule: 'own-files', level: use === 'read' ? 'FLAG' : 'KILL', reason: `${use} of the configuration of Countersign` });
           if (use === 'read') continue;

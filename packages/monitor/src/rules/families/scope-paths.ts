@@ -2,7 +2,7 @@
 import type { Folders } from '../folders.ts';
 import { isCertificateBundle } from '../folders.ts';
 import { compilePaths, type PathPatterns } from '../path-patterns.ts';
-import { baseOf } from '../path-text.ts';
+import { baseOf, isUnder } from '../path-text.ts';
 import { quoted } from '../quoted.ts';
 import type { Finding, RuleFamily, Setting } from '../rule.ts';
 import type { Touch } from '../seen.ts';
@@ -13,7 +13,7 @@ export const SCOPE_PATHS: RuleFamily = {
       id: 'forbidden-path',
       title: 'A forbidden path was touched',
       explanation:
-        'The path matches `forbidden_paths`, or it was written or deleted and matches `forbidden_writes` (`deny_write` of the flat form).',
+        'The path matches `forbidden_paths`, or it was written or deleted and matches `forbidden_writes` (`deny_write` of the flat form), or a folder that holds such a path was renamed.',
       levels: ['KILL'],
     },
     {
@@ -62,13 +62,35 @@ export function patternsOf(patterns: readonly string[], folders: Folders): PathP
   return (path) => named(path) ?? other(path);
 }
 
+/**
+ * What is above something that patterns name, so that it could be reached by another name once that is renamed. A pattern is followed up
+ * to its first wildcard: what only part of it would hold for is not known.
+ */
+function aboveOf(patterns: readonly string[], folders: Folders): (path: string) => string | undefined {
+  const places = patterns.flatMap((pattern) =>
+    [folders.expand(pattern), folders.expandReal(pattern)].flatMap((text) => {
+      const fixed = text?.replace(/\/?[^/]*[*?[].*$/s, '').replace(/\/+$/, '');
+      return fixed === undefined || fixed === '' ? [] : [{ pattern, fixed }];
+    }),
+  );
+  return (path) => places.find(({ fixed }) => isUnder(fixed, path))?.pattern;
+}
+
 function forbiddenJudge({ scope: { filesystem }, folders, literal }: Setting): TouchJudge {
   const forbidden = patternsOf(literal ? filesystem.forbiddenPaths : withFolders(filesystem.forbiddenPaths), folders);
   const writes = patternsOf(literal ? filesystem.forbiddenWrites : withFolders(filesystem.forbiddenWrites), folders);
   const endings = folders.spelling.folds
     ? filesystem.forbiddenExtensions.map((ending) => ending.toLowerCase())
     : filesystem.forbiddenExtensions;
-  return ({ use, path }) => {
+  const above = aboveOf([...filesystem.forbiddenPaths, ...filesystem.forbiddenWrites], folders);
+  return ({ use, path, to }) => {
+    const held = use === 'delete' && to !== undefined ? above(path) : undefined;
+    if (held !== undefined)
+      return {
+        rule: 'forbidden-path',
+        level: 'KILL',
+        reason: `another name for ${quoted(path)}, which holds a forbidden path (${quoted(held)})`,
+      };
     const pattern = forbidden(path) ?? (use === 'read' ? undefined : writes(path));
     if (pattern !== undefined)
       return { rule: 'forbidden-path', level: 'KILL', reason: `${use} of forbidden path ${quoted(path)} (${quoted(pattern)})` };

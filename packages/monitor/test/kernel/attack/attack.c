@@ -1,0 +1,253 @@
+/* One hostile deed for each first argument. Prints what came of it, one line for each try: "leaked", "ok", or the name of an errno. */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static void say(const char *what, long got) {
+  printf("%s %s\n", what, got >= 0 ? "ok" : strerrorname_np(errno));
+  fflush(stdout);
+}
+
+/* Reads it, and says whether the secret came out. */
+static void take(const char *what, const char *path) {
+  char text[256] = {0};
+  int fd = open(path, O_RDONLY);
+  long got = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+  if (fd >= 0) close(fd);
+  if (got > 0 && strstr(text, "SECRET") != NULL) printf("%s leaked\n", what);
+  else say(what, got);
+  fflush(stdout);
+}
+
+/* argv[2]: folder of the secret `key`. Links whose own names are no text. */
+static void odd_names(char **argv) {
+  symlink(argv[2], "\xff\xfe");
+  char key[4096];
+  snprintf(key, sizeof key, "%s/key", argv[2]);
+  symlink(key, "\xfe");
+  take("read", "\xfe");
+  take("read-below", "\xff\xfe/key");
+  say("link", linkat(AT_FDCWD, "\xff\xfe/key", AT_FDCWD, "mine", 0));
+  take("linked", "mine");
+  say("truncate", truncate("\xfe", 3));
+  say("rename", rename("\xff\xfe/key", "moved"));
+  take("renamed", "moved");
+  say("unlink", unlink("\xff\xfe/other"));
+  say("rmdir", rmdir("\xff\xfe/folder"));
+  int fd = open("\xff\xfe/new", O_WRONLY | O_CREAT, 0600);
+  say("create", fd);
+  say("mknod", mknod("\xff\xfe/pipe", S_IFIFO | 0600, 0));
+  say("symlink", symlink("/", "\xff\xfe/link"));
+}
+
+/* argv[2]: folder of the secret, a part of our workspace. What is above a forbidden file gets another name. */
+static void move_above(char **argv) {
+  say("rename", rename(argv[2], "other"));
+  take("read", "other/key");
+  mkdir("empty", 0700);
+  say("exchange", syscall(SYS_renameat2, AT_FDCWD, argv[2], AT_FDCWD, "empty", 2));
+  take("exchanged", "empty/key");
+}
+
+/* argv[2]: folder of the secret. What `self` means is another thing to whoever looks. */
+static void self_links(char **argv) {
+  char key[4096], path[128];
+  snprintf(key, sizeof key, "%s/key", argv[2]);
+  int fd = open(key, O_PATH);
+  say("name-only", fd);
+  snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+  take("reopen", path);
+  symlink(path, "self");
+  take("by-link", "self");
+  snprintf(path, sizeof path, "/dev/fd/%d", fd);
+  take("dev", path);
+  symlink("/proc/self/cwd", "cwd");
+  symlink("/proc/thread-self/root", "root");
+  chdir(argv[2]);
+  take("cwd", "../cwd/key");
+  snprintf(path, sizeof path, "../root/%s", key);
+  take("root", path);
+  mkdir("../gone", 0700);
+  chdir("../gone");
+  symlink(key, "../odd");
+  rmdir("../gone");
+  take("from-gone", "../odd");
+  chdir("..");
+  say("link", linkat(fd, "", AT_FDCWD, "linked", AT_EMPTY_PATH));
+  take("linked", "linked");
+  snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+  say("link-self", linkat(AT_FDCWD, path, AT_FDCWD, "linked2", AT_SYMLINK_FOLLOW));
+  take("linked-self", "linked2");
+  say("truncate", truncate("self", 3));
+}
+
+static void datagrams(char **argv) {
+  struct sockaddr_in to = {.sin_family = AF_UNSPEC, .sin_port = htons(atoi(argv[2])), .sin_addr.s_addr = inet_addr("127.0.0.1")};
+  int fd = socket(AF_INET, SOCK_DGRAM, 0);
+  say("sendto", sendto(fd, "SECRET", 6, 0, (void *)&to, sizeof to));
+  struct iovec part = {"SECRET", 6};
+  struct msghdr message = {.msg_name = &to, .msg_namelen = sizeof to, .msg_iov = &part, .msg_iovlen = 1};
+  say("sendmsg", sendmsg(fd, &message, 0));
+  struct mmsghdr many = {.msg_hdr = message};
+  say("sendmmsg", sendmmsg(fd, &many, 1, 0));
+  to.sin_family = AF_INET;
+  say("plain", sendto(fd, "SECRET", 6, 0, (void *)&to, sizeof to));
+}
+
+static void families(void) {
+  for (int family = 0; family < 46; family++) {
+    for (int type = 1; type <= 6; type++) {
+      int fd = socket(family, type, 0);
+      if (fd >= 0) printf("%d %d\n", family, type), close(fd);
+    }
+  }
+}
+
+/* argv[2]: pid of whoever watches. */
+static void warden(char **argv) {
+  static const char *const NAMES[] = {"mem", "task/%s/mem", "environ", "task/%s/environ", "maps", "task/%s/maps", "smaps", "task/%s/smaps", "pagemap",
+    "auxv", "syscall", "stack", "fd/0", "task/%s/fd/0", "root/etc/passwd", "task/%s/root/etc/passwd", "cwd/package.json", "map_files", "numa_maps",
+    "clear_refs", "oom_score_adj", "comm", "task/%s/comm", "coredump_filter", "attr/current", "timerslack_ns", "personality", "fdinfo/0", "setgroups", "autogroup", "sched", NULL};
+  for (int i = 0; NAMES[i] != NULL; i++) {
+    char name[128], path[256];
+    snprintf(name, sizeof name, NAMES[i], argv[2]);
+    snprintf(path, sizeof path, "/proc/%s/%s", argv[2], name);
+    int fd = open(path, O_RDONLY);
+    say(NAMES[i], fd);
+    if (fd >= 0) close(fd);
+    fd = open(path, O_WRONLY);
+    snprintf(name, sizeof name, "w %s", NAMES[i]);
+    say(name, fd);
+    if (fd >= 0) close(fd);
+  }
+  int folder = open("/proc", O_RDONLY | O_DIRECTORY);
+  char path[256];
+  snprintf(path, sizeof path, "%s/task/%s/mem", argv[2], argv[2]);
+  say("openat", openat(folder, path, O_RDONLY));
+  snprintf(path, sizeof path, "/proc/%s", argv[2]);
+  int at = open(path, O_PATH);
+  say("below", openat(at, "mem", O_RDONLY));
+  symlink(path, "watching");
+  say("through", open("watching/task/../mem", O_RDONLY));
+  chdir(path);
+  say("chdir", open("mem", O_RDONLY));
+  say("cwd", open("fd/0", O_RDONLY));
+}
+
+static void exec_odd(void) {
+  mkfifo("pipe", 0700);
+  char *const args[] = {"pipe", NULL};
+  if (fork() == 0) { execve("pipe", args, environ); say("fifo", -1); _exit(0); }
+  wait(NULL);
+  int fd = open("leased", O_RDWR | O_CREAT, 0700);
+  write(fd, "#!/bin/true\n", 12);
+  signal(SIGIO, SIG_IGN);
+  say("lease", fcntl(fd, F_SETLEASE, F_WRLCK));
+  if (fork() == 0) { close(fd); char *const leased[] = {"leased", NULL}; alarm(20); execve("leased", leased, environ); say("leased", -1); _exit(0); }
+  usleep(300000);
+  say("other", open("/etc/hostname", O_RDONLY));
+  say("unlease", fcntl(fd, F_SETLEASE, F_UNLCK));
+  close(fd);
+  wait(NULL);
+}
+
+/* Racing the path of link(2): [good] or [bad] under a new name, then read by that name. argv[2] good, argv[3] bad, argv[4] tries. */
+static char shared[4096];
+static volatile int over;
+static const char *good, *bad;
+static void *swapper(void *unused) {
+  (void)unused;
+  while (!over) { strcpy(shared, good); for (volatile int i = 0; i < 200; i++); strcpy(shared, bad); for (volatile int i = 0; i < 200; i++); }
+  return NULL;
+}
+static void race_link(char **argv, int is_rename) {
+  good = argv[2]; bad = argv[3];
+  pthread_t thread;
+  pthread_create(&thread, NULL, swapper, NULL);
+  int made = 0, leaks = 0, refused = 0;
+  for (int i = 0; i < atoi(argv[4]); i++) {
+    unlink("new");
+    long got = is_rename ? rename(shared, "new") : link(shared, "new");
+    if (got < 0) { refused++; continue; }
+    made++;
+    char text[64] = {0};
+    int fd = open("new", O_RDONLY);
+    if (fd >= 0) { if (read(fd, text, 63) > 0 && strstr(text, "SECRET")) leaks++; close(fd); }
+  }
+  over = 1;
+  printf("made %d refused %d leaks %d\n", made, refused, leaks);
+}
+
+static void foreign(void) {
+  pid_t child = fork();
+  if (child == 0) {
+    long got;
+    /* getpid of the 32-bit interface. */
+    __asm__ volatile("int $0x80" : "=a"(got) : "a"(20) : "memory");
+    printf("int80 %ld\n", got);
+    fflush(stdout);
+    _exit(0);
+  }
+  int status;
+  waitpid(child, &status, 0);
+  printf("int80 signal %d\n", WIFSIGNALED(status) ? WTERMSIG(status) : 0);
+  say("x32", syscall(0x40000000 | SYS_getpid));
+}
+
+static void never(void) {
+  say("io_uring_setup", syscall(SYS_io_uring_setup, 4, NULL));
+  say("io_uring_enter", syscall(SYS_io_uring_enter, 0, 1, 0, 0, NULL, 0));
+  say("userfaultfd", syscall(SYS_userfaultfd, 0));
+  say("clone3", syscall(SYS_clone3, NULL, 0));
+  say("unshare", unshare(CLONE_NEWUSER));
+  say("open_by_handle_at", syscall(SYS_open_by_handle_at, 0, NULL, 0));
+  say("TIOCSTI", ioctl(0, TIOCSTI, "y"));
+  struct timespec time;
+  clock_gettime(CLOCK_REALTIME, &time);
+  say("clock_settime", clock_settime(CLOCK_REALTIME, &time));
+  struct timeval now = {time.tv_sec, 0};
+  say("settimeofday", settimeofday(&now, NULL));
+  say("sctp", socket(AF_INET, SOCK_SEQPACKET, 0));
+  say("sctp6", socket(AF_INET6, SOCK_SEQPACKET, 0));
+}
+
+int main(int argc, char **argv) {
+  if (argc < 2) return 2;
+  const char *deed = argv[1];
+  if (!strcmp(deed, "odd-names")) odd_names(argv);
+  else if (!strcmp(deed, "move-above")) move_above(argv);
+  else if (!strcmp(deed, "self-links")) self_links(argv);
+  else if (!strcmp(deed, "datagrams")) datagrams(argv);
+  else if (!strcmp(deed, "families")) families();
+  else if (!strcmp(deed, "warden")) warden(argv);
+  else if (!strcmp(deed, "exec-odd")) exec_odd();
+  else if (!strcmp(deed, "race-link")) race_link(argv, 0);
+  else if (!strcmp(deed, "race-rename")) race_link(argv, 1);
+  else if (!strcmp(deed, "foreign")) foreign();
+  else if (!strcmp(deed, "never")) never();
+  else return 2;
+  return 0;
+}

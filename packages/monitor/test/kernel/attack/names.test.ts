@@ -1,0 +1,72 @@
+/** A forbidden file under another name. Level: exact in every mode, since nothing changes while a call is judged; races are in `races.test.ts`. */
+import { pid as self } from 'node:process';
+import { describe, expect, it } from 'vitest';
+import type { TrapReads } from '../../../src/kernel/traps.ts';
+import { attacked, missing } from './attacked.ts';
+
+const MODES: readonly TrapReads[] = ['deny-list', 'broker'];
+
+describe.skipIf(missing !== undefined).each(MODES)('reads: %s', (trapReads) => {
+  it('links whose own names are no text: to read, link, move, empty, remove, make', async () => {
+    const { said, isUntouched, stopped } = await attacked({ trapReads, args: ({ secret }) => ['odd-names', secret] });
+    expect(said).toEqual([
+      'read EPERM',
+      'read-below EPERM',
+      'link EPERM',
+      'linked ENOENT',
+      'truncate EPERM',
+      'rename EPERM',
+      'renamed ENOENT',
+      'unlink EPERM',
+      'rmdir EPERM',
+      'create EPERM',
+      'mknod EPERM',
+      'symlink EPERM',
+    ]);
+    expect(stopped).toHaveLength(10);
+    expect(isUntouched()).toBe(true);
+  });
+
+  it('another name for the folder it lies in', async () => {
+    const { said, isUntouched } = await attacked({ trapReads, args: ({ secret }) => ['move-above', secret] });
+    expect(said).toEqual(['rename EPERM', 'read ENOENT', 'exchange EPERM', 'exchanged ENOENT']);
+    expect(isUntouched()).toBe(true);
+  });
+
+  it('by what `self` means to the one who asks, by a folder that is gone, by a descriptor that is only a name', async () => {
+    const { said, isUntouched } = await attacked({ trapReads, args: ({ secret }) => ['self-links', secret] });
+    expect(said).toEqual([
+      'name-only ok',
+      'reopen EPERM',
+      'by-link EPERM',
+      'dev EPERM',
+      'cwd EPERM',
+      'root EPERM',
+      'from-gone EPERM',
+      'link EPERM',
+      'linked ENOENT',
+      'link-self EPERM',
+      'linked-self ENOENT',
+      'truncate EPERM',
+    ]);
+    expect(isUntouched()).toBe(true);
+  });
+
+  it('and nothing of the warden but what everybody is shown of everybody; nothing of it can be written', async () => {
+    const { said } = await attacked({ trapReads, args: () => ['warden', String(self)] });
+    const content = ['mem', 'task/%s/mem', 'environ', 'task/%s/environ', 'fd/0', 'task/%s/fd/0', 'cwd/package.json'];
+    for (const name of content) expect(said).toContain(`${name} EPERM`);
+    for (const name of ['openat', 'below', 'through', 'chdir', 'cwd']) expect(said).toContain(`${name} EPERM`);
+    expect(said.filter((line) => line.startsWith('w ') && !line.endsWith(' EPERM'))).toEqual([]);
+  });
+});
+
+it.skipIf(missing !== undefined)('a shell goes on as ever: what it has open under /dev/fd is its own', async () => {
+  const script =
+    'echo in | cat /dev/stdin; cat <(echo one) <(echo two); exec 63</etc/hostname; cat /dev/fd/63 | wc -l; head -c 5 /proc/self/status';
+  for (const trapReads of MODES) {
+    const { said, stopped } = await attacked({ trapReads, program: '/bin/bash', args: () => ['-c', script] });
+    expect(said).toEqual(['in', 'one', 'two', '1', 'Name:']);
+    expect(stopped).toEqual([]);
+  }
+});
