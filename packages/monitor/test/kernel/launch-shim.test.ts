@@ -345,8 +345,7 @@ describe('as an ordinary user', () => {
     chmodSync(program, 0o4755);
     const child = fileURLToPath(new URL('./launching-child.ts', import.meta.url));
     const run = (...args: string[]) => execFileSync(process.execPath, [...SOURCE, child, ...args, program, '-u'], asNobody).toString();
-    // Without the filter it would: so it can here at all.
-    expect(run()).toBe('0\n');
+    if (run() !== '0\n') return context.skip('no program runs as its owner in the folder for temporary files');
     expect(run('--never')).toBe('65534\n');
   });
 });
