@@ -1,9 +1,13 @@
-import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { execFile } from 'node:child_process';
+import { chownSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { abi, madeUp, noLandlock, runConfined } from './confined.ts';
 
+const NOBODY = 65_534;
 /** `tried(fn)` is what came of it: `done` or the code of the error. */
 const PRELUDE = `
 const fs = require('node:fs'), path = require('node:path'), net = require('node:net'), { spawnSync } = require('node:child_process');
@@ -145,6 +149,16 @@ describe.skipIf(noLandlock !== undefined)(`under landlock (${noLandlock ?? `ABI 
     const args = [name.replace('\0', '@'), String(process.pid)];
     expect(await outcome(script, madeUp(), { args })).toEqual(['EPERM', 'done', 'EPERM', 'done']);
     expect(await outcome(script, madeUp(), { args, confine: false })).toEqual(['done', 'done', 'done', 'done']);
+  });
+
+  it.skipIf(process.getuid?.() !== 0)('holds an ordinary user, who reads the environment of none of its processes outside', async () => {
+    const world = madeUp();
+    for (const path of [join(world.home, '..'), world.home, world.workspace, join(world.home, '.ssh'), world.secret])
+      chownSync(path, NOBODY, NOBODY);
+    const child = fileURLToPath(new URL('./other-user-child.ts', import.meta.url));
+    const argv = ['--conditions=@countersign/source', '--no-warnings', child, world.home, world.secret];
+    const { stdout } = await promisify(execFile)(process.execPath, argv, { uid: NOBODY, gid: NOBODY, cwd: '/', env: {} });
+    expect(JSON.parse(stdout)).toEqual({ uid: NOBODY, out: 'x\n', refused: abi < 6 ? 2 : 3 });
   });
 
   it('neither traces processes outside nor follows their folders', async () => {
