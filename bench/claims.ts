@@ -8,6 +8,7 @@ import { durabilityClaims } from './durability.ts';
 import { type Claim, grouped } from './figure.ts';
 import { grantClaims } from './grants.ts';
 import { guardClaims } from './guard.ts';
+import { kernelBrokerClaims } from './kernel-broker.ts';
 import { kernelContainClaims } from './kernel-contain.ts';
 import { kernelGateClaims } from './kernel-gate.ts';
 import { ledgerClaims } from './ledger.ts';
@@ -55,5 +56,5 @@ export const allClaims: readonly Claim[] = [
     ['monitor'],
     [...monitorPollClaims, ...monitorRulesClaims, ...monitorProbeClaims, ...monitorKernelClaims, ...monitorFreezeClaims],
   ),
-  ...grouped(['monitor', 'kernel'], [...kernelGateClaims, ...kernelContainClaims]),
+  ...grouped(['monitor', 'kernel'], [...kernelGateClaims, ...kernelContainClaims, ...kernelBrokerClaims]),
 ];

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static char shared_path[4096];
@@ -197,6 +198,29 @@ static int many(int argc, char **argv) {
     close(fd);
   }
   printf("%d\n", opened);
+  return 0;
+}
+
+static int by_size(const void *one, const void *other) {
+  long a = *(const long *)one, b = *(const long *)other;
+  return (a > b) - (a < b);
+}
+
+/* timed COUNT PATH: nanoseconds of opening and closing it, the median. */
+static int timed(char **argv) {
+  int count = atoi(argv[2]);
+  long *took = calloc(count, sizeof *took);
+  for (int i = 0; i < count; i++) {
+    struct timespec before, after;
+    clock_gettime(CLOCK_MONOTONIC, &before);
+    int fd = open(argv[3], O_RDONLY | O_CLOEXEC);
+    close(fd);
+    clock_gettime(CLOCK_MONOTONIC, &after);
+    took[i] = (after.tv_sec - before.tv_sec) * 1000000000L + after.tv_nsec - before.tv_nsec;
+    if (fd < 0) return 1;
+  }
+  qsort(took, count, sizeof *took, by_size);
+  printf("%ld\n", took[count / 2]);
   return 0;
 }
 
@@ -451,6 +475,7 @@ static int one(int argc, char **argv) {
   if (strcmp(what, "open") == 0) return opens(argc, argv);
   if (strcmp(what, "openat2") == 0) return opens2(argc, argv);
   if (strcmp(what, "many") == 0) return many(argc, argv);
+  if (strcmp(what, "timed") == 0) return timed(argv);
   if (strcmp(what, "full") == 0) return full(argc, argv);
   if (strcmp(what, "memfd") == 0) return memfd();
   if (strcmp(what, "deleted") == 0) return deleted(argv);
