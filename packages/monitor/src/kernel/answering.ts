@@ -195,10 +195,11 @@ export class Answering {
       what.opened?.drop();
       answers.fail(id, EPERM);
     }
+    // None of it has happened: each part waits or failed with the others. The last one has the thread.
     judgements.forEach(({ observation, verdict }, index) => {
-      const each = this.#told(target, observation, verdict);
-      if (index < judgements.length - 1) outbox.tell(each, verdict.level === 'SAFE');
-      else outbox.tell({ ...each, ...(number === undefined ? { isRefused: true } : { held: number, thread }) }, false);
+      const isLast = index === judgements.length - 1;
+      const fate = number === undefined ? { isRefused: true as const } : { held: number, ...(isLast && { thread }) };
+      outbox.tell({ ...this.#told(target, observation, verdict), judged: verdict, ...fate }, false);
     });
     outbox.flush();
   }

@@ -5,6 +5,7 @@
 import type { ActionKind } from '../activity.ts';
 import type { CoverageLevel, Sensor, SensorHost, SensorStats } from '../sensor.ts';
 import type { TrackedTree } from '../tree/tracked-tree.ts';
+import { HeldParts } from './held-parts.ts';
 import { type Supervisor, type SupervisorOptions, supervise } from './supervisor.ts';
 import type { Told } from './supervisor-protocol.ts';
 
@@ -26,6 +27,7 @@ export class SeccompSensor implements Sensor {
   readonly isAsked = true;
   readonly gives: readonly ActionKind[];
   readonly #options: SeccompOptions;
+  readonly #parts = new HeldParts((held, answer) => this.#supervisor?.answer(held, answer));
   #supervisor: Supervisor | undefined;
   #seen = 0;
   #lost = 0;
@@ -67,7 +69,7 @@ export class SeccompSensor implements Sensor {
     return this.#supervisor;
   }
 
-  #take({ observation, markers, judged, held, isRefused }: Told, host: SensorHost): void {
+  #take({ observation, markers, judged, held, isRefused, thread }: Told, host: SensorHost): void {
     this.#seen++;
     const { actor } = observation;
     // Whoever is trapped belongs: the filter is inherited, and nobody else has it.
@@ -76,14 +78,11 @@ export class SeccompSensor implements Sensor {
       if (this.#options.tree.seen(process) === undefined) this.#options.tree.addRoot(process);
     }
     if (judged === undefined) return host.emit(observation);
-    const supervisor = this.#supervisor;
     host.emit(observation, {
       verdict: { ...judged, reason: this.#options.redact(judged.reason) },
       isHeld: held !== undefined,
       ...(held === undefined && isRefused === undefined && { wentOn: true as const }),
-      answer: (answer) => {
-        if (held !== undefined) supervisor?.answer(held, answer);
-      },
+      answer: held === undefined ? () => {} : this.#parts.add(held, thread !== undefined),
     });
   }
 }

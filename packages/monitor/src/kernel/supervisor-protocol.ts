@@ -45,7 +45,7 @@ export interface Told {
   readonly held?: number;
   /** It has failed. Neither held nor refused: it went on. */
   readonly isRefused?: true;
-  /** Of what is held: the thread that waits. */
+  /** Of what is held: the thread that waits. With the last part of a call that does several things. */
   readonly thread?: number;
 }
 
