@@ -46,10 +46,9 @@ export function stateOf(pid: number): string {
   return /^State:\s+(\w)/m.exec(read(`/proc/${pid}/status`))?.[1] ?? 'X';
 }
 
-/** Of a process whose first thread waits in a system call: the number of that call. */
-export function callOf(pid: number): number | undefined {
-  const found = /^(\d+) /.exec(read(`/proc/${pid}/syscall`))?.[1];
-  return found === undefined ? undefined : Number(found);
+/** The first thread of it is in a call that a supervisor has to answer. */
+export function waitsForAnswer(pid: number): boolean {
+  return read(`/proc/${pid}/wchan`).startsWith('seccomp_do_user_notification');
 }
 
 /** Looks until it is so: what is waited for comes. */
