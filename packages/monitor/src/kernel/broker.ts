@@ -36,7 +36,7 @@ import {
   RESOLVE_IN_ROOT,
   WRITES,
 } from './open-flags.ts';
-import { OwnDescriptors, zeroEnded } from './own-descriptors.ts';
+import { OwnDescriptors } from './own-descriptors.ts';
 import type { Place } from './paths.ts';
 import type { Target } from './targets.ts';
 

@@ -39,6 +39,16 @@ export function processesOf(warden: number, root = '/proc'): Processes {
   };
 }
 
+/**
+ * Belongs to the tree, and is no helper of the warden's own: those are its children too, but carry no filter more than it does. Where the
+ * kernel does not count filters (before 5.9) they are taken for members.
+ */
+export function isInTree(pid: number, processes: Pick<Processes, 'warden' | 'parentOf'>, root = '/proc'): boolean {
+  if (!descends(pid, processes)) return false;
+  const [own, its] = [processes.warden, pid].map((each) => field(`${root}/${each}/status`, 'Seccomp_filters'));
+  return own === undefined || its === undefined || its > own;
+}
+
 /** Belongs to the tree: of its orphans the warden becomes the parent. */
 export function descends(pid: number, { warden, parentOf }: Pick<Processes, 'warden' | 'parentOf'>): boolean {
   if (pid === warden) return false;

@@ -23,7 +23,7 @@ import { callNames, fails, goesOn, idOf, NOTIFICATION_BYTES, parseNotification, 
 import { FLUSH_MS, Outbox } from './outbox.ts';
 import { OwnDescriptors } from './own-descriptors.ts';
 import { Paths } from './paths.ts';
-import { descends, processesOf } from './processes.ts';
+import { isInTree, processesOf } from './processes.ts';
 import { Sockets } from './sockets.ts';
 import { type FromSupervisor, SEEN, type SupervisorStart, type ToldMessage, type ToSupervisor } from './supervisor-protocol.ts';
 import { Targets } from './targets.ts';
@@ -88,7 +88,7 @@ class Supervisor {
       targets: this.#targets,
       files: new FileFacts(calls),
       sockets: new Sockets(calls),
-      rules: ruleEngine(start.scope, { ...start.rules, isMember: (pid) => descends(pid, processes) }),
+      rules: ruleEngine(start.scope, { ...start.rules, isMember: (pid) => isInTree(pid, processes) }),
       isHot: hotReads(hot),
       answers: {
         goOn: (id) => this.#send(goesOn(this.#response, id)),

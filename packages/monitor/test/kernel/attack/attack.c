@@ -201,6 +201,44 @@ static void race_link(char **argv, int is_rename) {
   printf("made %d refused %d leaks %d\n", made, refused, leaks);
 }
 
+/* argv[2]: how many threads open the secret at once, argv[3]. None may read it, none may wait for ever. */
+static const char *wanted;
+static int outcomes[3];
+static void *opener(void *unused) {
+  (void)unused;
+  int fd = open(wanted, O_RDONLY);
+  __atomic_fetch_add(&outcomes[fd >= 0 ? 0 : errno == EPERM ? 1 : 2], 1, __ATOMIC_SEQ_CST);
+  return NULL;
+}
+static void flood(char **argv) {
+  int count = atoi(argv[2]);
+  wanted = argv[3];
+  pthread_attr_t small;
+  pthread_attr_init(&small);
+  pthread_attr_setstacksize(&small, 32768);
+  pthread_t *threads = calloc(count, sizeof *threads);
+  int begun = 0;
+  for (; begun < count; begun++) if (pthread_create(&threads[begun], &small, opener, NULL) != 0) break;
+  for (int i = 0; i < begun; i++) pthread_join(threads[i], NULL);
+  printf("flood opened %d refused %d else %d missing %d\n", outcomes[0], outcomes[1], outcomes[2], count - begun);
+}
+
+/* argv[2]: pid of a process outside of the tree, argv[3]: its secret's path. */
+static void strangers(char **argv) {
+  pid_t other = atoi(argv[2]);
+  say("attach", ptrace(PTRACE_ATTACH, other, 0, 0));
+  say("seize", ptrace(PTRACE_SEIZE, other, 0, 0));
+  char path[64], byte = 0;
+  snprintf(path, sizeof path, "/proc/%d/mem", other);
+  say("mem", open(path, O_RDWR));
+  struct iovec ours = {&byte, 1}, theirs = {(void *)0x400000, 1};
+  say("writev", process_vm_writev(other, &ours, 1, &theirs, 1, 0));
+  say("readv", process_vm_readv(other, &ours, 1, &theirs, 1, 0));
+  snprintf(path, sizeof path, "/proc/%d/environ", other);
+  int handle = syscall(SYS_pidfd_open, other, 0);
+  say("getfd", syscall(SYS_pidfd_getfd, handle, 0, 0));
+}
+
 static void foreign(void) {
   pid_t child = fork();
   if (child == 0) {
@@ -246,6 +284,8 @@ int main(int argc, char **argv) {
   else if (!strcmp(deed, "exec-odd")) exec_odd();
   else if (!strcmp(deed, "race-link")) race_link(argv, 0);
   else if (!strcmp(deed, "race-rename")) race_link(argv, 1);
+  else if (!strcmp(deed, "flood")) flood(argv);
+  else if (!strcmp(deed, "strangers")) strangers(argv);
   else if (!strcmp(deed, "foreign")) foreign();
   else if (!strcmp(deed, "never")) never();
   else return 2;
