@@ -21,7 +21,7 @@ const PREFIX_SHAPE = /^[0-9a-f]{6,32}$/;
 const MAX_LISTED = 10_000;
 const DONE = {
   resume: 'resumed: its processes go on',
-  deny: 'denied: the processes that did it are ended, the rest goes on',
+  deny: 'denied: what waits fails, the processes that did something already are ended, the rest goes on',
   kill: 'denied: all of its processes are ended',
 } as const;
 
