@@ -2,8 +2,8 @@
  * What this host offers to watch, hold and stop an agent with, each tried, not assumed; and the level and grade that come of it. A level is
  * what a session can have here, not what one has: that is on record with it.
  */
-import { accessSync, closeSync, constants, existsSync, lstatSync, readFileSync, readlinkSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { closeSync, existsSync, lstatSync, readFileSync, readlinkSync } from 'node:fs';
+import { join } from 'node:path';
 import type { ActionKind } from './activity.ts';
 import { makeControlGroup } from './contain/control-group.ts';
 import type { FreezeGrade } from './contain/freezer.ts';
@@ -15,6 +15,7 @@ import { srtSandbox } from './sandbox/srt.ts';
 import { defaultScope } from './scope/load.ts';
 import type { CoverageLevel } from './sensor.ts';
 import { fanotifyMissing } from './sensors/fanotify.ts';
+import { findProgram } from './system-program.ts';
 import { procReader } from './tree/proc-fs.ts';
 
 export type CapabilityName =
@@ -312,23 +313,5 @@ function sandboxMissing(): string | undefined {
     return undefined;
   } catch {
     return 'it is not installed: npm install @anthropic-ai/sandbox-runtime';
-  }
-}
-
-/** Where a program of the system is; never in a folder of the path that is relative. */
-export function findProgram(name: string): string | undefined {
-  const folders = ['/bin', '/usr/bin', '/usr/sbin', ...(process.env['PATH'] ?? '').split(delimiter)];
-  return folders
-    .filter((folder) => folder.startsWith('/'))
-    .map((folder) => join(folder, name))
-    .find(isExecutable);
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
   }
 }

@@ -7,8 +7,8 @@
 import { execFile } from 'node:child_process';
 import { CountersignError } from '@countersign/core';
 import type { Action, ActionKind, Actor, Attribution } from '../activity.ts';
-import { findProgram } from '../capabilities.ts';
 import type { CoverageLevel, Sensor, SensorHost, SensorStats } from '../sensor.ts';
+import { findProgram } from '../system-program.ts';
 import type { SeenProcess, TrackedTree, TreeChange } from '../tree/tracked-tree.ts';
 import { type LsofFiles, lsofArguments, parseLsof } from './lsof-table.ts';
 import type { HostNames } from './names.ts';

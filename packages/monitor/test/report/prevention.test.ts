@@ -56,7 +56,7 @@ async function claiming(change: (document: Record<string, unknown>) => void, cov
   change(document);
   writeFileSync(file, JSON.stringify(document));
   const records = [facts(0, T0, 'session', { coverage }, { session: SESSION, event: 'start' })];
-  const report = await makeReport({
+  const report = makeReport({
     logDir: dir,
     sinceMs: T0 - 1,
     untilMs: T0 + 3_600_000,

@@ -5,12 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Observation } from '../../src/activity.ts';
-import { findProgram } from '../../src/capabilities.ts';
 import type { Sensor } from '../../src/sensor.ts';
 import { parseLsof } from '../../src/sensors/lsof-table.ts';
 import { HostNames } from '../../src/sensors/names.ts';
 import { psPoll, psStart } from '../../src/sensors/ps-poll.ts';
 import { parseProcesses, parseTexts } from '../../src/sensors/ps-table.ts';
+import { findProgram } from '../../src/system-program.ts';
 import { TrackedTree } from '../../src/tree/tracked-tree.ts';
 
 const AT = Date.UTC(2026, 10, 26, 13, 35, 5) / 1_000;
