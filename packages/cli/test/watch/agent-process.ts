@@ -108,7 +108,8 @@ export function script(cwd: string, lines: string, name = 'agent.cjs'): string {
   writeFileSync(
     path,
     `const fs = require('node:fs'); const { spawn } = require('node:child_process');
-const hold = (path) => fs.openSync(path);
+// Where it is refused before it happens the agent goes on, as one does that means to.
+const hold = (path) => { try { fs.openSync(path); } catch (error) { if (error.code !== 'EPERM') throw error; } };
 // Polls see what lasts: this lasts.
 const later = (ms, run) => setTimeout(run, ms);
 ${lines}
