@@ -100,5 +100,6 @@ export class Case {
 
 /** What was done, whoever did it. */
 export function deedOf(action: Activity['action'], rule: string): string {
+  if (action.kind === 'connect') return `${rule} connect ${action.protocol} ${action.port} ${action.address ?? action.host}`;
   return 'path' in action ? `${rule} ${action.kind} ${action.path}` : `${rule} ${action.kind}`;
 }
