@@ -11,6 +11,7 @@ import { guardClaims } from './guard.ts';
 import { kernelBrokerClaims } from './kernel-broker.ts';
 import { kernelContainClaims } from './kernel-contain.ts';
 import { kernelGateClaims } from './kernel-gate.ts';
+import { kernelSupervisorClaims } from './kernel-supervisor.ts';
 import { ledgerClaims } from './ledger.ts';
 import { mcpClaims } from './mcp.ts';
 import { mcpHttpClaims } from './mcp-http.ts';
@@ -56,5 +57,5 @@ export const allClaims: readonly Claim[] = [
     ['monitor'],
     [...monitorPollClaims, ...monitorRulesClaims, ...monitorProbeClaims, ...monitorKernelClaims, ...monitorFreezeClaims],
   ),
-  ...grouped(['monitor', 'kernel'], [...kernelGateClaims, ...kernelContainClaims, ...kernelBrokerClaims]),
+  ...grouped(['monitor', 'kernel'], [...kernelGateClaims, ...kernelContainClaims, ...kernelBrokerClaims, ...kernelSupervisorClaims]),
 ];

@@ -10,14 +10,16 @@
 import { constants } from 'node:os';
 import type { Action, Attribution, Observation } from '../activity.ts';
 import type { RuleEngine } from '../rules/engine.ts';
-import { enforced, LEVELS, type MonitorMode, type Verdict } from '../verdict.ts';
+import { enforced, LEVELS, type Level, type MonitorMode, type Verdict } from '../verdict.ts';
 import { decode, openActions } from './decode.ts';
-import type { DecodeContext, Decoded, Opened, Opener } from './decoded.ts';
+import type { DecodeContext, Decoded, Opened, Opener, OpenRequest } from './decoded.ts';
 import type { HeldCalls } from './held-calls.ts';
 import type { IsHot } from './hot.ts';
 import type { Trapped } from './notification.ts';
+import { WRITES } from './open-flags.ts';
 import type { Outbox } from './outbox.ts';
 import { follows } from './paths.ts';
+import type { SafeReads } from './safe-reads.ts';
 import type { Told } from './supervisor-protocol.ts';
 import type { Target, Targets } from './targets.ts';
 import { told } from './told.ts';
@@ -39,6 +41,7 @@ export interface AnsweringParts extends Omit<DecodeContext, 'target' | 'targets'
   readonly held: HeldCalls;
   readonly outbox: Outbox;
   readonly isHot: IsHot;
+  readonly safeReads: SafeReads;
   /** Absent: the kernel opens. */
   readonly opener?: Opener;
 }
@@ -71,6 +74,7 @@ const UNATTRIBUTED: Attribution = { method: 'none' };
 
 export class Answering {
   readonly #parts: AnsweringParts;
+  #context: DecodeContext | undefined;
   #seq = 0;
 
   constructor(parts: AnsweringParts) {
@@ -86,11 +90,19 @@ export class Answering {
       else {
         const change = this.#parts.opener?.change(trapped, target);
         if (change !== undefined) this.#act(trapped, target, change);
-        else this.#decoded(trapped, target, decode(trapped, { ...this.#parts, target }));
+        else this.#decoded(trapped, target, decode(trapped, this.#contextOf(target)));
       }
     } catch {
       this.#unreadable(trapped, target, 'what it does', EPERM);
     }
+  }
+
+  /** What is needed to decode is the same for all that one thread does. */
+  #contextOf(target: Target): DecodeContext {
+    if (this.#context?.target === target) return this.#context;
+    const { memory, paths, files, sockets, processes, targets, since } = this.#parts;
+    this.#context = { memory, paths, files, sockets, processes, targets, since, target };
+    return this.#context;
   }
 
   /** A person's. */
@@ -122,20 +134,34 @@ export class Answering {
       case 'unreadable':
         return this.#unreadable(trapped, target, decoded.what, decoded.errno);
       case 'open':
-        return this.#act(trapped, target, this.#opening(trapped, decoded, target));
+        return this.#open(trapped, target, decoded.request);
       case 'act':
-        return this.#act(trapped, target, decoded);
+        this.#act(trapped, target, decoded);
     }
   }
 
-  #opening(trapped: Trapped, { request }: Extract<Decoded, { kind: 'open' }>, target: Target): Act {
-    const { paths, files, opener, since } = this.#parts;
+  #open(trapped: Trapped, target: Target, request: OpenRequest): void {
+    const { paths, files, opener, safeReads, since } = this.#parts;
     const opened = opener?.open(trapped, request, target);
     const place = opened?.place ?? paths.place(request.tid, request.folder, request.name, follows(request.flags));
-    return { actions: openActions(request, place, since, files, opened), ...(opened !== undefined && { opened }) };
+    const isRead = (request.flags & WRITES) === 0;
+    const actions = openActions(request, place, since, files, opened);
+    const [action] = actions;
+    if (isRead && action !== undefined && safeReads.has(target, place)) return this.#safeAgain(trapped, target, action, opened);
+    const level = this.#act(trapped, target, { actions, ...(opened !== undefined && { opened }) });
+    // What was not judged, as nothing can be read by it, is not known to be safe.
+    if (isRead && action !== undefined && level === 'SAFE') safeReads.add(target, place);
   }
 
-  #act(trapped: Trapped, target: Target, { actions, attribution, opened }: Act): void {
+  #safeAgain({ id }: Trapped, target: Target, action: Action, opened: Opened | undefined): void {
+    const { isHot, outbox } = this.#parts;
+    this.#goOn(id, opened);
+    if (isHot(action)) outbox.count();
+    else outbox.tell(told(this.#observation(action, target, attributionOf(target), Date.now()), target.markers), true);
+  }
+
+  /** @returns the level of the worst; what is safe has gone on */
+  #act(trapped: Trapped, target: Target, { actions, attribution, opened }: Act): Level {
     let judgements: readonly Judgement[];
     try {
       judgements = this.#judged(actions, target, attribution);
@@ -145,30 +171,29 @@ export class Answering {
     }
     const worst = judgements.at(-1)?.verdict;
     const level = worst === undefined ? 'SAFE' : enforced(worst.level, this.#parts.mode);
-    if (worst === undefined || level === 'SAFE' || level === 'FLAG') return this.#letGoOn(trapped, target, judgements, opened);
-    this.#stop(trapped, target, judgements, { verdict: worst, ...(opened !== undefined && { opened }) }, level === 'HALT');
+    if (level !== 'SAFE' || actions.some(({ kind }) => kind !== 'read')) this.#parts.safeReads.forget();
+    if (worst === undefined || level === 'SAFE' || level === 'FLAG') this.#letGoOn(trapped, target, judgements, opened);
+    else this.#stop(trapped, target, judgements, { verdict: worst, ...(opened !== undefined && { opened }) }, level === 'HALT');
+    return level;
   }
 
   /** The worst comes last: it carries the answer. */
   #judged(actions: readonly Action[], target: Target, attribution?: Attribution): readonly Judgement[] {
     const { rules } = this.#parts;
-    const { actor, markers } = target;
-    const own = attribution ?? (markers?.call === undefined ? undefined : { method: 'marker' as const, call: markers.call });
+    const own = attribution ?? attributionOf(target);
     const at = Date.now();
     const judgements = actions.map((action): Judgement => {
-      const observation: Observation = {
-        at,
-        sensor: 'seccomp',
-        phase: 'before',
-        actor,
-        action,
-        ...(own !== undefined && { attribution: own }),
-      };
+      const observation = this.#observation(action, target, own, at);
       return { observation, verdict: rules.judge({ ...observation, seq: ++this.#seq, attribution: own ?? UNATTRIBUTED }) };
     });
     return judgements.length === 1
       ? judgements
       : judgements.toSorted((a, b) => LEVELS.indexOf(a.verdict.level) - LEVELS.indexOf(b.verdict.level));
+  }
+
+  #observation(action: Action, { actor }: Target, own: Attribution | undefined, at: number): Observation {
+    const observation: Observation = { at, sensor: 'seccomp', phase: 'before', actor, action };
+    return own === undefined ? observation : { ...observation, attribution: own };
   }
 
   #letGoOn({ id, call }: Trapped, target: Target, judgements: readonly Judgement[], opened: Opened | undefined): void {
@@ -240,6 +265,11 @@ export class Answering {
     if (opened === undefined) this.#parts.answers.goOn(id);
     else opened.give();
   }
+}
+
+/** By the marker in its environment. */
+function attributionOf({ markers }: Target): Attribution | undefined {
+  return markers?.call === undefined ? undefined : { method: 'marker', call: markers.call };
 }
 
 function isExec(call: Trapped['call']): boolean {

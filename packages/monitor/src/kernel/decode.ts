@@ -23,7 +23,7 @@ const SLASH = 47;
 export function decode(trapped: Trapped, context: DecodeContext): Decoded {
   const { call, args } = trapped;
   const flags = (at: number): number => intOf(args[at]);
-  const here = { ...trapped, context };
+  const here = { trapped, context };
   // Calls that are of no interest have no case of their own.
   const name: string = call;
   switch (name) {
@@ -36,13 +36,13 @@ export function decode(trapped: Trapped, context: DecodeContext): Decoded {
     case 'execveat':
       return runs(here, 1, flags(0), [args[2] ?? 0n, args[3] ?? 0n]);
     case 'open':
-      return opens(here, 0, { folder: AT_FDCWD, flags: flags(1), mode: flags(2) });
+      return opens(trapped, context, 0, { folder: AT_FDCWD, flags: flags(1), mode: flags(2) });
     case 'openat':
-      return opens(here, 1, { folder: flags(0), flags: flags(2), mode: flags(3) });
+      return opens(trapped, context, 1, { folder: flags(0), flags: flags(2), mode: flags(3) });
     case 'openat2':
       return opensHow(here);
     case 'creat':
-      return opens(here, 0, { folder: AT_FDCWD, flags: O_WRONLY | O_CREAT | O_TRUNC, mode: flags(1) });
+      return opens(trapped, context, 0, { folder: AT_FDCWD, flags: O_WRONLY | O_CREAT | O_TRUNC, mode: flags(1) });
     case 'truncate':
       return at(here, 0, { folder: -1 }, (place) => file('write', place, context));
     case 'unlink':
@@ -93,12 +93,13 @@ function brokered(kind: FileAction['kind'], { place: { path, resolved }, bornMs,
   return { kind, path, ...(resolved !== undefined && { resolved }), ...(existed !== undefined && { existed }) };
 }
 
-interface Here extends Trapped {
+interface Here {
+  readonly trapped: Trapped;
   readonly context: DecodeContext;
 }
 
 /** @param folder - argument that is the folder's descriptor; -1: there is none, and names begin in the working directory */
-function placeOf({ args, tid, context }: Here, name: number, folder: number, follow: boolean): Place | Unread {
+function placeOf({ trapped: { args, tid }, context }: Here, name: number, folder: number, follow: boolean): Place | Unread {
   const text = context.memory.path(tid, args[name] ?? 0n);
   return typeof text === 'string' ? text : context.paths.place(tid, folder < 0 ? AT_FDCWD : intOf(args[folder]), text, follow);
 }
@@ -128,7 +129,7 @@ function both(
 }
 
 /** Without a name it is the descriptor that is run: of a file that may have no name any more, or never had one. */
-function runs({ context, ...trapped }: Here, name: number, folder: number, lists: readonly [argv: bigint, envp: bigint]): Decoded {
+function runs({ context, trapped }: Here, name: number, folder: number, lists: readonly [argv: bigint, envp: bigint]): Decoded {
   const { tid } = trapped;
   const text = context.memory.path(tid, trapped.args[name] ?? 0n);
   if (typeof text === 'string') return unreadable('the path', text);
@@ -144,14 +145,22 @@ function fileOf({ path }: Place, name: Buffer, tid: number, folder: number): str
   return Buffer.concat([Buffer.from(from), name]);
 }
 
-function opens({ args, tid, context }: Here, name: number, rest: Omit<OpenRequest, 'tid' | 'name' | 'resolve'>): Decoded {
+function opens(
+  { args, tid }: Trapped,
+  { memory }: DecodeContext,
+  name: number,
+  { folder, flags, mode }: Pick<OpenRequest, 'folder' | 'flags' | 'mode'>,
+): Decoded {
   // It opens nothing: only a name for what is there, and using that is another call.
-  if ((rest.flags & O_PATH) !== 0) return PLAIN;
-  return opening({ tid, resolve: 0, ...rest }, context.memory.path(tid, args[name] ?? 0n));
+  if ((flags & O_PATH) !== 0) return PLAIN;
+  const text = memory.path(tid, args[name] ?? 0n);
+  return typeof text === 'string'
+    ? unreadable('the path', text)
+    : { kind: 'open', request: { tid, folder, name: text, flags, mode, resolve: 0 } };
 }
 
 /** Its flags lie in memory, where they may be others by the time the kernel looks: `O_PATH` in them says nothing. */
-function opensHow({ args, tid, context }: Here): Decoded {
+function opensHow({ trapped: { args, tid }, context }: Here): Decoded {
   const size = args[3] ?? 0n;
   // It fails, whatever else there is.
   if (size < MIN_OPEN_HOW_BYTES || size > MAX_OPEN_HOW_BYTES) return PLAIN;
@@ -159,11 +168,9 @@ function opensHow({ args, tid, context }: Here): Decoded {
   if (read === undefined) return unreadable('the flags');
   const how = Buffer.from(read);
   const [flags, mode, resolve] = [how.readUInt32LE(0), how.readUInt32LE(8), how.readUInt32LE(16)];
-  return opening({ tid, folder: intOf(args[0]), flags, mode, resolve, how }, context.memory.path(tid, args[1] ?? 0n));
-}
-
-function opening(request: Omit<OpenRequest, 'name'>, name: Buffer | Unread): Decoded {
-  return typeof name === 'string' ? unreadable('the path', name) : { kind: 'open', request: { ...request, name } };
+  const text = context.memory.path(tid, args[1] ?? 0n);
+  if (typeof text === 'string') return unreadable('the path', text);
+  return { kind: 'open', request: { tid, folder: intOf(args[0]), name: text, flags, mode, resolve, how } };
 }
 
 function file(kind: FileAction['kind'], place: Place, { since, files }: DecodeContext): Decoded {

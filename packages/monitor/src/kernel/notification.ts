@@ -26,7 +26,6 @@ const ID_AT = 0;
 const TID_AT = 8;
 const NUMBER_AT = 16;
 const ARGS_AT = 32;
-const ARGS = 6;
 
 /** Names by number, of one architecture. */
 export function callNames(arch: string): ReadonlyMap<number, CallName> {
@@ -36,11 +35,66 @@ export function callNames(arch: string): ReadonlyMap<number, CallName> {
 
 /** Undefined for a call that no filter of ours traps. */
 export function parseNotification(bytes: Buffer, names: ReadonlyMap<number, CallName>): Trapped | undefined {
-  const call = names.get(bytes.readInt32LE(NUMBER_AT));
-  if (call === undefined) return undefined;
-  const args: bigint[] = [];
-  for (let index = 0; index < ARGS; index++) args.push(bytes.readBigUInt64LE(ARGS_AT + 8 * index));
-  return { id: bytes.readBigUInt64LE(ID_AT), tid: bytes.readUInt32LE(TID_AT), call, args };
+  return new Notification(bytes).parse(names);
+}
+
+/** One buffer for all that come. Its views cost a tenth of what reading 64 bits out of a buffer does. */
+export class Notification {
+  readonly bytes: Buffer;
+  readonly #words: BigUint64Array;
+  readonly #ints: Int32Array;
+
+  constructor(bytes: Buffer = Buffer.alloc(NOTIFICATION_BYTES)) {
+    this.bytes = bytes;
+    this.#words = new BigUint64Array(bytes.buffer, bytes.byteOffset, NOTIFICATION_BYTES / 8);
+    this.#ints = new Int32Array(bytes.buffer, bytes.byteOffset, NOTIFICATION_BYTES / 4);
+  }
+
+  /** As the kernel wants it before it fills it. */
+  clear(): void {
+    this.#words.fill(0n);
+  }
+
+  get id(): bigint {
+    return this.#words[0] ?? 0n;
+  }
+
+  /** Undefined for a call that no filter of ours traps. */
+  parse(names: ReadonlyMap<number, CallName>): Trapped | undefined {
+    const call = names.get(this.#ints[NUMBER_AT / 4] ?? -1);
+    if (call === undefined) return undefined;
+    const at = ARGS_AT / 8;
+    const args = [this.#word(at), this.#word(at + 1), this.#word(at + 2), this.#word(at + 3), this.#word(at + 4), this.#word(at + 5)];
+    return { id: this.id, tid: this.#ints[TID_AT / 4] ?? 0, call, args };
+  }
+
+  #word(index: number): bigint {
+    return this.#words[index] ?? 0n;
+  }
+}
+
+/** One buffer for all answers. */
+export class Response {
+  readonly bytes: Buffer = Buffer.alloc(RESPONSE_BYTES);
+  readonly #words = new BigUint64Array(this.bytes.buffer, this.bytes.byteOffset, RESPONSE_BYTES / 8);
+  readonly #ints = new Int32Array(this.bytes.buffer, this.bytes.byteOffset, RESPONSE_BYTES / 4);
+
+  goesOn(id: bigint): Buffer {
+    return this.#answer(id, 0, CONTINUE);
+  }
+
+  /** @param errno - positive */
+  fails(id: bigint, errno: number): Buffer {
+    return this.#answer(id, -errno, 0);
+  }
+
+  #answer(id: bigint, error: number, flags: number): Buffer {
+    this.#words[0] = id;
+    this.#words[1] = 0n;
+    this.#ints[4] = error;
+    this.#ints[5] = flags;
+    return this.bytes;
+  }
 }
 
 export function idOf(bytes: Buffer): bigint {

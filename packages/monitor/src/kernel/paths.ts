@@ -2,9 +2,11 @@
  * Where a path of a waiting process leads: opened without being used, then asked what it is. Names are bytes: what is no text leads
  * somewhere all the same.
  */
+import { isAscii } from 'node:buffer';
+import { constants } from 'node:os';
 import type { FileCalls } from '../native/file-calls.ts';
 import type { Walker } from './broker-walk.ts';
-import { AT_FDCWD, O_CLOEXEC, O_NOFOLLOW, O_PATH } from './open-flags.ts';
+import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW, O_PATH, RESOLVE_NO_SYMLINKS } from './open-flags.ts';
 import { type OwnDescriptors, zeroEnded } from './own-descriptors.ts';
 import { ofWholeProcess } from './processes.ts';
 
@@ -26,6 +28,13 @@ export interface PathsParts {
 }
 
 const SLASH = 47;
+const { ENOTDIR } = constants.errno;
+/** `struct open_how`. */
+const OPEN_HOW_BYTES = 24;
+const RESOLVE_AT = 16;
+const MAX_PLAIN_BYTES = 4_096;
+/** Nothing in it that has another spelling, or another meaning for whoever looks. */
+const PLAIN = /^(?!\/proc(?:\/|$))(?:\/(?!\.{1,2}(?:\/|$))[^/]+)+$/;
 
 /** Whether the last name of what is opened is followed when it is a link. */
 export function follows(flags: number): boolean {
@@ -34,14 +43,19 @@ export function follows(flags: number): boolean {
 
 export class Paths {
   readonly #parts: PathsParts;
+  readonly #how = Buffer.alloc(OPEN_HOW_BYTES);
+  readonly #name = Buffer.alloc(MAX_PLAIN_BYTES);
 
   constructor(parts: PathsParts) {
     this.#parts = parts;
+    this.#how.writeUInt32LE(RESOLVE_NO_SYMLINKS, RESOLVE_AT);
   }
 
   /** @param follow - the last name too, when it is a link */
   place(tid: number, folder: number, name: Buffer, follow: boolean): Place {
     const { files } = this.#parts;
+    const plain = this.#plain(name, follow);
+    if (plain !== undefined) return { path: plain, resolved: plain };
     const from = this.#from(tid, folder, name);
     try {
       const path = this.#text(tid, from, name);
@@ -52,6 +66,22 @@ export class Paths {
     } finally {
       if (from >= 0) files.close(from);
     }
+  }
+
+  /**
+   * Most lead where they say: there is no link on the way, or nothing at its end. That costs a third of what it costs to find out where
+   * another leads. It is asked for as a folder: of all else the kernel says that it is none, and there is nothing to close.
+   */
+  #plain(name: Buffer, follow: boolean): string | undefined {
+    if (name[0] !== SLASH || name.length >= MAX_PLAIN_BYTES || !isAscii(name)) return undefined;
+    const path = name.toString('latin1');
+    if (!PLAIN.test(path)) return undefined;
+    this.#how.writeUInt32LE(O_PATH | O_CLOEXEC | O_DIRECTORY | (follow ? 0 : O_NOFOLLOW), 0);
+    this.#name[name.copy(this.#name)] = 0;
+    const { files } = this.#parts;
+    const fd = files.openat2(AT_FDCWD, this.#name, this.#how);
+    if (fd >= 0) files.close(fd);
+    return fd >= 0 || fd === -ENOTDIR ? path : undefined;
   }
 
   /** Its folder itself, not its name: that may be another one's by now, or nobody's any more. */

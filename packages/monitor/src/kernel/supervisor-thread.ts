@@ -19,17 +19,19 @@ import { Gatekeeper } from './gatekeeper.ts';
 import { HeldCalls } from './held-calls.ts';
 import { hotReads, usuallyHot } from './hot.ts';
 import { TargetMemory } from './memory.ts';
-import { callNames, fails, goesOn, idOf, NOTIFICATION_BYTES, parseNotification, RESPONSE_BYTES } from './notification.ts';
+import { callNames, Notification, Response } from './notification.ts';
 import { FLUSH_MS, Outbox } from './outbox.ts';
 import { OwnDescriptors } from './own-descriptors.ts';
 import { Paths } from './paths.ts';
 import { isInTree, processesOf } from './processes.ts';
+import { SafeReads } from './safe-reads.ts';
 import { Sockets } from './sockets.ts';
 import { type FromSupervisor, SEEN, type SupervisorStart, type ToldMessage, type ToSupervisor } from './supervisor-protocol.ts';
 import { Targets } from './targets.ts';
 
 const { ENOENT, EINTR, ENOSYS, EPERM } = constants.errno;
 const POLLIN = 0x1;
+const POLLHUP = 0x10;
 const LISTENER_EVENTS_AT = 4;
 const WAKE_BYTES = 8;
 const ID_BYTES = 8;
@@ -39,9 +41,10 @@ const SWEEP_MS = 1_000;
 function main(start: SupervisorStart): void {
   const loaded = native();
   if (loaded === undefined) return say({ kind: 'failed', reason: nativeMissing() ?? 'koffi is missing' });
+  const supervisor = new Supervisor(start, loaded);
   loaded.kernel.wakeSynchronously(start.listener);
   say({ kind: 'ready' });
-  new Supervisor(start, loaded).run();
+  supervisor.run();
 }
 
 class Supervisor {
@@ -54,8 +57,8 @@ class Supervisor {
   readonly #broker: Broker | undefined;
   readonly #held = new HeldCalls();
   readonly #outbox: Outbox;
-  readonly #notification = Buffer.alloc(NOTIFICATION_BYTES);
-  readonly #response = Buffer.alloc(RESPONSE_BYTES);
+  readonly #notification = new Notification();
+  readonly #response = new Response();
   readonly #waiting = Buffer.alloc(2 * POLLFD_BYTES);
   readonly #woken = Buffer.alloc(WAKE_BYTES);
   /** May continue, and do when the gate opens. */
@@ -91,9 +94,10 @@ class Supervisor {
       rules: ruleEngine(start.scope, { ...start.rules, isMember: (pid) => isInTree(pid, processes) }),
       isHot: hotReads(hot),
       answers: {
-        goOn: (id) => this.#send(goesOn(this.#response, id)),
-        fail: (id, errno) => this.#send(fails(this.#response, id, errno)),
+        goOn: (id) => this.#send(this.#response.goesOn(id)),
+        fail: (id, errno) => this.#send(this.#response.fails(id, errno)),
       },
+      safeReads: new SafeReads(start.scope),
       held: this.#held,
       outbox: this.#outbox,
       ...(this.#broker !== undefined && { opener: this.#broker }),
@@ -126,7 +130,8 @@ class Supervisor {
     const events = this.#waiting.readInt16LE(LISTENER_EVENTS_AT + 2);
     if (events === 0) return true;
     if ((events & POLLIN) === 0) {
-      say({ kind: 'over' });
+      if ((events & POLLHUP) === 0) this.#end(`the listener cannot be waited for (${events})`);
+      else say({ kind: 'over' });
       return false;
     }
     // One at a time: what people say comes between any two. It may have been shut since.
@@ -158,13 +163,13 @@ class Supervisor {
   }
 
   #receive(): void {
-    this.#notification.fill(0);
-    const got = this.#calls.receive(this.#start.listener, this.#notification);
+    this.#notification.clear();
+    const got = this.#calls.receive(this.#start.listener, this.#notification.bytes);
     // It was ended between the two steps.
     if (got === -ENOENT || got === -EINTR) return;
     if (got < 0) return this.#end(`receiving a call failed (${errorName(got)})`);
-    const trapped = parseNotification(this.#notification, this.#names);
-    if (trapped === undefined) return this.#send(fails(this.#response, idOf(this.#notification), ENOSYS));
+    const trapped = this.#notification.parse(this.#names);
+    if (trapped === undefined) return this.#send(this.#response.fails(this.#notification.id, ENOSYS));
     this.#answering.answer(trapped);
   }
 
@@ -215,7 +220,7 @@ class Supervisor {
     this.#isStopped = true;
     for (const { id, opened } of this.#held.clear()) {
       opened?.drop();
-      this.#send(fails(this.#response, id, EPERM));
+      this.#send(this.#response.fails(id, EPERM));
     }
     this.#outbox.flush();
     this.#targets.close();

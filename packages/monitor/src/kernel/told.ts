@@ -8,12 +8,13 @@ import type { Told } from './supervisor-protocol.ts';
 export const MAX_TOLD_ARGS = 4_096;
 export const MAX_TOLD_ARG_CHARS = 65_536;
 
-export function told(observation: Observation, markers: Markers | undefined, verdict: Verdict): Told {
+/** @param verdict - absent: it is safe */
+export function told(observation: Observation, markers: Markers | undefined, verdict?: Verdict): Told {
   const { action } = observation;
   return {
     observation: action.kind === 'exec' ? { ...observation, action: { ...action, ...cut(action.argv) } } : observation,
     ...(markers !== undefined && { markers }),
-    ...(verdict.level !== 'SAFE' && { judged: verdict }),
+    ...(verdict !== undefined && verdict.level !== 'SAFE' && { judged: verdict }),
   };
 }
 

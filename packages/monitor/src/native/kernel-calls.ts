@@ -36,7 +36,7 @@ export interface KernelCalls {
   pread(fd: number, into: Buffer, at: number): number;
   write(fd: number, from: Buffer): number;
   /** Into the whole of `into`. @returns how many bytes that were */
-  readlinkat(folder: number, path: string, into: Buffer): number;
+  readlinkat(folder: number, path: string | Buffer, into: Buffer): number;
   /** The usual disposition of every signal, and none blocked. */
   resetSignals(): void;
   /** `struct statx` of what a path leads to, or a link itself. @param into - `STATX_BYTES` */
@@ -76,12 +76,12 @@ const PR_SET_NO_NEW_PRIVS = 38;
 const SECCOMP_SET_MODE_FILTER = 1;
 /** A listener; and once a call was received, only what kills the process takes it out of its wait. */
 const NEW_LISTENER_WAIT_KILLABLE = 0x8 | 0x20;
-const IOCTL_RECV = 0xc050_2100n;
-const IOCTL_SEND = 0xc018_2101n;
-const IOCTL_ID_VALID = 0x4008_2102n;
-const IOCTL_ADDFD = 0x4018_2103n;
-const IOCTL_SET_FLAGS = 0x4008_2104n;
-const SYNC_WAKE_UP = 1n;
+const IOCTL_RECV = 0xc050_2100;
+const IOCTL_SEND = 0xc018_2101;
+const IOCTL_ID_VALID = 0x4008_2102;
+const IOCTL_ADDFD = 0x4018_2103;
+const IOCTL_SET_FLAGS = 0x4008_2104;
+const SYNC_WAKE_UP = 1;
 const EFD_CLOEXEC = 0o2000000;
 const AT_FDCWD = -100;
 const AT_SYMLINK_NOFOLLOW = 0x100;
@@ -95,6 +95,8 @@ const FIRST_OTHER = 3;
 const LAST_DESCRIPTOR = 0xffff_ffff;
 const CLOSE_ON_EXEC = 4;
 const POINTER_BYTES = 8;
+const MAX_CALL_PATH_BYTES = 32_768;
+const MAX_UTF8_BYTES = 3;
 const IOVEC_BYTES = 16;
 const PROGRAM_HEADER_BYTES = 16;
 const INSTRUCTION_BYTES = 8;
@@ -105,13 +107,9 @@ const SIGNAL_SET_BYTES = 128;
 /** @throws when the C library lacks a function */
 export function kernelBindings(koffi: typeof Koffi, arch: string): KernelCalls {
   const libc = koffi.load(null);
-  const fn = (name: string, result: string, parameters: string[]): ((...values: unknown[]) => number) => {
-    const call = libc.func(name, result, parameters);
-    return (...values) => {
-      const answer = call(...values) as number; // 64 bits come as a number as long as they fit into one
-      return answer < 0 ? -koffi.errno() : answer;
-    };
-  };
+  const { errno } = koffi;
+  const fn = (name: string, result: string, parameters: string[]): ((...values: unknown[]) => number) =>
+    withErrno(libc.func(name, result, parameters) as NativeCall, parameters.length, errno);
   const seccomp = SECCOMP.get(arch);
   const statxNumber = STATX.get(arch);
   if (seccomp === undefined || statxNumber === undefined) throw new RangeError(`system call numbers of ${arch} are not known`);
@@ -133,17 +131,28 @@ export function kernelBindings(koffi: typeof Koffi, arch: string): KernelCalls {
   const read = fn('read', 'long', ['int', 'void *', 'size_t']);
   const pread = fn('pread', 'long', ['int', 'void *', 'size_t', 'long']);
   const write = fn('write', 'long', ['int', 'void *', 'size_t']);
-  const readlinkat = fn('readlinkat', 'long', ['int', 'str', 'void *', 'size_t']);
+  const readlinkat = fn('readlinkat', 'long', ['int', 'void *', 'void *', 'size_t']);
   const signal = libc.func('signal', 'void *', ['int', 'void *']);
   const sigprocmask = fn('sigprocmask', 'int', ['int', 'void *', 'void *']);
+  const toPidfd = fn('syscall', 'long', ['long', 'int', 'int', 'void *', 'uint']);
   const addressOf = (buffer: Buffer): bigint => BigInt(koffi.address(buffer));
   const cString = (path: string | Buffer): Buffer => Buffer.concat([typeof path === 'string' ? Buffer.from(path) : path, NUL]);
   const fcntl = fn('fcntl', 'int', ['int', 'int', 'int']);
   const execve = fn('execve', 'int', ['void *', 'void *', 'void *']);
   const exitNow = libc.func('_exit', 'void', ['int']);
   const kept: Buffer[] = [];
+  // One for all: it is read before the call it is for returns.
+  const pathBytes = Buffer.alloc(MAX_CALL_PATH_BYTES);
+  const pathOf = (path: string | Buffer): Buffer => {
+    if (path.length * MAX_UTF8_BYTES >= pathBytes.length) return cString(path);
+    pathBytes[typeof path === 'string' ? pathBytes.write(path) : path.copy(pathBytes)] = 0;
+    return pathBytes;
+  };
   const local = Buffer.alloc(IOVEC_BYTES);
   const remote = Buffer.alloc(IOVEC_BYTES);
+  const localWords = new BigUint64Array(local.buffer, local.byteOffset, IOVEC_BYTES / 8);
+  const remoteWords = new BigUint64Array(remote.buffer, remote.byteOffset, IOVEC_BYTES / 8);
+  let readInto: Buffer | undefined;
   return {
     noNewPrivileges: () => prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0),
     filterWithListener: (program) => {
@@ -159,34 +168,36 @@ export function kernelBindings(koffi: typeof Koffi, arch: string): KernelCalls {
     addDescriptor: (listener, request) => ioctl(listener, IOCTL_ADDFD, request),
     wakeSynchronously: (listener) => ioctlValue(listener, IOCTL_SET_FLAGS, SYNC_WAKE_UP),
     readMemory: (pid, address, into, length) => {
-      local.writeBigUInt64LE(addressOf(into), 0);
-      local.writeBigUInt64LE(BigInt(length), 8);
-      remote.writeBigUInt64LE(address, 0);
-      remote.writeBigUInt64LE(BigInt(length), 8);
+      if (into !== readInto) {
+        readInto = into;
+        localWords[0] = addressOf(into);
+      }
+      remoteWords[0] = address;
+      localWords[1] = remoteWords[1] = BigInt(length);
       return readv(pid, local, 1, remote, 1, 0);
     },
     poll: (descriptors, timeoutMs) => poll(descriptors, descriptors.length / POLLFD_BYTES, timeoutMs),
     eventfd: () => eventfd(0, EFD_CLOEXEC),
-    openat: (folder, path, flags, mode) => openat(folder, cString(path), flags, mode),
-    openat2: (folder, path, how) => openHow(OPENAT2, folder, cString(path), how, how.length),
+    openat: (folder, path, flags, mode) => openat(folder, pathOf(path), flags, mode),
+    openat2: (folder, path, how) => openHow(OPENAT2, folder, pathOf(path), how, how.length),
     close,
     read: (fd, into) => read(fd, into, into.length),
     pread: (fd, into, at) => pread(fd, into, into.length, at),
     write: (fd, from) => write(fd, from, from.length),
-    readlinkat: (folder, path, into) => readlinkat(folder, path, into, into.length),
+    readlinkat: (folder, path, into) => readlinkat(folder, pathOf(path), into, into.length),
     resetSignals: () => {
       for (let number = 1; number <= LAST_SIGNAL; number++) signal(number, null);
       sigprocmask(SIG_SETMASK, Buffer.alloc(SIGNAL_SET_BYTES), null);
     },
     statx: (path, follow, into) =>
-      statx(statxNumber, AT_FDCWD, cString(path), follow ? 0 : AT_SYMLINK_NOFOLLOW, STATX_BASIC_AND_BIRTH, into),
+      statx(statxNumber, AT_FDCWD, pathOf(path), follow ? 0 : AT_SYMLINK_NOFOLLOW, STATX_BASIC_AND_BIRTH, into),
     socketOption: (fd, name) => {
       optionLength.writeInt32LE(INT_BYTES, 0);
       const got = getsockopt(fd, SOL_SOCKET, name, option, optionLength);
       return got < 0 ? got : option.readInt32LE(0);
     },
     pidfdOpen: (pid, isThread) => syscall(PIDFD_OPEN, pid, isThread ? PIDFD_THREAD : 0, 0, 0, 0, 0),
-    isAlive: (pidfd) => syscall(PIDFD_SEND_SIGNAL, pidfd, 0, 0, 0, 0, 0),
+    isAlive: (pidfd) => toPidfd(PIDFD_SEND_SIGNAL, pidfd, 0, null, 0),
     keepOnlyStandardStreams: () => {
       syscall(CLOSE_RANGE, FIRST_OTHER, LAST_DESCRIPTOR, CLOSE_ON_EXEC, 0, 0, 0);
       // Node marks all that it was started with.
@@ -208,6 +219,29 @@ export function kernelBindings(koffi: typeof Koffi, arch: string): KernelCalls {
     syscall: (number, ...args) => syscall(number, ...args, ...Array.from({ length: 6 - args.length }, () => 0)),
     addressOf,
   };
+}
+
+type NativeCall = (...values: unknown[]) => number;
+
+/** A failure is the negative error number. With its arguments spelled out a call costs half of what it costs with a list of them. */
+function withErrno(call: NativeCall, parameters: number, errno: () => number): NativeCall {
+  const answer = (result: number): number => (result < 0 ? -errno() : result);
+  switch (parameters) {
+    case 1:
+      return (a) => answer(call(a));
+    case 2:
+      return (a, b) => answer(call(a, b));
+    case 3:
+      return (a, b, c) => answer(call(a, b, c));
+    case 4:
+      return (a, b, c, d) => answer(call(a, b, c, d));
+    case 5:
+      return (a, b, c, d, e) => answer(call(a, b, c, d, e));
+    case 6:
+      return (a, b, c, d, e, f) => answer(call(a, b, c, d, e, f));
+    default:
+      return (...values) => answer(call(...values));
+  }
 }
 
 export const POLLFD_BYTES = 8;

@@ -44,6 +44,8 @@ export interface Supervised {
   readonly supervisor: Supervisor;
   readonly told: readonly Told[];
   readonly lost: () => number;
+  readonly counted: () => number;
+  readonly listener: number;
   /** All it wrote to its standard output. */
   readonly output: Promise<string>;
   /** And to its standard error, which we show too. */
@@ -53,6 +55,8 @@ export interface Supervised {
   readonly died: Promise<Error>;
   /** The first that was or will be told. */
   until(is: (told: Told) => boolean): Promise<Told>;
+  /** To its standard input. */
+  say(words: string): void;
   /** Ends what is left of it. */
   close(): Promise<void>;
 }
@@ -73,10 +77,11 @@ export async function supervised(options: SupervisedOptions): Promise<Supervised
   const told: Told[] = [];
   const waiting = new Set<() => void>();
   let lost = 0;
+  let counted = 0;
   const died = Promise.withResolvers<Error>();
   const { listener } = agent;
   if (listener === undefined) throw new Error('the shim gave no listener');
-  const supervisor: Supervisor = await supervise({
+  const starting = supervise({
     listener,
     mode,
     trapReads,
@@ -84,8 +89,9 @@ export async function supervised(options: SupervisedOptions): Promise<Supervised
     rules: { workspace, home, tmp: [join(folder, 'tmp')], own: { pids: [self] } },
     since: Date.now(),
     ...options.start,
-    onTold: (some, missed) => {
+    onTold: (some, missed, hot) => {
       lost += missed;
+      counted += hot;
       for (const each of some) {
         told.push(each);
         options.onTold?.(each, supervisor);
@@ -93,6 +99,11 @@ export async function supervised(options: SupervisedOptions): Promise<Supervised
       for (const look of waiting) look();
     },
     onEnd: (error) => died.resolve(error),
+  });
+  const supervisor: Supervisor = await starting.catch(async (error: unknown) => {
+    agent.child.kill('SIGKILL');
+    await agent.ended;
+    throw error;
   });
   const output = agent.child.stdout === null ? Promise.resolve('') : text(agent.child.stdout);
   const errors = agent.child.stderr === null ? Promise.resolve('') : text(agent.child.stderr);
@@ -105,6 +116,9 @@ export async function supervised(options: SupervisedOptions): Promise<Supervised
     supervisor,
     told,
     lost: () => lost,
+    counted: () => counted,
+    listener,
+    say: (words) => void agent.child.stdin?.write(words),
     output,
     errors,
     ended: agent.ended,

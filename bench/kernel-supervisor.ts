@@ -1,0 +1,199 @@
+/**
+ * Calls that are held: none is missed, all are whose they are, and what that costs.
+ *
+ * The workload is a C program that says what it did (`packages/monitor/test/kernel/workload.c`), three times each, under the real filter
+ * and supervisor: 200 children that live for a millisecond, 200 readings of a secret for a millisecond, 200 children that work for calls
+ * of their own at the same time. Opens are timed by the program itself, in turns with and without; so are a search by ripgrep and the
+ * compiler, where they are installed. Reads are judged and go on by themselves (`deny-list`).
+ */
+import { execFile, execFileSync } from 'node:child_process';
+import { existsSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Told } from '../packages/monitor/src/kernel/supervisor-protocol.ts';
+import { programOf } from '../packages/monitor/test/kernel/built.ts';
+import { type Supervised, type SupervisedOptions, supervised, whyNot } from '../packages/monitor/test/kernel/supervised.ts';
+import { atLeast, atMost, type Claim, type Measured } from './figure.ts';
+import { median } from './measure.ts';
+
+const TIMES = 3;
+const CHILDREN = 200;
+const READS = 200;
+const CALLS = 200;
+const OPENS = 50_000;
+const PAIRS = 7;
+const MAX_OUTPUT = 64 * 1024 * 1024;
+const RG = '/usr/bin/rg';
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+
+export const kernelSupervisorClaims: readonly Claim[] = process.platform === 'linux' ? linuxClaims() : [];
+
+function linuxClaims(): readonly Claim[] {
+  return [
+    claim(`held: of ${CHILDREN} children of a millisecond, seen before they ran (worst of three)`, async (program) => {
+      const seen = await times(async () => {
+        const { told } = await finished({ program, args: ['children', String(CHILDREN), '1000'] });
+        return new Set(
+          told.flatMap(({ observation: { action, phase } }) =>
+            phase === 'before' && action.kind === 'exec' ? (tagOf(action.argv) ?? []) : [],
+          ),
+        ).size;
+      });
+      return (name) => atLeast(name, Math.min(...seen), CHILDREN, '');
+    }),
+    claim(`held: of ${READS} readings of a secret, refused (worst of three)`, (program) =>
+      refused(program, ({ refused: count }) => count, Math.min, READS),
+    ),
+    claim('held: bytes of that secret that were read (sum of three)', (program) => refused(program, ({ bytes }) => bytes, sum, 0)),
+    claim(`held: of ${CALLS} calls at the same time, deeds under a wrong call (sum of three)`, (program) => attributed(program, 'wrong')),
+    claim(`held: of ${CALLS} calls at the same time, deeds under their call (worst of three)`, (program) => attributed(program, 'right')),
+    claim('held: median added to an open', async (program) => {
+      const added = await pairs(
+        async (isHeld) => Number((await timesOfOpens(program, isHeld)).median_ns),
+        (held, free) => (held - free) / 1_000,
+      );
+      return (name) => atMost(name, median(added), 25, 'us');
+    }),
+    ...(existsSync(RG)
+      ? [claim('held: a search by ripgrep', () => slower(RG, ['-j2', 'kernel', 'packages/monitor/src', 'packages/core/src'], 3))]
+      : []),
+    claim('held: the compiler', () =>
+      slower(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', 'packages/core', '--noEmit'], 1.2),
+    ),
+  ];
+}
+
+function claim(name: string, measure: (program: string) => Promise<(name: string) => Measured>): Claim {
+  return {
+    name,
+    measure: async () => {
+      const program = programOf('workload');
+      const why = whyNot() ?? (program === undefined ? 'no C compiler for the workload' : undefined);
+      if (program === undefined || why !== undefined) {
+        process.stderr.write(`not measured: ${why}\n`);
+        return undefined;
+      }
+      return (await measure(program))(name);
+    },
+  };
+}
+
+interface Finished {
+  readonly told: readonly Told[];
+  readonly output: string;
+}
+
+async function finished(options: SupervisedOptions): Promise<Finished> {
+  const run: Supervised = await supervised(options);
+  try {
+    const output = await run.output;
+    await run.ended;
+    await run.supervisor.stop();
+    return { told: run.told, output };
+  } finally {
+    await run.close();
+  }
+}
+
+async function refused(
+  program: string,
+  value: (said: { refused: number; bytes: number }) => number,
+  of: (...all: number[]) => number,
+  bound: number,
+): Promise<(name: string) => Measured> {
+  const folder = realpathSync(mkdtempSync(join(tmpdir(), 'countersign-bench-secret-')));
+  const secret = join(folder, 'secret');
+  writeFileSync(secret, 'nobody reads this\n');
+  try {
+    const all = await times(async () => {
+      const { output } = await finished({
+        program,
+        args: ['reads', String(READS), secret, '1000'],
+        scope: { document: { filesystem: { forbidden_paths: [secret] } } },
+      });
+      return value(JSON.parse(output) as { refused: number; bytes: number });
+    });
+    return (name) => (bound === 0 ? atMost(name, of(...all), bound, '') : atLeast(name, of(...all), bound, ''));
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Two programs and a file of each call. */
+const DEEDS = 3;
+const LEAST_ATTRIBUTED = 0.99;
+
+async function attributed(program: string, what: 'right' | 'wrong'): Promise<(name: string) => Measured> {
+  const all = await times(async () => {
+    const { told } = await finished({ program, args: ['calls', String(CALLS), join(tmpdir(), 'countersign-bench-of')] });
+    let [right, wrong] = [0, 0];
+    for (const { observation } of told) {
+      const tag = /call-\d+/.exec(JSON.stringify(observation.action))?.[0];
+      const call = observation.attribution?.call;
+      if (tag === undefined || call === undefined) continue;
+      if (call === tag) right++;
+      else wrong++;
+    }
+    return what === 'right' ? right / (CALLS * DEEDS) : wrong;
+  });
+  return (name) => (what === 'right' ? atLeast(name, Math.min(...all), LEAST_ATTRIBUTED, '') : atMost(name, sum(...all), 0, ''));
+}
+
+async function timesOfOpens(program: string, isHeld: boolean): Promise<{ readonly median_ns: number }> {
+  const args = ['opens', String(OPENS), '/etc/hostname'];
+  const output = isHeld ? (await finished({ program, args })).output : execFileSync(program, args, { encoding: 'utf8' });
+  return JSON.parse(output) as { median_ns: number };
+}
+
+/** From the word that it may run to its end: what it takes to start the shim is no part of it. */
+async function slower(program: string, args: readonly string[], bound: number): Promise<(name: string) => Measured> {
+  const env = { PATH: '/usr/local/bin:/usr/bin:/bin', HOME: tmpdir() };
+  const free = async (): Promise<number> => {
+    const since = performance.now();
+    await new Promise((done) => execFile(program, args, { cwd: ROOT, env, maxBuffer: MAX_OUTPUT }, done));
+    return performance.now() - since;
+  };
+  const held = async (): Promise<number> => {
+    const run = await supervised({ program, args, workspace: ROOT, env });
+    const since = performance.now();
+    await run.output;
+    await run.ended;
+    const ms = performance.now() - since;
+    await run.close();
+    return ms;
+  };
+  const ratios = await pairs(
+    (isHeld) => (isHeld ? held() : free()),
+    (one, other) => one / other,
+  );
+  return (name) => atMost(name, median(ratios), bound);
+}
+
+/** In turns, so that a neighbour who wakes up slows both. */
+async function pairs(
+  measure: (isHeld: boolean) => Promise<number>,
+  compare: (held: number, free: number) => number,
+): Promise<readonly number[]> {
+  await measure(true);
+  const all: number[] = [];
+  for (let pair = 0; pair < PAIRS; pair++) {
+    const free = await measure(false);
+    all.push(compare(await measure(true), free));
+  }
+  return all;
+}
+
+async function times<Value>(measure: () => Promise<Value>): Promise<readonly Value[]> {
+  const all: Value[] = [];
+  for (let time = 0; time < TIMES; time++) all.push(await measure());
+  return all;
+}
+
+function tagOf(argv: readonly string[]): string | undefined {
+  return argv.find((word) => /^tag-\d+$/.test(word));
+}
+
+function sum(...all: number[]): number {
+  return all.reduce((total, each) => total + each, 0);
+}
