@@ -57,7 +57,3 @@ export function statusOf(files: FileCalls, fd: number): FileStatus | undefined {
     ...(born !== undefined && { bornMs: born }),
   };
 }
-
-export function isSameFile(a: FileStatus, b: FileStatus): boolean {
-  return a.inode === b.inode && a.deviceMajor === b.deviceMajor && a.deviceMinor === b.deviceMinor;
-}

@@ -97,15 +97,6 @@ export class Response {
   }
 }
 
-export function idOf(bytes: Buffer): bigint {
-  return bytes.readBigUInt64LE(ID_AT);
-}
-
-/** The kernel goes on with it, and reads its arguments anew. */
-export function goesOn(into: Buffer, id: bigint): Buffer {
-  return response(into, id, 0, CONTINUE);
-}
-
 /** @param errno - positive */
 export function fails(into: Buffer, id: bigint, errno: number): Buffer {
   return response(into, id, -errno, 0);

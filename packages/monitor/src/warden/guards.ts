@@ -114,13 +114,8 @@ function isWithin(action: Action, folders: readonly string[]): boolean {
 }
 
 function namesOf(action: Action): readonly string[] {
-  switch (action.kind) {
-    case 'read':
-    case 'write':
-      return action.resolved === undefined ? [action.path] : [action.path, action.resolved];
-    case 'rename':
-      return [action.path, action.to, action.resolved ?? action.path, action.resolved_to ?? action.to];
-    default:
-      return [];
-  }
+  if (action.kind === 'read' || action.kind === 'write')
+    return action.resolved === undefined ? [action.path] : [action.path, action.resolved];
+  if (action.kind !== 'rename') return [];
+  return [action.path, action.to, action.resolved ?? action.path, action.resolved_to ?? action.to];
 }

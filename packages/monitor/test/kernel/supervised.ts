@@ -54,7 +54,7 @@ export interface Supervised {
   /** Of the supervisor's thread, if it was not stopped. */
   readonly died: Promise<Error>;
   /** The first that was or will be told. */
-  until(is: (told: Told) => boolean): Promise<Told>;
+  readonly until: (is: (told: Told) => boolean) => Promise<Told>;
   /** To its standard input. */
   say(words: string): void;
   /** Ends what is left of it. */
