@@ -22,7 +22,6 @@ const CONTINUE = 1;
 /** Injects and answers in one step. */
 const ADDFD_SEND = 2;
 
-const ID_AT = 0;
 const TID_AT = 8;
 const NUMBER_AT = 16;
 const ARGS_AT = 32;

@@ -85,7 +85,7 @@ export class Supervisor {
         this.#gateSeen(message.nth, true);
       }
       if (message.kind === 'failed') failure ??= message.reason;
-      if (message.kind === 'over') this.#isStopping = true;
+      if (message.kind === 'over') this.#isStopping = this.#isOver = true;
     });
     this.#thread.on('error', (error: Error) => {
       failure ??= error.message;
@@ -94,7 +94,7 @@ export class Supervisor {
       const error = unavailable(failure ?? 'its thread ended');
       // Nobody answers any more: what waits, and what comes, fails at once instead of waiting for ever.
       this.#close();
-      for (const nth of [...this.#asked.keys()]) this.#gateSeen(nth, false);
+      for (const nth of [...this.#asked.keys()]) this.#gateSeen(nth, this.#isOver);
       ready.reject(error);
       ended.resolve();
       // What never began is told by `ready` alone.
@@ -103,8 +103,9 @@ export class Supervisor {
     this.#thread.unref();
   }
 
+  /** Somebody answers, or nobody is left who could ask. */
   get isTended(): boolean {
-    return !this.#isClosed;
+    return !this.#isClosed || this.#isOver;
   }
 
   /**
@@ -115,7 +116,7 @@ export class Supervisor {
   shutGate(): Promise<boolean> {
     Atomics.store(this.#control, GATE, 1);
     const seen = Promise.withResolvers<boolean>();
-    if (this.#isClosed) seen.resolve(false);
+    if (this.#isClosed) seen.resolve(this.#isOver);
     else {
       this.#asked.set(++this.#gateMessages, seen.resolve);
       this.#say({ kind: 'gate', nth: this.#gateMessages, stops: this.#stops });
@@ -168,6 +169,7 @@ export class Supervisor {
   }
 
   #isClosed = false;
+  #isOver = false;
   #close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
