@@ -1,7 +1,6 @@
 /** Files that are made for another process: with its umask, in the folder that was judged, over no link. */
 import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
-import { geteuid } from 'node:process';
 import type { FileCalls } from '../native/file-calls.ts';
 import { numberIn } from './broker-proc.ts';
 import { type Missing, splitName, type There } from './broker-walk.ts';
@@ -23,7 +22,7 @@ const FOR_GROUP = 0o020;
 export class Creating {
   readonly #files: FileCalls;
   readonly #hasOwnUmask: boolean;
-  readonly #uid = geteuid?.() ?? -1;
+  readonly #uid = process.geteuid?.() ?? -1;
   readonly #protectedFiles = numberIn('/proc/sys/fs/protected_regular');
   readonly #protectedFifos = numberIn('/proc/sys/fs/protected_fifos');
 

@@ -3,11 +3,12 @@
  * a path. Here is told what of it may be opened for somebody else.
  */
 import { readFileSync } from 'node:fs';
-import { pid as self } from 'node:process';
 import type { FileCalls } from '../native/file-calls.ts';
 import { type FileStatus, statusOf } from './file-status.ts';
 import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH } from './open-flags.ts';
 import { zeroEnded } from './own-descriptors.ts';
+
+const SELF = process.pid;
 
 /** Who asks: `/proc/self` and `/proc/thread-self` are theirs. */
 export interface Asker {
@@ -109,8 +110,8 @@ export class ProcFiles {
   }
 
   #isOurs(process: string): boolean {
-    if (Number(process) === self) return true;
-    const fd = this.#files.openat(AT_FDCWD, zeroEnded(`/proc/${self}/task/${process}`), O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+    if (Number(process) === SELF) return true;
+    const fd = this.#files.openat(AT_FDCWD, zeroEnded(`/proc/${SELF}/task/${process}`), O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
     if (fd >= 0) this.#files.close(fd);
     return fd >= 0;
   }

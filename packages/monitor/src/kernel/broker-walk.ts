@@ -6,7 +6,6 @@
  * one's `self`, and with magic links only in the forms that are known.
  */
 import { constants } from 'node:os';
-import { geteuid } from 'node:process';
 import type { FileCalls } from '../native/file-calls.ts';
 import { type Asker, numberIn, type ProcFiles } from './broker-proc.ts';
 import { type FileStatus, statusOf } from './file-status.ts';
@@ -84,7 +83,7 @@ export class Walker {
   readonly #how = Buffer.alloc(OPEN_HOW_BYTES);
   readonly #link = Buffer.alloc(MAX_LINK_BYTES);
   readonly #areLinksProtected = numberIn('/proc/sys/fs/protected_symlinks') !== 0;
-  readonly #uid = geteuid?.() ?? -1;
+  readonly #uid = process.geteuid?.() ?? -1;
 
   constructor(files: FileCalls, own: OwnDescriptors, proc: ProcFiles) {
     this.#files = files;

@@ -2,11 +2,11 @@
  * The launch shim: a small Node program that takes on the limits of a watched agent, then becomes it. A program of its own, because
  * what it takes on cannot be taken off again, and because a process that waits for its own supervisor waits for ever.
  *
- * From the filter on it opens nothing and loads nothing: that would wait for the supervisor, which may not listen yet.
+ * From the filter on it opens nothing and loads nothing: that would wait for the supervisor, which may not listen yet. It never imports
+ * `node:process`: that opens the standard streams, and Node makes a terminal non-blocking, for the agent as well.
  */
 import { readSync, writeSync } from 'node:fs';
 import { constants } from 'node:os';
-import { exit } from 'node:process';
 import type { KernelCalls } from '../native/kernel-calls.ts';
 import { errorName, type Native, native, nativeMissing } from '../native/native.ts';
 import { confine } from './landlock.ts';
@@ -142,7 +142,7 @@ function waitForGo(): void {
 /** Nothing of Node runs any more: it might make a call that waits. */
 function leave(): never {
   native()?.kernel.exit(CANNOT_RUN);
-  exit(CANNOT_RUN);
+  process.exit(CANNOT_RUN);
 }
 
 function reply(message: ShimReply): void {

@@ -4,7 +4,6 @@
  */
 
 import { constants } from 'node:os';
-import { arch } from 'node:process';
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { POLLFD_BYTES } from '../native/kernel-calls.ts';
 import { errorName, type Native, native, nativeMissing } from '../native/native.ts';
@@ -51,7 +50,7 @@ class Supervisor {
   readonly #start: SupervisorStart;
   readonly #calls: Native['kernel'];
   readonly #gate: Gatekeeper;
-  readonly #names = callNames(arch);
+  readonly #names = callNames(process.arch);
   readonly #targets: Targets;
   readonly #answering: Answering;
   readonly #broker: Broker | undefined;

@@ -3,12 +3,11 @@
  * change them; what its pointers lead to can be changed, and is not looked at.
  */
 import { readFileSync } from 'node:fs';
-import { arch } from 'node:process';
 import { callNames } from '../kernel/notification.ts';
 
 /** `O_WRONLY | O_RDWR | O_CREAT | O_TRUNC`. */
 const WRITES = 0o1 | 0o2 | 0o100 | 0o1000;
-const names = callNames(arch);
+const names = callNames(process.arch);
 
 /** Undefined where the call does not say, or cannot be seen: `openat2`, another interface of the kernel, a kernel thread that does it for it. */
 export function opensBy(tid: number): 'read' | 'write' | undefined {
