@@ -53,4 +53,5 @@ export { type AgentEnd, type FoundProgram, findProgram, type LaunchOptions } fro
 export type { Incident, IncidentStep, Warden, WardenEvent, WardenOptions, WardenSummary } from './warden/ports.ts';
 export { notesOf as sandboxNotes } from './warden/shut-in.ts';
 export { runWarden } from './warden/warden.ts';
-export { type Watched, type WatchOptions, type WatchTarget, watchProcesses } from './warden/watch.ts';
+export { watchProcesses } from './warden/watch.ts';
+export type { Watched, WatchOptions, WatchTarget } from './warden/watch-options.ts';

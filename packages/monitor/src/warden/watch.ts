@@ -1,110 +1,32 @@
 /** Puts a warden together for one agent: launched, or running already. */
 import { CountersignError, createRedactor, type Redactor } from '@countersign/core';
 import type { ProcessId } from '../activity.ts';
-import { alertOf } from '../alerts/alert.ts';
-import type { Alerts } from '../alerts/alerts.ts';
 import { freezerFor } from '../contain/freezer-for.ts';
 import { Membership } from '../contain/membership.ts';
 import { processTable } from '../contain/process-table.ts';
 import { type Evidence, openEvidence } from '../evidence/evidence.ts';
-import type { RecordNote } from '../evidence/note-queue.ts';
 import type { SessionFacts } from '../evidence/session-file.ts';
 import { intentCheck } from '../intent/intent-check.ts';
-import type { OllamaJudge } from '../judge/ollama-judge.ts';
-import { kernelControlMissing } from '../kernel/available.ts';
-import { filterProgram } from '../kernel/filter.ts';
 import { usuallyHot } from '../kernel/hot.ts';
-import type { LandlockRules } from '../kernel/landlock.ts';
-import { launchThroughShim, type ShimmedAgent } from '../kernel/launch-shim.ts';
-import { wardenProcess } from '../kernel/processes.ts';
 import { seccompSensor } from '../kernel/seccomp-sensor.ts';
-import { type TrapReads, trapsOf } from '../kernel/traps.ts';
 import { quarantine } from '../quarantine/quarantine.ts';
 import { type SessionQuarantine, sessionQuarantine } from '../quarantine/session-quarantine.ts';
 import { type RuleEngineOptions, ruleEngine } from '../rules/engine.ts';
-import type { Containing } from '../sandbox/sandbox.ts';
-import type { Scope } from '../scope/scope.ts';
 import type { Sensor } from '../sensor.ts';
 import { RUN_MARKER } from '../tree/markers.ts';
 import { type ProcReader, procReader } from '../tree/proc-fs.ts';
 import { TrackedTree } from '../tree/tracked-tree.ts';
-import { enforced, type MonitorMode } from '../verdict.ts';
-import { processByName, processByPid } from './choose-process.ts';
-import { type Guards, withoutGuards } from './guards.ts';
-import { type AgentEnd, type LaunchOptions, launchAgent } from './launch.ts';
-import type { Alerts as AlertPort, HaltQuestions, Warden, WardenEvent, WardenLedger, WardenSummary } from './ports.ts';
+import { type Found, findAgent } from './find-agent.ts';
+import { withoutGuards } from './guards.ts';
+import type { WardenSummary } from './ports.ts';
 import { adopterOf, sensorsOf } from './sensors-of.ts';
 import { sessionCoverage } from './session-coverage.ts';
-import { NOT_BOTH, type ShutIn, type ShutInOptions, shutIn } from './shut-in.ts';
 import { toldOnce } from './told-before.ts';
 import { runWarden } from './warden.ts';
+import { alertPort, alsoTelling } from './watch-alerts.ts';
+import { type Watched, type WatchOptions, withCanaries } from './watch-options.ts';
 import { withoutOwn } from './without-own.ts';
 
-export type WatchTarget = { readonly launch: LaunchOptions } | { readonly pid: number } | { readonly name: string };
-
-export interface WatchOptions {
-  readonly target: WatchTarget;
-  readonly mode: MonitorMode;
-  readonly scope: Scope;
-  /** The folder the agent works in. Default: its working directory. */
-  readonly workspace?: string;
-  readonly home: string;
-  /** Countersign's own: whatever of the tree touches them is ended. Folders count with all in them. */
-  readonly own: {
-    readonly files: readonly string[];
-    readonly configs: readonly string[];
-    /** Of the tree: may use the ledger. Absent: nothing of the tree may. */
-    readonly guards?: Guards;
-  };
-  /** Files nobody has any business with. Absolute. */
-  readonly canaries: readonly string[];
-  readonly agent: string;
-  /** Its session is also the marker in the environment of what is launched. */
-  readonly ledger: WardenLedger;
-  readonly note: RecordNote;
-  readonly pollMs: number;
-  readonly log: { readonly dir: string; readonly maxBytes: number; readonly keep: number; readonly maxAgeMs: number };
-  /** What the agent was asked to do. */
-  readonly task?: string;
-  readonly judge?: OllamaJudge;
-  readonly questions: HaltQuestions;
-  readonly alerts?: Alerts;
-  /** Absolute. Where files go that were written outside of the scope; absent: they stay. */
-  readonly quarantine?: string;
-  readonly onHaltTimeout: 'stay' | 'kill';
-  /** Of what is launched: calls wait for the warden before they happen. Absent: they do not. */
-  readonly kernel?: KernelControl;
-  /** What shuts in what is launched, besides. */
-  readonly contain?: Containing;
-  readonly redactor?: Redactor;
-  readonly onEvent: (event: WardenEvent) => void;
-}
-
-export interface KernelControl {
-  readonly trapReads: TrapReads;
-  /** Absolute folders of programs and packages, of which reads are not told one by one. */
-  readonly hot?: readonly string[];
-  /** On a host that cannot: nothing is started (default), or the agent is, and that is told. */
-  readonly whenMissing?: 'refuse' | 'without';
-}
-
-export interface Watched {
-  readonly process: ProcessId;
-  readonly warden: Warden;
-  /** Of what was launched: how it ended. Resolves also for what was attached to, without a code. */
-  readonly ended: Promise<AgentEnd>;
-  /** Of its tree, now: those that still run. */
-  left(): readonly ProcessId[];
-  /** Resolves when nothing of the tree runs any more, or when `signal` is aborted. */
-  emptied(signal: AbortSignal): Promise<void>;
-  /** The agent itself was stopped, by a terminal for one. */
-  isStopped(): boolean;
-  /** Sends a signal to what was launched, and to nothing else. @returns false when there is nothing to send it to. */
-  signal(name: NodeJS.Signals): boolean;
-}
-
-/** Between two alerts of one rule that stops nothing. */
-const FLAG_ALERT_MS = 60_000;
 /** Between two looks for what an agent left behind. */
 const LOOK_MS = 250;
 
@@ -115,146 +37,14 @@ const LOOK_MS = 250;
  */
 export async function watchProcesses(options: WatchOptions): Promise<Watched> {
   const reader = procReader();
-  if (!('launch' in options.target)) return watched(attached(options.target, reader), options, reader);
-  const { launch } = options.target;
-  const held = withoutHolding(options);
-  const { contain } = held.options;
-  const shut = contain === undefined ? undefined : await shutIn(launch, shutInOptions(launch, held.options, contain));
-  if (shut?.error !== undefined) options.onEvent({ kind: 'trouble', at: Date.now(), during: 'contain', error: shut.error });
+  const { found, fitting } = await findAgent(options, reader);
   try {
-    const fitting = shut?.by === undefined ? held.options : withoutBroker(held.options);
-    const found = await launched(launch, fitting, reader, shut);
-    return await watched({ ...found, ...(held.without !== undefined && { without: held.without }) }, fitting, reader);
-  } catch (error) {
-    await shut?.close();
-    throw error;
-  }
-}
-
-async function watched(found: Found, options: WatchOptions, reader: ProcReader): Promise<Watched> {
-  try {
-    return await watch(found, options, reader);
+    return await watch(found, fitting, reader);
   } catch (error) {
     found.abandon();
+    await found.shut?.close();
     throw error;
   }
-}
-
-/** One of both was asked for by name and the other may be left out: it is, and that is told. */
-function withoutHolding(options: WatchOptions): { readonly options: WatchOptions; readonly without?: string } {
-  const { kernel, contain, ...others } = options;
-  if (contain?.by !== 'srt' || !isHeld(options)) return { options };
-  if (kernel?.whenMissing === 'without') return { options: { ...others, contain }, without: NOT_BOTH };
-  throw new CountersignError('MONITOR_UNAVAILABLE', `${NOT_BOTH}: leave kernel control out, or contain it by landlock`);
-}
-
-function isHeld({ kernel }: WatchOptions): boolean {
-  return kernel !== undefined && kernelControlMissing() === undefined;
-}
-
-function shutInOptions({ cwd }: LaunchOptions, options: WatchOptions, contain: Containing): ShutInOptions {
-  const { workspace = cwd, home, own } = options;
-  const ledger = new Set(own.guards?.files);
-  return {
-    contain,
-    workspace,
-    home,
-    isHeld: isHeld(options),
-    scope: withCanaries(options.scope, options.canaries),
-    own: [...own.files.filter((file) => !ledger.has(file)), ...own.configs],
-  };
-}
-
-/** What is opened for a process is opened from outside of the sandbox, which then refuses nothing of it. */
-function withoutBroker(options: WatchOptions): WatchOptions {
-  const { kernel } = options;
-  return kernel?.trapReads === 'broker' ? { ...options, kernel: { ...kernel, trapReads: 'deny-list' } } : options;
-}
-
-interface Found {
-  readonly process: ProcessId;
-  readonly cwd: string;
-  readonly ended: Promise<AgentEnd> | undefined;
-  readonly go: () => void;
-  readonly signal: (name: NodeJS.Signals) => boolean;
-  /** Of its filter; whoever supervises it gives it up. */
-  readonly listener?: number;
-  /** Why it has none although one was asked for. */
-  readonly without?: string;
-  readonly shut?: ShutIn;
-  /** It waits for a word that does not come. */
-  abandon(): void;
-}
-
-async function launched(options: LaunchOptions, watching: WatchOptions, reader: ProcReader, shut: ShutIn | undefined): Promise<Found> {
-  const launch = shut?.launch ?? options;
-  const env = { ...launch.env, [RUN_MARKER]: watching.ledger.session };
-  const agent = await launchedAgent({ ...launch, env }, watching);
-  const start = reader.stat(agent.pid)?.start;
-  const signal = (name: NodeJS.Signals): boolean => agent.child.kill(name);
-  const abandon = (): void => void signal('SIGKILL');
-  if (start === undefined) {
-    abandon();
-    throw new CountersignError('MONITOR_UNAVAILABLE', 'processes cannot be read on this system: there is no /proc');
-  }
-  const { pid, ended, listener, without } = agent;
-  return {
-    process: { pid, start },
-    cwd: options.cwd,
-    ended,
-    go: () => agent.go(),
-    signal,
-    abandon,
-    ...(listener !== undefined && { listener }),
-    ...(without !== undefined && { without }),
-    ...(shut !== undefined && { shut: withUngranted(shut, agent.landlock?.ungranted ?? []) }),
-  };
-}
-
-function withUngranted(shut: ShutIn, ungranted: readonly string[]): ShutIn {
-  if (ungranted.length === 0) return shut;
-  const [first = ''] = ungranted;
-  const more = ungranted.length === 1 ? '' : ` and ${ungranted.length - 1} more`;
-  return { ...shut, notes: [...shut.notes, `while it started these went away, and were not granted: ${JSON.stringify(first)}${more}`] };
-}
-
-/** With kernel control, where it was asked for and this host can. */
-async function launchedAgent(
-  marked: LaunchOptions & { readonly landlock?: LandlockRules },
-  { kernel }: WatchOptions,
-): Promise<ShimmedAgent & { readonly without?: string }> {
-  const plainly = (): Promise<ShimmedAgent> => (marked.landlock === undefined ? launchAgent(marked) : launchThroughShim(marked));
-  if (kernel === undefined) return plainly();
-  const missing = missingHere();
-  if (missing !== undefined && kernel.whenMissing === 'without') return { ...(await plainly()), without: missing };
-  if (missing !== undefined) throw new CountersignError('MONITOR_UNAVAILABLE', `${NO_KERNEL_CONTROL}: ${missing}`);
-  try {
-    return await launchThroughShim({ ...marked, filter: filterProgram(process.arch, trapsOf({ ...kernel, ...wardenProcess() })) });
-  } catch (error) {
-    // It shows only now that somebody else listens to our calls, or that something keeps processes apart.
-    const reason = CountersignError.is(error) && error.code === 'MONITOR_UNAVAILABLE' ? error.details['reason'] : undefined;
-    if (typeof reason !== 'string') throw error;
-    if (kernel.whenMissing === 'without') return { ...(await plainly()), without: reason };
-    throw new CountersignError('MONITOR_UNAVAILABLE', `${NO_KERNEL_CONTROL}: ${reason}`, { cause: error });
-  }
-}
-
-/** Below another warden nearly everything it needs is refused: what that is says little. */
-function missingHere(): string | undefined {
-  const missing = kernelControlMissing();
-  return missing === undefined || process.env[RUN_MARKER] === undefined
-    ? missing
-    : `${missing}; this is inside of a watched tree, which holds it already`;
-}
-
-const NO_KERNEL_CONTROL = 'what the agent does cannot be held before it happens here';
-
-function attached(target: Exclude<WatchTarget, { readonly launch: LaunchOptions }>, reader: ProcReader): Found {
-  if (reader.pids().length === 0)
-    throw new CountersignError('MONITOR_UNAVAILABLE', 'processes cannot be read on this system: there is no /proc');
-  const options = { reader, self: process.pid, user: process.geteuid?.() ?? 0 };
-  const id = 'pid' in target ? processByPid(target.pid, options) : processByName(target.name, options);
-  return { process: id, cwd: reader.cwd(id.pid) ?? '/', ended: undefined, go: () => {}, signal: () => false, abandon: () => {} };
 }
 
 async function watch(found: Found, options: WatchOptions, reader: ProcReader): Promise<Watched> {
@@ -451,11 +241,6 @@ function onIncomplete({ onEvent }: WatchOptions, unwatched: number): void {
   onEvent({ kind: 'trouble', at: Date.now(), during: 'sensor inotify', error });
 }
 
-function withCanaries(scope: Scope, canaries: readonly string[]): Scope {
-  const { filesystem } = scope;
-  return { ...scope, filesystem: { ...filesystem, forbiddenPaths: [...filesystem.forbiddenPaths, ...canaries] } };
-}
-
 function sensorFacts(sensor: Sensor): SessionFacts['sensors'][number] {
   return { name: sensor.name, level: sensor.level, gives: sensor.gives, isAlive: true, ...sensor.stats() };
 }
@@ -464,35 +249,8 @@ function factsOf({ level, lost, sensors }: WardenSummary): Pick<SessionFacts, 'l
   return { level, lost, sensors };
 }
 
-function alertPort(alerts: Alerts, redactor: Redactor): AlertPort {
-  return {
-    alert: async (incident, steps) => {
-      const state = steps.at(-1)?.event;
-      const { mode, verdict } = incident;
-      alerts.tell(alertOf({ ...incident, enforced: enforced(verdict.level, mode), ...(state !== undefined && { state }) }, redactor));
-    },
-  };
-}
-
 function quarantineOf(folder: string, startedAt: number, { own }: WatchOptions, redactor: Redactor): SessionQuarantine {
   return sessionQuarantine(quarantine({ folder, startedAt, own: [...own.files, ...own.configs], redactor }));
-}
-
-/** Verdicts that stop nothing, by level or by mode, are alerts too where those levels are told: once a minute for each rule. */
-function alsoTelling(
-  alerts: Alerts,
-  { redactor, ...about }: { readonly session: string; readonly mode: MonitorMode; readonly redactor: Redactor },
-  onEvent: (event: WardenEvent) => void,
-): (event: WardenEvent) => void {
-  const told = new Map<string, number>();
-  return (event) => {
-    onEvent(event);
-    if (event.kind !== 'judged' || event.enforced !== 'FLAG') return;
-    const { at, activity, verdict, incident } = event;
-    if (at - (told.get(verdict.rule) ?? 0) < FLAG_ALERT_MS) return;
-    told.set(verdict.rule, at);
-    alerts.tell(alertOf({ ...about, at, activity, verdict, enforced: 'FLAG', ...(incident !== undefined && { id: incident }) }, redactor));
-  };
 }
 
 /** Looks now, and again every while. */

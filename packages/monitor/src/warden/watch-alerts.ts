@@ -1,0 +1,36 @@
+/** What is told of a session to whoever listens for alerts. */
+import type { Redactor } from '@countersign/core';
+import { alertOf } from '../alerts/alert.ts';
+import type { Alerts } from '../alerts/alerts.ts';
+import { enforced, type MonitorMode } from '../verdict.ts';
+import type { Alerts as AlertPort, WardenEvent } from './ports.ts';
+
+/** Between two alerts of one rule that stops nothing. */
+const FLAG_ALERT_MS = 60_000;
+
+export function alertPort(alerts: Alerts, redactor: Redactor): AlertPort {
+  return {
+    alert: async (incident, steps) => {
+      const state = steps.at(-1)?.event;
+      const { mode, verdict } = incident;
+      alerts.tell(alertOf({ ...incident, enforced: enforced(verdict.level, mode), ...(state !== undefined && { state }) }, redactor));
+    },
+  };
+}
+
+/** Verdicts that stop nothing, by level or by mode, are alerts too where those levels are told: once a minute for each rule. */
+export function alsoTelling(
+  alerts: Alerts,
+  { redactor, ...about }: { readonly session: string; readonly mode: MonitorMode; readonly redactor: Redactor },
+  onEvent: (event: WardenEvent) => void,
+): (event: WardenEvent) => void {
+  const told = new Map<string, number>();
+  return (event) => {
+    onEvent(event);
+    if (event.kind !== 'judged' || event.enforced !== 'FLAG') return;
+    const { at, activity, verdict, incident } = event;
+    if (at - (told.get(verdict.rule) ?? 0) < FLAG_ALERT_MS) return;
+    told.set(verdict.rule, at);
+    alerts.tell(alertOf({ ...about, at, activity, verdict, enforced: 'FLAG', ...(incident !== undefined && { id: incident }) }, redactor));
+  };
+}
