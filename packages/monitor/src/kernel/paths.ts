@@ -35,6 +35,8 @@ const RESOLVE_AT = 16;
 const MAX_PLAIN_BYTES = 4_096;
 /** Nothing in it that has another spelling, or another meaning for whoever looks. */
 const PLAIN = /^(?!\/proc(?:\/|$))(?:\/(?!\.{1,2}(?:\/|$))[^/]+)+$/;
+/** The same below a folder, as programs that walk through one name it. */
+const PLAIN_BELOW = /^(?:\.\/)?(?!\.{1,2}(?:\/|$))[^/]+(?:\/(?!\.{1,2}(?:\/|$))[^/]+)*$/;
 
 /** Whether the last name of what is opened is followed when it is a link. */
 export function follows(flags: number): boolean {
@@ -54,10 +56,12 @@ export class Paths {
   /** @param follow - the last name too, when it is a link */
   place(tid: number, folder: number, name: Buffer, follow: boolean): Place {
     const { files } = this.#parts;
-    const plain = this.#plain(name, follow);
+    const plain = name[0] === SLASH ? this.#plain(AT_FDCWD, name, follow, PLAIN) : undefined;
     if (plain !== undefined) return { path: plain, resolved: plain };
     const from = this.#from(tid, folder, name);
     try {
+      const below = from < 0 ? undefined : this.#plainBelow(from, name, follow);
+      if (below !== undefined) return { path: below, resolved: below };
       const path = this.#text(tid, from, name);
       // Where it begins is gone, or none of its descriptors: it fails.
       const resolved = from < 0 && from !== AT_FDCWD ? undefined : this.#real(tid, from, name, follow);
@@ -72,16 +76,25 @@ export class Paths {
    * Most lead where they say: there is no link on the way, or nothing at its end. That costs a third of what it costs to find out where
    * another leads. It is asked for as a folder: of all else the kernel says that it is none, and there is nothing to close.
    */
-  #plain(name: Buffer, follow: boolean): string | undefined {
-    if (name[0] !== SLASH || name.length >= MAX_PLAIN_BYTES || !isAscii(name)) return undefined;
+  #plain(from: number, name: Buffer, follow: boolean, spelling: RegExp): string | undefined {
+    if (name.length >= MAX_PLAIN_BYTES || !isAscii(name)) return undefined;
     const path = name.toString('latin1');
-    if (!PLAIN.test(path)) return undefined;
+    if (!spelling.test(path)) return undefined;
     this.#how.writeUInt32LE(O_PATH | O_CLOEXEC | O_DIRECTORY | (follow ? 0 : O_NOFOLLOW), 0);
     this.#name[name.copy(this.#name)] = 0;
     const { files } = this.#parts;
-    const fd = files.openat2(AT_FDCWD, this.#name, this.#how);
+    const fd = files.openat2(from, this.#name, this.#how);
     if (fd >= 0) files.close(fd);
     return fd >= 0 || fd === -ENOTDIR ? path : undefined;
+  }
+
+  /** Where the folder is, is asked after: what leads where it says is below it then. */
+  #plainBelow(from: number, name: Buffer, follow: boolean): string | undefined {
+    const rest = this.#plain(from, name, follow, PLAIN_BELOW);
+    const base = rest === undefined ? undefined : this.#parts.own.linkOf(from);
+    if (rest === undefined || base === undefined || !isAscii(base)) return undefined;
+    const path = `${base.toString('latin1')}/${rest.startsWith('./') ? rest.slice(2) : rest}`;
+    return PLAIN.test(path) ? path : undefined;
   }
 
   /** Its folder itself, not its name: that may be another one's by now, or nobody's any more. */
