@@ -11,6 +11,7 @@ import { guardClaims } from './guard.ts';
 import { kernelBrokerClaims } from './kernel-broker.ts';
 import { kernelContainClaims } from './kernel-contain.ts';
 import { kernelGateClaims } from './kernel-gate.ts';
+import { kernelHoldClaims } from './kernel-hold.ts';
 import { kernelSupervisorClaims } from './kernel-supervisor.ts';
 import { ledgerClaims } from './ledger.ts';
 import { mcpClaims } from './mcp.ts';
@@ -57,5 +58,8 @@ export const allClaims: readonly Claim[] = [
     ['monitor'],
     [...monitorPollClaims, ...monitorRulesClaims, ...monitorProbeClaims, ...monitorKernelClaims, ...monitorFreezeClaims],
   ),
-  ...grouped(['monitor', 'kernel'], [...kernelGateClaims, ...kernelContainClaims, ...kernelBrokerClaims, ...kernelSupervisorClaims]),
+  ...grouped(
+    ['monitor', 'kernel'],
+    [...kernelGateClaims, ...kernelHoldClaims, ...kernelContainClaims, ...kernelBrokerClaims, ...kernelSupervisorClaims],
+  ),
 ];
