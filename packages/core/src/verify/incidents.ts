@@ -27,6 +27,11 @@ interface Answer {
   readonly used: Set<string>;
 }
 
+/** How what waits for an answer was held up: all of it, or as far as that could be done. */
+interface IncidentState {
+  heldUp: 'frozen' | 'failed' | undefined;
+}
+
 export class Incidents {
   private readonly findings: Findings;
   private readonly suspect: (index: number) => void;
@@ -35,8 +40,7 @@ export class Incidents {
   private readonly asks: Newest<string, { readonly incident: string | undefined }>;
   /** What allowed a question after a halt, and who said no to one. */
   private readonly answers: Newest<number, Answer>;
-  /** Whether what was frozen is still waiting for an answer. */
-  private readonly incidents: Newest<string, { isFrozen: boolean }>;
+  private readonly incidents: Newest<string, IncidentState>;
   private unchecked = 0;
 
   constructor(findings: Findings, suspect: (index: number) => void, limit: number = MAX_REMEMBERED) {
@@ -132,14 +136,19 @@ export class Incidents {
 
   private step(placed: Placed, { incident, event }: Containment, gaps: boolean): void {
     const known = this.incidents.get(incident);
-    const state = known ?? { isFrozen: false };
+    const state: IncidentState = known ?? { heldUp: undefined };
     if (known === undefined) this.incidents.put(incident, state);
-    if (event === 'frozen') state.isFrozen = true;
+    if (event === 'frozen' || event === 'failed') state.heldUp = event;
     if (event !== 'resumed' && event !== 'denied' && event !== 'killed' && event !== 'overridden') return;
-    const { isFrozen } = state;
-    state.isFrozen = false;
+    const { heldUp } = state;
+    state.heldUp = undefined;
     // What an override lets go on need not have been held up.
-    if (isFrozen || gaps || event === 'overridden') return;
+    if (heldUp === 'frozen' || gaps || event === 'overridden') return;
+    if (heldUp === 'failed') {
+      const failed = `incident ${printable(incident)}: not all of what this answers could be frozen before it`;
+      if (event !== 'killed') this.findings.warn(placed.number, 'CONTAINMENT_WITHOUT_FREEZE', failed);
+      return;
+    }
     if (known === undefined && this.incidents.hasDropped) {
       this.unchecked++;
       return;

@@ -221,6 +221,11 @@ describe('a ledger in which sessions were halted', () => {
     expect(report).toMatchObject({ status: 'valid', warnings: [{ code: 'CONTAINMENT_WITHOUT_FREEZE' }] });
   });
 
+  it('what a person let go on though not all of it could be frozen is a warning', async () => {
+    const report = await verifyLedger(forged(path, edit(contained('frozen'), { event: 'failed' })), OPTIONS);
+    expect(report).toMatchObject({ status: 'valid', problems: [], warnings: [{ code: 'CONTAINMENT_WITHOUT_FREEZE' }] });
+  });
+
   it('says whose signatures it could not check', async () => {
     const report = await verifyLedger(path, { publicKeys: [LEDGER_VKEY] });
     expect(report).toMatchObject({ status: 'valid', warnings: [{ code: 'APPROVER_UNCHECKED' }] });
