@@ -148,13 +148,15 @@ export class Supervisor {
     this.#say({ kind: 'answer', held, with: answer });
   }
 
-  /** Every trapped call of the tree fails from then on. */
+  /** Every trapped call of the tree fails from then on, also where the thread hangs: ending it by force would end us, where it is in a call of ours. */
   async stop(): Promise<void> {
     this.#isStopping = true;
     this.#say({ kind: 'stop' });
-    const late = setTimeout(() => void this.#thread.terminate(), STOP_MS);
-    await this.#ended;
-    clearTimeout(late);
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, STOP_MS);
+    await Promise.race([this.#ended, late]);
+    clearTimeout(timer);
+    this.#close();
   }
 
   #gateSeen(nth: number, isShut: boolean): void {

@@ -1,10 +1,12 @@
 /** The supervisor at work: what goes on, what fails, what waits and for whom, and what happens when one of both ends. */
+
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Told } from '../../src/kernel/supervisor-protocol.ts';
+import { native } from '../../src/native/native.ts';
 import { programOf } from './built.ts';
 import { type Supervised, type SupervisedOptions, supervised, whyNot } from './supervised.ts';
 
@@ -236,5 +238,15 @@ describe.skipIf(missing)('overload and ends', () => {
   test('one that cannot start says why, and leaves nothing that waits', async () => {
     const broken = supervised({ ...opens('/etc/hostname'), start: { rules: undefined as never } });
     await expect(broken).rejects.toMatchObject({ code: 'MONITOR_UNAVAILABLE' });
+  });
+
+  test('one that can receive nothing any more says so; what waits for it fails once its listener is gone', async () => {
+    const system = native();
+    const other = system?.kernel.eventfd() ?? -1;
+    system?.kernel.write(other, Buffer.from([1, 0, 0, 0, 0, 0, 0, 0]));
+    const { died, ended, listener } = await run({ ...opens('/etc/hostname'), start: { listener: other }, quiet: true });
+    expect((await died).message).toContain('receiving a call failed (ENOTTY)');
+    system?.close(listener);
+    expect(await ended).toEqual({ code: 126 });
   });
 });
