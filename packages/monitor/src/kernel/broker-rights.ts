@@ -18,16 +18,11 @@ interface Kept {
 }
 
 export class Rights {
-  readonly #root: string;
-  readonly #areNamespacesAllowed: boolean;
   readonly #kept = new Map<number, Kept>();
   readonly #own: string | undefined;
   readonly #ownPlace: string | undefined;
 
-  /** @param root - where /proc is; tests give a folder of their own. @param areNamespacesAllowed - they may change at any time */
-  constructor(areNamespacesAllowed: boolean, root = '/proc') {
-    this.#root = root;
-    this.#areNamespacesAllowed = areNamespacesAllowed;
+  constructor() {
     this.#own = this.#rightsOf('thread-self');
     this.#ownPlace = this.#placeOf('thread-self');
   }
@@ -36,7 +31,7 @@ export class Rights {
   notOurs(target: Target): NotOurs | undefined {
     const kept = this.#kept.get(target.tid);
     // Another target under the same number is another thread, or another program.
-    if (kept?.target === target && !this.#areNamespacesAllowed) return kept.notOurs;
+    if (kept?.target === target) return kept.notOurs;
     const notOurs = this.#look(target.tid);
     if (this.#kept.size >= MAX_KEPT) this.#kept.clear();
     this.#kept.set(target.tid, { target, notOurs });
@@ -55,7 +50,7 @@ export class Rights {
 
   #rightsOf(process: string): string | undefined {
     try {
-      return rightsIn(readFileSync(`${this.#root}/${process}/status`, 'latin1'));
+      return rightsIn(readFileSync(`/proc/${process}/status`, 'latin1'));
     } catch {
       return undefined;
     }
@@ -64,7 +59,7 @@ export class Rights {
   /** What a path means: mounts, root, and who is who. */
   #placeOf(process: string): string | undefined {
     try {
-      return ['ns/mnt', 'ns/user', 'root'].map((name) => readlinkSync(`${this.#root}/${process}/${name}`, 'latin1')).join('\n');
+      return ['ns/mnt', 'ns/user', 'root'].map((name) => readlinkSync(`/proc/${process}/${name}`, 'latin1')).join('\n');
     } catch {
       return undefined;
     }

@@ -56,8 +56,6 @@ export interface BrokerOptions {
   readonly since: number;
   /** See `HotFolders`. */
   readonly hot?: readonly string[];
-  /** A sandbox is set up inside of the tree. */
-  readonly areNamespacesAllowed?: boolean;
 }
 
 export class Broker implements Opener {
@@ -73,12 +71,12 @@ export class Broker implements Opener {
   #pinned = 0;
   #ticked = 0;
 
-  constructor({ listener, calls, files, memory, since, hot = [], areNamespacesAllowed = false }: BrokerOptions) {
+  constructor({ listener, calls, files, memory, since, hot = [] }: BrokerOptions) {
     this.#files = files;
     this.#own = new OwnDescriptors(files);
     this.#answers = new BrokerAnswers(listener, calls, files);
     this.#walker = new Walker(files, this.#own, procFiles(files));
-    this.#rights = new Rights(areNamespacesAllowed);
+    this.#rights = new Rights();
     this.#hot = new HotFolders(files, hot);
     this.#waiting = new WaitingOpens(files, this.#own, this.#answers);
     this.#creating = new Creating(files);

@@ -7,8 +7,8 @@ import type { FilterRule } from './filter.ts';
 import type { CallName } from './syscalls.ts';
 
 export interface NeverOptions {
+  /** Process group of whoever watches. Absent: not known. */
   readonly wardenGroup?: number;
-  readonly allowNamespaces?: boolean;
 }
 
 const { EPERM, ENOSYS, EPROTONOSUPPORT, EAFNOSUPPORT } = constants.errno;
@@ -37,15 +37,8 @@ const FIOSETOWN = 0x8901;
 const SIOCSPGRP = 0x8902;
 const USERFAULTFD_IOC_NEW = 0xaa00;
 
-export function neverRules({ wardenGroup, allowNamespaces = false }: NeverOptions): readonly FilterRule[] {
-  return [
-    ...aroundTheFilter(),
-    ...(allowNamespaces ? [] : namespaces()),
-    ...atTheWarden(wardenGroup),
-    ...withoutAPath(),
-    ...withoutConnect(),
-    ...ofTheSystem(),
-  ];
+export function neverRules({ wardenGroup }: NeverOptions): readonly FilterRule[] {
+  return [...aroundTheFilter(), ...namespaces(), ...atTheWarden(wardenGroup), ...withoutAPath(), ...withoutConnect(), ...ofTheSystem()];
 }
 
 function fails(errno: number, ...calls: readonly CallName[]): readonly FilterRule[] {

@@ -67,7 +67,8 @@ export function ofWholeProcess(path: string, processOf: Processes['processOf'] =
   return thread === undefined || process === undefined ? path : `/proc/${process}${path.slice('/proc/'.length + thread.length)}`;
 }
 
-function processOfThread(thread: number, root = '/proc'): number | undefined {
+/** The process a thread is of. Undefined: it ended, or we do not see it. @param root - where /proc is mounted; tests give a folder of their own */
+export function processOfThread(thread: number, root = '/proc'): number | undefined {
   return field(`${root}/${thread}/status`, 'Tgid');
 }
 

@@ -4,7 +4,6 @@ import type { RuleEngineOptions } from '../rules/engine.ts';
 import type { Scope } from '../scope/scope.ts';
 import type { Markers } from '../tree/markers.ts';
 import type { MonitorMode, Verdict } from '../verdict.ts';
-import type { BrokerOptions } from './broker.ts';
 import type { TrapReads } from './traps.ts';
 
 /** Given to the thread when it starts. */
@@ -23,8 +22,6 @@ export interface SupervisorStart {
   readonly since: number;
   /** The warden freezes the tree for each HALT and KILL: the gate shuts by itself when one is found. */
   readonly shutsGate?: boolean;
-  /** With `trapReads: 'broker'`. */
-  readonly broker?: Pick<BrokerOptions, 'areNamespacesAllowed'>;
   /** Absolute; see `hotReads`. Absent: those that usually are, and `node_modules` of the workspace. */
   readonly hot?: readonly string[];
 }

@@ -72,7 +72,7 @@ class Supervisor {
     const memory = new TargetMemory(calls);
     const hot = start.hot ?? usuallyHot(start.rules.workspace);
     if (start.trapReads === 'broker')
-      this.#broker = new Broker({ hot, ...start.broker, listener: start.listener, calls, files, memory, since: start.since });
+      this.#broker = new Broker({ hot, listener: start.listener, calls, files, memory, since: start.since });
     const control = new Int32Array(start.control);
     this.#gate = new Gatekeeper(control);
     this.#outbox = new Outbox(

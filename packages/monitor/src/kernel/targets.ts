@@ -1,9 +1,9 @@
 /** Which process a thread belongs to. Looked up once, and asked again cheaply whether it is still the same: a number may be another's by now. */
-import { readFileSync } from 'node:fs';
 import type { Actor } from '../activity.ts';
 import type { KernelCalls } from '../native/kernel-calls.ts';
 import type { Markers } from '../tree/markers.ts';
 import { type ProcReader, procReader } from '../tree/proc-fs.ts';
+import { processOfThread } from './processes.ts';
 
 export interface Target extends Actor {
   readonly tid: number;
@@ -86,7 +86,7 @@ export class Targets {
   #look(tid: number): Target | undefined {
     const witness = this.#witness(tid);
     if (witness < 0) return undefined;
-    const pid = groupOf(this.#root, tid);
+    const pid = processOfThread(tid, this.#root);
     // Asked first: what is read once the kernel is done is of the new program.
     const mayChange = pid !== undefined && this.#mayBecomeAnother(pid, tid);
     const target = pid === undefined ? undefined : this.#read(pid, tid);
@@ -121,7 +121,7 @@ export class Targets {
     if (threads === undefined) return this.#executing.size > MAX_EXECUTING;
     // Whoever calls is done with that: it failed, or it is the new program that calls, under the number of the first thread.
     threads.delete(tid);
-    for (const thread of threads) if (groupOf(this.#root, thread) !== pid) threads.delete(thread);
+    for (const thread of threads) if (processOfThread(thread, this.#root) !== pid) threads.delete(thread);
     if (threads.size > 0) return true;
     this.#executing.delete(pid);
     return false;
@@ -146,15 +146,5 @@ export class Targets {
     if (known === undefined) return;
     this.#known.delete(tid);
     this.#calls.close(known.witness);
-  }
-}
-
-/** The process a thread is of. */
-function groupOf(root: string, tid: number): number | undefined {
-  try {
-    const found = /^Tgid:\t(\d{1,10})$/m.exec(readFileSync(`${root}/${tid}/status`, 'latin1'))?.[1];
-    return found === undefined ? undefined : Number(found);
-  } catch {
-    return undefined;
   }
 }

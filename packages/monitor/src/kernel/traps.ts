@@ -14,8 +14,6 @@ export interface TrapOptions {
   readonly warden: number;
   /** Its process group: nobody of the tree comes back into it who left. Absent: not known. */
   readonly wardenGroup?: number;
-  /** A sandbox is set up inside of the tree: namespaces and mounts pass. */
-  readonly allowNamespaces?: boolean;
 }
 
 const { EOPNOTSUPP } = constants.errno;

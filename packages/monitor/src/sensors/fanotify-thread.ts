@@ -2,10 +2,11 @@
  * The thread that is asked before a guarded file is opened, by whoever on this host. Who does not belong to the watched tree goes on at
  * once, and so do we: nothing here may open a marked file, or wait for somebody who does.
  */
-import { fstatSync, readFileSync, readlinkSync } from 'node:fs';
+import { fstatSync, readlinkSync } from 'node:fs';
 import { uptime } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { Actor, FileAction, Observation } from '../activity.ts';
+import { processOfThread } from '../kernel/processes.ts';
 import { answerTo, type OpenEvent, parseFanotifyEvents } from '../native/fanotify-event.ts';
 import { errorName, type Native, native, nativeMissing } from '../native/native.ts';
 import { ruleEngine } from '../rules/engine.ts';
@@ -106,7 +107,7 @@ class FanotifyThread {
   }
 
   #asked(open: OpenEvent): void {
-    const pid = groupOf(open.tid);
+    const pid = processOfThread(open.tid);
     if (pid === undefined || pid === process.pid) return this.#answer(open.fd, 'continue');
     const belongs = this.#belongs(pid);
     if (belongs === 'member') return this.#judge(open, pid);
@@ -250,16 +251,6 @@ class FanotifyThread {
 
 /** The group itself is broken. Others are about one file. */
 const FATAL: ReadonlySet<string> = new Set(['EBADF', 'EINVAL', 'EFAULT']);
-
-/** The process a thread is of. Undefined: it ended, or we do not see it. */
-function groupOf(tid: number): number | undefined {
-  try {
-    const found = /^Tgid:\t(\d{1,10})$/m.exec(readFileSync(`/proc/${tid}/status`, 'latin1'))?.[1];
-    return found === undefined ? undefined : Number(found);
-  } catch {
-    return undefined;
-  }
-}
 
 /** @param start - ticks since boot */
 function isYoung(start: number): boolean {

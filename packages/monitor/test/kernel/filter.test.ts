@@ -29,12 +29,10 @@ function holds({ arg, half, mask, is, value }: ArgTest, args: readonly bigint[])
 }
 
 const options = (over: Partial<TrapOptions> = {}): TrapOptions => ({ trapReads: 'deny-list', warden: 4_242, wardenGroup: 4_200, ...over });
-const EVERY_SETTING: readonly TrapOptions[] = TRAP_READS.flatMap((trapReads) =>
-  [false, true].flatMap((allowNamespaces) => [
-    options({ trapReads, allowNamespaces }),
-    { trapReads, allowNamespaces, warden: 1 }, // a group that is not known
-  ]),
-);
+const EVERY_SETTING: readonly TrapOptions[] = TRAP_READS.flatMap((trapReads) => [
+  options({ trapReads }),
+  { trapReads, warden: 1 }, // a group that is not known
+]);
 
 /** The outcome on an architecture, by name of the call. */
 function filterOf(arch: string, table: ArchTable, over: Partial<TrapOptions> = {}): (call: CallName, ...args: bigint[]) => Outcome {
@@ -175,14 +173,6 @@ describe.each(tables)('on %s', (arch, table) => {
       expect(outcome('clone3', 1n, 88n)).toEqual(ENOSYS);
       for (const call of ['setns', 'mount', 'umount2', 'pivot_root', 'chroot', 'fsopen', 'open_tree', 'open_tree_attr'] as const)
         expect(outcome(call)).toEqual(EPERM);
-    });
-
-    it('with a sandbox inside of the tree namespaces pass, and processes are trapped still', () => {
-      const inside = filterOf(arch, table, { allowNamespaces: true });
-      expect(inside('unshare', 0x1002_0000n)).toBe('allow');
-      expect(inside('mount')).toBe('allow');
-      expect(inside('clone', 0x1002_0011n)).toBe('trap');
-      expect(inside('clone3')).toEqual(ENOSYS);
     });
 
     it.each(['io_uring_setup', 'io_uring_enter', 'io_uring_register'] as const)('%s is as on a kernel without it', (call) => {
