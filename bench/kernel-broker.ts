@@ -2,14 +2,14 @@
  * Opening in the place of a process (A10, and its part of A9): how often a second thread that swaps the path gets at a secret, and
  * what an open costs. The program is the hostile one of the tests; each way is measured in the same minute as the others.
  */
-import { execFile, execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pid as self } from 'node:process';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { TrapReads } from '../packages/monitor/src/kernel/traps.ts';
+import { cProgram } from '../packages/monitor/test/c-program.ts';
 import { supervised, whyNot } from '../packages/monitor/test/kernel/supervised.ts';
 import { atMost, type Claim, type Measured, printed } from './figure.ts';
 import { median } from './measure.ts';
@@ -50,7 +50,7 @@ function claim(name: string, measure: (name: string) => Promise<Measured>): Clai
   return {
     name,
     measure: async () => {
-      const reason = whyNot() ?? (built() === undefined ? 'there is no C compiler' : undefined);
+      const reason = whyNot() ?? (cProgram('kernel/broker') === undefined ? 'there is no C compiler' : undefined);
       if (reason === undefined) return measure(name);
       console.error(`${name}: not measured, ${reason}`);
       return undefined;
@@ -65,7 +65,7 @@ async function leaks(trapReads: TrapReads): Promise<number> {
   writeFileSync(good, 'fine enough');
   writeFileSync(bad, 'SECRET of somebody');
   const run = await supervised({
-    program: built() ?? '',
+    program: cProgram('kernel/broker') ?? '',
     args: ['race', 'paths', String(TRIES), good, bad],
     workspace: at,
     trapReads,
@@ -103,7 +103,7 @@ async function measureCosts(): Promise<Costs> {
 
 async function opens(path: string, trapReads?: TrapReads): Promise<number> {
   const args = ['timed', String(OPENS), path];
-  const program = built() ?? '';
+  const program = cProgram('kernel/broker') ?? '';
   if (trapReads === undefined) return Number((await promisify(execFile)(program, args)).stdout) / 1_000;
   const run = await supervised({ program, args, trapReads, mode: 'audit_only' });
   try {
@@ -111,20 +111,4 @@ async function opens(path: string, trapReads?: TrapReads): Promise<number> {
   } finally {
     await run.close();
   }
-}
-
-let program: string | false | undefined;
-
-function built(): string | undefined {
-  if (program === undefined) {
-    const made = join(mkdtempSync(join(tmpdir(), 'countersign-bench-broker-')), 'broker');
-    const source = fileURLToPath(new URL('../packages/monitor/test/kernel/broker.c', import.meta.url));
-    try {
-      execFileSync('cc', ['-O1', '-pthread', '-o', made, source], { stdio: 'ignore' });
-      program = made;
-    } catch {
-      program = false;
-    }
-  }
-  return program === false ? undefined : program;
 }

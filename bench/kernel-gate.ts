@@ -6,16 +6,14 @@
  * took, how many processes were new 150 ms after it, how many of those stopped used a processor meanwhile, and how many were alive after
  * the end. The kernel's own control group counts them where there is one, else the environment of all processes there are.
  */
-import { execFile, execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { execFile } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { freezerFor } from '../packages/monitor/src/contain/freezer-for.ts';
 import { processTable } from '../packages/monitor/src/contain/process-table.ts';
 import { TrackedTree } from '../packages/monitor/src/tree/tracked-tree.ts';
+import { cProgram } from '../packages/monitor/test/c-program.ts';
 import type { GateRun } from '../packages/monitor/test/contain/gate-child.ts';
 import { supervised, whyNot } from '../packages/monitor/test/kernel/supervised.ts';
 import { atMost, type Claim, type Measured } from './figure.ts';
@@ -125,26 +123,16 @@ function sum(runs: readonly GateRun[], of: (run: GateRun) => number): number {
 async function runForkers(hopUs: number): Promise<readonly GateRun[] | undefined> {
   const why = whyNot();
   if (why !== undefined) return unmeasured(why);
-  const folder = mkdtempSync(join(tmpdir(), 'countersign-bench-gate-'));
-  try {
-    const program = join(folder, 'rabbit');
-    const source = fileURLToPath(new URL('../packages/monitor/test/contain/rabbit.c', import.meta.url));
-    try {
-      execFileSync('cc', ['-O1', '-o', program, source], { stdio: 'ignore' });
-    } catch {
-      return unmeasured('no C compiler for the workload');
-    }
-    const child = fileURLToPath(new URL('../packages/monitor/test/contain/gate-child.ts', import.meta.url));
-    const works = JSON.stringify([[program, String(CHAINS), String(LIFE_SECONDS), String(hopUs), '1']]);
-    const args = ['--conditions=@countersign/source', '--no-warnings', child, String(FORKER_RUNS), works];
-    const all: GateRun[] = [];
-    for (let time = 0; time < TIMES; time++)
-      all.push(...(JSON.parse((await promisify(execFile)(process.execPath, args)).stdout) as GateRun[]));
-    if (all.some(({ grade }) => grade !== 'gate')) throw new Error('a run was not of grade gate');
-    return all;
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
+  const program = cProgram('contain/rabbit');
+  if (program === undefined) return unmeasured('no C compiler for the workload');
+  const child = fileURLToPath(new URL('../packages/monitor/test/contain/gate-child.ts', import.meta.url));
+  const works = JSON.stringify([[program, String(CHAINS), String(LIFE_SECONDS), String(hopUs), '1']]);
+  const args = ['--conditions=@countersign/source', '--no-warnings', child, String(FORKER_RUNS), works];
+  const all: GateRun[] = [];
+  for (let time = 0; time < TIMES; time++)
+    all.push(...(JSON.parse((await promisify(execFile)(process.execPath, args)).stdout) as GateRun[]));
+  if (all.some(({ grade }) => grade !== 'gate')) throw new Error('a run was not of grade gate');
+  return all;
 }
 
 function unmeasured(why: string): undefined {

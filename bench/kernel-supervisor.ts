@@ -12,7 +12,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Told } from '../packages/monitor/src/kernel/supervisor-protocol.ts';
-import { programOf } from '../packages/monitor/test/kernel/built.ts';
+import { cProgram } from '../packages/monitor/test/c-program.ts';
 import { type Supervised, type SupervisedOptions, supervised, whyNot } from '../packages/monitor/test/kernel/supervised.ts';
 import { atLeast, atMost, type Claim, type Measured } from './figure.ts';
 import { median } from './measure.ts';
@@ -68,7 +68,7 @@ function claim(name: string, measure: (program: string) => Promise<(name: string
   return {
     name,
     measure: async () => {
-      const program = programOf('workload');
+      const program = cProgram('kernel/workload');
       const why = whyNot() ?? (program === undefined ? 'no C compiler for the workload' : undefined);
       if (program === undefined || why !== undefined) {
         process.stderr.write(`not measured: ${why}\n`);

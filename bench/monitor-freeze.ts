@@ -5,10 +5,7 @@
  * successor, leaves its session and ends, every 2 or 20 ms: by control group nothing is new and nothing is left, which is gated; by
  * signals they get away, more or fewer of them, which is printed. `adopting`: with orphans coming to us, as under `run`.
  */
-import { execFile, execFileSync, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { execFile, spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -17,6 +14,7 @@ import type { FreezeGrade } from '../packages/monitor/src/contain/freezer.ts';
 import { freezerFor } from '../packages/monitor/src/contain/freezer-for.ts';
 import { processTable } from '../packages/monitor/src/contain/process-table.ts';
 import { TrackedTree } from '../packages/monitor/src/tree/tracked-tree.ts';
+import { cProgram } from '../packages/monitor/test/c-program.ts';
 import { atMost, type Claim, type Measured, printed } from './figure.ts';
 import { median } from './measure.ts';
 import type { ForkerRun } from './monitor-freeze-child.ts';
@@ -133,21 +131,11 @@ async function runForkers(grade: string, hopUs: number, runs: number): Promise<r
   const group = makeControlGroup(process.pid);
   if (group === undefined) return unmeasured('no cgroup v2 that may be written, and nothing else can count such processes');
   group.remove();
-  const folder = mkdtempSync(join(tmpdir(), 'countersign-bench-forkers-'));
-  try {
-    const program = join(folder, 'rabbit');
-    const source = fileURLToPath(new URL('../packages/monitor/test/contain/rabbit.c', import.meta.url));
-    try {
-      execFileSync('cc', ['-O1', '-o', program, source], { stdio: 'ignore' });
-    } catch {
-      return unmeasured('no C compiler for the workload');
-    }
-    const child = fileURLToPath(new URL('./monitor-freeze-child.ts', import.meta.url));
-    const args = ['--conditions=@countersign/source', '--no-warnings', child, grade, String(hopUs), String(runs), program];
-    return JSON.parse((await promisify(execFile)(process.execPath, args)).stdout) as ForkerRun[];
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
+  const program = cProgram('contain/rabbit');
+  if (program === undefined) return unmeasured('no C compiler for the workload');
+  const child = fileURLToPath(new URL('./monitor-freeze-child.ts', import.meta.url));
+  const args = ['--conditions=@countersign/source', '--no-warnings', child, grade, String(hopUs), String(runs), program];
+  return JSON.parse((await promisify(execFile)(process.execPath, args)).stdout) as ForkerRun[];
 }
 
 function unmeasured(why: string): undefined {

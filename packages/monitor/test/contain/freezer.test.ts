@@ -3,7 +3,8 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import type { FreezeGrade, Freezer, FreezerOptions } from '../../src/contain/freezer.ts';
 import { freezerFor } from '../../src/contain/freezer-for.ts';
 import type { ProcessTree } from '../../src/tree/process-tree.ts';
-import { hasControlGroups, launch, launchGated, program, sleepers, table, until, type Workload } from './workloads.ts';
+import { cProgram } from '../c-program.ts';
+import { hasControlGroups, launch, launchGated, sleepers, table, until, type Workload } from './workloads.ts';
 
 const canGroup = hasControlGroups();
 const GRADES: readonly FreezeGrade[] = canGroup ? ['signal', 'cgroup'] : ['signal'];
@@ -208,7 +209,7 @@ describe('by signal', () => {
 
 describe.skipIf(!canGroup)('by control group', () => {
   it('nothing of ten chains that fork, leave their session and end every 2 ms goes on, and nothing is left', async (context) => {
-    const rabbit = program('rabbit');
+    const rabbit = cProgram('contain/rabbit');
     if (rabbit === undefined) return context.skip('no C compiler for the workload');
     for (let run = 0; run < 3; run++) {
       const work = launchGated(rabbit, ['10', '20', '2000', '1']);

@@ -1,16 +1,17 @@
 /** Trees that start processes faster than anybody can look: behind the gate none gets away, as root and as an ordinary user. */
+
 import { execFile } from 'node:child_process';
 import { chmodSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
+import { cProgram } from '../c-program.ts';
 import { whyNot } from '../kernel/supervised.ts';
 import type { GateRun } from './gate-child.ts';
-import { program } from './workloads.ts';
 
 const missing = whyNot();
-const [rabbit, stampede] = [program('rabbit'), program('stampede')];
+const [rabbit, stampede] = [cProgram('contain/rabbit'), cProgram('contain/stampede')];
 const canRun = missing === undefined && rabbit !== undefined && stampede !== undefined;
 if (!canRun) console.warn(`SKIPPED: no storms, since ${missing ?? 'there is no C compiler'}`);
 

@@ -1,17 +1,19 @@
 /** Freezing behind the supervisor's gate: real filters, real processes. */
+
 import { closeSync, existsSync, mkdtempSync, openSync, readdirSync, writeFileSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { makeControlGroup, moveInto, originReader } from '../../src/contain/control-group.ts';
 import type { Told } from '../../src/kernel/supervisor-protocol.ts';
+import { cProgram } from '../c-program.ts';
 import { whyNot } from '../kernel/supervised.ts';
 import { type Gated, gated } from './gated.ts';
-import { hasControlGroups, program, table, until } from './workloads.ts';
+import { hasControlGroups, table, until } from './workloads.ts';
 
 const missing = whyNot();
 if (missing !== undefined) console.warn(`SKIPPED: no gate, since ${missing}`);
-const stampede = program('stampede');
+const stampede = cProgram('contain/stampede');
 if (stampede === undefined) console.warn('SKIPPED: no C compiler, so no process that waits for its vforked child');
 const canGroup = hasControlGroups();
 if (!canGroup) console.warn('SKIPPED: no cgroup v2 that may be written here, so its freezer is not tried over a held call');

@@ -1,4 +1,5 @@
 /** What is hard to stop, and what there is no control group for. */
+
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, rmdirSync, writeFileSync } from 'node:fs';
@@ -11,11 +12,12 @@ import type { FreezeGrade, Freezer } from '../../src/contain/freezer.ts';
 import { freezerFor } from '../../src/contain/freezer-for.ts';
 import type { ProcessTree } from '../../src/tree/process-tree.ts';
 import { TrackedTree } from '../../src/tree/tracked-tree.ts';
-import { hasControlGroups, launch, program, sleepers, table, until } from './workloads.ts';
+import { cProgram } from '../c-program.ts';
+import { hasControlGroups, launch, sleepers, table, until } from './workloads.ts';
 
 const canGroup = hasControlGroups();
 const GRADES: readonly FreezeGrade[] = canGroup ? ['signal', 'cgroup'] : ['signal'];
-const wedge = program('wedge');
+const wedge = cProgram('contain/wedge');
 if (wedge === undefined) console.warn('SKIPPED: no C compiler, so no process that is hard to stop');
 
 function freezer(tree: ProcessTree, grade: FreezeGrade): Freezer {

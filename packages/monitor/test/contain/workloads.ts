@@ -1,10 +1,6 @@
 /** Process trees to be stopped and ended. Each ends with its test, and carries a marker by which what escaped is found. */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { mkdtempSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
 import type { ProcessId } from '../../src/activity.ts';
 import { makeControlGroup } from '../../src/contain/control-group.ts';
@@ -62,22 +58,6 @@ export async function sleepers(count: number): Promise<Workload> {
   const workload = launch('/bin/sh', ['-c', `i=0; while [ $i -lt ${count} ]; do sleep 300 & i=$((i+1)); done; wait`]);
   await until(() => table.children(workload.id.pid).length >= count && workload.alive().length > count);
   return workload;
-}
-
-const built = new Map<string, string>();
-
-/** A program of this folder. Undefined where there is no C compiler. */
-export function program(name: 'rabbit' | 'stampede' | 'wedge'): string | undefined {
-  const known = built.get(name);
-  if (known !== undefined) return known;
-  const made = join(mkdtempSync(join(tmpdir(), 'countersign-workload-')), name);
-  try {
-    execFileSync('cc', ['-O1', '-pthread', '-o', made, fileURLToPath(new URL(`./${name}.c`, import.meta.url))], { stdio: 'ignore' });
-  } catch {
-    return undefined;
-  }
-  built.set(name, made);
-  return made;
 }
 
 /** Whether a process of ours can be put into a control group of its own. */

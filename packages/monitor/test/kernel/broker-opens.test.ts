@@ -1,14 +1,16 @@
 /** What is opened for a process is what it would have opened itself, with the same errors; and nothing of ours gets into its hands. */
+
 import { execFileSync } from 'node:child_process';
 import { chmodSync, chownSync, linkSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { pid as self } from 'node:process';
 import { describe, expect, it } from 'vitest';
-import { brokered, direct, folder, hostile, under } from './brokered.ts';
+import { cProgram } from '../c-program.ts';
+import { brokered, direct, folder, under } from './brokered.ts';
 import { whyNot } from './supervised.ts';
 
-const program = hostile() ?? '';
+const program = cProgram('kernel/broker') ?? '';
 const missing = whyNot() ?? (program === '' ? 'there is no C compiler' : undefined);
 if (missing !== undefined) console.warn(`SKIPPED: opening through the broker: ${missing}`);
 const { ENOENT, ELOOP, EACCES, EMFILE, EINVAL, E2BIG, EXDEV, EAGAIN, EOPNOTSUPP, ENAMETOOLONG } = constants.errno;

@@ -1,4 +1,5 @@
 /** What a path means is changed while it is opened. With the broker the secret is never in anybody's hands; a call that goes on may lose. */
+
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pid as self } from 'node:process';
@@ -7,10 +8,11 @@ import { seccompSensor } from '../../src/kernel/seccomp-sensor.ts';
 import type { TrapReads } from '../../src/kernel/traps.ts';
 import { loadScope } from '../../src/scope/load.ts';
 import { TrackedTree } from '../../src/tree/tracked-tree.ts';
-import { folder, hostile, under } from './brokered.ts';
+import { cProgram } from '../c-program.ts';
+import { folder, under } from './brokered.ts';
 import { whyNot } from './supervised.ts';
 
-const program = hostile();
+const program = cProgram('kernel/broker');
 const missing = whyNot() ?? (program === undefined ? 'there is no C compiler' : undefined);
 if (missing !== undefined) console.warn(`SKIPPED: races against the broker: ${missing}`);
 

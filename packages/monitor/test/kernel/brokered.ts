@@ -1,29 +1,11 @@
 /** The hostile program of `broker.c`, and the same program with nobody in between. */
-import { execFile, execFileSync } from 'node:child_process';
-import { chmodSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
+import { execFile } from 'node:child_process';
+import { mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { onTestFinished } from 'vitest';
 import { type Supervised, type SupervisedOptions, supervised } from './supervised.ts';
-
-let built: string | undefined | false;
-
-/** Undefined without a C compiler. */
-export function hostile(): string | undefined {
-  if (built !== undefined) return built === false ? undefined : built;
-  const made = join(mkdtempSync(join(tmpdir(), 'countersign-broker-')), 'broker');
-  chmodSync(join(made, '..'), 0o755);
-  try {
-    execFileSync('cc', ['-O1', '-pthread', '-o', made, fileURLToPath(new URL('./broker.c', import.meta.url))], { stdio: 'ignore' });
-  } catch {
-    built = false;
-    return undefined;
-  }
-  built = made;
-  return made;
-}
 
 /** Gone after the test. */
 export function folder(): string {

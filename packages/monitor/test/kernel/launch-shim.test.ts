@@ -28,7 +28,7 @@ import { wardenProcess } from '../../src/kernel/processes.ts';
 import { trapsOf } from '../../src/kernel/traps.ts';
 import { native, nativeMissing } from '../../src/native/native.ts';
 import { type LaunchOptions, launchAgent } from '../../src/warden/launch.ts';
-import { compiled } from './programs.ts';
+import { cProgram } from '../c-program.ts';
 import { type Supervised, supervised } from './supervised.ts';
 
 const NEEDS_NATIVE = native() === undefined ? `kernel control: ${nativeMissing()}` : undefined;
@@ -130,7 +130,7 @@ describe('what the agent gets', () => {
   });
 
   it('its loader and Node settings, of which the shim takes none', async (context) => {
-    const library = compiled('preloaded', ['-shared', '-fPIC']);
+    const library = cProgram('kernel/preloaded', ['-shared', '-fPIC']);
     if (NEEDS_NATIVE !== undefined || library === undefined) return context.skip(NEEDS_NATIVE ?? 'no C compiler for the library');
     const log = join(folder, 'loaded');
     const required = script(

@@ -6,7 +6,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { kernelControlMissing } from '../../src/kernel/available.ts';
 import { wardenProcess } from '../../src/kernel/processes.ts';
 import type { Told } from '../../src/kernel/supervisor-protocol.ts';
-import { compiled } from './programs.ts';
+import { cProgram } from '../c-program.ts';
 import { type Supervised, type SupervisedOptions, supervised } from './supervised.ts';
 
 let running: Supervised | undefined;
@@ -17,10 +17,14 @@ afterEach(async () => {
 
 const missing = kernelControlMissing();
 const lacks =
-  missing !== undefined ? `kernel control: ${missing}` : compiled('reach') === undefined ? 'no C compiler for the workload' : undefined;
+  missing !== undefined
+    ? `kernel control: ${missing}`
+    : cProgram('kernel/reach') === undefined
+      ? 'no C compiler for the workload'
+      : undefined;
 
 async function run(options: Omit<SupervisedOptions, 'program'> & { readonly program?: string | undefined }) {
-  running = await supervised({ ...options, program: options.program ?? compiled('reach') ?? '' });
+  running = await supervised({ ...options, program: options.program ?? cProgram('kernel/reach') ?? '' });
   const output = await running.output;
   const end = await running.ended;
   await running.supervisor.stop();
@@ -181,8 +185,9 @@ describe('within the tree', () => {
 });
 
 describe('through other interfaces of the kernel', () => {
-  const foreign = arch === 'x64' ? compiled('foreign') : undefined;
-  const i386 = arch === 'x64' ? compiled('i386', ['-m32', '-static', '-nostdlib', '-ffreestanding', '-fno-pie', '-no-pie']) : undefined;
+  const foreign = arch === 'x64' ? cProgram('kernel/foreign') : undefined;
+  const i386 =
+    arch === 'x64' ? cProgram('kernel/i386', ['-m32', '-static', '-nostdlib', '-ffreestanding', '-fno-pie', '-no-pie']) : undefined;
   const lacksX64 = lacks ?? (foreign === undefined ? 'needs x86-64 and a C compiler' : undefined);
   // Without a filter it runs: so it can here at all.
   const runsI386 = i386 !== undefined && spawnSync(i386).stdout?.toString() === 'alive\n';

@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
 import type { Action } from '../../src/activity.ts';
-import { programOf } from './built.ts';
+import { cProgram } from '../c-program.ts';
 import { type Supervised, type SupervisedOptions, supervised, whyNot } from './supervised.ts';
 
-const calls = programOf('calls') ?? '';
+const calls = cProgram('kernel/calls') ?? '';
 const missing = whyNot() ?? (calls === '' ? 'no C compiler for the calls' : undefined);
 if (missing !== undefined) console.warn(`not tried, reading of trapped calls: ${missing}`);
 const open: Supervised[] = [];

@@ -7,11 +7,11 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Told } from '../../src/kernel/supervisor-protocol.ts';
 import { native } from '../../src/native/native.ts';
-import { programOf } from './built.ts';
+import { cProgram } from '../c-program.ts';
 import { type Supervised, type SupervisedOptions, supervised, whyNot } from './supervised.ts';
 
-const calls = programOf('calls') ?? '';
-const workload = programOf('workload') ?? '';
+const calls = cProgram('kernel/calls') ?? '';
+const workload = cProgram('kernel/workload') ?? '';
 const missing = whyNot() ?? (calls === '' || workload === '' ? 'no C compiler for the calls' : undefined);
 if (missing !== undefined) console.warn(`not tried, the supervisor: ${missing}`);
 const { EPERM } = constants.errno;

@@ -1,33 +1,19 @@
 /** The hostile programs of this folder, in a made-up project with a secret, under the real filter and supervisor. What is held is refused. */
-import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
 import type { Action } from '../../../src/activity.ts';
 import type { SupervisorStart } from '../../../src/kernel/supervisor-protocol.ts';
 import type { TrapReads } from '../../../src/kernel/traps.ts';
+import { cProgram } from '../../c-program.ts';
 import { type Supervised, supervised, whyNot } from '../supervised.ts';
 
-let built: string | undefined;
+const attack = cProgram('kernel/attack/attack');
 
 /** Undefined: it can be tried here. */
-export const missing: string | undefined = whyNot() ?? build();
+export const missing: string | undefined = whyNot() ?? (attack === undefined ? 'there is no C compiler' : undefined);
 if (missing !== undefined) console.warn(`SKIPPED: attacks on kernel control: ${missing}`);
-
-function build(): string | undefined {
-  const folder = mkdtempSync(join(tmpdir(), 'countersign-attack-'));
-  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
-  const made = join(folder, 'attack');
-  try {
-    execFileSync('cc', ['-O1', '-pthread', '-o', made, fileURLToPath(new URL('./attack.c', import.meta.url))], { stdio: 'ignore' });
-  } catch {
-    return 'there is no C compiler';
-  }
-  built = made;
-  return undefined;
-}
 
 export interface Project {
   readonly work: string;
@@ -58,7 +44,7 @@ export interface Attacked {
 
 const SECRET = 'SECRET of somebody';
 
-export async function attacked({ trapReads, program = built ?? '', args, start }: Attack): Promise<Attacked> {
+export async function attacked({ trapReads, program = attack ?? '', args, start }: Attack): Promise<Attacked> {
   const at = realpathSync(mkdtempSync(join(tmpdir(), 'countersign-attacked-')));
   onTestFinished(() => rmSync(at, { recursive: true, force: true }));
   const work = join(at, 'work');
