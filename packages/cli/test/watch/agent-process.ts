@@ -117,3 +117,12 @@ ${lines}
   );
   return path;
 }
+
+const CORE = new URL('../../../core/src/sqlite/index.ts', import.meta.url).href;
+
+/** An agent that guards a tool of its own, with the ledger of the project, and says `done`. */
+export const GUARDED: string = `import(${JSON.stringify(CORE)}).then(async ({ openGuard }) => {
+  const { guard } = await openGuard('countersign.yaml');
+  await guard.tool('t', async () => 1)({}).catch((error) => console.log(error.code));
+  later(3_000, async () => { await guard.close(); console.log('done'); });
+});`;

@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { oldFiles, script, startCli, watchedProject, workFolder } from './agent-process.ts';
+import { GUARDED, oldFiles, script, startCli, watchedProject, workFolder } from './agent-process.ts';
 import { answer, canHold, entriesOf, halted, isAlive, isValid, KERNEL, SLOW } from './kernel-run.ts';
 
 describe.skipIf(!canHold)('a call that a person has to decide about', SLOW, () => {
@@ -149,18 +149,11 @@ describe.skipIf(!canHold)('a file nobody may read', SLOW, () => {
   });
 });
 
-const CORE = new URL('../../../core/src/sqlite/index.ts', import.meta.url).href;
-
 describe.skipIf(!canHold)('the ledger, where calls are held', SLOW, () => {
   it('is used by a guard inside of the watched tree', async () => {
     const cwd = await watchedProject();
-    const guarded = `import(${JSON.stringify(CORE)}).then(async ({ openGuard }) => {
-      const { guard } = await openGuard('countersign.yaml');
-      await guard.tool('t', async () => 1)({}).catch((error) => console.log(error.code));
-      later(3_000, async () => { await guard.close(); console.log('done'); });
-    });`;
     const node = ['node', '--conditions=@countersign/source', '--no-warnings'];
-    const { code, stdout, stderr } = await startCli([...KERNEL, '--', ...node, script(cwd, guarded)], { cwd }).ended;
+    const { code, stdout, stderr } = await startCli([...KERNEL, '--', ...node, script(cwd, GUARDED)], { cwd }).ended;
     expect({ isDone: /^done$/m.test(stdout), stderr }).toMatchObject({ isDone: true });
     expect(code).toBe(0);
     // Reading the configuration is a flag for everybody.

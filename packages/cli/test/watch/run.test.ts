@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { fanotifyMissing } from '../../../monitor/src/sensors/fanotify.ts';
 import { json, run } from '../harness.ts';
-import { script, start, startCli, watchedProject } from './agent-process.ts';
+import { GUARDED, script, start, startCli, watchedProject } from './agent-process.ts';
 
 const JANE = ['--key', 'jane.key', '--as', 'jane'] as const;
 const isLinux = process.platform === 'linux';
@@ -176,17 +176,10 @@ describe.skipIf(!isLinux)('an agent that touches what it must not', SLOW, () => 
   });
 });
 
-const CORE = new URL('../../../core/src/sqlite/index.ts', import.meta.url).href;
-
 describe.skipIf(!isLinux)('the ledger', SLOW, () => {
   it('is used by a guard inside of the watched tree', async () => {
     const cwd = await watchedProject();
-    const guarded = `import(${JSON.stringify(CORE)}).then(async ({ openGuard }) => {
-      const { guard } = await openGuard('countersign.yaml');
-      await guard.tool('t', async () => 1)({}).catch((error) => console.log(error.code));
-      later(3_000, async () => { await guard.close(); console.log('done'); });
-    });`;
-    const agent = startCli(['run', '--', 'node', '--conditions=@countersign/source', '--no-warnings', script(cwd, guarded)], { cwd });
+    const agent = startCli(['run', '--', 'node', '--conditions=@countersign/source', '--no-warnings', script(cwd, GUARDED)], { cwd });
     const { code, stdout, stderr } = await agent.ended;
     expect({ isDone: /^done$/m.test(stdout), stderr }).toMatchObject({ isDone: true });
     expect(code).toBe(0);
