@@ -9,18 +9,16 @@ import { enforced, LEVELS, type Level, type Verdict, worse } from '../verdict.ts
 import { attribute } from './attribute.ts';
 import { deedOf } from './case.ts';
 import { Containment, newIncidentId } from './containment.ts';
-import type { Incident, IncidentStep, Warden, WardenEvent, WardenOptions, WardenSummary } from './ports.ts';
+import { LogWriter } from './log-writer.ts';
+import type { Incident, Warden, WardenEvent, WardenOptions, WardenSummary } from './ports.ts';
 import { Recorder } from './recorder.ts';
+import { MAX_SUMMARY, Tally } from './tally.ts';
 import { WorkQueue } from './work-queue.ts';
 
 /** What an intent check, a judge and an incident get to see of what came before. */
 export const MAX_RECENT = 100;
-/** Activities that may wait for the log. */
-export const MAX_UNLOGGED = 8_192;
 /** Ambiguous flags that may wait for the judge. */
 export const MAX_UNJUDGED = 32;
-/** Incidents of which the summary tells how they ended, and rules it counts. */
-export const MAX_SUMMARY = 1_000;
 /** Writing out what waits may not keep a session from ending. */
 export const MAX_CLOSE_MS = 10_000;
 
@@ -45,16 +43,14 @@ class Session implements Warden {
   readonly #toJudge: WorkQueue<{ readonly activity: Activity; readonly verdict: Verdict; readonly recent: readonly Activity[] }>;
   readonly #alive = new Set<Sensor>();
   readonly #recent: Activity[] = [];
-  readonly #counts: Record<Level, number> = { SAFE: 0, FLAG: 0, HALT: 0, KILL: 0 };
-  readonly #rules = new Map<string, number>();
-  readonly #incidents = new Map<string, { readonly incident: Incident; end: IncidentStep['event'] | 'open' }>();
+  readonly #tally = new Tally();
+  readonly #log: LogWriter;
+  /** Flags that it did not look at. */
+  #lostByJudge = 0;
   /** What a person let go on although nobody knew who did it: the sensor that knows may tell of it later. */
   readonly #letGoOn = new Set<string>();
   /** In audit mode: one for each rule, since nothing ends them. */
   readonly #observed = new Map<string, Incident>();
-  readonly #lost = { log: 0, judge: 0 };
-  #unlogged = 0;
-  #isLogTold = false;
   #seq = 0;
   #startedAtMs = 0;
   #lowest: CoverageLevel | 'none' = 'none';
@@ -83,6 +79,7 @@ class Session implements Warden {
         for (const verdict of verdicts) options.rules.accept?.(verdict);
       },
     });
+    this.#log = new LogWriter(options.log, (error) => this.#trouble('activity log', error));
     this.#toJudge = new WorkQueue({ limit: MAX_UNJUDGED, width: 1 }, (input) => this.#askJudge(input));
   }
 
@@ -189,7 +186,7 @@ class Session implements Warden {
     if (level === 'SAFE' || level === 'FLAG') judged?.answer('continue');
     this.#take(activity, verdict, detectedAtMs, judged);
     this.#remember(activity);
-    this.#write(activity, verdict);
+    this.#log.write(activity, verdict);
     if (verdict.ambiguous === true && verdict.level === 'FLAG' && this.#options.judge !== undefined) this.#queueForJudge(activity, verdict);
   }
 
@@ -226,7 +223,7 @@ class Session implements Warden {
 
   /** Acts first; everything else comes after. */
   #take(activity: Activity, verdict: Verdict, detectedAtMs: number, judged?: Judged): void {
-    this.#counts[verdict.level]++;
+    this.#tally.verdict(verdict.level);
     if (verdict.level === 'SAFE') {
       this.#emit({ kind: 'judged', at: activity.at, activity, verdict, enforced: 'SAFE' });
       return;
@@ -236,7 +233,7 @@ class Session implements Warden {
     if (level === 'HALT' || level === 'KILL') incident = this.#containment.act(activity, verdict, level, detectedAtMs, judged);
     else if (verdict.level !== 'FLAG') incident = this.#observedIncident(activity, verdict);
     if (level === 'FLAG') this.#recorder.verdict(activity, verdict, level, incident?.id);
-    this.#count(verdict.rule, incident);
+    this.#tally.rule(verdict.rule, incident);
     this.#emit({
       kind: 'judged',
       at: activity.at,
@@ -263,36 +260,9 @@ class Session implements Warden {
     return incident;
   }
 
-  #count(rule: string, incident: Incident | undefined): void {
-    if (this.#rules.has(rule) || this.#rules.size < MAX_SUMMARY) this.#rules.set(rule, (this.#rules.get(rule) ?? 0) + 1);
-    if (incident !== undefined && !this.#incidents.has(incident.id) && this.#incidents.size < MAX_SUMMARY)
-      this.#incidents.set(incident.id, { incident, end: 'open' });
-  }
-
   #remember(activity: Activity): void {
     this.#recent.push(activity);
     if (this.#recent.length > MAX_RECENT) this.#recent.shift();
-  }
-
-  /** What is safe may be lost, and is counted; what is not is in the ledger. */
-  #write(activity: Activity, verdict: Verdict): void {
-    if (this.#unlogged >= MAX_UNLOGGED) return this.#unwritten(new Error(`${MAX_UNLOGGED} activities wait for the activity log`));
-    try {
-      const written = this.#options.log.write(activity, verdict);
-      if (written === undefined) return;
-      this.#unlogged++;
-      written.catch((error: unknown) => this.#unwritten(error)).finally(() => this.#unlogged--);
-    } catch (error) {
-      this.#unwritten(error);
-    }
-  }
-
-  /** Told once: a full disk would fill the terminal too. The summary has the number. */
-  #unwritten(error: unknown): void {
-    this.#lost.log++;
-    if (this.#isLogTold) return;
-    this.#isLogTold = true;
-    this.#trouble('activity log', error);
   }
 
   /** A verdict that is not on record: nothing that is watched goes on. In audit mode, which stops nothing, it is told and counted. */
@@ -305,7 +275,7 @@ class Session implements Warden {
 
   #queueForJudge(activity: Activity, verdict: Verdict): void {
     // It stays a FLAG: no judge that is slow or gone makes it less.
-    if (!this.#toJudge.push({ activity, verdict, recent: [...this.#recent] })) this.#lost.judge++;
+    if (!this.#toJudge.push({ activity, verdict, recent: [...this.#recent] })) this.#lostByJudge++;
   }
 
   async #askJudge(input: { readonly activity: Activity; readonly verdict: Verdict; readonly recent: readonly Activity[] }): Promise<void> {
@@ -316,7 +286,7 @@ class Session implements Warden {
       const isHigher = LEVELS.indexOf(verdict.level) > LEVELS.indexOf(input.verdict.level);
       if (isHigher && this.#closed === undefined) this.#take(input.activity, verdict, this.#clock.monotonicMs());
     } catch (error) {
-      this.#lost.judge++;
+      this.#lostByJudge++;
       this.#trouble('judge', error);
     }
   }
@@ -370,22 +340,15 @@ class Session implements Warden {
   }
 
   #summary(): WardenSummary {
-    const { ledger, log, mode } = this.#options;
+    const { ledger, mode } = this.#options;
     return {
       session: ledger.session,
       mode,
       level: this.#lowest,
       durationMs: this.#clock.monotonicMs() - this.#startedAtMs,
       activities: this.#seq,
-      verdicts: { ...this.#counts },
-      rules: this.#rules,
-      incidents: [...this.#incidents.values()].map(({ incident: { id, verdict }, end }) => ({
-        id,
-        rule: verdict.rule,
-        level: verdict.level,
-        end,
-      })),
-      lost: { ...this.#lost, log: this.#lost.log + (log.lost?.() ?? 0), ledger: this.#recorder.lost },
+      ...this.#tally.facts(),
+      lost: { log: this.#log.lost, judge: this.#lostByJudge, ledger: this.#recorder.lost },
       sensors: this.#options.sensors.map((sensor) => ({
         name: sensor.name,
         level: sensor.level,
@@ -398,7 +361,7 @@ class Session implements Warden {
 
   async #finish(): Promise<void> {
     await this.#containment.close();
-    this.#lost.judge += this.#toJudge.clear();
+    this.#lostByJudge += this.#toJudge.clear();
     await this.#recorder.close();
   }
 
@@ -414,11 +377,7 @@ class Session implements Warden {
   }
 
   #emit(event: WardenEvent): void {
-    if (event.kind === 'contained') {
-      const known = this.#incidents.get(event.incident.id);
-      // What was put aside says nothing of the processes.
-      if (known !== undefined && event.step.event !== 'quarantined') known.end = event.step.event;
-    }
+    if (event.kind === 'contained') this.#tally.step(event.incident, event.step);
     try {
       this.#options.onEvent?.(event);
     } catch {
