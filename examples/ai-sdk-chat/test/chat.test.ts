@@ -5,7 +5,7 @@ import puppeteer, { type Browser } from 'puppeteer-core';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { findChromium } from '../../../packages/cli/test/browser/chromium.ts';
 import { CANARY } from '../shop.ts';
-import { asks, isIdle, kept, openChat, say, shows, textOf } from './harness.ts';
+import { asks, click, holds, isIdle, kept, openChat, say, shows, textOf } from './harness.ts';
 
 const chromium = findChromium();
 if (chromium === undefined) {
@@ -27,7 +27,7 @@ describe.skipIf(chromium === undefined)('useChat with the guard, in a browser', 
     const { page, complaints } = await chat.signedIn('ana');
     expect(await textOf(page)).toContain('Nothing here yet.');
     expect(page.url()).toBe(`${chat.url}/`);
-    await page.click('.empty button');
+    await click(page, '.empty button');
     await shows(page, 'findOrder is done.');
     expect(await textOf(page)).toContain('kettle');
     await isIdle(page);
@@ -58,7 +58,7 @@ describe.skipIf(chromium === undefined)('useChat with the guard, in a browser', 
     for (const part of ['May it use refund?', 'a refund of more than 50 needs your word', '"order": "1001"', '"amount": 450', 'Open until'])
       expect(asked).toContain(part);
     expect(chat.paid()).toEqual([]);
-    await page.click('.approve');
+    await click(page, '.approve');
     await shows(page, 'refund is done.');
     expect(chat.paid()).toEqual(['450 for order 1001']);
     await isIdle(page);
@@ -78,7 +78,7 @@ describe.skipIf(chromium === undefined)('useChat with the guard, in a browser', 
     await say(page, 'refund 1001 450');
     await asks(page);
     await page.type('#answer-message', 'ask me tomorrow');
-    await page.click('.deny');
+    await click(page, '.deny');
     await shows(page, 'I could not use refund: it was denied.');
     expect(await textOf(page)).toContain('Denied: refundask me tomorrow');
     expect(chat.paid()).toEqual([]);
@@ -108,10 +108,10 @@ describe.skipIf(chromium === undefined)('useChat with the guard, in a browser', 
     const chat = await openChat(browser);
     const { page, complaints } = await chat.signedIn('ana');
     await say(page, 'refund 1001 450 and refund 1002 300 and order 1001');
-    await page.waitForFunction("document.querySelectorAll('.approve').length === 2");
+    await holds(page, "document.querySelectorAll('.approve').length === 2");
     const [one, two] = await page.$$('.asking');
     await (await two?.$('.approve'))?.click();
-    await page.waitForFunction("document.querySelectorAll('.approve').length === 1");
+    await holds(page, "document.querySelectorAll('.approve').length === 1");
     expect(chat.paid()).toEqual([]);
     await (await one?.$('.deny'))?.click();
     await shows(page, 'refund is done.');
@@ -128,15 +128,14 @@ describe.skipIf(chromium === undefined)('useChat with the guard, in a browser', 
     await two.page.goto(chat.url);
     await asks(two.page);
     await Promise.all([one, two].map(({ page }) => page.evaluate("document.querySelector('.approve').click()")));
-    await Promise.all(
-      [one, two].map(async ({ page }) => {
-        await page.bringToFront();
-        // One of them was late: it says so, or the other tab has told it already.
-        await page.waitForFunction("document.querySelector('.go-on') ?? document.querySelector('[data-state^=output]')");
-        await page.evaluate("document.querySelector('.go-on')?.click()");
-        await page.waitForSelector('[data-state^=output]');
-      }),
-    );
+    // One after the other: a page that is not in front draws nothing, and what waits for it is not woken.
+    for (const { page } of [one, two]) {
+      await page.bringToFront();
+      // One of them was late: it says so, or the other tab has told it already.
+      await holds(page, "document.querySelector('.go-on') ?? document.querySelector('[data-state^=output]')");
+      await page.evaluate("document.querySelector('.go-on')?.click()");
+      await page.waitForSelector('[data-state^=output]');
+    }
     expect(chat.paid()).toEqual(['450 for order 1001']);
     expect(chat.decisions().filter((text) => text === 'refund allow')).toHaveLength(1);
     // The late one is answered with 409, which the browser logs.
@@ -173,7 +172,7 @@ describe.skipIf(chromium === undefined)('useChat with the guard, in a browser', 
     });
     await post(invented, 3);
     expect(chat.paid()).toEqual([]);
-    await page.click('.approve');
+    await click(page, '.approve');
     await shows(page, 'refund is done.');
     await isIdle(page);
     expect(bodies).toHaveLength(1 + 3 + 3 + 1);
@@ -207,10 +206,10 @@ describe.skipIf(chromium === undefined)('useChat with the guard, in a browser', 
     );
     expect(status).toBe(404);
     await ana.page.bringToFront();
-    await ana.page.click('.approve');
+    await click(ana.page, '.approve');
     await shows(ana.page, 'refund is done.');
     await ben.page.bringToFront();
-    await ben.page.click('.go-on');
+    await click(ben.page, '.go-on');
     await shows(ben.page, 'I could not use refund');
     expect(chat.paid()).toEqual(['450 for order 1001']);
     expect(chat.decisions().filter((text) => text === 'refund allow')).toHaveLength(1);
@@ -225,9 +224,9 @@ describe.skipIf(chromium === undefined)('useChat with the guard, in a browser', 
     await say(page, 'refund 1001 450');
     await asks(page);
     lateMs = 6 * 60_000;
-    await page.click('.approve');
+    await click(page, '.approve');
     await shows(page, 'Nobody answered in time.');
-    await page.click('.go-on');
+    await click(page, '.go-on');
     await shows(page, 'I could not use refund');
     expect(chat.paid()).toEqual([]);
     expect(complaints.filter((text) => !text.includes('409'))).toEqual([]);
@@ -240,14 +239,14 @@ describe.skipIf(chromium === undefined)('useChat with the guard, in a browser', 
     await asks(page);
     const waiting = await kept(page, 'ana');
     await chat.restart();
-    await page.click('.approve');
+    await click(page, '.approve');
     await shows(page, 'refund is done.');
     await isIdle(page);
     await chat.restart();
     // The browser of yesterday: it has the question still open.
     await chat.reopen(page, 'ana', waiting);
     await shows(page, 'It was approved already.');
-    await page.click('.go-on');
+    await click(page, '.go-on');
     await shows(page, 'I could not use refund');
     expect(chat.paid()).toEqual(['450 for order 1001']);
     expect(chat.decisions().filter((text) => text === 'refund allow')).toHaveLength(1);
@@ -268,7 +267,7 @@ describe.skipIf(chromium === undefined)('useChat with the guard, in a browser', 
       '</pre><script>alert(1)</script><img src=x onerror=alert(2)>\\u{202e}',
     );
     await page.type('#answer-message', evil);
-    await page.click('.deny');
+    await click(page, '.deny');
     await shows(page, 'I could not use refund');
     // Until then it writes into its history.
     await isIdle(page);

@@ -53,7 +53,7 @@ export async function openChat(browser: Browser | undefined, options: Partial<Ch
     signedIn: async (user) => {
       const opened = await tab();
       await opened.page.goto(`${url}/#${user}:${USERS.get(user)}`);
-      await opened.page.click('button[type=submit]');
+      await click(opened.page, 'button[type=submit]');
       await opened.page.waitForSelector('#message');
       return opened;
     },
@@ -78,6 +78,20 @@ function decisionsIn(path: string): readonly string[] {
   }
 }
 
+/** Looks by the clock: by default it is looked once for each frame, and a page that is not in front draws none. */
+const BY_CLOCK = { polling: 20 };
+
+/** Waits until this expression is true in the page. */
+export async function holds(page: Page, expression: string): Promise<void> {
+  await page.waitForFunction(expression, BY_CLOCK);
+}
+
+/** Clicks what is there, or comes within the time. */
+export async function click(page: Page, selector: string): Promise<void> {
+  await page.waitForSelector(selector);
+  await page.click(selector);
+}
+
 export async function say(page: Page, text: string): Promise<void> {
   await page.type('#message', text);
   await page.keyboard.press('Enter');
@@ -86,7 +100,7 @@ export async function say(page: Page, text: string): Promise<void> {
 /** Waits until the conversation has `text` in it. */
 export async function shows(page: Page, text: string): Promise<void> {
   try {
-    await page.waitForFunction(`document.querySelector('[role=log]').textContent.includes(${JSON.stringify(text)})`);
+    await holds(page, `document.querySelector('[role=log]')?.textContent.includes(${JSON.stringify(text)})`);
   } catch (error) {
     throw new Error(`it does not show ${JSON.stringify(text)} but ${JSON.stringify(await textOf(page))}`, { cause: error });
   }
