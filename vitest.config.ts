@@ -26,6 +26,9 @@ export default defineConfig({
         include,
         env: { COUNTERSIGN_STATE_DIR: stateDirectory },
         setupFiles: ['./scripts/property-tests.ts'],
+        // Threads are started from TypeScript here, which Node strips in Wasm. When one of them recompiles the wrapper of an
+        // import just as another ends, V8 13.6 frees code of no module, and the process is gone (SIGSEGV in NativeModule::FreeCode).
+        execArgv: ['--wasm-wrapper-tiering-budget=1000000000'],
         testTimeout: 60_000,
         hookTimeout: 60_000,
       },
