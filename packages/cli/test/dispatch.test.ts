@@ -85,7 +85,7 @@ describe('the surface', () => {
       ['resume', '[id]', '--all', '--deny', '--kill', '--override=', '--reason=', '--key=', '--as=', '--passphrase-file=', '--message='],
       ['incidents list', '--limit=', '--log-dir='],
       ['incidents show', '[id]', '--all', '--log-dir='],
-      ['incidents restore', '[file-id]', '--log-dir='],
+      ['incidents restore', '[file-id]', '--unrecorded', '--log-dir='],
       ['report', '--last=', '--format=', '--out=', '--force', '--workspace=', '--sysmond-logs=', '--log-dir='],
       ['replay', '<log>', '--scope=', '--workspace=', '--home=', '--exit-code', '--log-dir='],
       ['policy check', '[file]', '--tools=*', '--ledger=', '--strict'],

@@ -25,7 +25,8 @@ export { installProbe, type Probe, type ProbeOptions } from './probe/install.ts'
 export type { Manifest } from './quarantine/manifest.ts';
 export { QUARANTINE_FOLDER, type Quarantine, type QuarantineOptions, quarantine, type TakeAbout } from './quarantine/quarantine.ts';
 export { recordRestored } from './quarantine/record.ts';
-export type { RollbackItem, RollbackResult } from './quarantine/rollback.ts';
+export type { RecordedFile } from './quarantine/restore.ts';
+export { type RollbackItem, type RollbackResult, recordedFiles } from './quarantine/rollback.ts';
 export { type SessionQuarantine, sessionQuarantine } from './quarantine/session-quarantine.ts';
 export { readReplayable } from './replay/read-replayable.ts';
 export { type Replay, type ReplayChange, type ReplayOptions, replayActivity } from './replay/replay.ts';

@@ -7,6 +7,7 @@ import { EXIT } from '../exit-codes.ts';
 import { refuseInsideGuard } from '../guarded-tree.ts';
 import { openConfigured } from '../open-configured.ts';
 import { safe } from '../output.ts';
+import { putAsideOnRecord } from '../put-aside-on-record.ts';
 import { tableLines } from '../table.ts';
 import { span } from '../time.ts';
 import { SHORT_ID_CHARS } from '../watch/event-lines.ts';
@@ -16,9 +17,13 @@ export const incidentsRestore: Command = {
   name: 'incidents restore',
   summary: 'put a file back that was put aside; without an id: which there are',
   positionals: [{ name: 'file-id', required: false }],
-  options: [LOG_DIR_OPTION],
+  options: [
+    { name: 'unrecorded', kind: 'switch', about: 'also when the ledger does not say that it was put aside, or from where' },
+    LOG_DIR_OPTION,
+  ],
   notes: [
     'It goes back where it was, with its content, mode and modification time, over nothing: what is there now has to be moved away first. The ledger records it.',
+    'Where it was and what it is must be what the ledger has a hash of: the agent may have edited what lies in quarantine. With --unrecorded you say that you have looked yourself.',
   ],
   example: 'countersign incidents restore 3f9a1c20d4e5f6a7b8c9d0e1f2a3b4c5',
   async run(invocation) {
@@ -39,8 +44,9 @@ export const incidentsRestore: Command = {
     refuseAgent(config, io.env);
     const store = openConfigured(config);
     try {
-      const restored = await kept.restore(id);
-      const entry = await recordRestored(monitorHost({ store, agent: config.agent, redactor }), restored);
+      const recorded = invocation.flags.on('unrecorded') ? 'unrecorded' : putAsideOnRecord(config, id, io);
+      const restored = await kept.restore(id, recorded);
+      const entry = await recordRestored(monitorHost({ store, agent: config.agent, redactor }), restored, recorded === 'unrecorded');
       output.result({ file: restored, entry });
       output.line(`put back: ${safe(redactor.text(restored.path))}`);
     } finally {

@@ -3,15 +3,19 @@
  *
  *     { "v": 1, "id": "9f86...", "state": "kept", "incident": "1c8a...", "session": "s1", "kind": "file", "path": "/home/ana/.bashrc.d/x",
  *       "mode": 420, "uid": 1000, "gid": 1000, "mtime_ns": "1767323045000000000", "size": 12, "links": 1, "sha256": "2c26...",
- *       "dev": "65024", "ino": "131", "at": 1767323046000, "seq": 42, "by": { "pid": 4711, "start": 1, "exe": "/usr/bin/node" } }
+ *       "dev": "65024", "ino": "131", "at": 1767323046000, "seq": 42, "by": { "pid": 4711, "start": 1, "exe": "/usr/bin/node" },
+ *       "salt": "4a5c..." }
  *
  * `planned` is written before anything is moved, so that after a crash the file can still be put back; `kept` once it lies here;
  * `restored` when it was put back. It is readable by its owner alone, and the path in it is as it was: it has to lead back.
+ *
+ * Whoever was watched may have the same user and write into it, so the ledger gets a hash of it. The salt keeps that hash from telling
+ * a path that was redacted.
  */
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { type FileHandle, open, rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import { openFile, strictJson } from '@countersign/core';
+import { canonicalize, openFile, strictJson } from '@countersign/core';
 
 export interface Manifest {
   readonly v: 1;
@@ -29,7 +33,7 @@ export interface Manifest {
   readonly size: number;
   /** Names the content had; more than one: it can still be reached by another. */
   readonly links: number;
-  /** Absent: a link, or over the limit. */
+  /** Of the content, of a link of where it leads. Absent: over the limit, or it was still written. */
   readonly sha256?: string;
   readonly dev: string;
   readonly ino: string;
@@ -37,12 +41,21 @@ export interface Manifest {
   readonly seq: number;
   readonly by?: { readonly pid: number; readonly start: number; readonly exe?: string };
   readonly restored_at?: number;
+  /** 128 random bits, hex. Absent: of a version that recorded no hash of it. */
+  readonly salt?: string;
 }
 
 export const ITEM_ID: RegExp = /^[0-9a-f]{32}$/;
 export const MANIFEST_NAME = 'manifest.json';
 export const CONTENT_NAME = 'content';
 const MAX_MANIFEST_BYTES = 65_536;
+
+/** Of everything but whether it was put back, hex: what the ledger is told. */
+export function manifestHash({ state: _state, restored_at: _at, ...manifest }: Manifest): string {
+  return createHash('sha256')
+    .update(`countersign/quarantine/v1\n${canonicalize(manifest)}`)
+    .digest('hex');
+}
 
 /** Durable when it resolves. */
 export async function writeManifest(folder: string, manifest: Manifest): Promise<void> {
@@ -112,6 +125,7 @@ function isManifest(value: unknown): value is Manifest {
     text('dev', /^\d{1,20}$/) &&
     text('ino', /^\d{1,20}$/) &&
     ['mode', 'uid', 'gid', 'size', 'links', 'at', 'seq'].every(count) &&
-    (!is.has('sha256') || text('sha256', /^[0-9a-f]{64}$/))
+    (!is.has('sha256') || text('sha256', /^[0-9a-f]{64}$/)) &&
+    (!is.has('salt') || text('salt', /^[0-9a-f]{32}$/))
   );
 }

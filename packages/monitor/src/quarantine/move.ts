@@ -5,7 +5,7 @@
  * is recognised by device and inode after it was moved, and what turns out to be another goes back. Between file systems the copy is
  * safe on disk before the original goes.
  */
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { type BigIntStats, constants } from 'node:fs';
 import { type FileHandle, link, lstat, open, readlink, rename, symlink, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -82,6 +82,7 @@ export async function moveInto(folder: string, place: Place, found: Found, limit
   }
   await syncFolder(folder);
   await syncFolder(place.folder);
+  if (found.kind === 'link') return { sha256: targetHash(await readlink(kept)), ...movedAs(found.stats) };
   return found.file === undefined ? movedAs(found.stats) : await hashed(found.file, limits);
 }
 
@@ -95,6 +96,11 @@ async function hashed(file: FileHandle, { maxHashBytes }: MoveLimits): Promise<M
     if (isUnchanged(after, before)) return { sha256, ...movedAs(after) };
     if (round >= MAX_HASH_ROUNDS) return movedAs(after);
   }
+}
+
+/** Of where a link leads. */
+export function targetHash(target: string): string {
+  return createHash('sha256').update(target).digest('hex');
 }
 
 function movedAs({ size, mtimeNs }: BigIntStats): Moved {
@@ -116,8 +122,9 @@ async function copyInto(folder: string, kept: string, place: Place, found: Found
 
 async function copied(kept: string, place: Place, { kind, stats, file }: Found, { maxCopyBytes }: MoveLimits): Promise<Moved> {
   if (kind === 'link') {
-    await symlink(await readlink(place.path), kept);
-    return movedAs(stats);
+    const target = await readlink(place.path);
+    await symlink(target, kept);
+    return { sha256: targetHash(target), ...movedAs(stats) };
   }
   if (file === undefined) throw new Left('failed');
   if (stats.size > BigInt(maxCopyBytes)) throw new Left('too-large');

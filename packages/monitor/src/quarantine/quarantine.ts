@@ -7,14 +7,14 @@
  * Folders are 0700. A file's own mode is left alone: another name of it may be in use.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdir, readdir, rm } from 'node:fs/promises';
+import { mkdir, readdir, realpath, rm } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import { CountersignError, clip, createRedactor, escapeForTerminal, type Redactor } from '@countersign/core';
 import { makePrivateFolder } from '../evidence/log-folder.ts';
-import { CONTENT_NAME, ITEM_ID, type Manifest, readManifest, writeManifest } from './manifest.ts';
+import { CONTENT_NAME, ITEM_ID, type Manifest, manifestHash, readManifest, writeManifest } from './manifest.ts';
 import { type Found, find, Left, look, type MoveLimits, moveInto } from './move.ts';
-import { codeOf, placeOf } from './place.ts';
-import { putBackFrom, refused } from './restore.ts';
+import { codeOf, type Place, placeOf } from './place.ts';
+import { putBackFrom, type RecordedFile, refused, requireRecorded } from './restore.ts';
 import { MAX_ROLLBACK_ITEMS, type RollbackItem, type RollbackResult } from './rollback.ts';
 import { MAX_WRITTEN_FILES, type WrittenFile } from './written-files.ts';
 
@@ -46,10 +46,11 @@ export interface Quarantine {
   /**
    * Puts it back where it was, with content, mode and modification time, and its owner where this user may.
    *
+   * @param recorded - what the ledger says of it; `unrecorded`: whoever asks has looked themselves at what lies there, and where it goes.
    * @throws {CountersignError} `QUARANTINE_REFUSED`: no such id, put back already, something else is there, its folder is gone, or what
    * lies in quarantine is not what was put there
    */
-  restore(id: string): Promise<Manifest>;
+  restore(id: string, recorded: RecordedFile | 'unrecorded'): Promise<Manifest>;
   /** Newest last. */
   list(): Promise<readonly Manifest[]>;
 }
@@ -100,17 +101,32 @@ class FileQuarantine implements Quarantine {
     };
   }
 
-  async restore(id: string): Promise<Manifest> {
-    const shown = ITEM_ID.test(id) ? id : 'of that id';
-    const folder = join(this.#options.folder, ITEM_ID.test(id) ? id : '-');
-    const manifest = await readManifest(folder);
-    if (manifest === undefined || manifest.id !== id)
-      throw refused({ id: shown }, 'there is nothing of that name; `list` shows what there is');
-    if (manifest.state === 'restored') throw refused(manifest, 'it was put back already');
-    await putBackFrom(folder, manifest, this.#limits);
-    const restored: Manifest = { ...manifest, state: 'restored', restored_at: this.#now() };
-    await writeManifest(folder, restored);
-    return restored;
+  async restore(id: string, recorded: RecordedFile | 'unrecorded'): Promise<Manifest> {
+    const held = await this.#held(id);
+    if (held === undefined) throw unknown(id);
+    try {
+      const manifest = await readManifest(held.folder);
+      if (manifest === undefined || manifest.id !== id) throw unknown(id);
+      if (manifest.state === 'restored') throw refused(manifest, 'it was put back already');
+      if (recorded !== 'unrecorded') requireRecorded(manifest, this.#shown(manifest.path), recorded);
+      await putBackFrom(held.folder, manifest, this.#limits);
+      const restored: Manifest = { ...manifest, state: 'restored', restored_at: this.#now() };
+      await writeManifest(held.folder, restored);
+      return restored;
+    } finally {
+      await held.close();
+    }
+  }
+
+  /** A link in its place would have us write and remove where it leads. */
+  async #held(id: string): Promise<Place | undefined> {
+    if (!ITEM_ID.test(id)) return undefined;
+    try {
+      const place = await placeOf(join(await realpath(this.#options.folder), id, CONTENT_NAME));
+      return typeof place === 'string' ? undefined : place;
+    } catch {
+      return undefined;
+    }
   }
 
   async list(): Promise<readonly Manifest[]> {
@@ -125,10 +141,11 @@ class FileQuarantine implements Quarantine {
   }
 
   async #take(file: WrittenFile, about: TakeAbout): Promise<RollbackItem> {
-    const path = clip(escapeForTerminal(this.#redactor.text(file.path.slice(0, MAX_RAW_PATH_CHARS))), MAX_SHOWN_PATH_CHARS);
+    const path = this.#shown(file.path);
     try {
-      const { id, sha256, size } = await this.#moved(file, about);
-      return { path, id, size, ...(sha256 !== undefined && { sha256 }) };
+      const kept = await this.#moved(file, about);
+      const { id, sha256, size } = kept;
+      return { path, id, size, ...(sha256 !== undefined && { sha256 }), manifest: manifestHash(kept) };
     } catch (error) {
       return { path, left: error instanceof Left ? error.reason : 'failed' };
     }
@@ -159,12 +176,7 @@ class FileQuarantine implements Quarantine {
     return birthMs === 0 || birthMs >= this.#options.startedAt - BIRTH_SLACK_MS;
   }
 
-  async #kept(
-    file: WrittenFile,
-    about: TakeAbout,
-    place: Exclude<Awaited<ReturnType<typeof placeOf>>, string>,
-    found: Found,
-  ): Promise<Manifest> {
+  async #kept(file: WrittenFile, about: TakeAbout, place: Place, found: Found): Promise<Manifest> {
     const planned = this.#manifestOf(file, about, found);
     const folder = join(this.#options.folder, planned.id);
     await mkdir(folder, { mode: 0o700 });
@@ -199,10 +211,15 @@ class FileQuarantine implements Quarantine {
       ino: String(stats.ino),
       at: this.#now(),
       seq,
+      salt: randomBytes(16).toString('hex'),
       ...(by !== undefined && {
         by: { ...by, ...(by.exe !== undefined && { exe: this.#redactor.text(by.exe.slice(0, MAX_RAW_PATH_CHARS)) }) },
       }),
     };
+  }
+
+  #shown(path: string): string {
+    return clip(escapeForTerminal(this.#redactor.text(path.slice(0, MAX_RAW_PATH_CHARS))), MAX_SHOWN_PATH_CHARS);
   }
 
   #isOwn(path: string): boolean {
@@ -214,4 +231,8 @@ class FileQuarantine implements Quarantine {
   #now(): number {
     return this.#options.clock?.nowMs() ?? Date.now();
   }
+}
+
+function unknown(id: string): CountersignError {
+  return refused({ id: ITEM_ID.test(id) ? id : 'of that id' }, 'there is nothing of that name; `list` shows what there is');
 }

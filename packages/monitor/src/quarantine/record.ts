@@ -3,8 +3,12 @@ import type { EntryRef, Json, MonitorHost } from '@countersign/core';
 import type { Manifest } from './manifest.ts';
 import type { RollbackResult } from './rollback.ts';
 
-/** Rejects when it could not be made durable: the file has been put back all the same. */
-export function recordRestored(host: Pick<MonitorHost, 'record'>, manifest: Manifest): Promise<EntryRef> {
+/**
+ * Rejects when it could not be made durable: the file has been put back all the same.
+ *
+ * @param unrecorded - nothing in the ledger said that it was put aside, and somebody wanted it back all the same.
+ */
+export function recordRestored(host: Pick<MonitorHost, 'record'>, manifest: Manifest, unrecorded = false): Promise<EntryRef> {
   const { session, incident, id, path, sha256 } = manifest;
   return host.record({
     kind: 'containment',
@@ -12,7 +16,7 @@ export function recordRestored(host: Pick<MonitorHost, 'record'>, manifest: Mani
     incident,
     event: 'restored',
     count: 1,
-    details: { files: [{ id, path, ...(sha256 !== undefined && { sha256 }) }] },
+    details: { files: [{ id, path, ...(sha256 !== undefined && { sha256 }) }], ...(unrecorded && { unrecorded }) },
   });
 }
 

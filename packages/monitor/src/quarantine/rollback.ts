@@ -6,9 +6,11 @@ export interface RollbackItem {
   readonly path: string;
   /** Where it is kept: `countersign` puts it back by this id. Absent: it was left where it is. */
   readonly id?: string;
-  /** Hex, of its content; absent for links, and for files over the limit. */
+  /** Hex, of its content, of a link of where it leads; absent over the limit. */
   readonly sha256?: string;
   readonly size?: number;
+  /** Hex, of its manifest: whether that was edited since. */
+  readonly manifest?: string;
   /** Why it was left. */
   readonly left?: LeftReason;
 }
@@ -35,8 +37,17 @@ export const MAX_ROLLBACK_ITEMS = 100;
 
 const isItem = shape(
   { path: isText },
-  { id: isText, sha256: isText, size: isCount, left: (value) => LEFT_REASONS.some((reason) => reason === value) },
+  { id: isText, sha256: isText, size: isCount, manifest: isText, left: (value) => LEFT_REASONS.some((reason) => reason === value) },
 );
+
+/** What a containment entry says of files: its clear text, from anybody. @returns none for what is not ours */
+export function recordedFiles(details: unknown): readonly RollbackItem[] {
+  const { rollback, files }: { readonly rollback?: unknown; readonly files?: unknown } = isMembers(details) ? details : {};
+  const items = isMembers(rollback) && 'files' in rollback ? rollback.files : files;
+  return Array.isArray(items) ? items.filter((item): item is RollbackItem => isItem(item)) : [];
+}
+
+const isMembers = (value: unknown): value is object => typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** Of an incident read from a file. */
 export const isRollback: (value: unknown) => boolean = shape({

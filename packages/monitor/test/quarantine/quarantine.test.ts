@@ -28,7 +28,7 @@ import { find, Left, moveInto } from '../../src/quarantine/move.ts';
 import { type Place, placeOf } from '../../src/quarantine/place.ts';
 import { type Quarantine, type QuarantineOptions, quarantine } from '../../src/quarantine/quarantine.ts';
 import { recordRestored, rollbackDetails } from '../../src/quarantine/record.ts';
-import { isRollback, MAX_ROLLBACK_ITEMS } from '../../src/quarantine/rollback.ts';
+import { isRollback, MAX_ROLLBACK_ITEMS, type RollbackItem, recordedFiles } from '../../src/quarantine/rollback.ts';
 import { MAX_WRITTEN_FILES, type WrittenFile } from '../../src/quarantine/written-files.ts';
 
 const ABOUT = { incident: 'ab'.repeat(16), session: 's1' };
@@ -69,7 +69,8 @@ describe('taking', () => {
     const result = await q.take([written(path)], { ...ABOUT, irreversible: { deletions: 3, connections: 2 } });
     expect(result).toMatchObject({ quarantined: 1, left: 0, deletions: 3, connections: 2 });
     const [item] = result.items;
-    expect(item).toEqual({ path, id: item?.id, size: 10, sha256: sha256('#!/bin/sh\n') });
+    const hash: unknown = expect.stringMatching(/^[0-9a-f]{64}$/);
+    expect(item).toEqual({ path, id: item?.id, size: 10, sha256: sha256('#!/bin/sh\n'), manifest: hash });
     expect(existsSync(path)).toBe(false);
     const own = join(kept, item?.id ?? '');
     expect(readFileSync(join(own, 'content'), 'utf8')).toBe('#!/bin/sh\n');
@@ -108,7 +109,7 @@ describe('taking', () => {
     const result = await q.take([written(path)], ABOUT);
     expect(result.quarantined).toBe(1);
     expect(result.items[0]?.path).not.toMatch(/[\p{Cc}\p{Cf}]/u);
-    await q.restore(result.items[0]?.id ?? '');
+    await q.restore(result.items[0]?.id ?? '', 'unrecorded');
     expect(readFileSync(path, 'utf8')).toBe('x');
   });
 
@@ -120,9 +121,9 @@ describe('taking', () => {
     symlinkSync(target, path);
     const { items } = await q.take([written(path)], ABOUT);
     expect(items[0]).toMatchObject({ path, id: expect.any(String) });
-    expect(items[0]).not.toHaveProperty('sha256');
+    expect(items[0]).toMatchObject({ sha256: sha256(target) });
     expect([existsSync(path), readFileSync(target, 'utf8')]).toEqual([false, 'precious']);
-    await q.restore(items[0]?.id ?? '');
+    await q.restore(items[0]?.id ?? '', 'unrecorded');
     expect(readlinkSync(path)).toBe(target);
   });
 
@@ -221,8 +222,8 @@ describe('taking', () => {
     writeFileSync(path, '');
     truncateSync(path, 10 * 1024 ** 3);
     const { items } = await q.take([written(path)], ABOUT);
-    expect(items).toEqual([{ path, id: items[0]?.id, size: 10 * 1024 ** 3 }]);
-    await q.restore(items[0]?.id ?? '');
+    expect(items).toEqual([{ path, id: items[0]?.id, size: 10 * 1024 ** 3, manifest: items[0]?.manifest }]);
+    await q.restore(items[0]?.id ?? '', 'unrecorded');
     expect(statSync(path).size).toBe(10 * 1024 ** 3);
   });
 
@@ -350,9 +351,11 @@ describe('while somebody works against it', () => {
     const { items } = await q.take([written(path)], ABOUT);
     const content = join(kept, items[0]?.id ?? '', 'content');
     writeFileSync(content, 'another');
-    await expect(q.restore(items[0]?.id ?? '')).rejects.toMatchObject({ code: 'QUARANTINE_REFUSED' });
+    await expect(q.restore(items[0]?.id ?? '', 'unrecorded')).rejects.toMatchObject({ code: 'QUARANTINE_REFUSED' });
     writeFileSync(content, 'eno');
-    await expect(q.restore(items[0]?.id ?? '')).rejects.toMatchObject({ message: expect.stringContaining('is not what was put there') });
+    await expect(q.restore(items[0]?.id ?? '', 'unrecorded')).rejects.toMatchObject({
+      message: expect.stringContaining('is not what was put there'),
+    });
     expect(existsSync(path)).toBe(false);
   });
 });
@@ -368,7 +371,7 @@ describe.skipIf(!isOtherDevice(SHM))('between file systems', () => {
     expect(items[0]).toMatchObject({ size: 3_000_000, sha256: sha256('x'.repeat(3_000_000)) });
     expect(readdirSync(work)).toEqual([]);
     expect(statSync(join(kept, items[0]?.id ?? '', 'content')).mode & 0o777).toBe(0o600);
-    await q.restore(items[0]?.id ?? '');
+    await q.restore(items[0]?.id ?? '', 'unrecorded');
     const after = statSync(path);
     expect([after.mode, after.size, after.mtimeMs, after.uid, after.gid]).toEqual([
       before.mode,
@@ -395,7 +398,7 @@ describe.skipIf(!isOtherDevice(SHM))('between file systems', () => {
     symlinkSync('/etc/hostname', join(work, 'l'));
     const { items } = await q.take([written(join(work, 'l'))], ABOUT);
     expect(readdirSync(work)).toEqual([]);
-    await q.restore(items[0]?.id ?? '');
+    await q.restore(items[0]?.id ?? '', 'unrecorded');
     expect(readlinkSync(join(work, 'l'))).toBe('/etc/hostname');
   });
 
@@ -404,7 +407,7 @@ describe.skipIf(!isOtherDevice(SHM))('between file systems', () => {
     writeFileSync(join(work, 'a'), 'x');
     const { items } = await q.take([written(join(work, 'a'))], ABOUT);
     writeFileSync(join(work, 'a'), 'newer');
-    await expect(q.restore(items[0]?.id ?? '')).rejects.toMatchObject({ code: 'QUARANTINE_REFUSED' });
+    await expect(q.restore(items[0]?.id ?? '', 'unrecorded')).rejects.toMatchObject({ code: 'QUARANTINE_REFUSED' });
     expect(readFileSync(join(work, 'a'), 'utf8')).toBe('newer');
   });
 });
@@ -421,11 +424,14 @@ describe('putting back', () => {
 
   it('gives it back exactly, once, and keeps the manifest', async () => {
     const { path, id, kept, quarantine: q } = await taken();
-    expect(await q.restore(id)).toMatchObject({ id, path, state: 'restored', restored_at: expect.any(Number) });
+    expect(await q.restore(id, 'unrecorded')).toMatchObject({ id, path, state: 'restored', restored_at: expect.any(Number) });
     const stats = statSync(path);
     expect([readFileSync(path, 'utf8'), stats.mode & 0o7777, stats.mtimeMs]).toEqual(['x', 0o711, 1_600_000_000_125]);
     expect(readdirSync(join(kept, id))).toEqual(['manifest.json']);
-    await expect(q.restore(id)).rejects.toMatchObject({ code: 'QUARANTINE_REFUSED', message: expect.stringContaining('already') });
+    await expect(q.restore(id, 'unrecorded')).rejects.toMatchObject({
+      code: 'QUARANTINE_REFUSED',
+      message: expect.stringContaining('already'),
+    });
   });
 
   it('puts back also what an interrupted move left behind its first manifest', async () => {
@@ -433,7 +439,7 @@ describe('putting back', () => {
     const manifest = join(kept, id, 'manifest.json');
     const { sha256: _, ...planned } = JSON.parse(readFileSync(manifest, 'utf8')) as Record<string, unknown>;
     writeFileSync(manifest, JSON.stringify({ ...planned, state: 'planned' }));
-    await q.restore(id);
+    await q.restore(id, 'unrecorded');
     expect(readFileSync(path, 'utf8')).toBe('x');
   });
 
@@ -469,7 +475,7 @@ describe('putting back', () => {
       const made = await taken();
       spoil(made);
       const before = existsSync(made.path) ? readFileSync(made.path, 'utf8') : undefined;
-      await expect(made.quarantine.restore(made.id)).rejects.toMatchObject({ code: 'QUARANTINE_REFUSED' });
+      await expect(made.quarantine.restore(made.id, 'unrecorded')).rejects.toMatchObject({ code: 'QUARANTINE_REFUSED' });
       expect(existsSync(made.path) ? readFileSync(made.path, 'utf8') : undefined).toBe(before);
     },
   );
@@ -478,7 +484,7 @@ describe('putting back', () => {
     'knows no %j',
     async (id) => {
       const { quarantine: q } = await taken();
-      const failure = await q.restore(id).catch((error: unknown) => error);
+      const failure = await q.restore(id, 'unrecorded').catch((error: unknown) => error);
       expect(failure).toMatchObject({ code: 'QUARANTINE_REFUSED' });
       expect((failure as Error).message).not.toMatch(/[\p{Cc}]/u);
     },
@@ -493,7 +499,7 @@ describe('putting back', () => {
     const { items } = await q.take([written(path)], ABOUT);
     const id = items[0]?.id ?? '';
     symlinkSync(victim, join(kept, id, '.manifest.json.new'));
-    await q.restore(id);
+    await q.restore(id, 'unrecorded');
     expect(readFileSync(victim, 'utf8')).toBe('theirs');
     expect(readFileSync(path, 'utf8')).toBe('a');
   });
@@ -508,7 +514,7 @@ describe('putting back', () => {
     rmSync(manifest);
     execFileSync('mkfifo', [manifest]);
     expect(await q.list()).toEqual([]);
-    await expect(q.restore(id)).rejects.toMatchObject({ code: 'QUARANTINE_REFUSED' });
+    await expect(q.restore(id, 'unrecorded')).rejects.toMatchObject({ code: 'QUARANTINE_REFUSED' });
   });
 
   it('lists what there is, and passes over what is not ours', async () => {
@@ -519,7 +525,136 @@ describe('putting back', () => {
   });
 });
 
+describe('putting back what the ledger tells of', () => {
+  async function recorded(path?: string) {
+    const made = scene();
+    const at = path ?? join(made.work, 'a');
+    if (path === undefined) writeFileSync(at, 'x', { mode: 0o755 });
+    const { items } = await made.quarantine.take([written(at)], ABOUT);
+    const item = items[0] as RollbackItem;
+    return { ...made, path: at, id: item.id ?? '', item, own: join(made.kept, item.id ?? '') };
+  }
+  type Made = Awaited<ReturnType<typeof recorded>>;
+
+  it('gives back what is as it was', async () => {
+    const { quarantine: q, id, item, path } = await recorded();
+    await q.restore(id, { ...ABOUT, item });
+    expect(readFileSync(path, 'utf8')).toBe('x');
+  });
+
+  it.each([
+    ['another path', { path: '/tmp/countersign-elsewhere' }],
+    ['a path that climbs', { path: '/tmp/../tmp/countersign-elsewhere' }],
+    ['a path beside it', (s: Made) => ({ path: join(s.work, 'b') })],
+    ['another kind', { kind: 'link' }],
+    ['the set-user bit', { mode: 0o4755 }],
+    ['another owner', { uid: 0, gid: 12_345 }],
+    ['another size', { size: 2 }],
+    ['another hash', { sha256: sha256('y') }],
+    ['another incident', { incident: 'cd'.repeat(16) }],
+    ['another session', { session: 's2' }],
+    ['another time', { mtime_ns: '1' }],
+    ['another salt', { salt: '00'.repeat(16) }],
+    ['a member more', { hidden: true }],
+  ] as readonly (readonly [string, object | ((s: Made) => object)])[])('refuses a manifest with %s', async (_, change) => {
+    const made = await recorded();
+    edit(made, typeof change === 'function' ? change(made) : change);
+    const refusal = made.quarantine.restore(made.id, { ...ABOUT, item: made.item });
+    await expect(refusal).rejects.toMatchObject({ code: 'QUARANTINE_REFUSED' });
+    expect([readdirSync(made.work), existsSync('/tmp/countersign-elsewhere'), readdirSync(made.own).length]).toEqual([[], false, 2]);
+  });
+
+  it.each([
+    ['another path', (s: Made) => edit(s, { path: join(s.work, 'b') })],
+    ['another size', (s: Made) => edit(s, { size: 2 })],
+    ['other content, and its hash', (s: Made) => (edit(s, { sha256: sha256('y') }), writeFileSync(join(s.own, 'content'), 'y'))],
+    ['no hash', (s: Made) => edit(s, { sha256: undefined })],
+  ])('refuses, of a version that recorded no hash of the manifest, %s', async (_, spoil) => {
+    const made = await recorded();
+    spoil(made);
+    const { manifest: _hash, ...item } = made.item;
+    const refusal = made.quarantine.restore(made.id, { ...ABOUT, item });
+    await expect(refusal).rejects.toMatchObject({ code: 'QUARANTINE_REFUSED', message: expect.stringContaining('edited') });
+    expect(readdirSync(made.work)).toEqual([]);
+  });
+
+  it('refuses the manifest and content of another file that was put aside, under this id', async () => {
+    const made = await recorded();
+    const other = join(made.work, 'other');
+    writeFileSync(other, 'other');
+    const { items } = await made.quarantine.take([written(other)], ABOUT);
+    rmSync(made.own, { recursive: true });
+    renameSync(join(made.kept, items[0]?.id ?? ''), made.own);
+    await expect(made.quarantine.restore(made.id, { ...ABOUT, item: made.item })).rejects.toMatchObject({ code: 'QUARANTINE_REFUSED' });
+    edit(made, { id: made.id });
+    await expect(made.quarantine.restore(made.id, { ...ABOUT, item: made.item })).rejects.toMatchObject({ code: 'QUARANTINE_REFUSED' });
+    expect(readdirSync(made.work)).toEqual([]);
+  });
+
+  it.each([
+    ['content of the same length', (s: Made) => writeFileSync(join(s.own, 'content'), 'y')],
+    ['the set-user bit on the content', (s: Made) => chmodSync(join(s.own, 'content'), 0o4755)],
+    [
+      'a link in the place of its folder',
+      (s: Made) => {
+        renameSync(s.own, join(s.work, 'away'));
+        symlinkSync(join(s.work, 'away'), s.own);
+      },
+    ],
+  ])('refuses %s', async (_, spoil) => {
+    const made = await recorded();
+    spoil(made);
+    await expect(made.quarantine.restore(made.id, { ...ABOUT, item: made.item })).rejects.toMatchObject({ code: 'QUARANTINE_REFUSED' });
+    expect(existsSync(made.path)).toBe(false);
+  });
+
+  it('refuses a link that leads elsewhere by now', async () => {
+    const at = join(folder(), 'l');
+    symlinkSync('/etc/hostname', at);
+    const made = await recorded(at);
+    rmSync(join(made.own, 'content'));
+    symlinkSync('/etc/passwd!!!'.slice(0, 13), join(made.own, 'content'));
+    await expect(made.quarantine.restore(made.id, { ...ABOUT, item: made.item })).rejects.toMatchObject({ code: 'QUARANTINE_REFUSED' });
+  });
+
+  it('refuses what nothing tells the content of', async () => {
+    const made = scene({ maxBytes: 1 });
+    const path = join(made.work, 'a');
+    writeFileSync(path, 'xy');
+    const { items } = await made.quarantine.take([written(path)], ABOUT);
+    const item = items[0] as RollbackItem;
+    const refusal = made.quarantine.restore(item.id ?? '', { ...ABOUT, item });
+    await expect(refusal).rejects.toMatchObject({ code: 'QUARANTINE_REFUSED', message: expect.stringContaining('--unrecorded') });
+    expect(readdirSync(made.work)).toEqual([]);
+  });
+
+  it('has it on record under a name that gives nothing away', async () => {
+    const work = folder();
+    const path = join(work, 'ghp_0123456789abcdefghijABCDEFGHIJ012345');
+    writeFileSync(path, 'x');
+    const { kept, id, item } = await recorded(path);
+    expect(item.path).not.toContain('ghp_0123');
+    const manifest = readFileSync(join(kept, id, 'manifest.json'), 'utf8');
+    expect(JSON.parse(manifest)).toMatchObject({ salt: expect.stringMatching(/^[0-9a-f]{32}$/) });
+  });
+});
+
 describe('on record', () => {
+  it.each([null, 'x', [], {}, { rollback: 1 }, { rollback: { files: {} } }, { files: [null, 1, {}, { path: 1 }] }, { __proto__: [] }])(
+    'tells of no file in %j',
+    (details) => {
+      expect(recordedFiles(details)).toEqual([]);
+    },
+  );
+
+  it('is found in what a kill and what a restore recorded', async () => {
+    const { work, quarantine: q } = scene();
+    writeFileSync(join(work, 'a'), 'x');
+    const result = await q.take([written(join(work, 'a'))], ABOUT);
+    expect(recordedFiles({ by: 'rule', rollback: rollbackDetails(result) })).toEqual(result.items);
+    expect(recordedFiles(rollbackDetails(result))).toEqual(result.items);
+  });
+
   it('has counts in the entry, and paths in its opening', async () => {
     const { work, quarantine: q } = scene();
     writeFileSync(join(work, 'a'), 'x');
@@ -533,13 +668,13 @@ describe('on record', () => {
     const result = await q.take([written(join(work, 'a')), written(join(work, 'b'))], ABOUT);
     expect(rollbackDetails(result)).toEqual({
       files: [
-        { path: join(work, 'a'), id: expect.any(String), size: 1, sha256: sha256('x') },
+        { path: join(work, 'a'), id: expect.any(String), size: 1, sha256: sha256('x'), manifest: expect.any(String) },
         { path: join(work, 'b'), left: 'gone' },
       ],
       deletions: 0,
       connections: 0,
     });
-    await recordRestored(host, await q.restore(result.items[0]?.id ?? ''));
+    await recordRestored(host, await q.restore(result.items[0]?.id ?? '', 'unrecorded'));
     expect(records).toMatchObject([
       { kind: 'containment', event: 'restored', ...ABOUT, count: 1, details: { files: [{ path: join(work, 'a') }] } },
     ]);
