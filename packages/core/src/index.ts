@@ -102,6 +102,7 @@ export {
 } from './guard-types.ts';
 export { AFTER_HALT, OWN_SERVER } from './halt/after-halt.ts';
 export type { Halt } from './halt/book.ts';
+export { type HaltQuestion, haltQuestion } from './halt/halt-question.ts';
 export type { HaltChoice, ResumeDraft, ResumeOptions } from './halt/resume.ts';
 export { resumeStatement } from './halt/statement.ts';
 export type {

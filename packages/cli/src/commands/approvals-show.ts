@@ -1,4 +1,4 @@
-import type { Json } from '@countersign/core';
+import { haltQuestion, type Json } from '@countersign/core';
 import { type ApprovalView, readLedger } from '@countersign/core/sqlite';
 import { approvalJson, toolName } from '../approval-lookup.ts';
 import type { Command } from '../command.ts';
@@ -65,12 +65,26 @@ function approvalLines(row: ApprovalView, output: Output): readonly string[] {
       ({ approver, answer, edited, of }) =>
         `  ${answer === 'approve' ? 'approved' : (edited === true ? 'edited' : 'denied').padEnd(8)} by ${safe(String(approver))}, entry ${safe(String(of + 1))}`,
     ),
+    ...haltLines(row),
     '  arguments, as the policy saw them',
     ...(row.shown === undefined ? ['    (their clear text is not in the ledger)'] : safeJsonLines(row.shown).map((line) => `    ${line}`)),
     ...editLines(row),
     ...mismatchLines(row, output),
-    ...(row.state === 'pending' ? ['', `answer: countersign approvals approve|deny ${safe(row.id).slice(0, 8)} --key FILE --as NAME`] : []),
+    ...(row.state === 'pending' ? ['', `answer: ${answerCommand(row)}`] : []),
   ];
+}
+
+/** Denying the question after a halt ends everything: who means less has a command that says so. */
+function answerCommand(row: ApprovalView): string {
+  const id = safe(row.id).slice(0, 8);
+  return haltLines(row).length > 0
+    ? `countersign resume ${id} [--deny | --kill]`
+    : `countersign approvals approve|deny ${id} --key FILE --as NAME`;
+}
+
+function haltLines({ tool, shown }: ApprovalView): readonly string[] {
+  const halt = shown === undefined ? undefined : haltQuestion({ tool, args: shown });
+  return halt === undefined ? [] : ['  the halt', ...halt.lines.map(([name, text]) => `    ${name.padEnd(8)} ${safe(text)}`)];
 }
 
 /** What a person made of the call, and of which call a person made it. */

@@ -1,7 +1,7 @@
 /** Answers a halt: `countersign resume`. The same approval may be answered on every other channel there is. */
 import { userInfo } from 'node:os';
 import { createInterface } from 'node:readline/promises';
-import { AFTER_HALT, type Config, DURATION_HINT, type GrantTerms, type Json, parseDuration } from '@countersign/core';
+import { AFTER_HALT, type Config, DURATION_HINT, type GrantTerms, haltQuestion, type Json, parseDuration } from '@countersign/core';
 import { type ApprovalView, type LedgerReader, readLedger } from '@countersign/core/sqlite';
 import { answeringGuard } from '../answering-guard.ts';
 import type { Command, Invocation } from '../command.ts';
@@ -20,12 +20,10 @@ type Wish = 'resume' | 'deny' | 'kill';
 const PREFIX_SHAPE = /^[0-9a-f]{6,32}$/;
 const MAX_LISTED = 10_000;
 const DONE = {
-  resume: 'resumed: its processes go on',
+  resume: 'resumed: what waits happens, and its processes go on',
   deny: 'denied: what waits fails, the processes that did something already are ended, the rest goes on',
-  kill: 'denied: all of its processes are ended',
+  kill: 'killed: all of its processes are ended, and nothing that waits happens',
 } as const;
-
-const QUESTIONS = { resume: 'let it go on', deny: 'end what did it', kill: 'end all of it' } as const;
 
 export const resume: Command = {
   name: 'resume',
@@ -33,8 +31,8 @@ export const resume: Command = {
   positionals: [{ name: 'id', required: false }],
   options: [
     { name: 'all', kind: 'switch', about: 'end the halt of every session of this ledger' },
-    { name: 'deny', kind: 'switch', about: 'end the processes that did it, let the rest go on' },
-    { name: 'kill', kind: 'switch', about: 'end all of its processes' },
+    { name: 'deny', kind: 'switch', about: 'what waits fails (EPERM), what did something is ended, the rest goes on' },
+    { name: 'kill', kind: 'switch', about: 'end all of its processes; nothing that waits happens' },
     {
       name: 'override',
       kind: 'text',
@@ -73,11 +71,7 @@ export const resume: Command = {
     // Whoever only ends something needs no look at it; the arguments are needed to say who is meant.
     checkAnswerable(view, wish === 'kill' ? 'deny' : 'approve');
     const rule = member(view, 'rule');
-    const about = [
-      `incident ${safe(member(view, 'incident') ?? view.id)}, session ${safe(view.session)}`,
-      `  ${safe(member(view, 'level') ?? '')} by rule ${safe(rule ?? '')}: ${safe(member(view, 'why') ?? '')}`,
-    ];
-    const who = await whoAnswers(about, QUESTIONS[wish], invocation, config);
+    const who = await whoAnswers(aboutHalt(view), wish, invocation, config);
     const message = flags.text('message');
     const given: Given = {
       answer: wish === 'kill' ? 'deny' : 'approve',
@@ -126,6 +120,15 @@ function waiting(reader: LedgerReader): readonly ApprovalView[] {
   return reader.approvals({ state: 'pending', tool: `${AFTER_HALT.server}/${AFTER_HALT.name}`, limit: MAX_LISTED });
 }
 
+/** What every channel says of it. */
+function aboutHalt(view: ApprovalView): readonly string[] {
+  const halt = haltQuestion({ tool: view.tool, args: view.shown ?? null });
+  return [
+    `incident ${safe(member(view, 'incident') ?? view.id)}, session ${safe(view.session)}`,
+    ...(halt?.lines ?? []).map(([name, text]) => `  ${name.padEnd(8)} ${safe(text)}`),
+  ];
+}
+
 async function list(config: Config, { output }: Invocation): Promise<number> {
   const reader = readLedger(config.ledger.path);
   const halts = waiting(reader);
@@ -138,6 +141,8 @@ async function list(config: Config, { output }: Invocation): Promise<number> {
       session: view.session,
       rule: member(view, 'rule') ?? null,
       why: member(view, 'why') ?? null,
+      since: member(view, 'since') ?? null,
+      question: view.shown === undefined ? null : (haltQuestion({ tool: view.tool, args: view.shown })?.lines ?? null),
       expires_at: view.expiresAtMs,
     })),
     sessions: sessions.map(({ session, incident, reasonCode, atMs }) => ({
@@ -148,10 +153,8 @@ async function list(config: Config, { output }: Invocation): Promise<number> {
     })),
   });
   if (halts.length + sessions.length === 0) output.line('nothing is halted');
-  for (const view of halts)
-    output.line(
-      `${safe(member(view, 'incident') ?? view.id).slice(0, 8)}  processes stopped by ${safe(member(view, 'rule') ?? '')}: ${safe(member(view, 'why') ?? '')}`,
-    );
+  for (const view of halts) for (const line of aboutHalt(view)) output.line(line);
+  if (halts.length > 0) output.line('answer: countersign resume ID [--deny | --kill]');
   for (const { session, reasonCode = '' } of sessions)
     output.line(`${session === undefined ? '--all' : safe(session)}  calls refused since a halt ${safe(reasonCode)}`);
   return EXIT.OK;

@@ -13,6 +13,8 @@ export interface LineOptions {
   /** Width of the terminal; undefined: nothing is cut. */
   readonly columns: number | undefined;
   readonly style: (style: Style, text: string) => string;
+  /** A halt is asked about on the same terminal. */
+  readonly asksHere?: boolean;
 }
 
 const STYLES = { SAFE: 'dim', FLAG: 'warn', HALT: 'bad', KILL: 'bad' } as const;
@@ -32,7 +34,7 @@ export function eventLines(event: WardenEvent, options: LineOptions): readonly s
     case 'contained':
       return [`countersign: ${stepText(event.step)} [incident ${event.incident.id.slice(0, SHORT_ID_CHARS)}]`];
     case 'asked':
-      return askedLines(event);
+      return askedLines(event, options.asksHere === true);
     case 'coverage':
       return [
         options.style('bad', `countersign: sensor ${safe(event.sensor)} died: ${safe(event.why)}; ${levelText(event.level)} from here on`),
@@ -79,28 +81,27 @@ function whenText({ call, enforced }: Extract<WardenEvent, { readonly kind: 'jud
   return enforced === 'HALT' || enforced === 'KILL' ? 'after the fact: ' : '';
 }
 
-function askedLines({ incident, held, hasHappened }: Extract<WardenEvent, { readonly kind: 'asked' }>): readonly string[] {
-  const resume = `  countersign resume ${incident.id.slice(0, SHORT_ID_CHARS)}`;
-  const kill = `${resume} --kill   end all of it`;
-  if (held === 0 || hasHappened) {
-    const [waits, refuse] = held === 0 ? ['', ''] : [`, and let ${thoseText(held)} happen`, `refuse ${thoseText(held)}, `];
-    return [
-      'countersign: THE AGENT IS STOPPED and waits for an answer. From another terminal:',
-      `${resume}          let it go on${waits}`,
-      `${resume} --deny   ${refuse}end the processes that did it, let the rest go on`,
-      kill,
-    ];
-  }
+/** The question, word for word as every channel has it, and what to type. */
+function askedLines(
+  { incident, held, hasHappened, words }: Extract<WardenEvent, { readonly kind: 'asked' }>,
+  asksHere: boolean,
+): readonly string[] {
+  const stopped = `THE AGENT IS STOPPED${held === 0 || hasHappened ? '' : ` before ${held === 1 ? 'this happens' : `${callsText(held)} happen`}`}`;
+  const command = `countersign resume ${incident.id.slice(0, SHORT_ID_CHARS)}`;
+  // The question itself follows.
+  if (asksHere) return [`countersign: ${stopped}. Answer here, or from another terminal: ${command} [--deny | --kill]`];
+  const { held: things, call, since, answers } = words;
   return [
-    `countersign: THE AGENT IS STOPPED before ${held === 1 ? 'this happens' : `${callsText(held)} happen`}. From another terminal:`,
-    `${resume}          let ${thoseText(held)} happen`,
-    `${resume} --deny   make ${held === 1 ? 'it' : 'them'} fail with EPERM, and let the agent go on`,
-    kill,
+    `countersign: ${stopped} and waits for an answer`,
+    ...things.map((each, index) => `  ${(index === 0 ? 'held' : '').padEnd(7)} ${safe(each)}`),
+    `  call    ${safe(call)}`,
+    `  since   ${since}`,
+    'Answer from another terminal:',
+    `  ${command}          ${answers.resume}`,
+    `  ${command} --deny   ${answers.deny}`,
+    `  ${command} --kill   ${answers.kill}`,
+    `  ${answers.unanswered}`,
   ];
-}
-
-function thoseText(held: number): string {
-  return held === 1 ? 'this one call' : `these ${held} calls`;
 }
 
 function stepText(step: IncidentStep): string {
@@ -206,7 +207,7 @@ export function eventJson(event: WardenEvent, { redactor, isVerbose }: Pick<Line
       return { event: kind, at, incident: event.incident.id, done, grade, count, refused, left, duration_ms, by };
     }
     case 'asked':
-      return { event: kind, at, incident: event.incident.id, held: event.held, has_happened: event.hasHappened };
+      return { event: kind, at, incident: event.incident.id, held: event.held, has_happened: event.hasHappened, question: event.words };
     case 'coverage':
       return { event: kind, at, level: event.level, sensor: event.sensor, why: event.why };
     case 'trouble':

@@ -318,6 +318,7 @@ function ownFiles(config: Config, logDir: string, env: NodeJS.ProcessEnv): Watch
 
 function teller({ io, output, flags }: Invocation, redactor: Redactor): (event: WardenEvent) => void {
   const isVerbose = flags.on('verbose');
+  const asksHere = io.isTTY.stdin && io.isTTY.stderr;
   const columns = io.isTTY.stderr ? io.columns : undefined;
   const style = io.isTTY.stderr ? output.style.bind(output) : (_: unknown, text: string): string => text;
   return (event) => {
@@ -326,7 +327,7 @@ function teller({ io, output, flags }: Invocation, redactor: Redactor): (event: 
       if (value !== undefined) output.note(escapeJson(JSON.stringify(value)));
       return;
     }
-    for (const line of eventLines(event, { redactor, isVerbose, columns, style })) output.note(line);
+    for (const line of eventLines(event, { redactor, isVerbose, columns, style, asksHere })) output.note(line);
   };
 }
 

@@ -29,7 +29,7 @@ export async function isValid(cwd: string): Promise<void> {
 
 /** The id of the n-th halt that is asked about, from 1. */
 export async function halted(agent: Started, nth = 1): Promise<string> {
-  const [, id = ''] = await agent.until(new RegExp(`(?:countersign resume ([0-9a-f]{8}) {2}[^]*?all of it[^]*?){${nth}}`));
+  const [, id = ''] = await agent.until(new RegExp(`(?:countersign resume ([0-9a-f]{8}) {2}[^]*?--kill[^]*?){${nth}}`));
   return id;
 }
 

@@ -84,7 +84,7 @@ describe.skipIf(!hasPython || process.platform !== 'linux')('an agent on a termi
     const shown = await onTerminal(
       cwd,
       [...RUN, '--mode', 'confirm', '--', 'node', agent],
-      [['(?s)\\[y\\] approve.*> ', 'y\n', ANSWER_AFTER]],
+      [['(?s)\\[r\\] resume.*> ', 'r\n', ANSWER_AFTER]],
     );
     expect(shown).toMatchObject({ code: 7, steps: 1 });
     expect(shown.output).toMatch(/resumed[^]*done\r/);
@@ -96,7 +96,7 @@ describe.skipIf(!hasPython || process.platform !== 'linux')('an agent on a termi
     const shown = await onTerminal(
       cwd,
       [...RUN, '--mode', 'confirm', '--', 'node', agent],
-      [['(?s)\\[n\\] deny.*> ', 'n\n', ANSWER_AFTER]],
+      [['(?s)\\[k\\] kill.*> ', 'k\n', ANSWER_AFTER]],
     );
     expect(shown).toMatchObject({ code: 121, steps: 1 });
     expect(shown.output).toMatch(/KILLED: 1 process[^]*nothing is left/);

@@ -1,5 +1,5 @@
 /** The forms under an approval that waits. */
-import { escapeJson, type Json, MAX_GRANT_USES } from '@countersign/core';
+import { escapeJson, haltQuestion, type Json, MAX_GRANT_USES } from '@countersign/core';
 import type { ApprovalView } from '@countersign/core/sqlite';
 import { changesTable } from './changes-table.ts';
 import { type Html, html, verbatim } from './html.ts';
@@ -33,6 +33,8 @@ export function answerForms(row: ApprovalView, seen: string, typed: Typed = { me
   const isAssured = row.assurance !== 'high';
   const mayApprove = row.mismatches.length === 0 && shown !== undefined && isAssured;
   if (mayApprove && typed.proposed !== undefined) return confirmEdit(id, seen, shown, { ...typed, proposed: typed.proposed });
+  const halt = shown === undefined ? undefined : haltQuestion({ tool: row.tool, args: shown });
+  if (halt !== undefined) return haltForm(id, seen, halt.deny, mayApprove, typed);
   return html`<h2>Your answer</h2>
 ${
   !isAssured &&
@@ -52,6 +54,23 @@ ${verbatim(typed.message)}</textarea>
 </form>
 ${mayApprove && editForm(row, seen, shown, typed)}
 ${mayApprove && row.quorum === 1 && grantForm(id, seen, typed)}`;
+}
+
+/** The three answers after a halt. *Deny* is an edit of the question, and refusing the question *kill*. */
+function haltForm(id: string, seen: string, deny: Json, mayApprove: boolean, typed: Typed): Html {
+  return html`<h2>Your answer</h2>
+<form method="post" action="/approvals/${id}" class="card">
+<input type="hidden" name="seen" value="${seen}">
+<input type="hidden" name="args" value="${verbatim(escapeJson(JSON.stringify(deny)))}">
+<label for="message">Message for the record (optional)</label>
+<textarea id="message" name="message" rows="2" maxlength="${MAX_MESSAGE_CHARS}">
+${verbatim(typed.message)}</textarea>
+<div class="buttons">
+<button class="good" name="do" value="approve" data-answer${!mayApprove && html` data-off disabled`}>Resume</button>
+<button name="do" value="edit" data-answer${!mayApprove && html` data-off disabled`}>Deny</button>
+<button class="bad" name="do" value="deny" data-answer>Kill all of it</button>
+</div>
+</form>`;
 }
 
 function editForm({ id }: ApprovalView, seen: string, shown: Json, { args, message }: Typed): Html {

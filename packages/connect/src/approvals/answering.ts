@@ -1,5 +1,5 @@
 /** Answers that were posted: from the form to `approvals.resolve` and `approvals.revoke`, and to the page that tells what became of it. */
-import { type ApprovalAnswer, CountersignError } from '@countersign/core';
+import { type ApprovalAnswer, CountersignError, haltQuestion } from '@countersign/core';
 import type { ApprovalView } from '@countersign/core/sqlite';
 import { AnswerError, type ReadAnswer, readAnswer } from './answer-form.ts';
 import { type Detail, detailPage, notFoundPage, seenOf } from './detail-view.ts';
@@ -27,7 +27,7 @@ export async function answer(request: Request, id: string, options: ApprovalPage
     checkAnswerable(row, given);
     const resolved = await approvals.resolve(id, given.answer, { id: approver, method: 'page' });
     onEvent({ kind: 'answer', id, decision: isGrant(given.answer) ? 'grant' : given.answer.decision });
-    return redirect(`/approvals/${id}?done=${doneWord(given.answer, resolved.state)}`);
+    return redirect(`/approvals/${id}?done=${isHalt(row) ? HALT_DONE[given.answer.decision] : doneWord(given.answer, resolved.state)}`);
   } catch (error) {
     const known = problemOf(error);
     if (known === undefined) onError(error);
@@ -55,6 +55,13 @@ function checkAnswerable(row: ApprovalView, { answer: { decision }, seen }: Extr
   if (row.shown === undefined)
     throw new CountersignError('APPROVER_REFUSED', 'the arguments are not in the ledger any more: nobody can know what would run');
   if (seen !== seenOf(row)) throw new AnswerError(409, 'This approval changed since you opened it. Look at it again, then answer.');
+}
+
+/** As the buttons are called there. */
+const HALT_DONE = { approve: 'resumed', edit: 'refused', deny: 'killed' } as const;
+
+function isHalt({ tool, shown }: ApprovalView): boolean {
+  return shown !== undefined && haltQuestion({ tool, args: shown }) !== undefined;
 }
 
 function isGrant(answer: ApprovalAnswer): boolean {

@@ -1,6 +1,6 @@
 /** One approval: everything a person must see before answering, and the answers. */
 import { createHash } from 'node:crypto';
-import { canonicalize, type Json } from '@countersign/core';
+import { canonicalize, haltQuestion, type Json } from '@countersign/core';
 import type { ApprovalView } from '@countersign/core/sqlite';
 import { agentText } from './agent-text.ts';
 import { answerForms, revokeForm, type Typed } from './answer-forms.ts';
@@ -12,6 +12,9 @@ import { approvalsGiven, label, stateMark, toolText } from './list-view.ts';
 
 /** What an answer led to, by the word in the URL. Closed: nothing of it comes from outside. */
 export const DONE: ReadonlyMap<string, string> = new Map([
+  ['resumed', 'Resume is recorded. What was stopped goes on.'],
+  ['refused', 'Deny is recorded. What waits fails, and the rest goes on.'],
+  ['killed', 'Kill is recorded. All of its processes are ended.'],
   ['approved', 'Approved. The agent may run this call once, before it expires.'],
   ['counted', 'Your approval is recorded. The call still waits for others.'],
   ['denied', 'Denied. The agent is told, with your message if you gave one.'],
@@ -30,13 +33,19 @@ export interface Detail {
 export function detailPage(row: ApprovalView, { done, problem, typed }: Detail, frame: Pick<Frame, 'approver' | 'version'>): Response {
   const nowMs = Date.now();
   const message = done === undefined ? undefined : DONE.get(done);
+  const halt = row.shown === undefined ? undefined : haltQuestion({ tool: row.tool, args: row.shown });
   const question =
-    row.state === 'pending' ? html`May ${label(row.agent)} call ${toolText(row)}?` : html`${toolText(row)}, for ${label(row.agent)}`;
+    halt !== undefined && row.state === 'pending'
+      ? html`${label(row.agent)} is stopped. May it go on?`
+      : row.state === 'pending'
+        ? html`May ${label(row.agent)} call ${toolText(row)}?`
+        : html`${toolText(row)}, for ${label(row.agent)}`;
   const main = html`<p><a id="up" href="/approvals">All approvals</a></p>
 ${message !== undefined && html`<div class="done" role="status">${message}</div>`}
 ${problem !== undefined && html`<div class="alarm" role="alert"><strong>Not done.</strong> ${problem.text}${problem.next !== undefined && html`<br>${problem.next}`}</div>`}
 ${tampered(row)}
 <h1>${question}</h1>
+${halt !== undefined && html`<section class="card" aria-label="The halt"><dl class="facts">${halt.lines.map(([name, text]) => html`<dt>${name}</dt><dd>${agentText(text)}</dd>`)}</dl></section>`}
 <section id="facts" data-live="facts" class="card" aria-label="The call">${facts(row, nowMs)}</section>
 ${row.edited?.from !== undefined && row.shown !== undefined && editedFrom(row.edited.from, row.shown)}
 <h2>Arguments, as the policy saw them</h2>

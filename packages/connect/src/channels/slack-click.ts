@@ -1,6 +1,6 @@
 /** One click on a button, out of the form Slack sends. Everything in it is signed by Slack, and still only claims. */
 import * as z from 'zod';
-import { APPROVE, DENY, type SlackBlock } from './slack-message.ts';
+import { APPROVE, DENY, HALT_DENY, type SlackBlock } from './slack-message.ts';
 
 export interface SlackClick {
   readonly team: string;
@@ -11,7 +11,8 @@ export interface SlackClick {
   /** What the person saw. */
   readonly blocks: readonly SlackBlock[];
   readonly approval: string;
-  readonly decision: 'approve' | 'deny';
+  /** `halt-deny`: of a question after a halt only. */
+  readonly decision: 'approve' | 'deny' | 'halt-deny';
 }
 
 const id = z.string().regex(/^[A-Z0-9]{1,32}$/);
@@ -30,8 +31,10 @@ const payloadSchema = z.object({
       .max(50),
   }),
   // One click is one action.
-  actions: z.tuple([z.object({ action_id: z.enum([APPROVE, DENY]), value: z.string().regex(/^[A-Za-z0-9_-]{1,128}$/) })]),
+  actions: z.tuple([z.object({ action_id: z.enum([APPROVE, DENY, HALT_DENY]), value: z.string().regex(/^[A-Za-z0-9_-]{1,128}$/) })]),
 });
+
+const DECISIONS = { [APPROVE]: 'approve', [DENY]: 'deny', [HALT_DENY]: 'halt-deny' } as const;
 
 /** Undefined when it is no click on one of our buttons. */
 export function readClick(body: Uint8Array): SlackClick | undefined {
@@ -48,7 +51,7 @@ export function readClick(body: Uint8Array): SlackClick | undefined {
       place: { channel: parsed.channel.id, ts: parsed.message.ts },
       blocks: parsed.message.blocks,
       approval: value,
-      decision: action === APPROVE ? 'approve' : 'deny',
+      decision: DECISIONS[action],
     };
   } catch {
     return undefined;

@@ -6,8 +6,8 @@
  * nothing more: who answers comes from the user id Slack signed and from the configuration, what is approved from the ledger.
  */
 import { createHash, type KeyObject } from 'node:crypto';
-import type { ApprovalRow, Approver, Guard } from '@countersign/core';
-import { CountersignError } from '@countersign/core';
+import type { ApprovalAnswer, ApprovalRow, Approver, Guard } from '@countersign/core';
+import { CountersignError, haltQuestion } from '@countersign/core';
 import { readPost, refusal } from '../http/inbound.ts';
 import { channelFailed, SETTLED_LIFE_MS, type SendingOptions, sendingLimits } from './channel.ts';
 import { Outbox } from './outbox.ts';
@@ -117,11 +117,21 @@ class Interactions {
     if (!users.has(click.user)) return this.#tell(click, 'You may not answer approvals here. Nothing was changed.');
     const approver: Approver = { id: users.get(click.user) ?? `slack:${team}/${click.user}`, method: 'webhook' };
     try {
-      await approvals.resolve(click.approval, { decision: click.decision }, approver);
+      await approvals.resolve(click.approval, await this.#answerOf(click), approver);
     } catch (error) {
       return this.#refused(error, click, approver);
     }
     await this.#show(click);
+  }
+
+  /** What is denied after a halt is known by the ledger, not by what the message showed. */
+  async #answerOf({ approval, decision }: SlackClick): Promise<ApprovalAnswer> {
+    if (decision !== 'halt-deny') return { decision };
+    const row = await this.#options.approvals.get(approval);
+    if (row === undefined) throw new CountersignError('APPROVAL_NOT_FOUND', 'no approval has this id');
+    const halt = row.shown === undefined ? undefined : haltQuestion({ tool: row.tool, args: row.shown });
+    if (halt === undefined) throw new CountersignError('APPROVER_REFUSED', 'this is no question after a halt');
+    return { decision: 'edit', args: halt.deny };
   }
 
   async #refused(error: unknown, click: SlackClick, approver: Approver): Promise<void> {
@@ -133,7 +143,9 @@ class Interactions {
         return this.#tell(click, 'This approval is not known here. Nothing was changed.');
       case 'APPROVAL_NOT_PENDING': {
         const row = await this.#options.approvals.get(click.approval);
-        const stands = row?.answers.some(({ approver: by, answer }) => by === approver.id && answer === click.decision);
+        const stands = row?.answers.some(
+          ({ approver: by, answer }) => by === approver.id && answer === (click.decision === 'approve' ? 'approve' : 'deny'),
+        );
         // The same person clicked twice: the message says it all.
         await Promise.all([
           this.#show(click),

@@ -6,7 +6,7 @@
  *
  * @see https://docs.slack.dev/reference/block-kit/blocks
  */
-import type { ApprovalRequest, ApprovalRow } from '@countersign/core';
+import { type ApprovalRequest, type ApprovalRow, type HaltQuestion, haltQuestion } from '@countersign/core';
 import { codeBlock, codeSpan } from './slack-text.ts';
 
 /** How an approval stands. */
@@ -26,6 +26,8 @@ export interface SlackBlock {
 
 export const APPROVE = 'countersign.approve';
 export const DENY = 'countersign.deny';
+/** After a halt: what waits fails, and the rest goes on. `DENY` ends all of it. */
+export const HALT_DENY = 'countersign.halt_deny';
 /** The block that says how the approval stands. */
 const STANDING = 'countersign.standing';
 /** Slack takes 3000 characters in one text, and about 13,000 in all blocks together. */
@@ -34,12 +36,16 @@ const MAX_EDITED_CHARS = 1800;
 const MAX_LABEL_CHARS = 240;
 const MAX_REASON_CHARS = 1000;
 const MAX_APPROVERS_SHOWN = 5;
+/** Of a question after a halt: with all its lines it stays below what one text takes. */
+const MAX_HALT_LINE_CHARS = 200;
 
 /** @param url - of the approval page, which shows all of it. */
 export function slackMessage(request: ApprovalRequest, nowMs: number, url: string | undefined): SlackMessage {
   const args = codeBlock(request.args, MAX_ARGS_CHARS);
   const before = request.edited === undefined ? undefined : codeBlock(request.edited.from, MAX_EDITED_CHARS);
   const whole = url === undefined ? `\`countersign approvals show ${shortId(request)}\`` : `<${url}>`;
+  const halt = haltQuestion(request);
+  if (halt !== undefined) return haltMessage(request, halt, nowMs, whole);
   const what = `${codeSpan(request.agent, MAX_LABEL_CHARS)} wants to call ${codeSpan(toolName(request), MAX_LABEL_CHARS)}`;
   return {
     text: `Approval needed: ${what}`,
@@ -57,6 +63,29 @@ export function slackMessage(request: ApprovalRequest, nowMs: number, url: strin
       },
       ...(isBeyondUs(request) ? [section('Approving it takes the key of an approver: `countersign approvals approve`')] : []),
       buttons(request),
+      { type: 'context', elements: [mrkdwn(`approval ${codeSpan(request.id, MAX_LABEL_CHARS)} · ${whole}`)] },
+    ],
+  };
+}
+
+/** Not longer than Slack takes: eleven lines at most, each bounded. */
+function haltMessage(request: ApprovalRequest, halt: HaltQuestion, nowMs: number, whole: string): SlackMessage {
+  const what = `${codeSpan(request.agent, MAX_LABEL_CHARS)} is stopped, session ${codeSpan(request.session, MAX_LABEL_CHARS)}. May it go on?`;
+  const lines = halt.lines.map(([name, text]) => `${name === '' ? '' : `*${name}* `}${codeSpan(text, MAX_HALT_LINE_CHARS)}`);
+  return {
+    text: `The agent is stopped: ${what}`,
+    blocks: [
+      section(what),
+      section(lines.join('\n')),
+      {
+        ...section(standingText({ state: 'pending', answers: [], quorum: 1, expiresAtMs: request.expiresAtMs }, nowMs)),
+        block_id: STANDING,
+      },
+      buttonsBlock([
+        button('Resume', APPROVE, request.id, 'primary'),
+        button('Deny', HALT_DENY, request.id),
+        button('Kill all of it', DENY, request.id, 'danger'),
+      ]),
       { type: 'context', elements: [mrkdwn(`approval ${codeSpan(request.id, MAX_LABEL_CHARS)} · ${whole}`)] },
     ],
   };
@@ -137,17 +166,21 @@ function isBeyondUs({ assurance }: ApprovalRequest): boolean {
 }
 
 function buttons(request: ApprovalRequest): SlackBlock {
-  const button = (text: string, action: string, style: string): object => ({
+  const { id } = request;
+  return buttonsBlock([...(isBeyondUs(request) ? [] : [button('Approve', APPROVE, id, 'primary')]), button('Deny', DENY, id, 'danger')]);
+}
+
+function buttonsBlock(elements: readonly object[]): SlackBlock {
+  return { type: 'actions', block_id: 'countersign', elements };
+}
+
+function button(text: string, action: string, value: string, style?: 'primary' | 'danger'): object {
+  return {
     type: 'button',
     text: { type: 'plain_text', text, emoji: false },
     action_id: action,
-    style,
-    value: request.id,
-  });
-  return {
-    type: 'actions',
-    block_id: 'countersign',
-    elements: [...(isBeyondUs(request) ? [] : [button('Approve', APPROVE, 'primary')]), button('Deny', DENY, 'danger')],
+    ...(style !== undefined && { style }),
+    value,
   };
 }
 

@@ -1,6 +1,7 @@
 import { generateKey } from '@countersign/core';
 import { describe, expect, it } from 'vitest';
 import { PAGE_ROWS } from '../../src/approvals/list-view.ts';
+import { HALT } from '../channels/fixtures.ts';
 import { APPROVER, ledger, ORIGIN, type Sent, Site } from './site.ts';
 
 const EVIL = '</textarea></script><script>alert(1)</script>"\'\u202e\0';
@@ -537,5 +538,57 @@ describe('an approval that was given', () => {
     await site.visit(`/approvals/${id}?do=revoke`, { cookie });
     await site.answer(id, cookie, { do: 'revoke' }, { headers: { origin: 'http://127.0.0.1:1' } });
     expect(await site.ledger.state(id)).toBe('approved');
+  });
+});
+
+describe('after a halt', () => {
+  const halted = async () => {
+    const site = new Site(ledger());
+    const id = await site.ledger.ask(HALT, 'after_halt', 'countersign');
+    return { site, id, cookie: await site.loggedIn() };
+  };
+  /** As a browser posts it. */
+  const argsIn = (text: string): string =>
+    (/name="args" value="([^"]+)"/.exec(text)?.[1] ?? '').replaceAll('&quot;', '"').replaceAll('&#34;', '"');
+
+  it('says what each answer does, and has a button for each', async () => {
+    const { site, id, cookie } = await halted();
+    const text = await (await site.visit(`/approvals/${id}`, { cookie })).text();
+    for (const part of [
+      'bot is stopped. May it go on?',
+      'id_rsa, by cat (pid 4711)',
+      'it fails with EPERM',
+      'all is ended',
+      'asked again at 02:10',
+    ])
+      expect(text).toContain(part);
+    expect([...text.matchAll(/<button[^>]* value="([a-z]+)"[^>]*>([^<]+)</g)].map(([, ...both]) => both)).toEqual([
+      ['approve', 'Resume'],
+      ['edit', 'Deny'],
+      ['deny', 'Kill all of it'],
+    ]);
+    // What would answer further halts of other rules as well has a command that asks for a reason.
+    expect(text).not.toContain('id="grant"');
+  });
+
+  it.each([
+    ['approve', 'approved', 'resumed', undefined],
+    ['edit', 'denied', 'refused', { ...HALT, do: 'deny' }],
+    ['deny', 'denied', 'killed', undefined],
+  ])('%s is that answer', async (word, state, done, edit) => {
+    const { site, id, cookie } = await halted();
+    const text = await (await site.visit(`/approvals/${id}`, { cookie })).text();
+    const posted = await site.answer(id, cookie, { do: word, args: argsIn(text) });
+    expect(posted.headers.get('location')).toBe(`/approvals/${id}?done=${done}`);
+    expect(await site.ledger.guard.approvals.get(id)).toMatchObject({ state });
+    expect((await site.ledger.guard.approvals.get(id))?.edit).toEqual(edit);
+  });
+
+  it('a question that was tampered with can only be answered with kill', async () => {
+    const { site, id, cookie } = await halted();
+    site.ledger.tamper(`UPDATE approvals SET agent = 'other'`);
+    const text = await (await site.visit(`/approvals/${id}`, { cookie })).text();
+    expect(text.match(/data-off disabled/g)).toHaveLength(2);
+    expect((await site.answer(id, cookie, { do: 'edit', args: argsIn(text) })).status).toBe(409);
   });
 });

@@ -18,7 +18,7 @@ export interface Ledger {
   readonly guard: Guard;
   readonly path: string;
   /** Opens an approval; gives its id. */
-  ask(args?: unknown, tool?: string): Promise<string>;
+  ask(args?: unknown, tool?: string, server?: string): Promise<string>;
   state(id: string): Promise<ApprovalState | undefined>;
   /** Changes the file as somebody who can write it would. */
   tamper(sql: string): void;
@@ -45,8 +45,11 @@ export function ledger(more: Partial<GuardOptions> = {}): Ledger {
   return {
     guard,
     path,
-    async ask(args = { amount: 700 }, tool = 'refund') {
-      const asked = await guard.authorize({ tool: { name: tool }, args, session: 's1' }, { approval: 'suspend' });
+    async ask(args = { amount: 700 }, tool = 'refund', server) {
+      const asked = await guard.authorize(
+        { tool: { name: tool, ...(server !== undefined && { server }) }, args, session: 's1' },
+        { approval: 'suspend' },
+      );
       if (asked.kind !== 'pending') throw new Error(`nothing waits: ${asked.kind}`);
       return asked.approvalId;
     },

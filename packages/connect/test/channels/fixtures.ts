@@ -8,6 +8,7 @@ import {
   type Guard,
   type GuardOptions,
   type Pending,
+  type ToolRef,
 } from '@countersign/core';
 import { type MemoryStore, memoryStore } from '@countersign/core/testing';
 import type { Timing } from '../../src/channels/timing.ts';
@@ -64,7 +65,7 @@ export interface Asking {
   readonly guard: Guard;
   readonly store: MemoryStore;
   /** A call that waits for a person. */
-  readonly ask: (args?: unknown) => Promise<Pending>;
+  readonly ask: (args?: unknown, tool?: ToolRef) => Promise<Pending>;
 }
 
 export function asking(
@@ -86,10 +87,24 @@ export function asking(
   return {
     guard,
     store,
-    async ask(args = { amount: 900 }) {
-      const pending = await guard.authorize({ tool: { server: 'shop', name: 'refund' }, args }, { approval: 'suspend' });
+    async ask(args = { amount: 900 }, tool = { server: 'shop', name: 'refund' }) {
+      const pending = await guard.authorize({ tool, args }, { approval: 'suspend' });
       if (pending.kind !== 'pending') throw new Error(`expected a pending call, got ${pending.kind}`);
       return pending;
     },
   };
 }
+
+/** The question after a halt, as the monitor asks it. */
+export const AFTER_HALT_TOOL: ToolRef = { server: 'countersign', name: 'after_halt' };
+export const HALT = {
+  incident: 'e'.repeat(32),
+  rule: 'ssh-keys',
+  level: 'HALT',
+  why: 'a private key',
+  do: 'resume',
+  held: ['read /home/ana/.ssh/id_rsa, by cat (pid 4711)'],
+  call: 'call-1',
+  since: '2026-01-02T02:00:00.000Z',
+  answers: { resume: 'it happens', deny: 'it fails with EPERM', kill: 'all is ended', unanswered: 'asked again at 02:10' },
+};

@@ -4,7 +4,7 @@ import { type SlackOptions, slackChannel } from '../../src/channels/slack.ts';
 import { MAX_CLICK_BYTES, type SlackInteractionsOptions, slackInteractions } from '../../src/channels/slack-interactions.ts';
 import { codeBlock, codeSpan } from '../../src/channels/slack-text.ts';
 import { serve } from '../../src/http/serve.ts';
-import { approvalRequest, asking, type FakeTiming, fakeTiming, never, noAnswer } from './fixtures.ts';
+import { AFTER_HALT_TOOL, approvalRequest, asking, type FakeTiming, fakeTiming, HALT, never, noAnswer } from './fixtures.ts';
 import {
   APP,
   buttonsOf,
@@ -36,7 +36,7 @@ interface Set {
   readonly guard: ReturnType<typeof asking>['guard'];
   readonly store: ReturnType<typeof asking>['store'];
   /** Asks in Slack; gives the message. */
-  readonly asked: (args?: unknown) => Promise<{ readonly message: Message; readonly id: string }>;
+  readonly asked: (args?: unknown, tool?: typeof AFTER_HALT_TOOL) => Promise<{ readonly message: Message; readonly id: string }>;
   /** Presses a button over a real connection; resolves once everything that follows from it is done. */
   readonly press: (message: Message, label: string, click?: Click) => Promise<number>;
   readonly send: (request: { readonly headers: Record<string, string>; readonly body: string }) => Promise<Response>;
@@ -87,9 +87,9 @@ async function set(options: Parameters<typeof asking>[0] = {}, more: Partial<Sla
     guard,
     store,
     send,
-    async asked(args) {
+    async asked(args, tool) {
       const before = slack.messages.length;
-      const { approvalId: id } = await ask(args);
+      const { approvalId: id } = await ask(args, tool);
       await vi.waitFor(() => expect(slack.messages.length).toBeGreaterThan(before));
       const message = slack.messages.at(-1);
       if (message === undefined) throw new Error('nothing was posted');
@@ -371,6 +371,49 @@ describe('a click', () => {
     await press(message, 'Approve');
     await settled();
     expect((await guard.approvals.get(id))?.state).toBe('approved');
+  });
+});
+
+describe('after a halt', () => {
+  it('the message says what each answer does, and has a button for each', async () => {
+    const { asked } = await set();
+    const { message } = await asked(HALT, AFTER_HALT_TOOL);
+    expect([...buttonsOf(message).keys()]).toEqual(['Resume', 'Deny', 'Kill all of it']);
+    const text = readable(message);
+    for (const line of [
+      '*held* `read /home/ana/.ssh/id_rsa, by cat (pid 4711)`',
+      '*since* `2026-01-02T02:00:00.000Z`',
+      '*resume* `it happens`',
+      '*deny* `it fails with EPERM`',
+      '*kill* `all is ended`',
+      '*silence* `asked again at 02:10`',
+    ])
+      expect(text).toContain(line);
+  });
+
+  it.each([
+    ['Resume', 'approved', undefined],
+    ['Deny', 'denied', { ...HALT, do: 'deny' }],
+    ['Kill all of it', 'denied', undefined],
+  ])('%s is that answer', async (label, state, edit) => {
+    const { guard, asked, press, settled } = await set();
+    const { message, id } = await asked(HALT, AFTER_HALT_TOOL);
+    expect(await press(message, label)).toBe(200);
+    await settled();
+    const row = await guard.approvals.get(id);
+    expect(row?.state).toBe(state);
+    expect(row?.edit).toEqual(edit);
+    expect(buttonsOf(message).size).toBe(0);
+  });
+
+  it('a click of Deny that is led to another approval answers nothing', async () => {
+    const { guard, asked, press, settled, slack } = await set();
+    const { id } = await asked();
+    const { message } = await asked(HALT, AFTER_HALT_TOOL);
+    await press(JSON.parse(JSON.stringify(message).replaceAll(/"value":"[^"]+"/g, `"value":"${id}"`)), 'Deny');
+    await settled();
+    expect((await guard.approvals.get(id))?.state).toBe('pending');
+    expect(slack.ephemerals).toHaveLength(1);
   });
 });
 

@@ -1,5 +1,6 @@
 /** What a person reads on the terminal before answering. Everything in it may come from the agent: it is escaped and bounded. */
 import type { Json } from '../call.ts';
+import { haltQuestion } from '../halt/halt-question.ts';
 import type { ApprovalRequest } from '../interfaces.ts';
 import { argumentChanges } from './changes.ts';
 import { clip, escapeForTerminal } from './terminal-text.ts';
@@ -16,6 +17,13 @@ const MAX_LABEL_CHARS = 300;
 
 export function questionText(request: ApprovalRequest, nowMs: number): string {
   const { agent, principal, session, reason, rule, edited } = request;
+  const halt = haltQuestion(request);
+  if (halt !== undefined)
+    return [
+      '',
+      `approval ${shortId(request)}: THE AGENT IS STOPPED (${label(agent)}, session ${label(session)}). May it go on?`,
+      ...halt.lines.map(([name, text]) => `  ${name.padEnd(8)} ${label(text)}`),
+    ].join('\n');
   const facts: readonly (readonly [string, string | undefined])[] = [
     ['agent', agent],
     ['for', principal],

@@ -10,6 +10,7 @@ import { createInterface, type Interface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import type { Json } from '../call.ts';
 import { CountersignError } from '../errors.ts';
+import { haltQuestion } from '../halt/halt-question.ts';
 import type { ApprovalAnswer, ApprovalRequest, Approver, Channel } from '../interfaces.ts';
 import { editByLine, MAX_EDIT_LINE_CHARS } from './terminal-edit.ts';
 import { changeLines, detailsText, questionText, shortId } from './terminal-question.ts';
@@ -30,6 +31,8 @@ export interface TerminalChannelOptions {
 const MAX_ANSWER_CHARS = 1000;
 const TYPE_AHEAD_MS = 300;
 const HELP = '[y] approve   [n] deny, words after it go to the agent   [e] edit: e /pointer value   [d] details';
+/** After a halt. No letter of the others is asked to mean what ends everything. */
+const HALT_HELP = '[r] resume   [d] deny   [k] kill, words after it go on record   [v] all there is to see';
 const EDIT_HELP = '[y] propose this instead   [n] deny   [e] edit more, alone: forget the edit';
 
 /**
@@ -55,6 +58,8 @@ export function terminalChannel(options: TerminalChannelOptions = {}): Channel {
     },
   };
 }
+
+const HALT_DONE = { approve: 'resume', edit: 'deny', deny: 'kill' } as const;
 
 /** Questions by terminal: the next one starts when the one before it is over. */
 const queues = new WeakMap<Readable, Promise<void>>();
@@ -83,6 +88,7 @@ class Question {
   readonly #answer: GiveAnswer;
   readonly #signal: AbortSignal;
   readonly #place: Place;
+  readonly #halt: ReturnType<typeof haltQuestion>;
   #shownAt = 0;
   #isClosed = false;
   /** The arguments as the person would have them. */
@@ -93,13 +99,14 @@ class Question {
     this.#answer = answer;
     this.#signal = signal;
     this.#place = place;
+    this.#halt = haltQuestion(request);
   }
 
   async run(): Promise<void> {
     const lines = createInterface({ input: this.#place.input, terminal: false });
     lines.once('close', () => (this.#isClosed = true));
     try {
-      this.#show(`${questionText(this.#request, Date.now())}\n${HELP}\n> `);
+      this.#show(`${questionText(this.#request, Date.now())}\n${this.#help()}\n> `);
       for (let isAnswered = false; !isAnswered; ) {
         const answer = await this.#read(lines);
         if (answer === 'withdrawn') {
@@ -143,6 +150,7 @@ class Question {
     }
     const [word = '', ...rest] = line.slice(0, MAX_ANSWER_CHARS).trim().split(/\s+/);
     const message = rest.join(' ');
+    if (this.#halt !== undefined) return this.#understandHalt(word.toLowerCase(), message, this.#halt.deny);
     switch (word.toLowerCase()) {
       case 'y':
       case 'yes':
@@ -160,6 +168,32 @@ class Question {
       case 'details':
         this.#write(`${detailsText(this.#request)}\n${this.#help()}\n> `);
         return undefined;
+    }
+    this.#write(`${this.#help()}\n> `);
+    return undefined;
+  }
+
+  #understandHalt(word: string, message: string, deny: Json): ApprovalAnswer | undefined {
+    const said = { ...(message !== '' && { message }) };
+    switch (word) {
+      case 'r':
+      case 'resume':
+      case 'y':
+      case 'yes':
+        if (message === '') return { decision: 'approve' };
+        break;
+      case 'd':
+      case 'deny':
+        return { decision: 'edit', args: deny, ...said };
+      case 'k':
+      case 'kill':
+        return { decision: 'deny', ...said };
+      case 'v':
+        this.#write(`${detailsText(this.#request)}\n`);
+        break;
+      case 'n':
+      case 'no':
+        this.#write('n could mean two things here: d makes what waits fail, k ends everything\n');
     }
     this.#write(`${this.#help()}\n> `);
     return undefined;
@@ -184,19 +218,20 @@ class Question {
     try {
       await this.#answer(answer, this.#place.approver);
       const done = { approve: 'approved', deny: 'denied', edit: 'denied, and the changed call is decided anew' } as const;
-      this.#write(`${done[answer.decision]}\n`);
+      this.#write(`${(this.#halt === undefined ? done : HALT_DONE)[answer.decision]}\n`);
     } catch (error) {
       // The question was put and read: others may still be entitled to answer it, so this channel has not failed.
       this.#write(`not answered: ${escapeForTerminal(error instanceof Error ? error.message : 'unknown error')}\n`);
       if (!CountersignError.is(error) || error.code !== 'APPROVAL_EDIT_INVALID') return true;
       this.#edit = undefined;
-      this.#show(`${HELP}\n> `);
+      this.#show(`${this.#help()}\n> `);
       return false;
     }
     return true;
   }
 
   #help(): string {
+    if (this.#halt !== undefined) return HALT_HELP;
     return this.#edit === undefined ? HELP : EDIT_HELP;
   }
 

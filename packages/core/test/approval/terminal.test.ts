@@ -378,3 +378,79 @@ describe('terminalChannel', () => {
     });
   });
 });
+
+describe('after a halt', () => {
+  const HALT = {
+    incident: 'e'.repeat(32),
+    rule: 'ssh-keys',
+    level: 'HALT',
+    why: 'a private key',
+    do: 'resume',
+    held: ['read /home/ana/.ssh/id_rsa, by cat (pid 4711)'],
+    call: 'call-1',
+    since: '2026-01-02T02:00:00.000Z',
+    answers: { resume: 'it happens', deny: 'it fails with EPERM', kill: 'all is ended', unanswered: 'asked again at 02:10' },
+  } as const;
+  const ASKED = { tool: { server: 'countersign', name: 'after_halt' }, args: HALT };
+  const HALTED = '[v] all there is to see\n> ';
+
+  it('shows what is held, since when, and what each answer does, instead of JSON', async () => {
+    const { input, screen, ask } = terminal();
+    const done = ask(ASKED);
+    await screen.shows(HALTED);
+    input.write('k\n');
+    await done;
+    for (const text of [
+      'THE AGENT IS STOPPED',
+      'held     read /home/ana/.ssh/id_rsa, by cat (pid 4711)',
+      'because  HALT by ssh-keys: a private key',
+      'call     call-1',
+      'since    2026-01-02T02:00:00.000Z',
+      'resume   it happens',
+      'deny     it fails with EPERM',
+      'kill     all is ended',
+      'silence  asked again at 02:10',
+    ])
+      expect(screen.text).toContain(text);
+    expect(screen.text).not.toContain('"incident"');
+  });
+
+  it.each<[string, ApprovalAnswer]>([
+    ['r', { decision: 'approve' }],
+    ['resume', { decision: 'approve' }],
+    ['y', { decision: 'approve' }],
+    ['d', { decision: 'edit', args: { ...HALT, do: 'deny' } }],
+    ['deny not today', { decision: 'edit', args: { ...HALT, do: 'deny' }, message: 'not today' }],
+    ['k', { decision: 'deny' }],
+    ['kill it is gone mad', { decision: 'deny', message: 'it is gone mad' }],
+  ])('%s is that answer', async (typed, answer) => {
+    const { input, screen, given, ask } = terminal();
+    const done = ask(ASKED);
+    await screen.shows(HALTED);
+    input.write(`${typed}\n`);
+    await done;
+    expect(given.map((each) => each.answer)).toEqual([answer]);
+  });
+
+  it.each(['n', 'no', 'n go away', 'e /do "resume"', '', 'r now', 'v', 'x'])('%j ends nothing and lets nothing go on', async (typed) => {
+    const { input, screen, given, ask } = terminal();
+    const stop = new AbortController();
+    const done = ask(ASKED, stop.signal);
+    await screen.shows(HALTED);
+    const before = screen.text.length;
+    input.write(`${typed}\n`);
+    await expect.poll(() => screen.text.slice(before)).toContain(HALTED);
+    expect(given).toEqual([]);
+    stop.abort();
+    await done;
+  });
+
+  it('a name with a line break makes no line of its own', async () => {
+    const { input, screen, ask } = terminal();
+    const done = ask({ ...ASKED, args: { ...HALT, held: ['read /x\n  resume   nothing happens'] } });
+    await screen.shows(HALTED);
+    input.write('k\n');
+    await done;
+    expect(screen.text).toContain('read /x\\u{a}  resume   nothing happens');
+  });
+});

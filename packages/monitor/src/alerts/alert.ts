@@ -2,6 +2,7 @@
 import { clip, escapeForTerminal, type Redactor } from '@countersign/core';
 import type { Action, Activity } from '../activity.ts';
 import type { Level, MonitorMode, Verdict } from '../verdict.ts';
+import type { HaltWords } from '../warden/halt-words.ts';
 
 export interface Alert {
   /** 32 hex digits; absent for a FLAG. */
@@ -22,6 +23,8 @@ export interface Alert {
   readonly by: string;
   /** What was done about it last: `frozen`, `killed`, `failed` ... */
   readonly state?: string;
+  /** A person is asked: what is held, and what each answer does. */
+  readonly question?: HaltWords;
 }
 
 /** What an alert is made of: an incident of a watched session, or a verdict without one. */
@@ -34,6 +37,7 @@ export interface AlertCause {
   readonly enforced: Level;
   readonly state?: string;
   readonly mode: MonitorMode;
+  readonly question?: HaltWords;
 }
 
 export const MAX_ALERT_TEXT_CHARS = 300;
@@ -42,7 +46,7 @@ const MAX_RAW_CHARS = 16_384;
 const MAX_ARGS = 32;
 
 export function alertOf(cause: AlertCause, redactor: Redactor): Alert {
-  const { id, at, session, activity, verdict, enforced, state } = cause;
+  const { id, at, session, activity, verdict, enforced, state, question } = cause;
   const told = (text: string): string => clip(escapeForTerminal(redactor.text(text.slice(0, MAX_RAW_CHARS))), MAX_ALERT_TEXT_CHARS);
   const { actor, action, attribution } = activity;
   return {
@@ -57,6 +61,7 @@ export function alertOf(cause: AlertCause, redactor: Redactor): Alert {
     action: told(actionText(action, redactor)),
     by: actor === undefined ? 'an unknown process' : `${told(programName(actor.exe))} (pid ${actor.pid})`,
     ...(state !== undefined && { state: told(state) }),
+    ...(question !== undefined && { question: { ...question, held: question.held.map(told), call: told(question.call) } }),
   };
 }
 

@@ -28,6 +28,7 @@ const MAX_NAME_CHARS = 100;
 const MAX_COMMAND_WORDS = 64;
 const MAX_COMMAND_CHARS = 4_096;
 const MAX_BODY_CHARS = 400;
+const MAX_WHY_CHARS = 300;
 /** All that a command sees of our environment: keys and tokens may stand in the rest. */
 const PASSED_ON = [
   'PATH',
@@ -61,11 +62,15 @@ export function commandAlert(command: readonly string[]): AlertChannel {
 }
 
 function linesOf(alert: Alert): readonly string[] {
-  const { rule, reason, action, by, incident, state } = alert;
+  const { rule, reason, action, by, incident, state, question } = alert;
   return [
     `countersign: ${headOf(alert)} ${rule}: ${reason}`,
     `  ${action}, by ${by}`,
     ...(incident === undefined ? [] : [`  incident ${incident}${state === undefined ? '' : `, ${state}`}${hintOf(alert)}`]),
+    ...(question === undefined
+      ? []
+      : [...ANSWERS.map((each) => `  ${each.padEnd(7)} ${question.answers[each]}`), `  ${question.answers.unanswered}`]),
+    ...(question === undefined || incident === undefined ? [] : [`  answer: ${commandOf(incident)}`]),
   ];
 }
 
@@ -73,8 +78,15 @@ function headOf({ level, enforced }: Alert): string {
   return level === enforced ? level : `${level} (${enforced} in this mode)`;
 }
 
-function hintOf({ incident, state }: Alert): string {
-  return state === 'frozen' ? `; to go on: countersign resume ${incident}` : '';
+const ANSWERS = ['resume', 'deny', 'kill'] as const;
+
+/** Where nobody is asked, a command still lets it go on. */
+function hintOf({ incident, state, question }: Alert): string {
+  return state === 'frozen' && question === undefined ? `; to go on: countersign resume ${incident}` : '';
+}
+
+function commandOf(incident: string): string {
+  return `countersign resume ${incident} [--deny | --kill]`;
 }
 
 function messageOf(alert: Alert): AlertMessage {
@@ -91,9 +103,13 @@ function titleOf(alert: Alert): string {
 }
 
 /** Begins with words of ours: no program takes it for an option. */
-function bodyOf({ reason, action, by, incident, state }: Alert): string {
+function bodyOf({ reason, action, by, incident, state, question }: Alert): string {
   const about = incident === undefined ? '' : ` Incident ${incident}${state === undefined ? '' : `: ${state}`}.`;
-  return clip(markless(`Reason: ${reason}.${about} ${action}, by ${by}.`), MAX_BODY_CHARS);
+  const why = clip(`Reason: ${reason}.${about} ${action}, by ${by}.`, MAX_BODY_CHARS);
+  if (question === undefined || incident === undefined) return markless(why);
+  const answers = ANSWERS.map((each) => `${each}: ${question.answers[each]}.`).join(' ');
+  // Whoever is woken by it has to know what to type, whatever a process is called.
+  return markless(`${clip(why, MAX_WHY_CHARS)} ${answers} Otherwise: ${question.answers.unanswered}. ${commandOf(incident)}`);
 }
 
 /** Notifications may show markup, with links in it. */

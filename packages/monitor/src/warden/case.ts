@@ -9,6 +9,8 @@ import type { Incident, IncidentStep } from './ports.ts';
 export const MAX_STEPS = 200;
 /** Calls that wait for one answer. Those beyond are refused. */
 export const MAX_HELD = 1_024;
+/** Of those that wait: how many are told of one by one. */
+export const MAX_WAITING_TOLD = 5;
 /** No deed is called so. */
 const TOO_MANY = '';
 
@@ -36,6 +38,7 @@ export class Case {
   isAsked: boolean = false;
   readonly #actors = new Map<string, ProcessId>();
   readonly #held: Judged[] = [];
+  readonly #waiting: Activity[] = [];
   #refused = 0;
   #hasHappened = false;
 
@@ -48,6 +51,11 @@ export class Case {
   /** Calls that wait for the answer. */
   get held(): number {
     return this.#held.length;
+  }
+
+  /** The first of those. */
+  get waiting(): readonly Activity[] {
+    return [...this.#waiting];
   }
 
   /** Calls of it that failed instead of happening. */
@@ -73,6 +81,7 @@ export class Case {
       this.#held.push(judged);
       // An answer is for what was asked about.
       if (this.isAsked || this.#held.length > MAX_HELD) this.#answer('refuse', [this.#held.pop()]);
+      else if (this.#waiting.length < MAX_WAITING_TOLD) this.#waiting.push(activity);
     }
   }
 

@@ -12,6 +12,7 @@ import type { TreeProcess } from '../tree/process-tree.ts';
 import type { Verdict } from '../verdict.ts';
 import { Case, MAX_STEPS } from './case.ts';
 import { culprits } from './culprits.ts';
+import type { HaltWords } from './halt-words.ts';
 import type { HaltAnswer, Incident, IncidentStep, WardenEvent, WardenOptions } from './ports.ts';
 import type { Recorder } from './recorder.ts';
 
@@ -172,7 +173,7 @@ export class Containment {
     await this.#haltSession(current);
     await this.#capture(current);
     if (this.#isOver(current)) return;
-    this.#alert(current);
+    this.#alert(current, this.#words(current));
     for (let round = 0; ; round++) {
       const answer = await this.#ask(current, round, signal);
       if (this.#isOver(current)) return;
@@ -183,12 +184,19 @@ export class Containment {
   #ask(current: Case, round: number, signal: AbortSignal): Promise<HaltAnswer> {
     current.isAsked = true;
     const { incident, held, hasHappened } = current;
-    const opened = (): void => this.#deps.emit({ kind: 'asked', at: this.#deps.clock.nowMs(), incident, held, hasHappened });
+    const words = this.#words(current);
+    const opened = (): void => this.#deps.emit({ kind: 'asked', at: this.#deps.clock.nowMs(), incident, held, hasHappened, words });
     this.#isAsking = true;
     for (const resolve of this.#askingWaiters.splice(0)) resolve();
-    return this.#deps.questions.ask(incident, round, signal, opened).finally(() => {
+    return this.#deps.questions.ask(incident, words, round, signal, opened).finally(() => {
       this.#isAsking = false;
     });
+  }
+
+  #words({ incident, waiting, held, hasHappened }: Case): HaltWords {
+    const { questions, clock, onHaltTimeout } = this.#deps;
+    const { activity, at: sinceMs } = incident;
+    return questions.words({ activity, waiting, held, hasHappened, sinceMs, nowMs: clock.nowMs(), onTimeout: onHaltTimeout });
   }
 
   /** @returns false when it has to be asked about again. */
@@ -414,11 +422,11 @@ export class Containment {
     this.#deps.emit({ kind: 'contained', at: made.at, incident: current.incident, step: made });
   }
 
-  #alert(current: Case): void {
+  #alert(current: Case, question?: HaltWords): void {
     const { alerts } = this.#deps;
     void this.#update(current);
     if (alerts === undefined) return;
-    alerts.alert(current.incident, [...current.steps]).catch((error: unknown) => this.#trouble('alert', error));
+    alerts.alert(current.incident, [...current.steps], question).catch((error: unknown) => this.#trouble('alert', error));
   }
 
   async #update(current: Case): Promise<void> {

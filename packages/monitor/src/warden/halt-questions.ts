@@ -7,19 +7,23 @@ import {
   AFTER_HALT,
   type Channel,
   createGuard,
+  createRedactor,
   type Guard,
   type GuardOptions,
   type Policy,
   rulePolicy,
   type ToolCall,
 } from '@countersign/core';
+import { type HaltWords, haltWords } from './halt-words.ts';
 import type { HaltAnswer, HaltQuestions, Incident } from './ports.ts';
 
 /** Characters of the verdict's reason that a question shows. */
 const MAX_WHY_CHARS = 500;
+const SHOWN_ID_CHARS = 8;
 
-/** What is asked about. `do`: what happens when it is approved. */
-export interface HaltArguments {
+/** What is asked about. `do`: what happens when it is approved. The rest is for whoever reads it, by `haltQuestion`. */
+export interface HaltArguments extends Omit<HaltWords, 'held'> {
+  readonly held: readonly string[];
   readonly incident: string;
   readonly rule: string;
   readonly do: 'resume' | 'deny';
@@ -48,10 +52,12 @@ export function haltQuestions({ timeoutMs, onAsked, ...options }: HaltQuestionsO
     mode: 'enforce',
     channels: [...(options.channels ?? []), COMMAND],
   });
+  const redactor = options.redactor ?? createRedactor();
   return {
-    ask: async (incident, round, signal, opened) => {
+    words: (about) => haltWords(about, timeoutMs, redactor),
+    ask: async (incident, words, round, signal, opened) => {
       try {
-        return await answerTo(guard, incident, round, signal, (id, expiresAtMs) => {
+        return await answerTo(guard, incident, words, round, signal, (id, expiresAtMs) => {
           onAsked?.(incident, id, expiresAtMs);
           opened();
         });
@@ -67,7 +73,7 @@ export function haltPolicy(timeoutMs: number): Policy {
   const tools = [`${AFTER_HALT.server}/${AFTER_HALT.name}`];
   return rulePolicy({
     id: 'countersign-halts',
-    version: '1',
+    version: '2',
     default: 'deny',
     rules: [
       {
@@ -75,7 +81,8 @@ export function haltPolicy(timeoutMs: number): Policy {
         tools,
         when: "args.do == 'resume'",
         effect: 'require_approval',
-        reason: 'a verdict stopped the processes: approve lets them go on, deny ends them',
+        reason:
+          'processes are stopped. Approving says resume: what waits happens. Denying says kill: ALL of them are ended. Approving with `do` changed to "deny": what waits fails, the rest goes on',
         approval: { ttl: `${timeoutMs}ms` },
       },
       { id: 'deny-one', tools, when: "args.do == 'deny'", effect: 'allow' },
@@ -89,20 +96,23 @@ const COMMAND: Channel = { name: 'resume', ask: () => Promise.resolve() };
 async function answerTo(
   guard: Guard,
   incident: Incident,
+  words: HaltWords,
   round: number,
   signal: AbortSignal,
   onAsked: (approvalId: string, expiresAtMs: number) => void,
 ): Promise<HaltAnswer> {
   const { id, verdict } = incident;
-  const callWith = (why: string, part: string): ToolCall => {
-    const args: HaltArguments = { incident: id, rule: verdict.rule, do: 'resume', level: verdict.level, why: why.slice(0, MAX_WHY_CHARS) };
+  const callWith = (why: string, held: readonly string[], part: string): ToolCall => {
+    const { rule, level } = verdict;
+    const args: HaltArguments = { incident: id, rule, do: 'resume', level, why: why.slice(0, MAX_WHY_CHARS), ...words, held };
     return { tool: AFTER_HALT, args, id: `${id}:${round}${part}` };
   };
-  let call = callWith(verdict.reason, '');
+  let call = callWith(verdict.reason, words.held, '');
   let asked = await guard.authorize(call, { approval: 'suspend' });
   if (asked.kind === 'refusal' && asked.decision.reasonCode === 'POLICY_DENY_OWN_FILES') {
     // What was touched is ours, and no call may name that: whoever answers finds it in the incident.
-    call = callWith(`${verdict.rule}: see the incident`, ':plain');
+    const plain = `${verdict.rule}: see the incident`;
+    call = callWith(plain, [`something of Countersign's own: countersign incidents show ${id.slice(0, SHOWN_ID_CHARS)}`], ':plain');
     asked = await guard.authorize(call, { approval: 'suspend' });
   }
   if (asked.kind === 'pending') {

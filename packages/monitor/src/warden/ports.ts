@@ -8,6 +8,7 @@ import type { RollbackResult } from '../quarantine/rollback.ts';
 import type { CoverageLevel, Sensor, SensorStats } from '../sensor.ts';
 import type { ProcessTree, TreeProcess } from '../tree/process-tree.ts';
 import type { Level, MonitorMode, Verdict } from '../verdict.ts';
+import type { HaltAbout, HaltWords } from './halt-words.ts';
 
 /** Judges by rules. Pure but for the windows it keeps; called once for each activity, in order. */
 export interface Rules {
@@ -85,7 +86,8 @@ export interface Incidents {
 
 /** Tells people. Never waited for; what it rejects with is told. */
 export interface Alerts {
-  alert(incident: Incident, steps: readonly IncidentStep[]): Promise<void>;
+  /** @param question - what is going to be asked about it. */
+  alert(incident: Incident, steps: readonly IncidentStep[], question?: HaltWords): Promise<void>;
 }
 
 /** Puts aside what was written outside of the scope. */
@@ -100,10 +102,12 @@ export type HaltAnswer =
   /** Nobody could be asked: the ledger fails, or every channel does. */
   | { readonly do: 'failed'; readonly error: unknown };
 
-/** Asks what becomes of a halted tree. Never rejects. */
+/** Asks what becomes of a halted tree. */
 export interface HaltQuestions {
-  /** @param opened - called once an answer can be given. */
-  ask(incident: Incident, round: number, signal: AbortSignal, opened: () => void): Promise<HaltAnswer>;
+  /** What is asked, for everybody who tells of it. */
+  words(about: HaltAbout): HaltWords;
+  /** Never rejects. @param opened - called once an answer can be given. */
+  ask(incident: Incident, words: HaltWords, round: number, signal: AbortSignal, opened: () => void): Promise<HaltAnswer>;
 }
 
 /** What a warden tells while it watches. Strings from processes are in it: escape them for the medium. */
@@ -131,7 +135,14 @@ export type WardenEvent =
     }
   | { readonly kind: 'contained'; readonly at: number; readonly incident: Incident; readonly step: IncidentStep }
   /** `held`: calls that wait for the answer. `hasHappened`: some of what it is about was done already. */
-  | { readonly kind: 'asked'; readonly at: number; readonly incident: Incident; readonly held: number; readonly hasHappened: boolean }
+  | {
+      readonly kind: 'asked';
+      readonly at: number;
+      readonly incident: Incident;
+      readonly held: number;
+      readonly hasHappened: boolean;
+      readonly words: HaltWords;
+    }
   | {
       readonly kind: 'coverage';
       readonly at: number;

@@ -10,10 +10,11 @@ const FLAG_ALERT_MS = 60_000;
 
 export function alertPort(alerts: Alerts, redactor: Redactor): AlertPort {
   return {
-    alert: async (incident, steps) => {
+    alert: async (incident, steps, question) => {
       const state = steps.at(-1)?.event;
       const { mode, verdict } = incident;
-      alerts.tell(alertOf({ ...incident, enforced: enforced(verdict.level, mode), ...(state !== undefined && { state }) }, redactor));
+      const about = { ...incident, enforced: enforced(verdict.level, mode), ...(state !== undefined && { state }) };
+      alerts.tell(alertOf({ ...about, ...(question !== undefined && { question }) }, redactor));
     },
   };
 }

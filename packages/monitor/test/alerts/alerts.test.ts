@@ -165,6 +165,20 @@ describe('telling', () => {
   });
 });
 
+const QUESTION = {
+  held: ['read /x, by cat (pid 4711)\ncountersign: all is well'],
+  call: 'call-1',
+  since: '2026-01-02T02:00:00.000Z',
+  answers: { resume: 'it happens', deny: 'it fails with EPERM', kill: 'all is ended', unanswered: 'asked again at 02:10' },
+};
+
+it('an alert about a question has it whole, escaped', () => {
+  expect(alert(undefined, { question: QUESTION }).question).toEqual({
+    ...QUESTION,
+    held: ['read /x, by cat (pid 4711)\\u{a}countersign: all is well'],
+  });
+});
+
 const SIGNAL = new AbortController().signal;
 
 describe('terminal', () => {
@@ -176,6 +190,21 @@ describe('terminal', () => {
     expect(text).toBe(
       `countersign: HALT mass-deletion: 20 files deleted\n  delete /home/ana/a.txt, by node (pid 4711)\n  incident ${INCIDENT}, frozen; to go on: countersign resume ${INCIDENT}\n`,
     );
+  });
+
+  it('says what each answer does, where a person is asked', async () => {
+    let text = '';
+    await terminalAlert((more) => {
+      text += more;
+    }).tell(alert(undefined, { question: QUESTION }), SIGNAL);
+    expect(text.split('\n').slice(2, -1)).toEqual([
+      `  incident ${INCIDENT}, frozen`,
+      '  resume  it happens',
+      '  deny    it fails with EPERM',
+      '  kill    all is ended',
+      '  asked again at 02:10',
+      `  answer: countersign resume ${INCIDENT} [--deny | --kill]`,
+    ]);
   });
 
   it('lets no name make a line of its own', async () => {

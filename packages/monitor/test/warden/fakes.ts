@@ -1,11 +1,12 @@
 /** Parts of a warden that do what a test tells them, and say what was done. */
-import type { ContainmentRecord, EntryRef, VerdictRecord } from '@countersign/core';
+import { type ContainmentRecord, createRedactor, type EntryRef, type VerdictRecord } from '@countersign/core';
 import type { Action, Activity, Actor, Observation } from '../../src/activity.ts';
 import type { FreezeResult, Freezer, KillResult } from '../../src/contain/freezer.ts';
 import type { Judged, Sensor, SensorHost } from '../../src/sensor.ts';
 import type { ProcessTree, TreeProcess } from '../../src/tree/process-tree.ts';
 import type { Level, MonitorMode, Verdict } from '../../src/verdict.ts';
 import { MAX_CAPTURE_MS } from '../../src/warden/containment.ts';
+import { type HaltAbout, type HaltWords, haltWords } from '../../src/warden/halt-words.ts';
 import type { HaltAnswer, HaltQuestions, Incident, IncidentStep, WardenEvent, WardenOptions } from '../../src/warden/ports.ts';
 import { MAX_CLOSE_MS } from '../../src/warden/warden.ts';
 
@@ -163,7 +164,10 @@ export class FakeQuestions implements HaltQuestions {
   readonly asked: Incident[] = [];
   readonly #waiting: ((answer: HaltAnswer) => void)[] = [];
   readonly #askers: (() => void)[] = [];
-  ask(incident: Incident, _round: number, signal: AbortSignal, opened: () => void): Promise<HaltAnswer> {
+  words(about: HaltAbout): HaltWords {
+    return haltWords(about, 60_000, createRedactor());
+  }
+  ask(incident: Incident, _words: HaltWords, _round: number, signal: AbortSignal, opened: () => void): Promise<HaltAnswer> {
     opened();
     this.asked.push(incident);
     for (const tell of this.#askers.splice(0)) tell();

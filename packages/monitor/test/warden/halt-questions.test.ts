@@ -1,7 +1,8 @@
-import { AFTER_HALT, createGuard, denyAll } from '@countersign/core';
+import { AFTER_HALT, createGuard, createRedactor, denyAll } from '@countersign/core';
 import { memoryStore } from '@countersign/core/testing';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { haltQuestions } from '../../src/warden/halt-questions.ts';
+import { haltWords } from '../../src/warden/halt-words.ts';
 import type { HaltAnswer, HaltQuestions, Incident } from '../../src/warden/ports.ts';
 
 const incident: Incident = {
@@ -12,6 +13,20 @@ const incident: Incident = {
   activity: { at: 1, seq: 1, sensor: 's', phase: 'after', action: { kind: 'read', path: '/x' }, attribution: { method: 'none' } },
   verdict: { level: 'HALT', rule: 'mass-deletion', reason: '20 files in 10 s', evaluator: 'rules', confidence: 1, evidence: [1] },
 };
+
+const WORDS = haltWords(
+  {
+    activity: incident.activity,
+    waiting: [],
+    held: 0,
+    hasHappened: true,
+    sinceMs: incident.at,
+    nowMs: 1,
+    onTimeout: 'stay',
+  },
+  60_000,
+  createRedactor(),
+);
 
 let store: ReturnType<typeof memoryStore>;
 let questions: HaltQuestions;
@@ -48,7 +63,7 @@ async function asked(
   signal = new AbortController().signal,
 ): Promise<{ readonly id: string; readonly answer: Promise<HaltAnswer> }> {
   const opened = new Promise<void>((resolve) => (onApproval = resolve));
-  const answer = questions.ask(incident, round, signal, () => {});
+  const answer = questions.ask(incident, WORDS, round, signal, () => {});
   await Promise.race([opened, answer]);
   return { id: approvals.at(-1) ?? '', answer };
 }
@@ -62,7 +77,17 @@ describe('a halt is asked about', () => {
       session: 'run-1',
       state: 'pending',
       rule: 'after-halt',
-      shown: { incident: incident.id, rule: 'mass-deletion', do: 'resume', level: 'HALT', why: '20 files in 10 s' },
+      shown: {
+        incident: incident.id,
+        rule: 'mass-deletion',
+        do: 'resume',
+        level: 'HALT',
+        why: '20 files in 10 s',
+        held: ['read /x, by an unknown process (has happened already)'],
+        call: 'no tool call is known to have caused it',
+        since: '1970-01-01T00:00:00.001Z',
+        answers: WORDS.answers,
+      },
     });
     stop.abort();
     expect(await answer).toEqual({ do: 'timeout' });
@@ -120,7 +145,7 @@ describe('a halt is asked about', () => {
       jane,
     );
     await first.answer;
-    expect(await questions.ask({ ...incident, id: 'f'.repeat(32) }, 0, new AbortController().signal, () => {})).toEqual({
+    expect(await questions.ask({ ...incident, id: 'f'.repeat(32) }, WORDS, 0, new AbortController().signal, () => {})).toEqual({
       do: 'resume',
       by: 'an override',
       isOverride: true,
@@ -128,7 +153,7 @@ describe('a halt is asked about', () => {
     });
     const stop = new AbortController();
     onApproval = () => stop.abort();
-    expect(await questions.ask({ ...incident, id: '1'.repeat(32) }, 0, stop.signal, () => {})).toEqual({ do: 'timeout' });
+    expect(await questions.ask({ ...incident, id: '1'.repeat(32) }, WORDS, 0, stop.signal, () => {})).toEqual({ do: 'timeout' });
   });
 
   it('a grant for one rule says nothing about another', async () => {
@@ -139,18 +164,18 @@ describe('a halt is asked about', () => {
     const stop = new AbortController();
     onApproval = () => stop.abort();
     const other = { ...incident, id: 'f'.repeat(32), verdict: { ...incident.verdict, rule: 'egress' } };
-    expect(await questions.ask(other, 0, stop.signal, () => {})).toEqual({ do: 'timeout' });
+    expect(await questions.ask(other, WORDS, 0, stop.signal, () => {})).toEqual({ do: 'timeout' });
   });
 
   it('nobody answers in time', async () => {
     questions = open({ timeoutMs: 20 });
-    expect(await questions.ask(incident, 0, new AbortController().signal, () => {})).toEqual({ do: 'timeout' });
+    expect(await questions.ask(incident, WORDS, 0, new AbortController().signal, () => {})).toEqual({ do: 'timeout' });
     expect((await answerer().approvals.get(approvals[0] ?? ''))?.state).toBe('expired');
   });
 
   it('a ledger that fails is told, not thrown, and lets nothing go on', async () => {
     await store.close();
-    expect(await questions.ask(incident, 0, new AbortController().signal, () => {})).toMatchObject({ do: 'failed' });
+    expect(await questions.ask(incident, WORDS, 0, new AbortController().signal, () => {})).toMatchObject({ do: 'failed' });
   });
 
   it('a channel that cannot be reached leaves the question open for the others', async () => {
