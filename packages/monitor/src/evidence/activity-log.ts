@@ -13,7 +13,8 @@ import type { Activity } from '../activity.ts';
 import type { Verdict } from '../verdict.ts';
 import { activityLine, lostLine, MAX_ACTIVITY_LINE_BYTES } from './activity-line.ts';
 import { CLOSE_WAIT_MS, inTime } from './in-time.ts';
-import { MAX_SEGMENTS, makePrivateFolder, segmentName, segmentNumbers, sessionFolder } from './log-folder.ts';
+import { KeptFolders } from './kept-folders.ts';
+import { MAX_SEGMENTS, segmentName, segmentNumbers, sessionFolder } from './log-folder.ts';
 import { NoteQueue, REMOVED_TOPIC, type RecordNote, SEGMENT_TOPIC } from './note-queue.ts';
 import { type Line, openSegment, type Segment, type WriteBytes, writeBytes } from './segment.ts';
 import { Shown } from './shown.ts';
@@ -28,6 +29,8 @@ export const MAX_QUEUED_BYTES = 8_388_608;
 const BATCH_BYTES = 262_144;
 /** How long ordinary activity may wait, so that it is written together. */
 const GATHER_MS = 100;
+/** Between two looks whether what is written is still where it is looked for; and before each batch. */
+const LOOK_MS = 1_000;
 
 export interface ActivityLogOptions {
   /** The folder of all sessions; made when it is not there. */
@@ -83,10 +86,8 @@ export function activityLog(options: ActivityLogOptions): ActivityLog {
     throw invalid(`maxBytes must be a whole number from ${MIN_LOG_BYTES} on`);
   if (!Number.isSafeInteger(keep) || keep < 1 || keep > MAX_SEGMENTS)
     throw invalid(`keep must be a whole number from 1 to ${MAX_SEGMENTS}`);
-  makePrivateFolder(options.dir);
   const folder = sessionFolder(options.dir, options.session);
-  makePrivateFolder(folder);
-  return new QueuedLog(folder, { ...options, maxBytes, keep });
+  return new QueuedLog(folder, new KeptFolders([options.dir, folder]), { ...options, maxBytes, keep });
 }
 
 /** The first line may be of a call; without this its async context would own every later write. */
@@ -102,6 +103,7 @@ class QueuedLog implements ActivityLog {
   #queue: Line[] = [];
   #queuedBytes = 0;
   #timer: NodeJS.Timeout | undefined;
+  readonly #look: NodeJS.Timeout;
   #pumping: Promise<void> | undefined;
   #segment: Segment | undefined;
   #openedAt = 0;
@@ -115,13 +117,17 @@ class QueuedLog implements ActivityLog {
   readonly #notes: NoteQueue;
   #closing: Promise<void> | undefined;
 
-  constructor(folder: string, options: CheckedOptions) {
+  readonly #folders: KeptFolders;
+
+  constructor(folder: string, folders: KeptFolders, options: CheckedOptions) {
     this.folder = folder;
+    this.#folders = folders;
     this.#options = options;
     this.#shown = new Shown(options.redactor ?? createRedactor());
     this.#nowMs = options.nowMs ?? Date.now;
     this.#notes = options.notes ?? new NoteQueue(options.note, (error) => this.#tell(error));
     this.#next = (segmentNumbers(folder).at(-1) ?? 0) + 1;
+    this.#look = outsideAnyCall(setInterval, () => this.#start(), LOOK_MS).unref();
   }
 
   write(activity: Activity, verdict: Verdict): void {
@@ -155,6 +161,7 @@ class QueuedLog implements ActivityLog {
   }
 
   async #end(): Promise<void> {
+    clearInterval(this.#look);
     const isDone = await inTime(this.#closeFile());
     if (!isDone) this.#trouble(`${this.folder} could not be closed: the disk did not answer within ${CLOSE_WAIT_MS} ms`);
     await this.#notes.close();
@@ -176,6 +183,7 @@ class QueuedLog implements ActivityLog {
 
   /** Never rejects. */
   async #pump(): Promise<void> {
+    await this.#leaveMoved();
     while (this.#queue.length > 0) {
       const batch = this.#take();
       const told = this.#untold;
@@ -202,15 +210,27 @@ class QueuedLog implements ActivityLog {
   }
 
   async #append(lines: readonly Line[]): Promise<void> {
+    await this.#leaveMoved();
     const bytes = lines.reduce((sum, line) => sum + line.bytes.length, 0);
     const isFull = this.#segment !== undefined && this.#segment.size > 0 && this.#segment.size + bytes > this.#options.maxBytes;
     if (isFull || this.#nowMs() - this.#openedAt >= SEGMENT_AGE_MS) await this.#closeSegment();
     if (this.#segment === undefined) {
+      this.#folders.remake();
       this.#segment = await openSegment(this.folder, this.#next, this.#options.writeBytes ?? writeBytes);
       this.#next = this.#segment.number + 1;
       this.#openedAt = this.#nowMs();
     }
     await this.#segment.append(lines);
+  }
+
+  /** What was written until then has its hash in the ledger; what follows goes to where it is looked for. Never rejects. */
+  async #leaveMoved(): Promise<void> {
+    if (this.#segment !== undefined && (await this.#moved(this.#segment)) !== undefined) await this.#closeSegment();
+  }
+
+  /** What of it is not where it was made. */
+  async #moved(segment: Segment): Promise<string | undefined> {
+    return (await this.#folders.missing()) ?? ((await segment.isInPlace()) ? undefined : segment.path);
   }
 
   /** A log that ends with a loss says so too. */
@@ -231,7 +251,8 @@ class QueuedLog implements ActivityLog {
     if (segment === undefined) return;
     this.#closed++;
     try {
-      if (!(await segment.isInPlace())) this.#trouble(`${segment.path} was removed or replaced while it was written`);
+      const moved = await this.#moved(segment);
+      if (moved !== undefined) this.#trouble(`${moved} was removed or replaced while it was written`);
       this.#notes.add(SEGMENT_TOPIC, { session: this.#options.session, ...(await segment.close()) });
       await this.#removeOld(segment.number);
     } catch (error) {

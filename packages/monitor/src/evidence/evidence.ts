@@ -7,6 +7,7 @@ import { type ActivityLog, type ActivityLogOptions, activityLog } from './activi
 import type { CapturedEvidence } from './capture.ts';
 import { inTime } from './in-time.ts';
 import { IncidentFiles } from './incident-files.ts';
+import { makePrivateFolder } from './log-folder.ts';
 import { NoteQueue, REMOVED_TOPIC, SESSION_TOPIC } from './note-queue.ts';
 import { removeExpired } from './retention.ts';
 import { SESSION_FILE, SESSION_FILE_VERSION, type SessionFacts } from './session-file.ts';
@@ -79,6 +80,8 @@ export function openEvidence(options: EvidenceOptions): Evidence {
         try {
           const document = shown.json({ v: SESSION_FILE_VERSION, session, agent, ...facts }, () => true);
           const text = `${escapeJson(JSON.stringify(document))}\n`;
+          makePrivateFolder(dir);
+          makePrivateFolder(log.folder);
           await writePrivate(join(log.folder, SESSION_FILE), text);
           written = text;
         } catch (error) {

@@ -10,7 +10,8 @@ import type { Incident, IncidentStep } from '../warden/ports.ts';
 import type { LoggedActivity } from './activity-line.ts';
 import { type CapturedEvidence, type CapturedProcess, type CaptureOptions, captureEvidence } from './capture.ts';
 import { INCIDENT_ID, INCIDENT_VERSION, type IncidentDocument, MAX_INCIDENT_BYTES, parseIncident } from './incident.ts';
-import { INCIDENT_FOLDER, makePrivateFolder, namesIn } from './log-folder.ts';
+import { KeptFolders } from './kept-folders.ts';
+import { INCIDENT_FOLDER, namesIn } from './log-folder.ts';
 import { INCIDENT_TOPIC, type NoteQueue } from './note-queue.ts';
 import { Shown } from './shown.ts';
 import { Timeline } from './timeline.ts';
@@ -38,6 +39,7 @@ export interface IncidentFilesOptions {
 /** Keeps the story of each incident of a session. */
 export class IncidentFiles {
   readonly #folder: string;
+  readonly #folders: KeptFolders;
   readonly #agent: string;
   readonly #shown: Shown;
   readonly #capture: (processes: readonly TreeProcess[], options?: CaptureOptions) => Promise<CapturedEvidence>;
@@ -51,8 +53,7 @@ export class IncidentFiles {
   /** @throws {CountersignError} `OPTIONS_INVALID` for a folder that is not ours alone. */
   constructor({ dir, agent, redactor = createRedactor(), notes, capture = captureEvidence }: IncidentFilesOptions) {
     this.#folder = join(dir, INCIDENT_FOLDER);
-    makePrivateFolder(dir);
-    makePrivateFolder(this.#folder);
+    this.#folders = new KeptFolders([dir, this.#folder]);
     this.#agent = agent;
     this.#shown = new Shown(redactor);
     this.#notes = notes;
@@ -104,6 +105,8 @@ export class IncidentFiles {
     const written = this.#writing.then(async () => {
       if (text.length > MAX_INCIDENT_BYTES) throw failed(path, `it is longer than ${MAX_INCIDENT_BYTES} bytes`);
       try {
+        // Another may lie in its place by now.
+        this.#folders.remake();
         await writePrivate(path, text);
         this.#notes?.add(INCIDENT_TOPIC, { incident: id, sha256: createHash('sha256').update(text).digest('hex') });
       } catch (cause) {
