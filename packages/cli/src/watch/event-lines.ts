@@ -39,6 +39,8 @@ export function eventLines(event: WardenEvent, options: LineOptions): readonly s
       return [
         options.style('bad', `countersign: sensor ${safe(event.sensor)} died: ${safe(event.why)}; ${levelText(event.level)} from here on`),
       ];
+    case 'guard':
+      return [guardLine(event, options)];
     case 'trouble':
       return [options.style('warn', `countersign: ${safe(event.during)}: ${safe(messageOf(event.error))}`)];
   }
@@ -72,6 +74,12 @@ function judgedLine(event: Extract<WardenEvent, { readonly kind: 'judged' }>, { 
   const text = `${timeOf(event.at)} ${whenText(event)}${what}${by}${why}`;
   const shown = columns === undefined ? text : fit(text, Math.max(columns - 5, 20));
   return `${style(STYLES[verdict.level], verdict.level.padEnd(4))} ${shown}`;
+}
+
+/** Whoever can write the file of the ledger can make himself look like one. */
+function guardLine({ process }: Extract<WardenEvent, { readonly kind: 'guard' }>, { redactor }: LineOptions): string {
+  const name = clip(safe(redactor.text(programName(process.exe))), MAX_PROGRAM_CHARS);
+  return `countersign: ${name} (${process.pid}) writes to the ledger: taken for a guard, and not judged for what it does with our files`;
 }
 
 /** Whether what is stopped can still be kept from happening. */
@@ -210,6 +218,10 @@ export function eventJson(event: WardenEvent, { redactor, isVerbose }: Pick<Line
       return { event: kind, at, incident: event.incident.id, held: event.held, has_happened: event.hasHappened, question: event.words };
     case 'coverage':
       return { event: kind, at, level: event.level, sensor: event.sensor, why: event.why };
+    case 'guard': {
+      const { pid, start, exe } = event.process;
+      return { event: kind, at, process: { pid, start, exe: exe === undefined ? null : redactor.text(exe) } };
+    }
     case 'trouble':
       return { event: kind, at, during: event.during, message: messageOf(event.error) };
   }

@@ -126,3 +126,15 @@ export const GUARDED: string = `import(${JSON.stringify(CORE)}).then(async ({ op
   await guard.tool('t', async () => 1)({}).catch((error) => console.log(error.code));
   later(3_000, async () => { await guard.close(); console.log('done'); });
 });`;
+
+/** An agent that writes itself a lease into the file of the ledger, as a guard has one. @param start - JavaScript, of the start time it claims */
+export function forger(start: string): string {
+  return `const { DatabaseSync } = require('node:sqlite');
+const host = [require('node:os').hostname(), fs.readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim(), fs.readlinkSync('/proc/self/ns/pid')].join(' ');
+const stat = fs.readFileSync('/proc/self/stat', 'latin1');
+const own = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+const db = new DatabaseSync('.countersign/ledger.db', { timeout: 5000 });
+db.prepare('INSERT INTO leases (writer, pid, start_time, host, heartbeat_at) VALUES (?, ?, ?, ?, ?)').run('f'.repeat(32), process.pid, ${start}, host, Date.now());
+later(200, () => { try { console.log('key', fs.readFileSync('.countersign/ledger.key', 'utf8').length > 0); } catch (error) { console.log(error.code); } });
+later(3_000, () => {});`;
+}

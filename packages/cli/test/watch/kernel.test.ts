@@ -2,7 +2,8 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { GUARDED, oldFiles, script, startCli, watchedProject, workFolder } from './agent-process.ts';
+import { run } from '../harness.ts';
+import { forger, GUARDED, oldFiles, script, startCli, watchedProject, workFolder } from './agent-process.ts';
 import { answer, canHold, entriesOf, halted, isAlive, isValid, KERNEL, SLOW } from './kernel-run.ts';
 
 describe.skipIf(!canHold)('a call that a person has to decide about', SLOW, () => {
@@ -173,6 +174,29 @@ describe.skipIf(!canHold)('the ledger, where calls are held', SLOW, () => {
     expect(stderr).toMatch(/^KILL .*ledger\..*own-files/m);
     expect(readdirSync(join(cwd, '.countersign'))).toContain('ledger.db');
     await isValid(cwd);
+  });
+
+  it('lets off who forged a lease there, as it lets off any guard: that is told, and in the file of the session', async () => {
+    const cwd = await watchedProject();
+    const { code, stdout, stderr } = await startCli([...KERNEL, '--', 'node', '--no-warnings', script(cwd, forger('own'))], { cwd }).ended;
+    expect({ code, stdout }).toEqual({ code: 0, stdout: 'key true\n' });
+    expect(stderr).toMatch(/^countersign: node \(\d+\) writes to the ledger: taken for a guard/m);
+    const logs = join(cwd, '.countersign/activity');
+    const [session = ''] = readdirSync(logs).filter((name) => name !== 'incidents');
+    const facts = JSON.parse(readFileSync(join(logs, session, 'session.json'), 'utf8')) as Record<string, unknown>;
+    expect(facts['guards']).toMatchObject({ count: 1, first: [{ pid: expect.any(Number), start: expect.any(Number) }] });
+    const told = await run(['report', '--last', '1h', '--format', 'md', '--out', 'r.md'], { cwd });
+    expect(told.code).toBe(0);
+    expect(readFileSync(join(cwd, 'r.md'), 'utf8')).toContain('had a lease of the ledger and was not judged');
+  });
+
+  it('lets off nobody for a lease of another start time', async () => {
+    const cwd = await watchedProject();
+    const agent = startCli([...KERNEL, '--', 'node', '--no-warnings', script(cwd, forger('String(Number(own) + 1)'))], { cwd });
+    const { code, stdout, stderr } = await agent.ended;
+    expect({ code, stdout }).toMatchObject({ code: 120, stdout: '' });
+    expect(stderr).toMatch(/^KILL .*ledger\.(?:key|db).*own-files/m);
+    expect(stderr).not.toContain('taken for a guard');
   });
 
   it('is opened by what ends at once: that is told all the same', async () => {

@@ -28,6 +28,13 @@ export interface LevelChange {
   readonly why: string;
 }
 
+/** Processes that were taken for guards by their lease: what they did with Countersign's own files is in no log. */
+export interface GuardsSeen {
+  readonly count: number;
+  /** At most 100. */
+  readonly first: readonly { readonly pid: number; readonly start: number; readonly exe?: string }[];
+}
+
 /** As told by whoever watches. */
 export interface SessionFacts {
   readonly startedAtMs: number;
@@ -47,6 +54,8 @@ export interface SessionFacts {
   readonly enforcement?: Enforcement;
   /** Sensors that died, in order. */
   readonly fell?: readonly LevelChange[];
+  /** Absent: none. */
+  readonly guards?: GuardsSeen;
   /** Activities that no log took, verdicts that no ledger took, questions that no judge answered. */
   readonly lost?: { readonly log?: number; readonly ledger?: number; readonly judge?: number };
 }
@@ -72,6 +81,7 @@ const isEnforcement = shape(
   { contain: (value) => value === 'landlock' || value === 'srt', passedOver: isText, without: isText },
 );
 const isChange = shape({ at: isCount, level: isText, sensor: isText, why: isText }, {});
+const isGuard = shape({ pid: isCount, start: isNumber }, { exe: isText });
 const isSession = shape(
   {
     v: (value) => value === SESSION_FILE_VERSION,
@@ -89,6 +99,7 @@ const isSession = shape(
     command: isTextList,
     pids: (value) => Array.isArray(value) && value.every(isCount),
     enforcement: isEnforcement,
+    guards: shape({ count: isCount, first: (value) => Array.isArray(value) && value.every(isGuard) }),
     fell: (value) => Array.isArray(value) && value.every(isChange),
     lost: shape({}, { log: isNumber, ledger: isNumber, judge: isNumber }),
   },

@@ -59,7 +59,7 @@ export function sessionLimits(
   isWhole: boolean,
 ): readonly string[] {
   const limits = [`level ${session.level}: ${MEANING.get(session.level) ?? MEANING.get('unknown')}`];
-  if (facts !== undefined) limits.push(...sensorLimits(facts));
+  if (facts !== undefined) limits.push(...sensorLimits(facts), ...guardLimits(facts));
   if (session.grade === 'signal') limits.push(`freezing was by signals: a process that starts others fast can get away from it`);
   if (session.open === true) limits.push(`it has no end on record: it still runs, or its watching was cut off`);
   if (session.lost > 0) limits.push(`${amountText(session.lost, 'activity is', 'activities are')} in no file`);
@@ -73,6 +73,17 @@ export function sessionLimits(
     }
   }
   return limits;
+}
+
+/** Guards, or whoever made himself look like one. */
+function guardLimits({ guards }: SessionDocument): readonly string[] {
+  if (guards === undefined || guards.count === 0) return [];
+  const those = guards.first.slice(0, MAX_NAMED).map(({ pid, exe }) => `${exe ?? 'a process'} (${pid})`);
+  const more = guards.count - those.length;
+  const names = `${those.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+  return [
+    `${amountText(guards.count, 'process', 'processes')} had a lease of the ledger and ${guards.count === 1 ? 'was' : 'were'} not judged for what was done with Countersign's own files: ${names}`,
+  ];
 }
 
 function sensorLimits({ sensors, lost }: SessionDocument): readonly string[] {

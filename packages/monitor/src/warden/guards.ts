@@ -1,7 +1,7 @@
 /**
  * Guards inside of the watched tree: an agent that guards its own tools, a proxy or a hook that it started. They open the ledger, and
  * must; anything else of the tree that does is ended for it. Who is a guard the ledger says: a writer has a lease there. A process that
- * can write the ledger's file could give itself one, and is then found out by `verify`, not here.
+ * can write the ledger's file could give itself one, as it could by opening the ledger as a guard does: so who is let off is told.
  */
 import { realpathSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
@@ -20,6 +20,8 @@ export interface Guards {
   readonly afterLease?: readonly string[];
   /** It writes to the ledger now. Must not throw. */
   isWriter(process: Actor): boolean;
+  /** Told each time that one is let off. Must not throw. */
+  seen?(process: Actor): void;
   /** It runs, and may get a lease yet. Default: as the tree has it, which learns of an end a little later. */
   isAlive?(process: Actor): boolean;
 }
@@ -52,7 +54,10 @@ export function withoutGuards(sensor: Sensor, guards: Guards): Sensor {
           const { actor, action } = observation;
           const isUse = isUseOf(observation, used, read);
           if (actor === undefined || !(isUse || isWithin(action, later)) || wasRefused(judged)) return host.emit(observation, judged);
-          if (guards.isWriter(actor)) return judged?.answer('continue');
+          if (guards.isWriter(actor)) {
+            guards.seen?.(actor);
+            return judged?.answer('continue');
+          }
           if (!isUse || waiting.size >= MAX_WAITING) return host.emit(observation, judged);
           judged?.answer('continue');
           const isAlive = guards.isAlive?.bind(guards) ?? ((each: Actor) => host.tree.has(each));
@@ -63,11 +68,13 @@ export function withoutGuards(sensor: Sensor, guards: Guards): Sensor {
             if (!isGuard && looks > 0 && isAlive(actor)) return;
             clearInterval(look);
             waiting.delete(look);
-            if (!isGuard) host.emit(observation);
+            if (isGuard) guards.seen?.(actor);
+            else host.emit(observation);
           }, LOOK_MS).unref();
           waiting.set(look, () => {
             if (isAlive(actor)) lost++;
-            else if (!guards.isWriter(actor)) host.emit(observation);
+            else if (guards.isWriter(actor)) guards.seen?.(actor);
+            else host.emit(observation);
           });
         },
       }),

@@ -1,6 +1,6 @@
 /** What a warden is put together from. Each part is made elsewhere, and tried alone. */
 import type { ContainmentBody, EntryRef, MonitorHost } from '@countersign/core';
-import type { Activity, ProcessId } from '../activity.ts';
+import type { Activity, Actor, ProcessId } from '../activity.ts';
 import type { Freezer } from '../contain/freezer.ts';
 import type { Enforcement } from '../enforcement.ts';
 import type { IntentCheck } from '../intent/intent-check.ts';
@@ -150,6 +150,8 @@ export type WardenEvent =
       readonly sensor: string;
       readonly why: string;
     }
+  /** It has a lease of the ledger: what it does with Countersign's own files is not judged. The first one of each program. */
+  | { readonly kind: 'guard'; readonly at: number; readonly process: Actor }
   /** Something of our own failed. Nothing is let through by it. */
   | { readonly kind: 'trouble'; readonly at: number; readonly during: string; readonly error: unknown };
 

@@ -1,6 +1,6 @@
 /** Puts a warden together for one agent: launched, or running already. */
 import { CountersignError, createRedactor, type Redactor } from '@countersign/core';
-import type { ProcessId } from '../activity.ts';
+import type { Actor, ProcessId } from '../activity.ts';
 import { freezerFor } from '../contain/freezer-for.ts';
 import { Membership } from '../contain/membership.ts';
 import { processTable } from '../contain/process-table.ts';
@@ -18,6 +18,7 @@ import { type ProcReader, procReader } from '../tree/proc-fs.ts';
 import { TrackedTree } from '../tree/tracked-tree.ts';
 import { type Found, findAgent } from './find-agent.ts';
 import { withoutGuards } from './guards.ts';
+import { GuardsSeen } from './guards-seen.ts';
 import type { WardenSummary } from './ports.ts';
 import { adopterOf, sensorsOf } from './sensors-of.ts';
 import { sessionCoverage } from './session-coverage.ts';
@@ -104,7 +105,15 @@ async function watch(found: Found, options: WatchOptions, reader: ProcReader): P
   });
   const all = toldOnce(supervised === undefined ? others : [supervised, ...others]);
   // Those that watch folders name nobody.
-  const guards = options.own.guards && { ...options.own.guards, isAlive: (process: ProcessId) => isRunning(process, reader) };
+  const guardsSeen = new GuardsSeen((process) => options.onEvent({ kind: 'guard', at: Date.now(), process }));
+  const { guards: given } = options.own;
+  const guards = given && {
+    ...given,
+    // A lease is of a pid: of another process by now it lets nobody off.
+    isWriter: (process: Actor) => given.isWriter(process) && reader.stat(process.pid)?.start === process.start,
+    isAlive: (process: ProcessId) => isRunning(process, reader),
+    seen: (process: Actor) => guardsSeen.see(process),
+  };
   const sensors = all
     .map((sensor) => (sensor.gives.includes('delete') ? withoutOwn(sensor, own) : sensor))
     .map((sensor) => (guards !== undefined && sensor.gives.includes('write') ? withoutGuards(sensor, guards) : sensor));
@@ -182,7 +191,7 @@ async function watch(found: Found, options: WatchOptions, reader: ProcReader): P
         },
         lost: () => log.stats().lost,
         close: async (summary) => {
-          await files.describe({ ...facts, grade, ...factsOf(summary), ...coverage.facts(), endedAtMs: Date.now() });
+          await files.describe({ ...facts, grade, ...factsOf(summary), ...coverage.facts(), ...guardsSeen.facts(), endedAtMs: Date.now() });
           await files.close();
           await found.shut?.close();
         },

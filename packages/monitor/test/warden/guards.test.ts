@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Action, Observation } from '../../src/activity.ts';
 import { MAX_WAITING, withoutGuards } from '../../src/warden/guards.ts';
+import { GuardsSeen } from '../../src/warden/guards-seen.ts';
 import { AGENT, FakeSensor, FakeTree } from './fakes.ts';
 
 const LEDGER = '/w/ledger.db';
@@ -28,6 +29,45 @@ it('a writer of the ledger uses it, also one that gets its lease a little later'
   isWriter = true;
   vi.advanceTimersByTime(10_000);
   expect(seen).toEqual([]);
+});
+
+it('who is let off is told of each time, and who is not let off never', async () => {
+  const letOff: number[] = [];
+  const sensor = new FakeSensor({ gives: ['read', 'write'] });
+  let isWriter = true;
+  const watched = withoutGuards(sensor, { files: [LEDGER], isWriter: () => isWriter, seen: ({ pid }) => void letOff.push(pid) });
+  await watched.start({ tree: new FakeTree(), emit: () => {}, died: () => {} });
+  const does = (action: Action): void => sensor.host?.emit({ at: 1, sensor: 'fake', phase: 'after', actor: AGENT, action });
+  does({ kind: 'write', path: LEDGER });
+  expect(letOff).toEqual([AGENT.pid]);
+  isWriter = false;
+  does({ kind: 'write', path: LEDGER });
+  vi.advanceTimersByTime(500);
+  expect(letOff).toHaveLength(1);
+  isWriter = true;
+  vi.advanceTimersByTime(500);
+  expect(letOff).toHaveLength(2);
+  isWriter = false;
+  does({ kind: 'write', path: LEDGER });
+  does({ kind: 'delete', path: LEDGER });
+  vi.advanceTimersByTime(10_000);
+  expect(letOff).toHaveLength(2);
+});
+
+it('of guards the first of each program is told, all are counted, and so many are kept', () => {
+  const told: (string | undefined)[] = [];
+  const seen = new GuardsSeen(({ exe }) => void told.push(exe));
+  expect(seen.facts()).toEqual({});
+  for (let pid = 1; pid <= 150; pid++) {
+    seen.see({ pid, start: 1, exe: '/usr/bin/node' });
+    seen.see({ pid, start: 1, exe: '/usr/bin/node' });
+  }
+  seen.see({ pid: 1, start: 2, exe: '/usr/bin/node' });
+  seen.see({ pid: 151, start: 1 });
+  expect(told).toEqual(['/usr/bin/node', undefined]);
+  expect(seen.facts().guards?.count).toBe(152);
+  expect(seen.facts().guards?.first).toHaveLength(100);
+  expect(seen.facts().guards?.first[0]).toEqual({ pid: 1, start: 1, exe: '/usr/bin/node' });
 });
 
 it('who has no lease is told of, after two seconds at most, or as soon as it ended', async () => {
