@@ -38,6 +38,7 @@ import {
 } from './open-flags.ts';
 import { OwnDescriptors } from './own-descriptors.ts';
 import type { Place } from './paths.ts';
+import { ofWholeProcess } from './processes.ts';
 import type { Target } from './targets.ts';
 
 const { EAGAIN, EEXIST, EISDIR, ELOOP, ENAMETOOLONG, ENFILE, ENOENT, ENOTDIR, ENXIO } = constants.errno;
@@ -192,7 +193,8 @@ export class Broker implements Opener {
     const text = textOf(name, target);
     const path = from === AT_FDCWD || text.startsWith('/') ? text : `${this.#own.linkOf(from)?.toString('utf8') ?? '.'}/${text}`;
     // What has no path (a pipe of its own, say) has only the name it was asked for by.
-    return { path, ...(real?.startsWith('/') === true && { resolved: real }) };
+    // A thread has a folder of its own in /proc, with the memory of its process in it.
+    return { path: ofWholeProcess(path), ...(real?.startsWith('/') === true && { resolved: ofWholeProcess(real) }) };
   }
 
   #opened(id: bigint, request: OpenRequest, place: Place, found: Found): Opened {

@@ -22,7 +22,7 @@ export const OWN_FILES: RuleFamily = {
       id: 'own-process',
       title: "Countersign's own processes",
       explanation:
-        'A signal to, the memory of, or control over a process that watches; also by way of `kill` with its number. FLAG: its maps were read, as lists of open files do; a signal to a whole group that it is of, or a handle of it, both of which kernel control refuses.',
+        'A signal to, the memory of, or control over a process that watches; also by way of `kill` with its number. FLAG: what lists of processes and open files read of everybody (its maps, what it waits for, what it has read and written); a signal to a whole group that it is of, or a handle of it, both of which kernel control refuses.',
       levels: ['FLAG', 'KILL'],
     },
     {
@@ -64,12 +64,11 @@ export const OWN_FILES: RuleFamily = {
         }
         for (const { use, path, to } of touches) {
           // Whatever can be written there changes the process: its memory, or that it is the first to go when memory runs out.
-          const proc = (use === 'read' ? PROC_SECRETS : PROC_FILES).exec(path)?.[1];
+          const [, proc, file = ''] = (use === 'read' ? PROC_SECRETS : PROC_FILES).exec(path) ?? [];
           if (proc !== undefined && pids.has(Number(proc)))
-            // Lists of open files (lsof, fuser) read the maps of every process there is.
             found({
               rule: 'own-process',
-              level: use === 'read' && path.endsWith('/maps') ? 'FLAG' : 'KILL',
+              level: use === 'read' && READ_OF_EVERYBODY.has(file) ? 'FLAG' : 'KILL',
               reason: `${use} of ${quoted(path)}: the watching process`,
             });
           // We use them all the time: of what nobody is known to have done, most is ours. The ledger tells when they were changed.
@@ -102,7 +101,14 @@ export const OWN_FILES: RuleFamily = {
   },
 };
 
-const PROC_SECRETS = /^\/proc\/(\d{1,10})\/(?:task\/\d{1,10}\/)?(?:mem|cwd|root|fd|environ|maps)(?:\/|$)/;
+/**
+ * What tools read of every process there is (lsof, fuser, `ps -l`, htop, iotop): where its memory lies, not what is in it. What everybody
+ * is shown (`stat`, `status`, `cmdline` ...) is not among it.
+ */
+const READ_OF_EVERYBODY: ReadonlySet<string> = new Set(['maps', 'smaps', 'smaps_rollup', 'numa_maps', 'wchan', 'io']);
+/** Besides them: its memory, environment, files and folders, and what nobody reads who does not mean this very process. */
+const PROC_SECRETS =
+  /^\/proc\/(\d{1,10})\/(?:task\/\d{1,10}\/)?(mem|cwd|root|fd|fdinfo|environ|map_files|pagemap|auxv|syscall|stack|latency|timers|personality|maps|smaps|smaps_rollup|numa_maps|wchan|io)(?:\/|$)/;
 const PROC_FILES = /^\/proc\/(\d{1,10})\//;
 const REACHES: ReadonlyMap<string | undefined, string> = new Map([
   ['signal', 'signalled'],

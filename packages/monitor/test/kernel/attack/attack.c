@@ -157,6 +157,21 @@ static void warden(char **argv) {
   say("cwd", open("fd/0", O_RDONLY));
 }
 
+/* argv[2]: names, with blanks between them; then folders of whoever watches, each by another spelling. */
+static void warden_files(char **argv) {
+  char names[1024];
+  snprintf(names, sizeof names, "%s", argv[2]);
+  for (char *name = strtok(names, " "); name != NULL; name = strtok(NULL, " ")) {
+    for (char **folder = argv + 3; *folder != NULL; folder++) {
+      char path[4096];
+      snprintf(path, sizeof path, "%s/%s", *folder, name);
+      int fd = open(path, O_RDONLY);
+      say(name, fd);
+      if (fd >= 0) close(fd);
+    }
+  }
+}
+
 static void exec_odd(void) {
   mkfifo("pipe", 0700);
   char *const args[] = {"pipe", NULL};
@@ -281,6 +296,7 @@ int main(int argc, char **argv) {
   else if (!strcmp(deed, "datagrams")) datagrams(argv);
   else if (!strcmp(deed, "families")) families();
   else if (!strcmp(deed, "warden")) warden(argv);
+  else if (!strcmp(deed, "warden-files")) warden_files(argv);
   else if (!strcmp(deed, "exec-odd")) exec_odd();
   else if (!strcmp(deed, "race-link")) race_link(argv, 0);
   else if (!strcmp(deed, "race-rename")) race_link(argv, 1);

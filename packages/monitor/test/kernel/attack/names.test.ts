@@ -1,4 +1,5 @@
 /** A forbidden file under another name. Level: exact in every mode, since nothing changes while a call is judged; races are in `races.test.ts`. */
+import { readdirSync } from 'node:fs';
 import { pid as self } from 'node:process';
 import { describe, expect, it } from 'vitest';
 import type { TrapReads } from '../../../src/kernel/traps.ts';
@@ -71,6 +72,34 @@ describe.skipIf(missing !== undefined).each(MODES)('reads: %s', (trapReads) => {
     for (const name of content) expect(said).toContain(`${name} EPERM`);
     for (const name of ['openat', 'below', 'through', 'chdir', 'cwd']) expect(said).toContain(`${name} EPERM`);
     expect(said.filter((line) => line.startsWith('w ') && !line.endsWith(' EPERM'))).toEqual([]);
+  });
+
+  it('nor where its memory lies and what it is at, by whatever name of it or of one of its threads', async () => {
+    const folder = `/proc/${self}`;
+    const thread = readdirSync(`${folder}/task`).find((tid) => Number(tid) !== self);
+    const spelled = [folder, `/proc/${thread}`, `/proc/self/../${self}`, `${folder}/task/${thread}`, `/proc/${thread}/task/${self}`];
+    // Those of a kernel that was built without them are not there for anybody.
+    const there = (name: string): boolean => readdirSync(folder).includes(name);
+    const kept = ['fdinfo', 'map_files', 'pagemap', 'auxv', 'syscall', 'stack', 'latency', 'timers', 'personality'].filter(there);
+    const told = ['maps', 'smaps', 'smaps_rollup', 'numa_maps', 'wchan', 'io'].filter(there);
+    const shown = ['stat', 'statm', 'status', 'cmdline', 'comm', 'cgroup'];
+    // Of whole processes only.
+    const isOfThreads = (name: string): boolean => readdirSync(`${folder}/task/${self}`).includes(name);
+    const tries = async (names: readonly string[]): ReturnType<typeof attacked> =>
+      attacked({ trapReads, args: () => ['warden-files', names.join(' '), ...spelled] });
+    const refused = await tries(kept.filter(isOfThreads));
+    expect(refused.said).toEqual(kept.filter(isOfThreads).flatMap((name) => spelled.map(() => `${name} EPERM`)));
+    expect(new Set(kept.filter((name) => !isOfThreads(name)))).toEqual(new Set(['map_files', 'timers'].filter(there)));
+    for (const each of ['map_files', 'timers'].filter(there))
+      expect((await tries([each])).said.slice(0, 3)).toEqual(Array.from({ length: 3 }, () => `${each} EPERM`));
+    // What lists of processes read of everybody is told. Where the kernel opens they get it: nothing of the tree reaches what lies there.
+    const flagged = await tries(told.filter(isOfThreads));
+    const answer = trapReads === 'broker' ? 'EACCES' : 'ok';
+    expect(flagged.said).toEqual(told.filter(isOfThreads).flatMap((name) => spelled.map(() => `${name} ${answer}`)));
+    // Below `task` the broker opens nothing of it.
+    const ofAll = await attacked({ trapReads, args: () => ['warden-files', shown.join(' '), ...spelled.slice(0, 3)] });
+    expect(ofAll.said).toEqual(shown.flatMap((name) => spelled.slice(0, 3).map(() => `${name} ok`)));
+    expect(ofAll.stopped).toEqual([]);
   });
 });
 
