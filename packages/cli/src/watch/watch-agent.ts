@@ -10,6 +10,7 @@ import {
   loadScope,
   QUARANTINE_FOLDER,
   type Scope,
+  sharedTerminal,
   type WardenEvent,
   type WardenSummary,
   type Watched,
@@ -88,6 +89,8 @@ export async function watchAgent(invocation: Invocation, targetOf: (config: Conf
       throw error;
     }
     const summary = await follow(watched, isLaunch && io.isTTY.stdin, isLaunch, early, (text) => output.note(text));
+    // What has ended may have had it for itself.
+    if (saved !== undefined) sharedTerminal({ fd: 0 }).take();
     terminal.restore(saved);
     if (isLaunch && watched.warden.ended !== undefined && io.isTTY.stdout) leaveScreen((text) => void io.stderr.write(text));
     tellSummary(summary.summary, invocation);

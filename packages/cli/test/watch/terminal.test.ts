@@ -1,36 +1,7 @@
 /** `countersign run` on a terminal: the agent has it, job control works, and a halt can be answered there. */
-import { execFile, spawnSync } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { CLI, NODE, script, watchedProject } from './agent-process.ts';
-
-const hasPython = spawnSync('python3', ['-c', 'import os; os.waitstatus_to_exitcode']).status === 0;
-if (!hasPython) console.warn('SKIPPED: python3 (3.9 or later) makes the terminal; without it nothing here is shown');
-
-const DRIVER = fileURLToPath(new URL('on-terminal.py', import.meta.url));
-const RUN = [process.execPath, ...NODE, CLI, 'run'];
-
-/** What is typed sooner after a question counts as typed before it. Seconds. */
-const ANSWER_AFTER = 1;
-
-interface Shown {
-  readonly output: string;
-  readonly code: number;
-  readonly steps: number;
-}
-
-async function onTerminal(
-  cwd: string,
-  command: readonly string[],
-  steps: readonly (readonly [pattern: string, typed: string, secondsBefore?: number])[],
-): Promise<Shown> {
-  const { stdout } = await promisify(execFile)('python3', [
-    DRIVER,
-    JSON.stringify({ command, cwd, steps: steps.map(([pattern, typed, pause = 0]) => [pattern, typed, pause]), seconds: 60 }),
-  ]);
-  return JSON.parse(stdout) as Shown;
-}
+import { script, watchedProject } from './agent-process.ts';
+import { ANSWER_AFTER, hasPython, onTerminal, RUN } from './on-terminal.ts';
 
 describe.skipIf(!hasPython || process.platform !== 'linux')('an agent on a terminal', { timeout: 300_000 }, () => {
   it('asks, and is answered', async () => {

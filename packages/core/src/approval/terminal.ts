@@ -105,6 +105,8 @@ class Question {
   async run(): Promise<void> {
     const lines = createInterface({ input: this.#place.input, terminal: false });
     lines.once('close', () => (this.#isClosed = true));
+    // As when it is another job's by now: the question has failed here.
+    lines.once('error', () => lines.close());
     try {
       this.#show(`${questionText(this.#request, Date.now())}\n${this.#help()}\n> `);
       for (let isAnswered = false; !isAnswered; ) {

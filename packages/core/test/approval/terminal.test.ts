@@ -234,6 +234,15 @@ describe('terminalChannel', () => {
     expect(given).toEqual([]);
   });
 
+  it('fails, and nothing else does, when the input cannot be read any more', async () => {
+    const { input, screen, given, ask } = terminal();
+    const done = ask();
+    await screen.shows(PROMPT);
+    input.destroy(new Error('EIO: i/o error, read'));
+    await expect(done).rejects.toThrow('the terminal was closed before the question was answered');
+    expect(given).toEqual([]);
+  });
+
   it.each([
     ['input', keyboard(false), new Screen()],
     ['output', keyboard(), new Screen(false)],

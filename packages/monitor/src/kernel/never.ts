@@ -33,6 +33,9 @@ const PR_SET_MM = 35;
 const F_SETOWN_EX = 15;
 const TIOCSTI = 0x5412;
 const TIOCLINUX = 0x541c;
+const TIOCSETD = 0x5423;
+const TCXONC = 0x540a;
+const TCOOFF = 0;
 const FIOSETOWN = 0x8901;
 const SIOCSPGRP = 0x8902;
 const USERFAULTFD_IOC_NEW = 0xaa00;
@@ -83,6 +86,16 @@ function atTheWarden(group: number | undefined): readonly FilterRule[] {
     // Types into our terminal: the answer to our own question, for one.
     { call: 'ioctl', when: [{ arg: 1, is: 'equal', value: TIOCSTI }], does: EPERM },
     { call: 'ioctl', when: [{ arg: 1, is: 'equal', value: TIOCLINUX }], does: EPERM },
+    // What is written to our terminal would keep us waiting, or fail: the question, for one.
+    {
+      call: 'ioctl',
+      when: [
+        { arg: 1, is: 'equal', value: TCXONC },
+        { arg: 2, is: 'equal', value: TCOOFF },
+      ],
+      does: EPERM,
+    },
+    { call: 'ioctl', when: [{ arg: 1, is: 'equal', value: TIOCSETD }], does: EPERM },
     // Whoever is sent SIGIO, or another signal, stands in memory.
     { call: 'ioctl', when: [{ arg: 1, is: 'equal', value: FIOSETOWN }], does: EPERM },
     { call: 'ioctl', when: [{ arg: 1, is: 'equal', value: SIOCSPGRP }], does: EPERM },

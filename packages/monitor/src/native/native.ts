@@ -10,6 +10,7 @@ import type * as Koffi from 'koffi';
 import { type FanotifyCalls, fanotifyBindings } from './fanotify-calls.ts';
 import { type FileCalls, fileBindings } from './file-calls.ts';
 import { type KernelCalls, kernelBindings } from './kernel-calls.ts';
+import { type TerminalCalls, terminalBindings } from './terminal-calls.ts';
 
 export interface Native {
   /** A descriptor that means this very process, also after it ended. */
@@ -38,6 +39,7 @@ export interface Native {
   readonly kernel: KernelCalls;
   readonly fanotify: FanotifyCalls;
   readonly files: FileCalls;
+  readonly terminal: TerminalCalls;
 }
 
 /** What loading needs to know of its surroundings; tests give their own. */
@@ -165,6 +167,7 @@ function bindings(koffi: typeof Koffi, numbers: SyscallNumbers, arch: string): N
     kernel: kernelBindings(koffi, arch),
     fanotify: fanotifyBindings(koffi),
     files: fileBindings(koffi, arch),
+    terminal: terminalBindings(koffi),
     onReadable: (fd, callback) => {
       const handle = koffi.node.poll(fd, { readable: true }, callback);
       handle.unref();

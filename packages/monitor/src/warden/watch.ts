@@ -22,6 +22,7 @@ import { GuardsSeen } from './guards-seen.ts';
 import type { WardenSummary } from './ports.ts';
 import { adopterOf, sensorsOf } from './sensors-of.ts';
 import { sessionCoverage } from './session-coverage.ts';
+import { goOnInBackground } from './shared-terminal.ts';
 import { toldOnce } from './told-before.ts';
 import { runWarden } from './warden.ts';
 import { alertPort, alsoTelling } from './watch-alerts.ts';
@@ -38,6 +39,8 @@ const LOOK_MS = 250;
  */
 export async function watchProcesses(options: WatchOptions): Promise<Watched> {
   const reader = procReader();
+  // Before there is anybody who could stop us by it.
+  goOnInBackground();
   const { found, fitting } = await findAgent(options, reader);
   try {
     return await watch(found, fitting, reader);

@@ -191,6 +191,13 @@ describe.each(tables)('on %s', (arch, table) => {
       expect(outcome('ioctl', 0n, request + 1_000n)).toBe('allow');
     });
 
+    it('a terminal keeps nobody waiting who writes to it, and stays what it is', () => {
+      const [TCXONC, TIOCSETD] = [0x540an, 0x5423n];
+      expect(outcome('ioctl', 0n, TCXONC, 0n)).toEqual(EPERM);
+      for (const goesOn of [1n, 2n, 3n]) expect(outcome('ioctl', 0n, TCXONC, goesOn)).toBe('allow');
+      expect(outcome('ioctl', 0n, TIOCSETD, 0n)).toEqual(EPERM);
+    });
+
     it('other processes: all of them or one by its number, a thread or a group', () => {
       for (const target of [0n, 1n, 4_242n, 4_243n, -1n, -4_200n]) expect(outcome('kill', target, 9n)).toBe('trap');
       expect(outcome('tgkill', 4_242n, 5n, 9n)).toBe('trap');

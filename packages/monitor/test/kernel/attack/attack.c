@@ -23,6 +23,7 @@
 #include <sys/uio.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -278,6 +279,9 @@ static void never(void) {
   say("unshare", unshare(CLONE_NEWUSER));
   say("open_by_handle_at", syscall(SYS_open_by_handle_at, 0, NULL, 0));
   say("TIOCSTI", ioctl(0, TIOCSTI, "y"));
+  say("TCXONC", ioctl(0, TCXONC, TCOOFF));
+  int discipline = 0;
+  say("TIOCSETD", ioctl(0, TIOCSETD, &discipline));
   struct timespec time;
   clock_gettime(CLOCK_REALTIME, &time);
   say("clock_settime", clock_settime(CLOCK_REALTIME, &time));

@@ -32,6 +32,8 @@ describe.skipIf(missing !== undefined)('ways out', () => {
       'unshare EPERM',
       'open_by_handle_at EPERM',
       'TIOCSTI EPERM',
+      'TCXONC EPERM',
+      'TIOCSETD EPERM',
       'clock_settime EPERM',
       'settimeofday EPERM',
       'sctp EPROTONOSUPPORT',
