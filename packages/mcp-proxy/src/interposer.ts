@@ -25,7 +25,7 @@ import { InFlight, type Request } from './in-flight.ts';
 import type { Lane } from './lane.ts';
 import { excerptId, idKey, LIST_METHOD, RPC_ERRORS } from './message.ts';
 import { Records } from './records.ts';
-import { notEntered, refusalReason, tooLarge } from './refusals.ts';
+import { notEntered, overlong, refusalReason, tooLarge, tooLong } from './refusals.ts';
 import { outcomeOf } from './released.ts';
 import { readServerMessage, type ServerResponse, withAnswers } from './server-message.ts';
 import type { Target } from './target.ts';
@@ -131,6 +131,16 @@ export class Interposer {
     for (const response of answers.responses) this.#answered(response);
   }
 
+  /** As `OnOverlong`: an answer that passed the limit is told to whoever waits for it, for it may have no end. */
+  serverOverlong(head: Buffer, lane?: Lane): boolean {
+    this.#target.log(overlong('server'));
+    const key = keyOf(excerptId(head, NOTHING));
+    const state = key === undefined ? undefined : this.#inFlight.get(key)?.state;
+    if (state === undefined || state === 'deciding' || state === 'releasing') return false;
+    this.#answerFor(key, RPC_ERRORS.LIMIT, tooLong(), lane);
+    return true;
+  }
+
   /** The client is gone from a lane: what it asked there is cancelled, and nothing of it runs later. */
   clientGone(lane: Lane): void {
     for (const key of this.#keysOf(lane)) this.#cancelRequest(key);
@@ -144,10 +154,10 @@ export class Interposer {
   }
 
   /** No answer comes any more to what was asked on this lane. @param tell - whether the client is told in the server's place. */
-  failed(lane: Lane, reason: string, tell: boolean): void {
+  failed(lane: Lane, reason: string, tell: boolean, code: number = RPC_ERRORS.UPSTREAM_GONE): void {
     for (const key of this.#keysOf(lane)) {
       if (this.#inFlight.get(key)?.state === 'releasing') continue;
-      this.#abandon(this.#inFlight.take(key), reason, tell);
+      this.#abandon(this.#inFlight.take(key), reason, tell, code);
     }
   }
 
@@ -338,11 +348,11 @@ export class Interposer {
     return key === undefined ? undefined : this.#inFlight.get(key)?.state;
   }
 
-  #abandon(request: Request | undefined, reason: string, tell = true): void {
+  #abandon(request: Request | undefined, reason: string, tell = true, code: number = RPC_ERRORS.UPSTREAM_GONE): void {
     if (request === undefined || request.state === 'releasing') return;
     if (request.state === 'deciding') request.abort.abort();
     if (request.state === 'cancelled') clearTimeout(request.timer);
-    else if (tell) request.lane.toClient(errorAnswer(request.idJson, RPC_ERRORS.UPSTREAM_GONE, reason), 'answer');
+    else if (tell) request.lane.toClient(errorAnswer(request.idJson, code, reason), 'answer');
     if (request.state === 'cancelled') this.#records.add(this.#records.settle(request.permit, { status: 'cancelled' }));
     if (request.state === 'running') this.#records.add(this.#records.settle(request.permit, { status: 'error', error: new Error(reason) }));
   }
@@ -350,10 +360,7 @@ export class Interposer {
   /** The server's line was too long to be read, or to be held: its request must not wait for ever. */
   #dropResponse({ sizeBytes, head, tail }: OversizeLine, lane: Lane | undefined): void {
     this.#target.log(`dropped a message of the server of ${sizeBytes} bytes, limit ${MAX_MESSAGE_BYTES}`);
-    const idJson = excerptId(head, tail);
-    const id: unknown = idJson === undefined ? undefined : JSON.parse(idJson);
-    const text = `the response has ${sizeBytes} bytes, more than the limit of ${MAX_MESSAGE_BYTES}; the server did handle the request`;
-    this.#answerFor(idKey(id), RPC_ERRORS.LIMIT, text, lane);
+    this.#answerFor(keyOf(excerptId(head, tail)), RPC_ERRORS.LIMIT, tooLong(sizeBytes), lane);
   }
 
   /** The client sees nothing of the line; requests it certainly was about must not wait for ever. */
@@ -386,6 +393,12 @@ export class Interposer {
     if (this.#gone === undefined) lane.toServer(line.bytes);
     else lane.dropped();
   }
+}
+
+const NOTHING = Buffer.alloc(0);
+
+function keyOf(idJson: string | undefined): string | undefined {
+  return idJson === undefined ? undefined : idKey(JSON.parse(idJson));
 }
 
 function track(set: Set<Promise<void>>, work: Promise<void>): void {

@@ -28,6 +28,17 @@ export function notEntered(why: 'full' | 'in-use', idJson: string, tool?: string
   return { kind: 'invalid', code: 'id-in-use', text, rpcCode: RPC_ERRORS.INVALID_REQUEST, idJson: 'null', ...call };
 }
 
+/** @param sizeBytes - absent while it goes on. */
+export function tooLong(sizeBytes?: number): string {
+  const size = sizeBytes === undefined ? '' : `${sizeBytes} bytes, `;
+  return `the response has ${size}more than the limit of ${MAX_MESSAGE_BYTES} bytes; the server did handle the request`;
+}
+
+/** For the log: it may never end. */
+export function overlong(whose: 'client' | 'server'): string {
+  return `a message of the ${whose} has more than ${MAX_MESSAGE_BYTES} bytes and goes on: it is skipped to its end`;
+}
+
 /** As it stands in the ledger. */
 export function refusalReason({ text, code }: Pick<InvalidMessage, 'text' | 'code'>): string {
   return `${text} [${code}]`;

@@ -5,7 +5,7 @@
  * how the stream was chunked. Everything in it is the server's.
  */
 import { readEvent, type SseEvent } from './sse-event.ts';
-import { EXCERPT_BYTES, MAX_MESSAGE_BYTES } from './wire.ts';
+import { EXCERPT_BYTES, MAX_MESSAGE_BYTES, type OnOverlong } from './wire.ts';
 
 /** Largest event that is read: a message, and the fields and line ends around it. */
 export const MAX_EVENT_BYTES: number = MAX_MESSAGE_BYTES + 64 * 1024;
@@ -30,6 +30,9 @@ const EMPTY = Buffer.alloc(0);
 /** Cuts a byte stream into events, whatever its chunks are. Holds at most about twice `maxBytes`. */
 export class EventReader {
   readonly #held: HeldBytes;
+  readonly #onOverlong: OnOverlong;
+  /** What was made of the event when it passed the limit. */
+  #overlong: 'told' | 'done' | undefined;
   /** Bytes of a byte order mark read at the start of the stream; 3: there is no more to look for. */
   #mark = 0;
   /** Bytes before the first line of this piece, lines before this one, and the size of this one. */
@@ -43,8 +46,10 @@ export class EventReader {
   #closedCr = false;
   #endsInCr = false;
 
-  constructor(maxBytes: number = MAX_EVENT_BYTES) {
+  /** @param onOverlong - gets the beginning of the data. */
+  constructor(maxBytes: number = MAX_EVENT_BYTES, onOverlong: OnOverlong = () => false) {
     this.#held = new HeldBytes(maxBytes);
+    this.#onOverlong = onOverlong;
   }
 
   /** The pieces this chunk completes. They may share memory with the chunk. */
@@ -56,7 +61,7 @@ export class EventReader {
     let done = 0;
     const endLine = (next: number): void => {
       const kind = this.#lineEnded();
-      if (kind !== undefined) pieces.push(this.#piece(kind, chunk.subarray(done, next)));
+      if (kind !== undefined) pieces.push(...this.#piece(kind, chunk.subarray(done, next)));
       if (kind !== undefined) done = next;
       at = next;
     };
@@ -95,6 +100,7 @@ export class EventReader {
       }
     }
     this.#held.add(chunk.subarray(done));
+    this.#tellOverlong();
     return pieces;
   }
 
@@ -103,7 +109,7 @@ export class EventReader {
     const pieces: SsePiece[] = [];
     const kind = this.#openCr ? this.#lineEnded() : undefined;
     this.#openCr = false;
-    if (kind !== undefined) pieces.push(this.#piece(kind, EMPTY));
+    if (kind !== undefined) pieces.push(...this.#piece(kind, EMPTY));
     const isInMark = this.#mark > 0 && this.#mark < BYTE_ORDER_MARK.length;
     const isCut = this.#lines > 0 || this.#lineBytes > 0 || isInMark;
     const rest = this.#held.take(EMPTY);
@@ -146,14 +152,21 @@ export class EventReader {
     return isBlank ? 'event' : undefined;
   }
 
-  #piece(kind: 'gap' | 'event', rest: Buffer): SsePiece {
-    const start = this.#start;
+  #piece(kind: 'gap' | 'event', rest: Buffer): SsePiece[] {
+    const [start, isDone] = [this.#start, this.#overlong === 'done'];
     this.#start = 0;
+    this.#overlong = undefined;
     const { bytes, sizeBytes, head, tail } = this.#held.take(rest);
-    if (bytes === undefined) return { kind: 'oversize', sizeBytes, head: readEvent(head, start).data ?? EMPTY, tail };
-    if (kind === 'gap') return { kind, bytes };
+    if (bytes === undefined) return isDone ? [] : [{ kind: 'oversize', sizeBytes, head: readEvent(head, start).data ?? EMPTY, tail }];
+    if (kind === 'gap') return [{ kind, bytes }];
     const problem = problemOf(bytes, start);
-    return problem === undefined ? readEvent(bytes, start) : { kind: 'unclear', problem, bytes };
+    return [problem === undefined ? readEvent(bytes, start) : { kind: 'unclear', problem, bytes }];
+  }
+
+  #tellOverlong(): void {
+    const { head } = this.#held;
+    if (head === undefined || this.#overlong !== undefined) return;
+    this.#overlong = this.#onOverlong(readEvent(head, this.#start).data ?? EMPTY) ? 'done' : 'told';
   }
 }
 
@@ -195,6 +208,11 @@ class HeldBytes {
 
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes;
+  }
+
+  /** Of what passed the limit, its beginning. */
+  get head(): Buffer | undefined {
+    return this.#tail === undefined ? undefined : this.#buffer;
   }
 
   add(part: Buffer): void {

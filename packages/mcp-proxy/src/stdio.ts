@@ -5,10 +5,12 @@ import type { InvalidMessage } from './client-message.ts';
 import type { ProxyGuard } from './guard-source.ts';
 import { RemoteUpstream, type RemoteUpstreamOptions } from './http/remote-upstream.ts';
 import { Interposer } from './interposer.ts';
+import { logTo } from './log.ts';
+import { overlong } from './refusals.ts';
 import type { ServerPeer } from './server-peer.ts';
 import { Target, type TargetOptions } from './target.ts';
 import { type StartedServer, Upstream, type UpstreamOptions } from './upstream.ts';
-import { type Line, LineReader } from './wire.ts';
+import { type Line, LineReader, MAX_MESSAGE_BYTES, type OnOverlong } from './wire.ts';
 
 /** Client gone, nothing left to answer: how long the server may take to end by itself. */
 export const EXIT_GRACE_MS = 1_500;
@@ -92,9 +94,14 @@ async function run(upstream: ServerPeer, options: StdioClientOptions): Promise<n
 
   upstream.stderr?.pipe(stderr, { end: false });
   const sinks = [stdout, upstream.stdin];
-  const server = pump(upstream.stdout, sinks.slice(0, 1), (line) => interposer.fromServer(line));
+  const server = pump(
+    upstream.stdout,
+    sinks.slice(0, 1),
+    (line) => interposer.fromServer(line),
+    (head) => interposer.serverOverlong(head),
+  );
   // Our own answers go to the client, so a client that does not read is not read either.
-  const client = pump(stdin, sinks, (line) => interposer.fromClient(line));
+  const client = pump(stdin, sinks, (line) => interposer.fromClient(line), clientOverlong(log));
   void client.then(() => interposer.clientSilent());
   void client.then(() => closeUpstream(upstream, interposer, options));
 
@@ -108,13 +115,22 @@ async function run(upstream: ServerPeer, options: StdioClientOptions): Promise<n
   return code;
 }
 
-function logTo(stderr: Writable): (text: string) => void {
-  return (text) => void stderr.write(`countersign: ${text}\n`);
+/** It is refused, on record, when it ends; and it may have no end. */
+export function clientOverlong(log: (text: string) => void): OnOverlong {
+  return () => {
+    log(overlong('client'));
+    return false;
+  };
 }
 
 /** Reads lines until the source ends, no faster than every sink takes them. */
-export async function pump(source: Readable, sinks: readonly Writable[], handle: (line: Line) => void): Promise<void> {
-  const reader = new LineReader();
+export async function pump(
+  source: Readable,
+  sinks: readonly Writable[],
+  handle: (line: Line) => void,
+  onOverlong?: OnOverlong,
+): Promise<void> {
+  const reader = new LineReader(MAX_MESSAGE_BYTES, onOverlong);
   const resume = (): void => {
     if (!sinks.some((sink) => sink.writableNeedDrain)) source.resume();
   };

@@ -10,6 +10,14 @@ export const MAX_MESSAGE_BYTES: number = 16 * 1024 * 1024;
 /** How much of the start and the end of a skipped line is kept, to find out whose message it was. */
 export const EXCERPT_BYTES = 1024;
 
+/**
+ * Told once of a message that passed the limit and has not ended; it may never.
+ *
+ * @param head - its beginning.
+ * @returns whether it is done with: then nothing is said of it when it ends.
+ */
+export type OnOverlong = (head: Buffer) => boolean;
+
 export interface MessageLine {
   readonly kind: 'line';
   /** The line exactly as received, terminator included. */
@@ -35,13 +43,17 @@ const FIRST_BUFFER_BYTES = 4096;
 /** Cuts a byte stream into lines, whatever its chunks are. Holds at most about twice `maxBytes`. */
 export class LineReader {
   readonly #maxBytes: number;
+  readonly #onOverlong: OnOverlong;
   #buffer: Buffer | undefined;
   #sizeBytes = 0;
   #tail: Buffer | undefined;
+  /** What was made of the line when it passed the limit. */
+  #overlong: 'told' | 'done' | undefined;
   #first = true;
 
-  constructor(maxBytes: number = MAX_MESSAGE_BYTES) {
+  constructor(maxBytes: number = MAX_MESSAGE_BYTES, onOverlong: OnOverlong = () => false) {
     this.#maxBytes = maxBytes;
+    this.#onOverlong = onOverlong;
   }
 
   /** The lines this chunk completes. They may share memory with the chunk. */
@@ -53,30 +65,38 @@ export class LineReader {
       const end = newline === -1 ? chunk.length : newline + 1;
       const part = chunk.subarray(start, end);
       if (newline === -1) this.#keep(part);
-      else lines.push(this.#complete(part));
+      else lines.push(...this.#complete(part));
       start = end;
     }
+    this.#tellOverlong();
     return lines;
   }
 
   /** The last line, if the stream ended without a newline. */
   end(): Line[] {
-    return this.#sizeBytes === 0 ? [] : [this.#complete(Buffer.of(LF))];
+    return this.#sizeBytes === 0 ? [] : this.#complete(Buffer.of(LF));
   }
 
-  #complete(part: Buffer): Line {
+  #complete(part: Buffer): Line[] {
     // The common case: the whole line lies in one chunk and needs no copy.
-    if (this.#sizeBytes === 0 && part.length <= this.#maxBytes) return this.#line(part);
+    if (this.#sizeBytes === 0 && part.length <= this.#maxBytes) return [this.#line(part)];
     this.#keep(part);
     const sizeBytes = this.#sizeBytes;
     const buffer = this.#buffer ?? Buffer.alloc(0);
     const tail = this.#tail;
+    const isDone = this.#overlong === 'done';
     this.#buffer = undefined;
     this.#tail = undefined;
+    this.#overlong = undefined;
     this.#sizeBytes = 0;
-    if (tail === undefined) return this.#line(buffer.subarray(0, sizeBytes));
+    if (tail === undefined) return [this.#line(buffer.subarray(0, sizeBytes))];
     this.#first = false;
-    return { kind: 'oversize', sizeBytes, head: buffer, tail };
+    return isDone ? [] : [{ kind: 'oversize', sizeBytes, head: buffer, tail }];
+  }
+
+  #tellOverlong(): void {
+    if (this.#tail === undefined || this.#buffer === undefined || this.#overlong !== undefined) return;
+    this.#overlong = this.#onOverlong(this.#buffer) ? 'done' : 'told';
   }
 
   /** The peer chooses both the size of a line and of its chunks: memory grows by doubling, never by one object a chunk. */

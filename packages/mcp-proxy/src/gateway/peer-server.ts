@@ -44,7 +44,12 @@ function connect(options: PeerServerOptions, receive: (bytes: Buffer) => void): 
   if (living.size === 1) process.on('exit', killAll);
   if (upstream.pid !== undefined) options.onReady?.({ pid: upstream.pid, ended: upstream.ended });
   if (upstream.stderr !== undefined) passLog(target.server, upstream.stderr, stderr);
-  const read = pump(upstream.stdout, stdout === undefined ? [] : [stdout], (line) => interposer.fromServer(line));
+  const read = pump(
+    upstream.stdout,
+    stdout === undefined ? [] : [stdout],
+    (line) => interposer.fromServer(line),
+    (head) => interposer.serverOverlong(head),
+  );
   return {
     send: (line) => interposer.fromClient(line),
     clientSilent: () => interposer.clientSilent(),

@@ -1,5 +1,6 @@
+import { logTo } from '../log.ts';
 import { oneGuard } from '../one-guard.ts';
-import { FORWARDED_SIGNALS, flushed, HALF_CLOSE_MS, pump, type StdioClientOptions } from '../stdio.ts';
+import { clientOverlong, FORWARDED_SIGNALS, flushed, HALF_CLOSE_MS, pump, type StdioClientOptions } from '../stdio.ts';
 import { assembleGateway, type GatewayParts } from './assemble.ts';
 
 /** What a client over stdio is given, as before a single server. The guard is the one of all servers. */
@@ -19,14 +20,14 @@ const SIGNAL_NUMBERS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
  */
 export async function runStdioGateway(options: StdioGatewayOptions): Promise<number> {
   const { stdin, stdout, stderr } = options;
-  const log = (text: string): void => void stderr.write(`countersign: ${text}\n`);
+  const log = logTo(stderr);
   const gateway = assembleGateway(
     { ...options, guard: oneGuard(options.guard), log },
     { toClient: (bytes) => void stdout.write(bytes), stdout },
   );
   const asked = told(options);
   // No server holds up what is for another: what one does not read waits in its own pipe, and has its own limit.
-  const client = pump(stdin, [stdout], (line) => gateway.fromClient(line)).then(() => {
+  const client = pump(stdin, [stdout], (line) => gateway.fromClient(line), clientOverlong(log)).then(() => {
     gateway.clientSilent();
     return Promise.race([gateway.idle(), after(options.halfCloseMs ?? HALF_CLOSE_MS)]);
   });

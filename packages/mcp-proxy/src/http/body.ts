@@ -27,15 +27,26 @@ export class BodyBudget {
   }
 }
 
-/** @returns `gone`: it broke off; `busy`: there is no room for it. A body over `MAX_MESSAGE_BYTES` is read to its end and not kept. */
-export function readBody(message: IncomingMessage, budget: BodyBudget): Promise<Line | 'gone' | 'busy'> {
+export interface ReadBodyOptions {
+  /** What becomes of a body over `MAX_MESSAGE_BYTES`; default `skip`: read to its end and not kept. `cut`: the connection is taken away. */
+  readonly overLimit?: 'skip' | 'cut';
+  /** The bytes of a whole body stay taken from the budget: its reader gives them back. */
+  readonly keeps?: boolean;
+}
+
+/** @returns `gone`: it broke off; `busy`: there is no room for it. */
+export function readBody(
+  message: IncomingMessage,
+  budget: BodyBudget,
+  { overLimit = 'skip', keeps = false }: ReadBodyOptions = {},
+): Promise<Line | 'gone' | 'busy'> {
   return new Promise((resolve) => {
     const chunks: Buffer[] = [];
     let [sizeBytes, heldBytes] = [0, 0];
     let head: Buffer | undefined;
     let tail: Buffer = Buffer.alloc(0);
     const finish = (result: Line | 'gone' | 'busy'): void => {
-      budget.give(heldBytes);
+      if (!keeps || typeof result === 'string') budget.give(heldBytes);
       heldBytes = 0;
       message.off('data', take).off('end', whole).off('close', broken);
       resolve(result);
@@ -53,6 +64,9 @@ export function readBody(message: IncomingMessage, budget: BodyBudget): Promise<
         tail = lastBytes(tail, held);
         budget.give(heldBytes);
         heldBytes = 0;
+        if (overLimit === 'skip') return;
+        message.destroy();
+        finish({ kind: 'oversize', sizeBytes, head, tail });
       } else if (budget.take(chunk.length)) heldBytes += chunk.length;
       else finish('busy');
     };

@@ -1,8 +1,8 @@
 /** Messages out of an answer that is a stream of events. */
 import type { IncomingMessage } from 'node:http';
-import { EventReader } from '../sse.ts';
+import { EventReader, MAX_EVENT_BYTES } from '../sse.ts';
 import type { SseEvent } from '../sse-event.ts';
-import { MAX_MESSAGE_BYTES } from '../wire.ts';
+import { MAX_MESSAGE_BYTES, type OnOverlong, type OversizeLine } from '../wire.ts';
 
 /** Longest id of an event a stream is resumed after. */
 const MAX_EVENT_ID_CHARS = 1_024;
@@ -20,13 +20,15 @@ export interface EventHandlers {
   readonly onMessage: (data: Buffer) => Promise<void> | void;
   /** Any other event. */
   readonly onEvent?: (event: SseEvent) => void;
-  /** An event that is not passed on. `head` and `tail` of its data, if it was too large. */
-  readonly onDropped: (problem: string, excerpt?: { readonly head: Buffer; readonly tail: Buffer }) => void;
+  /** An event that has no end yet. */
+  readonly onOverlong: OnOverlong;
+  /** An event that is not passed on. `event`: it was too large. */
+  readonly onDropped: (problem: string, event?: OversizeLine) => void;
 }
 
 /** Reads until the stream ends or breaks off; does not throw for either. Brings `position` up to date. */
 export async function readEventStream(response: IncomingMessage, position: StreamPosition, handlers: EventHandlers): Promise<void> {
-  const reader = new EventReader();
+  const reader = new EventReader(MAX_EVENT_BYTES, handlers.onOverlong);
   try {
     for await (const chunk of response as AsyncIterable<Buffer>) {
       for (const piece of reader.push(chunk)) {

@@ -6,7 +6,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Interposer } from '../interposer.ts';
 import type { Lane } from '../lane.ts';
 import { readServerMessage } from '../server-message.ts';
-import { EventReader, type SsePiece } from '../sse.ts';
+import { EventReader, MAX_EVENT_BYTES, type SsePiece } from '../sse.ts';
 import { formatEvent, type SseEvent, withData } from '../sse-event.ts';
 import { bodyLine } from './body.ts';
 import type { ReleasedAnswers } from './released-answers.ts';
@@ -38,7 +38,7 @@ export interface EventRelayOptions {
 export class EventRelay {
   readonly #options: EventRelayOptions;
   readonly #sink: DrainedSink;
-  readonly #events = new EventReader();
+  readonly #events: EventReader;
   /** Whether the client may come back for what it missed: it was told an id. */
   hasIds = false;
   isEnded = false;
@@ -47,6 +47,7 @@ export class EventRelay {
     const { source, response } = options;
     this.#options = options;
     this.#sink = new DrainedSink(source, response);
+    this.#events = new EventReader(MAX_EVENT_BYTES, (head) => options.readerOf(head).interposer.serverOverlong(head, this.#laneOf()));
     const over = (how: 'ended' | 'broken'): void => {
       if (this.isEnded) return;
       this.isEnded = true;

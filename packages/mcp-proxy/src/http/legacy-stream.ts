@@ -8,6 +8,7 @@
  * The session is the stream: it cannot be taken up again.
  */
 import type { IncomingMessage } from 'node:http';
+import type { OnOverlong, OversizeLine } from '../wire.ts';
 import { readEventStream, typeOf } from './event-messages.ts';
 import { readErrorBody, statusText } from './remote-answer.ts';
 import { RemoteError, type RemoteServer, shownUrl } from './remote-request.ts';
@@ -20,6 +21,8 @@ interface LegacyOptions {
   readonly log: (text: string) => void;
   readonly signal: AbortSignal;
   readonly onMessage: (data: Buffer) => Promise<void>;
+  readonly onOverlong: OnOverlong;
+  readonly onOversize: (event: OversizeLine) => void;
 }
 
 export class LegacyStream {
@@ -36,7 +39,7 @@ export class LegacyStream {
   }
 
   /** @throws {RemoteError} when the server has no such stream, or it does not say where to POST. */
-  static async open(server: RemoteServer, { log, signal, onMessage }: LegacyOptions): Promise<LegacyStream> {
+  static async open(server: RemoteServer, { log, signal, onMessage, onOverlong, onOversize }: LegacyOptions): Promise<LegacyStream> {
     const abort = new AbortController();
     const response = await server.ask({
       method: 'GET',
@@ -66,7 +69,11 @@ export class LegacyStream {
             endpoint.reject(error instanceof RemoteError ? error : new RemoteError('the server said no url to POST messages to'));
           }
         },
-        onDropped: (problem) => log(`dropped ${problem}`),
+        onOverlong: (head) => isOpen && onOverlong(head),
+        onDropped: (problem, event) => {
+          log(`dropped ${problem}`);
+          if (isOpen && event !== undefined) onOversize(event);
+        },
       },
     ).then(() => endpoint.reject(new RemoteError('the server closed its stream before it said where to POST messages')));
     const close = (): void => {

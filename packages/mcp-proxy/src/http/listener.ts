@@ -10,6 +10,7 @@ import type { Line } from '../wire.ts';
 import { BodyBudget, readBody } from './body.ts';
 import { createGate, type Gate, type GateOptions, type Refused } from './gate.ts';
 import { refuseHttp } from './refuse.ts';
+import { UNREAD_CODE, Unread, type UnreadLimits } from './unread.ts';
 
 export const LOOPBACK = '127.0.0.1';
 export const DEFAULT_PATH = '/mcp';
@@ -67,6 +68,8 @@ export interface ListenOptions extends Omit<GateOptions, 'address'> {
   readonly headersTimeoutMs?: number;
   readonly requestTimeoutMs?: number;
   readonly keepAliveMs?: number;
+  /** What clients may leave unread. */
+  readonly unread?: UnreadLimits;
 }
 
 export interface HttpListener {
@@ -105,13 +108,21 @@ export async function listenHttp(options: ListenOptions): Promise<HttpListener> 
   );
   server.maxHeadersCount = MAX_HEADERS;
   server.maxConnections = options.maxConnections ?? MAX_CONNECTIONS;
-  server.on('clientError', (error: NodeJS.ErrnoException, socket) => refuseMalformed(error, socket, log));
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    if (error.code === UNREAD_CODE) log(error.message);
+    else refuseMalformed(error, socket, log);
+  });
   await listen(server, address, port);
+  const unread = new Unread(options.unread);
+  server.on('connection', (socket) => unread.watch(socket));
   const taken = portOf(server);
   return {
     port: taken,
     url: `http://${isIP(address) === 6 ? `[${address}]` : address}:${taken}${path}`,
-    close: (graceMs = CLOSE_GRACE_MS) => closeServer(server, graceMs),
+    close: async (graceMs = CLOSE_GRACE_MS) => {
+      await closeServer(server, graceMs);
+      unread.close();
+    },
   };
 }
 

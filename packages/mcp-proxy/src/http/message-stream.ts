@@ -10,6 +10,7 @@ import type { ServerResponse } from 'node:http';
 import { formatEvent } from '../sse-event.ts';
 import type { HttpExchange } from './listener.ts';
 import { ownHeaders } from './refuse.ts';
+import { unreadError } from './unread.ts';
 
 /** Of one session. The oldest go first; a client that comes back too late gets what is left. */
 export const MAX_KEPT_EVENTS = 1_024;
@@ -140,7 +141,7 @@ export class MessageStream {
     const response = this.#response;
     if (response === undefined) return;
     response.write(formatEvent({ data, ...(id !== undefined && { id }) }));
-    if (response.writableLength > MAX_WAITING_BYTES) response.destroy();
+    if (response.writableLength > MAX_WAITING_BYTES) response.destroy(unreadError());
   }
 
   finish(): void {

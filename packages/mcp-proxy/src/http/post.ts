@@ -5,7 +5,8 @@ import type { IncomingMessage } from 'node:http';
 import type { ClientMessage, InvalidMessage } from '../client-message.ts';
 import type { Interposer } from '../interposer.ts';
 import type { Lane } from '../lane.ts';
-import { isObject, member } from '../message.ts';
+import { isObject, member, RPC_ERRORS } from '../message.ts';
+import { tooLong } from '../refusals.ts';
 import type { Line } from '../wire.ts';
 import { contradiction } from './agreement.ts';
 import { readBody } from './body.ts';
@@ -118,7 +119,7 @@ export class Post implements Lane {
     if (kind !== 'other' && relayed.isEncoded(answer))
       return this.#fail('the server sent an encoded answer, which was not asked for and cannot be examined', answer);
     if (kind === 'events') return this.#streamed(answer);
-    if (kind === 'message') return void readBody(answer, relayed.budget).then((body) => this.#message(answer, body));
+    if (kind === 'message') return void readBody(answer, relayed.budget, { overLimit: 'cut' }).then((body) => this.#message(answer, body));
     if (this.#client.isStream) return this.#fail(`the server refused the message with status ${status}`, answer);
     this.#interposer.failed(this, `the server answered with status ${status}`, false);
     if (kind === 'empty') {
@@ -167,8 +168,9 @@ export class Post implements Lane {
     if (this.#isGone) return;
     if (body === 'gone' || body === 'busy')
       return this.#fail(body === 'gone' ? 'the server broke off within its answer' : 'too many answers are being read', answer);
+    if (body.kind === 'oversize') return this.#fail(tooLong(), answer, RPC_ERRORS.LIMIT);
     const { relayed, exchange } = this.#options;
-    if (body.kind === 'line' && body.bytes.length === 0) {
+    if (body.bytes.length === 0) {
       this.#interposer.failed(this, 'the server answered with nothing', this.#client.isStream);
       if (!this.#client.isOver) this.#client.whole(relayed.headOf(answer, exchange, 0), EMPTY);
       return this.#over();
@@ -203,12 +205,12 @@ export class Post implements Lane {
   }
 
   /** No answer can come any more. */
-  #fail(reason: string, answer?: IncomingMessage): void {
+  #fail(reason: string, answer?: IncomingMessage, code?: number): void {
     answer?.destroy();
     if (this.#isOver || this.#isGone) return;
     this.#options.relayed.target.log(reason);
     this.#status = BAD_GATEWAY;
-    this.#interposer.failed(this, reason, true);
+    this.#interposer.failed(this, reason, true, code);
     // Nothing was asked for that could be answered: a notification, or an answer to the server.
     if (!this.#client.isOver && !this.#client.isStream) this.#client.refuse(BAD_GATEWAY, reason);
     this.#client.end();

@@ -29,8 +29,11 @@ export function processPeer(options: ProcessPeerOptions, client: SessionClient):
     ...(cancelGraceMs !== undefined && { cancelGraceMs }),
   });
   upstream.stderr.pipe(options.stderr, { end: false });
-  const output = pump(upstream.stdout, [], (line) =>
-    interposer.fromServer(line, line.kind === 'line' ? client.laneFor(parse(line.content)) : undefined),
+  const output = pump(
+    upstream.stdout,
+    [],
+    (line) => interposer.fromServer(line, line.kind === 'line' ? client.laneFor(parse(line.content)) : undefined),
+    (head) => interposer.serverOverlong(head),
   );
   return {
     get isFull() {

@@ -1,31 +1,26 @@
 /** What a server answered over HTTP where it did not answer as MCP asks: said so that a person knows what to do next. */
 import type { IncomingMessage } from 'node:http';
 import { isObject, member } from '../message.ts';
-import { MAX_MESSAGE_BYTES } from '../wire.ts';
 import { parse } from './outgoing.ts';
 
 /** Of the body of an error; more of it is not read. */
 const MAX_ERROR_BYTES: number = 64 * 1024;
 const MAX_SHOWN_CHARS = 300;
 
-/** @returns the body, or undefined when it is larger than `maxBytes` or broke off. */
-export async function readWhole(response: IncomingMessage, maxBytes: number = MAX_MESSAGE_BYTES): Promise<Buffer | undefined> {
+/** @returns the body, or undefined when it is larger than `MAX_ERROR_BYTES` or broke off. */
+export async function readErrorBody(response: IncomingMessage): Promise<Buffer | undefined> {
   const chunks: Buffer[] = [];
   let sizeBytes = 0;
   try {
     for await (const chunk of response as AsyncIterable<Buffer>) {
       sizeBytes += chunk.length;
-      if (sizeBytes > maxBytes) return undefined;
+      if (sizeBytes > MAX_ERROR_BYTES) return undefined;
       chunks.push(chunk);
     }
   } catch {
     return undefined;
   }
   return response.complete ? Buffer.concat(chunks) : undefined;
-}
-
-export function readErrorBody(response: IncomingMessage): Promise<Buffer | undefined> {
-  return readWhole(response, MAX_ERROR_BYTES);
 }
 
 /** @param hasSession - the request named a session. */

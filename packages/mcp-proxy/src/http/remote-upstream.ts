@@ -8,13 +8,15 @@
 import { PassThrough, type Readable, Writable } from 'node:stream';
 import { errorAnswer } from '../answer.ts';
 import { excerptId, isObject, member, RPC_ERRORS } from '../message.ts';
+import { overlong, tooLong } from '../refusals.ts';
 import type { ServerEnd, ServerPeer } from '../server-peer.ts';
 import { MAX_MESSAGE_BYTES } from '../wire.ts';
+import { BodyBudget, readBody } from './body.ts';
 import { readEventStream, type StreamPosition, typeOf } from './event-messages.ts';
 import { LegacyStream } from './legacy-stream.ts';
 import { MessageHeaders } from './message-headers.ts';
 import { bodyOf, isAnswerTo, isVersion, lineOf, type Outgoing, parse, readOutgoing } from './outgoing.ts';
-import { readErrorBody, readWhole, statusText } from './remote-answer.ts';
+import { readErrorBody, statusText } from './remote-answer.ts';
 import { RemoteError, RemoteServer, type RemoteServerOptions, shownUrl } from './remote-request.ts';
 
 /** How a server is spoken to; `auto`: over Streamable HTTP, or as it turns out at `initialize`. */
@@ -44,6 +46,7 @@ const CANCELLED_MS = 10_000;
 const INPUT_BYTES: number = 1024 * 1024;
 
 type Request = Extract<Outgoing, { readonly kind: 'request' }>;
+type Response = Awaited<ReturnType<RemoteServer['ask']>>;
 
 interface Exchange {
   readonly request: Request;
@@ -64,6 +67,7 @@ export class RemoteUpstream implements ServerPeer {
   readonly #exchanges = new Set<Exchange>();
   readonly #sending = new Set<Promise<void>>();
   readonly #closing = new AbortController();
+  readonly #budget = new BodyBudget();
   #end: (end: ServerEnd) => void = () => {};
   #isClosing = false;
   #inputEnded = false;
@@ -177,19 +181,28 @@ export class RemoteUpstream implements ServerPeer {
       if (request.method === 'initialize' && typeof sessionId === 'string') this.#sessionId = sessionId;
       const type = typeOf(response);
       if (type === 'text/event-stream') return await this.#readStream(exchange, response);
-      const whole = await readWhole(response);
-      if (whole === undefined) {
-        response.destroy();
-        return await this.#fail(
-          exchange,
-          `the answer broke off, or has more than ${MAX_MESSAGE_BYTES} bytes; the server may have done what was asked`,
-        );
-      }
-      if (type !== 'application/json') return await this.#fail(exchange, `the server answered ${status} with no message of MCP`);
-      await this.#deliver(exchange, whole);
-      if (!exchange.isDone) await this.#fail(exchange, 'the server answered with no answer to this request');
+      await this.#readAnswer(exchange, response, type);
     } catch (error) {
       await this.#fail(exchange, errorText(error));
+    }
+  }
+
+  /** The answer to a request as one body. What waits for the client to read it counts as being read. */
+  async #readAnswer(exchange: Exchange, response: Response, type: string): Promise<void> {
+    const read = await readBody(response, this.#budget, { overLimit: 'cut', keeps: true });
+    if (read === 'busy' || read === 'gone' || read.kind === 'oversize') {
+      response.destroy();
+      const problem =
+        read === 'busy' ? 'too many answers are being read' : `the answer broke off, or has more than ${MAX_MESSAGE_BYTES} bytes`;
+      return this.#fail(exchange, `${problem}; the server may have done what was asked`);
+    }
+    try {
+      if (type !== 'application/json')
+        return await this.#fail(exchange, `the server answered ${response.statusCode ?? 0} with no message of MCP`);
+      await this.#deliver(exchange, read.bytes);
+      if (!exchange.isDone) await this.#fail(exchange, 'the server answered with no answer to this request');
+    } finally {
+      this.#budget.give(read.bytes.length);
     }
   }
 
@@ -223,16 +236,33 @@ export class RemoteUpstream implements ServerPeer {
       log,
       signal: this.#closing.signal,
       onMessage: (data) => this.#hand(data),
+      onOverlong: (head) => {
+        log(overlong('server'));
+        return this.#tooLong(excerptId(head, NOTHING));
+      },
+      onOversize: ({ sizeBytes, head, tail }) => void this.#tooLong(excerptId(head, tail), sizeBytes),
     });
     void this.#legacy.ended.then(() => this.#close({ code: 1, reason: 'the server closed its stream of events' }));
   }
 
+  /** Of an answer on the one stream of all: whoever waits for it is told. */
+  #tooLong(idJson: string | undefined, sizeBytes?: number): boolean {
+    if (idJson !== undefined) void this.#write(errorAnswer(idJson, RPC_ERRORS.LIMIT, tooLong(sizeBytes)));
+    return idJson !== undefined;
+  }
+
   /** The answer to a request as a stream; taken up again where the server numbers its events. */
-  async #readStream(exchange: Exchange, response: Awaited<ReturnType<RemoteServer['ask']>>): Promise<void> {
+  async #readStream(exchange: Exchange, response: Response): Promise<void> {
     const { request, abort } = exchange;
     const position: StreamPosition = {};
     const handlers = {
       onMessage: (data: Buffer) => this.#deliver(exchange, data),
+      onOverlong: (head: Buffer) => {
+        this.#options.log(overlong('server'));
+        const isOwn = request.idJson !== undefined && excerptId(head, NOTHING) === request.idJson;
+        if (isOwn) void this.#fail(exchange, tooLong(), RPC_ERRORS.LIMIT);
+        return isOwn;
+      },
       onDropped: (problem: string, excerpt?: { readonly head: Buffer; readonly tail: Buffer }) => {
         this.#options.log(`dropped ${problem}`);
         if (excerpt !== undefined && excerptId(excerpt.head, excerpt.tail) === request.idJson)
@@ -255,6 +285,10 @@ export class RemoteUpstream implements ServerPeer {
     this.#listening = listening;
     const handlers = {
       onMessage: (data: Buffer) => this.#hand(data),
+      onOverlong: () => {
+        this.#options.log(overlong('server'));
+        return false;
+      },
       onDropped: (problem: string) => this.#options.log(`dropped ${problem}`),
     };
     const signal = AbortSignal.any([listening.signal, this.#closing.signal]);
@@ -402,6 +436,8 @@ export class RemoteUpstream implements ServerPeer {
     }
   }
 }
+
+const NOTHING = Buffer.alloc(0);
 
 function errorText(error: unknown): string {
   return error instanceof RemoteError ? error.message : 'the server could not be asked';

@@ -9,6 +9,7 @@
 import { errorAnswer } from '../answer.ts';
 import { Interposer, type InterposerOptions } from '../interposer.ts';
 import { excerptId, isObject, member, RPC_ERRORS } from '../message.ts';
+import { overlong, tooLong } from '../refusals.ts';
 import { pump } from '../stdio.ts';
 import type { Target } from '../target.ts';
 import { type StartedServer, Upstream, type UpstreamOptions } from '../upstream.ts';
@@ -128,7 +129,12 @@ export class SharedProcess {
     this.#upstream = upstream;
     if (upstream.pid !== undefined) this.#options.onReady?.({ pid: upstream.pid, ended: upstream.ended });
     upstream.stderr.pipe(this.#options.stderr, { end: false });
-    const output = pump(upstream.stdout, [], (line) => this.#fromServer(line));
+    const output = pump(
+      upstream.stdout,
+      [],
+      (line) => this.#fromServer(line),
+      (head) => this.#overlong(head),
+    );
     const ending = this.#ended(upstream, output, startedAt);
     this.#endings.add(ending);
     void ending.finally(() => this.#endings.delete(ending));
@@ -174,12 +180,21 @@ export class SharedProcess {
   }
 
   #tooLarge({ sizeBytes, head, tail }: OversizeLine): void {
-    const idJson = excerptId(head, tail);
-    const id: unknown = idJson === undefined ? undefined : JSON.parse(idJson);
-    const route = typeof id === 'string' ? this.#routes.get(id) : undefined;
+    const route = this.#routeOf(excerptId(head, tail));
     if (route === undefined) return this.#drop(`a message of ${sizeBytes} bytes, limit ${MAX_MESSAGE_BYTES}`);
-    const text = `the response has ${sizeBytes} bytes, more than the limit of ${MAX_MESSAGE_BYTES}; the server did handle the request`;
-    this.#answer(route, errorAnswer(route.request.idJson, RPC_ERRORS.LIMIT, text));
+    this.#answer(route, errorAnswer(route.request.idJson, RPC_ERRORS.LIMIT, tooLong(sizeBytes)));
+  }
+
+  #overlong(head: Buffer): boolean {
+    this.#options.target.log(overlong('server'));
+    const route = this.#routeOf(excerptId(head, Buffer.alloc(0)));
+    if (route !== undefined) this.#answer(route, errorAnswer(route.request.idJson, RPC_ERRORS.LIMIT, tooLong()));
+    return route !== undefined;
+  }
+
+  #routeOf(idJson: string | undefined): Route | undefined {
+    const id: unknown = idJson === undefined ? undefined : JSON.parse(idJson);
+    return typeof id === 'string' ? this.#routes.get(id) : undefined;
   }
 
   /** As if the server had said so: what was decided gets its outcome. */

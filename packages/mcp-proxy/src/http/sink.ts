@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { unreadError } from './unread.ts';
 
 /** How long a client may leave what it was sent unread. */
 export const WRITE_STALL_MS = 60_000;
@@ -20,7 +21,7 @@ export class DrainedSink {
     const response = this.#response;
     if (response.destroyed || response.writableEnded || response.write(bytes)) return;
     this.#source.pause();
-    this.#stalled ??= setTimeout(() => response.destroy(), WRITE_STALL_MS).unref();
+    this.#stalled ??= setTimeout(() => response.destroy(unreadError()), WRITE_STALL_MS).unref();
   }
 
   #drained(): void {

@@ -370,4 +370,40 @@ describe('an answer on its way to the client', () => {
     expect(body.length).toBeLessThan(2_000);
     expect(body).toContain('more than the limit');
   });
+
+  it.each([
+    ['an event', 'text/event-stream', 'data: '],
+    ['a body', 'application/json', ''],
+  ])('that is %s without an end is answered in its place, before its end', async (_what, type, before) => {
+    http.upstream.answer = (_received, response) => {
+      response.writeHead(200, { 'content-type': type });
+      response.write(`${before}{"jsonrpc":"2.0","id":1,"result":{"content":"${'x'.repeat(MAX_MESSAGE_BYTES + 200_000)}`);
+    };
+    const client = http.connect().send(post(call(1, 'read')));
+    await client.until(/"code":-32051/);
+    expect(client.received).toContain('more than the limit');
+    while (http.guard.outcomes.length === 0) await new Promise<void>((resolve) => setImmediate(resolve));
+    expect(http.guard.outcomes).toMatchObject([{ outcome: { status: 'error' } }]);
+    client.socket.destroy();
+  });
+
+  it('and one that ends after all is not told again: its id may be that of another call by then', async () => {
+    const more = Promise.withResolvers<void>();
+    http.upstream.answer = ({ body }, response) => {
+      if (body.includes('second')) return void more.promise.then(() => events(response, `data: ${result(1)}\n\n`).end());
+      events(response, `data: {"jsonrpc":"2.0","id":1,"result":{"content":"${'x'.repeat(MAX_MESSAGE_BYTES + 200_000)}`);
+      void more.promise.then(() => response.end('"}}\n\n'));
+    };
+    const session = ['mcp-session-id: one'];
+    const first = http.connect().send(post(call(1, 'first'), session));
+    await first.until(/"code":-32051/);
+    const second = http.connect().send(post(call(1, 'second'), session));
+    await http.upstream.until(2);
+    more.resolve();
+    await second.until(/"done"/);
+    await first.until(/\r\n0\r\n\r\n$/);
+    expect(first.received.split('"id":1')).toHaveLength(2);
+    expect(second.received).not.toContain('-32051');
+    expect(http.guard.outcomes).toMatchObject([{ outcome: { status: 'error' } }, { outcome: { status: 'success' } }]);
+  });
 });
