@@ -1,5 +1,5 @@
 /** What `run` and `attach` tell while they watch, one line for each event; and as JSON. Everything a process chose is escaped. */
-import { clip, type Redactor } from '@countersign/core';
+import { CountersignError, clip, type Redactor } from '@countersign/core';
 import { actionText, type IncidentStep, kindsText, type WardenEvent } from '@countersign/monitor';
 import type { Style } from '../output.ts';
 import { safe } from '../output.ts';
@@ -42,7 +42,7 @@ export function eventLines(event: WardenEvent, options: LineOptions): readonly s
     case 'guard':
       return [guardLine(event, options)];
     case 'trouble':
-      return [options.style('warn', `countersign: ${safe(event.during)}: ${safe(messageOf(event.error))}`)];
+      return [options.style('warn', `countersign: ${safe(troubleText(event))}${codeText(event.error)}`)];
   }
 }
 
@@ -175,6 +175,21 @@ function timeOf(at: number): string {
   return new Date(at).toISOString().slice(11, 19);
 }
 
+/** Some say by themselves what they are about. */
+function troubleText({ during, error }: Extract<WardenEvent, { readonly kind: 'trouble' }>): string {
+  const message = messageOf(error);
+  return message.startsWith(`${during}: `) ? message : `${during}: ${message}`;
+}
+
+function codeText(error: unknown): string {
+  const code = codeOf(error);
+  return code === null ? '' : ` [${code}]`;
+}
+
+function codeOf(error: unknown): string | null {
+  return CountersignError.is(error) ? error.code : null;
+}
+
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : 'unknown error';
 }
@@ -223,6 +238,6 @@ export function eventJson(event: WardenEvent, { redactor, isVerbose }: Pick<Line
       return { event: kind, at, process: { pid, start, exe: exe === undefined ? null : redactor.text(exe) } };
     }
     case 'trouble':
-      return { event: kind, at, during: event.during, message: messageOf(event.error) };
+      return { event: kind, at, during: event.during, code: codeOf(event.error), message: messageOf(event.error) };
   }
 }

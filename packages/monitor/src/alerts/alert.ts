@@ -23,6 +23,8 @@ export interface Alert {
   readonly by: string;
   /** What was done about it last: `frozen`, `killed`, `failed` ... */
   readonly state?: string;
+  /** Evidence cannot be written: told whatever the levels. */
+  readonly isTrouble?: true;
   /** A person is asked: what is held, and what each answer does. */
   readonly question?: HaltWords;
 }

@@ -12,7 +12,7 @@ export interface AlertChannel {
 
 export interface AlertsOptions {
   readonly channels: readonly AlertChannel[];
-  /** Levels of verdicts that are told; default HALT and KILL. */
+  /** Levels of verdicts that are told; default HALT and KILL. That evidence cannot be written is always told. */
   readonly levels?: readonly Exclude<Level, 'SAFE'>[];
   /** Milliseconds for one channel and one alert: 100 to 120000; default 30000. */
   readonly timeoutMs?: number;
@@ -70,7 +70,7 @@ class Telling implements Alerts {
   }
 
   tell(alert: Alert): void {
-    if (!this.#levels.has(alert.level)) return;
+    if (!this.#levels.has(alert.level) && alert.isTrouble !== true) return;
     for (const channel of this.#channels) {
       const underWay = this.#underWay.get(channel) ?? new Set();
       this.#underWay.set(channel, underWay);

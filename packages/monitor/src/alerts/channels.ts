@@ -74,7 +74,8 @@ function linesOf(alert: Alert): readonly string[] {
   ];
 }
 
-function headOf({ level, enforced }: Alert): string {
+function headOf({ level, enforced, isTrouble }: Alert): string {
+  if (isTrouble === true) return 'TROUBLE';
   return level === enforced ? level : `${level} (${enforced} in this mode)`;
 }
 

@@ -18,6 +18,7 @@ import { MAX_SEGMENTS, segmentName, segmentNumbers, sessionFolder } from './log-
 import { NoteQueue, REMOVED_TOPIC, type RecordNote, SEGMENT_TOPIC } from './note-queue.ts';
 import { type Line, openSegment, type Segment, type WriteBytes, writeBytes } from './segment.ts';
 import { Shown } from './shown.ts';
+import { notLogged } from './unwritable.ts';
 
 export const DEFAULT_LOG_BYTES = 16_777_216;
 export const MIN_LOG_BYTES = 1_048_576;
@@ -273,7 +274,7 @@ class QueuedLog implements ActivityLog {
   #lose(count: number, error: unknown): void {
     this.#lost += count;
     this.#untold += count;
-    if (!this.#isFailing) this.#trouble('ACTIVITY IS NOT BEING LOGGED; watching goes on', error);
+    if (!this.#isFailing) this.#tell(notLogged(error));
     this.#isFailing = true;
   }
 

@@ -7,6 +7,7 @@ import { randomBytes } from 'node:crypto';
 import type { VerdictRecord } from '@countersign/core';
 import type { Activity } from '../activity.ts';
 import type { FreezeResult, KillResult } from '../contain/freezer.ts';
+import { isDiskFull, notRecorded } from '../evidence/unwritable.ts';
 import type { Judged } from '../sensor.ts';
 import type { TreeProcess } from '../tree/process-tree.ts';
 import type { Verdict } from '../verdict.ts';
@@ -214,7 +215,7 @@ export class Containment {
         this.#startEnding(current, 'timeout', 'nobody answered in time');
         return true;
       case 'failed':
-        this.#trouble('asking about a halt', answer.error);
+        this.#trouble('asking about a halt', isDiskFull(answer.error) ? notRecorded(answer.error, this.#deps.mode) : answer.error);
         await this.#deps.pause(Math.min(FIRST_PAUSE_MS * 2 ** Math.min(round, 10), MAX_PAUSE_MS), this.#answering.signal);
         return false;
     }

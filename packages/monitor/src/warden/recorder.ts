@@ -20,7 +20,9 @@ export interface RecorderOptions {
   readonly mode: MonitorMode;
   readonly pause: (ms: number, signal: AbortSignal) => Promise<void>;
   /** A verdict is not on record, or not yet: nothing that is watched may go on until it is. */
-  readonly onFailing: (activity: Activity, error: unknown) => void;
+  readonly onFailing: (activity: Activity) => void;
+  /** The ledger takes nothing: told once, and again when it failed anew after it had taken something. */
+  readonly onStuck: (error: unknown) => void;
 }
 
 interface Waiting {
@@ -33,6 +35,7 @@ export class Recorder {
   readonly #queue: WorkQueue<Waiting>;
   readonly #closing = new AbortController();
   #lost = 0;
+  #isStuck = false;
 
   constructor(options: RecorderOptions) {
     this.#options = options;
@@ -48,7 +51,8 @@ export class Recorder {
   verdict(activity: Activity, verdict: Verdict, enforced: Level, incident: string | undefined): void {
     if (this.#queue.push({ activity, record: this.verdictOf(activity, verdict, enforced, incident) })) return;
     this.#lost++;
-    this.#options.onFailing(activity, new Error(`${MAX_UNRECORDED} verdicts wait for the ledger`));
+    this.#stuck(new Error(`${MAX_UNRECORDED} verdicts wait for the ledger`));
+    this.#options.onFailing(activity);
   }
 
   /** Tries until it is durable. @returns undefined when it was given up. */
@@ -130,13 +134,15 @@ export class Recorder {
       let failure: unknown;
       try {
         await this.#options.ledger.record(withSession);
+        this.#isStuck = false;
         return;
       } catch (error) {
         failure = error;
       }
+      this.#stuck(failure);
       // Nothing is stopped in audit mode, so nothing waits either: it is told, and counted.
       const isLast = this.#closing.signal.aborted || (this.#options.mode === 'audit_only' && tries + 1 >= MAX_TRIES);
-      if (tries === 0 || isLast) this.#options.onFailing(activity, failure);
+      if (tries === 0 || isLast) this.#options.onFailing(activity);
       if (isLast) {
         this.#lost++;
         return;
@@ -161,10 +167,19 @@ export class Recorder {
 
   async #try(record: VerdictRecord | ContainmentRecord): Promise<EntryRef | undefined> {
     try {
-      return await this.#options.ledger.record(record.kind === 'verdict' ? await this.#inItsSession(record) : record);
-    } catch {
+      const ref = await this.#options.ledger.record(record.kind === 'verdict' ? await this.#inItsSession(record) : record);
+      this.#isStuck = false;
+      return ref;
+    } catch (error) {
+      this.#stuck(error);
       return undefined;
     }
+  }
+
+  #stuck(error: unknown): void {
+    if (this.#isStuck) return;
+    this.#isStuck = true;
+    this.#options.onStuck(error);
   }
 
   #giveUp(): undefined {

@@ -3,6 +3,7 @@
  * waits for nothing that came before it; recording is queued behind it.
  */
 import type { Activity, Observation } from '../activity.ts';
+import { notLogged, notRecorded } from '../evidence/unwritable.ts';
 import type { CoverageLevel, Judged, Sensor } from '../sensor.ts';
 import { COVERAGE_LEVELS } from '../sensor.ts';
 import { enforced, LEVELS, type Level, type Verdict, worse } from '../verdict.ts';
@@ -65,7 +66,8 @@ class Session implements Warden {
       ledger: options.ledger,
       mode: options.mode,
       pause: this.#pause,
-      onFailing: (activity, error) => this.#unrecorded(activity, error),
+      onFailing: (activity) => this.#unrecorded(activity),
+      onStuck: (error) => this.#trouble('the record', notRecorded(error, options.mode)),
     });
     this.#containment = new Containment({
       ...options,
@@ -79,7 +81,7 @@ class Session implements Warden {
         for (const verdict of verdicts) options.rules.accept?.(verdict);
       },
     });
-    this.#log = new LogWriter(options.log, (error) => this.#trouble('activity log', error));
+    this.#log = new LogWriter(options.log, (error) => this.#trouble('activity log', notLogged(error)));
     this.#toJudge = new WorkQueue({ limit: MAX_UNJUDGED, width: 1 }, (input) => this.#askJudge(input));
   }
 
@@ -266,8 +268,7 @@ class Session implements Warden {
   }
 
   /** A verdict that is not on record: nothing that is watched goes on. In audit mode, which stops nothing, it is told and counted. */
-  #unrecorded(activity: Activity, error: unknown): void {
-    this.#trouble('recording a verdict', error);
+  #unrecorded(activity: Activity): void {
     if (this.#options.mode === 'audit_only' || this.#containment.isHolding || this.#closed !== undefined) return;
     const verdict = ownVerdict('not-recorded', 'a verdict could not be put on record: nothing goes on until it is', activity.seq);
     this.#take(activity, verdict, this.#clock.monotonicMs());

@@ -1,6 +1,6 @@
 /** What is told of a session to whoever listens for alerts. */
-import type { Redactor } from '@countersign/core';
-import { alertOf } from '../alerts/alert.ts';
+import { CountersignError, clip, escapeForTerminal, type Redactor } from '@countersign/core';
+import { type Alert, alertOf, MAX_ALERT_TEXT_CHARS } from '../alerts/alert.ts';
 import type { Alerts } from '../alerts/alerts.ts';
 import { enforced, type MonitorMode } from '../verdict.ts';
 import type { Alerts as AlertPort, WardenEvent } from './ports.ts';
@@ -28,10 +28,38 @@ export function alsoTelling(
   const told = new Map<string, number>();
   return (event) => {
     onEvent(event);
+    const trouble = event.kind === 'trouble' ? troubleAlert(event, about.session, redactor) : undefined;
+    if (trouble !== undefined && event.at - (told.get(trouble.rule) ?? 0) >= FLAG_ALERT_MS) {
+      told.set(trouble.rule, event.at);
+      alerts.tell(trouble);
+    }
     if (event.kind !== 'judged' || event.enforced !== 'FLAG') return;
     const { at, activity, verdict, incident } = event;
     if (at - (told.get(verdict.rule) ?? 0) < FLAG_ALERT_MS) return;
     told.set(verdict.rule, at);
     alerts.tell(alertOf({ ...about, at, activity, verdict, enforced: 'FLAG', ...(incident !== undefined && { id: incident }) }, redactor));
+  };
+}
+
+/** Of evidence that cannot be written: whoever sleeps elsewhere has to hear that an agent stands still, or goes on unlogged. */
+function troubleAlert(
+  { at, error }: Extract<WardenEvent, { readonly kind: 'trouble' }>,
+  session: string,
+  redactor: Redactor,
+): Alert | undefined {
+  if (!CountersignError.is(error)) return undefined;
+  const isLedger = error.code === 'LEDGER_WRITE_FAILED';
+  if (!isLedger && error.code !== 'ACTIVITY_LOG_FAILED') return undefined;
+  const told = (text: string): string => clip(escapeForTerminal(redactor.text(text)), MAX_ALERT_TEXT_CHARS);
+  return {
+    at,
+    session: told(session),
+    level: 'FLAG',
+    enforced: 'FLAG',
+    rule: isLedger ? 'not-recorded' : 'not-logged',
+    reason: told(error.message),
+    action: isLedger ? 'write the ledger' : 'write the activity log',
+    by: `countersign (pid ${process.pid})`,
+    isTrouble: true,
   };
 }

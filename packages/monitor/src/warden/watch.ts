@@ -144,13 +144,17 @@ async function watch(found: Found, options: WatchOptions, reader: ProcReader): P
       isMember: (pid) => tree.get(pid) !== undefined,
       redact: (text) => redactor.text(text),
     });
+    const onEvent =
+      options.alerts === undefined
+        ? options.onEvent
+        : alsoTelling(options.alerts, { session: ledger.session, mode: options.mode, redactor }, options.onEvent);
     evidence = openEvidence({
       ...options.log,
       agent: options.agent,
       session: ledger.session,
       note: options.note,
       redactor,
-      onTrouble: (error) => options.onEvent({ kind: 'trouble', at: Date.now(), during: 'activity log', error }),
+      onTrouble: (error) => onEvent({ kind: 'trouble', at: Date.now(), during: 'activity log', error }),
     });
     const { log, incidents } = evidence;
     let { grade } = freezer;
@@ -164,10 +168,6 @@ async function watch(found: Found, options: WatchOptions, reader: ProcReader): P
     const files = evidence;
     const { judge, alerts } = options;
     const aside = options.quarantine === undefined ? undefined : quarantineOf(options.quarantine, facts.startedAtMs, options, redactor);
-    const onEvent =
-      alerts === undefined
-        ? options.onEvent
-        : alsoTelling(alerts, { session: ledger.session, mode: options.mode, redactor }, options.onEvent);
     const needs = supervised === undefined ? undefined : sensors.find(({ name }) => name === supervised.name);
     const warden = await runWarden({
       mode: options.mode,

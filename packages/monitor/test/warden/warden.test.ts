@@ -467,7 +467,7 @@ describe('what cannot be put on record', () => {
     const { lost } = await running.close();
     expect(did).toEqual([]);
     expect(lost.ledger).toBe(1);
-    expect(troubles(events)).toContain('recording a verdict');
+    expect(troubles(events)).toContain('the record');
   });
 
   it('more verdicts than may wait stop the tree: a flood is no way past the record', async () => {
