@@ -147,10 +147,10 @@ export class Answering {
     const isRead = (request.flags & WRITES) === 0;
     const actions = openActions(request, place, since, files, opened);
     const [action] = actions;
-    if (isRead && action !== undefined && safeReads.has(target, place)) return this.#safeAgain(trapped, target, action, opened);
+    if (isRead && action !== undefined && safeReads.has(target.actor, place)) return this.#safeAgain(trapped, target, action, opened);
     const level = this.#act(trapped, target, { actions, ...(opened !== undefined && { opened }) });
     // What was not judged, as nothing can be read by it, is not known to be safe.
-    if (isRead && action !== undefined && level === 'SAFE') safeReads.add(target, place);
+    if (isRead && action !== undefined && level === 'SAFE') safeReads.add(target.actor, place);
   }
 
   #safeAgain({ id }: Trapped, target: Target, action: Action, opened: Opened | undefined): void {

@@ -47,6 +47,7 @@ export class Paths {
   readonly #parts: PathsParts;
   readonly #how = Buffer.alloc(OPEN_HOW_BYTES);
   readonly #name = Buffer.alloc(MAX_PLAIN_BYTES);
+  readonly #link = Buffer.alloc(MAX_PLAIN_BYTES);
 
   constructor(parts: PathsParts) {
     this.#parts = parts;
@@ -56,12 +57,12 @@ export class Paths {
   /** @param follow - the last name too, when it is a link */
   place(tid: number, folder: number, name: Buffer, follow: boolean): Place {
     const { files } = this.#parts;
-    const plain = name[0] === SLASH ? this.#plain(AT_FDCWD, name, follow, PLAIN) : undefined;
+    const plain = name[0] === SLASH ? this.#plain(plainText(name), follow) : undefined;
     if (plain !== undefined) return { path: plain, resolved: plain };
+    const below = name[0] === SLASH ? undefined : this.#plainBelow(tid, folder, name, follow);
+    if (below !== undefined) return { path: below, resolved: below };
     const from = this.#from(tid, folder, name);
     try {
-      const below = from < 0 ? undefined : this.#plainBelow(from, name, follow);
-      if (below !== undefined) return { path: below, resolved: below };
       const path = this.#text(tid, from, name);
       // Where it begins is gone, or none of its descriptors: it fails.
       const resolved = from < 0 && from !== AT_FDCWD ? undefined : this.#real(tid, from, name, follow);
@@ -76,32 +77,30 @@ export class Paths {
    * Most lead where they say: there is no link on the way, or nothing at its end. That costs a third of what it costs to find out where
    * another leads. It is asked for as a folder: of all else the kernel says that it is none, and there is nothing to close.
    */
-  #plain(from: number, name: Buffer, follow: boolean, spelling: RegExp): string | undefined {
-    if (name.length >= MAX_PLAIN_BYTES || !isAscii(name)) return undefined;
-    const path = name.toString('latin1');
-    if (!spelling.test(path)) return undefined;
+  #plain(path: string | undefined, follow: boolean): string | undefined {
+    if (path === undefined || path.length >= MAX_PLAIN_BYTES || !PLAIN.test(path)) return undefined;
     this.#how.writeUInt32LE(O_PATH | O_CLOEXEC | O_DIRECTORY | (follow ? 0 : O_NOFOLLOW), 0);
-    this.#name[name.copy(this.#name)] = 0;
+    this.#name[this.#name.write(path, 'latin1')] = 0;
     const { files } = this.#parts;
-    const fd = files.openat2(from, this.#name, this.#how);
+    const fd = files.openat2(AT_FDCWD, this.#name, this.#how);
     if (fd >= 0) files.close(fd);
     return fd >= 0 || fd === -ENOTDIR ? path : undefined;
   }
 
-  /** Where the folder is, is asked after: what leads where it says is below it then. */
-  #plainBelow(from: number, name: Buffer, follow: boolean): string | undefined {
-    const rest = this.#plain(from, name, follow, PLAIN_BELOW);
-    const base = rest === undefined ? undefined : this.#parts.own.linkOf(from);
-    if (rest === undefined || base === undefined || !isAscii(base)) return undefined;
-    const path = `${base.toString('latin1')}/${rest.startsWith('./') ? rest.slice(2) : rest}`;
-    return PLAIN.test(path) ? path : undefined;
+  /** Below where the kernel says its folder is. A folder that is gone has another name there, under which nothing is found. */
+  #plainBelow(tid: number, folder: number, name: Buffer, follow: boolean): string | undefined {
+    const rest = plainText(name);
+    if (rest === undefined || !PLAIN_BELOW.test(rest)) return undefined;
+    const got = this.#parts.files.readlinkat(AT_FDCWD, zeroEnded(folderOf(tid, folder)), this.#link);
+    if (got <= 0 || got >= this.#link.length) return undefined;
+    const base = plainText(this.#link.subarray(0, got));
+    return base === undefined ? undefined : this.#plain(`${base}/${rest.startsWith('./') ? rest.slice(2) : rest}`, follow);
   }
 
   /** Its folder itself, not its name: that may be another one's by now, or nobody's any more. */
   #from(tid: number, folder: number, name: Buffer): number {
     if (name[0] === SLASH) return AT_FDCWD;
-    const at = folder === AT_FDCWD ? `/proc/${tid}/cwd` : `/proc/${tid}/fd/${folder}`;
-    const fd = this.#parts.files.openat(AT_FDCWD, zeroEnded(at), O_PATH | O_CLOEXEC, 0);
+    const fd = this.#parts.files.openat(AT_FDCWD, zeroEnded(folderOf(tid, folder)), O_PATH | O_CLOEXEC, 0);
     // `AT_FDCWD` is less than zero too, and no errno.
     return fd === AT_FDCWD ? -1 : fd;
   }
@@ -130,4 +129,13 @@ export class Paths {
     if (found.kind === 'missing') files.close(found.folder);
     return found.real;
   }
+}
+
+/** Bytes that are their own text in every encoding of names. */
+function plainText(bytes: Buffer): string | undefined {
+  return isAscii(bytes) ? bytes.toString('latin1') : undefined;
+}
+
+function folderOf(tid: number, folder: number): string {
+  return folder === AT_FDCWD ? `/proc/${tid}/cwd` : `/proc/${tid}/fd/${folder}`;
 }

@@ -6,32 +6,33 @@
  * processes, are judged each time. Once anything is not safe, or is written, all of it is forgotten. The first act of each process is
  * judged in any case: with that a process inherits what its parent has read.
  */
+import type { Actor } from '../activity.ts';
 import type { Scope } from '../scope/scope.ts';
 import type { Place } from './paths.ts';
-import type { Target } from './targets.ts';
 
-/** Of one thread. With more, it begins anew. */
+/** Of one process. With more, it begins anew. */
 export const MAX_SAFE_READS = 1_024;
 
+/** One `Actor` stands for a process and the program it runs: all its threads share it. */
 export class SafeReads {
   /** Under a predecessor's scope reads are counted. */
   readonly #isUsed: boolean;
-  #known = new WeakMap<Target, Set<string>>();
+  #known = new WeakMap<Actor, Set<string>>();
 
   constructor(scope: Pick<Scope, 'form'>) {
     this.#isUsed = scope.form === 'countersign';
   }
 
-  has(target: Target, place: Place): boolean {
-    return this.#known.get(target)?.has(keyOf(place)) === true;
+  has(program: Actor, place: Place): boolean {
+    return this.#known.get(program)?.has(keyOf(place)) === true;
   }
 
-  add(target: Target, place: Place): void {
+  add(program: Actor, place: Place): void {
     if (!this.#isUsed || isOfProc(place.path) || isOfProc(place.resolved)) return;
-    let known = this.#known.get(target);
+    let known = this.#known.get(program);
     if (known === undefined || known.size >= MAX_SAFE_READS) {
       known = new Set();
-      this.#known.set(target, known);
+      this.#known.set(program, known);
     }
     known.add(keyOf(place));
   }

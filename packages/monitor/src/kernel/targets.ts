@@ -36,6 +36,8 @@ export class Targets {
   readonly #reader: ProcReader;
   readonly #root: string;
   readonly #known = new Map<number, Known>();
+  /** By pid: the thread of it among those known that was added last. */
+  readonly #threadOf = new Map<number, number>();
   /** By pid: threads of it that may have become another program, and have not been heard of since. */
   readonly #executing = new Map<number, Set<number>>();
   readonly #byte = Buffer.alloc(1);
@@ -89,7 +91,7 @@ export class Targets {
     const pid = processOfThread(tid, this.#root);
     // Asked first: what is read once the kernel is done is of the new program.
     const mayChange = pid !== undefined && this.#mayBecomeAnother(pid, tid);
-    const target = pid === undefined ? undefined : this.#read(pid, tid);
+    const target = pid === undefined ? undefined : (this.#another(pid, tid) ?? this.#read(pid, tid));
     if (target === undefined || mayChange || !this.#isAlive(witness)) {
       this.#calls.close(witness);
       return target;
@@ -97,7 +99,15 @@ export class Targets {
     const [oldest] = this.#known.keys();
     if (oldest !== undefined && this.#known.size >= MAX_TARGETS) this.#forget(oldest);
     this.#known.set(tid, { target, witness });
+    this.#threadOf.set(target.pid, tid);
     return target;
+  }
+
+  /** All threads of a process run its program: once it is known of one that is alive, it need not be read for the others. */
+  #another(pid: number, tid: number): Target | undefined {
+    const first = this.#threadOf.get(pid);
+    const known = first === undefined ? undefined : this.#known.get(first);
+    return known?.target.pid === pid && this.#isAlive(known.witness) ? { ...known.target, tid } : undefined;
   }
 
   #read(pid: number, tid: number): Target | undefined {
@@ -145,6 +155,7 @@ export class Targets {
     const known = this.#known.get(tid);
     if (known === undefined) return;
     this.#known.delete(tid);
+    if (this.#threadOf.get(known.target.pid) === tid) this.#threadOf.delete(known.target.pid);
     this.#calls.close(known.witness);
   }
 }
