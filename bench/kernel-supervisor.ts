@@ -3,10 +3,10 @@
  *
  * The workload is a C program that says what it did (`packages/monitor/test/kernel/workload.c`), three times each, under the real filter
  * and supervisor: 200 children that live for a millisecond, 200 readings of a secret for a millisecond, 200 children that work for calls
- * of their own at the same time. Opens are timed by the program itself, in turns with and without; so are a search by ripgrep and the
- * compiler, where they are installed. Reads are judged and go on by themselves (`deny-list`).
+ * of their own at the same time. Opens are timed by the program itself, in turns with and without; a search by ripgrep and the compiler,
+ * where they are installed, by the shell that runs them. Reads are judged and go on by themselves (`deny-list`).
  */
-import { execFile, execFileSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -23,8 +23,10 @@ const READS = 200;
 const CALLS = 200;
 const OPENS = 50_000;
 const PAIRS = 7;
-const MAX_OUTPUT = 64 * 1024 * 1024;
 const RG = '/usr/bin/rg';
+const BASH = '/bin/bash';
+/** Of one program in one session. */
+const RUNS = 8;
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
 export const kernelSupervisorClaims: readonly Claim[] = process.platform === 'linux' ? linuxClaims() : [];
@@ -55,12 +57,8 @@ function linuxClaims(): readonly Claim[] {
       );
       return (name) => atMost(name, median(added), 25, 'us');
     }),
-    ...(existsSync(RG)
-      ? [claim('held: a search by ripgrep', () => slower(RG, ['-j2', 'kernel', 'packages/monitor/src', 'packages/core/src'], 3))]
-      : []),
-    claim('held: the compiler', () =>
-      slower(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', 'packages/core', '--noEmit'], 1.2),
-    ),
+    ...(existsSync(RG) ? runs('a search by ripgrep', [RG, '-j2', 'kernel', 'packages/monitor/src', 'packages/core/src'], 3) : []),
+    ...runs('the compiler', [process.execPath, join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', 'packages/core', '--noEmit'], 1.2),
   ];
 }
 
@@ -146,28 +144,40 @@ async function timesOfOpens(program: string, isHeld: boolean): Promise<{ readonl
   return JSON.parse(output) as { median_ns: number };
 }
 
-/** From the word that it may run to its end: what it takes to start the shim is no part of it. */
-async function slower(program: string, args: readonly string[], bound: number): Promise<(name: string) => Measured> {
-  const env = { PATH: '/usr/local/bin:/usr/bin:/bin', HOME: tmpdir() };
-  const free = async (): Promise<number> => {
-    const since = performance.now();
-    await new Promise((done) => execFile(program, args, { cwd: ROOT, env, maxBuffer: MAX_OUTPUT }, done));
-    return performance.now() - since;
-  };
-  const held = async (): Promise<number> => {
-    const run = await supervised({ program, args, workspace: ROOT, env });
-    const since = performance.now();
-    await run.output;
-    await run.ended;
-    const ms = performance.now() - since;
-    await run.close();
-    return ms;
-  };
-  const ratios = await pairs(
-    (isHeld) => (isHeld ? held() : free()),
-    (one, other) => one / other,
-  );
-  return (name) => atMost(name, median(ratios), bound);
+/**
+ * As an agent runs it, from its shell: the first time in a session, and again and again. The rules have been compiled by then, and the
+ * shell is known.
+ */
+function runs(what: string, command: readonly string[], bound: number): readonly Claim[] {
+  const ratios = (of: (times: readonly number[]) => number) => () =>
+    pairs(
+      async (isHeld) => of(await timesOfRuns(command, isHeld)),
+      (held, free) => held / free,
+    ).then((all) => (name: string) => atMost(name, median(all), bound));
+  return [
+    claim(
+      `held: ${what}, the first of a session`,
+      ratios(([first = 0]) => first),
+    ),
+    claim(
+      `held: ${what}, in a session that runs`,
+      ratios(([, ...others]) => median(others)),
+    ),
+  ];
+}
+
+/** Milliseconds of each, as the shell has them. */
+async function timesOfRuns(command: readonly string[], isHeld: boolean): Promise<readonly number[]> {
+  const script = 'for ((n = 0; n < RUNS; n++)); do s=${EPOCHREALTIME/./}; "$@" > /dev/null; e=${EPOCHREALTIME/./}; echo $((e - s)); done';
+  const env = { PATH: '/usr/local/bin:/usr/bin:/bin', HOME: tmpdir(), RUNS: String(RUNS) };
+  const args = ['-c', script, 'runs', ...command];
+  const said = isHeld
+    ? (await finished({ program: BASH, args, workspace: ROOT, env })).output
+    : execFileSync(BASH, args, { cwd: ROOT, env, encoding: 'utf8' });
+  return said
+    .trim()
+    .split('\n')
+    .map((line) => Number(line) / 1_000);
 }
 
 /** In turns, so that a neighbour who wakes up slows both. */
