@@ -206,3 +206,16 @@ describe.skipIf(!canHold)('the ledger, where calls are held', SLOW, () => {
     await isValid(cwd);
   });
 });
+
+describe.skipIf(!canHold)('the last an agent does', SLOW, () => {
+  it('is on record, however short it lived, also where nothing keeps it waiting', async () => {
+    const cwd = await watchedProject();
+    const RUNS = 6;
+    for (let n = 1; n <= RUNS; n++) {
+      const agent = startCli([...KERNEL, '--mode', 'audit_only', '--', 'cat', 'bait.txt'], { cwd });
+      const { stderr } = await agent.ended;
+      expect(stderr).toMatch(/: \d+ activities in \d+s: 0 flagged, 0 halts, 1 kills/);
+      expect(await entriesOf(cwd, 'verdict')).toHaveLength(n);
+    }
+  });
+});

@@ -57,6 +57,8 @@ class Session implements Warden {
   #lowest: CoverageLevel | 'none' = 'none';
   #level: CoverageLevel | 'none' = 'none';
   #closed: Promise<WardenSummary> | undefined;
+  /** The sensors have stopped, or were given up. */
+  #isOver = false;
 
   constructor(options: WardenOptions) {
     this.#options = options;
@@ -161,7 +163,7 @@ class Session implements Warden {
 
   #observe(observation: Observation, judged?: Judged): void {
     // Nobody is left to answer: it may not.
-    if (this.#closed !== undefined) return judged?.answer('refuse');
+    if (this.#isOver) return judged?.answer('refuse');
     try {
       this.#judgeAndAct(observation, judged);
     } catch (error) {
@@ -320,7 +322,9 @@ class Session implements Warden {
   }
 
   async #close(): Promise<WardenSummary> {
+    // What was done before its end is told while they stop, and belongs to the session.
     await this.#stopSensors();
+    this.#isOver = true;
     const { log, ledger, freezer } = this.#options;
     const late = new AbortController();
     await Promise.race([this.#finish(), this.#pause(MAX_CLOSE_MS, late.signal)]);

@@ -16,6 +16,8 @@ export class FakeSensor implements Sensor {
   readonly gives: Sensor['gives'];
   host: SensorHost | undefined;
   stopped = 0;
+  /** Done by `stop`, once it was waited for. */
+  atStop: () => void = () => {};
   readonly #fails: Error | undefined;
 
   constructor(
@@ -34,6 +36,8 @@ export class FakeSensor implements Sensor {
 
   async stop(): Promise<void> {
     this.stopped++;
+    await Promise.resolve();
+    this.atStop();
   }
 
   stats() {

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import type { MonitorMode, Verdict } from '../../src/verdict.ts';
+import type { Level, MonitorMode, Verdict } from '../../src/verdict.ts';
 import { MAX_UNLOGGED } from '../../src/warden/log-writer.ts';
 import type { Warden } from '../../src/warden/ports.ts';
 import { MAX_UNRECORDED } from '../../src/warden/recorder.ts';
@@ -359,6 +359,39 @@ describe('while the warden itself is stopped', () => {
 });
 
 describe('the end', () => {
+  it('what a sensor tells while it stops was done in the session: judged, logged, counted and on record', async () => {
+    const logged: string[] = [];
+    const {
+      sensor,
+      ledger,
+      events,
+      warden: running,
+    } = await started('audit_only', {
+      log: {
+        write: async (_, verdict) => void logged.push(verdict.level),
+        close: async () => {},
+      },
+    });
+    sensor.see('SAFE');
+    sensor.atStop = () => ['SAFE', 'FLAG', 'KILL'].forEach((level) => sensor.see(level as Level));
+    const { activities, verdicts } = await running.close();
+    expect({ activities, verdicts }).toEqual({ activities: 4, verdicts: { SAFE: 2, FLAG: 1, HALT: 0, KILL: 1 } });
+    expect(logged).toEqual(['SAFE', 'SAFE', 'FLAG', 'KILL']);
+    expect(ledger.records).toMatchObject([{ level: 'FLAG' }, { level: 'KILL', enforced: 'FLAG' }]);
+    expect(events.filter(({ kind }) => kind === 'judged')).toHaveLength(4);
+  });
+
+  it('what is held then fails, and is on record', async () => {
+    const { sensor, ledger, warden: running } = await started('enforce_kill');
+    let answers: readonly string[] = [];
+    sensor.atStop = () => {
+      answers = sensor.hold('HALT');
+    };
+    await running.close();
+    expect(answers).toEqual(['refuse']);
+    expect(ledger.records[0]).toMatchObject({ level: 'HALT' });
+  });
+
   it('kills again what survived, and tells what is left', async () => {
     const { sensor, did, freezer } = await started('enforce_kill');
     freezer.survives = 2;
@@ -746,6 +779,7 @@ describe('sensors', () => {
     const { sensor, did, warden: running } = await started('enforce_kill');
     const summary = await running.close();
     sensor.see('KILL');
+    expect(sensor.hold('SAFE')).toEqual(['refuse']);
     sensor.host?.died(new Error('late'));
     expect(did).toEqual([]);
     expect(await running.close()).toBe(summary);
