@@ -6,7 +6,7 @@ import type { Markers } from '../tree/markers.ts';
 import type { MonitorMode, Verdict } from '../verdict.ts';
 import type { TrapReads } from './traps.ts';
 
-/** Given to the thread when it starts. */
+/** What the thread supervises, and how. */
 export interface SupervisorStart {
   /** Ours, and given up by whoever started the thread. */
   readonly listener: number;
@@ -59,6 +59,8 @@ export type FromSupervisor =
 export type ToldMessage = Extract<FromSupervisor, { readonly kind: 'told' }>;
 
 export type ToSupervisor =
+  /** The first of all, unless it is to stop. */
+  | { readonly kind: 'begin'; readonly start: SupervisorStart }
   | { readonly kind: 'answer'; readonly held: number; readonly with: 'continue' | 'refuse' }
   /** The gate was opened or shut. `stops`: of what it was told, how many had been judged. */
   | { readonly kind: 'gate'; readonly nth: number; readonly stops: number }

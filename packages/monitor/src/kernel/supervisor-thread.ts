@@ -4,7 +4,7 @@
  */
 
 import { constants } from 'node:os';
-import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { parentPort, receiveMessageOnPort } from 'node:worker_threads';
 import { POLLFD_BYTES } from '../native/kernel-calls.ts';
 import { errorName, type Native, native, nativeMissing } from '../native/native.ts';
 import { ruleEngine } from '../rules/engine.ts';
@@ -37,9 +37,17 @@ const ID_BYTES = 8;
 /** Between two looks at which of those that are held still wait. */
 const SWEEP_MS = 1_000;
 
-function main(start: SupervisorStart): void {
+/** Loaded before there is anything to supervise, while the agent is started. */
+function main(): void {
   const loaded = native();
-  if (loaded === undefined) return say({ kind: 'failed', reason: nativeMissing() ?? 'koffi is missing' });
+  parentPort?.once('message', (message: ToSupervisor) => {
+    if (message.kind === 'begin') supervise(message.start, loaded);
+    else parentPort?.close();
+  });
+}
+
+function supervise(start: SupervisorStart, loaded: Native | undefined): void {
+  if (loaded === undefined) return fail(nativeMissing() ?? 'koffi is missing');
   const supervisor = new Supervisor(start, loaded);
   loaded.kernel.wakeSynchronously(start.listener);
   say({ kind: 'ready' });
@@ -233,4 +241,9 @@ function say(message: FromSupervisor): void {
   parentPort?.postMessage(message);
 }
 
-main(workerData as SupervisorStart); // given by `supervise`
+function fail(reason: string): void {
+  say({ kind: 'failed', reason });
+  parentPort?.close();
+}
+
+main();

@@ -15,6 +15,8 @@ import {
 } from './supervisor-protocol.ts';
 
 export type SupervisorOptions = Omit<SupervisorStart, 'wake' | 'control'> & {
+  /** Absent: one is started now. */
+  readonly prepared?: PreparedThread;
   /** `lost`, `counted`: safe ones of which nothing more is told; see `FromSupervisor`. */
   readonly onTold: (told: readonly Told[], lost: number, counted: number) => void;
   /** It answers no more: every trapped call of the tree fails from now on. Once; not after `stop`. */
@@ -22,6 +24,30 @@ export type SupervisorOptions = Omit<SupervisorStart, 'wake' | 'control'> & {
 };
 
 const STOP_MS = 2_000;
+
+/** A thread that will supervise. It takes as long to load as the agent to start: both at the same time. */
+export class PreparedThread {
+  readonly worker: Worker = startThread(import.meta.url, './supervisor-thread');
+  #isThere = true;
+
+  constructor() {
+    this.worker.unref();
+    // Whoever begins is told.
+    this.worker.on('error', () => {});
+    this.worker.once('exit', () => {
+      this.#isThere = false;
+    });
+  }
+
+  get isThere(): boolean {
+    return this.#isThere;
+  }
+
+  /** It is not needed after all. */
+  discard(): void {
+    this.worker.postMessage({ kind: 'stop' } satisfies ToSupervisor);
+  }
+}
 
 /** @throws {CountersignError} `MONITOR_UNAVAILABLE` */
 export async function supervise(options: SupervisorOptions): Promise<Supervisor> {
@@ -56,10 +82,8 @@ export class Supervisor {
   constructor(options: SupervisorOptions, wake: number) {
     this.#options = options;
     this.#wake = wake;
-    const { onTold, onEnd, ...start } = options;
-    this.#thread = startThread(import.meta.url, './supervisor-thread', {
-      workerData: { ...start, wake, control: this.#control.buffer } satisfies SupervisorStart,
-    });
+    const { onTold, onEnd, prepared, ...start } = options;
+    this.#thread = (prepared?.isThere === true ? prepared : new PreparedThread()).worker;
     const ready = Promise.withResolvers<void>();
     const ended = Promise.withResolvers<void>();
     this.ready = ready.promise;
@@ -100,7 +124,7 @@ export class Supervisor {
       // What never began is told by `ready` alone.
       if (isReady && !this.#isStopping) onEnd(error);
     });
-    this.#thread.unref();
+    this.#thread.postMessage({ kind: 'begin', start: { ...start, wake, control: this.#control.buffer } } satisfies ToSupervisor);
   }
 
   /** Somebody answers, or nobody is left who could ask. */

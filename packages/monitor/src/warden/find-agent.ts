@@ -6,6 +6,7 @@ import { filterProgram } from '../kernel/filter.ts';
 import type { LandlockRules } from '../kernel/landlock.ts';
 import { launchThroughShim, type ShimmedAgent } from '../kernel/launch-shim.ts';
 import { wardenProcess } from '../kernel/processes.ts';
+import { PreparedThread } from '../kernel/supervisor.ts';
 import { trapsOf } from '../kernel/traps.ts';
 import type { Containing } from '../sandbox/sandbox.ts';
 import { RUN_MARKER } from '../tree/markers.ts';
@@ -23,6 +24,8 @@ export interface Found {
   readonly signal: (name: NodeJS.Signals) => boolean;
   /** Of its filter; whoever supervises it gives it up. */
   readonly listener?: number;
+  /** With a listener: who will supervise it. */
+  readonly prepared?: PreparedThread;
   /** Why it has none although one was asked for. */
   readonly without?: string;
   readonly shut?: ShutIn;
@@ -91,12 +94,15 @@ async function launched(options: LaunchOptions, watching: WatchOptions, reader: 
   const agent = await launchedAgent({ ...launch, env }, watching);
   const start = reader.stat(agent.pid)?.start;
   const signal = (name: NodeJS.Signals): boolean => agent.child.kill(name);
-  const abandon = (): void => void signal('SIGKILL');
+  const abandon = (): void => {
+    signal('SIGKILL');
+    agent.prepared?.discard();
+  };
   if (start === undefined) {
     abandon();
     throw new CountersignError('MONITOR_UNAVAILABLE', 'processes cannot be read on this system: there is no /proc');
   }
-  const { pid, ended, listener, without } = agent;
+  const { pid, ended, listener, prepared, without } = agent;
   return {
     process: { pid, start },
     cwd: options.cwd,
@@ -105,6 +111,7 @@ async function launched(options: LaunchOptions, watching: WatchOptions, reader: 
     signal,
     abandon,
     ...(listener !== undefined && { listener }),
+    ...(prepared !== undefined && { prepared }),
     ...(without !== undefined && { without }),
     ...(shut !== undefined && { shut: withUngranted(shut, agent.landlock?.ungranted ?? []) }),
   };
@@ -121,15 +128,19 @@ function withUngranted(shut: ShutIn, ungranted: readonly string[]): ShutIn {
 async function launchedAgent(
   marked: LaunchOptions & { readonly landlock?: LandlockRules },
   { kernel }: WatchOptions,
-): Promise<ShimmedAgent & { readonly without?: string }> {
+): Promise<ShimmedAgent & Pick<Found, 'prepared' | 'without'>> {
   const plainly = (): Promise<ShimmedAgent> => (marked.landlock === undefined ? launchAgent(marked) : launchThroughShim(marked));
   if (kernel === undefined) return plainly();
   const missing = missingHere();
   if (missing !== undefined && kernel.whenMissing === 'without') return { ...(await plainly()), without: missing };
   if (missing !== undefined) throw new CountersignError('MONITOR_UNAVAILABLE', `${NO_KERNEL_CONTROL}: ${missing}`);
+  // While the shim starts, which takes as long.
+  const prepared = new PreparedThread();
   try {
-    return await launchThroughShim({ ...marked, filter: filterProgram(process.arch, trapsOf({ ...kernel, ...wardenProcess() })) });
+    const filter = filterProgram(process.arch, trapsOf({ ...kernel, ...wardenProcess() }));
+    return { ...(await launchThroughShim({ ...marked, filter })), prepared };
   } catch (error) {
+    prepared.discard();
     // It shows only now that somebody else listens to our calls, or that something keeps processes apart.
     const reason = CountersignError.is(error) && error.code === 'MONITOR_UNAVAILABLE' ? error.details['reason'] : undefined;
     if (typeof reason !== 'string') throw error;

@@ -66,7 +66,7 @@ async function watch(found: Found, options: WatchOptions, reader: ProcReader): P
   const marker = isLaunched ? { marker: `${RUN_MARKER}=${ledger.session}` } : {};
   const workspace = options.workspace ?? found.cwd;
   const own = [...options.own.files, ...options.own.configs];
-  const { listener } = found;
+  const { listener, prepared } = found;
   /** Of what is asked about before it happens. */
   const judging = {
     mode: options.mode,
@@ -84,6 +84,7 @@ async function watch(found: Found, options: WatchOptions, reader: ProcReader): P
       : seccompSensor({
           tree,
           listener,
+          ...(prepared !== undefined && { prepared }),
           ...judging,
           trapReads: options.kernel.trapReads,
           hot: [...usuallyHot(judging.rules.workspace), ...(options.kernel.hot ?? [])],

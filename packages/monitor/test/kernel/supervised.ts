@@ -7,7 +7,7 @@ import { text } from 'node:stream/consumers';
 import { filterProgram } from '../../src/kernel/filter.ts';
 import { launchThroughShim } from '../../src/kernel/launch-shim.ts';
 import { wardenProcess } from '../../src/kernel/processes.ts';
-import { type Supervisor, supervise } from '../../src/kernel/supervisor.ts';
+import { PreparedThread, type Supervisor, supervise } from '../../src/kernel/supervisor.ts';
 import type { SupervisorStart, Told } from '../../src/kernel/supervisor-protocol.ts';
 import { type TrapReads, trapsOf } from '../../src/kernel/traps.ts';
 import { native } from '../../src/native/native.ts';
@@ -66,6 +66,7 @@ export async function supervised(options: SupervisedOptions): Promise<Supervised
   const folder = realpathSync(mkdtempSync(join(tmpdir(), 'countersign-supervised-')));
   const workspace = options.workspace ?? folder;
   const home = join(folder, 'home');
+  const prepared = new PreparedThread();
   const agent = await launchThroughShim({
     program: options.program,
     args: options.args ?? [],
@@ -82,6 +83,7 @@ export async function supervised(options: SupervisedOptions): Promise<Supervised
   const { listener } = agent;
   if (listener === undefined) throw new Error('the shim gave no listener');
   const starting = supervise({
+    prepared,
     listener,
     mode,
     trapReads,
