@@ -3,6 +3,7 @@ import { type Outcome, type Permit, WITHHELD_RESULT } from '@countersign/core';
 import type { ClientMessage } from './client-message.ts';
 import type { InFlight, Request } from './in-flight.ts';
 import { offeredList } from './listing.ts';
+import type { ListingReader } from './listing-watch.ts';
 import { lookalike } from './lookalike.ts';
 import { isObject, LIST_METHOD, MAX_ID_CHARS, RPC_ERRORS } from './message.ts';
 import { releasedResponse } from './released.ts';
@@ -31,9 +32,20 @@ export class AnswerReader {
   readonly #inFlight: InFlight;
   readonly #settle: (permit: Permit, outcome: Outcome) => Promise<void>;
   readonly #owner: () => string;
+  readonly #reader: ListingReader | undefined;
 
-  /** @param owner - whose requests these are; see `InterposerOptions.owner`. */
-  constructor(target: Target, inFlight: InFlight, settle: (permit: Permit, outcome: Outcome) => Promise<void>, owner: () => string) {
+  /**
+   * @param owner - whose requests these are; see `InterposerOptions.owner`.
+   * @param reader - who reads the lists of tools.
+   */
+  constructor(
+    target: Target,
+    inFlight: InFlight,
+    settle: (permit: Permit, outcome: Outcome) => Promise<void>,
+    owner: () => string,
+    reader?: ListingReader,
+  ) {
+    this.#reader = reader;
     this.#target = target;
     this.#inFlight = inFlight;
     this.#settle = settle;
@@ -85,7 +97,8 @@ export class AnswerReader {
   async told(request: Request, response: ServerResponse): Promise<ServerResponse> {
     if (isListing(request)) {
       const listed = await pinnedList(response, this.#target);
-      return this.#target.hidesTools ? offeredList(listed, this.#target) : listed;
+      const reader = request.state === 'forwarded' && request.isPage !== true ? this.#reader : undefined;
+      return this.#target.hidesTools ? offeredList(listed, this.#target, reader) : listed;
     }
     if (request.state === 'forwarded') {
       const permit = tasksTold(request, response)

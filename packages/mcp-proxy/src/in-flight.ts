@@ -1,5 +1,6 @@
 import type { Permit } from '@countersign/core';
 import type { Lane } from './lane.ts';
+import type { ListingReader } from './listing-watch.ts';
 
 /** Calls decided or running at once; further ones are refused. */
 export const MAX_IN_FLIGHT = 1024;
@@ -30,8 +31,15 @@ export type Request = {
   | { readonly state: 'cancelled'; readonly sizeBytes: number; readonly permit: Permit; readonly timer: NodeJS.Timeout }
   /** Its answer came and is being released: no other one counts. */
   | { readonly state: 'releasing'; readonly sizeBytes: number }
-  /** Any other request. `taskId`: of the task it is about. */
-  | { readonly state: 'forwarded'; readonly idJson: string; readonly method: string; readonly taskId?: string }
+  /** Any other request. `taskId`: of the task it is about; `isPage`: of a list, and not its first; `listens`: for changes of lists. */
+  | {
+      readonly state: 'forwarded';
+      readonly idJson: string;
+      readonly method: string;
+      readonly taskId?: string;
+      readonly isPage?: boolean;
+      readonly listens?: ListingReader;
+    }
 );
 
 /** Requests by id key, bounded. A key is in use from the request until its answer. */
@@ -39,11 +47,14 @@ export class InFlight {
   readonly #requests = new Map<string, Request>();
   readonly #retired = new Set<string>();
   readonly #onEmpty: () => void;
+  readonly #onListened: (reader: ListingReader) => void;
   #calls = 0;
   #bytes = 0;
 
-  constructor(onEmpty: () => void) {
+  /** @param onListened - told of one that listens no more. */
+  constructor(onEmpty: () => void, onListened: (reader: ListingReader) => void = () => {}) {
     this.#onEmpty = onEmpty;
+    this.#onListened = onListened;
   }
 
   get size(): number {
@@ -72,6 +83,7 @@ export class InFlight {
   /** Takes a request out, for good: of two answers only the first finds it. */
   take(key: string): Request | undefined {
     const request = this.#drop(key);
+    if (request?.state === 'forwarded' && request.listens !== undefined) this.#onListened(request.listens);
     if (request === undefined) this.#retired.delete(key);
     else if (this.#requests.size === 0) this.#onEmpty();
     return request;

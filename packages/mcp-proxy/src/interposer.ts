@@ -7,6 +7,7 @@
  * tools without those that would be refused.
  */
 import { randomUUID } from 'node:crypto';
+import type { Outcome, Permit } from '@countersign/core';
 import { callAnswer, errorAnswer, invalidAnswer } from './answer.ts';
 import { objectionTo } from './answer-check.ts';
 import { AnswerReader } from './answers.ts';
@@ -23,6 +24,8 @@ import {
 } from './client-message.ts';
 import { InFlight, type Request } from './in-flight.ts';
 import type { Lane } from './lane.ts';
+import { asksForTools, hasCursor, LISTEN_METHOD, listChanged, tellsOfTools } from './list-changes.ts';
+import type { ListingReader } from './listing-watch.ts';
 import { excerptId, idKey, LIST_METHOD, RPC_ERRORS } from './message.ts';
 import { Records } from './records.ts';
 import { notEntered, overlong, refusalReason, tooLarge, tooLong } from './refusals.ts';
@@ -50,6 +53,8 @@ export interface InterposerOptions {
    * nobody else. Not empty. Default: everybody is one.
    */
   readonly owner?: string;
+  /** The client is told when lists of tools change, whatever the server says of that. */
+  readonly listsChange?: boolean;
   /** Default `CANCEL_GRACE_MS`. */
   readonly cancelGraceMs?: number;
 }
@@ -67,20 +72,39 @@ export class Interposer {
   readonly #records: Records;
   readonly #waiting: (() => void)[] = [];
   readonly #attempts = new Attempts();
+  /** Told when lists change, once the server has said that it tells of that. */
+  readonly #reader: ListingReader = { tellChanged: () => this.#tellChanged() };
+  /** Where the client hears what belongs to no request. */
+  #noticeLane: Lane | undefined;
   #owner: string | undefined;
   #gone: string | undefined;
 
   constructor(options: InterposerOptions) {
     this.#options = options;
     this.#target = options.target;
-    this.#inFlight = new InFlight(() => {
-      for (const resolve of this.#waiting.splice(0)) resolve();
-    });
+    this.#inFlight = new InFlight(
+      () => {
+        for (const resolve of this.#waiting.splice(0)) resolve();
+      },
+      (reader) => options.target.listing.remove(reader),
+    );
     this.#records = new Records(options.target);
     this.#owner = options.owner;
+    this.#noticeLane = options.framing === 'bodies' ? undefined : options.lane;
+    if (options.listsChange === true) this.#target.listing.add(this.#reader);
     const owner = (): string => this.#owner ?? '';
-    this.#answers = new AnswerReader(options.target, this.#inFlight, (permit, outcome) => this.#records.settle(permit, outcome), owner);
+    const settle = (permit: Permit, outcome: Outcome): Promise<void> => this.#records.settle(permit, outcome);
+    this.#answers = new AnswerReader(options.target, this.#inFlight, settle, owner, this.#reader);
     this.#desk = new ApprovalDesk({ target: options.target, answerAt: options.answerAt, owner });
+  }
+
+  /** The client listens there to what belongs to no request. */
+  listensOn(lane: Lane): void {
+    this.#noticeLane = lane;
+  }
+
+  listensNoMore(lane: Lane): void {
+    if (this.#noticeLane === lane) this.#noticeLane = undefined;
   }
 
   /** The client is known by more than before: its `initialize` was answered with a session. */
@@ -197,6 +221,7 @@ export class Interposer {
   /** Answers every open request in the server's place and settles every running call. Later requests get the same answer. */
   async ended(reason: string): Promise<void> {
     this.#gone = reason;
+    this.#target.listing.remove(this.#reader);
     for (const key of this.#inFlight.keys())
       if (this.#inFlight.get(key)?.state !== 'releasing') this.#abandon(this.#inFlight.take(key), reason);
     await this.decided();
@@ -244,9 +269,28 @@ export class Interposer {
     const { key, idJson, method, taskId } = request;
     const refusal = this.#answers.refusalOf(request);
     if (refusal !== undefined) return lane.toClient(errorAnswer(idJson, RPC_ERRORS.CALL_REFUSED, refusal), 'answer');
-    const about = { lane, idJson, method, ...(taskId !== undefined && { taskId }) };
+    const isPage = method === LIST_METHOD && hasCursor(request.params);
+    const listens = this.#listener(request, lane);
+    const about = { lane, idJson, method, ...(taskId !== undefined && { taskId }), ...(isPage && { isPage }), ...(listens && { listens }) };
     if (method === 'initialize') this.#desk.learn(request.params);
-    if (key === undefined || this.#open(key, { state: 'forwarded', ...about })) this.#forward(line, lane);
+    if (key !== undefined && !this.#open(key, { state: 'forwarded', ...about })) return;
+    if (listens !== undefined) this.#target.listing.add(listens);
+    this.#forward(line, lane);
+  }
+
+  /** Of a request of 2026-07-28 that listens for changes of the list of tools. */
+  #listener({ key, idJson, method, params }: Extract<ClientMessage, { readonly kind: 'request' }>, lane: Lane): ListingReader | undefined {
+    if (key === undefined || !this.#target.hidesTools || method !== LISTEN_METHOD || !asksForTools(params)) return undefined;
+    const tellChanged = (): boolean => {
+      lane.toClient(listChanged(idJson), 'message');
+      return true;
+    };
+    return { isAlwaysTold: true, tellChanged };
+  }
+
+  #tellChanged(): boolean {
+    this.#noticeLane?.toClient(listChanged(), 'message');
+    return this.#noticeLane !== undefined;
   }
 
   /** Enters a request; otherwise answers it and returns false. */
@@ -298,6 +342,8 @@ export class Interposer {
     if (request === undefined || request.state === 'deciding' || request.state === 'releasing') return;
     if (request.state === 'forwarded') {
       if (request.method === LIST_METHOD) learnList(response, this.#target);
+      if (request.method === 'initialize' && this.#target.hidesTools && tellsOfTools(response.result))
+        this.#target.listing.add(this.#reader);
       return;
     }
     if (request.state === 'cancelled') clearTimeout(request.timer);

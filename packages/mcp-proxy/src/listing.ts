@@ -4,10 +4,10 @@
  * It is a service to the model, not what protects anybody: a tool that is hidden and called all the same is refused like any other,
  * and a tool that cannot be told about is offered.
  */
-import type { ToolRef } from '@countersign/core';
 import { isToolName } from './client-message.ts';
-import type { GuardSource, Unavailable } from './guard-source.ts';
+import type { Unavailable } from './guard-source.ts';
 import { REMOVED } from './json-rewrite.ts';
+import type { ListingReader } from './listing-watch.ts';
 import { isObject, type JsonObject, member, RPC_ERRORS } from './message.ts';
 import type { ServerResponse } from './server-message.ts';
 import type { Target } from './target.ts';
@@ -24,8 +24,11 @@ const TOOLS_AT_ONCE = 200;
  * An answer that could not be looked at becomes an error. Showing it would let nothing run that should not; but what a server says of
  * its tools is read by the model, and where the guard does not work a person is to see that at once, not at the first call. Never
  * rejects.
+ *
+ * @param by - who gets the list from its beginning with this answer.
  */
-export async function offeredList(response: ServerResponse, { server, tools, guard }: Target): Promise<ServerResponse> {
+export async function offeredList(response: ServerResponse, target: Target, by?: ListingReader): Promise<ServerResponse> {
+  const { tools } = target;
   const { result } = response;
   const listed = isObject(result) ? member(result, 'tools') : undefined;
   if (!isObject(result) || !Array.isArray(listed)) return response;
@@ -34,12 +37,10 @@ export async function offeredList(response: ServerResponse, { server, tools, gua
     const name = nameOf(tool);
     if (names.size < MAX_TOOLS && name !== undefined && isToolName(name)) names.add(name);
   }
-  const hidden = await deniedOf(
-    [...names].map((name) => tools.ref(server, name)),
-    guard,
-  );
+  const hidden = await hiddenOf([...names], target);
   if ('kind' in hidden) return unlisted(response, hidden);
   tools.hide(hidden);
+  target.listing.saw(names, hidden, by);
   const offered = (listed as readonly unknown[]).map((tool) => (isHidden(tool, hidden) ? REMOVED : tool));
   const isFiltered = offered.includes(REMOVED);
   const freshness = isFiltered || member(result, 'nextCursor') !== undefined ? bounded(result) : {};
@@ -58,7 +59,12 @@ function isHidden(tool: unknown, hidden: ReadonlySet<string>): boolean {
   return name !== undefined && (hidden.has(name) || !isToolName(name));
 }
 
-async function deniedOf(tools: readonly ToolRef[], guard: GuardSource): Promise<ReadonlySet<string> | Unavailable> {
+/** Those of which every call would be refused. Never rejects. */
+export async function hiddenOf(
+  names: readonly string[],
+  { server, tools: directory, guard }: Pick<Target, 'server' | 'tools' | 'guard'>,
+): Promise<ReadonlySet<string> | Unavailable> {
+  const tools = names.map((name) => directory.ref(server, name));
   const denied = new Set<string>();
   for (let at = 0; at < tools.length; at += TOOLS_AT_ONCE) {
     if (at > 0) await new Promise((resolve) => setImmediate(resolve));

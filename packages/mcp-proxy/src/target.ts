@@ -2,6 +2,8 @@ import type { Config } from '@countersign/core';
 import { type ApprovalOptions, SharedApprovals } from './approval/shared.ts';
 import { GuardSource, type ProxyGuard } from './guard-source.ts';
 import { HeldTasks } from './held-tasks.ts';
+import { hiddenOf } from './listing.ts';
+import { ListingWatch } from './listing-watch.ts';
 import { ResultChecks } from './result-checks.ts';
 import { ToolDirectory } from './tool-directory.ts';
 
@@ -16,6 +18,8 @@ export interface TargetOptions {
   readonly mcp?: Partial<Config['mcp']>;
   /** How people are asked through the client; default not at all. */
   readonly approvals?: ApprovalOptions;
+  /** How often what lists show is looked at; default `LIST_CHECK_MS`. */
+  readonly listCheckMs?: number;
 }
 
 /** One server as all its clients share it: what it declared, the tasks it runs, and the guard before it. */
@@ -24,6 +28,8 @@ export class Target {
   readonly log: (text: string) => void;
   readonly guard: GuardSource;
   readonly tools: ToolDirectory;
+  /** Whom to tell when a list would show other tools than it did. */
+  readonly listing: ListingWatch;
   readonly tasks: HeldTasks = new HeldTasks();
   readonly results: ResultChecks;
   /** Tools of which every call would be refused are left out of lists. */
@@ -34,7 +40,7 @@ export class Target {
   readonly onChange: string;
   readonly approvals: SharedApprovals;
 
-  constructor({ guard, server, log, mcp = {}, approvals = {} }: TargetOptions) {
+  constructor({ guard, server, log, mcp = {}, approvals = {}, listCheckMs }: TargetOptions) {
     this.server = server;
     this.log = log;
     this.guard = new GuardSource(guard, log);
@@ -44,6 +50,13 @@ export class Target {
     this.pinsTools = pins !== 'off';
     this.onChange = ON_CHANGE[pins];
     this.tools = new ToolDirectory(pins === 'deny' || pins === 'ask');
+    this.listing = new ListingWatch({
+      hiddenOf: async (names) => {
+        const hidden = await hiddenOf(names, this);
+        return 'kind' in hidden ? undefined : hidden;
+      },
+      ...(listCheckMs !== undefined && { checkMs: listCheckMs }),
+    });
     this.approvals = new SharedApprovals({ ...approvals, ...(mcp.holdMs !== undefined && { holdMs: mcp.holdMs }) }, (permit) => {
       permit.settle({ status: 'cancelled' }).catch(() => log(`the outcome of call ${permit.callId} could not be recorded`));
     });

@@ -37,6 +37,8 @@ function connect(options: PeerServerOptions, receive: (bytes: Buffer) => void): 
   const upstream = options.open();
   const interposer = new Interposer({
     ...options.interposer,
+    // The gateway tells its client that lists change, whatever its servers do.
+    listsChange: target.hidesTools,
     target,
     lane: { toClient: receive, toServer: batchedWrites(upstream.stdin), dropped: () => {} },
   });

@@ -10,7 +10,7 @@ import { HttpUpstream, type HttpUpstreamOptions } from './upstream-http.ts';
 export interface HttpProxyOptions
   extends HttpUpstreamOptions,
     Pick<InterposerOptions, 'onInvalid' | 'answerAt' | 'cancelGraceMs'>,
-    Pick<TargetOptions, 'guard' | 'server' | 'mcp' | 'approvals'>,
+    Pick<TargetOptions, 'guard' | 'server' | 'mcp' | 'approvals' | 'listCheckMs'>,
     Omit<ListenOptions, 'handler' | 'path'> {
   /** Where clients find the proxy, if not at the host they name: behind TLS or another proxy. `https://mcp.example.com` */
   readonly publicUrl?: string;

@@ -84,7 +84,7 @@ export class HttpRelay implements McpHandler {
             return client.refuse(BAD_GATEWAY, 'the server sent an encoded stream, which was not asked for and cannot be examined');
           }
           client.begin(relayed.headOf(answer, exchange));
-          new EventRelay({
+          const events: EventRelay = new EventRelay({
             source: answer,
             response: exchange.response,
             readerOf: (data) => (session === undefined ? stranger : this.#readerOf(session, data)),
@@ -95,6 +95,9 @@ export class HttpRelay implements McpHandler {
               else exchange.response.destroy();
             },
           });
+          const lane: Lane = { ...NOBODY, toClient: (bytes) => events.send(bytes) };
+          session?.interposer.listensOn(lane);
+          exchange.response.once('close', () => session?.interposer.listensNoMore(lane));
         },
         failed: (reason) => {
           relayed.target.log(reason);

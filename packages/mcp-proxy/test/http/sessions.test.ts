@@ -240,6 +240,41 @@ describe('a client that leaves', () => {
   });
 });
 
+it('a session hears on its stream that its tools have changed, and in no other', async () => {
+  await http.stop();
+  let streams = 0;
+  http = await new Harness().start({ listCheckMs: 5 });
+  http.upstream.answer = ({ method, body }, response) => {
+    if (method === 'GET') {
+      streams += 1;
+      return void events(response, ': open\n\n');
+    }
+    const { id, method: asked } = JSON.parse(body.toString()) as { id: number; method: string };
+    const result =
+      asked === 'initialize' ? { capabilities: { tools: { listChanged: true } } } : { tools: [{ name: 'a', inputSchema: {} }] };
+    if (asked === 'initialize') response.setHeader('mcp-session-id', `s${id}`);
+    json(response, { jsonrpc: '2.0', id, result });
+  };
+  const streamOf = async (id: number): Promise<RawClient> => {
+    await http.post(`{"jsonrpc":"2.0","id":${id},"method":"initialize","params":{}}`);
+    const stream = http
+      .connect()
+      .send(`GET /mcp HTTP/1.1\r\nhost: localhost\r\naccept: text/event-stream\r\nmcp-session-id: s${id}\r\n\r\n`);
+    await stream.until(/: open/);
+    return stream;
+  };
+  const [one, other] = [await streamOf(1), await streamOf(2)];
+  await http.post('{"jsonrpc":"2.0","id":3,"method":"tools/list"}', ['mcp-session-id: s1']);
+  const denial = { effect: 'deny', would: 'deny', reasonCode: 'POLICY_DENY_HIGH_RISK' } as const;
+  http.guard.offers = async (tools) => tools.map((tool) => ({ tool, denial }));
+  await one.until(/data: {"jsonrpc":"2.0","method":"notifications\/tools\/list_changed"}\n\n/);
+  const { body } = await http.post('{"jsonrpc":"2.0","id":4,"method":"tools/list"}', ['mcp-session-id: s2']);
+  expect(body).toContain('"tools":[]');
+  expect(one.received.split('list_changed')).toHaveLength(2);
+  expect(other.received).not.toContain('list_changed');
+  expect(streams).toBe(2);
+});
+
 describe('another client', () => {
   const mine = [S1, 'authorization: Bearer mine'];
 
