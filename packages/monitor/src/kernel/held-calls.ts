@@ -37,14 +37,22 @@ export class HeldCalls {
     return call;
   }
 
-  /** Takes out what nobody waits for any more: its process was ended. @returns how many that were */
-  sweep(isWaiting: (id: bigint) => boolean): number {
+  /**
+   * Takes out what nobody waits for any more: its process was ended. Those that were looked at longest ago come first.
+   *
+   * @param goesOn - asked before each: with thousands of them the kernel takes long to say of one whether it waits
+   * @returns how many were taken out
+   */
+  sweep(isWaiting: (id: bigint) => boolean, goesOn: () => boolean): number {
     let gone = 0;
-    for (const [held, { id, opened }] of this.#calls) {
-      if (isWaiting(id)) continue;
+    for (const [held, call] of [...this.#calls]) {
+      if (!goesOn()) break;
       this.#calls.delete(held);
-      opened?.drop();
-      gone++;
+      if (isWaiting(call.id)) this.#calls.set(held, call);
+      else {
+        call.opened?.drop();
+        gone++;
+      }
     }
     return gone;
   }

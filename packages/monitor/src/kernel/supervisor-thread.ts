@@ -36,6 +36,8 @@ const WAKE_BYTES = 8;
 const ID_BYTES = 8;
 /** Between two looks at which of those that are held still wait. */
 const SWEEP_MS = 1_000;
+/** How long such a look may take. Everybody else waits meanwhile. */
+const SWEEP_TAKES_MS = 20;
 
 /** Loaded before there is anything to supervise, while the agent is started. */
 function main(): void {
@@ -159,10 +161,12 @@ class Supervisor {
     const now = Date.now();
     if (now - this.#swept < SWEEP_MS) return;
     this.#swept = now;
-    this.#held.sweep((id) => {
+    const until = performance.now() + SWEEP_TAKES_MS;
+    const isWaiting = (id: bigint): boolean => {
       this.#id.writeBigUInt64LE(id, 0);
       return this.#calls.isWaiting(this.#start.listener, this.#id) >= 0;
-    });
+    };
+    this.#held.sweep(isWaiting, () => performance.now() < until);
   }
 
   #isReady(index: number): boolean {

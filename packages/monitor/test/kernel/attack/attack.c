@@ -239,6 +239,20 @@ static void flood(char **argv) {
   printf("flood opened %d refused %d else %d missing %d\n", outcomes[0], outcomes[1], outcomes[2], count - begun);
 }
 
+/* argv[2]: how many threads open the secret argv[3]; once that is said on our input, argv[4] and argv[5] are read, and argv[5] again after all. */
+static void behind_flood(char **argv) {
+  pthread_t *threads = calloc(atoi(argv[2]), sizeof *threads);
+  char go;
+  wanted = argv[3];
+  for (int i = 0; i < atoi(argv[2]); i++) pthread_create(&threads[i], NULL, opener, NULL);
+  if (read(0, &go, 1) != 1) return;
+  take("link", argv[4]);
+  take("good", argv[5]);
+  for (int i = 0; i < atoi(argv[2]); i++) pthread_join(threads[i], NULL);
+  printf("flood opened %d refused %d else %d\n", outcomes[0], outcomes[1], outcomes[2]);
+  take("good", argv[5]);
+}
+
 /* argv[2]: pid of a process outside of the tree, argv[3]: its secret's path. */
 static void strangers(char **argv) {
   pid_t other = atoi(argv[2]);
@@ -305,6 +319,7 @@ int main(int argc, char **argv) {
   else if (!strcmp(deed, "race-link")) race_link(argv, 0);
   else if (!strcmp(deed, "race-rename")) race_link(argv, 1);
   else if (!strcmp(deed, "flood")) flood(argv);
+  else if (!strcmp(deed, "behind-flood")) behind_flood(argv);
   else if (!strcmp(deed, "strangers")) strangers(argv);
   else if (!strcmp(deed, "foreign")) foreign();
   else if (!strcmp(deed, "never")) never();

@@ -7,9 +7,11 @@ import type { Action } from '../../../src/activity.ts';
 import type { SupervisorStart } from '../../../src/kernel/supervisor-protocol.ts';
 import type { TrapReads } from '../../../src/kernel/traps.ts';
 import { cProgram } from '../../c-program.ts';
-import { type Supervised, supervised, whyNot } from '../supervised.ts';
+import { type Supervised, type SupervisedOptions, supervised, whyNot } from '../supervised.ts';
 
 const attack = cProgram('kernel/attack/attack');
+/** The program of `attack.c`. */
+export const ATTACK: string = attack ?? '';
 
 /** Undefined: it can be tried here. */
 export const missing: string | undefined = whyNot() ?? (attack === undefined ? 'there is no C compiler' : undefined);
@@ -44,7 +46,36 @@ export interface Attacked {
 
 const SECRET = 'SECRET of somebody';
 
-export async function attacked({ trapReads, program = attack ?? '', args, start }: Attack): Promise<Attacked> {
+/** To its end. */
+export async function attacked(options: Attack): Promise<Attacked> {
+  const run = await attacking({
+    ...options,
+    onTold: ({ held }, supervisor) => {
+      if (held !== undefined) supervisor.answer(held, 'refuse');
+    },
+  });
+  const [output, end] = await Promise.all([run.output, run.ended]);
+  // All of it is told before that.
+  await run.supervisor.stop();
+  const { project } = run;
+  return {
+    project,
+    said: linesOf(output),
+    end,
+    actions: run.told.map(({ observation }) => observation.action),
+    stopped: run.told.filter(({ judged }) => judged !== undefined && judged.level !== 'FLAG').map(({ observation }) => observation.action),
+    isUntouched: () => ['key', 'other'].every((name) => readFileSync(join(project.secret, name), 'utf8') === SECRET),
+  };
+}
+
+/** As far as the test answers what it is told of. */
+export async function attacking({
+  trapReads,
+  program = ATTACK,
+  args,
+  start,
+  ...options
+}: Attack & Pick<SupervisedOptions, 'onTold' | 'env' | 'quiet'>): Promise<Supervised & { readonly project: Project }> {
   const at = realpathSync(mkdtempSync(join(tmpdir(), 'countersign-attacked-')));
   onTestFinished(() => rmSync(at, { recursive: true, force: true }));
   const work = join(at, 'work');
@@ -54,27 +85,18 @@ export async function attacked({ trapReads, program = attack ?? '', args, start 
   for (const name of ['key', 'other']) writeFileSync(join(project.secret, name), SECRET);
   const forbidden = ['key', 'other', 'new', 'pipe', 'folder', 'link'].map((name) => join(project.secret, name));
   const run = await supervised({
+    ...options,
     program,
     args: args(project),
     workspace: work,
     trapReads,
     scope: { document: { filesystem: { forbidden_paths: forbidden } } },
     ...(start !== undefined && { start }),
-    onTold: ({ held }, supervisor) => {
-      if (held !== undefined) supervisor.answer(held, 'refuse');
-    },
   });
   onTestFinished(() => run.close());
-  const [output, end] = await Promise.all([run.output, run.ended]);
-  // All of it is told before that.
-  await run.supervisor.stop();
-  const actions = run.told.map(({ observation }) => observation.action);
-  return {
-    project,
-    said: output.split('\n').filter((line) => line !== ''),
-    end,
-    actions,
-    stopped: run.told.filter(({ judged }) => judged !== undefined && judged.level !== 'FLAG').map(({ observation }) => observation.action),
-    isUntouched: () => ['key', 'other'].every((name) => readFileSync(join(project.secret, name), 'utf8') === SECRET),
-  };
+  return { ...run, project };
+}
+
+export function linesOf(output: string): readonly string[] {
+  return output.split('\n').filter((line) => line !== '');
 }
