@@ -1,9 +1,11 @@
 /** A short run of `npm run fuzz:mcp`, with a seed of its own, and that it would see what it is there to see. */
 import { describe, expect, it } from 'vitest';
+import { overBridge } from './fuzz/bridge.ts';
 import { type Drive, run } from './fuzz/campaign.ts';
 import { overHttp } from './fuzz/http.ts';
 import type { Traffic } from './fuzz/oracle.ts';
 import { toolsCalled } from './fuzz/readers.ts';
+import { toHttp } from './fuzz/remote.ts';
 import { overStdio } from './fuzz/stdio.ts';
 
 const whole = { seed: 7, count: 1000, batch: 500 };
@@ -11,6 +13,8 @@ const whole = { seed: 7, count: 1000, batch: 500 };
 const transports: readonly (readonly [string, Drive])[] = [
   ['stdio', overStdio],
   ['http', overHttp],
+  ['http to stdio', overBridge],
+  ['stdio to http', toHttp],
 ];
 
 it.each(transports)(
@@ -38,7 +42,7 @@ describe.each(transports)('the same run over %s finds', (over, sound) => {
     ['one that does not answer', () => ({ answers: [] }), /0 answers/],
     ['one that puts nothing on record', () => ({ entries: [] }), /were allowed/],
     ['one that ends badly', () => ({ code: 1 }), /ended with code 1/],
-    ...(over === 'http'
+    ...(over.startsWith('http')
       ? [['one that answers another one', ({ answers }: Traffic) => ({ answers: answers.toReversed() }), /on its own exchange/] as const]
       : []),
   ];

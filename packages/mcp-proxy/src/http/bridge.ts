@@ -60,7 +60,7 @@ export class Bridge implements McpHandler {
   }
 
   post(exchange: HttpExchange, body: Line): void {
-    const line = body.kind === 'line' ? asLine(body.content) : body;
+    const line = body.kind === 'line' ? asLine(body.bytes) : body;
     const message = line.kind === 'line' ? readOutgoing(line.content) : undefined;
     const sessionId = exchange.request.headers['mcp-session-id'];
     if (this.#isClosing) return refuseHttp(exchange, { status: 503, text: 'the proxy is shutting down' });
@@ -155,8 +155,9 @@ export class Bridge implements McpHandler {
 }
 
 /** What is decided is what the server gets: one line. */
-function asLine(content: Buffer): Line {
-  const bytes = lineOf(Buffer.from(content));
+function asLine(body: Buffer): Line {
+  // Of two byte order marks only one goes: with both gone, what is no JSON would have become a message.
+  const bytes = lineOf(Buffer.from(body));
   return { kind: 'line', bytes, content: bytes.subarray(0, -1) };
 }
 

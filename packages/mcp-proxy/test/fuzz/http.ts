@@ -25,7 +25,15 @@ export async function overHttp(messages: readonly Sent[]): Promise<Traffic> {
     await Promise.all(Array.from({ length: AT_ONCE }, work));
     await proxy.close();
     await guard.close();
-    return { code: 0, framing: 'bodies', received: upstream.received, answers, entries: store.entries() };
+    return {
+      code: 0,
+      framing: 'bodies',
+      passed: (bytes) => [bytes.toString('latin1')],
+      isExchange: true,
+      received: upstream.received,
+      answers,
+      entries: store.entries(),
+    };
   } finally {
     agent.destroy();
     await proxy.close();
@@ -34,7 +42,7 @@ export async function overHttp(messages: readonly Sent[]): Promise<Traffic> {
 }
 
 /** The messages that come back, a line each. */
-function exchanged(url: string, agent: Agent, body: Buffer, headers: Readonly<Record<string, string>>): Promise<Buffer> {
+export function exchanged(url: string, agent: Agent, body: Buffer, headers: Readonly<Record<string, string>>): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const accept = 'application/json, text/event-stream';
     const all = { accept, 'content-type': 'application/json', 'content-length': body.length, ...headers };
@@ -61,11 +69,11 @@ interface Said {
 }
 
 /** Those of its protocol for a message that is in order; for one that is not, true, false or none. */
-function headersOf({ bytes, clean }: Sent): Readonly<Record<string, string>> {
+export function headersOf({ bytes, clean }: Sent, session: string = SESSION, needsSession = false): Readonly<Record<string, string>> {
   const random = new Random(bytes.reduce((sum, byte) => (sum * 31 + byte) >>> 0, 7));
   if (clean === undefined) {
     return {
-      ...(random.below(2) === 0 && { 'mcp-session-id': SESSION }),
+      ...(random.below(2) === 0 && { 'mcp-session-id': session }),
       ...(random.below(2) === 0 && { 'mcp-protocol-version': random.of(['2026-07-28', '2025-11-25', '1']) }),
       ...(random.below(2) === 0 && { 'mcp-method': random.of(['ping', 'tools/call', 'Tools/Call', 'tools/list']) }),
       ...(random.below(2) === 0 && { 'mcp-name': random.of(['free', 'denied', '=?base64?ZnJlZQ==?=']) }),
@@ -73,7 +81,7 @@ function headersOf({ bytes, clean }: Sent): Readonly<Record<string, string>> {
   }
   const { method, params } = JSON.parse(bytes.toString('utf8')) as Said;
   const version = params?._meta?.[VERSION_KEY];
-  if (version === undefined) return random.below(2) === 0 ? { 'mcp-session-id': SESSION } : {};
+  if (version === undefined) return needsSession || random.below(2) === 0 ? { 'mcp-session-id': session } : {};
   return {
     'mcp-protocol-version': version,
     'mcp-method': method,

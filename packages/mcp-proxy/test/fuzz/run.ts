@@ -1,13 +1,17 @@
 // `npm run fuzz:mcp -- [count] [transport] [seed]`: mutated messages through the whole proxy. Ends with 1 when something did not hold.
 import { randomInt } from 'node:crypto';
+import { overBridge } from './bridge.ts';
 import { type Drive, run } from './campaign.ts';
 import { overHttp } from './http.ts';
+import { toHttp } from './remote.ts';
 import { overStdio } from './stdio.ts';
 
 const BATCH = 2000;
 const TRANSPORTS = new Map<string, Drive>([
   ['stdio', overStdio],
   ['http', overHttp],
+  ['bridge', overBridge],
+  ['remote', toHttp],
 ]);
 const [count = '200000', transport = 'stdio', seed = String(randomInt(2 ** 31))] = process.argv.slice(2);
 const drive = TRANSPORTS.get(transport);

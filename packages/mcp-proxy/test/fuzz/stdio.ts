@@ -1,5 +1,5 @@
 /** A batch of messages over stdio: the whole proxy, with a process behind it that writes down what reaches it. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
@@ -8,12 +8,11 @@ import { someAllowed } from './guard.ts';
 import type { Sent } from './messages.ts';
 import { linesOf, type Traffic } from './oracle.ts';
 
-const UPSTREAM = new URL('upstream.mjs', import.meta.url).pathname;
+export const UPSTREAM: string = new URL('upstream.mjs', import.meta.url).pathname;
 
 export async function overStdio(messages: readonly Sent[]): Promise<Traffic> {
   const folder = mkdtempSync(join(tmpdir(), 'fuzz-mcp-'));
   const file = join(folder, 'received');
-  writeFileSync(file, '');
   const { guard, store } = someAllowed();
   const [stdin, stdout, stderr] = [new PassThrough(), new PassThrough(), new PassThrough()];
   const answers: Buffer[] = [];
@@ -33,9 +32,22 @@ export async function overStdio(messages: readonly Sent[]): Promise<Traffic> {
     stdin.end();
     const code = await running;
     await guard.close();
-    const received = linesOf(readFileSync(file)).map((line) => Buffer.from(line, 'latin1'));
-    return { code, framing: 'lines', received, answers: [Buffer.concat(answers)], entries: store.entries() };
+    return {
+      code,
+      framing: 'lines',
+      passed: linesOf,
+      isExchange: false,
+      received: receivedIn(folder),
+      answers: [Buffer.concat(answers)],
+      entries: store.entries(),
+    };
   } finally {
     rmSync(folder, { recursive: true });
   }
+}
+
+/** The lines that reached any process of the server. */
+export function receivedIn(folder: string): readonly Buffer[] {
+  const files = readdirSync(folder).filter((name) => name.startsWith('received.'));
+  return files.flatMap((name) => linesOf(readFileSync(join(folder, name))).map((line) => Buffer.from(line, 'latin1')));
 }

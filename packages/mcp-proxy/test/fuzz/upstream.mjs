@@ -1,7 +1,8 @@
-// Appends every byte it receives to a file, and answers every line that has an id. argv: file.
+// Appends every byte it receives to a file of its own, and answers every line that has an id. argv: how the file's name begins.
 import { appendFileSync } from 'node:fs';
 
-const [file] = process.argv.slice(2);
+const file = `${process.argv[2]}.${process.pid}`;
+appendFileSync(file, '');
 let rest = '';
 process.stdin.on('data', (chunk) => {
   appendFileSync(file, chunk);

@@ -88,6 +88,16 @@ const textOf = ({ messages }: Pick<Got, 'messages'>): unknown => {
   return text === undefined ? undefined : JSON.parse(text);
 };
 
+it('does not make a message of what is none: of two byte order marks one stays', async () => {
+  await start();
+  const session = await begin();
+  const body = `\ufeff\ufeff${JSON.stringify({ jsonrpc: '2.0', ...call(1, 'echo') })}`;
+  expect((await session.post(body).done).status).toBe(400);
+  expect((await session.post(body.slice(1)).done).messages).toMatchObject([{ id: 1, result: {} }]);
+  expect(received().filter((line) => line.includes('tools/call'))).toHaveLength(1);
+  expect(guard.calls).toHaveLength(1);
+});
+
 describe('a session over HTTP in front of a server over stdio', () => {
   it('passes messages as they are, denies what is denied, and says 202 to a notification', async () => {
     await start();
