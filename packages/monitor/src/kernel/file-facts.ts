@@ -1,6 +1,7 @@
 /** What a file is, as far as a call that uses it has to be judged by it. Asked without opening it, but for the first line of a script. */
 import { constants } from 'node:os';
 import { type KernelCalls, STATX_BYTES } from '../native/kernel-calls.ts';
+import { isOutOfDescriptors } from './own-descriptors.ts';
 
 const { ENOENT, ENOTDIR } = constants.errno;
 /** Of `struct statx`. */
@@ -48,10 +49,11 @@ export class FileFacts {
     return got === -ENOENT || got === -ENOTDIR ? -got : undefined;
   }
 
-  /** What runs a script: `#!` in its first line. */
+  /** What runs a script: `#!` in its first line. @throws where we have no descriptor left to read that */
   interpreter(path: string | Buffer): Interpreter | undefined {
     if (this.#calls.statx(path, true, this.#stat) < 0 || (this.#stat.readUInt16LE(MODE_AT) & FORMAT) !== REGULAR) return undefined;
     const fd = this.#calls.openat(AT_FDCWD, path, O_RDONLY_NONBLOCK_CLOEXEC, 0);
+    if (fd < 0 && isOutOfDescriptors(-fd)) throw new Error('the monitor has no descriptor left');
     if (fd < 0) return undefined;
     const got = this.#calls.pread(fd, this.#line, 0);
     this.#calls.close(fd);

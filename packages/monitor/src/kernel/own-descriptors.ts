@@ -1,4 +1,5 @@
 /** Descriptors of ours by number: where one leads, and opening what it is of once more. */
+import { constants } from 'node:os';
 import type { FileCalls } from '../native/file-calls.ts';
 import type { FileStatus } from './file-status.ts';
 import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH } from './open-flags.ts';
@@ -6,6 +7,7 @@ import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH } from './open-flags.ts';
 const AT_SYMLINK_FOLLOW = 0x400;
 const MAX_LINK_BYTES = 4_096;
 const DELETED = ' (deleted)';
+const { EMFILE, ENFILE, ENOMEM } = constants.errno;
 /** Numbers up to here are written once. */
 const MAX_KEPT = 4_096;
 
@@ -53,6 +55,11 @@ export class OwnDescriptors {
     if (fd < MAX_KEPT) this.#numbers[fd] = made;
     return made;
   }
+}
+
+/** We have no descriptor left. What could not be looked up for that could be anything, and the process may well get it. @param errno - positive */
+export function isOutOfDescriptors(errno: number): boolean {
+  return errno === EMFILE || errno === ENFILE || errno === ENOMEM;
 }
 
 export function zeroEnded(text: string | Buffer): Buffer {

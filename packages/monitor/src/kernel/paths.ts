@@ -7,7 +7,7 @@ import { constants } from 'node:os';
 import type { FileCalls } from '../native/file-calls.ts';
 import type { Walker } from './broker-walk.ts';
 import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW, O_PATH, RESOLVE_NO_SYMLINKS } from './open-flags.ts';
-import { type OwnDescriptors, zeroEnded } from './own-descriptors.ts';
+import { isOutOfDescriptors, type OwnDescriptors, zeroEnded } from './own-descriptors.ts';
 import { ofWholeProcess } from './processes.ts';
 
 export { AT_FDCWD } from './open-flags.ts';
@@ -33,6 +33,7 @@ const { ENOTDIR } = constants.errno;
 const OPEN_HOW_BYTES = 24;
 const RESOLVE_AT = 16;
 const MAX_PLAIN_BYTES = 4_096;
+const NONE_LEFT = 'the monitor has no descriptor left';
 /** Nothing in it that has another spelling, or another meaning for whoever looks. */
 const PLAIN = /^(?!\/proc(?:\/|$))(?:\/(?!\.{1,2}(?:\/|$))[^/]+)+$/;
 /** The same below a folder, as programs that walk through one name it. */
@@ -54,7 +55,10 @@ export class Paths {
     this.#how.writeUInt32LE(RESOLVE_NO_SYMLINKS, RESOLVE_AT);
   }
 
-  /** @param follow - the last name too, when it is a link */
+  /**
+   * @param follow - the last name too, when it is a link
+   * @throws where we have no descriptor left to look it up with: nobody knows then where it leads
+   */
   place(tid: number, folder: number, name: Buffer, follow: boolean): Place {
     const { files } = this.#parts;
     const plain = name[0] === SLASH ? this.#plain(plainText(name), follow) : undefined;
@@ -101,6 +105,7 @@ export class Paths {
   #from(tid: number, folder: number, name: Buffer): number {
     if (name[0] === SLASH) return AT_FDCWD;
     const fd = this.#parts.files.openat(AT_FDCWD, zeroEnded(folderOf(tid, folder)), O_PATH | O_CLOEXEC, 0);
+    if (fd < 0 && isOutOfDescriptors(-fd)) throw new Error(NONE_LEFT);
     // `AT_FDCWD` is less than zero too, and no errno.
     return fd === AT_FDCWD ? -1 : fd;
   }
@@ -127,6 +132,7 @@ export class Paths {
     const found = walker.find(from, name, { asker, follow, resolve: 0, writes: false });
     if (found.kind === 'there') files.close(found.fd);
     if (found.kind === 'missing') files.close(found.folder);
+    if (found.kind === 'fails' && isOutOfDescriptors(found.errno)) throw new Error(NONE_LEFT);
     return found.real;
   }
 }
