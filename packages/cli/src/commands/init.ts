@@ -37,7 +37,7 @@ export const init: Command = {
     writeWhole(config, text);
     const ignored = ignoreFolder(folder);
     output.result({ config, agent, mode: 'audit', key: keyPath, key_created: key !== undefined, vkey: key ?? null, gitignore: ignored });
-    for (const line of summary({ config, keyPath, key, replaced, ignored, folder, output })) output.line(line);
+    for (const line of summary({ config, keyPath, ledgerPath: ledger.path, key, replaced, ignored, folder, output })) output.line(line);
     return EXIT.OK;
   },
 };
@@ -70,6 +70,7 @@ function ignoreFolder(folder: string): 'added' | 'present' | 'none' {
 interface Done {
   readonly config: string;
   readonly keyPath: string;
+  readonly ledgerPath: string;
   readonly key: string | undefined;
   readonly replaced: boolean;
   readonly ignored: 'added' | 'present' | 'none';
@@ -77,11 +78,14 @@ interface Done {
   readonly output: Output;
 }
 
-function summary({ config, keyPath, key, replaced, ignored, folder, output }: Done): readonly string[] {
+function summary({ config, keyPath, ledgerPath, key, replaced, ignored, folder, output }: Done): readonly string[] {
   const name = (path: string): string => safe(relative(folder, path) || path);
   return [
     `${replaced ? 'replaced' : 'wrote'} ${name(config)}`,
     key === undefined ? `kept  ${name(keyPath)}, which was there already` : `wrote ${name(keyPath)} (mode 600) and ${name(keyPath)}.pub`,
+    ...(existsSync(ledgerPath)
+      ? [`note: ${name(ledgerPath)} is there already; \`countersign doctor\` says whether it is of this agent and key`]
+      : []),
     ...(ignored === 'added' ? [`added ${IGNORED} to .gitignore`] : []),
     ...(ignored === 'none' ? [`note: keep ${IGNORED} out of version control; the key in it is secret`] : []),
     '',
@@ -91,6 +95,7 @@ function summary({ config, keyPath, key, replaced, ignored, folder, output }: Do
     'next:',
     '  countersign doctor',
     '  countersign proxy --server files -- npx -y @modelcontextprotocol/server-filesystem .',
+    '  countersign run -- node agent.mjs',
   ];
 }
 

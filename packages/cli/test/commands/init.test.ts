@@ -5,6 +5,18 @@ import { describe, expect, it } from 'vitest';
 import { folder, json, run } from '../harness.ts';
 
 describe('init', () => {
+  it('says so when a ledger is there that another program made', async () => {
+    const cwd = folder();
+    mkdirSync(join(cwd, '.countersign'));
+    expect((await run(['init', '--agent', 'a'], { cwd })).stdout).not.toContain('there already');
+    writeFileSync(join(cwd, '.countersign/ledger.db'), '');
+    const { code, stdout } = await run(['init', '--agent', 'a', '--force'], { cwd });
+    expect(code).toBe(0);
+    expect(stdout).toContain(
+      'note: .countersign/ledger.db is there already; `countersign doctor` says whether it is of this agent and key',
+    );
+  });
+
   it('writes a configuration that loads, a key that signs, and says that nothing is blocked yet', async () => {
     const cwd = folder();
     const ran = await run(['init', '--agent', 'billing-bot'], { cwd });
