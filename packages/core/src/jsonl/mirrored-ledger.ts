@@ -5,8 +5,7 @@ import { type ParsedCheckpoint, parseCheckpoint } from '../ledger/checkpoint.ts'
 import { leafHash } from '../ledger/merkle.ts';
 import { parseNote } from '../ledger/note.ts';
 import { TileTree } from '../ledger/tiles.ts';
-import { checkTables } from '../sqlite/reader.ts';
-import { checkSchema } from '../sqlite/schema.ts';
+import { checkSchema, checkTables } from '../sqlite/schema.ts';
 
 /** Lines taken at once; one more entry may exceed it. Reading them holds up the event loop. */
 const CHUNK_BYTES = 262_144;

@@ -22,7 +22,7 @@ import { Leases, liveWriterPids } from './leases.ts';
 import { Log } from './log.ts';
 import { removeReaderFiles } from './read-only.ts';
 import { Rows } from './rows.ts';
-import { checkSchema, expectedSchema } from './schema.ts';
+import { checkSchema, checkTables } from './schema.ts';
 import { macOf, metaOf } from './view.ts';
 
 const MAX_GRANTS_READ = 10_000;
@@ -112,15 +112,6 @@ function reading<T>(path: string, read: () => T): T {
     if (CountersignError.is(cause)) throw cause;
     const detail = cause instanceof Error ? cause.message : String(cause);
     throw new CountersignError('LEDGER_UNREADABLE', `cannot read the ledger ${path}: ${detail}`, { cause });
-  }
-}
-
-/** A view in place of a table could run for ever, or give other types than ours. */
-export function checkTables(database: Database): void {
-  const found = new Map(database.prepare<[], [string, string]>(`SELECT name, sql FROM sqlite_schema WHERE type = 'table'`).raw().all());
-  const differs = expectedSchema().find(({ type, name, sql }) => type === 'table' && found.get(name) !== sql);
-  if (differs !== undefined) {
-    throw new CountersignError('LEDGER_UNREADABLE', `the table ${differs.name} of this file is not as Countersign makes it`);
   }
 }
 

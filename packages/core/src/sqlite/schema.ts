@@ -119,3 +119,12 @@ export function upgradeSchema(database: Database, steps: readonly SchemaStep[] =
     database.pragma(`user_version = ${version + 1}`);
   }
 }
+
+/** A view in place of a table could run for ever, or give other types than ours. */
+export function checkTables(database: Database): void {
+  const found = new Map(database.prepare<[], [string, string]>(`SELECT name, sql FROM sqlite_schema WHERE type = 'table'`).raw().all());
+  const differs = expectedSchema().find(({ type, name, sql }) => type === 'table' && found.get(name) !== sql);
+  if (differs !== undefined) {
+    throw new CountersignError('LEDGER_UNREADABLE', `the table ${differs.name} of this file is not as Countersign makes it`);
+  }
+}

@@ -1,7 +1,7 @@
 /** Where the figures come from: this process's own counters, and pidusage for the samples in between. */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import pidusage from 'pidusage';
-import { readTree, type TreeReading } from './tree-figures.ts';
+import { type PidusageOptions, readTree, type TreeReading } from './tree-figures.ts';
 
 /** What the monitor reads. Any method may throw or reject: the monitor counts that and goes on. */
 export interface ResourceReadings {
@@ -47,7 +47,7 @@ export async function sampleProcess(pid: number): Promise<number> {
  * Both are given so that the host's environment cannot change them: with `PIDUSAGE_MAXAGE=0` pidusage never returns and
  * leaks a descriptor per turn, with `PIDUSAGE_USE_PS` it spawns a process per sample.
  */
-export const PIDUSAGE_OPTIONS: { readonly maxage: number; readonly usePs: boolean } = { maxage: 60_000, usePs: false };
+export const PIDUSAGE_OPTIONS: PidusageOptions = { maxage: 60_000, usePs: false };
 
 /** The first call of a process starts the timer; without this its async context would own every later sample. */
 const outsideAnyCall = AsyncLocalStorage.snapshot();

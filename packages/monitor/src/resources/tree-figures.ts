@@ -10,6 +10,13 @@ export const MAX_TREE_PROCESSES = 1_024;
 const PS = '/bin/ps';
 const PS_LIMITS = { encoding: 'utf8', env: {}, timeout: 2_000, killSignal: 'SIGKILL', maxBuffer: 4 * 1024 * 1024 } as const;
 
+/** What pidusage takes. Of our own: it brings no types. */
+export interface PidusageOptions {
+  /** How long what it knows of a process is kept, milliseconds. */
+  readonly maxage: number;
+  readonly usePs: boolean;
+}
+
 export interface TreeReading {
   /** Resident memory of all of them, bytes; pages they share count for each. */
   readonly rssBytes: number;
@@ -18,14 +25,14 @@ export interface TreeReading {
 }
 
 /** Rejects when the process is gone, the tree is too large, or the platform cannot tell. */
-export async function readTree(root: number, options: Parameters<typeof pidusage>[1]): Promise<TreeReading> {
+export async function readTree(root: number, options: PidusageOptions): Promise<TreeReading> {
   const reading = await readProcesses([...descendants(root, await parents())], options);
   if (!reading.cpuMs.has(root)) throw new Error(`pidusage found no process ${root}`);
   return reading;
 }
 
 /** Of these processes, without those that are gone by now; at least one. Rejects when the platform cannot tell. */
-export async function readProcesses(pids: readonly number[], options: Parameters<typeof pidusage>[1]): Promise<TreeReading> {
+export async function readProcesses(pids: readonly number[], options: PidusageOptions): Promise<TreeReading> {
   const statuses: Readonly<Record<string, pidusage.Status | undefined | null>> = await pidusage([...pids], options);
   const cpuMs = new Map<number, number>();
   let rssBytes = 0;
