@@ -9,10 +9,9 @@
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { basename, dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
+import { isOffline, npm, pack, root } from './packing.mjs';
 
-const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const adapters = [
   { name: 'langchain', suite: 'langchain.mjs' },
   { name: 'vercel-ai', suite: 'vercel-ai.mjs' },
@@ -24,7 +23,7 @@ const wanted = new Map(process.argv.slice(2).map((argument) => argument.split('=
 const folder = mkdtempSync(join(tmpdir(), 'countersign-peers-'));
 let status = 0;
 try {
-  const tarballs = new Map(['core', ...adapters.map(({ name }) => name)].map((name) => [name, pack(name)]));
+  const tarballs = new Map(['core', ...adapters.map(({ name }) => name)].map((name) => [name, pack(name, folder)]));
   for (const adapter of adapters) status = Math.max(status, tryAdapter(adapter, tarballs));
 } finally {
   rmSync(folder, { recursive: true, force: true });
@@ -47,7 +46,7 @@ function tryAdapter({ name, suite }, tarballs) {
   );
   if (installed.status !== 0) {
     const text = installed.stderr ?? '';
-    if (!/\bcode E(?:NOTFOUND|AI_AGAIN|CONNREFUSED|CONNRESET|TIMEDOUT|NETUNREACH|NOTCACHED)\b/.test(text)) {
+    if (!isOffline(text)) {
       say(`${name}: npm install of ${versions.join(', ')} failed\n${text}`);
       return 1;
     }
@@ -65,18 +64,6 @@ function oldestOf(range) {
   const [version] = /\d+\.\d+\.\d+/.exec(range) ?? [];
   if (version === undefined) throw new Error(`no lowest version in the range ${range}`);
   return version;
-}
-
-function pack(name) {
-  const packed = npm(['pack', '--silent', '--pack-destination', folder], join(root, 'packages', name));
-  if (packed.status !== 0) throw new Error(`npm pack of ${name} failed\n${packed.stderr}`);
-  return join(folder, basename(packed.stdout.trim().split('\n').at(-1) ?? ''));
-}
-
-function npm(args, cwd) {
-  const path = process.env.npm_execpath;
-  const [command, all] = path === undefined ? ['npm', args] : [process.execPath, [path, ...args]];
-  return spawnSync(command, all, { cwd, encoding: 'utf8' });
 }
 
 function say(text) {
