@@ -351,7 +351,7 @@ describe('requests for one of several servers', () => {
     const behind = new Behind([a, b]);
     await behind.initialize();
     behind.send({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'a__t', arguments: {} } });
-    await expect.poll(() => a.got('tools/call').length).toBe(1);
+    await expect.poll(() => a.got('tools/call').length, { timeout: 20_000 }).toBe(1);
     behind.send({ jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: 1 } });
     expect(a.got('notifications/cancelled')).toMatchObject([{ params: { requestId: 1 } }]);
     expect(b.got('notifications/cancelled')).toEqual([]);

@@ -98,7 +98,7 @@ describe('a verdict inside of a host', () => {
     const { guard, store, monitor, codes } = bench();
     await inCall(guard, 's1', undefined, (call) => monitor.judged(activity({ method: 'scope', call }), verdict('HALT')));
     expect(await codes('s1', 's2')).toEqual(['SESSION_HALTED', 'allowed']);
-    await vi.waitFor(async () => expect(await store.halts()).toMatchObject([{ session: 's1', reasonCode: 'MONITOR_HALTED' }]));
+    await vi.waitFor(async () => expect(await store.halts()).toMatchObject([{ session: 's1', reasonCode: 'MONITOR_HALTED' }]), 20_000);
     expect(await codes('s1')).toEqual(['SESSION_HALTED']);
   });
 
@@ -114,7 +114,7 @@ describe('a verdict inside of a host', () => {
     const { store, monitor, codes } = bench();
     monitor.judged(activity(), verdict(level));
     expect(await codes('s1', 's2', 'new')).toEqual(Array(3).fill('SESSION_HALTED'));
-    await vi.waitFor(async () => expect(await store.halts()).toHaveLength(1));
+    await vi.waitFor(async () => expect(await store.halts()).toHaveLength(1), 20_000);
     expect((await store.halts())[0]).not.toHaveProperty('session');
   });
 
@@ -174,8 +174,8 @@ describe('a verdict inside of a host', () => {
       // Nothing waited for the disk.
       expect(freezer.done).toEqual(['freeze']);
     });
-    await vi.waitFor(async () => expect(await store.halts()).toHaveLength(1));
-    await vi.waitFor(() => expect(readings.running).toBeGreaterThan(0));
+    await vi.waitFor(async () => expect(await store.halts()).toHaveLength(1), 20_000);
+    await vi.waitFor(() => expect(readings.running).toBeGreaterThan(0), 20_000);
     await readings.tick();
     expect(freezer.done).toEqual(['freeze']);
     const operator = createGuard({ agent: 'billing', policy: allowAll(), store, session: 'operator' });
@@ -183,7 +183,7 @@ describe('a verdict inside of a host', () => {
     await vi.waitFor(async () => {
       await readings.tick();
       expect(freezer.done).toEqual(['freeze', 'resume']);
-    });
+    }, 20_000);
     await monitor.close();
     await Promise.all([guard.close(), operator.close()]);
     await store.close();
@@ -274,7 +274,7 @@ describe('a verdict inside of a host', () => {
         ['s1', 'L1'],
         ['s2', 'L1'],
       ]);
-    });
+    }, 20_000);
     expect(monitor.coverage).toBe('L1');
   });
 });

@@ -22,7 +22,7 @@ function watching(cwd: string, more: readonly string[] = [], options: { readonly
         expect(lines()).toHaveLength(count);
         return lines();
       },
-      { timeout: 10_000 },
+      { timeout: 20_000 },
     );
   return { stop, shows, lines, stdout };
 }

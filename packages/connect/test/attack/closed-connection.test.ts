@@ -56,7 +56,7 @@ async function served() {
       `Content-Length: ${body.length}`,
     ];
     socket.write(`${head.join('\r\n')}\r\n\r\n${body}`, () => socket.destroy());
-    await expect.poll(() => answered.length).toBe(before + 1);
+    await expect.poll(() => answered.length, { timeout: 20_000 }).toBe(before + 1);
     return (await (answered.at(-1) as Promise<Response>)).status;
   };
   const seen = async (id: string, cookie: string): Promise<string> =>

@@ -90,7 +90,7 @@ describe('channels of a configuration', () => {
     );
     const { guard, ask } = asking({ channels: configured.channels });
     const { approvalId } = await ask();
-    await vi.waitFor(() => expect(point.received).toHaveLength(1));
+    await vi.waitFor(() => expect(point.received).toHaveLength(1), 20_000);
     const { body = '', headers } = point.received[0] ?? {};
     expect(new Webhook(out).verify(body, headers as Record<string, string>)).toMatchObject({
       data: { id: approvalId, url: `http://127.0.0.1:4999/approvals/${approvalId}` },
@@ -107,7 +107,7 @@ describe('channels of a configuration', () => {
     const { channels } = configuredChannels(config(`channels: [{ webhook: { url: "${point.url}", secret: { env: OUT } } }]`), { env: ENV });
     const { guard, ask } = asking({ channels });
     await ask();
-    await vi.waitFor(() => expect(point.received).toHaveLength(1));
+    await vi.waitFor(() => expect(point.received).toHaveLength(1), 20_000);
     expect(point.received[0]?.body).not.toContain('"url"');
     await guard.close();
     expect(configuredChannels(config('channels: [page, elicitation, terminal]'), { env: ENV, terminal: false }).channels).toEqual([]);

@@ -90,7 +90,7 @@ async function set(options: Parameters<typeof asking>[0] = {}, more: Partial<Sla
     async asked(args, tool) {
       const before = slack.messages.length;
       const { approvalId: id } = await ask(args, tool);
-      await vi.waitFor(() => expect(slack.messages.length).toBeGreaterThan(before));
+      await vi.waitFor(() => expect(slack.messages.length).toBeGreaterThan(before), 20_000);
       const message = slack.messages.at(-1);
       if (message === undefined) throw new Error('nothing was posted');
       return { message, id };
@@ -267,7 +267,7 @@ describe('a click', () => {
     const row = await guard.approvals.get(id);
     expect(row?.state).toBe('approved');
     expect(row?.answers.map(({ approver }) => approver).toSorted()).toEqual(['alice', 'bob']);
-    await vi.waitFor(() => expect(readable(message)).toMatch(/\*Approved\* by `(?:alice`, `bob|bob`, `alice)`/));
+    await vi.waitFor(() => expect(readable(message)).toMatch(/\*Approved\* by `(?:alice`, `bob|bob`, `alice)`/), 20_000);
     expect(buttonsOf(message).size).toBe(0);
     expect(slack.complaints).toEqual([]);
   });
@@ -539,7 +539,7 @@ describe('Slack itself', () => {
     const { message, id } = await asked();
     slack.instead.push(json({}, 500), json({ ok: false, error: 'cant_update_message' }));
     await guard.approvals.resolve(id, { decision: 'approve' }, { id: 'host', method: 'host' });
-    await vi.waitFor(() => expect(errors).toEqual(['approval channel slack: the receiver answered cant_update_message']));
+    await vi.waitFor(() => expect(errors).toEqual(['approval channel slack: the receiver answered cant_update_message']), 20_000);
     expect(message.updates).toBe(0);
   });
 });
@@ -549,7 +549,7 @@ describe('the message', () => {
     const { asked, guard } = await set();
     const { message, id } = await asked();
     await guard.approvals.resolve(id, { decision: 'deny', message: 'no <!channel>' }, { id: 'zoe', method: 'host' });
-    await vi.waitFor(() => expect(readable(message)).toMatch(/\*Denied\* by `zoe`.*\n`no &lt;!channel&gt;`/));
+    await vi.waitFor(() => expect(readable(message)).toMatch(/\*Denied\* by `zoe`.*\n`no &lt;!channel&gt;`/), 20_000);
     expect(buttonsOf(message).size).toBe(0);
   });
 

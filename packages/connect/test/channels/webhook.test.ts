@@ -205,7 +205,7 @@ describe('a hostile receiver', () => {
     const channel = webhookChannel({ url, secrets: [secret], timing: fakeTiming() });
     const all = Array.from({ length: 20 }, (_, i) => channel.ask(approvalRequest({ id: `a${i}` }), noAnswer, never));
     for (let answered = 0; answered < 20; ) {
-      await vi.waitFor(() => expect(held.length).toBeGreaterThan(0));
+      await vi.waitFor(() => expect(held.length).toBeGreaterThan(0), 20_000);
       for (const release of held.splice(0)) {
         release();
         answered++;
@@ -269,9 +269,9 @@ describe('with a guard', () => {
       channels: [webhookChannel({ url: point.url, secrets: [secret], settled: true, approval: (id) => guard.approvals.get(id) })],
     });
     const { approvalId } = await ask();
-    await vi.waitFor(() => expect(point.received).toHaveLength(1));
+    await vi.waitFor(() => expect(point.received).toHaveLength(1), 20_000);
     await guard.approvals.resolve(approvalId, { decision: 'deny', message: 'no' }, { id: 'bob', method: 'host' });
-    await vi.waitFor(() => expect(point.received).toHaveLength(2));
+    await vi.waitFor(() => expect(point.received).toHaveLength(2), 20_000);
     expect(bodyOf(point, 1)).toMatchObject({
       type: 'approval.settled',
       data: { id: approvalId, state: 'denied', answers: [{ approver: 'bob', answer: 'deny' }] },
@@ -285,7 +285,7 @@ describe('with a guard', () => {
     const channel = webhookChannel({ url: point.url, secrets: [secret], settled: true, approval: (id) => guard.approvals.get(id) });
     const { guard, ask } = asking({ channels: [channel] });
     const { approvalId } = await ask();
-    await vi.waitFor(() => expect(point.received).toHaveLength(1));
+    await vi.waitFor(() => expect(point.received).toHaveLength(1), 20_000);
     await guard.close();
     await channel.close();
     expect(point.received).toHaveLength(1);
@@ -315,7 +315,7 @@ describe('with a guard', () => {
       onError: (error, context) => told.push(error, context),
     });
     await ask({ amount: 900, password: 'correct horse battery', note: `use ${apiKey}` });
-    await vi.waitFor(() => expect(told.length).toBeGreaterThan(0));
+    await vi.waitFor(() => expect(told.length).toBeGreaterThan(0), 20_000);
     const out = JSON.stringify([
       point.received,
       told.map((each) => (each instanceof Error ? [each.message, each.stack, each.cause] : each)),

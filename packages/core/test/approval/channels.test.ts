@@ -71,7 +71,7 @@ describe.each([
 
   it('one fails, the other only told somebody: the call waits', async () => {
     const { answer, errors } = await tried([failing(), toldOnly], open(), 60_000, async (guard) => {
-      await vi.waitFor(async () => expect(await guard.approvals.list({ state: 'pending' })).toHaveLength(1));
+      await vi.waitFor(async () => expect(await guard.approvals.list({ state: 'pending' })).toHaveLength(1), 20_000);
       const [row] = await guard.approvals.list();
       await guard.approvals.resolve(row?.id ?? '', { decision: 'approve' }, BOB);
     });
@@ -94,7 +94,7 @@ describe.each([
     const store = open();
     const { answer, errors, state } = await tried([late, immediateApprover('approve')], store);
     expect(answer.kind).toBe('permit');
-    await vi.waitFor(() => expect(signal?.aborted).toBe(true));
+    await vi.waitFor(() => expect(signal?.aborted).toBe(true), 20_000);
     fail(new Error('too late'));
     await new Promise(setImmediate);
     expect(errors).toEqual([]);

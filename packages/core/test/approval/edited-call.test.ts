@@ -86,7 +86,7 @@ describe.each([
       const [row] = await guard.approvals.list({ state: 'pending' });
       if (row === undefined) throw new Error('nothing waits');
       return row;
-    });
+    }, 20_000);
   }
   async function edit(guard: Guard, args: Json, message?: string): Promise<ApprovalRow> {
     return guard.approvals.resolve((await pending(guard)).id, { decision: 'edit', args, ...(message && { message }) }, ALICE);
@@ -145,7 +145,7 @@ describe.each([
     await edit(guard, { amount: 200, to: 'ann' });
     const again = await reenter(guard, make());
     expect(again).toMatchObject({ kind: 'pending', shown: { amount: 200, to: 'ann' } });
-    await vi.waitFor(() => expect(asks).toHaveLength(2));
+    await vi.waitFor(() => expect(asks).toHaveLength(2), 20_000);
     expect(asks[1]).toMatchObject({ args: { amount: 200, to: 'ann' }, edited: { from: { amount: 700, to: 'ann' } } });
     const row = await pending(guard);
     expect(await guard.approvals.get(row.id)).toMatchObject({
@@ -177,7 +177,7 @@ describe.each([
     await edit(guard, { amount: 70, to: 'ann' });
     await running;
     const ran = decisions().find(({ effect }) => effect === 'allow')?.call ?? '';
-    await vi.waitFor(async () => expect((await opened.store.callById(ran))?.state).toBe('settled'));
+    await vi.waitFor(async () => expect((await opened.store.callById(ran))?.state).toBe('settled'), 20_000);
     for (const again of [guard, another()]) {
       const decision = refused(await reenter(again, named()));
       expect(decision.reasonCode).toBe('CALL_ALREADY_RUN');

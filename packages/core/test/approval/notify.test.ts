@@ -14,7 +14,7 @@ function listening(store: Store, options: Partial<GuardOptions> = {}) {
   const told = (): readonly string[] =>
     events.map((event) => (event.kind === 'settled' ? event.approval.state : event.kind === 'answered' ? event.answer.answer : event.kind));
   const becomes = async (wanted: readonly string[]): Promise<void> => {
-    await vi.waitFor(() => expect(told()).toEqual(wanted));
+    await vi.waitFor(() => expect(told()).toEqual(wanted), 20_000);
   };
   return { guard, events, becomes };
 }
@@ -73,7 +73,7 @@ describe.each([
       },
     });
     expect(await guard.authorize(ASK)).toMatchObject({ kind: 'refusal', decision: { reasonCode: 'APPROVAL_DENIED' } });
-    await vi.waitFor(() => expect(events).toHaveLength(3));
+    await vi.waitFor(() => expect(events).toHaveLength(3), 20_000);
     expect(JSON.stringify(events)).not.toContain('AKIAIOSFODNN7EXAMPLE');
     expect(events[2]?.approval).toMatchObject({ state: 'denied', shown: { amount: 7 } });
   });
@@ -97,7 +97,7 @@ describe.each([
     expect(await guard.run(ASK, () => 'ran')).toBe('ran');
     await guard.close();
     if (how === 'never resolves') return expect(errors).toEqual([]);
-    await vi.waitFor(() => expect(errors).toHaveLength(4));
+    await vi.waitFor(() => expect(errors).toHaveLength(4), 20_000);
     expect(new Set(errors)).toEqual(new Set(['approvals.notify: a bug of the application']));
   });
 });
@@ -122,7 +122,7 @@ it('is outside of the call it is told of: what it calls is no part of the tool',
   });
   const inner = guardOn(memoryStore());
   await inner.run({ tool: { name: 'outer' }, args: {} }, () => guard.run(ASK, () => 1));
-  await vi.waitFor(() => expect(scopes).toHaveLength(4));
+  await vi.waitFor(() => expect(scopes).toHaveLength(4), 20_000);
   expect(new Set(scopes)).toEqual(new Set([undefined]));
 });
 

@@ -318,7 +318,7 @@ describe('terminalChannel', () => {
       await screen.shows('forget the edit');
       const before = screen.text.length;
       input.write('e\n');
-      await expect.poll(() => screen.text.slice(before)).toContain('[y] approve');
+      await expect.poll(() => screen.text.slice(before), { timeout: 20_000 }).toContain('[y] approve');
       input.write('y\n');
       await done;
       expect(given.map(({ answer }) => answer)).toEqual([{ decision: 'approve' }]);

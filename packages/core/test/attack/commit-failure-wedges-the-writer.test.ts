@@ -20,6 +20,6 @@ it.skipIf(writesOnThread())('after one failed COMMIT the writer comes back', asy
   expect((await attempt()).kind).toBe('refusal');
   expect(failed).toBe(true);
   // Long enough for every back-off; nothing else is wrong with the file.
-  await vi.waitFor(async () => expect(await attempt()).toMatchObject({ kind: 'permit' }), { timeout: 8000, interval: 200 });
+  await vi.waitFor(async () => expect(await attempt()).toMatchObject({ kind: 'permit' }), { timeout: 20_000, interval: 200 });
   await store.close();
 });

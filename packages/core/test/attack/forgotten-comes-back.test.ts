@@ -26,7 +26,7 @@ it('a guard that waits for an answer brings nothing back when the call is forgot
     const [approval] = await other.approvals({ state: 'pending' });
     if (approval === undefined) throw new Error('it did not ask');
     return approval;
-  });
+  }, 20_000);
   const outside = guardOn(other);
   await outside.approvals.resolve(pending.id, { decision: 'deny' }, { id: 'alice', method: 'host' });
   await forgetClearText(other, { calls: [pending.call], auditLog: join(folder, 'audit.jsonl') });

@@ -97,7 +97,7 @@ describe.each(stores)('calls that race with a halt, %s', (_name, open) => {
       const [row] = await guard.approvals.list({ state: 'pending' });
       if (row === undefined) throw new Error('not yet');
       return row;
-    });
+    }, 20_000);
     await hostOf(store).halt(undefined, 'MONITOR_HALTED');
     await guard.approvals.resolve(asked.id, { decision: 'approve' }, ALICE);
     expect((await waiting).decision.reasonCode).toBe('SESSION_HALTED');

@@ -75,7 +75,7 @@ it('a refusal does not teach the agent where the evidence lies', async () => {
     const refusal = await guard.authorize(call('read'));
     expect(refusal.decision.reason).toMatch(/LEDGER_ROLLED_BACK|LEDGER_NOT_FOUND/);
     return refusal;
-  });
+  }, 20_000);
   expect(`${refused.decision.reason}\n${again.decision.reason}`).not.toContain(directory);
   await store.close();
 });

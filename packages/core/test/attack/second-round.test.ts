@@ -74,7 +74,7 @@ describe('content faults', () => {
       // Its caller was refused, and will never settle it.
       expect(answers[0]?.status).toBe('rejected');
       await vi.waitFor(async () => expect(await store.callById(first)).toMatchObject({ state: 'unknown' }), {
-        timeout: 2000,
+        timeout: 20_000,
         interval: 100,
       });
       await store.close();
@@ -146,7 +146,7 @@ describe('a COMMIT that is durable although it throws', () => {
       const refused = await guard.authorize({ tool: { name }, args: {}, id: name }, { approval: 'suspend' });
       expect(refused.kind).toBe('refusal');
       await vi.waitFor(async () => expect((await guard.authorize({ tool: { name: 'read' }, args: {} })).kind).toBe('permit'), {
-        timeout: 8000,
+        timeout: 20_000,
         interval: 100,
       });
     }

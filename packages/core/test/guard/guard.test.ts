@@ -80,7 +80,7 @@ describe.each([
     return row;
   }
   async function untilPending(guard: Guard): Promise<ApprovalRow> {
-    await vi.waitFor(() => pendingOf(guard));
+    await vi.waitFor(() => pendingOf(guard), 20_000);
     return pendingOf(guard);
   }
 
@@ -155,7 +155,7 @@ describe.each([
       try {
         const policy = definePolicy({ id: 'silent', evaluate: () => new Promise<never>(() => {}) });
         const decided = guarded({ policy }).authorize(call('read'));
-        await vi.waitFor(() => expect(vi.getTimerCount()).toBeGreaterThan(0));
+        await vi.waitFor(() => expect(vi.getTimerCount()).toBeGreaterThan(0), 20_000);
         await vi.advanceTimersByTimeAsync(10_000);
         expect(code(await decided)).toBe('POLICY_EVALUATION_FAILED');
       } finally {
@@ -284,7 +284,7 @@ describe.each([
       const pending = await guard.authorize(call('send', { body: `the token is ${secret}`, password: 'hunter2hunter2' }), {
         approval: 'suspend',
       });
-      await vi.waitFor(() => expect(asked).toHaveLength(1));
+      await vi.waitFor(() => expect(asked).toHaveLength(1), 20_000);
       const everything = JSON.stringify([seen, asked, pending, opened.entries(), await guard.approvals.list()]);
       expect(everything).toContain('[redacted:');
       expect(everything).not.toContain(secret);
@@ -320,7 +320,7 @@ describe.each([
         unit.kind === 'outcome' ? Promise.reject(new Error('disk full')) : commit(unit, options),
       );
       expect(await guard.run(call('read'), () => 'result')).toBe('result');
-      await vi.waitFor(() => expect(guard.counters.lostOutcomes).toBe(1));
+      await vi.waitFor(() => expect(guard.counters.lostOutcomes).toBe(1), 20_000);
       expect(onError).toHaveBeenCalledWith(
         expect.objectContaining({ message: 'disk full' }),
         expect.objectContaining({ during: 'recording the outcome' }),
@@ -790,7 +790,7 @@ describe.each([
         }),
       });
       const deciding = slow.authorize(call('read'));
-      await vi.waitFor(() => expect(asked).toBe(1));
+      await vi.waitFor(() => expect(asked).toBe(1), 20_000);
       await guard.run(call('label'), () => 1);
       release();
       expect(await deciding).toMatchObject({ kind: 'refusal', decision: { rule: 'seen' } });

@@ -240,7 +240,7 @@ describe('a result is given to nobody else', () => {
       const { promise, open } = gate();
       const call = { ...base, id: `call-${at}` };
       const first = come(call, FORM, () => promise);
-      await vi.waitFor(() => expect(ran).toHaveLength(at + 1));
+      await vi.waitFor(() => expect(ran).toHaveLength(at + 1), 20_000);
       const second = come(call);
       await change();
       open();

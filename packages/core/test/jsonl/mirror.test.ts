@@ -92,9 +92,9 @@ describe('a mirror', () => {
     const where = made();
     const store = start(where);
     await calls(store);
-    await vi.waitFor(() => expectSame(where), { timeout: 10_000 });
+    await vi.waitFor(() => expectSame(where), { timeout: 20_000 });
     await calls(store);
-    await vi.waitFor(() => expectSame(where), { timeout: 10_000 });
+    await vi.waitFor(() => expectSame(where), { timeout: 20_000 });
     await store.close();
   });
 
@@ -128,7 +128,7 @@ describe('a mirror', () => {
     const where = made();
     const [one, two] = [start(where), start(where)];
     await Promise.all([calls(one, 20), calls(two, 20)]);
-    await vi.waitFor(() => expectSame(where), { timeout: 10_000 });
+    await vi.waitFor(() => expectSame(where), { timeout: 20_000 });
     await Promise.all([calls(one, 20), calls(two, 20)]);
     await Promise.all([one.close(), two.close()]);
     expectSame(where);
@@ -140,7 +140,7 @@ describe('a mirror', () => {
     const where = made();
     const store = openLedger(where.ledger, { writer: 'worker', mirror: { path: where.mirror } });
     await calls(store, 10);
-    await vi.waitFor(() => expectSame(where), { timeout: 10_000 });
+    await vi.waitFor(() => expectSame(where), { timeout: 20_000 });
     await store.close();
     expectSame(where);
   });
@@ -316,7 +316,7 @@ describe('a mirror that is not one of this ledger', () => {
       ['', '.checkpoint'].map((end) => (existsSync(`${where.mirror}${end}`) ? readFileSync(`${where.mirror}${end}`) : undefined));
     const before = bytes();
     const store = start(where);
-    await vi.waitFor(() => expect(where.errors.length).toBeGreaterThan(0), { timeout: 10_000 });
+    await vi.waitFor(() => expect(where.errors.length).toBeGreaterThan(0), { timeout: 20_000 });
     await calls(store);
     await store.close();
     expect(where.errors.map(({ code }) => code)).toEqual(['MIRROR_DIVERGED']);
@@ -360,7 +360,7 @@ describe('a mirror that cannot be written', () => {
     const where = place();
     spoil(where);
     const store = start(where);
-    await vi.waitFor(() => expect(where.errors.length).toBe(1), { timeout: 10_000 });
+    await vi.waitFor(() => expect(where.errors.length).toBe(1), { timeout: 20_000 });
     await calls(store);
     await new Promise((done) => setTimeout(done, 700));
     expect(where.errors.map(({ code }) => code)).toEqual(['MIRROR_FAILED']);
@@ -387,7 +387,7 @@ describe('a mirror that cannot be written', () => {
     onTestFinished(() => spy.mockRestore());
     const store = start(where);
     await calls(store);
-    await vi.waitFor(() => expect(where.errors).toMatchObject([{ code: 'MIRROR_FAILED' }]), { timeout: 10_000 });
+    await vi.waitFor(() => expect(where.errors).toMatchObject([{ code: 'MIRROR_FAILED' }]), { timeout: 20_000 });
     await vi.waitFor(() => expectSame(where), { timeout: 20_000, interval: 100 });
     await store.close();
     expect(left).toBeLessThanOrEqual(0);
@@ -404,7 +404,7 @@ describe('a mirror that cannot be written', () => {
     await new Promise((done) => setTimeout(done, 400));
     expect(existsSync(where.mirror)).toBe(false);
     lock?.release();
-    await vi.waitFor(() => expectSame(where), { timeout: 10_000 });
+    await vi.waitFor(() => expectSame(where), { timeout: 20_000 });
     await store.close();
     expect(where.errors).toEqual([]);
   });
@@ -415,7 +415,7 @@ describe('a mirror that cannot be written', () => {
     onTestFinished(() => warned.mockRestore());
     const store = openLedger(where.ledger, { mirror: { path: where.mirror } });
     await vi.waitFor(() => expect(warned).toHaveBeenCalledWith(expect.any(String), expect.objectContaining({ code: 'MIRROR_FAILED' })), {
-      timeout: 10_000,
+      timeout: 20_000,
     });
     await store.close();
   });

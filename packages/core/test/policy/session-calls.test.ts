@@ -179,7 +179,7 @@ describe.each<[string, () => Opened]>([
       const rows = await guard.approvals.list({ state: 'pending' });
       expect(rows).toHaveLength(8);
       return rows;
-    });
+    }, 20_000);
     await Promise.all(pending.map(({ id }) => guard.approvals.resolve(id, { decision: 'approve' }, { id: 'alice', method: 'host' })));
     const kinds = (await Promise.all(waiting)).map(({ kind }) => kind);
     expect(kinds).toEqual(Array(8).fill('permit'));

@@ -216,7 +216,7 @@ it('a thousand waiting calls cost one watch, and giving up costs nothing more', 
   const stop = new AbortController();
   const waiting = callsOf(guard, 1000, stop.signal);
   await pending(store, 1000);
-  await vi.waitFor(() => expect(watchedFiles()).toEqual([`${path}-wal`]));
+  await vi.waitFor(() => expect(watchedFiles()).toEqual([`${path}-wal`]), 20_000);
   stop.abort();
   const codes = (await Promise.all(waiting)).map((answer) => answer.decision.reasonCode);
   expect(new Set(codes)).toEqual(new Set(['CALL_CANCELLED']));

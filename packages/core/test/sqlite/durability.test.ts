@@ -206,7 +206,7 @@ describe('a ledger that cannot be written: the tool never runs', () => {
     for (const answer of refused) expect(answer).toMatchObject(refusedAs('LEDGER_WRITE_FAILED_DECISION'));
     expect(tool.mock.calls).toHaveLength(answers.length - refused.length);
     // The limit belonged to the broken connection: the reopened one, after its back-off, has none.
-    await vi.waitFor(async () => expect(await attempt(guard)).toBe('ran'), { timeout: 10_000, interval: 50 });
+    await vi.waitFor(async () => expect(await attempt(guard)).toBe('ran'), { timeout: 20_000, interval: 50 });
   });
 
   it('locked past the deadline', async () => {

@@ -27,7 +27,7 @@ function following(path: string) {
       const what = event.kind === 'answered' ? event.answer.answer : event.kind === 'settled' ? approval.state : event.kind;
       return `${(approval.shown as { readonly n?: number } | undefined)?.n ?? '?'} ${what}`;
     });
-  const becomes = (wanted: readonly string[]): Promise<void> => vi.waitFor(() => expect(told()).toEqual(wanted), { timeout: 10_000 });
+  const becomes = (wanted: readonly string[]): Promise<void> => vi.waitFor(() => expect(told()).toEqual(wanted), { timeout: 20_000 });
   return { events, done, becomes, stop: () => stop.abort() };
 }
 
@@ -80,7 +80,7 @@ describe('followApprovals', () => {
         await store.commit({ kind: 'record', body: { kind: 'note', topic: 'test', data: 1 } });
         expect(followed.events).toHaveLength(4);
       },
-      { timeout: 10_000, interval: 200 },
+      { timeout: 20_000, interval: 200 },
     );
     await followed.becomes(['1 asked', '1 expired', '2 asked', '2 failed']);
     await store.close();
@@ -160,7 +160,7 @@ describe('followApprovals', () => {
     other.exec(`UPDATE approvals SET tool = 'harmless'`);
     other.close();
     const followed = following(path);
-    await vi.waitFor(() => expect(followed.events[0]?.approval.mismatches).toEqual(['tool']));
+    await vi.waitFor(() => expect(followed.events[0]?.approval.mismatches).toEqual(['tool']), 20_000);
     await store.close();
   });
 });

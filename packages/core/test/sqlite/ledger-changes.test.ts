@@ -16,8 +16,8 @@ describe('watchFile', () => {
     const endOther = watchFile(path, other);
     expect(watchedFiles()).toEqual([path]);
     appendFileSync(path, 'x');
-    await vi.waitFor(() => expect(one.changed).toHaveBeenCalled());
-    await vi.waitFor(() => expect(other.changed).toHaveBeenCalled());
+    await vi.waitFor(() => expect(one.changed).toHaveBeenCalled(), 20_000);
+    await vi.waitFor(() => expect(other.changed).toHaveBeenCalled(), 20_000);
     endOne();
     endOne();
     expect(watchedFiles()).toEqual([path]);
@@ -35,7 +35,7 @@ describe('watchFile', () => {
     const listener = { changed: vi.fn<() => void>(), lost: vi.fn<() => void>() };
     watchFile(path, listener);
     act(path);
-    await vi.waitFor(() => expect(listener.lost).toHaveBeenCalledOnce());
+    await vi.waitFor(() => expect(listener.lost).toHaveBeenCalledOnce(), 20_000);
     expect(watchedFiles()).toEqual([]);
   });
 

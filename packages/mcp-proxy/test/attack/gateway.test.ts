@@ -299,7 +299,9 @@ describe('a client', () => {
     for (let id = 1; id <= MAX_ROUTES + 5; id++)
       behind.send({ jsonrpc: '2.0', id, method: 'tools/call', params: { name: 'a__t', arguments: {} } });
     await expect
-      .poll(() => behind.messages().filter(({ error }) => (error as JsonObject | undefined)?.['code'] === -32051).length)
+      .poll(() => behind.messages().filter(({ error }) => (error as JsonObject | undefined)?.['code'] === -32051).length, {
+        timeout: 20_000,
+      })
       .toBeGreaterThanOrEqual(5);
   });
 

@@ -173,7 +173,7 @@ describe('a session over HTTP in front of a server over stdio', () => {
     await vi.waitFor(async () => {
       await session.post(call('c', 'changed')).done;
       expect(stream.messages.length).toBeGreaterThan(0);
-    });
+    }, 20_000);
     expect(stream.messages[0]).toMatchObject({ method: 'notifications/tools/list_changed' });
     const [seen = ''] = stream.ids;
     stream.hangUp();
