@@ -38,7 +38,8 @@ describe('a pipe where a ledger should be', () => {
   it.each(['head', 'export', 'verify'])('%s does not wait for whoever laid it there', (command) => {
     const pipe = join(folder(), 'ledger.db');
     execFileSync('mkfifo', [pipe]);
-    const ran = spawnSync(process.execPath, ['--conditions=@countersign/source', MAIN, command, pipe], { timeout: 8000 });
+    // A loaded machine takes seconds to start it; one that waits for the pipe never ends.
+    const ran = spawnSync(process.execPath, ['--conditions=@countersign/source', MAIN, command, pipe], { timeout: 50_000 });
     expect(ran.signal).toBe(null);
     expect(ran.status).toBe(4);
   });
