@@ -100,7 +100,7 @@ describe('a store with anchors', () => {
     const anchors = {
       anchors: [anchor],
       everyMs: 1,
-      required: { maxAgeMs: 300 },
+      required: { maxAgeMs: 1_000 },
       onError: (error: Error, name: string) => void errors.push(`${name}: ${error.message}`),
     };
     const store = openLedger(join(tempDirectory(), 'ledger.db'), { anchors });

@@ -174,7 +174,7 @@ describe('signing on an interval', () => {
   it('refuses calls once entries waited too long, and allows them again', async () => {
     const path = newPath();
     const signer = new HandSigner();
-    const { store, guard } = opened(path, signer, { maxLagMs: 500 });
+    const { store, guard } = opened(path, signer, { maxLagMs: 1_000 });
     await call(guard);
     await until(() => store['objection']() !== undefined);
     await expect(call(guard, 'late')).rejects.toMatchObject({ code: 'CALL_REFUSED' });
