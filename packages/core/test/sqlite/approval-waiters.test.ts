@@ -241,7 +241,7 @@ it('a replaced file gives no answer: the call is refused', async () => {
   const path = join(tempDirectory(), 'ledger.db');
   const store = openLedger(path);
   const errors: unknown[] = [];
-  const guard = guardOn(store, { approvals: { ttlMs: 700 }, onError: (error) => errors.push(error) });
+  const guard = guardOn(store, { approvals: { ttlMs: 5_000 }, onError: (error) => errors.push(error) });
   const [waiting] = callsOf(guard, 1);
   const [id = ''] = await pending(store, 1);
   // A copy in which the answer is "yes" takes the ledger's place.
