@@ -334,7 +334,7 @@ describe('terminalChannel', () => {
             input.write('e /amount 1\ny\n');
             return screen.text;
           },
-          { interval: 200 },
+          { timeout: 20_000, interval: 200 },
         )
         .toContain('~ /amount: 700 -> 1');
       expect(given).toEqual([]);
@@ -344,7 +344,7 @@ describe('terminalChannel', () => {
             if (given.length === 0) input.write('n\n');
             return given.length;
           },
-          { interval: 200 },
+          { timeout: 20_000, interval: 200 },
         )
         .toBe(1);
       await done;
