@@ -40,7 +40,7 @@ describe('a run that is aborted', () => {
 
   it('by a time limit of the run', async () => {
     const { guard, store } = bench();
-    await expect(guardTool(guard, tool(heeding, named)).invoke({}, { timeout: 20 })).rejects.toThrow(/timeout|abort/i);
+    await expect(guardTool(guard, tool(heeding, named)).invoke({}, { timeout: 500 })).rejects.toThrow(/timeout|abort/i);
     await settled(() => guard.openCalls().length === 0);
     await guard.close();
     expect(outcomes(store)).toEqual(['cancelled']);

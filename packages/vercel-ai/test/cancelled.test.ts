@@ -131,7 +131,7 @@ it('a time limit of the SDK for one tool settles it as cancelled, and the run go
     model: scripted([{ toolName: 'read', input: {} }]),
     tools: guardTools(guard, { read }),
     toolApproval: approvalFor(guard),
-    timeout: { toolMs: 20 },
+    timeout: { toolMs: 500 },
     prompt: 'go',
     stopWhen: isStepCount(3),
   });
