@@ -202,7 +202,7 @@ describe('a hostile witness', () => {
       await closed;
       expect(answers).toHaveLength(1);
     },
-    8_000,
+    30_000,
   );
 
   it('that is slow is given up, after the time set or when the caller says so', async () => {

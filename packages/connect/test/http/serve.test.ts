@@ -195,7 +195,7 @@ describe('serve', () => {
         told = once(signal, 'abort');
         return new Promise(() => {});
       },
-      { durationMs: 50 },
+      { durationMs: 500 },
     );
     expect(await raw(server, `GET / HTTP/1.1\r\n${HEAD}\r\n`)).toBe('');
     await told;
