@@ -84,7 +84,7 @@ describe('the greeting of a session', () => {
 
   it('does not wait for a server that does not answer, and tells when it comes', async () => {
     const [a, b] = [new ScriptedServer('a'), new ScriptedServer('b', { initialize: () => undefined })];
-    const behind = new Behind([a, b], { greetingWaitMs: 20 });
+    const behind = new Behind([a, b], { greetingWaitMs: 500 });
     expect(await behind.initialize()).toMatchObject({ result: { capabilities: { tools: {}, prompts: {}, resources: {} } } });
     b.say({ jsonrpc: '2.0', id: b.got('initialize')[0]?.['id'], result: { protocolVersion: '2025-11-25', capabilities: { tools: {} } } });
     await behind.message(isMethod('notifications/tools/list_changed'));
@@ -201,7 +201,7 @@ describe('lists of several servers', () => {
         return undefined;
       },
     });
-    const behind = new Behind([slow, new ScriptedServer('b', { 'tools/list': tools('quick') })], { listWaitMs: 20 });
+    const behind = new Behind([slow, new ScriptedServer('b', { 'tools/list': tools('quick') })], { listWaitMs: 500 });
     await behind.initialize();
     expect(namesIn(await behind.request(1, 'tools/list'))).toEqual(['b__quick']);
     behind.out.length = 0;
