@@ -31,7 +31,7 @@ it('closing the store releases who waits for an approval', async () => {
   await vi.waitFor(async () => expect(await guard.approvals.list({ state: 'pending' })).toHaveLength(1), { timeout: 30_000 });
   await guard.close();
   await store.close();
-  expect(await settledWithin(waiting, 1000)).toMatchObject({ kind: 'refusal' });
+  expect(await settledWithin(waiting, 20_000)).toMatchObject({ kind: 'refusal' });
 });
 
 it('an approval that may wait for 30 days does not expire at once', async () => {

@@ -63,8 +63,8 @@ it('closing while the thread comes back leaves no thread and no lease behind', a
   await store.close();
   await reading;
   await sleep(2000);
-  expect(shared.running.size).toBe(0);
+  await vi.waitFor(() => expect(shared.running.size).toBe(0), 20_000);
   const raw = new Sqlite(path);
   expect(raw.prepare('SELECT count(*) FROM leases').pluck().get()).toBe(0);
   raw.close();
-}, 20_000);
+});

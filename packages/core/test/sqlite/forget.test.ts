@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import {
   type Approver,
   createGuard,
@@ -130,9 +130,8 @@ describe('after a forget', () => {
     await plant(made);
     const { folder, path, store, guard } = made;
     const keys = keyMaterial(path);
-    await new Promise((resolve) => setTimeout(resolve, 50));
     // The test can see what it looks for.
-    expect(new Set(holders(folder, SECRETS).map((line) => line.split(': ')[1]))).toEqual(new Set(SECRETS));
+    await vi.waitFor(() => expect(new Set(holders(folder, SECRETS).map((line) => line.split(': ')[1]))).toEqual(new Set(SECRETS)), 20_000);
     expect(holders(folder, keys).length).toBeGreaterThan(keys.length - 1);
     expect(readFileSync(join(folder, 'audit.jsonl'), 'utf8')).toContain('PLANTED-args');
 
