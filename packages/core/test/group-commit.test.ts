@@ -1,7 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { expect, it } from 'vitest';
+import { afterEach, expect, it, vi } from 'vitest';
 import { type BatchOutcome, type BatchWriter, GroupCommit } from '../src/group-commit.ts';
 import type { Committed, Unit } from '../src/store.ts';
+
+afterEach(() => {
+  vi.useRealTimers();
+});
 
 const unit = (topic: string): Unit => ({ kind: 'record', body: { kind: 'note', topic, data: {} } });
 const OUTCOME: Unit = {
@@ -100,6 +104,7 @@ it('closing waits for the batch in flight and for what is queued', async () => {
 it('a batch that fails on its thread fails its callers; recovery is tried once at a time, with back-off', async () => {
   let recoveries = 0;
   let recovers = false;
+  vi.useFakeTimers({ toFake: ['performance'] });
   const failing = writer((units, call) => (call === 1 ? Promise.reject(new Error('gone')) : Promise.resolve(units.map(() => DONE))));
   const queue = new GroupCommit({
     commitBatch: (units) => failing.commitBatch(units),
@@ -114,13 +119,13 @@ it('a batch that fails on its thread fails its callers; recovery is tried once a
   // Within the back-off nobody tries.
   await expect(queue.commit(unit('c'))).rejects.toMatchObject({ code: 'LEDGER_WRITE_FAILED' });
   expect(recoveries).toBe(0);
-  await sleep(110);
+  vi.advanceTimersByTime(100);
   const reader = Promise.resolve(queue.revive());
   const tries = await Promise.allSettled([reader, queue.commit(unit('d')), queue.commit(unit('e'))]);
   expect(tries.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected']);
   expect(recoveries).toBe(1);
   recovers = true;
-  await sleep(220);
+  vi.advanceTimersByTime(200);
   expect(await queue.commit(unit('f'))).toEqual(DONE);
   expect(recoveries).toBe(2);
   expect(failing.batches).toEqual(['ab', 'f']);
