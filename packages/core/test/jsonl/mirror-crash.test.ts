@@ -1,7 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { afterEach, expect, it } from 'vitest';
+import { afterEach, expect, it, vi } from 'vitest';
 import { verifyLedger } from '../../src/sqlite/index.ts';
 import { guardOn, LEDGER_PEM, LEDGER_VKEY, openLedger, tempDirectory } from '../fixtures/ledger.ts';
 import { linesOf, partsOf } from './made.ts';
@@ -29,6 +29,8 @@ async function started(ledger: string, mirror: string, session: string): Promise
   return child;
 }
 
+const sizeOf = (file: string): number => statSync(file, { throwIfNoEntry: false })?.size ?? 0;
+
 const killed = (child: ChildProcess): Promise<void> =>
   new Promise((done) => {
     child.once('exit', () => done());
@@ -46,8 +48,10 @@ it(`kill -9, ${KILLS} times, two processes on one ledger and one mirror: whole l
   for (let kill = 0; kill < KILLS; kill += 2) {
     const pair = await Promise.all([started(ledger, mirror, `a${kill}`), started(ledger, mirror, `b${kill}`)]);
     for (const child of pair) {
-      // Long enough for turns of the mirror to be under way, any moment of them.
-      await new Promise((done) => setTimeout(done, 100 + Math.random() * 150));
+      // Turns of the mirror are under way, and any moment of them will do.
+      const before = sizeOf(mirror);
+      await vi.waitFor(() => expect(sizeOf(mirror)).toBeGreaterThan(before), 20_000);
+      await new Promise((done) => setTimeout(done, Math.random() * 150));
       await killed(child);
     }
     const { bodies } = partsOf(ledger);
