@@ -31,4 +31,4 @@ it('an old guard does not go on under an end that the new key has not signed yet
   const report = await verifyLedger(path, { publicKeys: [LEDGER_VKEY, NEXT.vkey] });
   expect(report).toMatchObject({ problems: [] });
   expect(report.warnings.map(({ code }) => code)).toContain('TAIL_UNSIGNED');
-}, 20_000);
+});

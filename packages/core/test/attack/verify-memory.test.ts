@@ -37,4 +37,4 @@ it('a thread puts no more text into one message than was read at once', async ()
   const texts = parts.map((others) => others.reduce((sum, { content }) => sum + JSON.stringify(content).length, 0));
   expect(parts.flat().filter(({ content }) => content.is === 'told').length).toBeGreaterThanOrEqual(large);
   expect(Math.max(...texts)).toBeLessThanOrEqual(CHUNK_BYTES + 4096);
-}, 30_000);
+});

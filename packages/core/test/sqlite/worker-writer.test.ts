@@ -129,7 +129,7 @@ describe('a thread that fails in a batch', () => {
 });
 
 describe('a thread that cannot be started', () => {
-  it('refuses, and starts once it can', { timeout: 30_000 }, async () => {
+  it('refuses, and starts once it can', async () => {
     strike('no-start');
     const store = ledger(join(tempDirectory(), 'ledger.db'));
     const guard = guardOn(store);
@@ -158,7 +158,7 @@ describe('a thread that cannot be started', () => {
 });
 
 describe('auto', () => {
-  it('moves to a thread after a large batch, under load, and loses nothing', { timeout: 30_000 }, async () => {
+  it('moves to a thread after a large batch, under load, and loses nothing', async () => {
     const path = join(tempDirectory(), 'ledger.db');
     const store = ledger(path, { writer: 'auto' });
     const guard = guardOn(store, { policy: allowAll() });
@@ -183,7 +183,7 @@ describe('auto', () => {
     await expectSound(path, tool.mock.calls.length + 1);
   });
 
-  it('moves to a thread once most commits are slow', { timeout: 30_000 }, async () => {
+  it('moves to a thread once most commits are slow', async () => {
     const store = ledger(join(tempDirectory(), 'ledger.db'), { writer: 'auto' });
     const unit = (): Unit => ({ kind: 'record', body: { kind: 'note', topic: 't', data: {} } });
     const { inline } = store['ledger'];
@@ -287,7 +287,7 @@ describe('the same as inline', () => {
     expect(await store.entry(committed.entry)).toBeUndefined();
   });
 
-  it('a reader far behind catches up over stored tiles', { timeout: 30_000 }, async () => {
+  it('a reader far behind catches up over stored tiles', async () => {
     const store = ledger(join(tempDirectory(), 'ledger.db'), { signer: 'none' });
     await store.head();
     const unit: Unit = { kind: 'record', body: { kind: 'note', topic: 't', data: {} } };
