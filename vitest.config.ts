@@ -1,4 +1,4 @@
-import { mkdtempSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
@@ -11,8 +11,17 @@ const projects = [
   // Other people's clients, servers and suites, driven through the proxy.
   { name: 'conformance', include: ['conformance/test/**/*.test.ts'] },
 ];
+// What tests leave behind goes with the run. Its name is short: what they lay in it are also sockets, whose paths have a limit.
+const temporary = mkdtempSync(join(tmpdir(), 'cs-'));
+process.once('exit', () => {
+  try {
+    rmSync(temporary, { recursive: true, force: true });
+  } catch {
+    // Something of it is still in use. That is no reason for a run to fail.
+  }
+});
 // Last known heads of the ledgers tests make must not land in the user's own state directory.
-const stateDirectory = mkdtempSync(join(tmpdir(), 'countersign-state-'));
+const stateDirectory = mkdtempSync(join(temporary, 'state-'));
 
 export default defineConfig({
   // Tests run from source. Setting conditions replaces vite's defaults, hence the other two; `module` is for bundlers, and
@@ -24,7 +33,8 @@ export default defineConfig({
       test: {
         name,
         include,
-        env: { COUNTERSIGN_STATE_DIR: stateDirectory },
+        // The latter is the name for it on Windows.
+        env: { COUNTERSIGN_STATE_DIR: stateDirectory, TMPDIR: temporary, TEMP: temporary },
         setupFiles: ['./scripts/property-tests.ts'],
         // Threads are started from TypeScript here, which Node strips in Wasm. When one of them recompiles the wrapper of an
         // import just as another ends, V8 13.6 frees code of no module, and the process is gone (SIGSEGV in NativeModule::FreeCode).
