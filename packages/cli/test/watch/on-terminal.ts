@@ -22,7 +22,7 @@ export interface Shown {
 /** What is typed once that is shown, and so many seconds later. */
 export type Step = readonly [pattern: string, typed: string, secondsBefore?: number];
 
-export async function onTerminal(cwd: string, command: readonly string[], steps: readonly Step[], seconds = 60): Promise<Shown> {
+export async function onTerminal(cwd: string, command: readonly string[], steps: readonly Step[], seconds = 200): Promise<Shown> {
   const { stdout } = await promisify(execFile)('python3', [
     DRIVER,
     JSON.stringify({ command, cwd, steps: steps.map(([pattern, typed, pause = 0]) => [pattern, typed, pause]), seconds }),
