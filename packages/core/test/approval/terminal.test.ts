@@ -448,7 +448,7 @@ describe('after a halt', () => {
     await screen.shows(HALTED);
     const before = screen.text.length;
     input.write(`${typed}\n`);
-    await expect.poll(() => screen.text.slice(before)).toContain(HALTED);
+    await expect.poll(() => screen.text.slice(before), { timeout: 20_000 }).toContain(HALTED);
     expect(given).toEqual([]);
     stop.abort();
     await done;

@@ -112,8 +112,8 @@ describe('the activity log', () => {
     renameSync(made.log.folder, away(made));
     expect(made.troubles).toEqual([]);
     await vi.advanceTimersByTimeAsync(1_000);
-    await vi.waitFor(() => expect(made.troubles).toMatchObject([{ message: expect.stringContaining('removed or replaced') }]));
-    await vi.waitFor(() => expect(made.notes).toHaveLength(1));
+    await vi.waitFor(() => expect(made.troubles).toMatchObject([{ message: expect.stringContaining('removed or replaced') }]), 20_000);
+    await vi.waitFor(() => expect(made.notes).toHaveLength(1), 20_000);
   });
 
   it('says nothing while all is in its place', async () => {
