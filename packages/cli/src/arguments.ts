@@ -12,8 +12,10 @@ export interface ParsedArguments {
 
 const SEE_ALL = 'run `countersign --help` to see all commands';
 
+type Named = Pick<Command, 'name'>;
+
 /** @throws {UsageError} */
-export function commandOf(argv: readonly string[], commands: readonly Command[]): Command {
+export function commandOf<One extends Named>(argv: readonly string[], commands: readonly One[]): One {
   return findCommand(commonOptionsLast(argv), commands);
 }
 
@@ -44,7 +46,7 @@ function commonOptionsLast(argv: readonly string[]): readonly string[] {
   return separator < 0 ? [...rest, ...moved] : [...rest.slice(0, separator), ...moved, ...rest.slice(separator)];
 }
 
-function findCommand(words: readonly string[], commands: readonly Command[]): Command {
+function findCommand<One extends Named>(words: readonly string[], commands: readonly One[]): One {
   const [first, second] = words;
   // What may stand before a command was moved behind it: found here, there is none.
   if (first === undefined || first === '--json' || first.startsWith('--config=')) throw new UsageError('no command', SEE_ALL);

@@ -1,6 +1,6 @@
 /** One command line from its words to its exit code. */
 import { commandOf, parseArguments } from './arguments.ts';
-import { COMMANDS } from './commands/index.ts';
+import { allCommands, COMMANDS } from './commands/index.ts';
 import { EXIT } from './exit-codes.ts';
 import { failureOf } from './failure.ts';
 import { commandHelp, overview } from './help.ts';
@@ -35,7 +35,7 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
 async function run(argv: readonly string[], io: Io, output: Output): Promise<number> {
   const [first] = argv;
   if (argv.length === 0 || first === '--help' || first === '-h' || (first === 'help' && argv.length === 1)) {
-    await output.data(overview(COMMANDS));
+    await output.data(overview(await allCommands()));
     return argv.length === 0 ? EXIT.USAGE : EXIT.OK;
   }
   if (argv.includes('--version') && argv.every((word) => word === '--version' || word === '--json')) {
@@ -45,7 +45,7 @@ async function run(argv: readonly string[], io: Io, output: Output): Promise<num
   }
   // `countersign help verify` reads as `countersign verify --help`.
   const words = first === 'help' ? [...argv.slice(1), '--help'] : argv;
-  const command = commandOf(words, COMMANDS);
+  const command = await commandOf(words, COMMANDS).load();
   if (command.isProtocol === true) output.raw();
   const { flags, positionals, rest } = parseArguments(words, command);
   if (flags.on('help')) {

@@ -1,15 +1,21 @@
 import { readFileSync } from 'node:fs';
 import { Writable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
-import { COMMANDS } from '../src/commands/index.ts';
+import { allCommands, COMMANDS as LISTED } from '../src/commands/index.ts';
 import { EXIT } from '../src/exit-codes.ts';
 import { folder, json, run } from './harness.ts';
+
+const COMMANDS = await allCommands();
 
 const VERSION: unknown = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version;
 
 describe('the surface', () => {
   it('has these exit codes', () => {
     expect(EXIT).toEqual({ OK: 0, FAILED: 1, USAGE: 2, NOT_PROVEN: 3, CANNOT_READ: 4 });
+  });
+
+  it('lists each command under its own name', () => {
+    expect(LISTED.map(({ name }) => name)).toEqual(COMMANDS.map(({ name }) => name));
   });
 
   it('has these commands and options', () => {

@@ -3,7 +3,9 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { parseConfig } from '@countersign/core';
 import { describe, expect, it } from 'vitest';
 import { commandOf, parseArguments } from '../src/arguments.ts';
-import { COMMANDS } from '../src/commands/index.ts';
+import { allCommands } from '../src/commands/index.ts';
+
+const COMMANDS = await allCommands();
 
 const ROOT = new URL('../../../', import.meta.url);
 const GUIDES = new URL('docs/guides/', ROOT);

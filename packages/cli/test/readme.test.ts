@@ -3,8 +3,10 @@ import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { COMMANDS } from '../src/commands/index.ts';
+import { allCommands } from '../src/commands/index.ts';
 import { folder, run } from './harness.ts';
+
+const COMMANDS = await allCommands();
 
 const README = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
 const SERVER = fileURLToPath(new URL('./fixtures/echo-server.mjs', import.meta.url));

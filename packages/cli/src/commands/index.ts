@@ -1,101 +1,68 @@
-/** All commands, in the order help shows them. A new one is a file beside this and a line here. */
+/**
+ * All commands, in the order help shows them. A new one is a file beside this and a line here.
+ *
+ * Each is loaded when it is asked for: with all of them come the monitor, the proxy and what they need, a thousand files.
+ */
 import type { Command } from '../command.ts';
-import { anchor } from './anchor.ts';
-import { approvalsAnswer } from './approvals-answer.ts';
-import { approvalsList } from './approvals-list.ts';
-import { approvalsRevoke } from './approvals-revoke.ts';
-import { approvalsShow } from './approvals-show.ts';
-import { approvalsWatch } from './approvals-watch.ts';
-import { attach } from './attach.ts';
-import { budgetsCommand } from './budgets.ts';
-import { consistencyCheck } from './consistency-check.ts';
-import { consistencyMake } from './consistency-make.ts';
-import { consoleCommand } from './console.ts';
-import { disclose } from './disclose.ts';
-import { doctor } from './doctor.ts';
-import { exportLedger } from './export.ts';
-import { filter } from './filter.ts';
-import { forget } from './forget.ts';
-import { head } from './head.ts';
-import { hook } from './hook.ts';
-import { incidentsList } from './incidents-list.ts';
-import { incidentsRestore } from './incidents-restore.ts';
-import { incidentsShow } from './incidents-show.ts';
-import { init } from './init.ts';
-import { keygen } from './keygen.ts';
-import { pinsAnswer } from './pins-answer.ts';
-import { pinsList } from './pins-list.ts';
-import { pinsShow } from './pins-show.ts';
-import { policyCheck } from './policy-check.ts';
-import { policyExplain } from './policy-explain.ts';
-import { policyPacks } from './policy-packs.ts';
-import { policyReplay } from './policy-replay.ts';
-import { policySign } from './policy-sign.ts';
-import { policySuggest } from './policy-suggest.ts';
-import { policyTest } from './policy-test.ts';
-import { proxy } from './proxy.ts';
-import { receiptCheck } from './receipt-check.ts';
-import { receiptMake } from './receipt-make.ts';
-import { replay } from './replay.ts';
-import { report } from './report.ts';
-import { resume } from './resume.ts';
-import { rotateKeyCommand } from './rotate-key.ts';
-import { runCommand } from './run.ts';
-import { search } from './search.ts';
-import { serveCommand } from './serve.ts';
-import { show } from './show.ts';
-import { unwrapCommand } from './unwrap.ts';
-import { verify } from './verify.ts';
-import { wrapCommand } from './wrap.ts';
 
-export const COMMANDS: readonly Command[] = [
-  init,
-  doctor,
-  proxy,
-  wrapCommand,
-  unwrapCommand,
-  hook,
-  serveCommand,
-  approvalsList,
-  approvalsShow,
-  approvalsWatch,
-  approvalsAnswer('approve'),
-  approvalsAnswer('deny'),
-  approvalsRevoke,
-  pinsList,
-  pinsShow,
-  pinsAnswer('accept'),
-  pinsAnswer('revoke'),
-  consoleCommand,
-  budgetsCommand,
-  runCommand,
-  attach,
-  resume,
-  incidentsList,
-  incidentsShow,
-  incidentsRestore,
-  report,
-  replay,
-  policyCheck,
-  policyTest,
-  policyPacks,
-  policyExplain,
-  policyReplay,
-  policySuggest,
-  policySign,
-  verify,
-  head,
-  consistencyMake,
-  consistencyCheck,
-  receiptMake,
-  receiptCheck,
-  disclose,
-  forget,
-  exportLedger,
-  filter,
-  search,
-  show,
-  anchor,
-  keygen,
-  rotateKeyCommand,
+export interface ListedCommand {
+  readonly name: string;
+  readonly load: () => Promise<Command>;
+}
+
+export const COMMANDS: readonly ListedCommand[] = [
+  { name: 'init', load: async () => (await import('./init.ts')).init },
+  { name: 'doctor', load: async () => (await import('./doctor.ts')).doctor },
+  { name: 'proxy', load: async () => (await import('./proxy.ts')).proxy },
+  { name: 'wrap', load: async () => (await import('./wrap.ts')).wrapCommand },
+  { name: 'unwrap', load: async () => (await import('./unwrap.ts')).unwrapCommand },
+  { name: 'hook claude-code', load: async () => (await import('./hook.ts')).hook },
+  { name: 'serve', load: async () => (await import('./serve.ts')).serveCommand },
+  { name: 'approvals list', load: async () => (await import('./approvals-list.ts')).approvalsList },
+  { name: 'approvals show', load: async () => (await import('./approvals-show.ts')).approvalsShow },
+  { name: 'approvals watch', load: async () => (await import('./approvals-watch.ts')).approvalsWatch },
+  { name: 'approvals approve', load: async () => (await import('./approvals-answer.ts')).approvalsAnswer('approve') },
+  { name: 'approvals deny', load: async () => (await import('./approvals-answer.ts')).approvalsAnswer('deny') },
+  { name: 'approvals revoke', load: async () => (await import('./approvals-revoke.ts')).approvalsRevoke },
+  { name: 'pins list', load: async () => (await import('./pins-list.ts')).pinsList },
+  { name: 'pins show', load: async () => (await import('./pins-show.ts')).pinsShow },
+  { name: 'pins accept', load: async () => (await import('./pins-answer.ts')).pinsAnswer('accept') },
+  { name: 'pins revoke', load: async () => (await import('./pins-answer.ts')).pinsAnswer('revoke') },
+  { name: 'console', load: async () => (await import('./console.ts')).consoleCommand },
+  { name: 'budgets', load: async () => (await import('./budgets.ts')).budgetsCommand },
+  { name: 'run', load: async () => (await import('./run.ts')).runCommand },
+  { name: 'attach', load: async () => (await import('./attach.ts')).attach },
+  { name: 'resume', load: async () => (await import('./resume.ts')).resume },
+  { name: 'incidents list', load: async () => (await import('./incidents-list.ts')).incidentsList },
+  { name: 'incidents show', load: async () => (await import('./incidents-show.ts')).incidentsShow },
+  { name: 'incidents restore', load: async () => (await import('./incidents-restore.ts')).incidentsRestore },
+  { name: 'report', load: async () => (await import('./report.ts')).report },
+  { name: 'replay', load: async () => (await import('./replay.ts')).replay },
+  { name: 'policy check', load: async () => (await import('./policy-check.ts')).policyCheck },
+  { name: 'policy test', load: async () => (await import('./policy-test.ts')).policyTest },
+  { name: 'policy packs', load: async () => (await import('./policy-packs.ts')).policyPacks },
+  { name: 'policy explain', load: async () => (await import('./policy-explain.ts')).policyExplain },
+  { name: 'policy replay', load: async () => (await import('./policy-replay.ts')).policyReplay },
+  { name: 'policy suggest', load: async () => (await import('./policy-suggest.ts')).policySuggest },
+  { name: 'policy sign', load: async () => (await import('./policy-sign.ts')).policySign },
+  { name: 'verify', load: async () => (await import('./verify.ts')).verify },
+  { name: 'head', load: async () => (await import('./head.ts')).head },
+  { name: 'consistency make', load: async () => (await import('./consistency-make.ts')).consistencyMake },
+  { name: 'consistency check', load: async () => (await import('./consistency-check.ts')).consistencyCheck },
+  { name: 'receipt make', load: async () => (await import('./receipt-make.ts')).receiptMake },
+  { name: 'receipt check', load: async () => (await import('./receipt-check.ts')).receiptCheck },
+  { name: 'disclose', load: async () => (await import('./disclose.ts')).disclose },
+  { name: 'forget', load: async () => (await import('./forget.ts')).forget },
+  { name: 'export', load: async () => (await import('./export.ts')).exportLedger },
+  { name: 'filter', load: async () => (await import('./filter.ts')).filter },
+  { name: 'search', load: async () => (await import('./search.ts')).search },
+  { name: 'show', load: async () => (await import('./show.ts')).show },
+  { name: 'anchor', load: async () => (await import('./anchor.ts')).anchor },
+  { name: 'keygen', load: async () => (await import('./keygen.ts')).keygen },
+  { name: 'rotate-key', load: async () => (await import('./rotate-key.ts')).rotateKeyCommand },
 ];
+
+/** For help, and whoever else needs them all. */
+export function allCommands(): Promise<readonly Command[]> {
+  return Promise.all(COMMANDS.map(({ load }) => load()));
+}
