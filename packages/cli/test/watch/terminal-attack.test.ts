@@ -41,24 +41,24 @@ async function attackOn(agent: string): Promise<string> {
   return cwd;
 }
 
-const ASKED = '(?s)\\[y\\] approve.*> ';
-const YES: Step = [ASKED, 'y\n', ANSWER_AFTER];
+const ASKED = '(?s)\\[r\\] resume.*> ';
+const RESUME: Step = [ASKED, 'r\n', ANSWER_AFTER];
 
 describe.skipIf(!canHold || !hasPython)('a tree that has the terminal', SLOW, () => {
   it('takes its foreground, and has stopped whoever writes from the background: the warden asks, is answered, and the shell goes on', async () => {
     const ignored = `print('ignored', int(open('/proc/self/status').read().split('SigIgn:')[1].split()[0], 16) >> 20 & 3)`;
     const cwd = await attackOn(`${ignored}\nos.waitpid(takes(0), 0)`);
-    const { output } = await inShell(cwd, HELD, [YES]);
+    const { output } = await inShell(cwd, HELD, [RESUME]);
     expect(output).not.toContain('Stopped');
-    expect(output).toMatch(/approved[^]*resumed[^]*read done[^]*code 7\r[^]*exit/);
+    expect(output).toMatch(/\nresume\r[^]*: resumed[^]*read done[^]*code 7\r[^]*exit/);
     // What does not stop the warden stops what it started, as ever.
     expect(output).toContain('ignored 0');
   });
 
   it('the same where no shell is above it, and a write from the background would fail', async () => {
     const cwd = await attackOn(`os.waitpid(takes(0), 0)`);
-    const { output, code } = await onTerminal(cwd, HELD, [YES]);
-    expect(output).toMatch(/approved[^]*resumed[^]*read done/);
+    const { output, code } = await onTerminal(cwd, HELD, [RESUME]);
+    expect(output).toMatch(/\nresume\r[^]*: resumed[^]*read done/);
     expect(code).toBe(7);
   });
 
@@ -70,16 +70,16 @@ if reader == 0:
     os._exit(0)
 signal.signal(signal.SIGTTIN, signal.SIG_IGN)`;
     const cwd = await attackOn(`child = takes(0)\n${reader}\nos.waitpid(child, 0)\nos.kill(reader, signal.SIGKILL)`);
-    const { output } = await inShell(cwd, HELD, [YES]);
+    const { output } = await inShell(cwd, HELD, [RESUME]);
     expect(output).not.toContain('Stopped');
-    expect(output).toMatch(/approved[^]*resumed[^]*read done[^]*code 7/);
+    expect(output).toMatch(/\nresume\r[^]*: resumed[^]*read done[^]*code 7/);
   });
 
   it('gives it to the shell: nobody is asked there, and nothing happens until somebody is', async () => {
     const cwd = await attackOn(`os.waitpid(takes(os.getpgid(os.getsid(0))), 0)`);
-    const { output } = await inShell(cwd, HELD, [['THE AGENT IS STOPPED', 'y\n', ANSWER_AFTER]], 15);
+    const { output } = await inShell(cwd, HELD, [['THE AGENT IS STOPPED', 'r\n', ANSWER_AFTER]], 15);
     expect(output).not.toContain('Stopped');
-    expect(output).not.toMatch(/\[y\] approve|read done/);
+    expect(output).not.toMatch(/\[r\] resume|read done/);
   });
 
   it('is asked about once it is called forward, where a shell started it in the background', async () => {
@@ -92,46 +92,43 @@ signal.signal(signal.SIGTTIN, signal.SIG_IGN)`;
         ['[#$] ', `${words} &\n`],
         ['THE AGENT IS STOPPED', 'echo $((41 + 1))\n', ANSWER_AFTER],
         ['42\r', 'fg; echo "code $?"\n', ANSWER_AFTER],
-        YES,
+        RESUME,
         ['code 7\r', 'exit\n'],
       ],
     );
     expect(steps).toBe(5);
-    expect(output).toMatch(/42\r[^]*\[y\] approve[^]*read done/);
+    expect(output).toMatch(/42\r[^]*\[r\] resume[^]*read done/);
   });
 });
 
 describe.skipIf(!canHold || !hasPython)('a call that is held, answered where the agent has its terminal', SLOW, () => {
   const READS = `attempt('read', lambda: open('bait.txt').read())`;
 
-  it('what was typed before the question is no answer; then a no ends all of it', async () => {
+  it('what was typed before the question is no answer; then a kill ends all of it', async () => {
     const cwd = await attackOn(`print('ready', flush=True)\ntime.sleep(2)\n${READS}`);
     const { output, code, steps } = await onTerminal(cwd, HELD, [
-      ['ready\r', 'y\ny\n'],
-      [ASKED, 'n\n', 2],
+      ['ready\r', 'r\nr\n'],
+      [ASKED, 'k\n', 2],
     ]);
     expect(steps).toBe(2);
-    expect(output).not.toMatch(/\napproved|: resumed|read done/);
-    expect(output).toMatch(/denied[^]*nothing is left/);
+    expect(output).not.toMatch(/\nresume\r|: resumed|read done/);
+    expect(output).toMatch(/\nkill\r[^]*KILLED[^]*nothing is left/);
     expect(code).toBe(121);
   });
 
   it('fails, and its program goes on, when that is what the answer says', async () => {
     const cwd = await attackOn(READS);
-    const { output, code, steps } = await onTerminal(cwd, HELD, [
-      [ASKED, 'e /do "deny"\n', ANSWER_AFTER],
-      ['\\[y\\] propose', 'y\n', ANSWER_AFTER],
-    ]);
-    expect(steps).toBe(2);
+    const { output, code, steps } = await onTerminal(cwd, HELD, [[ASKED, 'd\n', ANSWER_AFTER]]);
+    expect(steps).toBe(1);
     expect(output).toContain('read Operation not permitted');
     expect(code).toBe(7);
   });
 
   it('nothing in its arguments moves the cursor or passes for our words', async () => {
-    const cwd = await attackOn(`os.execvp('touch', ['touch', '\\x1b[2J\\x1b[1;1Hbad\\rcountersign: resumed\\n[y] approve\\u202e\\x9b2J'])`);
+    const cwd = await attackOn(`os.execvp('touch', ['touch', '\\x1b[2J\\x1b[1;1Hbad\\rcountersign: resumed\\n[r] resume\\u202e\\x9b2J'])`);
     const config = join(cwd, 'countersign.yaml');
     writeFileSync(config, readFileSync(config, 'utf8').replace('scope: {', 'scope: { process: { forbidden_commands: [touch] },'));
-    const { output, code } = await onTerminal(cwd, HELD, [[ASKED, 'n\n', ANSWER_AFTER]]);
+    const { output, code } = await onTerminal(cwd, HELD, [[ASKED, 'k\n', ANSWER_AFTER]]);
     expect(code).toBe(121);
     expect(output).not.toMatch(/\u001b\[(?:2J|1;1H)|\u009b|\u202e|bad\r[^\n]|^countersign: resumed/mu);
 
