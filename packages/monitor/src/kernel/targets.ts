@@ -92,9 +92,11 @@ export class Targets {
     // Asked first: what is read once the kernel is done is of the new program.
     const mayChange = pid !== undefined && this.#mayBecomeAnother(pid, tid);
     const target = pid === undefined ? undefined : (this.#another(pid, tid) ?? this.#read(pid, tid));
-    if (target === undefined || mayChange || !this.#isAlive(witness)) {
+    // Its number may be another's by now, and what was read is of that one.
+    const isThere = this.#isAlive(witness);
+    if (target === undefined || mayChange || !isThere) {
       this.#calls.close(witness);
-      return target;
+      return isThere ? target : undefined;
     }
     const [oldest] = this.#known.keys();
     if (oldest !== undefined && this.#known.size >= MAX_TARGETS) this.#forget(oldest);
