@@ -9,11 +9,11 @@ import { isObject, LIST_METHOD, MAX_ID_CHARS, RPC_ERRORS } from './message.ts';
 import { releasedResponse } from './released.ts';
 import { type ServerResponse, withAnswers } from './server-message.ts';
 import type { Target } from './target.ts';
-import { responseIn, TASK_GET, TASK_RESULT, taskIn, tasksTold, withResponseIn } from './task-answers.ts';
+import { responseIn, TASK_GET, TASK_RESULT, taskIn, tasksTold, taskTtlIn, withResponseIn } from './task-answers.ts';
 import { pinnedList } from './tool-pins.ts';
 import type { MessageLine } from './wire.ts';
 
-const TASK_GIVEN = 'the result of this task was given before: a rule on results looks at a result once';
+const TASK_GIVEN = 'the result of this task was given before, or not fetched in time: a rule on results looks at a result once';
 const TASK_OF_ANOTHER = 'this task is of a call that another client made: only whoever made it gets its result';
 const TASK_UNCLEAR = 'the task is not named by one string under taskId';
 const TASK_KEYS: ReadonlySet<string> = new Set(['taskid']);
@@ -113,9 +113,12 @@ export class AnswerReader {
     if (!('permit' in request)) return response;
     const taskId = request.state === 'running' ? taskIn(response) : undefined;
     if (taskId === undefined) return releasedResponse(request.permit, response);
-    if (this.#target.tasks.hold(taskId, request.permit, this.#owner())) return response;
+    if (this.#target.tasks.hold(taskId, request.permit, this.#owner(), taskTtlIn(response))) return response;
     await this.#settle(request.permit, { status: 'error', error: new Error('its task could not be followed') });
-    return refused(response, 'the task cannot be followed: too many wait, or another one has its name; the server did handle the request');
+    return refused(
+      response,
+      'the task cannot be followed: too many wait, its name is too long, or another one has it; the server did handle the request',
+    );
   }
 }
 

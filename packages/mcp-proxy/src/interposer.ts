@@ -22,6 +22,7 @@ import {
   requireArguments,
   rewrittenCall,
 } from './client-message.ts';
+import { notFetched } from './held-tasks.ts';
 import { InFlight, type Request } from './in-flight.ts';
 import type { Lane } from './lane.ts';
 import { asksForTools, hasCursor, LISTEN_METHOD, listChanged, tellsOfTools } from './list-changes.ts';
@@ -213,7 +214,8 @@ export class Interposer {
 
   /** The server is gone: as `ended`, and its tasks bring nothing more. */
   async serverEnded(reason: string): Promise<void> {
-    for (const permit of [...this.#target.tasks.takeAll(), ...this.#target.approvals.rounds.takeAll()])
+    for (const permit of this.#target.tasks.takeAll()) this.#records.add(this.#records.settle(permit, notFetched()));
+    for (const permit of this.#target.approvals.rounds.takeAll())
       this.#records.add(this.#records.settle(permit, { status: 'error', error: new Error(reason) }));
     await this.ended(reason);
   }

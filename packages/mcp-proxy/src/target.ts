@@ -1,7 +1,7 @@
-import type { Config } from '@countersign/core';
+import type { Config, Outcome, Permit } from '@countersign/core';
 import { type ApprovalOptions, SharedApprovals } from './approval/shared.ts';
 import { GuardSource, type ProxyGuard } from './guard-source.ts';
-import { HeldTasks } from './held-tasks.ts';
+import { HeldTasks, notFetched } from './held-tasks.ts';
 import { hiddenOf } from './listing.ts';
 import { ListingWatch } from './listing-watch.ts';
 import { ResultChecks } from './result-checks.ts';
@@ -30,7 +30,7 @@ export class Target {
   readonly tools: ToolDirectory;
   /** Whom to tell when a list would show other tools than it did. */
   readonly listing: ListingWatch;
-  readonly tasks: HeldTasks = new HeldTasks();
+  readonly tasks: HeldTasks;
   readonly results: ResultChecks;
   /** Tools of which every call would be refused are left out of lists. */
   readonly hidesTools: boolean;
@@ -57,9 +57,13 @@ export class Target {
       },
       ...(listCheckMs !== undefined && { checkMs: listCheckMs }),
     });
-    this.approvals = new SharedApprovals({ ...approvals, ...(mcp.holdMs !== undefined && { holdMs: mcp.holdMs }) }, (permit) => {
-      permit.settle({ status: 'cancelled' }).catch(() => log(`the outcome of call ${permit.callId} could not be recorded`));
-    });
+    const settle = (permit: Permit, outcome: Outcome): void => {
+      permit.settle(outcome).catch(() => log(`the outcome of call ${permit.callId} could not be recorded`));
+    };
+    this.tasks = new HeldTasks((permit) => settle(permit, notFetched()));
+    this.approvals = new SharedApprovals({ ...approvals, ...(mcp.holdMs !== undefined && { holdMs: mcp.holdMs }) }, (permit) =>
+      settle(permit, { status: 'cancelled' }),
+    );
   }
 }
 

@@ -22,6 +22,14 @@ export function taskIn({ result }: ServerResponse): string | undefined {
   return typeof taskId === 'string' ? taskId : undefined;
 }
 
+/** How long the server keeps what the task brings, as it says: `ttl` in 2025, `ttlMs` in 2026. */
+export function taskTtlIn({ result }: ServerResponse): number | undefined {
+  if (!isObject(result)) return undefined;
+  const task = member(result, 'task');
+  const ttl = isObject(task) ? member(task, 'ttl') : member(result, 'ttlMs');
+  return typeof ttl === 'number' && ttl > 0 ? ttl : undefined;
+}
+
 /** The tasks whose results this answer may be: the one that was asked for, and the one that the server names. */
 export function tasksTold(request: Request, { result }: ServerResponse): readonly string[] {
   if (request.state !== 'forwarded' || (request.method !== TASK_RESULT && request.method !== TASK_GET)) return [];

@@ -1,8 +1,8 @@
 /** Rules on results at the wire: what they withhold is in no byte the client gets. With a real guard. */
-import { createGuard, type Entry, type Guard, type GuardOptions, rulePolicy } from '@countersign/core';
+import { budgetFrom, createGuard, type Entry, type Guard, type GuardOptions, type Permit, rulePolicy } from '@countersign/core';
 import { memoryStore } from '@countersign/core/testing';
-import { beforeEach, describe, expect, it } from 'vitest';
-import { MAX_HELD_TASKS } from '../src/held-tasks.ts';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { HeldTasks, MAX_GIVEN_TASKS, MAX_HELD_TASK_MS, MAX_HELD_TASKS, MAX_TASK_ID_CHARS, MIN_HELD_TASK_MS } from '../src/held-tasks.ts';
 import type { Interposer } from '../src/interposer.ts';
 import { LineReader } from '../src/wire.ts';
 import { oneLane } from './one-lane.ts';
@@ -268,6 +268,84 @@ describe('a call that runs as a task', () => {
     await proxy.serverEnded('gone');
     await guard.close();
     expect(store.entries().filter(({ kind }) => kind === 'outcome')).toMatchObject([{ status: 'error' }]);
+  });
+
+  describe('whose result nobody fetches', () => {
+    const outcomes = (): Entry[] => store.entries().filter(({ kind }) => kind === 'outcome');
+    beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] }));
+    afterEach(() => void vi.useRealTimers());
+
+    it.each([
+      ['as long as the server keeps it', { ttl: 2 * MIN_HELD_TASK_MS }, 2 * MIN_HELD_TASK_MS],
+      ['for a minute at least', { ttl: 1 }, MIN_HELD_TASK_MS],
+      ['for a day at most', { ttl: 1e300 }, MAX_HELD_TASK_MS],
+      ['for a day when the server does not say', { ttl: null }, MAX_HELD_TASK_MS],
+      ['for a day when it says nonsense', { ttl: -1 }, MAX_HELD_TASK_MS],
+    ])('waits %s, then has an outcome, and its result is no use to anybody', async (_what, ttl, waitMs) => {
+      await clientSends(call(1, 'read', ',"task":{"ttl":60000}'));
+      serverSends(answer(1, { task: { taskId: 't1', status: 'working', ...ttl } }));
+      await proxy.idle();
+      vi.advanceTimersByTime(waitMs - 1);
+      await clientSends(request(2, 'tasks/get', '{"taskId":"t1"}'));
+      serverSends(answer(2, { taskId: 't1', status: 'working' }));
+      await proxy.idle();
+      vi.advanceTimersByTime(1);
+      vi.useRealTimers();
+      await guard.close();
+      expect(outcomes()).toMatchObject([{ status: 'error', error_type: 'ResultNotFetched' }]);
+      toServer.length = 0;
+      await clientSends(request(3, 'tasks/result', '{"taskId":"t1"}'));
+      expect(toServer).toEqual([]);
+      expect(answers().at(-1)).toMatchObject({ id: 3, error: { message: expect.stringContaining('not fetched in time') as string } });
+    });
+
+    it('gives nothing back of what it was charged', async () => {
+      const budgets = [budgetFrom({ id: 'b', per: 'agent', limit: 1, window: '1h', refund: 'error' })];
+      connect({ budgets });
+      await start(1, 't1');
+      vi.advanceTimersByTime(MAX_HELD_TASK_MS);
+      vi.useRealTimers();
+      while (outcomes().length === 0) {
+        // Rides with the next commit.
+        await guard.recordRefusal({ tool: { name: 'x' }, reasonCode: 'MESSAGE_INVALID', reason: 'x' });
+      }
+      toServer.length = 0;
+      await clientSends(call(2, 'read'));
+      expect(toServer).toEqual([]);
+    });
+
+    it('leaves the timer of one that is fetched to nobody', async () => {
+      await start(1, 't1');
+      await clientSends(request(2, 'tasks/result', '{"taskId":"t1"}'));
+      serverSends(answer(2, { content: [{ type: 'text', text: 'plain' }] }));
+      await proxy.idle();
+      expect(vi.getTimerCount()).toBe(0);
+      vi.useRealTimers();
+      await guard.close();
+      expect(outcomes()).toMatchObject([{ status: 'success' }]);
+    });
+  });
+
+  it('of a name that is too long cannot be followed', async () => {
+    await start(1, 'x'.repeat(MAX_TASK_ID_CHARS + 1));
+    await proxy.idle();
+    expect(answers()[0]).toMatchObject({ id: 1, error: { message: expect.stringContaining('its name is too long') as string } });
+  });
+
+  it('is not looked at again after so many others that it was forgotten', () => {
+    const permit = {} as Permit;
+    const tasks = new HeldTasks(() => {});
+    const fetched = (name: string): void => {
+      expect(tasks.hold(name, permit)).toBe(true);
+      expect(tasks.take(name)).toBe(permit);
+    };
+    for (let at = 0; at < MAX_GIVEN_TASKS; at++) fetched(`t${at}`);
+    expect(tasks.wasGiven('other')).toBe(false);
+    fetched('one more');
+    expect(tasks.wasGiven('t0')).toBe(true);
+    tasks.hold('new', permit);
+    expect(tasks.wasGiven('new')).toBe(false);
+    tasks.takeAll();
   });
 
   it('is told to fail when the server names two calls alike', async () => {

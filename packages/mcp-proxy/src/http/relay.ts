@@ -135,6 +135,8 @@ export class HttpRelay implements McpHandler {
       this.#finish(session.interposer, reason);
     }
     await Promise.all([...this.#others].map((interposer) => interposer.ended(reason)));
+    // Tasks, and calls kept open for an answer, belong to no one client.
+    await this.#interposer(NOBODY, '').serverEnded(reason);
     this.#relayed.upstream.close();
   }
 
