@@ -16,6 +16,10 @@ export interface CallScope {
 }
 
 const storage = new AsyncLocalStorage<CallScope>();
+// Whoever replaces the methods of its class later neither answers for it nor gets hold of it: `run` calls `enterWith` of its own.
+for (const name of ['getStore', 'run', 'exit', 'enterWith', 'disable'] as const)
+  Object.defineProperty(storage, name, { value: AsyncLocalStorage.prototype[name] });
+Object.freeze(storage);
 
 /** The guarded call this code runs for; undefined outside of one. */
 export function currentCall(): CallScope | undefined {

@@ -2,8 +2,11 @@
  * Arguments as code hands them to a built-in, read once: what is judged is what is passed on. Objects can answer differently
  * each time they are asked (getters, proxies), so what goes on to Node is a value that cannot.
  */
-import { fileURLToPath } from 'node:url';
-import { isProxy, isUint8Array } from 'node:util/types';
+import nodeUrl from 'node:url';
+import types from 'node:util/types';
+import { recheck } from './intrinsics.ts';
+
+const { defineProperty, get } = Reflect;
 
 /** Node rejects it by its type. Without a prototype, so that nothing which was put there makes a URL of it. */
 const NOT_A_PATH: object = Object.freeze({ __proto__: null, toString: () => 'not a path' });
@@ -19,8 +22,8 @@ export interface TakenPath {
 export function takePath(value: unknown, orHandle = false): TakenPath {
   if (typeof value === 'string') return { path: value.includes('\0') ? undefined : value, pass: value };
   if (typeof value !== 'object' || value === null) return { path: undefined, pass: value };
-  if (isProxy(value)) return takeUrl(value);
-  if (isUint8Array(value)) return takeBytes(value);
+  if (types.isProxy(value)) return takeUrl(value);
+  if (types.isUint8Array(value)) return takeBytes(value);
   // A file handle, or nothing at all to Node: without `href` it is no URL, and its reader of options runs no code of theirs.
   if (orHandle && !('href' in value)) return { path: undefined, pass: value };
   return takeUrl(value);
@@ -36,12 +39,13 @@ function takeBytes(value: Uint8Array): TakenPath {
 
 /** Node takes whatever has `href` and `protocol` for a URL. */
 function takeUrl(value: object): TakenPath {
-  const href: unknown = Reflect.get(value, 'href');
-  if (typeof href !== 'string' || href === '' || !Reflect.get(value, 'protocol')) return { path: undefined, pass: NOT_A_PATH };
+  const href: unknown = get(value, 'href');
+  if (typeof href !== 'string' || href === '' || !get(value, 'protocol')) return { path: undefined, pass: NOT_A_PATH };
+  recheck();
   const url = URL.parse(href);
   if (url === null) return { path: undefined, pass: NOT_A_PATH };
   try {
-    const path = fileURLToPath(url);
+    const path = nodeUrl.fileURLToPath(url);
     return { path: path.includes('\0') ? undefined : path, pass: path };
   } catch {
     // No file URL, an encoded slash ...: a URL of our own making, so that Node says what is wrong with it.
@@ -53,9 +57,10 @@ function takeUrl(value: object): TakenPath {
 export function takeOptions(value: unknown, names: readonly string[]): unknown {
   if (typeof value !== 'object' || value === null) return value;
   const taken: Record<string, unknown> = {};
-  for (const key in value)
-    Object.defineProperty(taken, key, { value: Reflect.get(value, key), enumerable: true, writable: true, configurable: true });
-  for (const name of names) if (!Object.hasOwn(taken, name) && name in value) taken[name] = Reflect.get(value, name);
+  for (const key in value) defineProperty(taken, key, { value: get(value, key), enumerable: true, writable: true, configurable: true });
+  recheck();
+  for (const name of names) if (!Object.hasOwn(taken, name) && name in value) taken[name] = get(value, name);
+  recheck();
   return taken;
 }
 

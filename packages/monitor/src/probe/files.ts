@@ -10,6 +10,7 @@ import promises from 'node:fs/promises';
 import { CountersignError } from '@countersign/core/light';
 import { option, takeOptions, takePath } from './arguments.ts';
 import type { Gate } from './gate.ts';
+import { within } from './intrinsics.ts';
 import { originals } from './originals.ts';
 import type { AnyFunction, Patches } from './patches.ts';
 
@@ -145,8 +146,10 @@ function copies(args: unknown[], gate: Gate): undefined {
   if (typeof options === 'object') {
     const given = option(options, 'filter');
     Reflect.set(options, 'filter', (from: string, to: string): unknown => {
-      gate.file('read', from);
-      gate.file('write', to);
+      within(() => {
+        gate.file('read', from);
+        gate.file('write', to);
+      });
       return typeof given === 'function' ? given(from, to) : true;
     });
   }

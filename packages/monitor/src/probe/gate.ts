@@ -6,6 +6,7 @@
 import { type CallScope, CountersignError } from '@countersign/core/light';
 import type { Action, Activity, Actor, Attribution } from '../activity.ts';
 import { enforced, type MonitorMode, type Verdict } from '../verdict.ts';
+import { recheck } from './intrinsics.ts';
 import { originals } from './originals.ts';
 import { RealPaths } from './real-paths.ts';
 
@@ -46,6 +47,7 @@ export class Gate {
 
   /** @throws {CountersignError} `ACTIVITY_REFUSED` */
   file(kind: 'read' | 'write' | 'delete', path: string, more: { readonly recursive?: true } = {}): void {
+    recheck();
     if (this.#deciding || (this.#under?.path === path && this.#under.kind === kind)) return;
     const { path: absolute, resolved } = this.paths.locate(path);
     this.check(more.recursive === true ? { kind, path: absolute, resolved, recursive: true } : { kind, path: absolute, resolved });
@@ -53,6 +55,7 @@ export class Gate {
 
   /** @throws {CountersignError} `ACTIVITY_REFUSED` */
   rename(from: string, to: string): void {
+    recheck();
     if (this.#deciding) return;
     this.check({ kind: 'rename', path: this.paths.follow(from), to: this.paths.follow(to) });
   }
@@ -79,6 +82,7 @@ export class Gate {
 
   /** Judges and tells. @returns why it may not be, to be given in the form of the API. */
   refusal(action: Action, given?: Verdict): CountersignError | undefined {
+    recheck();
     // Whatever the judge or the listener does in here is not the agent's.
     if (this.#deciding) return undefined;
     this.#deciding = true;

@@ -6,6 +6,7 @@ import { MONITOR_MODES, type MonitorMode, type Verdict } from '../verdict.ts';
 import { CALL_VARIABLE, ChildEnvironment, type Inherited } from './child-environment.ts';
 import { patchFiles } from './files.ts';
 import { Gate } from './gate.ts';
+import { within } from './intrinsics.ts';
 import { patchLoading } from './loading.ts';
 import { patchNames } from './names.ts';
 import { patchNetwork } from './network.ts';
@@ -52,6 +53,10 @@ export interface Probe {
  * @throws {CountersignError} `OPTIONS_INVALID`
  */
 export function installProbe(options: ProbeOptions): Probe {
+  return within(() => install(options));
+}
+
+function install(options: ProbeOptions): Probe {
   const { mode = 'enforce_kill' } = options;
   if (!MONITOR_MODES.includes(mode)) throw new CountersignError('OPTIONS_INVALID', `mode must be one of ${MONITOR_MODES.join(', ')}`);
   const actor: Actor = thisProcess();

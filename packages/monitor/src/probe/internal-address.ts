@@ -1,4 +1,4 @@
-import { BlockList, isIP } from 'node:net';
+import net, { BlockList } from 'node:net';
 
 /** Addresses of this host, its network and its cloud: never those of a public name. */
 const internal = new BlockList();
@@ -22,7 +22,7 @@ for (const [address, prefix] of [
 }
 
 export function isInternalAddress(address: string): boolean {
-  const version = isIP(address);
+  const version = net.isIP(address);
   // A mapped address (`::ffff:10.0.0.1`) is looked up as the IPv4 one it is.
   return version !== 0 && internal.check(address, version === 4 ? 'ipv4' : 'ipv6');
 }

@@ -1,10 +1,11 @@
 /** Code and settings that are loaded: modules as files, native code, what reaches below the built-ins. */
 import module from 'node:module';
-import { fileURLToPath } from 'node:url';
+import nodeUrl from 'node:url';
 import v8 from 'node:v8';
 import { takePath } from './arguments.ts';
 import { doubtful, escape } from './escapes.ts';
 import type { Gate } from './gate.ts';
+import { within } from './intrinsics.ts';
 import { originals } from './originals.ts';
 import type { AnyFunction, Patches } from './patches.ts';
 import { patchSqlite, patchWasi } from './rare-modules.ts';
@@ -98,11 +99,14 @@ function patchRareModules(patches: Patches, gate: Gate): void {
   const hooks = module.registerHooks({
     load(url, context, next) {
       if (!patches.active) return next(url, context);
-      if (url.startsWith('node:')) patchRare(url, loadBuiltin);
-      if (!url.startsWith('file:')) return next(url, context);
-      const path = fileURLToPath(url);
-      gate.file('read', path);
-      return gate.under('read', path, () => next(url, context));
+      const path = within(() => {
+        if (url.startsWith('node:')) patchRare(url, loadBuiltin);
+        if (!url.startsWith('file:')) return undefined;
+        const file = nodeUrl.fileURLToPath(url);
+        gate.file('read', file);
+        return file;
+      });
+      return path === undefined ? next(url, context) : gate.under('read', path, () => next(url, context));
     },
   });
   patches.onUndo(() => hooks.deregister());

@@ -1,7 +1,7 @@
 /** Questions to name servers: a name can carry what it is asked with. */
 import dns from 'node:dns';
 import promises from 'node:dns/promises';
-import { isIP } from 'node:net';
+import net from 'node:net';
 import type { Gate } from './gate.ts';
 import { originals } from './originals.ts';
 import type { AnyFunction, Patches } from './patches.ts';
@@ -55,6 +55,6 @@ export function patchNames(patches: Patches, gate: Gate): void {
 
 /** What is no text Node rejects, and an address is no question for `lookup`; for `reverse` it is, but of nobody's making. */
 function asked(name: unknown, gate: Gate): Error | undefined {
-  if (typeof name !== 'string' || name === '' || isIP(name) !== 0) return undefined;
+  if (typeof name !== 'string' || name === '' || net.isIP(name) !== 0) return undefined;
   return gate.refusal({ kind: 'dns', name: name.toLowerCase().replace(/\.$/, '') });
 }

@@ -7,11 +7,12 @@ import dgram from 'node:dgram';
 import dns from 'node:dns';
 import http, { type ClientRequest } from 'node:http';
 import net from 'node:net';
-import { resolve } from 'node:path';
+import nodePath from 'node:path';
 import type { ConnectAction } from '../activity.ts';
 import { option, takeOptions } from './arguments.ts';
 import type { Gate } from './gate.ts';
 import { isInternalAddress } from './internal-address.ts';
+import { inside, outside } from './intrinsics.ts';
 import { originals } from './originals.ts';
 import type { AnyFunction, Patches } from './patches.ts';
 
@@ -78,13 +79,13 @@ function judgedLookup(given: unknown, action: ConnectAction, gate: Gate): AnyFun
     const done = args.at(-1);
     const lookup = typeof given === 'function' ? given : dns.lookup;
     if (typeof done !== 'function') return originals.apply(lookup, this, args);
-    const judging = (error: unknown, found: unknown, ...rest: unknown[]): unknown => {
+    const judging = inside((error: unknown, found: unknown, ...rest: unknown[]): unknown => {
       for (const address of addressesIn(found)) {
         const refusal = isInternalAddress(address) ? gate.refusal({ ...action, address }) : undefined;
-        if (refusal !== undefined) return originals.apply(done as AnyFunction, undefined, [refusal]);
+        if (refusal !== undefined) return originals.apply(outside(done as AnyFunction), undefined, [refusal]);
       }
-      return originals.apply(done as AnyFunction, undefined, [error, found, ...rest]);
-    };
+      return originals.apply(outside(done as AnyFunction), undefined, [error, found, ...rest]);
+    });
     return originals.apply(lookup, this, [...args.slice(0, -1), judging]);
   };
 }
@@ -100,7 +101,7 @@ function addressesIn(found: unknown): readonly string[] {
 /** Undefined for what Node will reject. */
 function target(host: unknown, port: unknown, path?: unknown): ConnectAction | undefined {
   if (typeof path === 'string' && path !== '') {
-    return { kind: 'connect', protocol: 'unix', address: path.startsWith('\0') ? path : resolve(path) };
+    return { kind: 'connect', protocol: 'unix', address: path.startsWith('\0') ? path : nodePath.resolve(path) };
   }
   const name = host === undefined || host === null || host === '' ? 'localhost' : host;
   const number = Number(port);

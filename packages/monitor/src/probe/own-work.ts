@@ -7,11 +7,14 @@
  * anything else: not to a secret, not to the network. What it can lead to is the ledger, whose entries are chained, signed and checked.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { fileURLToPath } from 'node:url';
+import nodeUrl from 'node:url';
 import type { Action } from '../activity.ts';
 import { originals } from './originals.ts';
 
 const sampling = new AsyncLocalStorage<true>();
+// Whoever replaces the methods of its class later does not get hold of it.
+for (const name of ['getStore', 'run', 'enterWith'] as const)
+  Object.defineProperty(sampling, name, { value: AsyncLocalStorage.prototype[name] });
 
 /** The monitor's own readings. */
 export function withinOwnWork<T>(work: () => T): T {
@@ -47,17 +50,17 @@ function touches(action: Action, own: readonly string[]): boolean {
 function isCalledByUs(): boolean {
   const caller = originals
     .getCallSites(MAX_FRAMES)
-    .map(({ scriptName }) => (scriptName.startsWith('file:') ? fileURLToPath(scriptName) : scriptName))
+    .map(({ scriptName }) => (scriptName.startsWith('file:') ? nodeUrl.fileURLToPath(scriptName) : scriptName))
     .find((script) => !script.startsWith('node:') && !script.startsWith(PROBE));
   return caller !== undefined && OURS.some((folder) => caller.startsWith(folder));
 }
 
-const PROBE = fileURLToPath(new URL('.', import.meta.url));
-const OURS = [fileURLToPath(new URL('..', import.meta.url)), ...coreFolder()];
+const PROBE = nodeUrl.fileURLToPath(new URL('.', import.meta.url));
+const OURS = [nodeUrl.fileURLToPath(new URL('..', import.meta.url)), ...coreFolder()];
 
 function coreFolder(): readonly string[] {
   try {
-    return [fileURLToPath(new URL('..', import.meta.resolve('@countersign/core/light')))];
+    return [nodeUrl.fileURLToPath(new URL('..', import.meta.resolve('@countersign/core/light')))];
   } catch {
     return [];
   }

@@ -1,4 +1,6 @@
 /** Puts functions in the place of others, and takes them away again. */
+import fs from 'node:fs';
+import { inside, outside } from './intrinsics.ts';
 
 export type AnyFunction = (this: unknown, ...args: unknown[]) => unknown;
 
@@ -21,7 +23,9 @@ export class Patches {
   method(owner: object, name: string, make: (original: AnyFunction) => AnyFunction): void {
     const original: unknown = Object.getOwnPropertyDescriptor(owner, name)?.value;
     if (typeof original !== 'function') return;
-    this.value(owner, name, dressed(make(original as AnyFunction), original as AnyFunction));
+    const isNodeAlone = owner === fs && name.endsWith('Sync');
+    const wrapper = inside(make(outside(original as AnyFunction, isNodeAlone)), owner);
+    this.value(owner, name, dressed(wrapper, original as AnyFunction));
   }
 
   value(owner: object, name: string, replacement: unknown): void {
@@ -32,6 +36,8 @@ export class Patches {
       return;
     }
     Object.defineProperty(owner, name, 'value' in before ? { ...before, value: replacement } : { ...before, get: () => replacement });
+    const after = Object.getOwnPropertyDescriptor(owner, name);
+    if ((after?.get === undefined ? after?.value : after.get()) !== replacement) this.missed.push(name);
     this.#undo.push(() => {
       const now = Object.getOwnPropertyDescriptor(owner, name);
       if (now !== undefined && ('value' in now ? now.value : now.get?.call(owner)) === replacement)

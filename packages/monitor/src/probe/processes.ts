@@ -9,6 +9,7 @@ import { constants } from 'node:os';
 import type { ExecAction } from '../activity.ts';
 import type { ChildEnvironment } from './child-environment.ts';
 import type { Gate } from './gate.ts';
+import { recheck } from './intrinsics.ts';
 import { originals } from './originals.ts';
 import type { AnyFunction, Patches } from './patches.ts';
 
@@ -65,7 +66,7 @@ export function patchProcesses(patches: Patches, gate: Gate, environment: ChildE
   patches.method(process, 'execve', (original) => {
     return function (this: unknown, ...args) {
       if (!patches.active || typeof args[0] !== 'string') return originals.apply(original, this, args);
-      const argv = Array.isArray(args[1]) ? Array.from(args[1], String) : [];
+      const argv = Array.isArray(args[1]) ? listOf(args[1]) : [];
       const given = typeof args[2] === 'object' && args[2] !== null ? (args[2] as NodeJS.ProcessEnv) : process.env;
       gate.check(execOf({ file: args[0], args: argv }));
       return originals.apply(original, this, [args[0], args[1] === undefined ? undefined : argv, environment.complete(given)]);
@@ -113,16 +114,25 @@ function takeSpawnOptions(given: unknown, environment: ChildEnvironment): Starte
 
 /** Objects are made text once, as the binding would each time. */
 function text(value: unknown): unknown {
-  return typeof value === 'object' && value !== null ? `${value as unknown as string}` : value;
+  if (typeof value !== 'object' || value === null) return value;
+  const made = `${value as unknown as string}`;
+  recheck();
+  return made;
 }
 
 function texts(value: unknown): unknown {
-  return Array.isArray(value) ? Array.from(value, String) : value;
+  return Array.isArray(value) ? listOf(value) : value;
+}
+
+function listOf(value: readonly unknown[]): string[] {
+  const list = Array.from(value, String);
+  recheck();
+  return list;
 }
 
 /** Without any, a process inherits what this one has. */
 function pairsOf(value: unknown): string[] {
-  if (Array.isArray(value)) return Array.from(value, String);
+  if (Array.isArray(value)) return listOf(value);
   return Object.entries(process.env).map(([name, each]) => `${name}=${each}`);
 }
 

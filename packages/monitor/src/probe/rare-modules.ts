@@ -2,6 +2,7 @@
 import { takeOptions, takePath } from './arguments.ts';
 import { escape } from './escapes.ts';
 import type { Gate } from './gate.ts';
+import { within } from './intrinsics.ts';
 import { originals } from './originals.ts';
 import type { AnyFunction, Patches } from './patches.ts';
 import { namedFiles } from './sqlite-statements.ts';
@@ -11,7 +12,7 @@ export function patchSqlite(patches: Patches, gate: Gate, exports: object): void
   const original = Reflect.get(exports, 'DatabaseSync') as NewableFunction & { readonly prototype: object };
   const replacement = new Proxy(original, {
     construct(target, args: unknown[], newTarget: NewableFunction): object {
-      if (patches.active) args[0] = judgedDatabase(args[0], gate);
+      if (patches.active) within(() => (args[0] = judgedDatabase(args[0], gate)));
       return originals.construct(target, args, newTarget) as object;
     },
   });
@@ -85,19 +86,21 @@ export function patchWasi(patches: Patches, gate: Gate, exports: object): void {
   const original = Reflect.get(exports, 'WASI') as NewableFunction & { readonly prototype: object };
   const replacement = new Proxy(original, {
     construct(target, args: unknown[], newTarget: NewableFunction): object {
-      if (patches.active) {
-        const options = takeOptions(args[0], ['preopens']) as { preopens?: unknown } | undefined;
-        args[0] = options;
-        if (options?.preopens !== undefined && options.preopens !== null) {
-          const refusal = gate.refusal({ kind: 'load', path: 'node:wasi' }, escape('a folder opened for WebAssembly'));
-          if (refusal !== undefined) throw refusal;
-        }
-      }
+      if (patches.active) within(() => (args[0] = judgedFolders(args[0], gate)));
       return originals.construct(target, args, newTarget) as object;
     },
   });
   patches.value(exports, 'WASI', replacement);
   patches.value(original.prototype, 'constructor', replacement);
+}
+
+function judgedFolders(given: unknown, gate: Gate): unknown {
+  const options = takeOptions(given, ['preopens']) as { preopens?: unknown } | undefined;
+  if (options?.preopens !== undefined && options.preopens !== null) {
+    const refusal = gate.refusal({ kind: 'load', path: 'node:wasi' }, escape('a folder opened for WebAssembly'));
+    if (refusal !== undefined) throw refusal;
+  }
+  return options;
 }
 
 function refusing(original: AnyFunction, patches: Patches, gate: Gate, what: string): AnyFunction {

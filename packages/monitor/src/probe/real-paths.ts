@@ -6,7 +6,7 @@
  * another thread or process can put a link in the way (and, for a folder that was just looked up, within `KEEP_MS` before it).
  * Hard links and bind mounts lead elsewhere without any link to follow.
  */
-import { basename, dirname, isAbsolute, resolve } from 'node:path';
+import nodePath from 'node:path';
 import { originals } from './originals.ts';
 
 export const KEEP_MS = 100;
@@ -28,10 +28,10 @@ export class RealPaths {
 
   /** @returns the path made absolute, and where it leads. */
   locate(path: string): { readonly path: string; readonly resolved: string } {
-    const plain = resolve(path);
+    const plain = nodePath.resolve(path);
     // `link/..` is the parent of where the link leads. Only the kernel's reading counts, and nothing of it is kept.
     if (path.includes('..') && PARENT.test(path)) {
-      return { path: plain, resolved: this.#whole(isAbsolute(path) ? path : `${originals.cwd()}/${path}`, 0) };
+      return { path: plain, resolved: this.#whole(nodePath.isAbsolute(path) ? path : `${originals.cwd()}/${path}`, 0) };
     }
     if (plain === '/') return { path: plain, resolved: plain };
     const slash = plain.lastIndexOf('/');
@@ -67,14 +67,14 @@ export class RealPaths {
     } catch {
       // Something on the way is not there, or may not be looked at.
     }
-    const folder = dirname(path);
-    if (folder === path || links > MAX_LINKS) return resolve(path);
-    const name = basename(path);
+    const folder = nodePath.dirname(path);
+    if (folder === path || links > MAX_LINKS) return nodePath.resolve(path);
+    const name = nodePath.basename(path);
     const real = this.#whole(folder, links + 1);
-    const here = name === '..' ? dirname(real) : `${real === '/' ? '' : real}/${name}`;
+    const here = name === '..' ? nodePath.dirname(real) : `${real === '/' ? '' : real}/${name}`;
     const target = linkTarget(here);
     if (target === undefined) return here;
-    return this.#whole(isAbsolute(target) ? target : `${dirname(here)}/${target}`, links + 1);
+    return this.#whole(nodePath.isAbsolute(target) ? target : `${nodePath.dirname(here)}/${target}`, links + 1);
   }
 }
 

@@ -10,6 +10,7 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import type { Activity } from '../activity.ts';
 import type { Verdict } from '../verdict.ts';
+import { within } from './intrinsics.ts';
 import { originals } from './originals.ts';
 
 export const MAX_SAFE_BYTES = 1_048_576;
@@ -41,12 +42,16 @@ export class Report {
     if (verdict.level === 'HALT' || verdict.level === 'KILL' || this.#waiting.length >= MAX_WAITING) this.flush();
     else if (!this.#isDue) {
       this.#isDue = true;
-      setImmediate(() => this.flush()).unref();
+      setImmediate(() => within(() => this.flush())).unref();
     }
   }
 
   /** The last of it, with what was lost. */
   end(): void {
+    within(() => this.#end());
+  }
+
+  #end(): void {
     if (this.#lost > 0) this.#waiting.push(`${JSON.stringify({ lost: this.#lost })}\n`);
     this.#lost = 0;
     this.flush();

@@ -3,6 +3,7 @@ import workerThreads from 'node:worker_threads';
 import { takeOptions, takePath } from './arguments.ts';
 import type { ChildEnvironment } from './child-environment.ts';
 import type { Gate } from './gate.ts';
+import { within } from './intrinsics.ts';
 import { originals } from './originals.ts';
 import type { Patches } from './patches.ts';
 
@@ -27,16 +28,19 @@ export function patchWorkers(patches: Patches, gate: Gate, environment: ChildEnv
   const replacement = new Proxy(original, {
     construct(target, args: unknown[], newTarget: NewableFunction): object {
       if (!patches.active) return originals.construct(target, args, newTarget) as object;
-      const options = takeOptions(args[1] ?? {}, NAMES) as Record<string, unknown>;
-      const isCode = Boolean(options['eval']);
-      const taken = isCode ? { path: undefined, pass: args[0] } : takeFile(args[0]);
-      if (taken.path !== undefined) {
-        if (isOwn(taken.path)) return originals.construct(target, [taken.pass, options], newTarget) as object;
-        gate.file('read', taken.path);
-      }
-      return start(target, taken.pass, completed(options, environment), newTarget);
+      return within(() => judgedStart(target, args, newTarget));
     },
   });
+  const judgedStart = (target: NewableFunction, args: readonly unknown[], newTarget: NewableFunction): object => {
+    const options = takeOptions(args[1] ?? {}, NAMES) as Record<string, unknown>;
+    const isCode = Boolean(options['eval']);
+    const taken = isCode ? { path: undefined, pass: args[0] } : takeFile(args[0]);
+    if (taken.path !== undefined) {
+      if (isOwn(taken.path)) return originals.construct(target, [taken.pass, options], newTarget) as object;
+      gate.file('read', taken.path);
+    }
+    return start(target, taken.pass, completed(options, environment), newTarget);
+  };
   patches.value(workerThreads, 'Worker', replacement);
   patches.value(original.prototype, 'constructor', replacement);
 }
