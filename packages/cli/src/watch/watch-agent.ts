@@ -172,9 +172,9 @@ async function follow(
       await watched.emptied(signals.enough);
       await warden.settled();
     }
-    const { ended } = warden;
     const summary = await warden.close();
-    return { summary, code: exitCode(ended, codeOf(end)) };
+    // Its last deeds may only be told of while it closes.
+    return { summary, code: exitCode(warden.ended, codeOf(end)) };
   } finally {
     signals?.release();
   }

@@ -81,7 +81,7 @@ describe.skipIf(!isLinux)('an agent that touches what it must not', SLOW, () => 
     expect(agent.output.stdout).not.toContain('done');
     expect((await run(['resume'], { cwd })).stdout).toContain(id);
     const answered = await run(['resume', id, ...JANE], { cwd });
-    expect(answered).toMatchObject({ code: 0, stdout: 'resumed: its processes go on\n' });
+    expect(answered).toMatchObject({ code: 0, stdout: 'resumed: what waits happens, and its processes go on\n' });
     const { code, stdout, stderr } = await agent.ended;
     expect({ code, isDone: stdout.includes('done') }).toEqual({ code: 7, isDone: true });
     expect(stderr).toMatch(/resumed, jane/);
