@@ -58,10 +58,15 @@ export class BridgeSession {
     const isRequest = message?.kind === 'request' || message === undefined;
     const method = message?.kind === 'request' ? message.method : '';
     const version = exchange.request.headers['mcp-protocol-version'] ?? '';
-    const lane = new PostLane({
+    // Of an id that nobody follows no answer is known for one to this exchange.
+    const isAnswerable = message?.kind === 'request' && message.key !== undefined;
+    const lane: PostLane = new PostLane({
       exchange,
       isRequest,
-      toServer: (bytes) => this.#peer.write(bytes),
+      toServer: (bytes) => {
+        this.#peer.write(bytes);
+        if (isRequest && !isAnswerable) lane.dropped();
+      },
       headers: { 'mcp-session-id': this.id },
       log: this.#log,
       opensAtOnce: method === 'tools/call' && String(version) >= PRIMED_SINCE,

@@ -64,6 +64,9 @@ export class Bridge implements McpHandler {
     const message = line.kind === 'line' ? readOutgoing(line.content) : undefined;
     const sessionId = exchange.request.headers['mcp-session-id'];
     if (this.#isClosing) return refuseHttp(exchange, { status: 503, text: 'the proxy is shutting down' });
+    // Between lines of stdio that is nothing; here somebody waits for an answer to it.
+    if (line.kind === 'line' && line.content.toString('latin1').trim() === '')
+      return refuseHttp(exchange, { status: 400, text: 'the body is blank' });
     if (typeof sessionId === 'string') {
       const session = this.#sessions.get(sessionId);
       return session === undefined ? sessionGone(exchange, message) : session.post(exchange, line, message);

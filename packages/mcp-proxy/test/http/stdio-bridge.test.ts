@@ -88,6 +88,17 @@ const textOf = ({ messages }: Pick<Got, 'messages'>): unknown => {
   return text === undefined ? undefined : JSON.parse(text);
 };
 
+it.each([
+  ['a blank body', ' \n'],
+  ['an id that nobody follows', '{"jsonrpc":"2.0","id":1.5,"method":"ping"}'],
+])('does not let an exchange wait for ever for an answer to %s', async (_what, body) => {
+  await start();
+  const session = await begin();
+  const { messages } = await session.post(body).done;
+  expect(messages.filter((message) => Object.hasOwn(message, 'result'))).toEqual([]);
+  expect((await session.post(call(1, 'echo')).done).messages).toMatchObject([{ id: 1, result: {} }]);
+});
+
 it('does not make a message of what is none: of two byte order marks one stays', async () => {
   await start();
   const session = await begin();
