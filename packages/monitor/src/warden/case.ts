@@ -38,7 +38,7 @@ export class Case {
   isAsked: boolean = false;
   readonly #actors = new Map<string, ProcessId>();
   readonly #held: Judged[] = [];
-  readonly #waiting: Activity[] = [];
+  readonly #waiting: { readonly activity: Activity; readonly verdict: Verdict }[] = [];
   #refused = 0;
   #hasHappened = false;
 
@@ -54,7 +54,7 @@ export class Case {
   }
 
   /** The first of those. */
-  get waiting(): readonly Activity[] {
+  get waiting(): readonly { readonly activity: Activity; readonly verdict: Verdict }[] {
     return [...this.#waiting];
   }
 
@@ -81,7 +81,7 @@ export class Case {
       this.#held.push(judged);
       // An answer is for what was asked about.
       if (this.isAsked || this.#held.length > MAX_HELD) this.#answer('refuse', [this.#held.pop()]);
-      else if (this.#waiting.length < MAX_WAITING_TOLD) this.#waiting.push(activity);
+      else if (this.#waiting.length < MAX_WAITING_TOLD) this.#waiting.push({ activity, verdict });
     }
   }
 

@@ -37,6 +37,8 @@ type Deps = Pick<
   readonly recent: () => readonly Activity[];
   /** A person let go on what an incident stopped. */
   readonly onResumed: (verdicts: readonly Verdict[], unknown: readonly string[]) => void;
+  /** A person let a call happen that waited: before it does. */
+  readonly onLetHappen: (activity: Activity, verdict: Verdict) => void;
 };
 
 type Followed = Extract<HaltAnswer, { readonly by: string }>;
@@ -197,7 +199,8 @@ export class Containment {
   #words({ incident, waiting, held, hasHappened }: Case): HaltWords {
     const { questions, clock, onHaltTimeout } = this.#deps;
     const { activity, at: sinceMs } = incident;
-    return questions.words({ activity, waiting, held, hasHappened, sinceMs, nowMs: clock.nowMs(), onTimeout: onHaltTimeout });
+    const told = waiting.map((each) => each.activity);
+    return questions.words({ activity, waiting: told, held, hasHappened, sinceMs, nowMs: clock.nowMs(), onTimeout: onHaltTimeout });
   }
 
   /** @returns false when it has to be asked about again. */
@@ -276,6 +279,7 @@ export class Containment {
     this.#case = undefined;
     this.#deps.onResumed(held === 'continue' ? current.verdicts : current.done, [...current.unknown]);
     if (held === 'refuse') current.answer('refuse');
+    else for (const { activity, verdict } of current.waiting) this.#deps.onLetHappen(activity, verdict);
     let failure: unknown;
     try {
       // A call that a stop signal interrupts is made again, and would be asked about again: so the signals go first.

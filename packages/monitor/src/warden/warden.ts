@@ -15,6 +15,7 @@ import type { Incident, Warden, WardenEvent, WardenOptions, WardenSummary } from
 import { Recorder } from './recorder.ts';
 import { MAX_SUMMARY, Tally } from './tally.ts';
 import { WorkQueue } from './work-queue.ts';
+import { WrappedExecs } from './wrapped-exec.ts';
 
 /** What an intent check, a judge and an incident get to see of what came before. */
 export const MAX_RECENT = 100;
@@ -50,6 +51,8 @@ class Session implements Warden {
   #lostByJudge = 0;
   /** What a person let go on although nobody knew who did it: the sensor that knows may tell of it later. */
   readonly #letGoOn = new Set<string>();
+  /** Shells that a person let run, and what they are to become. */
+  readonly #wrapped = new WrappedExecs();
   /** In audit mode: one for each rule, since nothing ends them. */
   readonly #observed = new Map<string, Incident>();
   #seq = 0;
@@ -82,6 +85,7 @@ class Session implements Warden {
         for (const deed of unknown) if (this.#letGoOn.size < MAX_SUMMARY) this.#letGoOn.add(deed);
         for (const verdict of verdicts) options.rules.accept?.(verdict);
       },
+      onLetHappen: (activity, verdict) => this.#wrapped.letGoOn(activity, verdict, this.#clock.monotonicMs()),
     });
     this.#log = new LogWriter(options.log, (error) => this.#trouble('activity log', notLogged(error)));
     this.#toJudge = new WorkQueue({ limit: MAX_UNJUDGED, width: 1 }, (input) => this.#askJudge(input));
@@ -184,7 +188,8 @@ class Session implements Warden {
     };
     const own = this.#judged(activity);
     const asSeen = told === undefined ? own : worse(own, { ...told.verdict, evidence: [activity.seq] });
-    const verdict = judged?.isHeld === false ? asSeen : this.#unlessLetGoOn(activity, asSeen);
+    const answered = this.#unlessAnsweredFor(observation, asSeen, judged?.isHeld === true);
+    const verdict = judged?.isHeld === false ? answered : this.#unlessLetGoOn(activity, answered);
     const level = enforced(verdict.level, this.#options.mode);
     // What was asked to wait and need not: as the person said who let it go on, or because nothing is enforced.
     if (level === 'SAFE' || level === 'FLAG') judged?.answer('continue');
@@ -216,6 +221,12 @@ class Session implements Warden {
       this.#trouble('rules', error);
       return ownVerdict('rules-failed', 'the rules could not judge this', activity.seq);
     }
+  }
+
+  /** What a shell becomes that a person let run is that person's word too, once, and where it is exactly what the line said. */
+  #unlessAnsweredFor(seen: Observation, verdict: Verdict, isHeld: boolean): Verdict {
+    if (seen.phase !== 'before' || !this.#wrapped.covers(seen, verdict, isHeld, this.#clock.monotonicMs())) return verdict;
+    return { ...verdict, level: 'FLAG', reason: `${verdict.reason}; a person let the shell run that became this` };
   }
 
   /** One deed, seen by two sensors, is asked about once. Done again it is told again by the sensor that names nobody. */

@@ -1,0 +1,217 @@
+/** One answer is enough for `sh -c 'curl ...'`, and for nothing else: each test that follows tries to use it for more. */
+import { afterEach, describe, expect, it } from 'vitest';
+import type { Action, Activity, Actor } from '../../src/activity.ts';
+import type { HaltAnswer, Warden } from '../../src/warden/ports.ts';
+import { runWarden } from '../../src/warden/warden.ts';
+import { commandIn, MAX_WRAPPED_MS } from '../../src/warden/wrapped-exec.ts';
+import { AGENT, CHILD, fakeRules, wardenParts } from './fakes.ts';
+
+const SHELL: Actor = CHILD;
+const run = (argv: readonly string[], exe = `/usr/bin/${argv[0]}`): Action => ({ kind: 'exec', exe, argv });
+const LINE = run(['sh', '-c', 'curl https://a.example/x'], '/usr/bin/dash');
+const CURL = ['curl', 'https://a.example/x'];
+
+const rules = {
+  judge: (activity: Activity) => {
+    const { action, seq } = activity;
+    const rule = action.kind === 'exec' && action.argv.some((word) => word.includes('curl')) ? 'forbidden-command' : undefined;
+    const other = action.kind === 'exec' && action.argv.includes('--other') ? 'other-rule' : rule;
+    if (other === undefined) return fakeRules.judge(activity);
+    return {
+      level: 'KILL' as const,
+      rule: other,
+      reason: `forbidden command`,
+      evaluator: 'rules' as const,
+      confidence: 1,
+      evidence: [seq],
+    };
+  },
+};
+
+let warden: Warden | undefined;
+afterEach(async () => {
+  await warden?.close();
+  warden = undefined;
+});
+
+/** A shell was held, and a person answered. */
+async function answered(answer: HaltAnswer = { do: 'resume', by: 'jane' }, line: Action = LINE) {
+  let passedMs = 0;
+  const clock = { nowMs: () => Date.now(), monotonicMs: () => passedMs };
+  const parts = wardenParts('flag_and_hold', { rules, clock });
+  warden = await runWarden(parts.options);
+  const held = (action: Action, actor: Actor = SHELL): string[] => parts.sensor.hold('KILL', { rule: 'forbidden-command', action, actor });
+  const shell = held(line);
+  await parts.questions.until(1);
+  parts.questions.answer(answer);
+  while (shell.length === 0) await new Promise((resolve) => setImmediate(resolve));
+  return { ...parts, held, shell, pass: (ms: number) => void (passedMs += ms) };
+}
+
+it('the program that the line names goes on in that process, and is on record as a flag that says why', async () => {
+  const { held, shell, ledger, questions } = await answered();
+  expect(shell).toEqual(['continue']);
+  expect(held(run(CURL))).toEqual(['continue']);
+  await warden?.settled();
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(questions.asked).toHaveLength(1);
+  expect(ledger.records.at(-1)).toMatchObject({
+    kind: 'verdict',
+    level: 'FLAG',
+    rule: 'forbidden-command',
+    activity: { reason: expect.stringContaining('a person let the shell run that became this') },
+  });
+});
+
+describe('it is asked about', () => {
+  it.each<[string, Action]>([
+    ['another program', run(['wget', 'https://a.example/x?curl'])],
+    ['another argument', run(['curl', 'https://b.example/x'])],
+    ['one argument more', run([...CURL, '-T', '/etc/passwd'])],
+    ['one argument less', run(['curl'])],
+    ['the words in another split', run(['curl', 'https://a.example/', 'x'])],
+    ['a file of that name elsewhere', run(CURL, '/tmp/curl')],
+    ['a file of that name in a folder that is named like one of the system', run(CURL, '/tmp/usr/bin/curl')],
+    ['another file under that name', run(CURL, '/usr/bin/python3')],
+    ['the same under another name', run(['/tmp/curl', 'https://a.example/x'], '/tmp/curl')],
+    ['what another rule holds', run([...CURL, '--other'])],
+    ['the same shell once more', LINE],
+  ])('%s', async (_name, action) => {
+    const { held, questions } = await answered();
+    const answers = held(action);
+    await questions.until(2);
+    expect(answers).toEqual([]);
+  });
+
+  it.each<[string, Actor]>([
+    ['another process', { pid: 777, start: 2 }],
+    ['a child of it', { pid: 102, start: 9, parent: SHELL.pid }],
+    ['its parent', AGENT],
+    ['a later process with its number', { ...SHELL, start: SHELL.start + 1 }],
+  ])('%s', async (_name, actor) => {
+    const { held, questions } = await answered();
+    const answers = held(run(CURL), actor);
+    await questions.until(2);
+    expect(answers).toEqual([]);
+  });
+
+  it('the same a second time', async () => {
+    const { held, questions } = await answered();
+    expect(held(run(CURL))).toEqual(['continue']);
+    const again = held(run(CURL));
+    await questions.until(2);
+    expect(again).toEqual([]);
+  });
+
+  it('the same after something else that went on unasked', async () => {
+    const { held, questions, sensor } = await answered();
+    sensor.see('SAFE', { phase: 'before', actor: SHELL, action: run(['true']) });
+    const answers = held(run(CURL));
+    await questions.until(2);
+    expect(answers).toEqual([]);
+  });
+
+  it('the same later', async () => {
+    const { held, questions, pass } = await answered();
+    pass(MAX_WRAPPED_MS + 1);
+    const answers = held(run(CURL));
+    await questions.until(2);
+    expect(answers).toEqual([]);
+  });
+
+  it('the same after a no to the shell', async () => {
+    const { held, questions, shell } = await answered({ do: 'deny', by: 'jane' });
+    expect(shell).toEqual(['refuse']);
+    const answers = held(run(CURL));
+    await questions.until(2);
+    expect(answers).toEqual([]);
+  });
+
+  it('what was refused already stays refused', async () => {
+    const { sensor, questions } = await answered();
+    const answers = sensor.hold('KILL', { rule: 'forbidden-command', action: run(CURL), actor: SHELL, isHeld: false });
+    await questions.until(2);
+    expect(answers).toEqual([]);
+  });
+});
+
+it('what others see of the shell afterwards does not use the answer up', async () => {
+  const { held, sensor } = await answered();
+  sensor.see('SAFE', { actor: SHELL, action: run(['true']) });
+  expect(held(run(CURL))).toEqual(['continue']);
+});
+
+describe('a line', () => {
+  it.each<[readonly string[], readonly string[]]>([
+    [
+      ['sh', '-c', 'curl x'],
+      ['curl', 'x'],
+    ],
+    [
+      ['/bin/bash', '-c', '  curl   -sS  https://a.example:8/x%20y,z '],
+      ['curl', '-sS', 'https://a.example:8/x%20y,z'],
+    ],
+    [
+      ['dash', '-c', "curl 'https://a.example/?a=1&b=2' -H'A: b'"],
+      ['curl', 'https://a.example/?a=1&b=2', '-HA: b'],
+    ],
+    [
+      ['sh', '-c', "curl ''"],
+      ['curl', ''],
+    ],
+  ])('%j is %j', (argv, words) => {
+    expect(commandIn(argv)).toEqual(words);
+  });
+
+  it.each([
+    'curl x; rm -rf /',
+    'curl x && y',
+    'curl x | sh',
+    'curl x &',
+    'curl x > y',
+    'curl $URL',
+    'curl `id`',
+    'curl "x y"',
+    'curl x\\ y',
+    'curl *',
+    'curl x?y',
+    'curl [ab]',
+    'curl {a,b}',
+    'curl ~/x',
+    'curl x # y',
+    '! curl x',
+    '(curl x)',
+    'curl x\ncurl y',
+    "curl 'x\ny'",
+    "curl 'x",
+    'A=1 curl x',
+    'PATH=/tmp curl x',
+    "'' x",
+    '',
+    '   ',
+    'curl\tx',
+    'curl\u00a0x',
+    'cürl x',
+  ])('%j is not known to be one command', (line) => {
+    expect(commandIn(['sh', '-c', line])).toBeUndefined();
+  });
+
+  it.each([
+    [['sh', '-c', 'curl x', 'name', 'more']],
+    [['sh', '-ec', 'curl x']],
+    [['sh', 'curl x']],
+    [['sh', '-c']],
+    [['python3', '-c', 'curl x']],
+    [[]],
+    [['sh', '-c', `curl ${'x'.repeat(5_000)}`]],
+  ])('%j is none', (argv) => {
+    expect(commandIn(argv)).toBeUndefined();
+  });
+
+  it('is read in no more time than it is long', () => {
+    const begun = performance.now();
+    commandIn(['sh', '-c', `${"''".repeat(2_000)}\n`]);
+    commandIn(['sh', '-c', `${'a'.repeat(4_000)}"`]);
+    expect(performance.now() - begun).toBeLessThan(1_000);
+  });
+});
