@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
@@ -13,6 +13,8 @@ const projects = [
 ];
 // What tests leave behind goes with the run. Its name is short: what they lay in it are also sockets, whose paths have a limit.
 const temporary = mkdtempSync(join(tmpdir(), 'cs-'));
+// As the one it lies in: tests run programs as another user, who must reach them.
+chmodSync(temporary, 0o1777);
 process.once('exit', () => {
   try {
     rmSync(temporary, { recursive: true, force: true });
