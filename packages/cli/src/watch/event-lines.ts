@@ -53,13 +53,17 @@ function enforcementLines({ enforcement, mode }: Extract<WardenEvent, { readonly
   const passedOver = enforcement.passedOver === undefined ? '' : `; not by ${safe(enforcement.passedOver)}`;
   const contained =
     enforcement.contain === undefined ? [] : [`  shut in by ${enforcement.contain}: what the scope does not grant fails${passedOver}`];
-  if (enforcement.without !== undefined) return [`  nothing is held before it happens: ${safe(enforcement.without)}`, ...contained];
+  const [seen, off] = [kindsText(enforcement, 'seen'), kindsText(enforcement, 'off')];
+  const rest = [...(seen === '' ? [] : [`  seen, not prevented: ${seen}`]), ...(off === '' ? [] : [`  not seen: ${off}`])];
+  if (enforcement.without !== undefined)
+    return [`  nothing is held before it happens: ${safe(enforcement.without)}`, ...rest, ...contained];
   if (racy === '' && mode !== 'audit_only') return contained;
   return [
     ...(mode === 'audit_only' && exact !== ''
       ? [`  told of before it happens, and let go on in this mode: ${kindsText(enforcement, 'seen')}`]
       : []),
     ...(racy === '' ? [] : [`  held before it happens: ${racy} (racy against hostile threads)${exact === '' ? '' : `; ${exact} (exact)`}`]),
+    ...(mode === 'audit_only' ? [] : rest),
     ...contained,
   ];
 }
