@@ -98,7 +98,7 @@ describe('kill -9', () => {
     }
   });
 
-  it('8 processes on one file, one of them killed: no fork, no loss, and only its decisions are marked', { timeout: 120_000 }, async () => {
+  it('8 processes on one file, one of them killed: no fork, no loss, and only its decisions are marked', { timeout: 300_000 }, async () => {
     const directory = tempDirectory();
     const path = join(directory, 'ledger.db');
     const effects = join(directory, 'effects');
