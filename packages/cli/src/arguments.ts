@@ -76,6 +76,9 @@ function parseOwn(words: readonly string[], command: Command): { readonly flags:
     if (token.kind === 'positional') positionals.push(token.value);
     if (token.kind !== 'option') continue;
     const option = options.find(({ name }) => name === token.name);
+    // An option of another program: it is that one's command line, and its `--` was forgotten.
+    if (option === undefined && command.passthrough !== undefined && positionals[0] !== undefined)
+      throw new UsageError(`unknown option ${JSON.stringify(token.rawName)}`, separatorHint(command, positionals[0]));
     if (option === undefined) return fail(`unknown option ${JSON.stringify(token.rawName)}${suggestion(token.rawName, options)}`);
     const shown = `--${option.name}`;
     if (option.kind === 'switch') {
@@ -118,11 +121,14 @@ function checkCount(positionals: readonly string[], rest: readonly string[], com
   if (missing !== undefined) throw new UsageError(`${command.name} needs <${missing.name}>`, see);
   const extra = wanted.at(-1)?.isList === true ? undefined : positionals[wanted.length];
   if (extra !== undefined) {
-    const hint =
-      command.passthrough === undefined ? see : `put \`--\` before the server's command: countersign ${command.name} -- ${extra} ...`;
+    const hint = command.passthrough === undefined ? see : separatorHint(command, extra);
     throw new UsageError(`${command.name}: unexpected argument ${JSON.stringify(extra)}`, hint);
   }
   if (command.passthrough !== undefined && command.isPassthroughOptional !== true && rest.length === 0) {
     throw new UsageError(`${command.name} needs a command after \`--\``, `for example: ${command.example}`);
   }
+}
+
+function separatorHint({ name }: Command, program: string): string {
+  return `put \`--\` before the command: countersign ${name} -- ${program} ...`;
 }

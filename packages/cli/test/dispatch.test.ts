@@ -9,6 +9,17 @@ const COMMANDS = await allCommands();
 
 const VERSION: unknown = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version;
 
+it.each([
+  ['run', 'sh', '-c', 'ls'],
+  ['run', 'ls'],
+  ['run', '--mode', 'audit_only', 'ls', '-l'],
+  ['proxy', 'npx', '-y', 'some-server'],
+])('a command without its `--` is told where to put it: %s %s %s', async (...argv) => {
+  const { code, stderr } = await run(argv);
+  const program = argv.find((word) => ['sh', 'ls', 'npx'].includes(word));
+  expect({ code, stderr }).toMatchObject({ code: EXIT.USAGE, stderr: expect.stringContaining(`countersign ${argv[0]} -- ${program} ...`) });
+});
+
 describe('the surface', () => {
   it('has these exit codes', () => {
     expect(EXIT).toEqual({ OK: 0, FAILED: 1, USAGE: 2, NOT_PROVEN: 3, CANNOT_READ: 4 });
