@@ -1,16 +1,5 @@
 import { execFile } from 'node:child_process';
-import {
-  existsSync,
-  linkSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { linkSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -18,6 +7,7 @@ import { promisify } from 'node:util';
 import type { Worker } from 'node:worker_threads';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Observation } from '../../src/activity.ts';
+import { processTable } from '../../src/contain/process-table.ts';
 import { parseFanotifyEvents } from '../../src/native/fanotify-event.ts';
 import { defaultScope } from '../../src/scope/load.ts';
 import type { Judged } from '../../src/sensor.ts';
@@ -316,7 +306,7 @@ describe.skipIf(missing !== undefined)(`asked before a guarded file is opened ($
     await until(() => seen.length === 2);
     const gone = seen[0]?.observation.actor?.pid ?? 0;
     process.kill(gone, 'SIGKILL');
-    await until(() => !existsSync(`/proc/${gone}`) || readFileSync(`/proc/${gone}/stat`, 'latin1').includes(') Z '));
+    await until(() => (processTable().read(gone)?.state ?? 'gone') === 'gone');
     seen[0]?.judged?.answer('continue');
     await sensor.stop();
     seen[1]?.judged?.answer('continue');
