@@ -109,6 +109,9 @@ it('does not make a message of what is none: of two byte order marks one stays',
   expect(guard.calls).toHaveLength(1);
 });
 
+/** Longer than beginning a session takes, on whatever machine. */
+const IDLE_MS = 1_500;
+
 describe('a session over HTTP in front of a server over stdio', () => {
   it('passes messages as they are, denies what is denied, and says 202 to a notification', async () => {
     await start();
@@ -255,7 +258,7 @@ describe('a session over HTTP in front of a server over stdio', () => {
   });
 
   it('ends a session whose client went away in the middle of a call', async () => {
-    await start({ sessionIdleMs: 20 });
+    await start({ sessionIdleMs: IDLE_MS });
     const session = await begin();
     const held = session.post(call(1, 'never'));
     await untilReceived((lines) => lines.some((line) => line.includes('never')));
@@ -266,7 +269,7 @@ describe('a session over HTTP in front of a server over stdio', () => {
   });
 
   it('ends sessions after a while', async () => {
-    await start({ sessionIdleMs: 20 });
+    await start({ sessionIdleMs: IDLE_MS });
     const session = await begin();
     await vi.waitFor(async () => {
       await new Promise((resolve) => setTimeout(resolve, 50));
