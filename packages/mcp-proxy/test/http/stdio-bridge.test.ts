@@ -272,7 +272,8 @@ describe('a session over HTTP in front of a server over stdio', () => {
     await start({ sessionIdleMs: IDLE_MS });
     const session = await begin();
     await vi.waitFor(async () => {
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      // Each post keeps it alive for as long again.
+      await new Promise((resolve) => setTimeout(resolve, 2 * IDLE_MS));
       expect((await session.post({ method: 'notifications/x' }).done).status).toBe(404);
     }, 30_000);
   });
