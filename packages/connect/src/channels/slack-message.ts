@@ -30,6 +30,8 @@ export const DENY = 'countersign.deny';
 export const HALT_DENY = 'countersign.halt_deny';
 /** The block that says how the approval stands. */
 const STANDING = 'countersign.standing';
+/** The same of a question after a halt, where the answers are other words. */
+const HALT_STANDING = 'countersign.halt_standing';
 /** Slack takes 3000 characters in one text, and about 13,000 in all blocks together. */
 const MAX_ARGS_CHARS = 2800;
 const MAX_EDITED_CHARS = 1800;
@@ -79,7 +81,7 @@ function haltMessage(request: ApprovalRequest, halt: HaltQuestion, nowMs: number
       section(lines.join('\n')),
       {
         ...section(standingText({ state: 'pending', answers: [], quorum: 1, expiresAtMs: request.expiresAtMs }, nowMs)),
-        block_id: STANDING,
+        block_id: HALT_STANDING,
       },
       buttonsBlock([
         button('Resume', APPROVE, request.id, 'primary'),
@@ -100,11 +102,15 @@ function haltMessage(request: ApprovalRequest, halt: HaltQuestion, nowMs: number
  */
 export function restated(blocks: readonly SlackBlock[], standing: SlackStanding, nowMs: number): SlackMessage {
   const isOpen = standing.state === 'pending';
+  const isHalt = blocks.some(({ block_id }) => block_id === HALT_STANDING);
+  const text = isHalt ? haltStandingText(standing, nowMs) : standingText(standing, nowMs);
   return {
-    text: TITLES[standing.state],
+    text: isHalt ? HALT_TITLES[standing.state] : TITLES[standing.state],
     blocks: blocks
       .filter(({ type }) => isOpen || type !== 'actions')
-      .map((block) => (block.block_id === STANDING ? { ...section(standingText(standing, nowMs)), block_id: STANDING } : block)),
+      .map((block) =>
+        block.block_id === STANDING || block.block_id === HALT_STANDING ? { ...section(text), block_id: block.block_id } : block,
+      ),
   };
 }
 
@@ -115,6 +121,14 @@ const TITLES: Readonly<Record<ApprovalRow['state'], string>> = {
   denied: 'Denied',
   expired: 'Expired',
   failed: 'Not asked',
+};
+
+const HALT_TITLES: typeof TITLES = {
+  ...TITLES,
+  pending: 'The agent is stopped',
+  approved: 'Resumed',
+  consumed: 'Resumed',
+  denied: 'Denied, or ended',
 };
 
 function factLines({ principal, session, rule, reason }: ApprovalRequest): readonly string[] {
@@ -146,6 +160,24 @@ function standingText({ state, answers, quorum, expiresAtMs, message }: SlackSta
       return `*Expired* at ${date(expiresAtMs)}: not enough people answered`;
     case 'failed':
       return '*Not asked*: no channel could put the question to anybody';
+  }
+}
+
+/** Which of the three it was: an edit is the answer that denies, a denial ends all. */
+function haltStandingText(standing: SlackStanding, nowMs: number): string {
+  const { state, answers, message } = standing;
+  const by = `by ${names(answers.map(({ approver }) => approver))}, ${date(nowMs)}`;
+  const said = message === undefined ? '' : `\n${codeSpan(message, MAX_REASON_CHARS)}`;
+  switch (state) {
+    case 'approved':
+    case 'consumed':
+      return `*Resumed* ${by}: what waited happens${said}`;
+    case 'denied':
+      return answers.some(({ edited }) => edited === true)
+        ? `*Denied* ${by}: what waited fails, the rest goes on${said}`
+        : `*Ended* ${by}: all of it${said}`;
+    default:
+      return standingText(standing, nowMs);
   }
 }
 

@@ -392,10 +392,10 @@ describe('after a halt', () => {
   });
 
   it.each([
-    ['Resume', 'approved', undefined],
-    ['Deny', 'denied', { ...HALT, do: 'deny' }],
-    ['Kill all of it', 'denied', undefined],
-  ])('%s is that answer', async (label, state, edit) => {
+    ['Resume', 'approved', undefined, '*Resumed* by'],
+    ['Deny', 'denied', { ...HALT, do: 'deny' }, '*Denied* by'],
+    ['Kill all of it', 'denied', undefined, '*Ended* by'],
+  ])('%s is that answer, and the message says so', async (label, state, edit, said) => {
     const { guard, asked, press, settled } = await set();
     const { message, id } = await asked(HALT, AFTER_HALT_TOOL);
     expect(await press(message, label)).toBe(200);
@@ -404,6 +404,8 @@ describe('after a halt', () => {
     expect(row?.state).toBe(state);
     expect(row?.edit).toEqual(edit);
     expect(buttonsOf(message).size).toBe(0);
+    expect(readable(message)).toContain(said);
+    expect(readable(message)).not.toContain('other arguments');
   });
 
   it('a click of Deny that is led to another approval answers nothing', async () => {
