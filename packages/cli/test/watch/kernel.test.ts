@@ -220,41 +220,45 @@ describe.skipIf(!canHold)('the last an agent does', SLOW, () => {
   });
 });
 
-// Bash becomes its last command; dash starts a child for it, which is asked about by itself.
-describe.skipIf(!canHold || !existsSync('/bin/bash'))('a shell that becomes what its line names', SLOW, () => {
-  const shells = async (...lines: readonly string[]) => {
-    const cwd = await watchedProject();
-    const config = join(cwd, 'countersign.yaml');
-    writeFileSync(config, readFileSync(config, 'utf8').replace('scope: {', 'scope: { process: { forbidden_commands: [touch] },'));
-    const program = script(
-      cwd,
-      `const { spawnSync } = require('node:child_process');
-for (const line of ${JSON.stringify(lines)}) console.log(spawnSync('bash', ['-c', line], { stdio: 'inherit' }).status);`,
-    );
-    return { cwd, agent: startCli([...KERNEL, '--mode', 'confirm', '--', 'node', program], { cwd }) };
-  };
+// Bash becomes its last command; dash starts a child for it.
+describe.skipIf(!canHold).each(['bash', 'dash'].filter((shell) => existsSync(`/bin/${shell}`)))(
+  'what the line of %s names',
+  SLOW,
+  (shell) => {
+    const shells = async (...lines: readonly string[]) => {
+      const cwd = await watchedProject();
+      const config = join(cwd, 'countersign.yaml');
+      writeFileSync(config, readFileSync(config, 'utf8').replace('scope: {', 'scope: { process: { forbidden_commands: [touch] },'));
+      const program = script(
+        cwd,
+        `const { spawnSync } = require('node:child_process');
+for (const line of ${JSON.stringify(lines)}) console.log(spawnSync('${shell}', ['-c', line], { stdio: 'inherit' }).status);`,
+      );
+      return { cwd, agent: startCli([...KERNEL, '--mode', 'confirm', '--', 'node', program], { cwd }) };
+    };
 
-  it('is asked about once, and on record twice', async () => {
-    const { cwd, agent } = await shells('touch made');
-    await answer(cwd, await halted(agent));
-    expect(await agent.ended).toMatchObject({ code: 0, stdout: '0\n' });
-    expect(existsSync(join(cwd, 'made'))).toBe(true);
-    expect((await entriesOf(cwd, 'containment')).map(({ event }) => event)).toEqual(['frozen', 'resumed']);
-    const verdicts = (await entriesOf(cwd, 'verdict')).filter(({ rule }) => rule === 'forbidden-command');
-    expect(verdicts.map(({ level, phase }) => [level, phase])).toEqual([
-      ['KILL', 'before'],
-      ['FLAG', 'before'],
-    ]);
-    await isValid(cwd);
-  });
+    it('is asked about once, and on record twice', async () => {
+      const { cwd, agent } = await shells('touch made');
+      await answer(cwd, await halted(agent));
+      expect(await agent.ended).toMatchObject({ code: 0, stdout: '0\n' });
+      expect(existsSync(join(cwd, 'made'))).toBe(true);
+      expect((await entriesOf(cwd, 'containment')).map(({ event }) => event)).toEqual(['frozen', 'resumed']);
+      const verdicts = (await entriesOf(cwd, 'verdict')).filter(({ rule }) => rule === 'forbidden-command');
+      expect(verdicts.map(({ level, phase }) => [level, phase])).toEqual([
+        ['KILL', 'before'],
+        ['FLAG', 'before'],
+      ]);
+      await isValid(cwd);
+    });
 
-  it('is asked about again by the next shell, and for a command among others', async () => {
-    const { cwd, agent } = await shells('touch made', 'true; touch more; true');
-    await answer(cwd, await halted(agent));
-    await answer(cwd, await halted(agent, 2));
-    // The child that the second shell starts for it.
-    await answer(cwd, await halted(agent, 3), '--deny');
-    expect((await agent.ended).code).toBe(0);
-    expect([existsSync(join(cwd, 'made')), existsSync(join(cwd, 'more'))]).toEqual([true, false]);
-  });
-});
+    it('is asked about again by the next shell, and for a command among others', async () => {
+      const { cwd, agent } = await shells('touch made', 'true; /usr/bin/touch more; true');
+      await answer(cwd, await halted(agent));
+      await answer(cwd, await halted(agent, 2));
+      // The child that the second shell starts for it.
+      await answer(cwd, await halted(agent, 3), '--deny');
+      expect((await agent.ended).code).toBe(0);
+      expect([existsSync(join(cwd, 'made')), existsSync(join(cwd, 'more'))]).toEqual([true, false]);
+    });
+  },
+);

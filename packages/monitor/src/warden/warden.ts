@@ -223,10 +223,12 @@ class Session implements Warden {
     }
   }
 
-  /** What a shell becomes that a person let run is that person's word too, once, and where it is exactly what the line said. */
+  /** What a shell becomes, or starts, that a person let run is that person's word too, once, and where it is exactly what the line said. */
   #unlessAnsweredFor(seen: Observation, verdict: Verdict, isHeld: boolean): Verdict {
-    if (seen.phase !== 'before' || !this.#wrapped.covers(seen, verdict, isHeld, this.#clock.monotonicMs())) return verdict;
-    return { ...verdict, level: 'FLAG', reason: `${verdict.reason}; a person let the shell run that became this` };
+    const { actor, phase } = seen;
+    const parent = actor?.parent === undefined ? undefined : this.#options.tree.get(actor.parent);
+    if (phase !== 'before' || !this.#wrapped.covers(seen, verdict, { isHeld, parent, nowMs: this.#clock.monotonicMs() })) return verdict;
+    return { ...verdict, level: 'FLAG', reason: `${verdict.reason}; a person let the shell run that this is the line of` };
   }
 
   /** One deed, seen by two sensors, is asked about once. Done again it is told again by the sensor that names nobody. */

@@ -1,11 +1,12 @@
 /**
- * `bash -c 'curl https://a.example'` is one thing that is run by two calls: the shell is, and then becomes `curl`. Both are held by the
- * same rule; a person who let the first go on has read the whole of the second. So the next program of that very process needs no
- * second answer, if it is exactly what the line said: why this, and not less, is in docs/decisions/2026-11-26-one-answer-for-a-shell.md.
+ * `sh -c 'curl https://a.example'` is one thing that is run by two calls: the shell is, and then becomes `curl`, or starts it as its child.
+ * Both are held by the same rule; a person who let the first go on has read the whole of the second. So the next program of that very
+ * process, or of a child of it, needs no second answer, if it is exactly what the line said: why this, and not less, is in
+ * docs/decisions/2026-11-26-one-answer-for-a-shell.md.
  *
  * All of it is chosen by whoever is watched. What does not fit to the letter is asked about.
  */
-import type { Activity } from '../activity.ts';
+import type { Activity, ProcessId } from '../activity.ts';
 import { baseOf } from '../rules/path-text.ts';
 import type { Verdict } from '../verdict.ts';
 
@@ -36,15 +37,22 @@ export class WrappedExecs {
   }
 
   /**
-   * Whether a person answered for this already. Once: whatever a process runs next ends what was expected of it.
+   * Whether a person answered for this already. Once: whatever the shell or a child of it runs next ends what was expected of it.
    *
    * @param activity - as the sensor told it that is asked before things happen. What others see afterwards is nothing that is run next.
+   * @param parent - of its actor, alive
    */
-  covers({ actor, action }: Pick<Activity, 'actor' | 'action'>, { rule, level }: Verdict, isHeld: boolean, nowMs: number): boolean {
+  covers(
+    { actor, action }: Pick<Activity, 'actor' | 'action'>,
+    { rule, level }: Verdict,
+    { isHeld, parent, nowMs }: { readonly isHeld: boolean; readonly parent: ProcessId | undefined; readonly nowMs: number },
+  ): boolean {
     for (const [key, { untilMs }] of this.#expected) if (nowMs > untilMs) this.#expected.delete(key);
     if (actor === undefined || action.kind !== 'exec') return false;
-    const expected = this.#expected.get(keyOf(actor));
-    this.#expected.delete(keyOf(actor));
+    const key = [actor, parent].flatMap((each) => (each === undefined ? [] : keyOf(each))).find((each) => this.#expected.has(each));
+    if (key === undefined) return false;
+    const expected = this.#expected.get(key);
+    this.#expected.delete(key);
     return (
       expected !== undefined &&
       isHeld &&
@@ -57,8 +65,8 @@ export class WrappedExecs {
   }
 }
 
-/** The program that ran first stays the same process: a child of it has another number, a later one another start. */
-function keyOf({ pid, start }: { readonly pid: number; readonly start: number }): string {
+/** The program that ran first stays the same process: a later one of that number has another start. */
+function keyOf({ pid, start }: ProcessId): string {
   return `${pid}:${start}`;
 }
 

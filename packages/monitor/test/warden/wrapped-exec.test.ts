@@ -9,6 +9,8 @@ import { AGENT, CHILD, fakeRules, wardenParts } from './fakes.ts';
 const SHELL: Actor = CHILD;
 const run = (argv: readonly string[], exe = `/usr/bin/${argv[0]}`): Action => ({ kind: 'exec', exe, argv });
 const LINE = run(['sh', '-c', 'curl https://a.example/x'], '/usr/bin/dash');
+/** What a shell starts for its line, when it does not become it. */
+const STARTED: Actor = { pid: 102, start: 9, parent: SHELL.pid };
 const CURL = ['curl', 'https://a.example/x'];
 
 const rules = {
@@ -59,8 +61,15 @@ it('the program that the line names goes on in that process, and is on record as
     kind: 'verdict',
     level: 'FLAG',
     rule: 'forbidden-command',
-    activity: { reason: expect.stringContaining('a person let the shell run that became this') },
+    activity: { reason: expect.stringContaining('a person let the shell run that this is the line of') },
   });
+});
+
+it('a shell that starts it as its child has the same answer for it', async () => {
+  const { held, questions } = await answered();
+  expect(held(run(CURL), STARTED)).toEqual(['continue']);
+  await warden?.settled();
+  expect(questions.asked).toHaveLength(1);
 });
 
 describe('it is asked about', () => {
@@ -85,7 +94,9 @@ describe('it is asked about', () => {
 
   it.each<[string, Actor]>([
     ['another process', { pid: 777, start: 2 }],
-    ['a child of it', { pid: 102, start: 9, parent: SHELL.pid }],
+    ['a grandchild of it', { pid: 103, start: 9, parent: STARTED.pid }],
+    ['a child of a process that has its number by now', { pid: 104, start: 9, parent: 555 }],
+    ['a process nobody knows the parent of', { pid: 105, start: 9 }],
     ['its parent', AGENT],
     ['a later process with its number', { ...SHELL, start: SHELL.start + 1 }],
   ])('%s', async (_name, actor) => {
@@ -95,10 +106,15 @@ describe('it is asked about', () => {
     expect(answers).toEqual([]);
   });
 
-  it('the same a second time', async () => {
+  it.each<[string, Actor, Actor]>([
+    ['by it', SHELL, SHELL],
+    ['by another child of it', STARTED, { ...STARTED, pid: 106 }],
+    ['by it, which a child of it did', STARTED, SHELL],
+    ['by a child of it, which it did', SHELL, STARTED],
+  ])('the same a second time %s', async (_name, first, second) => {
     const { held, questions } = await answered();
-    expect(held(run(CURL))).toEqual(['continue']);
-    const again = held(run(CURL));
+    expect(held(run(CURL), first)).toEqual(['continue']);
+    const again = held(run(CURL), second);
     await questions.until(2);
     expect(again).toEqual([]);
   });
@@ -107,6 +123,21 @@ describe('it is asked about', () => {
     const { held, questions, sensor } = await answered();
     sensor.see('SAFE', { phase: 'before', actor: SHELL, action: run(['true']) });
     const answers = held(run(CURL));
+    await questions.until(2);
+    expect(answers).toEqual([]);
+  });
+
+  it('the same after something else that a child of it ran', async () => {
+    const { held, questions, sensor } = await answered();
+    sensor.see('SAFE', { phase: 'before', actor: STARTED, action: run(['true']) });
+    const answers = held(run(CURL), { ...STARTED, pid: 106 });
+    await questions.until(2);
+    expect(answers).toEqual([]);
+  });
+
+  it('another line by a child of it', async () => {
+    const { held, questions } = await answered();
+    const answers = held(run(['curl', 'https://b.example/x']), STARTED);
     await questions.until(2);
     expect(answers).toEqual([]);
   });
