@@ -168,17 +168,10 @@ function haltStandingText(standing: SlackStanding, nowMs: number): string {
   const { state, answers, message } = standing;
   const by = `by ${names(answers.map(({ approver }) => approver))}, ${date(nowMs)}`;
   const said = message === undefined ? '' : `\n${codeSpan(message, MAX_REASON_CHARS)}`;
-  switch (state) {
-    case 'approved':
-    case 'consumed':
-      return `*Resumed* ${by}: what waited happens${said}`;
-    case 'denied':
-      return answers.some(({ edited }) => edited === true)
-        ? `*Denied* ${by}: what waited fails, the rest goes on${said}`
-        : `*Ended* ${by}: all of it${said}`;
-    default:
-      return standingText(standing, nowMs);
-  }
+  if (state === 'approved' || state === 'consumed') return `*Resumed* ${by}: what waited happens${said}`;
+  if (state !== 'denied') return standingText(standing, nowMs);
+  const isDenied = answers.some(({ edited }) => edited === true);
+  return isDenied ? `*Denied* ${by}: what waited fails, the rest goes on${said}` : `*Ended* ${by}: all of it${said}`;
 }
 
 function names(approvers: readonly string[]): string {
