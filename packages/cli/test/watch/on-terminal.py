@@ -1,6 +1,7 @@
 """Runs a command on a terminal of its own. argv[1]: JSON { command, cwd, steps: [[pattern, text to type, seconds before], ...], seconds }.
 
 Prints JSON { output, code, steps }: what the terminal showed, the exit code (128 + n for signals), and how many steps were done.
+Whatever is left of the terminal's session is ended then: a job in the background outlives its shell.
 """
 import json
 import os
@@ -9,6 +10,19 @@ import re
 import select
 import sys
 import time
+
+
+
+def left(session):
+    for name in os.listdir("/proc") if os.path.isdir("/proc") else []:
+        try:
+            with open(f"/proc/{name}/stat") as stat:
+                fields = stat.read().rpartition(")")[2].split()
+        except (OSError, ValueError):
+            continue
+        if name.isdigit() and int(fields[3]) == session:
+            yield int(name)
+
 
 spec = json.loads(sys.argv[1])
 pid, terminal = pty.fork()
@@ -45,4 +59,9 @@ else:
 
 _, status = os.waitpid(pid, 0)
 code = os.waitstatus_to_exitcode(status)
+for each in left(pid):
+    try:
+        os.kill(each, 9)
+    except ProcessLookupError:
+        pass
 print(json.dumps({"output": shown.decode("utf8", "replace"), "code": code if code >= 0 else 128 - code, "steps": done}))
