@@ -18,6 +18,7 @@ export function haltTerminal({ stdin, stderr, isTTY }: Io, shared: SharedTermina
     // Of a job in the background it is not ours to ask at: whoever calls us forward is asked then.
     while (!shared.take()) {
       if (signal.aborted) return;
+      // Rejects for the signal alone, which is looked at next.
       await sleep(LOOK_MS, undefined, { signal }).catch(() => {});
     }
     const saved = terminal.save();
@@ -47,6 +48,7 @@ export function haltTerminal({ stdin, stderr, isTTY }: Io, shared: SharedTermina
     // One after the other: what the first one leaves is not what the second one needs.
     ask: (request, answer, signal) => {
       const turn = last.then(() => ask(request, answer, signal));
+      // Whoever asked is told what went wrong; the next one only waits for the end of it.
       last = turn.catch(() => {});
       return turn;
     },

@@ -22,6 +22,7 @@ export class KeptFolders {
   /** One that is not at its place any more, or is another. */
   async missing(): Promise<string | undefined> {
     for (const [path, { dev, ino }] of this.#made) {
+      // What cannot be looked at is not known to be there: it counts as missing.
       const found = await lstat(path).catch(() => undefined);
       if (found?.dev !== dev || found.ino !== ino) return path;
     }
