@@ -46,19 +46,19 @@ export type Request = {
 export class InFlight {
   readonly #requests = new Map<string, Request>();
   readonly #retired = new Set<string>();
-  readonly #onEmpty: () => void;
   readonly #onListened: (reader: ListingReader) => void;
+  readonly #idle: (() => void)[] = [];
   #calls = 0;
   #bytes = 0;
 
   /** @param onListened - told of one that listens no more. */
-  constructor(onEmpty: () => void, onListened: (reader: ListingReader) => void = () => {}) {
-    this.#onEmpty = onEmpty;
+  constructor(onListened: (reader: ListingReader) => void = () => {}) {
     this.#onListened = onListened;
   }
 
-  get size(): number {
-    return this.#requests.size;
+  /** Resolves when no request waits for an answer. */
+  async idle(): Promise<void> {
+    if (this.#requests.size > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
   }
 
   add(key: string, request: Request): 'added' | 'in-use' | 'full' {
@@ -85,7 +85,7 @@ export class InFlight {
     const request = this.#drop(key);
     if (request?.state === 'forwarded' && request.listens !== undefined) this.#onListened(request.listens);
     if (request === undefined) this.#retired.delete(key);
-    else if (this.#requests.size === 0) this.#onEmpty();
+    else if (this.#requests.size === 0) for (const resolve of this.#idle.splice(0)) resolve();
     return request;
   }
 

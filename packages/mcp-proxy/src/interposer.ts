@@ -22,22 +22,18 @@ import {
   requireArguments,
   rewrittenCall,
 } from './client-message.ts';
+import { Endings } from './endings.ts';
 import { notFetched } from './held-tasks.ts';
 import { InFlight, type Request } from './in-flight.ts';
 import type { Lane } from './lane.ts';
-import { asksForTools, hasCursor, LISTEN_METHOD, listChanged, tellsOfTools } from './list-changes.ts';
-import type { ListingReader } from './listing-watch.ts';
+import { hasCursor } from './list-changes.ts';
+import { ListNotices } from './list-notices.ts';
 import { excerptId, idKey, LIST_METHOD, RPC_ERRORS } from './message.ts';
 import { Records } from './records.ts';
 import { notEntered, overlong, refusalReason, tooLarge, tooLong } from './refusals.ts';
-import { outcomeOf } from './released.ts';
 import { readServerMessage, type ServerResponse, withAnswers } from './server-message.ts';
 import type { Target } from './target.ts';
-import { learnList } from './tool-pins.ts';
 import { type Line, MAX_MESSAGE_BYTES, type MessageLine, type OversizeLine } from './wire.ts';
-
-/** How long a cancelled call may still tell how it ended before it is recorded as cancelled. */
-export const CANCEL_GRACE_MS = 5_000;
 
 export interface InterposerOptions {
   readonly target: Target;
@@ -71,41 +67,34 @@ export class Interposer {
   readonly #nonce: string = randomUUID();
   readonly #deciding = new Set<Promise<void>>();
   readonly #records: Records;
-  readonly #waiting: (() => void)[] = [];
   readonly #attempts = new Attempts();
-  /** Told when lists change, once the server has said that it tells of that. */
-  readonly #reader: ListingReader = { tellChanged: () => this.#tellChanged() };
-  /** Where the client hears what belongs to no request. */
-  #noticeLane: Lane | undefined;
+  readonly #notices: ListNotices;
+  readonly #endings: Endings;
   #owner: string | undefined;
   #gone: string | undefined;
 
   constructor(options: InterposerOptions) {
     this.#options = options;
     this.#target = options.target;
-    this.#inFlight = new InFlight(
-      () => {
-        for (const resolve of this.#waiting.splice(0)) resolve();
-      },
-      (reader) => options.target.listing.remove(reader),
-    );
+    this.#inFlight = new InFlight((reader) => options.target.listing.remove(reader));
     this.#records = new Records(options.target);
     this.#owner = options.owner;
-    this.#noticeLane = options.framing === 'bodies' ? undefined : options.lane;
-    if (options.listsChange === true) this.#target.listing.add(this.#reader);
+    this.#notices = new ListNotices(options.target, options.framing === 'bodies' ? undefined : options.lane);
+    if (options.listsChange === true) this.#notices.begin();
+    this.#endings = new Endings({ ...options, inFlight: this.#inFlight, records: this.#records, notices: this.#notices });
     const owner = (): string => this.#owner ?? '';
     const settle = (permit: Permit, outcome: Outcome): Promise<void> => this.#records.settle(permit, outcome);
-    this.#answers = new AnswerReader(options.target, this.#inFlight, settle, owner, this.#reader);
+    this.#answers = new AnswerReader(options.target, this.#inFlight, settle, owner, this.#notices.reader);
     this.#desk = new ApprovalDesk({ target: options.target, answerAt: options.answerAt, owner });
   }
 
   /** The client listens there to what belongs to no request. */
   listensOn(lane: Lane): void {
-    this.#noticeLane = lane;
+    this.#notices.listensOn(lane);
   }
 
   listensNoMore(lane: Lane): void {
-    if (this.#noticeLane === lane) this.#noticeLane = undefined;
+    this.#notices.listensNoMore(lane);
   }
 
   /** The client is known by more than before: its `initialize` was answered with a session. */
@@ -153,7 +142,7 @@ export class Interposer {
     if (responses.some((response) => this.#answers.isHeld(response))) return this.#records.add(this.#release(line, responses, lane));
     const answers = this.#answers.masked(line, responses);
     this.#laneOf(responses, lane).toClient(answers.bytes, 'answer');
-    for (const response of answers.responses) this.#answered(response);
+    for (const response of answers.responses) this.#endings.answered(response);
   }
 
   /** As `OnOverlong`: an answer that passed the limit is told to whoever waits for it, for it may have no end. */
@@ -162,13 +151,13 @@ export class Interposer {
     const key = keyOf(excerptId(head, NOTHING));
     const state = key === undefined ? undefined : this.#inFlight.get(key)?.state;
     if (state === undefined || state === 'deciding' || state === 'releasing') return false;
-    this.#answerFor(key, RPC_ERRORS.LIMIT, tooLong(), lane);
+    this.#endings.answerFor(key, RPC_ERRORS.LIMIT, tooLong(), lane);
     return true;
   }
 
   /** The client is gone from a lane: what it asked there is cancelled, and nothing of it runs later. */
   clientGone(lane: Lane): void {
-    for (const key of this.#keysOf(lane)) this.#cancelRequest(key);
+    for (const key of this.#keysOf(lane)) this.#endings.cancel(key);
   }
 
   /** Whether a request of this lane waits for the server, or its answer for a rule on results. */
@@ -180,10 +169,7 @@ export class Interposer {
 
   /** No answer comes any more to what was asked on this lane. @param tell - whether the client is told in the server's place. */
   failed(lane: Lane, reason: string, tell: boolean, code: number = RPC_ERRORS.UPSTREAM_GONE): void {
-    for (const key of this.#keysOf(lane)) {
-      if (this.#inFlight.get(key)?.state === 'releasing') continue;
-      this.#abandon(this.#inFlight.take(key), reason, tell, code);
-    }
+    for (const key of this.#keysOf(lane)) this.#endings.abandon(key, reason, tell, code);
   }
 
   /** What was asked on this lane was refused before the server looked at it: its ids may come again, as new attempts. */
@@ -209,7 +195,7 @@ export class Interposer {
 
   /** Resolves when no request waits for an answer. */
   async idle(): Promise<void> {
-    if (this.#inFlight.size > 0) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    await this.#inFlight.idle();
   }
 
   /** The server is gone: as `ended`, and its tasks bring nothing more. */
@@ -223,9 +209,8 @@ export class Interposer {
   /** Answers every open request in the server's place and settles every running call. Later requests get the same answer. */
   async ended(reason: string): Promise<void> {
     this.#gone = reason;
-    this.#target.listing.remove(this.#reader);
-    for (const key of this.#inFlight.keys())
-      if (this.#inFlight.get(key)?.state !== 'releasing') this.#abandon(this.#inFlight.take(key), reason);
+    this.#notices.end();
+    for (const key of this.#inFlight.keys()) this.#endings.abandon(key, reason);
     await this.decided();
     await this.#records.done();
   }
@@ -272,27 +257,12 @@ export class Interposer {
     const refusal = this.#answers.refusalOf(request);
     if (refusal !== undefined) return lane.toClient(errorAnswer(idJson, RPC_ERRORS.CALL_REFUSED, refusal), 'answer');
     const isPage = method === LIST_METHOD && hasCursor(request.params);
-    const listens = this.#listener(request, lane);
+    const listens = this.#notices.listenerOf(request, lane);
     const about = { lane, idJson, method, ...(taskId !== undefined && { taskId }), ...(isPage && { isPage }), ...(listens && { listens }) };
     if (method === 'initialize') this.#desk.learn(request.params);
     if (key !== undefined && !this.#open(key, { state: 'forwarded', ...about })) return;
     if (listens !== undefined) this.#target.listing.add(listens);
     this.#forward(line, lane);
-  }
-
-  /** Of a request of 2026-07-28 that listens for changes of the list of tools. */
-  #listener({ key, idJson, method, params }: Extract<ClientMessage, { readonly kind: 'request' }>, lane: Lane): ListingReader | undefined {
-    if (key === undefined || !this.#target.hidesTools || method !== LISTEN_METHOD || !asksForTools(params)) return undefined;
-    const tellChanged = (): boolean => {
-      lane.toClient(listChanged(idJson), 'message');
-      return true;
-    };
-    return { isAlwaysTold: true, tellChanged };
-  }
-
-  #tellChanged(): boolean {
-    this.#noticeLane?.toClient(listChanged(), 'message');
-    return this.#noticeLane !== undefined;
   }
 
   /** Enters a request; otherwise answers it and returns false. */
@@ -309,47 +279,10 @@ export class Interposer {
 
   #cancel(line: MessageLine, key: string | undefined, lane: Lane): void {
     const isKnownHere = key !== undefined && this.#inFlight.get(key)?.state === 'deciding';
-    if (key !== undefined) this.#cancelRequest(key);
+    if (key !== undefined) this.#endings.cancel(key);
     // The server has not heard of a call that is being decided.
     if (isKnownHere) lane.dropped();
     else this.#forward(line, lane);
-  }
-
-  #cancelRequest(key: string): void {
-    const request = this.#inFlight.get(key);
-    if (request?.state === 'deciding') return request.abort.abort();
-    if (request?.state === 'running') {
-      const { lane, sizeBytes, permit } = request;
-      const timer = setTimeout(() => this.#forget(key), this.#options.cancelGraceMs ?? CANCEL_GRACE_MS);
-      timer.unref();
-      this.#inFlight.replace(key, { state: 'cancelled', lane, sizeBytes, permit, timer });
-    } else if (request?.state === 'forwarded') {
-      this.#inFlight.take(key);
-      this.#inFlight.retire(key);
-      request.lane.dropped();
-    }
-  }
-
-  /** A cancelled call that told nothing in time. */
-  #forget(key: string): void {
-    const request = this.#inFlight.take(key);
-    if (request?.state !== 'cancelled') return;
-    this.#inFlight.retire(key);
-    request.lane.dropped();
-    this.#records.add(this.#records.settle(request.permit, { status: 'cancelled' }));
-  }
-
-  #answered(response: ServerResponse): void {
-    const request = response.key === undefined ? undefined : this.#inFlight.take(response.key);
-    if (request === undefined || request.state === 'deciding' || request.state === 'releasing') return;
-    if (request.state === 'forwarded') {
-      if (request.method === LIST_METHOD) learnList(response, this.#target);
-      if (request.method === 'initialize' && this.#target.hidesTools && tellsOfTools(response.result))
-        this.#target.listing.add(this.#reader);
-      return;
-    }
-    if (request.state === 'cancelled') clearTimeout(request.timer);
-    this.#records.add(this.#records.settleSoon(request.permit, outcomeOf(response)));
   }
 
   /** The server asks something before it brings the result of an approved call: that stays open for the retry. */
@@ -374,7 +307,7 @@ export class Interposer {
       this.#inFlight.replace(response.key as string, { state: 'releasing', lane: request.lane, sizeBytes: line.bytes.length });
       return { response, told: this.#answers.told(request, response) };
     });
-    for (const { response } of begun) if (this.#stateOf(response) !== 'releasing') this.#answered(response);
+    for (const { response } of begun) if (this.#stateOf(response) !== 'releasing') this.#endings.answered(response);
     const told = await Promise.all(begun.map(async ({ told: each }) => each));
     const isSame = told.every((each, i) => each === responses[i]);
     to.toClient(isSame ? line.bytes : withAnswers(line.bytes, told), 'answer');
@@ -396,36 +329,17 @@ export class Interposer {
     return key === undefined ? undefined : this.#inFlight.get(key)?.state;
   }
 
-  #abandon(request: Request | undefined, reason: string, tell = true, code: number = RPC_ERRORS.UPSTREAM_GONE): void {
-    if (request === undefined || request.state === 'releasing') return;
-    if (request.state === 'deciding') request.abort.abort();
-    if (request.state === 'cancelled') clearTimeout(request.timer);
-    else if (tell) request.lane.toClient(errorAnswer(request.idJson, code, reason), 'answer');
-    if (request.state === 'cancelled') this.#records.add(this.#records.settle(request.permit, { status: 'cancelled' }));
-    if (request.state === 'running') this.#records.add(this.#records.settle(request.permit, { status: 'error', error: new Error(reason) }));
-  }
-
   /** The server's line was too long to be read, or to be held: its request must not wait for ever. */
   #dropResponse({ sizeBytes, head, tail }: OversizeLine, lane: Lane | undefined): void {
     this.#target.log(`dropped a message of the server of ${sizeBytes} bytes, limit ${MAX_MESSAGE_BYTES}`);
-    this.#answerFor(keyOf(excerptId(head, tail)), RPC_ERRORS.LIMIT, tooLong(sizeBytes), lane);
+    this.#endings.answerFor(keyOf(excerptId(head, tail)), RPC_ERRORS.LIMIT, tooLong(sizeBytes), lane);
   }
 
   /** The client sees nothing of the line; requests it certainly was about must not wait for ever. */
   #discard(problem: string, responses: readonly ServerResponse[], lane: Lane | undefined): void {
     this.#target.log(`dropped ${problem}`);
     const text = `the proxy dropped ${problem}; the server did handle the request`;
-    for (const { key } of responses) this.#answerFor(key, RPC_ERRORS.RESPONSE_UNCLEAR, text, lane);
-  }
-
-  /** Answers a request the server has in its place. */
-  #answerFor(key: string | undefined, code: number, message: string, lane: Lane | undefined): void {
-    const request = key === undefined ? undefined : this.#inFlight.get(key);
-    if (key === undefined || request?.state === 'deciding' || request?.state === 'releasing') return;
-    if (request !== undefined && request.state !== 'cancelled')
-      (lane ?? request.lane).toClient(errorAnswer(request.idJson, code, message), 'answer');
-    // Also when no request is open: a late answer frees the id of a cancelled one.
-    this.#answered({ id: undefined, key, error: { code, message } });
+    for (const { key } of responses) this.#endings.answerFor(key, RPC_ERRORS.RESPONSE_UNCLEAR, text, lane);
   }
 
   #refuse(message: InvalidMessage, lane: Lane): void {

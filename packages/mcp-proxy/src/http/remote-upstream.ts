@@ -5,19 +5,21 @@
  *
  * Order: nothing goes before the answer to `initialize`, and a notification is with the server before what follows it.
  */
-import { PassThrough, type Readable, Writable } from 'node:stream';
+import { type Readable, Writable } from 'node:stream';
 import { errorAnswer } from '../answer.ts';
-import { excerptId, isObject, member, RPC_ERRORS } from '../message.ts';
+import { excerptId, RPC_ERRORS } from '../message.ts';
 import { overlong, tooLong } from '../refusals.ts';
 import type { ServerEnd, ServerPeer } from '../server-peer.ts';
 import { MAX_MESSAGE_BYTES } from '../wire.ts';
 import { BodyBudget, readBody } from './body.ts';
-import { readEventStream, type StreamPosition, typeOf } from './event-messages.ts';
+import { type EventHandlers, readEventStream, type StreamPosition, typeOf } from './event-messages.ts';
 import { LegacyStream } from './legacy-stream.ts';
-import { MessageHeaders } from './message-headers.ts';
-import { bodyOf, isAnswerTo, isVersion, lineOf, type Outgoing, parse, readOutgoing } from './outgoing.ts';
+import { MessageOutput } from './message-output.ts';
+import { bodyOf, isAnswerTo, type Outgoing, parse, readOutgoing } from './outgoing.ts';
 import { readErrorBody, statusText } from './remote-answer.ts';
 import { RemoteError, RemoteServer, type RemoteServerOptions, shownUrl } from './remote-request.ts';
+import { RemoteSession } from './remote-session.ts';
+import { readResumed } from './resumed-stream.ts';
 
 /** How a server is spoken to; `auto`: over Streamable HTTP, or as it turns out at `initialize`. */
 export type RemoteTransport = 'auto' | 'http' | 'sse';
@@ -35,11 +37,6 @@ export interface RemoteUpstreamOptions extends RemoteServerOptions {
 export const NOTIFICATION_WAIT_MS = 10_000;
 /** For the DELETE that ends a session. */
 export const END_WAIT_MS = 1_500;
-/** Attempts to take up a stream that bring no event. */
-export const MAX_RESUMES = 6;
-export const RESUME_MS: readonly [first: number, most: number] = [1_000, 30_000];
-/** A server may ask for any wait. */
-const MOST_RETRY_MS = 300_000;
 /** Of a cancelled request: how long its answer may still come. */
 const CANCELLED_MS = 10_000;
 /** Bytes the client may be ahead. */
@@ -62,8 +59,8 @@ export class RemoteUpstream implements ServerPeer {
   readonly pid = undefined;
   readonly #options: RemoteUpstreamOptions;
   readonly #server: RemoteServer;
-  readonly #headers = new MessageHeaders();
-  readonly #out = new PassThrough();
+  readonly #session = new RemoteSession();
+  readonly #out: MessageOutput;
   readonly #exchanges = new Set<Exchange>();
   readonly #sending = new Set<Promise<void>>();
   readonly #closing = new AbortController();
@@ -72,17 +69,14 @@ export class RemoteUpstream implements ServerPeer {
   #isClosing = false;
   #inputEnded = false;
   #legacy: LegacyStream | undefined;
-  #sessionId: string | undefined;
-  #version: string | undefined;
   #listening: AbortController | undefined;
 
   /** @throws {CountersignError} `OPTIONS_INVALID` */
   constructor(options: RemoteUpstreamOptions) {
     this.#options = options;
     this.#server = new RemoteServer(options);
-    this.stdout = this.#out;
-    // Every open stream may wait for room.
-    this.#out.setMaxListeners(0);
+    this.#out = new MessageOutput(options.log);
+    this.stdout = this.#out.stream;
     this.ended = new Promise((resolve) => {
       this.#end = resolve;
     });
@@ -154,22 +148,26 @@ export class RemoteUpstream implements ServerPeer {
 
   async #post(message: Outgoing, body: Buffer, signal: AbortSignal): Promise<{ readonly status: number; readonly text: string }> {
     const response = await (this.#legacy === undefined
-      ? this.#server.ask({ method: 'POST', headers: this.#headersOf(message), body, signal })
+      ? this.#server.ask({ method: 'POST', headers: this.#session.headersOf(message), body, signal })
       : this.#legacy.post(body, signal));
     const status = response.statusCode ?? 0;
     const said = status >= 300 ? await readErrorBody(response) : undefined;
     response.destroy();
-    return { status, text: this.#server.withoutSecrets(statusText(status, said, this.#sessionId !== undefined)) };
+    return { status, text: this.#server.withoutSecrets(statusText(status, said, this.#session.isOpen)) };
   }
 
   async #exchange(exchange: Exchange, body: Buffer, onSent: () => void): Promise<void> {
     const { request, abort } = exchange;
     const signal = AbortSignal.any([abort.signal, this.#closing.signal]);
     try {
-      if (request.method === 'initialize') this.#forget();
+      if (request.method === 'initialize') {
+        // A handshake begins a session of its own.
+        this.#listening?.abort();
+        this.#session.forget();
+      }
       if (this.#options.transport === 'sse' && this.#legacy === undefined) await this.#openLegacy();
       if (this.#legacy !== undefined) return await this.#askLegacy(exchange, body, signal, onSent);
-      const response = await this.#server.ask({ method: 'POST', headers: this.#headersOf(request), body, signal, onSent });
+      const response = await this.#server.ask({ method: 'POST', headers: this.#session.headersOf(request), body, signal, onSent });
       const status = response.statusCode ?? 0;
       if (status >= 300 || status < 200) {
         const said = await readErrorBody(response);
@@ -177,8 +175,7 @@ export class RemoteUpstream implements ServerPeer {
         return await this.#refused(exchange, body, status, said, signal);
       }
       const sessionId = response.headers['mcp-session-id'];
-      // Named at the handshake, and not later.
-      if (request.method === 'initialize' && typeof sessionId === 'string') this.#sessionId = sessionId;
+      if (request.method === 'initialize' && typeof sessionId === 'string') this.#session.begin(sessionId);
       const type = typeOf(response);
       if (type === 'text/event-stream') return await this.#readStream(exchange, response);
       await this.#readAnswer(exchange, response, type);
@@ -220,7 +217,7 @@ export class RemoteUpstream implements ServerPeer {
         // It does not speak that either: what it first said stands.
       }
     }
-    return this.#fail(exchange, this.#server.withoutSecrets(statusText(status, said, this.#sessionId !== undefined)));
+    return this.#fail(exchange, this.#server.withoutSecrets(statusText(status, said, this.#session.isOpen)));
   }
 
   async #askLegacy(exchange: Exchange, body: Buffer, signal: AbortSignal, onSent: () => void): Promise<void> {
@@ -235,7 +232,7 @@ export class RemoteUpstream implements ServerPeer {
     this.#legacy = await LegacyStream.open(this.#server, {
       log,
       signal: this.#closing.signal,
-      onMessage: (data) => this.#hand(data),
+      onMessage: (data) => this.#out.hand(data),
       onOverlong: (head) => {
         log(overlong('server'));
         return this.#tooLong(excerptId(head, NOTHING));
@@ -247,7 +244,7 @@ export class RemoteUpstream implements ServerPeer {
 
   /** Of an answer on the one stream of all: whoever waits for it is told. */
   #tooLong(idJson: string | undefined, sizeBytes?: number): boolean {
-    if (idJson !== undefined) void this.#write(errorAnswer(idJson, RPC_ERRORS.LIMIT, tooLong(sizeBytes)));
+    if (idJson !== undefined) void this.#out.write(errorAnswer(idJson, RPC_ERRORS.LIMIT, tooLong(sizeBytes)));
     return idJson !== undefined;
   }
 
@@ -274,7 +271,7 @@ export class RemoteUpstream implements ServerPeer {
     const canResume = (): boolean => !exchange.isDone && !exchange.isCancelled && !this.#isClosing;
     // The stateless protocol has no resumption.
     if (canResume() && position.lastId !== undefined && request.version === undefined)
-      await this.#resume(position, AbortSignal.any([abort.signal, this.#closing.signal]), handlers, canResume);
+      await this.#resume(AbortSignal.any([abort.signal, this.#closing.signal]), handlers, canResume, position);
     await this.#fail(exchange, 'the server closed its stream before it answered; it may have done what was asked');
   }
 
@@ -284,7 +281,7 @@ export class RemoteUpstream implements ServerPeer {
     const listening = new AbortController();
     this.#listening = listening;
     const handlers = {
-      onMessage: (data: Buffer) => this.#hand(data),
+      onMessage: (data: Buffer) => this.#out.hand(data),
       onOverlong: () => {
         this.#options.log(overlong('server'));
         return false;
@@ -292,47 +289,15 @@ export class RemoteUpstream implements ServerPeer {
       onDropped: (problem: string) => this.#options.log(`dropped ${problem}`),
     };
     const signal = AbortSignal.any([listening.signal, this.#closing.signal]);
-    void this.#resume({}, signal, handlers, () => !signal.aborted && !this.#isClosing, true);
+    void this.#resume(signal, handlers, () => !signal.aborted && !this.#isClosing);
   }
 
-  /** Opens a stream with GET, again and again, until it is refused, or too often brought nothing. */
-  async #resume(
-    position: StreamPosition,
-    signal: AbortSignal,
-    handlers: Parameters<typeof readEventStream>[2],
-    goesOn: () => boolean,
-    isNew = false,
-  ): Promise<void> {
-    const [first, most] = this.#options.resumeMs ?? RESUME_MS;
-    for (let failures = 0, wait = isNew ? 0 : undefined; failures < MAX_RESUMES && goesOn(); wait = undefined) {
-      await pause(wait ?? Math.min(position.retry ?? Math.min(first * 2 ** failures, most), MOST_RETRY_MS), signal);
-      if (!goesOn()) return;
-      const before = position.lastId;
-      let isAnything = false;
-      try {
-        const lastId = position.lastId === undefined ? {} : { 'last-event-id': position.lastId };
-        const headers = { accept: 'text/event-stream', ...this.#sessionHeaders(), ...lastId };
-        const response = await this.#server.ask({ method: 'GET', headers, signal });
-        if (response.statusCode !== 200 || typeOf(response) !== 'text/event-stream') {
-          response.destroy();
-          // Most servers without such a stream say 405.
-          const isTransient = (response.statusCode ?? 0) >= 500 || response.statusCode === 429;
-          if (!isTransient) return;
-        } else {
-          await readEventStream(response, position, {
-            ...handlers,
-            onMessage: async (data) => {
-              isAnything = true;
-              await handlers.onMessage(data);
-            },
-          });
-          response.destroy();
-        }
-      } catch (error) {
-        if (goesOn()) this.#options.log(`a stream of events could not be opened: ${errorText(error)}`);
-      }
-      failures = isAnything || position.lastId !== before ? 0 : failures + 1;
-    }
+  async #resume(signal: AbortSignal, handlers: EventHandlers, goesOn: () => boolean, position?: StreamPosition): Promise<void> {
+    const { log, resumeMs } = this.#options;
+    const open = (headers: Readonly<Record<string, string>>): Promise<Response> =>
+      this.#server.ask({ method: 'GET', headers: { ...headers, ...this.#session.headers() }, signal });
+    const onError = (error: unknown): void => log(`a stream of events could not be opened: ${errorText(error)}`);
+    await readResumed({ open, handlers, signal, goesOn, onError, ...(resumeMs !== undefined && { resumeMs }) }, position);
   }
 
   /** A message that came in answer to a request: most often that is its answer. */
@@ -341,24 +306,9 @@ export class RemoteUpstream implements ServerPeer {
     const message = parse(data);
     if (!exchange.isDone && isAnswerTo(message, request.key)) {
       exchange.isDone = true;
-      this.#learn(request, message);
+      this.#session.learn(request, message);
     }
-    await this.#hand(data, message);
-  }
-
-  /** On to the client, as one line. What is no JSON is no message. */
-  async #hand(data: Buffer, message: unknown = parse(data)): Promise<void> {
-    if (message === undefined) return this.#options.log('dropped a message of the server that is not JSON');
-    await this.#write(lineOf(Buffer.from(data)));
-  }
-
-  #learn({ method, version }: Request, answer: unknown): void {
-    const isInitialize = method === 'initialize';
-    if (!isInitialize && (method !== 'tools/list' || version === undefined)) return;
-    if (!isInitialize) return this.#headers.learn(answer);
-    const result = isObject(answer) ? member(answer, 'result') : undefined;
-    const agreed = isObject(result) ? member(result, 'protocolVersion') : undefined;
-    this.#version = typeof agreed === 'string' && isVersion(agreed) ? agreed : undefined;
+    await this.#out.hand(data, message);
   }
 
   /** Answers a request in the server's place, unless it has its answer or nobody waits. */
@@ -366,48 +316,13 @@ export class RemoteUpstream implements ServerPeer {
     if (exchange.isDone || exchange.isCancelled || this.#isClosing) return;
     exchange.isDone = true;
     this.#options.log(`${shownUrl(this.#server.url)}: ${text}`);
-    await this.#write(errorAnswer(exchange.request.idJson, code, text));
+    await this.#out.write(errorAnswer(exchange.request.idJson, code, text));
   }
 
   #cancel(exchange: Exchange): void {
     exchange.isCancelled = true;
     if (exchange.request.version !== undefined) return exchange.abort.abort();
     setTimeout(() => exchange.abort.abort(), CANCELLED_MS).unref();
-  }
-
-  /** A handshake begins a session of its own. */
-  #forget(): void {
-    this.#listening?.abort();
-    this.#sessionId = undefined;
-    this.#version = undefined;
-  }
-
-  #headersOf(message: Outgoing): Readonly<Record<string, string>> {
-    const { version } = message;
-    return {
-      'content-type': 'application/json',
-      accept: 'application/json, text/event-stream',
-      ...(version === undefined ? this.#sessionHeaders() : { 'MCP-Protocol-Version': version, ...this.#headers.of(message) }),
-    };
-  }
-
-  #sessionHeaders(): Readonly<Record<string, string>> {
-    return {
-      ...(this.#sessionId !== undefined && { 'Mcp-Session-Id': this.#sessionId }),
-      ...(this.#version !== undefined && { 'MCP-Protocol-Version': this.#version }),
-    };
-  }
-
-  /** Resolves when there is room for more. */
-  async #write(line: Buffer): Promise<void> {
-    if (this.#out.writableEnded || this.#out.write(line)) return;
-    await new Promise<void>((resolve) => {
-      const go = (): void => {
-        this.#out.off('drain', go).off('close', go);
-        resolve();
-      };
-      this.#out.on('drain', go).on('close', go);
-    });
   }
 
   #endIfIdle(): void {
@@ -419,7 +334,7 @@ export class RemoteUpstream implements ServerPeer {
     if (this.#isClosing) return;
     this.#isClosing = true;
     this.#listening?.abort();
-    if (this.#sessionId !== undefined) await this.#endSession();
+    if (this.#session.isOpen) await this.#endSession();
     this.#closing.abort();
     this.#legacy?.close();
     this.#server.close();
@@ -430,7 +345,7 @@ export class RemoteUpstream implements ServerPeer {
   async #endSession(): Promise<void> {
     try {
       const signal = AbortSignal.any([AbortSignal.timeout(END_WAIT_MS), this.#closing.signal]);
-      (await this.#server.ask({ method: 'DELETE', headers: this.#sessionHeaders(), signal })).destroy();
+      (await this.#server.ask({ method: 'DELETE', headers: this.#session.headers(), signal })).destroy();
     } catch {
       // It forgets the session by itself.
     }
@@ -441,17 +356,4 @@ const NOTHING = Buffer.alloc(0);
 
 function errorText(error: unknown): string {
   return error instanceof RemoteError ? error.message : 'the server could not be asked';
-}
-
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  if (ms <= 0 || signal.aborted) return;
-  await new Promise<void>((resolve) => {
-    const timer = setTimeout(go, ms);
-    function go(): void {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', go);
-      resolve();
-    }
-    signal.addEventListener('abort', go);
-  });
 }
