@@ -100,8 +100,8 @@ export class Answering {
   /** What is needed to decode is the same for all that one thread does. */
   #contextOf(target: Target): DecodeContext {
     if (this.#context?.target === target) return this.#context;
-    const { memory, paths, files, sockets, processes, targets, since } = this.#parts;
-    this.#context = { memory, paths, files, sockets, processes, targets, since, target };
+    const { memory, paths, files, scripts, sockets, processes, targets, since } = this.#parts;
+    this.#context = { memory, paths, files, scripts, sockets, processes, targets, since, target };
     return this.#context;
   }
 

@@ -18,7 +18,6 @@ const MIN_OPEN_HOW_BYTES = 24n;
 const MAX_OPEN_HOW_BYTES = 4_096n;
 const RENAME_EXCHANGE = 0x2;
 const AT_SYMLINK_FOLLOW = 0x400;
-const SLASH = 47;
 
 export function decode(trapped: Trapped, context: DecodeContext): Decoded {
   const { call, args } = trapped;
@@ -132,17 +131,7 @@ function both(
 function runs({ context, trapped }: Here, name: number, folder: number, lists: readonly [argv: bigint, envp: bigint]): Decoded {
   const { tid } = trapped;
   const text = context.memory.path(tid, trapped.args[name] ?? 0n);
-  if (typeof text === 'string') return unreadable('the path', text);
-  const place = context.paths.place(tid, folder, text, true);
-  return executes(place, fileOf(place, text, tid, folder), lists, tid, context);
-}
-
-/** Where we find it. Bytes that are no text are in no path that we made of them. */
-function fileOf({ path }: Place, name: Buffer, tid: number, folder: number): string | Buffer {
-  if (name.length === 0) return `/proc/${tid}/fd/${folder}`;
-  if (!path.includes('\uFFFD')) return path;
-  const from = name[0] === SLASH ? '' : folder === AT_FDCWD ? `/proc/${tid}/cwd/` : `/proc/${tid}/fd/${folder}/`;
-  return Buffer.concat([Buffer.from(from), name]);
+  return typeof text === 'string' ? unreadable('the path', text) : executes({ tid, folder, name: text }, lists, context);
 }
 
 function opens(

@@ -5,6 +5,7 @@ import { type TargetMemory, UNREAD_ERRNO, type Unread } from './memory.ts';
 import type { Trapped } from './notification.ts';
 import type { Paths, Place } from './paths.ts';
 import type { Processes } from './processes.ts';
+import type { Scripts } from './scripts.ts';
 import type { Sockets } from './sockets.ts';
 import type { Target, Targets } from './targets.ts';
 
@@ -75,6 +76,7 @@ export interface DecodeContext {
   readonly memory: TargetMemory;
   readonly paths: Paths;
   readonly files: FileFacts;
+  readonly scripts: Scripts;
   readonly sockets: Sockets;
   readonly processes: Processes;
   readonly targets: Pick<Targets, 'cwd'>;

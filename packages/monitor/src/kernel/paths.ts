@@ -5,7 +5,7 @@
 import { isAscii } from 'node:buffer';
 import { constants } from 'node:os';
 import type { FileCalls } from '../native/file-calls.ts';
-import type { Walker } from './broker-walk.ts';
+import type { Found, Walker } from './broker-walk.ts';
 import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW, O_PATH, RESOLVE_NO_SYMLINKS } from './open-flags.ts';
 import { isOutOfDescriptors, type OwnDescriptors, zeroEnded } from './own-descriptors.ts';
 import { ofWholeProcess } from './processes.ts';
@@ -19,6 +19,9 @@ export interface Place {
   readonly resolved?: string;
 }
 
+/** `fd`: of what is there, ours, opened as a name only; whoever gets it closes it. Else `errno`, positive: why there is nothing. */
+export type OpenedPlace = { readonly place: Place; readonly fd: number } | { readonly place: Place; readonly errno: number };
+
 export interface PathsParts {
   readonly files: FileCalls;
   readonly own: OwnDescriptors;
@@ -28,7 +31,7 @@ export interface PathsParts {
 }
 
 const SLASH = 47;
-const { ENOTDIR } = constants.errno;
+const { EBADF, ENOENT, ENOTDIR } = constants.errno;
 /** `struct open_how`. */
 const OPEN_HOW_BYTES = 24;
 const RESOLVE_AT = 16;
@@ -70,11 +73,36 @@ export class Paths {
       const path = this.#text(tid, from, name);
       // Where it begins is gone, or none of its descriptors: it fails.
       const resolved = from < 0 && from !== AT_FDCWD ? undefined : this.#real(tid, from, name, follow);
-      // A thread has a folder of its own in /proc, with the memory of its process in it.
-      return { path: ofWholeProcess(path), ...(resolved?.startsWith('/') === true && { resolved: ofWholeProcess(resolved) }) };
+      return placeOf(path, resolved);
     } finally {
       if (from >= 0) files.close(from);
     }
+  }
+
+  /**
+   * With the very file, to be asked what it is: its name may be another's by then, and with `self` in it means another one to us. Without a
+   * name it is what the descriptor is of. Links are followed.
+   *
+   * @throws as `place`
+   */
+  opened(tid: number, folder: number, name: Buffer): OpenedPlace {
+    const from = this.#from(tid, folder, name);
+    const path = this.#text(tid, from, name);
+    if (from < 0 && from !== AT_FDCWD) return { place: placeOf(path), errno: folder === AT_FDCWD ? -from : EBADF };
+    if (name.length === 0 && from >= 0) return { place: placeOf(path, this.#parts.own.linkOf(from)?.toString('utf8')), fd: from };
+    try {
+      const found = this.#find(tid, from, name, true);
+      const place = placeOf(path, found.real);
+      if (found.kind === 'there') return { place, fd: found.fd };
+      if (found.kind === 'missing') this.#parts.files.close(found.folder);
+      return { place, errno: found.kind === 'missing' ? ENOENT : found.errno };
+    } finally {
+      if (from >= 0) this.#parts.files.close(from);
+    }
+  }
+
+  close(fd: number): void {
+    this.#parts.files.close(fd);
   }
 
   /**
@@ -119,9 +147,17 @@ export class Paths {
   }
 
   #real(tid: number, from: number, name: Buffer, follow: boolean): string | undefined {
-    const { files, walker, own, processOf } = this.#parts;
+    const { files, own } = this.#parts;
     // Without a name it is the folder's descriptor itself.
     if (name.length === 0) return from < 0 ? undefined : own.linkOf(from)?.toString('utf8');
+    const found = this.#find(tid, from, name, follow);
+    if (found.kind === 'there') files.close(found.fd);
+    if (found.kind === 'missing') files.close(found.folder);
+    return found.real;
+  }
+
+  #find(tid: number, from: number, name: Buffer, follow: boolean): Found {
+    const { walker, processOf } = this.#parts;
     const asker = {
       tid,
       // Asked for only where /proc is in the way.
@@ -130,11 +166,14 @@ export class Paths {
       },
     };
     const found = walker.find(from, name, { asker, follow, resolve: 0, writes: false });
-    if (found.kind === 'there') files.close(found.fd);
-    if (found.kind === 'missing') files.close(found.folder);
     if (found.kind === 'fails' && isOutOfDescriptors(found.errno)) throw new Error(NONE_LEFT);
-    return found.real;
+    return found;
   }
+}
+
+/** A thread has a folder of its own in /proc, with the memory of its process in it. @param resolved - absolute, or it leads nowhere */
+function placeOf(path: string, resolved?: string): Place {
+  return { path: ofWholeProcess(path), ...(resolved?.startsWith('/') === true && { resolved: ofWholeProcess(resolved) }) };
 }
 
 /** Bytes that are their own text in every encoding of names. */

@@ -24,6 +24,7 @@ import { OwnDescriptors } from './own-descriptors.ts';
 import { Paths } from './paths.ts';
 import { isInTree, processesOf } from './processes.ts';
 import { SafeReads } from './safe-reads.ts';
+import { Scripts } from './scripts.ts';
 import { Sockets } from './sockets.ts';
 import { type FromSupervisor, SEEN, type SupervisorStart, type ToldMessage, type ToSupervisor } from './supervisor-protocol.ts';
 import { Targets } from './targets.ts';
@@ -99,6 +100,7 @@ class Supervisor {
       processes,
       targets: this.#targets,
       files: new FileFacts(calls),
+      scripts: new Scripts(files, own),
       sockets: new Sockets(calls),
       rules: ruleEngine(start.scope, { ...start.rules, isMember: (pid) => isInTree(pid, processes) }),
       isHot: hotReads(hot),

@@ -34,6 +34,9 @@ attempt cwd reads /proc/self/cwd/secret/key
 attempt hard ln SECRET/key hard
 attempt rename mv SECRET/key moved
 attempt empty sh -c ': > SECRET/key'
+printf '#!/bin/echo leaked\n' > unreadable
+chmod 111 unreadable
+attempt unreadable ./unreadable
 attempt good reads GOOD
 for signal in STOP TERM KILL CONT HUP; do attempt "$signal" kill -$signal WARDEN; done
 attempt group kill -STOP 0
@@ -131,7 +134,8 @@ describe.skipIf(needs !== undefined)('as an ordinary user', { timeout: 120_000 }
 
   it.each(shells)('a shell gets at nothing, and at nobody: $trapReads', (attack) => {
     const result = of(attack);
-    const refused = 'plain link folder dots proc cwd hard rename empty'.split(' ');
+    // The last: the kernel reads the first line of a script that nobody else may read.
+    const refused = 'plain link folder dots proc cwd hard rename empty unreadable'.split(' ');
     const atUs = 'STOP TERM KILL CONT HUP group all memory environment'.split(' ');
     const said = (names: readonly string[]): readonly string[] => names.map((name) => `${name} refused`);
     expect(result?.said).toEqual([...said(refused), 'fine enough', 'good done', ...said(atUs), 'there done']);
