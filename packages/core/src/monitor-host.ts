@@ -8,7 +8,7 @@ import { CountersignError } from './errors.ts';
 import type { ContainmentRecord, MonitorHost, VerdictRecord } from './interfaces.ts';
 import { newId } from './ledger/body.ts';
 import { commitSection, newOpeningKey } from './ledger/commitment.ts';
-import type { ContainmentBody, HaltAnswer, Opening, SessionBody, VerdictBody } from './ledger/entry.ts';
+import { COVERAGES, type ContainmentBody, type HaltAnswer, type Opening, type SessionBody, type VerdictBody } from './ledger/entry.ts';
 import { isRecordable } from './names.ts';
 import { showAnything } from './redact/excerpt.ts';
 import { createRedactor, type Redactor } from './redact/redact.ts';
@@ -22,7 +22,6 @@ export const MAX_CANDIDATES = 100;
 export const MAX_NOTE_CHARS = 524_288;
 
 const ID = /^[0-9a-f]{32}$/;
-const COVERAGES = ['none', 'L0', 'L1', 'L2', 'L3'];
 
 export interface MonitorHostOptions {
   readonly store: Pick<Store, 'commit' | 'session'>;

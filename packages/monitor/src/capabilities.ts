@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import type { ActionKind } from './activity.ts';
 import { makeControlGroup } from './contain/control-group.ts';
 import type { FreezeGrade } from './contain/freezer.ts';
-import { type Enforcement, enforcementOf, type Hold, kindsText } from './enforcement.ts';
+import { type Enforcement, enforcementOf, type Hold, kindsText, LEVEL_MEANS } from './enforcement.ts';
 import { kernelControlMissing, tryKernelControl } from './kernel/available.ts';
 import { landlockAbi } from './kernel/landlock.ts';
 import { errorName, type Native, native, nativeMissing } from './native/native.ts';
@@ -153,12 +153,6 @@ function runLines({ enforcement, capabilities }: HostCapabilities): readonly str
 }
 
 const NAME_WIDTH = 15;
-const LEVEL_MEANS: Readonly<Record<CoverageLevel, string>> = {
-  L0: 'a poll sees what lasts, prevents nothing',
-  L1: 'events are seen as they happen, prevents nothing',
-  L2: 'what an agent does waits for the rules, racy against hostile threads',
-  L3: 'what an agent does waits for the rules, files hold against hostile threads',
-};
 
 interface Check {
   readonly name: CapabilityName;

@@ -92,6 +92,31 @@ function levelNamed(level: string): CoverageLevel | 'none' {
   return COVERAGE_LEVELS.find((each) => each === level) ?? 'none';
 }
 
+/** What a level is worth, in half a sentence. The same wherever a person reads of one. */
+export const LEVEL_MEANS: Readonly<Record<CoverageLevel | 'none', string>> = {
+  none: 'nothing is seen any more',
+  L0: 'a poll sees what lasts, prevents nothing',
+  L1: 'events are seen as they happen, prevents nothing',
+  L2: 'what an agent does waits for the rules, racy against hostile threads',
+  L3: 'what an agent does waits for the rules, files hold against hostile threads',
+};
+
+/** All of the table on one line: what holds, how surely, and what does not. */
+export function holdsText(enforcement: Enforcement): string {
+  const those = SAYS_HOLD.flatMap(([hold, says]) => {
+    const kinds = kindsText(enforcement, hold);
+    return kinds === '' ? [] : [`${says}: ${kinds}`];
+  });
+  return [...(enforcement.contain === undefined ? [] : [`shut in by ${CONTAIN_NAMES[enforcement.contain]}`]), ...those].join('; ');
+}
+
+const SAYS_HOLD: readonly (readonly [Hold, string])[] = [
+  ['exact', 'held exactly'],
+  ['racy', 'held, racy'],
+  ['seen', 'only seen'],
+  ['off', 'not seen'],
+];
+
 /** The kinds that are so, in words: `programs, reading, writing`. */
 export function kindsText(enforcement: Enforcement, ...holds: readonly Hold[]): string {
   return PREVENTABLE.filter((kind) => holds.includes(enforcement.actions[kind]))

@@ -82,8 +82,8 @@ function answerCommand(row: ApprovalView): string {
     : `countersign approvals approve|deny ${id} --key FILE --as NAME`;
 }
 
-function haltLines({ tool, shown }: ApprovalView): readonly string[] {
-  const halt = shown === undefined ? undefined : haltQuestion({ tool, args: shown });
+function haltLines({ tool, shown, coverageSince }: ApprovalView): readonly string[] {
+  const halt = shown === undefined ? undefined : haltQuestion({ tool, args: shown, coverageSince });
   return halt === undefined ? [] : ['  the halt', ...halt.lines.map(([name, text]) => `    ${name.padEnd(8)} ${safe(text)}`)];
 }
 

@@ -122,7 +122,7 @@ function waiting(reader: LedgerReader): readonly ApprovalView[] {
 
 /** What every channel says of it. */
 function aboutHalt(view: ApprovalView): readonly string[] {
-  const halt = haltQuestion({ tool: view.tool, args: view.shown ?? null });
+  const halt = haltQuestion({ tool: view.tool, args: view.shown ?? null, coverageSince: view.coverageSince });
   return [
     `incident ${safe(member(view, 'incident') ?? view.id)}, session ${safe(view.session)}`,
     ...(halt?.lines ?? []).map(([name, text]) => `  ${name.padEnd(8)} ${safe(text)}`),
@@ -209,7 +209,8 @@ function haltOf(reader: LedgerReader, given: string): ApprovalView | undefined {
   const fitting = waiting(reader).filter((view) => view.id.startsWith(given) || member(view, 'incident')?.startsWith(given) === true);
   const [found, another] = fitting;
   if (another !== undefined) throw new UsageError(`more than one halt has an id that starts with ${given}`, 'give more digits of it');
-  return found;
+  // Looked at alone it tells what went on record since.
+  return found === undefined ? undefined : (reader.approval(found.id) ?? found);
 }
 
 /** A key signs; without one a person at this terminal reads what it is about, and says yes. */

@@ -102,12 +102,14 @@ function askedLines(
   const command = `countersign resume ${incident.id.slice(0, SHORT_ID_CHARS)}`;
   // The question itself follows.
   if (asksHere) return [`countersign: ${stopped}. Answer here, or from another terminal: ${command} [--deny | --kill]`];
-  const { held: things, call, since, answers } = words;
+  const { held: things, call, since, coverage, answers } = words;
   return [
     `countersign: ${stopped} and waits for an answer`,
     ...things.map((each, index) => `  ${(index === 0 ? 'held' : '').padEnd(7)} ${safe(each)}`),
     `  call    ${safe(call)}`,
     `  since   ${since}`,
+    `  watched level ${coverage.level}: ${coverage.means}`,
+    ...(coverage.holds === undefined ? [] : [`          ${coverage.holds}`]),
     'Answer from another terminal:',
     `  ${command}          ${answers.resume}`,
     `  ${command} --deny   ${answers.deny}`,

@@ -17,6 +17,7 @@ describe.skipIf(!canHold)('a call that a person has to decide about', SLOW, () =
     const id = await halted(agent);
     expect(agent.output.stderr).toMatch(/^HALT [^\n]*held before it happens: delete [^\n]*f0019\.txt by rm/m);
     expect(agent.output.stderr).toMatch(/THE AGENT IS STOPPED before this happens/);
+    expect(agent.output.stderr).toMatch(/^ {2}watched level L2: .*\n {10}held exactly: signals to the monitor; held, racy: programs, /m);
     // The twentieth is what was asked about: it has not happened.
     expect(left()).toEqual(['f0019.txt']);
     return { cwd, work, agent, id, left };

@@ -33,7 +33,7 @@ export interface Detail {
 export function detailPage(row: ApprovalView, { done, problem, typed }: Detail, frame: Pick<Frame, 'approver' | 'version'>): Response {
   const nowMs = Date.now();
   const message = done === undefined ? undefined : DONE.get(done);
-  const halt = row.shown === undefined ? undefined : haltQuestion({ tool: row.tool, args: row.shown });
+  const halt = row.shown === undefined ? undefined : haltQuestion({ tool: row.tool, args: row.shown, coverageSince: row.coverageSince });
   const question =
     halt !== undefined && row.state === 'pending'
       ? html`${label(row.agent)} is stopped. May it go on?`

@@ -38,8 +38,9 @@ const MAX_EDITED_CHARS = 1800;
 const MAX_LABEL_CHARS = 240;
 const MAX_REASON_CHARS = 1000;
 const MAX_APPROVERS_SHOWN = 5;
-/** Of a question after a halt: with all its lines it stays below what one text takes. */
+/** Of a question after a halt: so many lines, of that length, stay below what one text takes. */
 const MAX_HALT_LINE_CHARS = 200;
+const HALT_LINES_A_TEXT = 12;
 
 /** @param url - of the approval page, which shows all of it. */
 export function slackMessage(request: ApprovalRequest, nowMs: number, url: string | undefined): SlackMessage {
@@ -70,15 +71,16 @@ export function slackMessage(request: ApprovalRequest, nowMs: number, url: strin
   };
 }
 
-/** Not longer than Slack takes: eleven lines at most, each bounded. */
+/** Not longer than Slack takes: twenty lines at most, each bounded, in as many texts as they need. */
 function haltMessage(request: ApprovalRequest, halt: HaltQuestion, nowMs: number, whole: string): SlackMessage {
   const what = `${codeSpan(request.agent, MAX_LABEL_CHARS)} is stopped, session ${codeSpan(request.session, MAX_LABEL_CHARS)}. May it go on?`;
   const lines = halt.lines.map(([name, text]) => `${name === '' ? '' : `*${name}* `}${codeSpan(text, MAX_HALT_LINE_CHARS)}`);
+  const texts = [lines.slice(0, HALT_LINES_A_TEXT), lines.slice(HALT_LINES_A_TEXT)].filter((those) => those.length > 0);
   return {
     text: `The agent is stopped: ${what}`,
     blocks: [
       section(what),
-      section(lines.join('\n')),
+      ...texts.map((those) => section(those.join('\n'))),
       {
         ...section(standingText({ state: 'pending', answers: [], quorum: 1, expiresAtMs: request.expiresAtMs }, nowMs)),
         block_id: HALT_STANDING,

@@ -557,6 +557,8 @@ describe('after a halt', () => {
     for (const part of [
       'bot is stopped. May it go on?',
       'id_rsa, by cat (pid 4711)',
+      '<dt>watched</dt><dd>level L2: racy against hostile threads</dd>',
+      '<dd>held exactly: signals; held, racy: reading</dd>',
       'it fails with EPERM',
       'all is ended',
       'asked again at 02:10',
@@ -582,6 +584,29 @@ describe('after a halt', () => {
     expect(posted.headers.get('location')).toBe(`/approvals/${id}?done=${done}`);
     expect(await site.ledger.guard.approvals.get(id)).toMatchObject({ state });
     expect((await site.ledger.guard.approvals.get(id))?.edit).toEqual(edit);
+  });
+
+  it('a level that fell since it was asked stands on the page, and is of that session', async () => {
+    const { site, id, cookie } = await halted();
+    const mark = (session: string, coverage: string) =>
+      site.ledger.store.commit({ kind: 'record', body: { kind: 'session', agent: 'bot', session, event: 'coverage', coverage } });
+    const shown = async () => (await site.visit(`/approvals/${id}`, { cookie })).text();
+    const { session = '' } = (await site.ledger.guard.approvals.get(id)) ?? {};
+    await site.ledger.guard.authorize({ tool: { name: 't' }, args: {} }, { approval: 'suspend' });
+    expect(await shown()).not.toContain('since it was asked');
+    await mark(session, 'L0');
+    await mark('another', 'none');
+    expect(await shown()).toContain('since it was asked the level is L0: what is said here of L2 holds no more');
+  });
+
+  it('a level that is no level, and markup in what it means, say nothing', async () => {
+    const site = new Site(ledger());
+    const coverage = { level: 'L3 <b>safe</b>', means: '<script>1</script>', holds: '<i>all</i>\n\u202e' };
+    const id = await site.ledger.ask({ ...HALT, coverage }, 'after_halt', 'countersign');
+    const cookie = await site.loggedIn();
+    const text = await (await site.visit(`/approvals/${id}`, { cookie })).text();
+    expect(text).not.toContain('<dt>watched</dt>');
+    expect(text).not.toMatch(/<script>1|<b>safe|<i>all/);
   });
 
   it('a question that was tampered with can only be answered with kill', async () => {

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { type ApprovalState, createGuard, type Guard, type GuardOptions, rulePolicy } from '@countersign/core';
+import { type ApprovalState, createGuard, type Guard, type GuardOptions, rulePolicy, type Store } from '@countersign/core';
 import { openStore } from '@countersign/core/sqlite';
 import { onTestFinished } from 'vitest';
 import { type ApprovalPage, type ApprovalPageOptions, approvalPage } from '../../src/approvals/page.ts';
@@ -16,6 +16,7 @@ const PEER: Peer = { address: '127.0.0.1', port: 50_000 };
 
 export interface Ledger {
   readonly guard: Guard;
+  readonly store: Store;
   readonly path: string;
   /** Opens an approval; gives its id. */
   ask(args?: unknown, tool?: string, server?: string): Promise<string>;
@@ -44,6 +45,7 @@ export function ledger(more: Partial<GuardOptions> = {}): Ledger {
   const guard = createGuard({ agent: 'bot', policy, store, ...more });
   return {
     guard,
+    store,
     path,
     async ask(args = { amount: 700 }, tool = 'refund', server) {
       const asked = await guard.authorize(

@@ -106,5 +106,6 @@ export const HALT = {
   held: ['read /home/ana/.ssh/id_rsa, by cat (pid 4711)'],
   call: 'call-1',
   since: '2026-01-02T02:00:00.000Z',
+  coverage: { level: 'L2', means: 'racy against hostile threads', holds: 'held exactly: signals; held, racy: reading' },
   answers: { resume: 'it happens', deny: 'it fails with EPERM', kill: 'all is ended', unanswered: 'asked again at 02:10' },
 };

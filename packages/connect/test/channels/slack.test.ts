@@ -383,12 +383,22 @@ describe('after a halt', () => {
     for (const line of [
       '*held* `read /home/ana/.ssh/id_rsa, by cat (pid 4711)`',
       '*since* `2026-01-02T02:00:00.000Z`',
+      '*watched* `level L2: racy against hostile threads`\n`held exactly: signals; held, racy: reading`',
       '*resume* `it happens`',
       '*deny* `it fails with EPERM`',
       '*kill* `all is ended`',
       '*silence* `asked again at 02:10`',
     ])
       expect(text).toContain(line);
+  });
+
+  it('with everything as long as it can be each text is one that Slack takes, and no answer is missing', async () => {
+    const { asked } = await set();
+    const held = Array.from({ length: 40 }, (_, index) => `${index} ${'&'.repeat(300)}`);
+    const { message } = await asked({ ...HALT, held, why: '`<!channel>'.repeat(40), call: '&'.repeat(400) }, AFTER_HALT_TOOL);
+    const texts = [...JSON.stringify(message).matchAll(/"text":"((?:[^"\\\\]|\\\\.)*)"/g)].map(([, text = '']) => text);
+    expect(Math.max(...texts.map((text) => text.length))).toBeLessThan(3000);
+    expect(readable(message)).toContain('*silence* `asked again at 02:10`');
   });
 
   it.each([

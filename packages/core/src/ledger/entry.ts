@@ -248,6 +248,9 @@ export interface OutcomeBody {
   readonly refunds?: readonly BudgetRefund[];
 }
 
+/** What a host monitor can see of a session, from nothing upwards. */
+export const COVERAGES: readonly string[] = ['none', 'L0', 'L1', 'L2', 'L3'];
+
 export interface SessionBody {
   readonly kind: 'session';
   readonly agent: string;

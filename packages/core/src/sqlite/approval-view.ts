@@ -14,6 +14,11 @@ export interface ApprovalView extends ApprovalRow {
    * openings can be edited by whoever can write the file; nobody should approve on the strength of such a row.
    */
   readonly mismatches: readonly string[];
+  /**
+   * Of a question after a halt, looked at alone: the newest coverage level that went on record for its session since it was asked. Absent:
+   * none did.
+   */
+  readonly coverageSince?: string;
 }
 
 /** What stands at the positions a row names. */

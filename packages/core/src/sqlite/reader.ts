@@ -8,6 +8,7 @@ import type { EntryRef } from '../call.ts';
 import { CountersignError } from '../errors.ts';
 import { GrantHistories, type GrantPlaces } from '../grant/history.ts';
 import { grantRow } from '../grant/row.ts';
+import { isAfterHalt } from '../halt/after-halt.ts';
 import { parseEntry } from '../ledger/body.ts';
 import { type ParsedCheckpoint, parseCheckpoint } from '../ledger/checkpoint.ts';
 import type { Entry, Opening } from '../ledger/entry.ts';
@@ -173,7 +174,9 @@ class Reader implements LedgerReader {
   approval(id: string): ApprovalView | undefined {
     return this.#readable(() => {
       const row = this.#rows.approval(id);
-      return row === undefined ? undefined : this.#view(row);
+      if (row === undefined) return undefined;
+      const level = isAfterHalt(row.tool) ? this.#coverageAfter(row.ask.of, row.session) : undefined;
+      return { ...this.#view(row), ...(level !== undefined && { coverageSince: level }) };
     });
   }
 
@@ -249,6 +252,16 @@ class Reader implements LedgerReader {
     return grantRow(row, parts, Date.now());
   }
 
+  /** A sensor may die while people think. Newest first, and text that cannot be such an entry is not parsed. */
+  #coverageAfter(of: number, session: string): string | undefined {
+    for (const text of this.#statements.coverage.iterate(of)) {
+      const entry = parsed(text);
+      if (entry?.kind === 'session' && entry.event === 'coverage' && entry.session === session && typeof entry.coverage === 'string')
+        return entry.coverage;
+    }
+    return undefined;
+  }
+
   /** Undefined when nothing, or something else, stands there. */
   #entryAt({ of, leaf }: EntryRef): Entry | undefined {
     const text = this.#statements.body.get(of);
@@ -268,6 +281,14 @@ class Reader implements LedgerReader {
       openingAt: (of: number) => this.#rows.opening(of),
     };
     return approvalView(row, parts, Date.now());
+  }
+}
+
+function parsed(text: string): Entry | undefined {
+  try {
+    return parseEntry(text);
+  } catch {
+    return undefined;
   }
 }
 
@@ -293,6 +314,9 @@ function prepare(database: Database) {
     last: database.prepare<[], string>('SELECT body FROM entries ORDER BY seq DESC LIMIT 1').pluck(),
     body: database.prepare<[number], string>('SELECT body FROM entries WHERE seq = ?').pluck(),
     since: database.prepare<[number], string>('SELECT body FROM entries WHERE seq > ? ORDER BY seq').pluck(),
+    coverage: database
+      .prepare<[number], string>(`SELECT body FROM entries WHERE seq > ? AND instr(body, '"event":"coverage"') > 0 ORDER BY seq DESC`)
+      .pluck(),
     newestSeq: database.prepare<[], number | null>('SELECT max(seq) FROM entries').pluck(),
     entries: database.prepare<[number], EntrySql>(
       'SELECT entries.seq, body, openings.key, sections FROM entries LEFT JOIN openings ON openings.seq = entries.seq WHERE entries.seq >= ? ORDER BY entries.seq',

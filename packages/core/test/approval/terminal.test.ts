@@ -398,6 +398,7 @@ describe('after a halt', () => {
     held: ['read /home/ana/.ssh/id_rsa, by cat (pid 4711)'],
     call: 'call-1',
     since: '2026-01-02T02:00:00.000Z',
+    coverage: { level: 'L1', means: 'prevents nothing', holds: 'only seen: programs' },
     answers: { resume: 'it happens', deny: 'it fails with EPERM', kill: 'all is ended', unanswered: 'asked again at 02:10' },
   } as const;
   const ASKED = { tool: { server: 'countersign', name: 'after_halt' }, args: HALT };
@@ -415,6 +416,7 @@ describe('after a halt', () => {
       'because  HALT by ssh-keys: a private key',
       'call     call-1',
       'since    2026-01-02T02:00:00.000Z',
+      'watched  level L1: prevents nothing\n           only seen: programs',
       'resume   it happens',
       'deny     it fails with EPERM',
       'kill     all is ended',

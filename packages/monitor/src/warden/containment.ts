@@ -8,7 +8,7 @@ import type { VerdictRecord } from '@countersign/core';
 import type { Activity } from '../activity.ts';
 import type { FreezeResult, KillResult } from '../contain/freezer.ts';
 import { isDiskFull, notRecorded } from '../evidence/unwritable.ts';
-import type { Judged } from '../sensor.ts';
+import type { CoverageLevel, Judged } from '../sensor.ts';
 import type { TreeProcess } from '../tree/process-tree.ts';
 import type { Verdict } from '../verdict.ts';
 import { Case, MAX_STEPS } from './case.ts';
@@ -35,6 +35,8 @@ type Deps = Pick<
   readonly pause: NonNullable<WardenOptions['pause']>;
   readonly emit: (event: WardenEvent) => void;
   readonly recent: () => readonly Activity[];
+  /** What is watched now. */
+  readonly level: () => CoverageLevel | 'none';
   /** A person let go on what an incident stopped. */
   readonly onResumed: (verdicts: readonly Verdict[], unknown: readonly string[]) => void;
   /** A person let a call happen that waited: before it does. */
@@ -197,10 +199,11 @@ export class Containment {
   }
 
   #words({ incident, waiting, held, hasHappened }: Case): HaltWords {
-    const { questions, clock, onHaltTimeout } = this.#deps;
+    const { questions, clock, onHaltTimeout, level } = this.#deps;
     const { activity, at: sinceMs } = incident;
     const told = waiting.map((each) => each.activity);
-    return questions.words({ activity, waiting: told, held, hasHappened, sinceMs, nowMs: clock.nowMs(), onTimeout: onHaltTimeout });
+    const times = { sinceMs, nowMs: clock.nowMs(), onTimeout: onHaltTimeout };
+    return questions.words({ activity, waiting: told, held, hasHappened, level: level(), ...times });
   }
 
   /** @returns false when it has to be asked about again. */

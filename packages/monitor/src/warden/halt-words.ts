@@ -2,7 +2,9 @@
 import { clip, type Redactor } from '@countersign/core';
 import type { Activity } from '../activity.ts';
 import { actionText } from '../alerts/alert.ts';
+import { cappedAt, type Enforcement, holdsText, LEVEL_MEANS } from '../enforcement.ts';
 import { baseOf } from '../rules/path-text.ts';
+import type { CoverageLevel } from '../sensor.ts';
 
 /** What stands behind a question at the moment it is put. */
 export interface HaltAbout {
@@ -15,6 +17,10 @@ export interface HaltAbout {
   readonly hasHappened: boolean;
   readonly sinceMs: number;
   readonly nowMs: number;
+  /** What is watched at that moment, as it goes on record for the session. */
+  readonly level: CoverageLevel | 'none';
+  /** As decided when the session started, where it is known. */
+  readonly enforcement?: Enforcement;
   readonly onTimeout: 'stay' | 'kill';
 }
 
@@ -24,13 +30,15 @@ export interface HaltWords {
   /** The tool call it belongs to. */
   readonly call: string;
   readonly since: string;
+  /** How much of what the agent does is seen and held, at the moment of asking: `holds` by kind of doing. */
+  readonly coverage: { readonly level: CoverageLevel | 'none'; readonly means: string; readonly holds?: string };
   readonly answers: { readonly resume: string; readonly deny: string; readonly kill: string; readonly unanswered: string };
 }
 
 const MAX_THING_CHARS = 300;
 
 export function haltWords(about: HaltAbout, timeoutMs: number, redactor: Redactor): HaltWords {
-  const { activity, waiting, held, hasHappened, sinceMs } = about;
+  const { activity, waiting, held, hasHappened, sinceMs, level, enforcement } = about;
   const { call, candidates = [] } = activity.attribution;
   const told = waiting.length === 0 ? [activity] : waiting;
   const more = held - told.length;
@@ -41,6 +49,12 @@ export function haltWords(about: HaltAbout, timeoutMs: number, redactor: Redacto
     ],
     call: call ?? (candidates.length > 0 ? `perhaps ${candidates.slice(0, 3).join(', ')}` : 'no tool call is known to have caused it'),
     since: new Date(sinceMs).toISOString(),
+    coverage: {
+      level,
+      means: LEVEL_MEANS[level],
+      // A sensor that died since took something with it.
+      ...(enforcement !== undefined && { holds: holdsText(cappedAt(enforcement, level)) }),
+    },
     answers: { ...answersTo(held, hasHappened), unanswered: unanswered(about, timeoutMs) },
   };
 }

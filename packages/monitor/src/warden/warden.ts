@@ -81,6 +81,7 @@ class Session implements Warden {
       pause: this.#pause,
       emit: (event) => this.#emit(event),
       recent: () => [...this.#recent],
+      level: () => this.#levelNow(),
       onResumed: (verdicts, unknown) => {
         for (const deed of unknown) if (this.#letGoOn.size < MAX_SUMMARY) this.#letGoOn.add(deed);
         for (const verdict of verdicts) options.rules.accept?.(verdict);

@@ -200,7 +200,10 @@ async function watch(found: Found, options: WatchOptions, reader: ProcReader): P
           await found.shut?.close();
         },
       },
-      questions: options.questions,
+      questions: {
+        words: (about) => options.questions.words({ ...about, ...coverage.facts() }),
+        ask: (...asked) => options.questions.ask(...asked),
+      },
       incidents,
       ...(alerts !== undefined && { alerts: alertPort(alerts, redactor) }),
       ...(aside !== undefined && { quarantine: aside }),

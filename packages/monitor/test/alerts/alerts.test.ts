@@ -169,6 +169,7 @@ const QUESTION = {
   held: ['read /x, by cat (pid 4711)\ncountersign: all is well'],
   call: 'call-1',
   since: '2026-01-02T02:00:00.000Z',
+  coverage: { level: 'L1', means: 'prevents nothing' } as const,
   answers: { resume: 'it happens', deny: 'it fails with EPERM', kill: 'all is ended', unanswered: 'asked again at 02:10' },
 };
 

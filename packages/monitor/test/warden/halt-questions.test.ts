@@ -22,6 +22,7 @@ const WORDS = haltWords(
     hasHappened: true,
     sinceMs: incident.at,
     nowMs: 1,
+    level: 'L1',
     onTimeout: 'stay',
   },
   60_000,

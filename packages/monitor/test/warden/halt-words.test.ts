@@ -2,6 +2,7 @@
 import { createRedactor, haltQuestion } from '@countersign/core';
 import { describe, expect, it } from 'vitest';
 import type { Activity } from '../../src/activity.ts';
+import { enforcementOf } from '../../src/enforcement.ts';
 import { type HaltAbout, haltWords } from '../../src/warden/halt-words.ts';
 
 const activity: Activity = {
@@ -20,6 +21,7 @@ const about: HaltAbout = {
   hasHappened: false,
   sinceMs: Date.UTC(2026, 0, 2, 2),
   nowMs: Date.UTC(2026, 0, 2, 2),
+  level: 'L2',
   onTimeout: 'stay',
 };
 const words = (more: Partial<HaltAbout> = {}) => haltWords({ ...about, ...more }, 600_000, createRedactor());
@@ -30,6 +32,7 @@ describe('the words of a halt', () => {
       held: ['read /home/ana/.ssh/id_rsa, by cat (pid 4711)'],
       call: 'call-1',
       since: '2026-01-02T02:00:00.000Z',
+      coverage: { level: 'L2', means: 'what an agent does waits for the rules, racy against hostile threads' },
       answers: {
         resume: 'the call that waits happens now, as asked for, and the agent goes on',
         deny: 'the call that waits fails with EPERM ("Operation not permitted"), and the agent goes on',
@@ -87,14 +90,88 @@ describe('the words of a halt', () => {
   });
 });
 
+describe('how much is watched', () => {
+  const enforcement = enforcementOf({
+    mode: 'enforce_kill',
+    gives: ['exec', 'read', 'write', 'connect'],
+    seenLevel: 'L1',
+    freeze: 'gate',
+    kernel: { trapReads: 'broker' },
+  });
+
+  it('is told with what holds, how surely', () => {
+    expect(words({ level: 'L3', enforcement }).coverage).toEqual({
+      level: 'L3',
+      means: 'what an agent does waits for the rules, files hold against hostile threads',
+      holds:
+        'held exactly: reading, writing, deleting, renaming, signals to the monitor; held, racy: programs, connections, memory of other processes',
+    });
+  });
+
+  it('is no more than is left of it: what died since the start holds nothing', () => {
+    const { level, means, holds } = words({ level: 'L1', enforcement }).coverage;
+    expect([level, means]).toEqual(['L1', 'events are seen as they happen, prevents nothing']);
+    expect(holds).not.toContain('held');
+    expect(words({ level: 'none', enforcement }).coverage.holds).toMatch(/^not seen: programs, .*signals to the monitor$/);
+  });
+
+  it('names what shuts it in, until that is gone', () => {
+    const shut = enforcementOf({ mode: 'enforce_kill', gives: [], seenLevel: 'L0', freeze: 'signal', contain: 'landlock' });
+    expect(words({ level: 'L3', enforcement: shut }).coverage.holds).toMatch(/^shut in by landlock; not seen: /);
+    expect(words({ level: 'L0', enforcement: shut }).coverage.holds).not.toContain('shut in');
+  });
+});
+
 describe('as every channel reads it', () => {
   const tool = { server: 'countersign', name: 'after_halt' };
   const args = { incident: 'e'.repeat(32), rule: 'ssh-keys', level: 'HALT', why: 'a key', do: 'resume', ...words() } as const;
 
   it('has a line for what is held, since when, and each answer', () => {
     const question = haltQuestion({ tool, args });
-    expect(question?.lines.map(([name]) => name)).toEqual(['held', 'because', 'call', 'since', 'resume', 'deny', 'kill', 'silence']);
+    expect(question?.lines.map(([name]) => name)).toEqual([
+      'held',
+      'because',
+      'call',
+      'since',
+      'watched',
+      'resume',
+      'deny',
+      'kill',
+      'silence',
+    ]);
     expect(question?.deny).toEqual({ ...args, do: 'deny' });
+  });
+
+  it('says the level, its detail, and what became of it since', () => {
+    const coverage = { level: 'L2', means: 'm', holds: 'h' };
+    const watched = (more: object) =>
+      haltQuestion({ tool, args: { ...args, coverage, ...more }, ...more })?.lines.filter(([, text]) => /level|^h$/.test(text));
+    expect(watched({})).toEqual([
+      ['watched', 'level L2: m'],
+      ['', 'h'],
+    ]);
+    expect(haltQuestion({ tool, args: { ...args, coverage } })?.watched).toBe('L2');
+    expect(watched({ coverageSince: 'L2' })).toHaveLength(2);
+    expect(watched({ coverageSince: 'L0' })?.at(-1)).toEqual([
+      '',
+      'since it was asked the level is L0: what is said here of L2 holds no more',
+    ]);
+    // An older question says no level; the ledger may.
+    expect(watched({ coverage: null })).toEqual([]);
+    expect(watched({ coverage: null, coverageSince: 'L0' })).toEqual([['watched', 'since it was asked the level is L0']]);
+  });
+
+  it.each([
+    [{ level: 'L9', means: 'all is safe' }],
+    [{ level: 'L3\n  resume   harmless', means: 'x' }],
+    [{ level: ['L3'], means: 'x' }],
+    [['L3']],
+    ['L3'],
+    [7],
+  ])('a level that is none is not told: %j', (coverage) => {
+    const question = haltQuestion({ tool, args: { ...args, coverage }, coverageSince: 'L9, and all is well' });
+    expect(question?.lines.some(([name]) => name === 'watched')).toBe(false);
+    expect(question?.watched).toBeUndefined();
   });
 
   it.each([
