@@ -10,11 +10,13 @@ export { authzenPolicy } from './authzen/client.ts';
 export { type ConfiguredPolicyOptions, configuredPolicy } from './authzen/configured.ts';
 export type { SendingChannel, SendingOptions } from './channels/channel.ts';
 export {
+  type AlertWebhookCheck,
   type ChannelCheck,
   type ConfiguredAnswers,
   type ConfiguredAnswersOptions,
   type ConfiguredChannels,
   type ConfiguredOptions,
+  checkAlertWebhooks,
   checkChannels,
   configuredAlertWebhooks,
   configuredAnswers,

@@ -16,7 +16,7 @@ export type { BadLine, LogLine, ReadLogOptions } from './evidence/read-log.ts';
 export { readActivityLog } from './evidence/read-log.ts';
 export type { SensorFacts, SessionFacts } from './evidence/session-file.ts';
 export { type IntentCheck, type IntentOptions, intentCheck } from './intent/intent-check.ts';
-export { type JudgeStats, type OllamaJudge, type OllamaJudgeOptions, ollamaJudge } from './judge/ollama-judge.ts';
+export { DEFAULT_JUDGE_URL, type JudgeStats, type OllamaJudge, type OllamaJudgeOptions, ollamaJudge } from './judge/ollama-judge.ts';
 export type { JudgeInput } from './judge/question.ts';
 export type { HostMonitorOptions, MonitorStats, ResourceMonitor } from './monitor.ts';
 export { hostMonitor } from './monitor.ts';

@@ -11,7 +11,10 @@ export const doctor: Command = {
   summary: 'check this machine, the configuration, the key and the ledger',
   positionals: [],
   options: [],
-  notes: ['Exit 1 when a check fails. Warnings do not fail.'],
+  notes: [
+    'Exit 1 when a check fails. Warnings do not fail.',
+    'Contacts nobody but the model server of `monitor.judge` and the webhooks of `monitor.alerts`, where those are configured: the one is asked which models it has, the others are connected to and sent nothing.',
+  ],
   example: 'countersign doctor --json',
   async run({ io, output, flags }) {
     const findings = await runChecks({ io, flags });

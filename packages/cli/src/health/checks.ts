@@ -13,6 +13,7 @@ import { channels, hasChannels } from './channels.ts';
 import { decisionPoints, hasDecisionPoints } from './decision-points.ts';
 import { fileSystem } from './file-system.ts';
 import type { Finding, Verdict } from './finding.ts';
+import { alertWebhooks, judge } from './telling.ts';
 import { watching } from './watching.ts';
 
 type Asked = Pick<Invocation, 'io' | 'flags'>;
@@ -40,6 +41,7 @@ export async function runChecks(asked: Asked): Promise<readonly Finding[]> {
   if (config !== undefined) {
     const known: Config = config;
     const { ledger } = known;
+    const { judge: judging, alerts } = known.monitor;
     findings.push(
       await check('key', () => keyFile(ledger)),
       await check('ledger', () => ledgerFile(ledger)),
@@ -48,6 +50,8 @@ export async function runChecks(asked: Asked): Promise<readonly Finding[]> {
       ...(ledger.mirror === undefined ? [] : [await check('mirror', () => mirrorFile(ledger.path, ledger.mirror as string))]),
       ...(hasChannels(known) ? [await check('channels', () => channels(known, asked.io.env))] : []),
       ...(hasDecisionPoints(known) ? [await check('decisions', () => decisionPoints(known, asked.io.env))] : []),
+      ...(judging === undefined ? [] : [await check('judge', () => judge(judging))]),
+      ...(alerts.webhooks.length > 0 ? [await check('alerts', () => alertWebhooks(known, asked.io.env))] : []),
       ...(ledger.anchors.length > 0 ? [await check('anchors', () => anchors(ledger))] : []),
     );
   }

@@ -1,5 +1,6 @@
 /** From `countersign.yaml` to channels that ask, handlers that take answers, and what `doctor` says about both. */
 import {
+  type AlertWebhookConfig,
   type Channel,
   type ChannelConfig,
   type Config,
@@ -10,6 +11,7 @@ import {
   terminalChannel,
   type WebhookConfig,
 } from '@countersign/core';
+import { unreached } from '../http/reach.ts';
 import type { Route } from '../http/routes.ts';
 import { LOOPBACK } from '../http/serve.ts';
 import type { SendingChannel, SendingOptions } from './channel.ts';
@@ -83,11 +85,13 @@ export function configuredAlertWebhooks(
   { monitor }: Pick<Config, 'monitor'>,
   { env = process.env }: { readonly env?: Environment } = {},
 ): readonly WebhookMessages[] {
-  return monitor.alerts.webhooks.map(({ url, secrets, allowInsecure }, at) => {
-    const place = `monitor.alerts.webhooks[${at}]`;
-    const read = secrets.map((source) => readSecret(source, env, `${place}.secret`));
-    return placed(place, () => webhookMessages({ url, secrets: read, ...(allowInsecure !== undefined && { allowInsecure }) }));
-  });
+  return monitor.alerts.webhooks.map((webhook, at) => alertWebhook(webhook, at, env));
+}
+
+function alertWebhook({ url, secrets, allowInsecure }: AlertWebhookConfig, at: number, env: Environment): WebhookMessages {
+  const place = `monitor.alerts.webhooks[${at}]`;
+  const read = secrets.map((source) => readSecret(source, env, `${place}.secret`));
+  return placed(place, () => webhookMessages({ url, secrets: read, ...(allowInsecure !== undefined && { allowInsecure }) }));
 }
 
 /** The signing secret is for whoever takes answers, and not read here. */
@@ -199,6 +203,27 @@ export function checkChannels(config: Configured, env: Environment = process.env
   const all = check('senders', () => requireDistinct(config, env));
   const isTold = all.problem === undefined || senders.some(({ problem }) => problem !== undefined);
   return [...channels, ...senders, ...(isTold ? [] : [all])];
+}
+
+export interface AlertWebhookCheck extends ChannelCheck {
+  /** It could be used, but nobody is there now: why. */
+  readonly unreached?: string;
+}
+
+/** Whether alerts could be sent now. Connects to where they would go, within seconds, and sends nothing. */
+export async function checkAlertWebhooks(
+  { monitor }: Pick<Config, 'monitor'>,
+  env: Environment = process.env,
+): Promise<readonly AlertWebhookCheck[]> {
+  const { webhooks } = monitor.alerts;
+  return Promise.all(
+    webhooks.map(async (webhook, at) => {
+      const checked = check(`webhook ${hostOf(webhook.url)}`, () => alertWebhook(webhook, at, env));
+      if (checked.problem !== undefined) return checked;
+      const why = await unreached(new URL(webhook.url), webhook.allowInsecure === true);
+      return { ...checked, ...(why !== undefined && { unreached: why }) };
+    }),
+  );
 }
 
 function check(name: string, make: () => unknown): ChannelCheck {

@@ -53,21 +53,30 @@ export function requireVerifiedTls(endpoint: URL, allowInsecure: boolean): void 
 const WAS_REFUSED = 'ECONNREFUSED';
 /** The second is how undici tells that a kept-alive connection was closed under the request. */
 const WAS_RESET: ReadonlySet<string> = new Set(['ECONNRESET', 'UND_ERR_SOCKET']);
+const UNKNOWN_NAME: ReadonlySet<string> = new Set(['ENOTFOUND', 'EAI_AGAIN']);
 const RETRIED: ReadonlySet<string> = new Set([WAS_REFUSED, ...WAS_RESET]);
 const TLS_CODE = /^(?:ERR_TLS_|ERR_SSL_|EPROTO$|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|HOSTNAME_MISMATCH$|INVALID_CA$)/;
 
 /** Only fixed words: the message of a connection error can hold addresses, and a hostile peer can shape a TLS one. */
 function connectionFailure(error: unknown): Unusable {
-  const code = failureCode(error);
-  if (code === WAS_REFUSED) return new Unusable('refused the connection');
-  if (WAS_RESET.has(code)) return new Unusable('closed the connection without an answer');
-  if (TLS_CODE.test(code)) return new Unusable('could not prove its identity: TLS failed');
-  return new Unusable('cannot be reached');
+  return new Unusable(failureWords(error instanceof Error ? error.cause : undefined));
+}
+
+/** @param error - of a socket. */
+export function failureWords(error: unknown): string {
+  const code = codeOf(error);
+  if (code === WAS_REFUSED) return 'refused the connection';
+  if (WAS_RESET.has(code)) return 'closed the connection without an answer';
+  if (TLS_CODE.test(code)) return 'could not prove its identity: TLS failed';
+  return UNKNOWN_NAME.has(code) ? 'cannot be found: its name is not known here' : 'cannot be reached';
 }
 
 function failureCode(error: unknown): string {
-  const cause: unknown = error instanceof Error ? error.cause : undefined;
-  return cause instanceof Error && 'code' in cause && typeof cause.code === 'string' ? cause.code : '';
+  return codeOf(error instanceof Error ? error.cause : undefined);
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
 }
 
 /** Counts what arrives after decompression, so neither a false `content-length` nor a small zip of a large text gets past. */
