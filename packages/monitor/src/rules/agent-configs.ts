@@ -43,12 +43,12 @@ const USER_FILES: ReadonlySet<string> = new Set([
   '/.junie/mcp/mcp.json',
 ]);
 const USER_FOLDERS: readonly string[] = [
-  '/.claude/hooks',
-  '/.claude/commands',
-  '/.claude/agents',
-  '/.claude/skills',
-  '/.claude/plugins',
-  '/.codex/prompts',
+  '/.claude/hooks/',
+  '/.claude/commands/',
+  '/.claude/agents/',
+  '/.claude/skills/',
+  '/.claude/plugins/',
+  '/.codex/prompts/',
 ];
 /** Programs with a window, below `~/.config`, `~/Library/Application Support` or `AppData`. */
 const APPLICATION_FILES: readonly string[] = [
@@ -83,18 +83,26 @@ const PROJECT_FILES: readonly string[] = [
   '/.amazonq/mcp.json',
 ];
 
+/** Their last names: hardly any path has one of them. */
+const PROJECT_NAMES: ReadonlySet<string> = new Set(PROJECT_FILES.map(baseOf));
+/** And those of what lies below a home. */
+const USER_NAMES: ReadonlySet<string> = new Set([...USER_FILES, ...APPLICATION_FILES].map(baseOf));
+
 export function agentConfigs(folders: Folders): (path: string) => AgentConfig | undefined {
   return (path) => {
     const lower = path.toLowerCase();
+    const name = baseOf(lower);
     const home = folders.inAnyHome(path)?.toLowerCase();
-    if (home !== undefined && isUserFile(home)) return 'user';
-    if (EXTENSION_FILES.has(baseOf(lower)) && !folders.inWorkspace(path)) return 'user';
-    if (folders.isPackage(path)) return undefined;
+    if (home !== undefined && isUserFile(home, name)) return 'user';
+    if (EXTENSION_FILES.has(name) && !folders.inWorkspace(path)) return 'user';
+    if (!PROJECT_NAMES.has(name) || folders.isPackage(path)) return undefined;
     return PROJECT_FILES.some((file) => lower.endsWith(file)) ? 'project' : undefined;
   };
 }
 
-function isUserFile(rest: string): boolean {
-  if (USER_FILES.has(rest) || USER_FOLDERS.some((folder) => rest.startsWith(`${folder}/`))) return true;
+function isUserFile(rest: string, name: string): boolean {
+  if (USER_FOLDERS.some((folder) => rest.startsWith(folder))) return true;
+  if (!USER_NAMES.has(name)) return false;
+  if (USER_FILES.has(rest)) return true;
   return APPLICATION_FOLDERS.some((folder) => rest.startsWith(folder) && APPLICATION_FILES.includes(rest.slice(folder.length)));
 }

@@ -2,11 +2,11 @@
  * Several sensors may see one deed: the probe before it happens, the poll afterwards. Rules that count must count it once. Each
  * sighting pairs with one of another sensor, so that the count is that of the sensor that saw most.
  */
-import type { Activity } from '../activity.ts';
+import type { ActionKind, Activity } from '../activity.ts';
 
 /** Sightings further apart are two deeds. */
 const PAIR_WINDOW_MS = 3000;
-/** Most sightings that wait for their pair. A flood pushes some out: they count twice, which is stricter. */
+/** Most sightings of one kind that wait for their pair. A flood pushes some out: they count twice, which is stricter. */
 const MAX_WAITING = 8192;
 
 interface Sighting {
@@ -16,23 +16,26 @@ interface Sighting {
 }
 
 export class Doubles {
-  readonly #waiting = new Map<string, Sighting>();
+  /** By kind, so that a path is a key as it is: one that is put together costs more than all the rest. */
+  readonly #waiting = new Map<ActionKind, Map<string, Sighting>>();
 
   isDouble(activity: Activity): boolean {
     const key = keyOf(activity);
     if (key === undefined) return false;
-    const { sensor, at } = activity;
-    const before = this.#waiting.get(key);
+    const { sensor, at, action } = activity;
+    let waiting = this.#waiting.get(action.kind);
+    if (waiting === undefined) this.#waiting.set(action.kind, (waiting = new Map()));
+    const before = waiting.get(key);
     const isNear = before !== undefined && Math.abs(at - before.at) <= PAIR_WINDOW_MS;
     if (before !== undefined && isNear && before.sensor !== sensor) {
-      if (--before.count === 0) this.#waiting.delete(key);
+      if (--before.count === 0) waiting.delete(key);
       return true;
     }
-    this.#waiting.delete(key);
-    this.#waiting.set(key, { sensor, at, count: isNear ? before.count + 1 : 1 });
-    if (this.#waiting.size > MAX_WAITING)
-      for (const oldest of this.#waiting.keys()) {
-        this.#waiting.delete(oldest);
+    if (before !== undefined) waiting.delete(key);
+    waiting.set(key, { sensor, at, count: isNear ? before.count + 1 : 1 });
+    if (waiting.size > MAX_WAITING)
+      for (const oldest of waiting.keys()) {
+        waiting.delete(oldest);
         break;
       }
     return false;
@@ -45,13 +48,13 @@ function keyOf({ action, actor }: Activity): string | undefined {
     case 'write':
     case 'delete':
     case 'rename':
-      return `${action.kind} ${action.path.length > MAX_KEY_CHARS ? action.path.slice(0, MAX_KEY_CHARS) : action.path}`;
+      return action.path.length > MAX_KEY_CHARS ? action.path.slice(0, MAX_KEY_CHARS) : action.path;
     case 'connect':
-      return `connect ${actor?.pid} ${action.protocol} ${action.port}`;
+      return `${actor?.pid} ${action.protocol} ${action.port}`;
     case 'exec':
-      return `exec ${actor?.pid}`;
+      return `${actor?.pid}`;
     case 'spawn':
-      return `spawn ${action.child.pid}`;
+      return `${action.child.pid}`;
     case 'read':
     case 'dns':
     case 'exit':

@@ -159,6 +159,7 @@ const DEVICES =
   /^\/dev\/(?:null|zero|full|random|urandom|tty\d*|ptmx|pts\/\d+|console|stdin|stdout|stderr|fd(?:\/\d+)?|shm(?:\/.*)?|mqueue(?:\/.*)?|dtracehelper|autofs_nowait)$/;
 const OWN_PROC =
   /^\/proc\/(?:self|thread-self|\d+)\/(?:comm|oom_score_adj|oom_adj|coredump_filter|timerslack_ns|loginuid|setgroups|uid_map|gid_map|attr\/.*|task\/\d+\/(?:comm|attr\/.*))$/;
+const HOMES_BEGIN = 'huUrv';
 const HOMES = /^\/(?:home\/[^/]+|[uU]sers\/[^/]+|root|var\/root)(?=\/|$)/;
 
 export function foldersOf({ workspace, home, tmp, folds, real }: FolderOptions): Folders {
@@ -189,7 +190,7 @@ export function foldersOf({ workspace, home, tmp, folds, real }: FolderOptions):
     inWorkspace: (path) => within(workspaces, path),
     inTmp: (path) => within(tmps, path),
     inHome,
-    inAnyHome: (path) => inHome(path) ?? restOf(HOMES.exec(path)?.[0], path),
+    inAnyHome: (path) => inHome(path) ?? (HOMES_BEGIN.includes(path.charAt(1)) ? restOf(HOMES.exec(path)?.[0], path) : undefined),
     isSystem: (path) => SYSTEM_PLACES.get(firstOf(path))?.some((folder) => isUnder(path, folder)) === true,
     isPackage: (path) => passesOne(path, packages),
     isBuildOutput: (path) => {

@@ -18,6 +18,8 @@ export function compilePaths(patterns: readonly string[], expand: (pattern: stri
   /** What ends in `/**` or has no wildcard holds for a folder: found by the folders of a path, however many patterns there are. */
   const folders = new Map<string, string>();
   const within = new Map<string, string>();
+  /** By length: whether a folder that is so long is among them. Most folders of a path need not be looked up. */
+  const lengths: boolean[] = [];
   const others: Segmented[] = [];
   for (const pattern of patterns) {
     const text = expand(pattern);
@@ -26,17 +28,25 @@ export function compilePaths(patterns: readonly string[], expand: (pattern: stri
     else if (below !== undefined) within.set(below, pattern);
     else others.push({ pattern, whole: compileGlob(text), segments: text.split('/').map(compileGlob) });
   }
+  for (const folder of [...folders.keys(), ...within.keys()]) {
+    while (lengths.length <= folder.length) lengths.push(false);
+    lengths[folder.length] = true;
+  }
   return (path) => {
-    if (folders.size > 0) {
+    if (path.length < lengths.length && lengths[path.length] === true) {
       const pattern = folders.get(path);
       if (pattern !== undefined) return pattern;
     }
-    if (folders.size + within.size > 0) {
-      for (let slash = path.lastIndexOf('/'); slash >= 0; slash = slash === 0 ? -1 : path.lastIndexOf('/', slash - 1)) {
-        const folder = slash === 0 ? '/' : path.slice(0, slash);
-        const pattern = folders.get(folder) ?? within.get(folder);
-        if (pattern !== undefined) return pattern;
-      }
+    for (
+      let slash = lengths.length === 0 ? -1 : path.lastIndexOf('/');
+      slash >= 0;
+      slash = slash === 0 ? -1 : path.lastIndexOf('/', slash - 1)
+    ) {
+      const length = slash === 0 ? 1 : slash;
+      if (length >= lengths.length || lengths[length] !== true) continue;
+      const folder = path.slice(0, length);
+      const pattern = folders.get(folder) ?? within.get(folder);
+      if (pattern !== undefined) return pattern;
     }
     return others.length === 0 ? undefined : others.find((other) => holds(other, path))?.pattern;
   };

@@ -26,12 +26,23 @@ export function normalPath(path: string, spelling: PathSpelling): string {
 }
 
 /** Nothing in it that has another spelling; most paths are so. */
-function isPlain(path: string): boolean {
+export function isPlain(path: string): boolean {
   if (path.charCodeAt(0) !== SLASH || path.length > MAX_PATH_CHARS || path.length === 1) return path === '/';
   if (path.charCodeAt(path.length - 1) === SLASH || path.startsWith('/proc/')) return false;
-  return !path.includes('//') && !path.includes('/.');
+  return !path.includes('//') && !passesDots(path);
 }
 const SLASH = 47;
+const DOT = 46;
+
+/** `.` or `..` is on the way, or at the end; a name that only begins with a dot is one like any other. */
+function passesDots(path: string): boolean {
+  for (let at = path.indexOf('/.'); at >= 0; at = path.indexOf('/.', at + 2)) {
+    const second = path.charCodeAt(at + 2);
+    const after = second === DOT ? path.charCodeAt(at + 3) : second;
+    if (after === SLASH || Number.isNaN(after)) return true;
+  }
+  return false;
+}
 
 /** Segment by segment, as the kernel goes: what comes after `/proc/N/cwd` is relative to where that leads. */
 function walk(path: string, spelling: PathSpelling): readonly string[] {

@@ -3,7 +3,7 @@ import type { Activity, ExecAction, RenameAction } from '../activity.ts';
 import { type Destination, destinationOf } from './destination.ts';
 import type { Doubles } from './doubles.ts';
 import type { Folders } from './folders.ts';
-import { normalPath, type PathSpelling } from './path-text.ts';
+import { isPlain, normalPath, type PathSpelling } from './path-text.ts';
 import { DELETED, type Programs, programsOf } from './programs.ts';
 
 export type Use = 'read' | 'write' | 'delete';
@@ -16,6 +16,9 @@ export interface Touch {
   readonly existed: boolean | undefined;
   /** For a rename, where it went. */
   readonly to?: string;
+  /** It is a key, it holds a secret: once that was asked. Several families do. */
+  isKey: boolean | undefined;
+  isSecret: boolean | undefined;
 }
 
 export interface Seen {
@@ -29,8 +32,6 @@ export interface Seen {
   readonly exe: string;
   /** Another sensor told of it already: what counts does not count it twice. */
   readonly isDouble: boolean;
-  /** Which of the files hold secrets, as far as that was asked. */
-  readonly secrets: Map<Touch, boolean>;
 }
 
 export function seenOf(activity: Activity, folders: Folders, doubles: Doubles, cwdOf?: (pid: string) => string | undefined): Seen {
@@ -45,7 +46,6 @@ export function seenOf(activity: Activity, folders: Folders, doubles: Doubles, c
     seq: activity.seq,
     exe: exeOf(actor?.exe ?? '', spelling),
     isDouble: doubles.isDouble(activity),
-    secrets: new Map<Touch, boolean>(),
   };
   switch (action.kind) {
     case 'read':
@@ -83,10 +83,10 @@ function touchesOf(
   const named = normalPath(path, spelling);
   const real = resolved === undefined || resolved === path ? named : normalPath(resolved, spelling);
   return real === named
-    ? [{ use, path: named, existed }]
+    ? [{ use, path: named, existed, isKey: undefined, isSecret: undefined }]
     : [
-        { use, path: named, existed },
-        { use, path: real, existed },
+        { use, path: named, existed, isKey: undefined, isSecret: undefined },
+        { use, path: real, existed, isKey: undefined, isSecret: undefined },
       ];
 }
 
@@ -95,16 +95,20 @@ function movesOf({ path, to, resolved, resolved_to, existed }: RenameAction, spe
   const move = (from: string, target: string): readonly Touch[] => {
     const [one, other] = [normalPath(from, spelling), normalPath(target, spelling)];
     return [
-      { use: 'delete', path: one, existed, to: other },
-      { use: 'write', path: other, existed: undefined },
+      { use: 'delete', path: one, existed, to: other, isKey: undefined, isSecret: undefined },
+      { use: 'write', path: other, existed: undefined, isKey: undefined, isSecret: undefined },
     ];
   };
   const named = move(path, to);
   return resolved === undefined && resolved_to === undefined ? named : [...move(resolved ?? path, resolved_to ?? to), ...named];
 }
 
+/** A program does many things one after the other: the last one that needs no other spelling. */
+let plainExe = '';
+
 function exeOf(exe: string, spelling: PathSpelling): string {
-  if (exe === '') return '';
+  if (exe === '' || (exe === plainExe && !spelling.folds)) return exe;
+  if (isPlain(exe) && !exe.endsWith(DELETED) && !spelling.folds) return (plainExe = exe);
   const text = exe.endsWith(DELETED) ? exe.slice(0, -DELETED.length) : exe;
   return text.startsWith('/') ? normalPath(text, spelling) : text;
 }

@@ -95,8 +95,10 @@ export class RecentNames {
  */
 export class NeverForgets {
   readonly #bits = new Uint32Array(BLOOM_BITS / 32);
+  #isEmpty = true;
 
   add(name: string): void {
+    this.#isEmpty = false;
     const { one, two } = hashesOf(name);
     for (let index = 0; index < BLOOM_HASHES; index++) {
       const bit = (one + index * two) % BLOOM_BITS;
@@ -105,6 +107,7 @@ export class NeverForgets {
   }
 
   has(name: string): boolean {
+    if (this.#isEmpty) return false;
     const { one, two } = hashesOf(name);
     for (let index = 0; index < BLOOM_HASHES; index++) {
       const bit = (one + index * two) % BLOOM_BITS;

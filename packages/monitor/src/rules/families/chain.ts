@@ -89,7 +89,7 @@ class Chain implements Judging {
     return seen.touches.some(
       (touch) =>
         touch.use !== 'delete' &&
-        (isKeyFile(touch.path, this.#setting) ||
+        (isKeyFile(touch, this.#setting) ||
           this.#isForbidden(touch.path) !== undefined ||
           (!this.#setting.literal && isSecret(touch, seen, this.#setting.folders))),
     );

@@ -32,7 +32,7 @@ export const FOREIGN_CODE: RuleFamily = {
       levels: ['HALT'],
     },
   ],
-  kinds: ['write', 'rename', 'exec', 'load', 'read'],
+  kinds: ['write', 'rename', 'exec', 'load'],
   begin({ folders }) {
     /** Whatever was written outside of the workspace; never forgotten, so that no flood hides a name. */
     const written = new NeverForgets();

@@ -64,11 +64,11 @@ export const OWN_FILES: RuleFamily = {
         }
         for (const { use, path, to } of touches) {
           // Whatever can be written there changes the process: its memory, or that it is the first to go when memory runs out.
-          const [, proc, file = ''] = (use === 'read' ? PROC_SECRETS : PROC_FILES).exec(path) ?? [];
-          if (proc !== undefined && pids.has(Number(proc)))
+          const inProc = path.startsWith('/proc/') ? (use === 'read' ? PROC_SECRETS : PROC_FILES).exec(path) : null;
+          if (inProc !== null && pids.has(Number(inProc[1])))
             found({
               rule: 'own-process',
-              level: use === 'read' && READ_OF_EVERYBODY.has(file) ? 'FLAG' : 'KILL',
+              level: use === 'read' && READ_OF_EVERYBODY.has(inProc[2] ?? '') ? 'FLAG' : 'KILL',
               reason: `${use} of ${quoted(path)}: the watching process`,
             });
           // We use them all the time: of what nobody is known to have done, most is ours. The ledger tells when they were changed.

@@ -144,7 +144,8 @@ export const PERSISTENCE: RuleFamily = {
 
 /** Git itself puts examples there, which do nothing. */
 function isGitHook(path: string): boolean {
-  return /\/(?:\.git|[^/]+\.git|modules\/[^/]+)\/hooks\/[^/]+$/.test(path) && !path.endsWith('.sample');
+  if (!path.includes('/hooks/') || path.endsWith('.sample')) return false;
+  return /\/(?:\.git|[^/]+\.git|modules\/[^/]+)\/hooks\/[^/]+$/.test(path);
 }
 
 function isGlobalHookPath(words: readonly (string | undefined)[]): boolean {

@@ -28,7 +28,7 @@ export const SECRETS: RuleFamily = {
     return {
       judge(seen, found) {
         for (const touch of seen.touches) {
-          if (isKeyFile(touch.path, setting)) {
+          if (isKeyFile(touch, setting)) {
             found({ rule: 'ssh-keys', level: 'KILL', reason: `${touch.use} of an SSH key file or folder: ${quoted(touch.path)}` });
             return;
           }
@@ -44,7 +44,12 @@ const KEY_NAME = /id_(?:rsa|dsa|ecdsa|ed25519)/i;
 /** Of the predecessor. */
 const LITERAL_KEY_NAME = /id_rsa|id_ed25519/;
 
-export function isKeyFile(path: string, { folders, literal }: Pick<Setting, 'folders' | 'literal'>): boolean {
+/** An SSH key, or what lies in a folder of them. */
+export function isKeyFile(touch: Touch, setting: Setting): boolean {
+  return (touch.isKey ??= holdsKey(touch.path, setting));
+}
+
+function holdsKey(path: string, { folders, literal }: Setting): boolean {
   const rest = literal ? folders.inHome(path) : folders.inAnyHome(path);
   if (rest !== undefined && isUnder(rest, '/.ssh')) return true;
   const name = baseOf(path);
@@ -114,19 +119,22 @@ const SECRET_PLACES = byFirst(HOME_SECRETS, ({ path }) => path);
 const BROWSERS =
   /\/(?:\.mozilla\/firefox|\.config\/(?:google-chrome|chromium|BraveSoftware|microsoft-edge|vivaldi|opera)|Library\/Application Support\/(?:Google\/Chrome|Firefox|BraveSoftware|Microsoft Edge))\/.*(?:logins\.json|key[34]\.db|cookies(?:\.sqlite)?|Login Data|Web Data|Local State)$/i;
 const BROWSER_PLACES: ReadonlySet<string> = new Set(['/.mozilla', '/.config', '/Library', '/library']);
-const SYSTEM_SECRETS: readonly string[] = [
-  '/etc/shadow',
-  '/etc/shadow-',
-  '/etc/gshadow',
-  '/etc/sudoers',
-  '/etc/sudoers.d',
-  '/etc/krb5.keytab',
-  '/etc/kubernetes',
-  '/etc/rancher',
-  '/var/run/secrets',
-  '/run/secrets',
-  '/etc/ssl/private',
-];
+const SYSTEM_SECRETS = byFirst(
+  [
+    '/etc/shadow',
+    '/etc/shadow-',
+    '/etc/gshadow',
+    '/etc/sudoers',
+    '/etc/sudoers.d',
+    '/etc/krb5.keytab',
+    '/etc/kubernetes',
+    '/etc/rancher',
+    '/var/run/secrets',
+    '/run/secrets',
+    '/etc/ssl/private',
+  ],
+  (secret) => secret,
+);
 const SECRET_ENDING = /\.(?:kdbx|p12|pfx|ppk|jks|keystore)$/i;
 const SECRET_NAME = /^(?:wallet\.dat|service[-_]?account.*\.json|ssh_host_.*_key)$|private[-_]?key.*\.(?:pem|key)$/i;
 
@@ -135,13 +143,9 @@ function isSecretName(name: string): boolean {
 }
 const OTHERS_ENVIRONMENT = /^\/proc\/(\d+)\/(?:task\/\d+\/)?environ$/;
 
-/** A file whose content is worth stealing, and that this process has no business of its own with. Two families ask: worked out once. */
+/** A file whose content is worth stealing, and that this process has no business of its own with. */
 export function isSecret(touch: Touch, seen: Seen, folders: Folders): boolean {
-  const known = seen.secrets.get(touch);
-  if (known !== undefined) return known;
-  const answer = holdsSecret(touch, seen, folders);
-  seen.secrets.set(touch, answer);
-  return answer;
+  return (touch.isSecret ??= holdsSecret(touch, seen, folders));
 }
 
 function holdsSecret({ path, use }: Touch, seen: Seen, folders: Folders): boolean {
@@ -152,9 +156,9 @@ function holdsSecret({ path, use }: Touch, seen: Seen, folders: Folders): boolea
     if (place !== undefined) return !isTool(place.tools, seen, folders);
     if (BROWSER_PLACES.has(firstOf(rest)) && BROWSERS.test(rest)) return true;
   }
-  if (SYSTEM_SECRETS.some((secret) => isUnder(path, secret)))
+  if (SYSTEM_SECRETS.get(firstOf(path))?.some((secret) => isUnder(path, secret)) === true)
     return !isTool(['sudo', 'su', 'login', 'passwd', 'unix_chkpwd', 'sshd'], seen, folders);
-  const owner = OTHERS_ENVIRONMENT.exec(path)?.[1];
+  const owner = path.startsWith('/proc/') ? OTHERS_ENVIRONMENT.exec(path)?.[1] : undefined;
   if (owner !== undefined) return Number(owner) !== seen.activity.actor?.pid;
   return use === 'read' && isSecretName(baseOf(path)) && !folders.isPackage(path) && !isCertificateBundle(path) && !passes(path, 'test');
 }
