@@ -146,14 +146,15 @@ export const KEPT: readonly (readonly [name: string, owner: object, keys: readon
   ],
 ];
 
-/** Three places for each: owner, key, and what was there, which is a value or the getter of one. */
+/** Four places for each: owner, key, and what was there, which is a value or the getter of one. */
 const slots: unknown[] = [];
+const PLACES = 4;
 const before = new Map<object, Map<PropertyKey, PropertyDescriptor>>();
 /** Those that are values, to be compared by reading them: a tenth of what looking at each costs. */
 const comparisons: string[] = [];
 /** Getters of the language: to be looked at, each time; those of URLs and buffers where an act was given any. */
-const getters: unknown[] = [];
-const gettersOfObjects: unknown[] = [];
+const looks: string[] = [];
+const looksAtObjects: string[] = [];
 const OF_OBJECTS: ReadonlySet<object> = new Set([URL.prototype, prototypeOf(Uint8Array.prototype)]);
 for (const [, owner, keys] of KEPT) {
   for (const key of keys) {
@@ -161,17 +162,19 @@ for (const [, owner, keys] of KEPT) {
     if (descriptor === undefined) continue;
     const at = slots.length;
     if ('value' in descriptor) comparisons.push(`s${at}[s${at + 1}]!==s${at + 2}`);
-    else if (owner !== globalThis) (OF_OBJECTS.has(owner) ? gettersOfObjects : getters).push(owner, key, descriptor.get);
-    slots.push(owner, key, descriptor.get ?? descriptor.value);
+    else if (owner !== globalThis) (OF_OBJECTS.has(owner) ? looksAtObjects : looks).push(`look(s${at},s${at + 1})?.get!==s${at + 3}`);
+    slots.push(owner, key, descriptor.value, descriptor.get);
     const kept = before.get(owner) ?? new Map<PropertyKey, PropertyDescriptor>();
     before.set(owner, kept.set(key, descriptor));
   }
 }
 /** Straight down, so that each read has a place of its own in the code: a loop costs ten times as much. Made of numbers alone. */
-const differs = compileFunction(
-  `return()=>${comparisons.join('||')}`,
-  slots.map((_, at) => `s${at}`),
-)(...slots) as () => boolean;
+const differs = straight([...comparisons, ...looks]);
+const differsInObjects = straight(looksAtObjects);
+function straight(differences: readonly string[]): () => boolean {
+  const names = ['look', ...slots.map((_, at) => `s${at}`)];
+  return compileFunction(`return()=>${differences.join('||')}`, names)(getOwnPropertyDescriptor, ...slots) as () => boolean;
+}
 /** A getter can give the true one to whoever compares. So of each so many are looked at, in turn. */
 const LOOKED_AT = 4;
 let next = 0;
@@ -267,15 +270,13 @@ function restored(isSuspect: boolean): Replaced[] | undefined {
 function hasChanged(isSuspect: boolean): boolean {
   // What is no object any more throws.
   try {
-    if (differs()) return true;
+    if (differs() || (isSuspect && differsInObjects())) return true;
   } catch {
     return true;
   }
-  for (let i = 0; i < getters.length; i += 3) if (!isThere(getters, i)) return true;
-  for (let i = 0; isSuspect && i < gettersOfObjects.length; i += 3) if (!isThere(gettersOfObjects, i)) return true;
   for (let left = LOOKED_AT; left > 0; left--) {
-    if (!isThere(slots, next)) return true;
-    next = next + 3 < slots.length ? next + 3 : 0;
+    if (!isThere(next, getOwnPropertyDescriptor(slots[next] as object, slots[next + 1] as PropertyKey))) return true;
+    next = next + PLACES < slots.length ? next + PLACES : 0;
   }
   // Members that were put there by assignment. Others are counted now and then: that costs as much as all the rest.
   for (const _ in NOTHING as object) return true;
@@ -283,18 +284,18 @@ function hasChanged(isSuspect: boolean): boolean {
   return false;
 }
 
-function isThere(list: readonly unknown[], at: number): boolean {
-  const by = getOwnPropertyDescriptor(list[at] as object, list[at + 1] as PropertyKey);
-  return by !== undefined && (by.get ?? by.value) === list[at + 2];
+/** As a value what was one, as a getter what was one: each can be put in the place of the other. */
+function isThere(at: number, by: PropertyDescriptor | undefined): boolean {
+  return by !== undefined && by.value === slots[at + 2] && by.get === slots[at + 3];
 }
 
 function allRestored(): Replaced[] | undefined {
   let list: Replaced[] | undefined;
-  for (let i = 0; i < slots.length; i += 3) {
+  for (let i = 0; i < slots.length; i += PLACES) {
     const owner = slots[i] as object;
     const key = slots[i + 1] as PropertyKey;
     const by = getOwnPropertyDescriptor(owner, key);
-    if (by !== undefined && (by.get ?? by.value) === slots[i + 2]) continue;
+    if (isThere(i, by)) continue;
     const was = apply(mapGet, apply(mapGet, before, [owner]), [key]) as PropertyDescriptor;
     list ??= [];
     define(list, list.length, { owner, key, by });

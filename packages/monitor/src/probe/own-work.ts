@@ -27,7 +27,7 @@ const MAX_FRAMES = 20;
 /** @param files - absolute; folders stand for what is below them. */
 export function ownWork(files: readonly string[]): (action: Action) => boolean {
   const own = [...new Set(files.map(followed))];
-  return (action) => (sampling.getStore() === true && isSampling(action)) || (touches(action, own) && isCalledByUs());
+  return (action) => (sampling.getStore() === true && isSampling(action)) || (own.length > 0 && touches(action, own) && isCalledByUs());
 }
 
 /** Core's threads write the ledger: no agent's code runs in them. Only core starts them so. */

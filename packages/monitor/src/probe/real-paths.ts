@@ -7,6 +7,7 @@
  * Hard links and bind mounts lead elsewhere without any link to follow.
  */
 import nodePath from 'node:path';
+import { isPlain } from '../rules/path-text.ts';
 import { originals } from './originals.ts';
 
 export const KEEP_MS = 100;
@@ -28,15 +29,22 @@ export class RealPaths {
 
   /** @returns the path made absolute, and where it leads. */
   locate(path: string): { readonly path: string; readonly resolved: string } {
+    if (isPlain(path)) return this.#located(path);
     const plain = nodePath.resolve(path);
     // `link/..` is the parent of where the link leads. Only the kernel's reading counts, and nothing of it is kept.
     if (path.includes('..') && PARENT.test(path)) {
       return { path: plain, resolved: this.#whole(nodePath.isAbsolute(path) ? path : `${originals.cwd()}/${path}`, 0) };
     }
+    return this.#located(plain);
+  }
+
+  /** @param plain - absolute, in the one spelling it has. */
+  #located(plain: string): { readonly path: string; readonly resolved: string } {
     if (plain === '/') return { path: plain, resolved: plain };
     const slash = plain.lastIndexOf('/');
-    const folder = this.#folder(slash === 0 ? '/' : plain.slice(0, slash));
-    return { path: plain, resolved: this.#last(folder + plain.slice(slash)) };
+    const named = slash === 0 ? '/' : plain.slice(0, slash);
+    const folder = this.#folder(named);
+    return { path: plain, resolved: this.#last(folder === named ? plain : folder + plain.slice(slash)) };
   }
 
   #folder(folder: string): string {

@@ -40,6 +40,9 @@ const LIES: readonly (readonly [string, (original: unknown) => PropertyDescripto
   ],
   ['gone', () => value(undefined)],
   ['getter that always lies', () => ({ get: () => () => undefined, configurable: true })],
+  // The very function that was there, in the other one's place.
+  ['its own getter', (original) => ({ get: typeof original === 'function' ? (original as () => unknown) : () => '', configurable: true })],
+  ['its getter as a value', (original) => value(original)],
 ];
 const attacks: Attack[] = [];
 for (const [name, owner, keys] of KEPT) {
@@ -96,7 +99,7 @@ const isRefusal = (error: unknown): boolean => (error as { code?: unknown } | un
 for (let i = 0; i < attacks.length; i++) {
   const [name, owner, key, by] = attacks[i] as Attack;
   const before = getOwnPropertyDescriptor(owner, key);
-  const during = by(before?.value);
+  const during = by(before?.value ?? before?.get);
   for (let j = 0; j < WAYS.length; j++) {
     const [way, act] = WAYS[j] as (typeof WAYS)[number];
     let failure: unknown;
