@@ -6,14 +6,15 @@
  * On the memory store the difference to the same agent without a guard is told in percent of that agent's turn. On SQLite,
  * durable, it is told against `guard.run` doing the same calls alone: what is above 1 is the adapter's.
  */
-import { createGuard, type Guard, rulePolicy, type Store } from '@countersign/core';
+import { createGuard, type Guard, type Store } from '@countersign/core';
 import { memoryStore } from '@countersign/core/testing';
 import { aiSdkAgent } from './agents-ai-sdk.ts';
 import { langchainAgent, langchainGraph } from './agents-langchain.ts';
-import { AGENT, ARGS, RESULT, SESSION, TOOL } from './calls.ts';
-import { atMost, type Claim, lowerEndAtMost } from './figure.ts';
+import { AGENT, ARGS, POLICY, RESULT, SESSION, TOOL } from './calls.ts';
+import { atMost, type Claim, lowerEndAtMost, printed } from './figure.ts';
 import { benchSigner, benchStore } from './fixtures.ts';
 import { median } from './measure.ts';
+import { neededWork } from './needed.ts';
 import { comparePairs, type PairOfTurns, type PairOptions, type Turn, timed } from './pairs.ts';
 
 export interface Agent {
@@ -40,14 +41,17 @@ const SIZES = [
 ] as const;
 
 const MAX_PERCENT = 15;
+const FLOOR_PAIRS = 500;
 const MAX_DURABLE = 1.5;
 
 export const agentClaims: readonly Claim[] = KINDS.flatMap((kind) =>
   SIZES.flatMap(({ calls, title, memory, durable }) => {
     const added = `${kind.name}, ${title}: what the guard adds, memory store / the turn without it`;
+    const floor = `${kind.name}, ${title}: needed work of the calls alone (floor) / the turn without a guard`;
     const kept = `${kind.name}, ${title}: what the guard adds, signed, SQLite / guard.run alone`;
     return [
       { name: added, measure: () => onMemory(added, kind, calls, memory) },
+      { name: floor, measure: async () => printed(floor, await neededPercent(kind, calls, memory), '%') },
       { name: kept, measure: async () => atMost(kept, await onSqlite(kind, calls, durable), MAX_DURABLE) },
     ];
   }),
@@ -57,6 +61,30 @@ async function onMemory(name: string, kind: Kind, calls: number, options: PairOp
   const { medianMs, lowMs, highMs, baselineMs } = await comparePairs(() => pairOf(kind, calls, memoryStore()), options);
   const percent = (ms: number): number => (100 * ms) / baselineMs;
   return lowerEndAtMost(name, percent(medianMs), { low: percent(lowMs), high: percent(highMs) }, MAX_PERCENT);
+}
+
+/** What no guard could leave out (`needed.ts`), done once for each call of a turn, in percent of that turn. */
+async function neededPercent({ build }: Kind, calls: number, { slice }: PairOptions): Promise<number> {
+  const { medianMs, baselineMs } = await comparePairs(
+    () => {
+      const store = memoryStore();
+      const needed = neededWork(POLICY, store);
+      const turn = build(calls, undefined).turn;
+      return {
+        subject: async () => {
+          for (let i = 0; i < calls; i++) {
+            const { call, leaf } = needed.decide();
+            needed.settle(call, { of: 0, leaf });
+          }
+          await turn();
+        },
+        baseline: turn,
+        close: () => store.close(),
+      };
+    },
+    { pairs: FLOOR_PAIRS, slice },
+  );
+  return (100 * medianMs) / baselineMs;
 }
 
 /** The median difference over the median of the same calls through `guard.run`, one turn of it after each pair. */
@@ -113,9 +141,3 @@ function guardOn(store: Store): { readonly guard: Guard; readonly close: () => P
     },
   };
 }
-
-const POLICY = rulePolicy({
-  id: 'bench',
-  version: '1',
-  rules: [{ id: 'reports', tools: [`${TOOL.server}/${TOOL.name}`], effect: 'allow' }],
-});

@@ -1,5 +1,6 @@
 /** What is decided and recorded in the benches: one ordinary call, neither tiny nor large. */
 
+import { rulePolicy } from '@countersign/core';
 import { newOrderedId } from '../packages/core/src/ledger/body.ts';
 import { commitSection, newOpeningKey } from '../packages/core/src/ledger/commitment.ts';
 import type { DecisionBody, Opening } from '../packages/core/src/ledger/entry.ts';
@@ -16,6 +17,13 @@ export const ARGS = {
   note: 'figures for the meeting on Monday',
 } as const;
 export const RESULT = { rows: 250, truncated: false, preview: 'date,customer,amount,currency\n2026-01-04,1207,912.40,EUR' } as const;
+
+/** The one rule that allows it. */
+export const POLICY = rulePolicy({
+  id: 'bench',
+  version: '1',
+  rules: [{ id: 'reports', tools: [`${TOOL.server}/${TOOL.name}`], effect: 'allow' }],
+});
 
 const opening: Opening = { key: newOpeningKey(), sections: { args: ARGS } };
 

@@ -5,28 +5,19 @@
  * included, and the outcome rides with the next call's commit. With the outcome durable too, before the caller goes on, it
  * stands unsigned against two raw commits.
  *
- * On the memory store it stands against the work that no guard could leave out for the same call, done once, straight, and
- * with no awaiting in between:
- * - the private copy of the arguments with its exact text, and its MAC, by which a repeated call is recognised;
- * - redaction of the arguments and of the result's excerpt;
- * - the policy;
- * - commitments to arguments and result, under a fresh key each;
- * - the two entries, decision and outcome: canonical text and leaf hash.
+ * On the memory store it stands against the work that no guard could leave out for the same call (`needed.ts`).
  * What remains is the guard's own: queues, promises, session and call rows, the permit, the async scope.
  */
-import { budgetFrom, createGuard, createRedactor, type Guard, type GuardOptions, type PolicyInput, rulePolicy } from '@countersign/core';
+import { budgetFrom, createGuard, type Guard, type GuardOptions } from '@countersign/core';
 import type { SqliteStore } from '@countersign/core/sqlite';
 import { memoryStore } from '@countersign/core/testing';
-import { callMatch } from '../packages/core/src/call-key.ts';
-import { entryText, newId } from '../packages/core/src/ledger/body.ts';
-import { commitSection, newOpeningKey } from '../packages/core/src/ledger/commitment.ts';
-import { leafHash } from '../packages/core/src/ledger/merkle.ts';
-import { captureArguments } from '../packages/core/src/redact/arguments.ts';
-import { showAnything } from '../packages/core/src/redact/excerpt.ts';
-import { AGENT, ARGS, DECISION, RESULT, SESSION, TOOL } from './calls.ts';
+import { entryText } from '../packages/core/src/ledger/body.ts';
+import { AGENT, ARGS, DECISION, POLICY, RESULT, SESSION, TOOL } from './calls.ts';
 import { atMost, type Claim, printed } from './figure.ts';
 import { benchSigner, benchStore, rawTable } from './fixtures.ts';
+import { durableFloor, durableRowsOverRaw, signedFloor, signedRowsOverRaw } from './floor.ts';
 import { ONE_BY_ONE, timeRatio } from './measure.ts';
+import { neededWork } from './needed.ts';
 
 export const signed = 'guarded call, signed, one allow rule / raw durable commit';
 export const bothDurable = 'guarded call, outcome durable too, unsigned / two raw durable commits';
@@ -36,17 +27,13 @@ const told = 'guarded call on the memory store, told to a tracer and a listener 
 
 export const guardClaims: readonly Claim[] = [
   { name: signed, measure: async () => atMost(signed, await guardedOverRaw(), 3) },
+  { name: signedFloor, measure: async () => printed(signedFloor, await signedRowsOverRaw()) },
   { name: bothDurable, measure: async () => atMost(bothDurable, await durableOverRaw(), 1.4) },
+  { name: durableFloor, measure: async () => printed(durableFloor, await durableRowsOverRaw()) },
   { name: budgeted, measure: async () => printed(budgeted, await guardedOverRaw({ budgets: BUDGETS })) },
   { name: inMemory, measure: async () => atMost(inMemory, await guardedOverNeeded(), 2) },
   { name: told, measure: async () => printed(told, await toldOverUntold()) },
 ];
-
-const POLICY = rulePolicy({
-  id: 'bench',
-  version: '1',
-  rules: [{ id: 'reports', tools: [`${TOOL.server}/${TOOL.name}`], effect: 'allow' }],
-});
 
 const BUDGETS = [
   budgetFrom({ id: 'calls', per: 'agent', limit: 1_000_000, window: '1h' }),
@@ -116,11 +103,14 @@ async function guardedCalls(guard: Guard, count: number): Promise<void> {
 async function guardedOverNeeded(): Promise<number> {
   const store = memoryStore();
   const guard = guardOn(store);
-  const needed = neededWork(store);
+  const needed = neededWork(POLICY, store);
   const ratio = await timeRatio(
     (count) => guardedCalls(guard, count),
     (count) => {
-      for (let i = 0; i < count; i++) needed();
+      for (let i = 0; i < count; i++) {
+        const { call, leaf } = needed.decide();
+        needed.settle(call, { of: 0, leaf });
+      }
     },
     { count: 100 },
   );
@@ -140,42 +130,4 @@ async function toldOverUntold(): Promise<number> {
   await closeGuard(telling);
   await closeGuard(silent);
   return ratio;
-}
-
-function neededWork(store: ReturnType<typeof memoryStore>): () => string {
-  const redactor = createRedactor();
-  const stamp = { atMs: Date.now(), writer: store.writer };
-  const session = { id: SESSION, labels: [], halted: false, startedAtMs: stamp.atMs, version: 0 };
-  return () => {
-    const { exact, value } = captureArguments(ARGS);
-    const match = callMatch({ agent: AGENT, session: SESSION, principal: undefined, tool: TOOL, exact }, (text) => store.mac(text));
-    const { shown, findings } = redactor.redact(value);
-    const input: PolicyInput = {
-      tool: TOOL,
-      args: shown,
-      findings,
-      agent: AGENT,
-      session,
-      mode: 'enforce',
-      atMs: stamp.atMs,
-      raw: () => value,
-    };
-    const verdict = POLICY.evaluate(input);
-    if (!('effect' in verdict) || verdict.effect !== 'allow') throw new Error('the bench rule does not allow the bench call');
-
-    const call = newId();
-    const decision = leafHash(entryText({ ...DECISION, call, args_commit: commitSection(newOpeningKey(), 'args', shown) }, stamp));
-    const excerpt = { excerpt: showAnything(RESULT, redactor) };
-    const outcome = {
-      kind: 'outcome',
-      agent: AGENT,
-      session: SESSION,
-      call,
-      decision: { of: 0, leaf: decision },
-      status: 'success',
-      duration_ms: 0,
-      result_commit: commitSection(newOpeningKey(), 'result', excerpt),
-    } as const;
-    return leafHash(entryText(outcome, stamp)) + match;
-  };
 }

@@ -1,5 +1,6 @@
 /** Run by `slow-disk.ts` under strace: measures both sides of one ratio in this process and prints it. */
 import { removeFixtures } from './fixtures.ts';
+import { durableFloor, durableRowsOverRaw, signedFloor, signedRowsOverRaw } from './floor.ts';
 import { bothDurable, durableOverRaw, guardedOverRaw, signed } from './guard.ts';
 import { alone, crowdOverOne, crowdOverReady, noteAlone, overOne, overReady } from './ledger.ts';
 
@@ -7,6 +8,8 @@ const MEASURES = new Map<string, () => Promise<number>>([
   [alone, noteAlone],
   [signed, guardedOverRaw],
   [bothDurable, durableOverRaw],
+  [signedFloor, signedRowsOverRaw],
+  [durableFloor, durableRowsOverRaw],
   [overOne, crowdOverOne],
   [overReady, crowdOverReady],
 ]);

@@ -5,7 +5,8 @@
  */
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { atLeast, atMost, type Claim, type Measured } from './figure.ts';
+import { atLeast, atMost, type Claim, type Measured, printed } from './figure.ts';
+import { durableFloor, signedFloor } from './floor.ts';
 import { bothDurable, signed } from './guard.ts';
 import { alone, overOne, overReady } from './ledger.ts';
 
@@ -13,14 +14,16 @@ export const DELAYED = ['-f', '-qq', '--seccomp-bpf', '-e', 'trace=fsync,fdatasy
 const MAX_RUN_MS = 300_000;
 
 export const slowDiskClaims: readonly Claim[] = [
-  slow(alone, atMost, 1.15),
-  slow(signed, atMost, 1.3),
-  slow(bothDurable, atMost, 1.15),
-  slow(overOne, atLeast, 20),
-  slow(overReady, atLeast, 0.5),
+  slow(alone, (name, value) => atMost(name, value, 1.15)),
+  slow(signed, (name, value) => atMost(name, value, 1.3)),
+  slow(signedFloor, printed),
+  slow(bothDurable, (name, value) => atMost(name, value, 1.15)),
+  slow(durableFloor, printed),
+  slow(overOne, (name, value) => atLeast(name, value, 20)),
+  slow(overReady, (name, value) => atLeast(name, value, 0.5)),
 ];
 
-function slow(measure: string, judge: (name: string, value: number, bound: number) => Measured, bound: number): Claim {
+function slow(measure: string, judge: (name: string, value: number) => Measured): Claim {
   const name = `${measure}, +1 ms`;
   return {
     name,
@@ -34,7 +37,7 @@ function slow(measure: string, judge: (name: string, value: number, bound: numbe
         env: { ...process.env, NODE_OPTIONS: '' },
       });
       if (status !== 0) throw new Error(`the delayed child failed: ${stderr}`);
-      return judge(name, Number(stdout), bound);
+      return judge(name, Number(stdout));
     },
   };
 }
