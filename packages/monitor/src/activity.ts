@@ -26,6 +26,11 @@ export interface FileAction {
   readonly resolved?: string;
   /** Of a write or delete: the file was there before this session. Absent: not known. */
   readonly existed?: boolean;
+  /**
+   * What a plain opening does not do. `truncate`: it is cut, whatever is written then. `overwrite`: it is opened to be written and not to be
+   * read. `name`: a file gets one more name, or that name is given to a link, a pipe or a socket.
+   */
+  readonly by?: 'truncate' | 'overwrite' | 'name';
   /** Of a delete: with all that is below it, in one act. */
   readonly recursive?: true;
 }

@@ -168,6 +168,19 @@ describe.skipIf(!canHold)('the ledger, where calls are held', SLOW, () => {
     ['robbed of its key', `try { console.log(fs.readFileSync('.countersign/ledger.key', 'utf8')); } catch {} later(60_000, () => {});`],
     ['deleted', `fs.unlinkSync('.countersign/ledger.db-wal'); later(60_000, () => {});`],
     ['replaced', `fs.writeFileSync('x', ''); fs.renameSync('x', '.countersign/ledger.db'); later(60_000, () => {});`],
+    ['emptied', `fs.openSync('.countersign/ledger.db', 'w'); console.log('done'); later(60_000, () => {});`],
+    [
+      'overwritten',
+      `fs.writeSync(fs.openSync('.countersign/ledger.db-wal', fs.constants.O_WRONLY), Buffer.alloc(4096)); console.log('done'); later(60_000, () => {});`,
+    ],
+    [
+      'given another name',
+      `fs.linkSync('.countersign/ledger.db', 'x'); fs.truncateSync('x'); console.log('done'); later(60_000, () => {});`,
+    ],
+    [
+      'given a journal that leads elsewhere',
+      `fs.symlinkSync('x', '.countersign/ledger.db-journal'); console.log('done'); later(60_000, () => {});`,
+    ],
   ])('is %s by nothing else there', async (_, lines) => {
     const cwd = await watchedProject();
     const { code, stdout, stderr } = await startCli([...KERNEL, '--', 'node', script(cwd, lines)], { cwd }).ended;
@@ -198,6 +211,15 @@ describe.skipIf(!canHold)('the ledger, where calls are held', SLOW, () => {
     expect({ code, stdout }).toMatchObject({ code: 120, stdout: '' });
     expect(stderr).toMatch(/^KILL .*ledger\.(?:key|db).*own-files/m);
     expect(stderr).not.toContain('taken for a guard');
+  });
+
+  it('is opened to be written by what has no lease: that is seen, and ended two seconds later, not prevented', async () => {
+    const cwd = await watchedProject();
+    const lines = `fs.openSync('.countersign/ledger.db', 'r+'); console.log('open'); later(60_000, () => {});`;
+    const { code, stdout, stderr } = await startCli([...KERNEL, '--', 'node', script(cwd, lines)], { cwd }).ended;
+    expect({ code, stdout }).toEqual({ code: 120, stdout: 'open\n' });
+    expect(stderr).toMatch(/^KILL [^\n]*after the fact[^\n]*ledger\.db.*own-files/m);
+    await isValid(cwd);
   });
 
   it('is opened by what ends at once: that is told all the same', async () => {

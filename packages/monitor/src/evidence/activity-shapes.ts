@@ -34,7 +34,7 @@ export const isAttribution: Check = shape({ method: (value) => ATTRIBUTION_METHO
 const ATTRIBUTION_METHODS: ReadonlySet<unknown> = new Set(['scope', 'marker', 'tree', 'window', 'none']);
 const PROTOCOLS: ReadonlySet<unknown> = new Set(['tcp', 'udp', 'unix']);
 
-const FILE = shape({ path: isText }, { resolved: isText, existed: isBoolean });
+const FILE = shape({ path: isText }, { resolved: isText, existed: isBoolean, by: isText });
 /** A record by its type: a kind that is added there must be added here. */
 const ACTIONS: Readonly<Record<ActionKind, Check>> = {
   read: FILE,

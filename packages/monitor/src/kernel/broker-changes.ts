@@ -119,7 +119,7 @@ export class Changes {
     if (both === undefined || 'opened' in both) return both;
     const { from, to } = both;
     return {
-      actions: [{ kind: 'read', path: from.path, resolved: from.real }, this.#action('write', to)],
+      actions: [{ kind: 'read', path: from.path, resolved: from.real, by: 'name' }, this.#action('write', to, 'name')],
       opened: this.#done(trapped, [from, to], () => this.#parts.files.linkat(from.folder, from.tail, to.folder, to.tail, flags)),
     };
   }
@@ -144,7 +144,7 @@ export class Changes {
     const slot = this.#slot(trapped, target, folder, name);
     if (slot === undefined) return undefined;
     if ('errno' in slot) return this.#failing(trapped, 'write', slot);
-    return { actions: [this.#action('write', slot)], opened: this.#done(trapped, [slot], () => add(slot)) };
+    return { actions: [this.#action('write', slot, 'name')], opened: this.#done(trapped, [slot], () => add(slot)) };
   }
 
   /** Shorter or longer: opened without waiting for a lease, as `open` does. */
@@ -169,7 +169,7 @@ export class Changes {
       return result;
     };
     const slot: Slot = { folder: fd, tail: NO_NAME, path: pinned.path, real, bornMs: status.bornMs, isThere: true };
-    return { actions: [this.#action('write', slot)], opened: this.#done(trapped, [slot], cut) };
+    return { actions: [this.#action('write', slot, 'truncate')], opened: this.#done(trapped, [slot], cut) };
   }
 
   /** The file itself gets one more name, whatever its names are by then. */
@@ -191,10 +191,10 @@ export class Changes {
       files.close(fd);
       return to === undefined ? to : this.#failing(trapped, 'write', to);
     }
-    const from: FileAction = { kind: 'read', path: pinned.path, ...(real?.startsWith('/') === true && { resolved: real }) };
+    const from: FileAction = { kind: 'read', path: pinned.path, ...(real?.startsWith('/') === true && { resolved: real }), by: 'name' };
     const opened = this.#done(trapped, [to], () => own.link(fd, to.folder, to.tail));
     return {
-      actions: [from, this.#action('write', to)],
+      actions: [from, this.#action('write', to, 'name')],
       opened: {
         ...opened,
         give: () => {
@@ -284,9 +284,9 @@ export class Changes {
     return { found: { kind: 'fails', errno: ENOENT, real: found.real }, path };
   }
 
-  #action(kind: FileAction['kind'], slot: Slot): FileAction {
+  #action(kind: FileAction['kind'], slot: Slot, by?: FileAction['by']): FileAction {
     const { path, real } = slot;
-    return { kind, path, resolved: real, ...existedIn(slot, this.#parts.since) };
+    return { kind, path, resolved: real, ...existedIn(slot, this.#parts.since), ...(by && { by }) };
   }
 
   /** Tried, and to no end: that is judged as well. */

@@ -6,7 +6,7 @@ import { type DecodeContext, type Decoded, type Opened, type OpenRequest, PLAIN,
 import type { FileFacts } from './file-facts.ts';
 import type { Unread } from './memory.ts';
 import { intOf, type Trapped } from './notification.ts';
-import { O_PATH, WRITES } from './open-flags.ts';
+import { O_PATH, opensBy, WRITES } from './open-flags.ts';
 import { AT_FDCWD, type Place } from './paths.ts';
 import { reachOf } from './reach.ts';
 
@@ -43,7 +43,7 @@ export function decode(trapped: Trapped, context: DecodeContext): Decoded {
     case 'creat':
       return opens(trapped, context, 0, { folder: AT_FDCWD, flags: O_WRONLY | O_CREAT | O_TRUNC, mode: flags(1) });
     case 'truncate':
-      return at(here, 0, { folder: -1 }, (place) => file('write', place, context));
+      return at(here, 0, { folder: -1 }, (place) => file('write', place, context, 'truncate'));
     case 'unlink':
     case 'rmdir':
       return at(here, 0, { folder: -1, isLink: true }, (place) => file('delete', place, context));
@@ -68,13 +68,13 @@ export function decode(trapped: Trapped, context: DecodeContext): Decoded {
     case 'sendmmsg':
       return sendsMessages(trapped, context);
     case 'symlink':
-      return at(here, 1, { folder: -1, isLink: true }, (place) => file('write', place, context));
+      return at(here, 1, { folder: -1, isLink: true }, (place) => file('write', place, context, 'name'));
     case 'symlinkat':
-      return at(here, 2, { folder: 1, isLink: true }, (place) => file('write', place, context));
+      return at(here, 2, { folder: 1, isLink: true }, (place) => file('write', place, context, 'name'));
     case 'mknod':
-      return at(here, 0, { folder: -1, isLink: true }, (place) => file('write', place, context));
+      return at(here, 0, { folder: -1, isLink: true }, (place) => file('write', place, context, 'name'));
     case 'mknodat':
-      return at(here, 1, { folder: 0, isLink: true }, (place) => file('write', place, context));
+      return at(here, 1, { folder: 0, isLink: true }, (place) => file('write', place, context, 'name'));
     default:
       return reachOf(trapped, context.processes) ?? PLAIN;
   }
@@ -83,13 +83,19 @@ export function decode(trapped: Trapped, context: DecodeContext): Decoded {
 /** What it comes to, once it is known where it leads. */
 export function openActions({ flags }: OpenRequest, place: Place, since: number, files: FileFacts, opened?: Opened): readonly Action[] {
   const kind = (flags & WRITES) === 0 ? 'read' : 'write';
-  if (opened === undefined) return [fileAction(kind, place, since, files)];
-  return (flags & O_PATH) !== 0 ? [] : [brokered(kind, opened, since)];
+  const by = opensBy(flags);
+  if (opened === undefined) return [fileAction(kind, place, { since, files }, by)];
+  return (flags & O_PATH) !== 0 ? [] : [brokered(kind, opened, since, by)];
 }
 
-function brokered(kind: FileAction['kind'], { place: { path, resolved }, bornMs, isMissing }: Opened, since: number): FileAction {
+function brokered(
+  kind: FileAction['kind'],
+  { place: { path, resolved }, bornMs, isMissing }: Opened,
+  since: number,
+  by: FileAction['by'],
+): FileAction {
   const existed = kind === 'read' ? undefined : isMissing === true ? false : bornMs === undefined ? undefined : bornMs < since;
-  return { kind, path, ...(resolved !== undefined && { resolved }), ...(existed !== undefined && { existed }) };
+  return { kind, path, ...(resolved !== undefined && { resolved }), ...(existed !== undefined && { existed }), ...(by && { by }) };
 }
 
 interface Here {
@@ -162,13 +168,18 @@ function opensHow({ trapped: { args, tid }, context }: Here): Decoded {
   return { kind: 'open', request: { tid, folder: intOf(args[0]), name: text, flags, mode, resolve, how } };
 }
 
-function file(kind: FileAction['kind'], place: Place, { since, files }: DecodeContext): Decoded {
-  return { kind: 'act', actions: [fileAction(kind, place, since, files)] };
+function file(kind: FileAction['kind'], place: Place, context: DecodeContext, by?: FileAction['by']): Decoded {
+  return { kind: 'act', actions: [fileAction(kind, place, context, by)] };
 }
 
-function fileAction(kind: FileAction['kind'], { path, resolved }: Place, since: number, files: FileFacts): FileAction {
+function fileAction(
+  kind: FileAction['kind'],
+  { path, resolved }: Place,
+  { since, files }: Pick<DecodeContext, 'since' | 'files'>,
+  by?: FileAction['by'],
+): FileAction {
   const existed = kind === 'read' ? undefined : files.existed(resolved ?? path, since);
-  return { kind, path, ...(resolved !== undefined && { resolved }), ...(existed !== undefined && { existed }) };
+  return { kind, path, ...(resolved !== undefined && { resolved }), ...(existed !== undefined && { existed }), ...(by && { by }) };
 }
 
 function renames(from: Place, to: Place, flags: number, { since, files }: DecodeContext): Decoded {
@@ -187,6 +198,6 @@ function renames(from: Place, to: Place, flags: number, { since, files }: Decode
 }
 
 /** One more name for a file: under it, it could be read later. */
-function links(from: Place, to: Place, { since, files }: DecodeContext): Decoded {
-  return { kind: 'act', actions: [fileAction('read', from, since, files), fileAction('write', to, since, files)] };
+function links(from: Place, to: Place, context: DecodeContext): Decoded {
+  return { kind: 'act', actions: [fileAction('read', from, context, 'name'), fileAction('write', to, context, 'name')] };
 }

@@ -1,5 +1,6 @@
 /** Flags of opening, as this architecture numbers them: some differ between x86-64 and arm64. */
 import { constants } from 'node:fs';
+import type { FileAction } from '../activity.ts';
 
 export const O_WRONLY: number = constants.O_WRONLY;
 export const O_RDWR: number = constants.O_RDWR;
@@ -21,6 +22,12 @@ export const O_PATH = 0o10000000;
 export const O_TMPFILE = 0o20000000;
 /** Anything but reading what is there. */
 export const WRITES: number = O_WRONLY | O_RDWR | O_CREAT | O_TRUNC | O_TMPFILE;
+
+/** What it does besides giving a descriptor to read, or to read and write. */
+export function opensBy(flags: number): FileAction['by'] {
+  if ((flags & O_TRUNC) !== 0) return 'truncate';
+  return (flags & O_ACCMODE) === O_WRONLY ? 'overwrite' : undefined;
+}
 
 export const RESOLVE_NO_XDEV = 0x01;
 export const RESOLVE_NO_MAGICLINKS = 0x02;

@@ -31,6 +31,8 @@ export interface RuleEngineOptions {
      * waits until that is known. Deleting or replacing it is KILL for all.
      */
     readonly shared?: readonly string[];
+    /** Of `shared`: databases. A guard opens them to read, or to read and write; whatever else is done to them is KILL for all. */
+    readonly databases?: readonly string[];
     /** Configurations: reading one is only a flag. */
     readonly configs?: readonly string[];
     readonly pids?: readonly number[];
@@ -74,6 +76,7 @@ export function ruleEngine(scope: Scope, options: RuleEngineOptions): RuleEngine
     own: {
       files: options.own?.files ?? [],
       shared: options.own?.shared ?? [],
+      databases: options.own?.databases ?? [],
       configs: options.own?.configs ?? [],
       pids: options.own?.pids ?? [],
     },

@@ -28,6 +28,8 @@ export interface Own {
   readonly files: readonly string[];
   /** Used by guards too: HALT for whoever uses them, until it is known who that is. */
   readonly shared: readonly string[];
+  /** Of those: opened to read, or to read and write, and nothing else. */
+  readonly databases: readonly string[];
   readonly configs: readonly string[];
   readonly pids: readonly number[];
 }

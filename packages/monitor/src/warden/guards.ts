@@ -108,9 +108,9 @@ function wasRefused(judged: Judged | undefined): boolean {
   return judged?.isHeld === false && judged.wentOn !== true;
 }
 
-/** Nobody may delete it or put another in its place, a guard neither. */
+/** Nobody may delete it, cut it, give it one more name or put another in its place, a guard neither. */
 function isUseOf({ action }: Observation, used: ReadonlySet<string>, read: ReadonlySet<string>): boolean {
-  if (action.kind !== 'read' && action.kind !== 'write') return false;
+  if ((action.kind !== 'read' && action.kind !== 'write') || action.by !== undefined) return false;
   return namesOf(action).every((path) => used.has(path) || (action.kind === 'read' && read.has(path)));
 }
 

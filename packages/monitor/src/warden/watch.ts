@@ -244,9 +244,10 @@ function ownBefore({
   files,
   configs,
   guards,
-}: WatchOptions['own']): Pick<NonNullable<RuleEngineOptions['own']>, 'files' | 'shared' | 'configs'> {
-  const those = new Set([...(guards?.files ?? []), ...(guards?.afterLease ?? [])]);
-  return { files: files.filter((file) => !those.has(file)), shared: files.filter((file) => those.has(file)), configs };
+}: WatchOptions['own']): Pick<NonNullable<RuleEngineOptions['own']>, 'files' | 'shared' | 'databases' | 'configs'> {
+  const databases = guards?.files ?? [];
+  const those = new Set([...databases, ...(guards?.afterLease ?? [])]);
+  return { files: files.filter((file) => !those.has(file)), shared: files.filter((file) => those.has(file)), databases, configs };
 }
 
 function onIncomplete({ onEvent }: WatchOptions, unwatched: number): void {

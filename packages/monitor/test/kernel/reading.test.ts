@@ -126,14 +126,16 @@ describe.skipIf(missing)('files', () => {
     const mine = actions.filter((action) => ('path' in action ? !/^\/(etc|usr|lib|proc|sys)\//.test(action.path) : false));
     expect(mine).toContainEqual({ kind: 'rename', path: at('one'), to: at('two'), existed: false });
     expect(mine).toContainEqual({ kind: 'rename', path: at('two'), to: at('one'), existed: false });
-    expect(mine).toContainEqual({ kind: 'read', ...path('one') });
-    for (const name of ['three', 'four', 'five', 'six', 'to-one'])
-      expect(mine).toContainEqual({ kind: 'write', ...path(name), existed: false });
+    expect(mine).toContainEqual({ kind: 'read', ...path('one'), by: 'name' });
+    for (const name of ['three', 'four', 'five', 'to-one'])
+      expect(mine).toContainEqual({ kind: 'write', ...path(name), existed: false, by: 'name' });
+    expect(mine).toContainEqual({ kind: 'write', ...path('one'), existed: false, by: 'overwrite' });
+    expect(mine).toContainEqual({ kind: 'write', ...path('six'), existed: false, by: 'truncate' });
     expect(mine).toContainEqual({ kind: 'delete', ...path('folder'), existed: false });
     expect(mine).toContainEqual({ kind: 'delete', ...path('three'), existed: false });
-    expect(mine).toContainEqual({ kind: 'write', ...path('two'), existed: false });
+    expect(mine).toContainEqual({ kind: 'write', ...path('two'), existed: false, by: 'truncate' });
     // Not a name that UTF-8 has: rules see it as such, and nobody can ask by it whether it was there.
-    expect(mine).toContainEqual({ kind: 'write', path: at('\uFFFD\uFFFD'), resolved: at('\uFFFD\uFFFD') });
+    expect(mine).toContainEqual({ kind: 'write', path: at('\uFFFD\uFFFD'), resolved: at('\uFFFD\uFFFD'), by: 'overwrite' });
   });
 
   test('what is older than the session existed', async () => {

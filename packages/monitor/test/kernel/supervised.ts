@@ -31,6 +31,8 @@ export interface SupervisedOptions {
   /** Of the agent. Absent: a new empty folder. */
   readonly workspace?: string;
   readonly start?: Partial<SupervisorStart>;
+  /** On top of those of every test. */
+  readonly rules?: Partial<SupervisorStart['rules']>;
   /** What it writes to its standard error is not shown. */
   readonly quiet?: boolean;
   /** Of each, as it comes. */
@@ -88,7 +90,7 @@ export async function supervised(options: SupervisedOptions): Promise<Supervised
     mode,
     trapReads,
     scope: loadScope(scope),
-    rules: { workspace, home, tmp: [join(folder, 'tmp')], own: { pids: [self] } },
+    rules: { workspace, home, tmp: [join(folder, 'tmp')], own: { pids: [self] }, ...options.rules },
     since: Date.now(),
     ...options.start,
     onTold: (some, missed, hot) => {

@@ -193,6 +193,25 @@ it('own files are KILL, their side files and folders too; reading the configurat
   expect(told(judge(read(`${WORK}/.countersign.md`)))).toBe('SAFE');
 });
 
+it('of what guards use too, the database is opened to read or to read and write: all else is KILL, whoever does it', () => {
+  const ledger = `${WORK}/.countersign/ledger.db`;
+  const sides = ['', '-wal', '-shm', '-journal'].map((side) => `${ledger}${side}`);
+  const own = { shared: [...sides, '/var/log/cs/audit.log'], databases: sides };
+  const { judge } = session(undefined, { own });
+  expect(told(judge(read(ledger)))).toBe('HALT own-files');
+  expect(told(judge(write(`${ledger}-wal`)))).toBe('HALT own-files');
+  for (const by of ['truncate', 'overwrite', 'name'] as const) {
+    for (const side of sides) {
+      expect(told(judge({ kind: 'write', path: side, by }))).toBe('KILL own-files');
+      expect(told(judge({ kind: 'write', path: `${WORK}/x`, resolved: side, by }))).toBe('KILL own-files');
+    }
+    // That is what writing to a log is.
+    expect(told(judge({ kind: 'write', path: '/var/log/cs/audit.log', by }))).toBe('HALT own-files');
+    expect(told(judge({ kind: 'write', path: `${ledger}.bak`, by }))).toBe('SAFE');
+  }
+  expect(told(judge({ kind: 'read', path: ledger, by: 'name' }))).toBe('KILL own-files');
+});
+
 describe('under a scope', () => {
   const NESTED = scopeOf(`
 filesystem: { allowed_paths: ["/tmp/safe/**"], forbidden_paths: ["/tmp/secret/**", "/home/*/vault/**"], forbidden_extensions: [".pem"] }

@@ -87,6 +87,9 @@ it.each<Action>([
   { kind: 'delete', path: LEDGER },
   { kind: 'rename', path: '/w/mine', to: LEDGER },
   { kind: 'rename', path: LEDGER, to: '/w/mine' },
+  { kind: 'write', path: LEDGER, by: 'truncate' },
+  { kind: 'write', path: LEDGER, by: 'overwrite' },
+  { kind: 'read', path: LEDGER, by: 'name' },
   { kind: 'write', path: '/w/ledger.db.key' },
   { kind: 'read', path: '/w/ledger.key' },
 ])('a guard may not $kind $path', async (action) => {
@@ -187,6 +190,8 @@ describe('where it waits for an answer', () => {
     ['a deletion', { kind: 'delete', path: KEY }, true],
     ['another file', { kind: 'read', path: '/w/id_rsa' }, true],
     ['a name that begins like ours', { kind: 'write', path: `${STATE}-of-others/x` }, true],
+    ['the ledger, cut', { kind: 'write', path: LEDGER, by: 'truncate' }, true],
+    ['another name for the ledger', { kind: 'read', path: LEDGER, by: 'name' }, true],
     ['ours by name, and another where that leads', { kind: 'read', path: KEY, resolved: '/w/id_rsa' }, true],
     ['ours where it leads, and another by name', { kind: 'write', path: '/w/link', resolved: LEDGER }, true],
     ['moved out of the heads', { kind: 'rename', path: `${STATE}/a.json`, to: '/w/a.json' }, true],

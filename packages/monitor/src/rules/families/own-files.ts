@@ -1,4 +1,5 @@
 /** Countersign's own files and processes, and the settings of agents and MCP clients. */
+import type { Action } from '../../activity.ts';
 import { agentConfigs } from '../agent-configs.ts';
 import { isUnder } from '../path-text.ts';
 import { programName } from '../programs.ts';
@@ -15,7 +16,7 @@ export const OWN_FILES: RuleFamily = {
       id: 'own-files',
       title: "Countersign's own files",
       explanation:
-        'The ledger, its key, the logs and incidents were touched or a folder above them renamed, or the configuration was written. Reading the configuration is a flag: tools that search a folder do. HALT is for a moment: kernel control holds who opens what a guard uses too, until it is known whether it is one.',
+        'The ledger, its key, the logs and incidents were touched or a folder above them renamed, or the configuration was written. Reading the configuration is a flag: tools that search a folder do. HALT is for a moment: kernel control holds who opens what a guard uses too, until it is known whether it is one; who cuts, overwrites or links the ledger is none.',
       levels: ['FLAG', 'HALT', 'KILL'],
     },
     {
@@ -38,6 +39,10 @@ export const OWN_FILES: RuleFamily = {
     const spelled = (paths: readonly string[]): readonly string[] => paths.map((path) => folders.expand(path));
     const files = spelled(own.files).flatMap((file) => SIDE_FILES.map((side) => `${file}${side}`));
     const shared = spelled(own.shared);
+    const databases = new Set(spelled(own.databases));
+    /** As a guard may do it, that is known later. */
+    const isUse = (action: Action, path: string): boolean =>
+      (action.kind === 'read' || action.kind === 'write') && (action.by === undefined || !databases.has(path));
     const configs = spelled(own.configs);
     const agentFiles = patternsOf(scope.filesystem.agentFiles, folders);
     const isAgentConfig = agentConfigs(folders);
@@ -77,7 +82,7 @@ export const OWN_FILES: RuleFamily = {
           else if (actor !== undefined && shared.some((file) => isUnder(path, file)))
             found({
               rule: 'own-files',
-              level: action.kind === 'read' || action.kind === 'write' ? 'HALT' : 'KILL',
+              level: isUse(action, path) ? 'HALT' : 'KILL',
               reason: `${use} of a file of Countersign: ${quoted(path)}`,
             });
           // What is in a renamed folder has other names than those that are known.

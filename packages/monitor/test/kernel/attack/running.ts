@@ -19,6 +19,8 @@ export interface Attack {
   readonly program: string;
   readonly args: (project: Project) => readonly string[];
   readonly start?: Partial<SupervisorStart>;
+  /** On top of what rules know of every attack. */
+  readonly rules?: (project: Project) => Partial<SupervisorStart['rules']>;
 }
 
 export interface Ended {
@@ -39,7 +41,12 @@ export interface Running extends Supervised {
 const SECRET = 'SECRET of somebody';
 
 /** What is held is for the caller to answer. */
-export async function running({ args, start, ...options }: Attack & Pick<SupervisedOptions, 'onTold' | 'env' | 'quiet'>): Promise<Running> {
+export async function running({
+  args,
+  start,
+  rules,
+  ...options
+}: Attack & Pick<SupervisedOptions, 'onTold' | 'env' | 'quiet'>): Promise<Running> {
   const at = realpathSync(mkdtempSync(join(tmpdir(), 'countersign-attacked-')));
   const work = join(at, 'work');
   const project = { work, secret: join(work, 'secret'), good: join(work, 'good') };
@@ -53,6 +60,7 @@ export async function running({ args, start, ...options }: Attack & Pick<Supervi
     workspace: work,
     scope: { document: { filesystem: { forbidden_paths: forbidden } } },
     ...(start !== undefined && { start }),
+    ...(rules !== undefined && { rules: rules(project) }),
   });
   return {
     ...run,
