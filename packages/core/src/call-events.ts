@@ -6,6 +6,7 @@
  */
 import type { Decision, EntryRef, Json, Mode, OutcomeStatus, ResultAction, ToolRef } from './call.ts';
 import type { PolicyName } from './guard-types.ts';
+import type { VerdictBody } from './ledger/entry.ts';
 
 /** Which call. Names come from models and clients: at most 256 characters, without control characters. */
 export interface CallFacts {
@@ -19,6 +20,17 @@ export interface CallFacts {
   readonly id?: string;
   /** From 2 on for a retry after an error. */
   readonly attempt?: number;
+}
+
+/** What is told of a verdict: neither its reason nor what was done, which are content. */
+export interface VerdictNews {
+  readonly level: VerdictBody['level'];
+  /** What was done of it in this mode. */
+  readonly enforced: VerdictBody['enforced'];
+  /** At most 256 characters, redacted. */
+  readonly rule: string;
+  /** Of a HALT or KILL. */
+  readonly incident?: string;
 }
 
 interface Decided extends CallFacts {
@@ -54,6 +66,8 @@ export type CallEvent =
       readonly expiresAtMs: number;
       readonly waits: boolean;
     })
+  /** The host monitor of this guard judged something that the call does: told while it runs, before the verdict is durable. */
+  | (CallFacts & VerdictNews & { readonly kind: 'call-judged' })
   /** It ran, or was given back. Told before the outcome is durable. */
   | (CallFacts & {
       readonly kind: 'call-settled';

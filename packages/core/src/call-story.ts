@@ -7,7 +7,7 @@
  */
 import { types } from 'node:util';
 import type { Authorization, Decision, EntryRef, Mode } from './call.ts';
-import type { CallEvent, CallFacts, ShownArguments } from './call-events.ts';
+import type { CallEvent, CallFacts, ShownArguments, VerdictNews } from './call-events.ts';
 import type { Engine } from './engine.ts';
 import type { GuardOptions } from './guard-types.ts';
 import type { CallTrace, CallTracer } from './interfaces.ts';
@@ -20,8 +20,13 @@ export interface StoriesDeps extends Pick<Engine, 'agent' | 'redactor' | 'inForc
   readonly listener: GuardOptions['onEvent'];
 }
 
+/** Longest name of a rule that is told. */
+const MAX_RULE_CHARS = 256;
+
 export class Stories {
   private readonly deps: StoriesDeps;
+  /** Of calls that run, by id. */
+  private readonly running = new Map<string, CallStory>();
 
   constructor(deps: StoriesDeps) {
     this.deps = deps;
@@ -30,10 +35,27 @@ export class Stories {
   /** Undefined when the call cannot be told of: it is decided all the same. */
   begin(call: StoryOf, mode: Mode): CallStory | undefined {
     try {
-      return new CallStory(call, mode, this.deps);
+      return new CallStory(call, mode, this.deps, this.running);
     } catch (error) {
       this.deps.report(error, { callId: call.callId, during: 'telling of a call' });
       return undefined;
+    }
+  }
+
+  /** What the monitor says of a call that runs here. Never throws. */
+  judged(callId: string, { level, enforced, rule, incident }: VerdictNews): void {
+    const story = this.running.get(callId);
+    if (story === undefined) return;
+    try {
+      const told = {
+        level,
+        enforced,
+        rule: this.deps.redactor.text(rule).slice(0, MAX_RULE_CHARS),
+        ...(incident !== undefined && { incident }),
+      };
+      story.judged(told);
+    } catch (error) {
+      this.deps.report(error, { callId, during: 'telling of a verdict' });
     }
   }
 }
@@ -49,14 +71,16 @@ export class CallStory {
   private readonly mode: Mode;
   private readonly facts: Told;
   private readonly trace: CallTrace | undefined;
+  private readonly running: Map<string, CallStory>;
   private call: Pick<StoryOf, 'callId' | 'shown'>;
   private policy: Policy;
   private by: { readonly approvalId?: string; readonly grantId?: string } = {};
   private waitingSince: number | undefined;
   private waitedMs: number | undefined;
 
-  constructor(call: StoryOf, mode: Mode, deps: StoriesDeps) {
+  constructor(call: StoryOf, mode: Mode, deps: StoriesDeps, running: Map<string, CallStory>) {
     this.deps = deps;
+    this.running = running;
     this.mode = mode;
     this.call = call;
     this.facts = factsOf(call, deps);
@@ -103,6 +127,7 @@ export class CallStory {
       this.tell({ kind: 'call-pending', approvalId, expiresAtMs, waits: false });
     } else if (authorization.kind === 'permit') {
       const { entry, edited } = authorization;
+      this.running.set(callId, this);
       const more = { ...this.by, ...(edited !== undefined && { edited: { call: edited.call } }) };
       this.tell({ kind: 'call-allowed', ...this.decided(decision), entry: copied(entry), ...more });
     } else {
@@ -113,7 +138,12 @@ export class CallStory {
   }
 
   settled(outcome: Omit<Extract<News, { readonly kind: 'call-settled' }>, 'kind'>): void {
+    this.running.delete(this.call.callId);
     this.tell({ kind: 'call-settled', ...outcome });
+  }
+
+  judged(verdict: VerdictNews): void {
+    this.tell({ kind: 'call-judged', ...verdict });
   }
 
   /** Runs `fn`, once, with whatever the tracer makes active around it. What it returns or throws is `fn`'s own. */

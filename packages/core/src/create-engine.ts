@@ -132,7 +132,7 @@ export function createEngine(options: GuardOptions): Engine & { close(): Promise
 /** A monitor that cannot be opened guards nothing. */
 function openMonitor(monitor: HostMonitor | undefined, files: readonly string[], engine: Engine): void {
   if (monitor?.open === undefined) return;
-  const { agent, session, redactor, store, openCalls } = engine;
+  const { agent, session, redactor, store, openCalls, stories } = engine;
   const ledger = { commit: engine.commit, session: (id: string) => store.session(id) };
   const inFlight = (server?: string): readonly string[] =>
     openCalls
@@ -140,7 +140,9 @@ function openMonitor(monitor: HostMonitor | undefined, files: readonly string[],
       .filter(({ tool }) => server === undefined || tool.server === server)
       .map(({ callId }) => callId);
   try {
-    monitor.open(monitorHost({ store: ledger, agent, session, redactor, files, inFlight }));
+    monitor.open(
+      monitorHost({ store: ledger, agent, session, redactor, files, inFlight, tell: (call, verdict) => stories?.judged(call, verdict) }),
+    );
   } catch (cause) {
     if (CountersignError.is(cause)) throw cause;
     throw new CountersignError('MONITOR_UNAVAILABLE', 'the host monitor could not be opened', { cause });

@@ -43,7 +43,7 @@ export {
   type ToolCall,
   type ToolRef,
 } from './call.ts';
-export type { CallEvent, CallFacts, ShownArguments } from './call-events.ts';
+export type { CallEvent, CallFacts, ShownArguments, VerdictNews } from './call-events.ts';
 export type {
   AnchorConfig,
   ApprovalsConfig,

@@ -1,7 +1,7 @@
 /** What others implement and the application injects. Each is two or three methods. */
 import type { AuditInclude, AuditRecord } from './audit-log/record.ts';
 import type { Assurance, EntryRef, Json, ToolRef } from './call.ts';
-import type { CallEvent, CallFacts, ShownArguments } from './call-events.ts';
+import type { CallEvent, CallFacts, ShownArguments, VerdictNews } from './call-events.ts';
 import type { GrantTerms } from './grant/terms.ts';
 import type { ApproverMethod, ContainmentBody, HaltAnswer, ResourceFigures, VerdictBody } from './ledger/entry.ts';
 import type { GrantOffer } from './store.ts';
@@ -102,6 +102,8 @@ export interface MonitorHost {
   readonly files: readonly string[];
   /** Puts a verdict, or what followed from it, on record. */
   record(record: VerdictRecord | ContainmentRecord): Promise<EntryRef>;
+  /** For whoever follows the calls of this guard: at once, about a call that runs now; nothing for any other. Records nothing, never throws. */
+  tell(call: string, verdict: VerdictNews): void;
   /** Puts a note on record: hashes of closed segments of the activity log, for one. `data` is not redacted: no clear text in it. */
   note(topic: string, data: Json): Promise<EntryRef>;
   /** Puts the start of a session, a change of what can be seen of it, or its end on record. */

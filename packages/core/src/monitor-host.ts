@@ -34,6 +34,8 @@ export interface MonitorHostOptions {
   readonly files?: readonly string[];
   /** Calls that run now. Default: none. */
   readonly inFlight?: (server?: string) => readonly string[];
+  /** Tells who follows calls. Default: nobody does. */
+  readonly tell?: MonitorHost['tell'];
 }
 
 /**
@@ -48,6 +50,7 @@ export function monitorHost({
   redactor = createRedactor(),
   files = [],
   inFlight = () => [],
+  tell = () => {},
 }: MonitorHostOptions): MonitorHost {
   const requireName = (what: string, name: unknown): void => {
     if (!isRecordable(name, redactor))
@@ -76,6 +79,7 @@ export function monitorHost({
         await append(record.kind === 'verdict' ? verdictUnit(record, agent, redactor) : containmentUnit(record, agent, redactor)),
       );
     },
+    tell,
     async note(topic, data) {
       requireName('topic', topic);
       const chars = JSON.stringify(data)?.length ?? 0;

@@ -95,7 +95,17 @@ export class Reactions {
     else if (this.#work.size >= MAX_WAITING)
       return this.#lose(new Error(`${MAX_WAITING} verdicts wait for the ledger`), 'recording a verdict');
     const containing = stops && incident !== undefined ? this.#contain(level) : undefined;
-    this.#track(this.#follow({ activity, verdict, level, incident, session: whose.session }, hosts, containing));
+    const judged = { activity, verdict, level, incident, session: whose.session };
+    this.#track(this.#follow(judged, hosts, containing));
+    this.#tellFollowers(judged, hosts);
+  }
+
+  /** Whoever follows the call in a trace, where it is sure which it was. Somebody's code: not before something is stopped. */
+  #tellFollowers({ activity, verdict, level, incident }: Judged, hosts: readonly MonitorHost[]): void {
+    const { call } = activity.attribution;
+    if (call === undefined) return;
+    const told = { level: onRecord(verdict.level), enforced: onRecord(level), rule: verdict.rule };
+    for (const host of hosts) attempt(() => host.tell(call, { ...told, ...(incident !== undefined && { incident: incident.id }) }));
   }
 
   /** Takes no more, and waits for what is to be recorded. What is frozen stays so. */

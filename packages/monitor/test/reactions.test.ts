@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { allowAll, createGuard, type Guard, type Store } from '@countersign/core';
+import { allowAll, type CallEvent, createGuard, type Guard, type Store } from '@countersign/core';
 import { verifyLedger } from '@countersign/core/sqlite';
 import { memoryStore } from '@countersign/core/testing';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
@@ -100,6 +100,24 @@ describe('a verdict inside of a host', () => {
     expect(await codes('s1', 's2')).toEqual(['SESSION_HALTED', 'allowed']);
     await vi.waitFor(async () => expect(await store.halts()).toMatchObject([{ session: 's1', reasonCode: 'MONITOR_HALTED' }]), 20_000);
     expect(await codes('s1')).toEqual(['SESSION_HALTED']);
+  });
+
+  it('is told to whoever follows the call, after what it stops is stopped, and without what was seen', async () => {
+    const freezer = new FakeFreezer();
+    const { monitor, store } = bench({ freezer });
+    const events: (CallEvent & { readonly frozen: number })[] = [];
+    const onEvent = (event: CallEvent): void => void events.push({ ...event, frozen: freezer.done.length });
+    const guard = createGuard({ agent: 'billing', policy: allowAll(), store, session: 's9', monitor, onEvent });
+    await inCall(guard, 's9', undefined, (call) => {
+      monitor.judged(activity({ method: 'scope', call }), verdict('HALT'));
+      // Perhaps of this call: that is in the ledger alone.
+      monitor.judged(activity({ method: 'none', candidates: [call] }), verdict('KILL'));
+      monitor.judged(activity({ method: 'scope', call }), verdict('SAFE'));
+    });
+    expect(events.map(({ kind }) => kind)).toEqual(['call-allowed', 'call-judged', 'call-settled']);
+    expect(events[1]).toMatchObject({ level: 'HALT', enforced: 'HALT', incident: expect.stringMatching(/^[0-9a-f]{32}$/), frozen: 1 });
+    expect(Object.keys(events[1] ?? {})).not.toContain('reason');
+    await monitor.close();
   });
 
   it('refuses the next call at once, before the ledger has the halt', async () => {

@@ -61,6 +61,16 @@ export function pendingAttributes({ callId, approvalId }: Of<'call-pending'>): A
   return { 'countersign.call_id': callId, 'countersign.effect': 'require_approval', 'countersign.approval_id': approvalId };
 }
 
+/** Of the event of one verdict. */
+export function verdictAttributes({ level, enforced, rule, incident }: Of<'call-judged'>): Attributes {
+  return {
+    'countersign.verdict.level': level,
+    'countersign.verdict.enforced': enforced,
+    'countersign.verdict.rule': attributeText(rule),
+    ...(incident !== undefined && { 'countersign.verdict.incident': attributeText(incident) }),
+  };
+}
+
 export function outcomeAttributes({ status, errorType, durationMs, released }: Of<'call-settled'>): Attributes {
   return {
     'countersign.outcome': status,

@@ -7,7 +7,7 @@
  * the one that takes it up again links back to it when it is in this process, and has the same `countersign.call_id` anywhere.
  */
 import { context, type Link, type Span, type SpanContext, SpanKind, SpanStatusCode, type TracerProvider, trace } from '@opentelemetry/api';
-import type { ShownArguments } from '../call-events.ts';
+import type { CallEvent, ShownArguments } from '../call-events.ts';
 import type { CallTrace, CallTracer } from '../interfaces.ts';
 import {
   argumentsAttribute,
@@ -17,6 +17,7 @@ import {
   isFailure,
   outcomeAttributes,
   pendingAttributes,
+  verdictAttributes,
 } from './attributes.ts';
 
 export interface OpenTelemetryTracerOptions {
@@ -28,6 +29,9 @@ export interface OpenTelemetryTracerOptions {
 
 /** Calls left pending that spans are linked back to; beyond that the oldest are forgotten. */
 const MAX_PENDING = 1000;
+/** Of one span; later ones are counted only. */
+const MAX_VERDICT_EVENTS = 32;
+const VERDICTS = ['FLAG', 'HALT', 'KILL'] as const;
 const TRACER_NAME = '@countersign/core';
 
 /** For `createGuard({ tracer: openTelemetryTracer() })`. Sends nothing itself: that is for the application's provider. */
@@ -45,6 +49,7 @@ export function openTelemetryTracer(options: OpenTelemetryTracerOptions = {}): C
 }
 
 function callTrace(span: Span, shown: ShownArguments | undefined, pending: Map<string, SpanContext>): CallTrace {
+  const verdicts = verdictsOn(span);
   return {
     within(run) {
       // What is active where the tool is run, baggage and all, with this span as the parent.
@@ -66,12 +71,25 @@ function callTrace(span: Span, shown: ShownArguments | undefined, pending: Map<s
           linkBack(span, [event.callId], pending);
           if (isFailure(event)) fail(span, event.decision.reasonCode);
           return span.end();
+        case 'call-judged':
+          return verdicts(event);
         case 'call-settled':
           span.setAttributes(outcomeAttributes(event));
           if (event.status === 'error') fail(span, event.errorType);
           return span.end();
       }
     },
+  };
+}
+
+/** An event for each; the worst, and how many there were, as attributes, which a flood does not push out. No error of the call. */
+function verdictsOn(span: Span): (event: Extract<CallEvent, { readonly kind: 'call-judged' }>) => void {
+  let count = 0;
+  let worst: (typeof VERDICTS)[number] = 'FLAG';
+  return (event) => {
+    if (count++ < MAX_VERDICT_EVENTS) span.addEvent('countersign.verdict', verdictAttributes(event));
+    if (VERDICTS.indexOf(event.level) > VERDICTS.indexOf(worst)) worst = event.level;
+    span.setAttributes({ 'countersign.verdict': worst, 'countersign.verdicts': count });
   };
 }
 

@@ -1,8 +1,19 @@
 /** Spans of the OpenTelemetry SDK: where they stand in a trace, what they say, and what they never say. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { context, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
 import type { ReadableSpan } from '@opentelemetry/sdk-trace-base';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { definePolicy, type GuardOptions, type Permit, rulePolicy, type ToolCall } from '../../src/index.ts';
+import {
+  type CallTracer,
+  definePolicy,
+  type GuardOptions,
+  type HostMonitor,
+  type MonitorHost,
+  type Permit,
+  rulePolicy,
+  type ToolCall,
+} from '../../src/index.ts';
 import { MAX_ATTRIBUTE_CHARS } from '../../src/otel/attributes.ts';
 import { openTelemetryTracer } from '../../src/otel/index.ts';
 import { currentCall } from '../../src/scope.ts';
@@ -340,3 +351,135 @@ function endless(): Partial<ReadableSpan> & Record<string, unknown> {
     spanContext: () => ({ traceId: '1'.repeat(32), spanId: '1'.repeat(16), traceFlags: 1 }),
   };
 }
+
+describe('verdicts of the monitor of this guard', () => {
+  /** Gives what it was opened with. */
+  const watching = () => {
+    let host: MonitorHost | undefined;
+    const monitor: HostMonitor = {
+      coverage: 'L1',
+      open: (given) => void (host = given),
+      begin: () => ({ end: () => undefined }),
+      close: () => Promise.resolve(),
+    };
+    const tell: MonitorHost['tell'] = (...told) => host?.tell(...told);
+    return { monitor, tell };
+  };
+  const HALT = { level: 'HALT', enforced: 'FLAG', rule: 'ssh-keys', incident: 'e'.repeat(32) } as const;
+
+  it('are events of the span of their call, and its worst is an attribute; the status stays unset', async () => {
+    const { monitor, tell } = watching();
+    await guarded({ monitor }).run(call('read'), (_args, { callId }) => {
+      tell(callId, HALT);
+      tell(callId, { level: 'FLAG', enforced: 'FLAG', rule: 'odd-port' });
+    });
+    const { events, attributes, status } = traces.span('execute_tool read');
+    expect(events.map(({ name, attributes: of }) => [name, of])).toEqual([
+      [
+        'countersign.verdict',
+        {
+          'countersign.verdict.level': 'HALT',
+          'countersign.verdict.enforced': 'FLAG',
+          'countersign.verdict.rule': 'ssh-keys',
+          'countersign.verdict.incident': 'e'.repeat(32),
+        },
+      ],
+      [
+        'countersign.verdict',
+        { 'countersign.verdict.level': 'FLAG', 'countersign.verdict.enforced': 'FLAG', 'countersign.verdict.rule': 'odd-port' },
+      ],
+    ]);
+    expect(attributes).toMatchObject({ 'countersign.verdict': 'HALT', 'countersign.verdicts': 2 });
+    expect(status).toEqual({ code: SpanStatusCode.UNSET });
+  });
+
+  it('are told of no other call, of none that ended, and of none that waits', async () => {
+    const { monitor, tell } = watching();
+    const guard = guarded({ monitor });
+    let first = '';
+    await guard.run(call('read'), (_args, { callId }) => {
+      first = callId;
+      tell('0'.repeat(32), HALT);
+      tell('__proto__', HALT);
+    });
+    tell(first, HALT);
+    const asked = await guard.authorize(call('ask'), { approval: 'suspend' });
+    tell(asked.callId, HALT);
+    const denied = await guard.authorize(call('no'));
+    tell(denied.callId, HALT);
+    expect(everything()).not.toContain('countersign.verdict');
+  });
+
+  it('each goes to its own of two calls at once', async () => {
+    const { monitor, tell } = watching();
+    const guard = guarded({ monitor });
+    await Promise.all([
+      guard.run(call('read'), async (_args, { callId }) => {
+        await Promise.resolve();
+        tell(callId, { ...HALT, level: 'KILL', enforced: 'HALT' });
+      }),
+      guard.run(call('write'), async () => Promise.resolve()),
+    ]);
+    expect(traces.span('execute_tool read').attributes['countersign.verdict']).toBe('KILL');
+    expect(traces.span('execute_tool write').attributes).not.toHaveProperty('countersign.verdict');
+  });
+
+  it('a flood is counted, and does not push the worst out', async () => {
+    const { monitor, tell } = watching();
+    await guarded({ monitor }).run(call('read'), (_args, { callId }) => {
+      for (let n = 0; n < 1000; n++) tell(callId, { level: 'FLAG', enforced: 'FLAG', rule: `r${n}` });
+      tell(callId, HALT);
+    });
+    const { events, attributes } = traces.span('execute_tool read');
+    expect(events).toHaveLength(32);
+    expect(attributes).toMatchObject({ 'countersign.verdict': 'HALT', 'countersign.verdicts': 1001 });
+  });
+
+  it('a rule is bounded, moves no cursor and shows no secret', async () => {
+    const { monitor, tell } = watching();
+    await guarded({ monitor }).run(call('read'), (_args, { callId }) => {
+      tell(callId, { ...HALT, rule: `\u001b[2J ${KEY} ${'x'.repeat(10_000)}` });
+    });
+    const rule = String(traces.span('execute_tool read').events[0]?.attributes?.['countersign.verdict.rule']);
+    expect(rule.length).toBeLessThanOrEqual(MAX_ATTRIBUTE_CHARS);
+    expect(rule).not.toContain('\u001b');
+    expect(everything()).not.toContain(KEY);
+  });
+
+  it('a span that throws breaks neither the tool nor the monitor', async () => {
+    const { monitor, tell } = watching();
+    const errors: unknown[] = [];
+    const tracer: CallTracer = {
+      begin: () => ({
+        within: (run) => run(),
+        tell: ({ kind }) => {
+          if (kind === 'call-judged') throw new Error('exporter');
+        },
+      }),
+    };
+    const guard = guardOn(store, { monitor, tracer, onError: (error) => errors.push(error) });
+    const done = await guard.run(call('read'), (_args, { callId }) => {
+      expect(() => tell(callId, HALT)).not.toThrow();
+      return 'done';
+    });
+    expect(done).toBe('done');
+    expect(errors).toEqual([new Error('exporter')]);
+  });
+
+  it('a guard that nobody follows hears of none', async () => {
+    const { monitor, tell } = watching();
+    const guard = guardOn(store, { monitor });
+    expect(await guard.run(call('read'), (_args, { callId }) => tell(callId, HALT))).toBeUndefined();
+    expect(traces.spans()).toEqual([]);
+  });
+});
+
+it('nothing but this subpath needs @opentelemetry/api: where it is not installed, guard and monitor work without', () => {
+  const naming = ['core', 'monitor', 'cli', 'connect', 'mcp-proxy'].flatMap((name) => {
+    const folder = new URL(`../../../${name}/src/`, import.meta.url).pathname;
+    return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+      .filter((file) => file.endsWith('.ts') && readFileSync(join(folder, file), 'utf8').includes("from '@opentelemetry/"))
+      .map((file) => `${name}/${file}`);
+  });
+  expect(naming.toSorted()).toEqual(['core/otel/attributes.ts', 'core/otel/tracer.ts']);
+});
