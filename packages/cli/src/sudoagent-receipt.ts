@@ -6,6 +6,7 @@ import type { Invocation, Option } from './command.ts';
 import { EXIT } from './exit-codes.ts';
 import { UsageError } from './failure.ts';
 import { type Output, safe } from './output.ts';
+import { proofWords, verdictWord } from './verdict-words.ts';
 import { writeWhole } from './write-whole.ts';
 
 export const SUDO_TARGET_OPTIONS: readonly Option[] = [
@@ -57,17 +58,10 @@ export function tellSudoReceipt(file: string, bytes: Uint8Array, keys: Parameter
 }
 
 function reportLines(file: string, report: SudoReceiptReport, output: Output): readonly string[] {
-  const yes = output.style('good', 'PROVEN    ');
-  const no = output.style('warn', 'NOT PROVEN');
-  const bad = output.style('bad', 'FAILED    ');
+  const { yes, no, bad } = proofWords(output);
   const { status, entry, outcome } = report;
-  const heading = {
-    valid: output.style('good', 'VALID'),
-    invalid: output.style('bad', 'INVALID'),
-    unproven: output.style('warn', 'NOT PROVEN'),
-  };
   return [
-    `${heading[status]}  ${safe(file)}`,
+    `${verdictWord(status, output)}  ${safe(file)}`,
     ...(entry === undefined ? [] : entryLines('entry', entry)),
     ...(outcome === undefined ? [] : entryLines('outcome', outcome)),
     '',

@@ -5,6 +5,7 @@ import { EXIT } from '../exit-codes.ts';
 import { UsageError } from '../failure.ts';
 import { type Output, safe } from '../output.ts';
 import { readFileBytes, readSmallFile } from '../read-small-file.ts';
+import { verdictWord } from '../verdict-words.ts';
 
 export const consistencyCheck: Command = {
   name: 'consistency check',
@@ -47,14 +48,8 @@ function checked(file: string, { io, flags }: Invocation): ConsistencyReport {
 }
 
 function lines(file: string, { status, origin, from, to, authorship, problems }: ConsistencyReport, output: Output): readonly string[] {
-  const word =
-    status === 'valid'
-      ? output.style('good', 'VALID')
-      : status === 'invalid'
-        ? output.style('bad', 'INVALID')
-        : output.style('warn', 'NOT PROVEN');
   return [
-    `${word}  ${safe(file)}`,
+    `${verdictWord(status, output)}  ${safe(file)}`,
     ...(origin === undefined ? [] : [`  log        ${safe(origin)}, from ${from} to ${to} entries`]),
     ...(authorship === 'unchecked' ? ['  without --public-key, whoever made the proof could have made up both checkpoints'] : []),
     ...problems.map(({ code, message }) => `  ${output.style('bad', 'problem')}  ${safe(message)} [${safe(code)}]`),

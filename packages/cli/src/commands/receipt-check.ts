@@ -16,6 +16,7 @@ import { type Output, safe, safeJsonLines } from '../output.ts';
 import { readFileBytes } from '../read-small-file.ts';
 import { factLines } from '../record-story.ts';
 import { tellSudoReceipt } from '../sudoagent-receipt.ts';
+import { proofWords, verdictWord } from '../verdict-words.ts';
 
 const MAX_PROBLEMS_SHOWN = 20;
 
@@ -77,7 +78,7 @@ function exitCode({ status }: ReceiptReport): number {
 function reportLines(file: string, report: ReceiptReport, output: Output): readonly string[] {
   const { origin, size, entry, outcome } = report;
   return [
-    `${heading(report, output)}  ${safe(file)}`,
+    `${verdictWord(report.status, output)}  ${safe(file)}`,
     ...(origin === undefined ? [] : [`  log        ${safe(origin)}, ${size} entries`]),
     ...(entry === undefined ? [] : ['', ...entryLines(entry, output)]),
     ...(outcome === undefined ? [] : ['', ...entryLines(outcome, output)]),
@@ -86,17 +87,6 @@ function reportLines(file: string, report: ReceiptReport, output: Output): reado
     ...findingLines('problems', report.problems, output.style('bad', 'problem')),
     ...findingLines('warnings', report.warnings, output.style('warn', 'warning')),
   ];
-}
-
-function heading({ status }: ReceiptReport, output: Output): string {
-  switch (status) {
-    case 'valid':
-      return output.style('good', 'VALID');
-    case 'invalid':
-      return output.style('bad', 'INVALID');
-    case 'unproven':
-      return output.style('warn', 'NOT PROVEN');
-  }
 }
 
 function entryLines(entry: ReceiptEntry, output: Output): readonly string[] {
@@ -114,9 +104,7 @@ function entryLines(entry: ReceiptEntry, output: Output): readonly string[] {
 
 /** What was proven and, as loudly, what was not. */
 function proofLines(report: ReceiptReport, output: Output): readonly string[] {
-  const yes = output.style('good', 'PROVEN    ');
-  const no = output.style('warn', 'NOT PROVEN');
-  const bad = output.style('bad', 'FAILED    ');
+  const { yes, no, bad } = proofWords(output);
   return [inclusionLine(report, yes, no, bad), authorshipLine(report, yes, no, bad), viewLine(report, yes, no)];
 }
 

@@ -5,6 +5,7 @@ import { configOf, ledgerPath, publicKeys } from '../configuration.ts';
 import { UsageError } from '../failure.ts';
 import { type Output, safe } from '../output.ts';
 import { readSmallFile } from '../read-small-file.ts';
+import { proofWords, verdictWord } from '../verdict-words.ts';
 
 const MAX_PROBLEMS_SHOWN = 20;
 /** What is wrong with a key, a checkpoint or a number that was given, not with the ledger. */
@@ -94,7 +95,7 @@ function wholeNumber(option: string, text: string): number {
 function reportLines(path: string, report: VerifyReport, output: Output): readonly string[] {
   const { entries, origin, root: rootHash, open_decisions: open, forgotten } = report;
   return [
-    `${heading(report, output)}  ${safe(path)}`,
+    `${verdictWord(report.status, output)}  ${safe(path)}`,
     ...(origin === undefined ? [] : [`  log        ${safe(origin)}`]),
     `  entries    ${entries}${countsText(report)}`,
     ...sinceLines(report),
@@ -107,19 +108,6 @@ function reportLines(path: string, report: VerifyReport, output: Output): readon
     ...problemLines('problems', report.problems, report.problem_count, output.style('bad', 'problem')),
     ...problemLines('warnings', report.warnings, report.warnings.length, output.style('warn', 'warning')),
   ];
-}
-
-function heading({ status }: VerifyReport, output: Output): string {
-  switch (status) {
-    case 'valid':
-      return output.style('good', 'VALID');
-    case 'invalid':
-      return output.style('bad', 'INVALID');
-    case 'unproven':
-      return output.style('warn', 'NOT PROVEN');
-    case 'unreadable':
-      return output.style('bad', 'UNREADABLE');
-  }
 }
 
 function countsText({ counts, since }: VerifyReport): string {
@@ -141,9 +129,7 @@ function sinceLines({ since }: VerifyReport): readonly string[] {
 
 /** What was proven and, as loudly, what was not. */
 function proofLines(report: VerifyReport, output: Output): readonly string[] {
-  const yes = output.style('good', 'PROVEN    ');
-  const no = output.style('warn', 'NOT PROVEN');
-  const bad = output.style('bad', 'FAILED    ');
+  const { yes, no, bad } = proofWords(output);
   const seen = (report.witnesses ?? []).map(
     ({ name, size, at }) => `  ${yes}  witness: ${safe(name)} saw the first ${size} entries, it says at ${safe(at)}`,
   );
