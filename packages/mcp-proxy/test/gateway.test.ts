@@ -424,27 +424,56 @@ describe('without sessions', () => {
     expect(a.starts).toBe(1);
   });
 
-  it('labels what a server wants of the user, and gives back its state as it was', async () => {
+  const asksWith = (requestState: unknown) => (): unknown => ({
+    resultType: 'input_required',
+    requestState,
+    inputRequests: { k: { method: 'elicitation/create', params: { mode: 'form', message: 'Your name?' } } },
+  });
+
+  it('labels what a server wants of the user, and gives back its state as it was, sealed meanwhile', async () => {
     const state = 'x'.repeat(50);
-    const asks = (): unknown => ({
-      resultType: 'input_required',
-      requestState: state,
-      inputRequests: { k: { method: 'elicitation/create', params: { mode: 'form', message: 'Your name?' } } },
-    });
-    const a = modern('a', { 'tools/call': asks });
+    const a = modern('a', { 'tools/call': asksWith(state) });
     const behind = new Behind([a]);
     const params = { name: 'a__t', arguments: {}, _meta: meta };
-    expect(await behind.request(1, 'tools/call', params)).toMatchObject({
-      result: {
-        requestState: state,
-        inputRequests: { k: { params: { message: '[a] Your name?', _meta: { 'countersign/server': 'a' } } } },
-      },
+    const { result } = await behind.request(1, 'tools/call', params);
+    expect(result).toMatchObject({
+      inputRequests: { k: { params: { message: '[a] Your name?', _meta: { 'countersign/server': 'a' } } } },
     });
+    const { requestState } = result as JsonObject;
+    expect(requestState).not.toContain(state);
     a.methods.set('tools/call', () => ({ resultType: 'complete', content: [] }));
-    await behind.request(2, 'tools/call', { ...params, requestState: state, inputResponses: { k: { action: 'accept' } } });
-    expect(a.got('tools/call').at(-1)).toMatchObject({
-      params: { name: 't', requestState: state, inputResponses: { k: { action: 'accept' } } },
+    const answered = { inputResponses: { k: { action: 'accept' } } };
+    await behind.request(2, 'tools/call', { ...params, requestState, ...answered });
+    expect(a.got('tools/call').at(-1)).toMatchObject({ params: { name: 't', requestState: state, ...answered } });
+    // The server's own, written by the client: whether it is really the server's, nobody knows.
+    await behind.request(3, 'tools/call', { ...params, requestState: state, ...answered });
+    expect(a.got('tools/call').at(-1)?.['params']).toEqual({ name: 't', arguments: {}, _meta: meta });
+  });
+
+  it.each([
+    ['is no text', { a: 1 }],
+    ['is too long', 'x'.repeat(200_000)],
+  ])('hands on no state that %s', async (_what, state) => {
+    const behind = new Behind([modern('a', { 'tools/call': asksWith(state) })]);
+    expect(await behind.request(1, 'tools/call', { name: 'a__t', arguments: {}, _meta: meta })).toMatchObject({ error: { code: -32052 } });
+  });
+
+  it('keeps no list for long, nor for others, in which a server is missing', async () => {
+    const list = (): unknown => ({ resultType: 'complete', tools: [{ name: 't' }], ttlMs: 5000, cacheScope: 'public' });
+    const [a, b] = [modern('a', { 'tools/list': list }), modern('b', { 'server/discover': () => undefined })];
+    const behind = new Behind([a, b], { greetingWaitMs: 1, listWaitMs: 50 });
+    expect(await behind.request(1, 'tools/list', { _meta: meta })).toMatchObject({
+      result: { ttlMs: 0, cacheScope: 'private', tools: [{ name: 'a__t' }] },
     });
+  });
+
+  it.each(['logging/setLevel', 'resources/subscribe', 'resources/unsubscribe'])('has no %s: it would be everybody’s', async (method) => {
+    const a = modern('a');
+    const behind = new Behind([a]);
+    expect(await behind.request(1, method, { level: 'debug', uri: 'countersign:a:file:///a', _meta: meta })).toMatchObject({
+      error: { code: -32601 },
+    });
+    expect(a.got(method)).toEqual([]);
   });
 
   it('listens to every server under one request, and to none after it is cancelled', async () => {

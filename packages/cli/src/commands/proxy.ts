@@ -70,7 +70,7 @@ export const proxy: Command = {
     'Without a configuration the proxy watches with the baseline pack (mode: audit) and says so; its ledger lies in the state directory, under unconfigured/.',
     'With --url the server is one over HTTP, and no command follows. Every user of this machine can read a command line: a credential is named in --header by its environment variable, or lies in --header-file.',
     'With --listen the clients come over HTTP too: the address to give them is printed to standard error. Requests that name another host, or come from a page of another site, are refused.',
-    'Without a command it stands before the servers that the configuration names (`servers:`), as one server to the client, or before the one of them that --server names. With --listen several are served in sessions (protocol up to 2025-11-25), each with servers of its own.',
+    'Without a command it stands before the servers that the configuration names (`servers:`), as one server to the client, or before the one of them that --server names. With --listen every session has servers of its own and, without sessions (protocol 2026-07-28), everybody who sends the same credentials.',
     "The exit code is the server's own; before several servers 0.",
   ],
   example: 'countersign proxy --server files -- npx -y @modelcontextprotocol/server-filesystem .',

@@ -23,48 +23,53 @@ export interface Carried {
   readonly inputResponses?: JsonObject;
 }
 
-export interface StateFacts {
+/** `approval`: we asked. `round`: the server did, of a call that was approved; the id of what is kept open for it. */
+export type AskedAbout =
+  | { readonly kind: 'approval'; readonly approvalId: string; readonly way: 'form' | 'url' }
+  | { readonly kind: 'round'; readonly roundId: string };
+
+export interface StateFacts<About = AskedAbout> {
   /** Of whom it is good for: see `InterposerOptions.owner`. */
   readonly owner: string;
   /** `callDigest` of the call it is good for. */
   readonly call: string;
   readonly expiresAtMs: number;
-  /** `approval`: we asked. `round`: the server did, of a call that was approved; the id of what is kept open for it. */
-  readonly about:
-    | { readonly kind: 'approval'; readonly approvalId: string; readonly way: 'form' | 'url' }
-    | { readonly kind: 'round'; readonly roundId: string };
+  readonly about: About;
   readonly carried: Carried;
 }
 
-export type OpenedState =
-  | { readonly kind: 'good'; readonly facts: StateFacts; readonly nonce: string }
+export type OpenedState<About = AskedAbout> =
+  | { readonly kind: 'good'; readonly facts: StateFacts<About>; readonly nonce: string }
   /** Ours, and good for nothing: tampered with, expired, used, for another call or client. */
   | { readonly kind: 'bad'; readonly why: 'tampered' | 'expired' | 'used' | 'another call' | 'another client' }
   /** Not ours: the server's own. */
   | { readonly kind: 'foreign' };
 
 /** Those of one server's clients. */
-export class RequestStates {
+export class RequestStates<About = AskedAbout> {
   readonly #key = randomBytes(32);
   readonly #keyId = randomBytes(8).toString('hex');
   readonly #nowMs: () => number;
+  readonly #maxChars: number;
   readonly #spent = new Map<string, number>();
 
-  constructor(nowMs: () => number = Date.now) {
+  /** @param maxChars - of what a state says. */
+  constructor(nowMs: () => number = Date.now, maxChars: number = MAX_CARRIED_CHARS) {
     this.#nowMs = nowMs;
+    this.#maxChars = maxChars;
   }
 
   /** @returns undefined when there is more to carry than fits. */
-  seal(facts: StateFacts): { readonly state: string; readonly nonce: string } | undefined {
+  seal(facts: StateFacts<About>): { readonly state: string; readonly nonce: string } | undefined {
     const nonce = randomBytes(16).toString('hex');
     const json = JSON.stringify({ v: VERSION, nonce, ...facts });
-    if (json.length > MAX_CARRIED_CHARS) return undefined;
+    if (json.length > this.#maxChars) return undefined;
     const signed = `countersign.${this.#keyId}.${Buffer.from(json).toString('base64url')}`;
     return { state: `${signed}.${this.#mac(signed)}`, nonce };
   }
 
   /** Uses it up: a second time it is good for nothing. */
-  spend(state: unknown, { owner, call }: Pick<StateFacts, 'owner' | 'call'>): OpenedState {
+  spend(state: unknown, { owner, call }: Pick<StateFacts, 'owner' | 'call'>): OpenedState<About> {
     if (typeof state !== 'string' || !state.startsWith(`countersign.${this.#keyId}.`)) return { kind: 'foreign' };
     const opened = state.length > MAX_STATE_CHARS ? undefined : this.#open(state);
     if (opened === undefined) return { kind: 'bad', why: 'tampered' };
@@ -79,7 +84,7 @@ export class RequestStates {
     return { kind: 'good', facts, nonce };
   }
 
-  #open(state: string): { readonly facts: StateFacts; readonly nonce: string } | undefined {
+  #open(state: string): { readonly facts: StateFacts<About>; readonly nonce: string } | undefined {
     const at = state.lastIndexOf('.');
     const [signed, mac] = [state.slice(0, at), Buffer.from(state.slice(at + 1))];
     const expected = Buffer.from(this.#mac(signed));
@@ -87,7 +92,7 @@ export class RequestStates {
     // From here on it is what we wrote.
     const { nonce, ...facts } = JSON.parse(
       Buffer.from(signed.slice(signed.lastIndexOf('.') + 1), 'base64url').toString('utf8'),
-    ) as StateFacts & {
+    ) as StateFacts<About> & {
       readonly nonce: string;
     };
     return { facts, nonce };

@@ -1,5 +1,5 @@
 /** Which of several servers a request of the client is for, and what it is called there. All names in it are the client's to choose. */
-import type { JsonObject } from '../message.ts';
+import { type JsonObject, RPC_ERRORS } from '../message.ts';
 import { helloMeta } from './handshake.ts';
 import { edited, spanAt } from './json-spans.ts';
 import type { Listing } from './listing.ts';
@@ -16,7 +16,12 @@ export type Destination =
   | { readonly kind: 'server'; readonly member: Member; readonly text: string; readonly route?: Partial<Route> }
   | { readonly kind: 'nowhere'; readonly message: string; readonly code?: number };
 
-const METHOD_NOT_FOUND = -32601;
+const SESSION_METHODS: ReadonlySet<string> = new Set(['resources/subscribe', 'resources/unsubscribe']);
+const UNKNOWN_METHOD: Destination = {
+  kind: 'nowhere',
+  message: 'of several servers none can be told to be meant by this method',
+  code: RPC_ERRORS.METHOD_NOT_FOUND,
+};
 
 export interface DestinationParts {
   readonly members: ReadonlyMap<string, Member>;
@@ -33,8 +38,10 @@ export class Destinations {
     this.#parts = parts;
   }
 
-  /** Where a request goes. Never rejects. */
+  /** Where a request goes. Never rejects. @param meta - of a request without a session. */
   async of(method: string, params: unknown, text: string, meta: JsonObject | undefined): Promise<Destination> {
+    // One client of many would speak for all of them: without a session there is `subscriptions/listen`.
+    if (meta !== undefined && SESSION_METHODS.has(method)) return UNKNOWN_METHOD;
     switch (method) {
       case 'prompts/get':
         return this.#byName(params, text, ['name'], meta);
@@ -52,7 +59,7 @@ export class Destinations {
       case 'tasks/update':
         return this.#byTask(params, text);
       default:
-        return { kind: 'nowhere', message: 'of several servers none can be told to be meant by this method', code: METHOD_NOT_FOUND };
+        return UNKNOWN_METHOD;
     }
   }
 

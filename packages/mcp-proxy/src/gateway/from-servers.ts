@@ -13,6 +13,7 @@ import type { Member } from './member.ts';
 import { innerTask } from './names.ts';
 import type { Owners } from './owners.ts';
 import { answerEdits, notificationEdits, questionEdits, RELATED_TASK, valueAt } from './server-edits.ts';
+import type { ServerStates } from './server-states.ts';
 import { readSpoken, type Spoken } from './spoken.ts';
 import { type Subscriptions, subscriptionIdOf } from './subscriptions.ts';
 
@@ -27,6 +28,7 @@ export interface FromServersParts {
   readonly client: ClientEnd;
   readonly owners: Owners;
   readonly subscriptions: Subscriptions;
+  readonly states: ServerStates;
   /** Whether the client can be asked something now. */
   readonly canAsk: () => boolean;
   readonly log: (text: string) => void;
@@ -73,7 +75,12 @@ export class FromServers {
     // Two readers would see two answers, and what is changed here only one of them.
     if (repeatsKeys)
       return this.#parts.client.error(route.idJson, RPC_ERRORS.RESPONSE_UNCLEAR, `the answer of server ${member.name} repeats a key`);
-    const edits = answerEdits(text, response, route, member.name);
+    const sealed = this.#parts.states.toClient(text, response, route);
+    if (sealed === undefined) {
+      const problem = `server ${member.name} asks for something, and with it gives a state that a gateway cannot keep for it`;
+      return this.#parts.client.error(route.idJson, RPC_ERRORS.RESPONSE_UNCLEAR, problem);
+    }
+    const edits = [...answerEdits(text, response, route, member.name), ...sealed];
     this.#parts.owners.learn(member.name, response.result);
     this.#noteRequired(member.name, response.error);
     this.#parts.client.say(edits.length === 0 ? text : edited(text, edits));

@@ -8,11 +8,10 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { ToolRef } from '@countersign/core';
-import { invalidAnswer } from '../answer.ts';
 import { type CallMessage, type ClientMessage, type InvalidMessage, readClientMessage } from '../client-message.ts';
 import { scanJson } from '../json-scan.ts';
 import { isObject, type JsonObject, member as ownMember, RPC_ERRORS } from '../message.ts';
-import { MAX_RECORDING, notEntered, refusalReason, tooLarge, UNREADABLE_TOOL } from '../refusals.ts';
+import { notEntered, tooLarge } from '../refusals.ts';
 import type { Line } from '../wire.ts';
 import { ClientEnd } from './client-end.ts';
 import { type Destination, Destinations, renamed } from './destinations.ts';
@@ -25,8 +24,10 @@ import { Member } from './member.ts';
 import { innerName } from './names.ts';
 import { INITIALIZED, Notices } from './notices.ts';
 import { Owners } from './owners.ts';
+import { Refused } from './refused.ts';
 import type { Route } from './routes.ts';
 import { valueAt } from './server-edits.ts';
+import { hasOtherState, ServerStates } from './server-states.ts';
 import { ShortNames } from './short-names.ts';
 import { acknowledgement, listenTo, readListen, Subscriptions } from './subscriptions.ts';
 
@@ -63,6 +64,8 @@ const ROUTING_KEYS: ReadonlySet<string> = new Set([
   'level',
 ]);
 
+const OTHER_STATE = 'a key looks like one that brings something back to a server';
+
 type Requested = Extract<ClientMessage, { readonly kind: 'request' }>;
 
 export class Gateway {
@@ -75,7 +78,8 @@ export class Gateway {
   readonly #servers: FromServers;
   readonly #notices: Notices;
   readonly #subscriptions = new Subscriptions();
-  #recording = 0;
+  readonly #states: ServerStates;
+  readonly #refused: Refused;
   #phase: 'new' | 'greeting' | 'greeted' | 'session' | 'stateless' = 'new';
   #greeting: Promise<void> = Promise.resolve();
   /** The client said that it is ready before it was answered. */
@@ -104,16 +108,18 @@ export class Gateway {
     const canAsk = (): boolean => this.#isSession();
     const isOpen = (): boolean => this.#phase === 'session';
     this.#notices = new Notices({ members, client: this.#client, subscriptions, isOpen, log });
-    this.#servers = new FromServers({ members, client: this.#client, owners, subscriptions, canAsk, log });
+    this.#states = new ServerStates(log);
+    this.#refused = new Refused({ client: this.#client, isServer: (name) => members.has(name), recordInvalid: options.recordInvalid, log });
+    this.#servers = new FromServers({ members, client: this.#client, owners, subscriptions, states: this.#states, canAsk, log });
   }
 
   fromClient(line: Line): void {
-    if (line.kind === 'oversize') return this.#refuse(tooLarge(line.sizeBytes));
+    if (line.kind === 'oversize') return this.#refused.take(tooLarge(line.sizeBytes));
     const message = readClientMessage(line.content);
     const text = line.content.toString('utf8');
     switch (message.kind) {
       case 'invalid':
-        return this.#refuse(message);
+        return this.#refused.take(message);
       case 'call':
         return this.#call(text, message);
       case 'request':
@@ -151,10 +157,11 @@ export class Gateway {
   #call(text: string, call: CallMessage): void {
     const inner = innerName(call.tool);
     const member = inner === undefined ? undefined : this.#members.get(inner.server);
-    if (inner === undefined || member === undefined) {
-      const about = { idJson: call.idJson, tool: call.tool, couldBeCall: true, rpcCode: RPC_ERRORS.INVALID_PARAMS };
-      return this.#refuse({ kind: 'invalid', code: 'name-invalid', text: this.#destinations.unknown('tool'), ...about });
-    }
+    const about = { idJson: call.idJson, tool: call.tool, couldBeCall: true, rpcCode: RPC_ERRORS.INVALID_PARAMS };
+    if (inner === undefined || member === undefined)
+      return this.#refused.take({ kind: 'invalid', code: 'name-invalid', text: this.#destinations.unknown('tool'), ...about });
+    if (call.stateless && hasOtherState(call.params))
+      return this.#refused.take({ kind: 'invalid', code: 'lookalike-key', text: OTHER_STATE, ...about });
     const token = valueAt(call.params, ['_meta', 'progressToken']);
     const route = { idJson: call.idJson, method: 'tools/call', token, isTask: call.task };
     if (!this.#enter(call.key, route, call.tool)) return;
@@ -169,12 +176,13 @@ export class Gateway {
 
   #request(content: Buffer, text: string, { key, idJson, method }: Requested): void {
     const flawed = (code: InvalidMessage['code'], about: string): void =>
-      this.#refuse({ kind: 'invalid', code, text: about, rpcCode: RPC_ERRORS.INVALID_REQUEST, idJson, couldBeCall: false });
+      this.#refused.take({ kind: 'invalid', code, text: about, rpcCode: RPC_ERRORS.INVALID_REQUEST, idJson, couldBeCall: false });
     if (key === undefined) return flawed('id-invalid', 'id of a request is not an integer or a short string');
     const scan = scanJson(content, ROUTING_KEYS);
     const flaw = scan.ok ? scan.flaws.find(({ kind }) => kind !== 'lossy-number' && kind !== 'lone-surrogate') : undefined;
     if (flaw !== undefined) return flawed(flaw.kind, 'a key is repeated, or looks like one that says whom the request is for');
     const params = valueAt(JSON.parse(text), ['params']);
+    if (statelessVersion(params) !== undefined && hasOtherState(params)) return flawed('lookalike-key', OTHER_STATE);
     const route = { idJson, method, token: valueAt(params, ['_meta', 'progressToken']) };
     if (!this.#enter(key, route)) return;
     if (method === 'ping') return this.#client.finish(key, route, '{}');
@@ -186,7 +194,7 @@ export class Gateway {
     const { method } = route;
     if (method === 'server/discover' && meta !== undefined) return this.#greet(key, route, this.#handshake.discovered(meta));
     if (isList(method)) return this.#list(key, route, params, meta);
-    if (method === 'logging/setLevel') return this.#setLevel(key, route, text);
+    if (method === 'logging/setLevel' && meta === undefined) return this.#setLevel(key, route, text);
     if (method === 'subscriptions/listen' && meta !== undefined) return this.#listen(key, route, text, params);
     return this.#later(key, route, await this.#destinations.of(method, params, text, meta));
   }
@@ -295,8 +303,9 @@ export class Gateway {
     }
     if (member.isFull)
       return this.#client.fail(key, route, RPC_ERRORS.LIMIT, `server ${member.name} does not read what it is sent; retry later`);
-    this.#client.routes.set(key, { ...route, ...more, server: member.name });
-    member.send(text);
+    const sent = this.#isSession() ? { text } : this.#states.toServer(member.name, route.method, text);
+    this.#client.routes.set(key, { ...route, ...more, server: member.name, ...('states' in sent && { states: sent.states }) });
+    member.send(sent.text);
   }
 
   #cancel(text: string, key: string | undefined): void {
@@ -327,22 +336,8 @@ export class Gateway {
   #enter(key: string, route: Route, tool?: string): boolean {
     const added = this.#subscriptions.get(key) === undefined ? this.#client.routes.add(key, route) : 'in-use';
     if (added === 'added') return true;
-    this.#refuse(notEntered(added, route.idJson, tool));
+    this.#refused.take(notEntered(added, route.idJson, tool));
     return false;
-  }
-
-  #refuse(message: InvalidMessage): void {
-    this.#options.log(`message refused: ${refusalReason(message)}`);
-    const answer = invalidAnswer(message);
-    if (answer !== undefined) this.#client.say(answer.toString('utf8').trimEnd());
-    if (!message.couldBeCall || this.#recording >= MAX_RECORDING) return;
-    const inner = message.tool === undefined ? undefined : innerName(message.tool);
-    const isOurs = inner !== undefined && this.#members.has(inner.server);
-    const tool = isOurs ? { server: inner.server, name: inner.name } : { name: message.tool ?? UNREADABLE_TOOL };
-    this.#recording += 1;
-    void this.#options.recordInvalid(tool, refusalReason(message)).finally(() => {
-      this.#recording -= 1;
-    });
   }
 }
 

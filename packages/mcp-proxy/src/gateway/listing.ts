@@ -104,7 +104,8 @@ export class Listing {
     const from = performance.now();
     member.open();
     await member.settled(waitMs);
-    if (member.offer === undefined || !offersList(member.offer, list.capability)) return undefined;
+    if (member.offer === undefined) return member.state === 'unfit' ? undefined : { ...place, member, answer: { kind: 'late' } };
+    if (!offersList(member.offer, list.capability)) return undefined;
     const { cursor } = place;
     const params = [
       ...(meta === undefined ? [] : [`"_meta":${meta}`]),

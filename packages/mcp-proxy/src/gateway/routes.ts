@@ -16,6 +16,8 @@ export interface Route {
   readonly isTask?: boolean;
   /** The URI that the client asked for, where it is not the server's own. */
   readonly uri?: { readonly outer: string; readonly inner: string };
+  /** Without a session: its answer may hand the client a state. `about`: digest of the request; absent where it has none. */
+  readonly states?: { readonly about?: string };
 }
 
 export class Routes {

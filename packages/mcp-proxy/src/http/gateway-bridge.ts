@@ -1,61 +1,146 @@
 /**
  * Clients over HTTP in front of several servers as one. A session has a gateway of its own, and so processes and connections of its
- * own; clients without sessions (2026-07-28) are told to open one, because servers that clients share must not be greeted as one of them.
+ * own; so has, without sessions (2026-07-28), everybody who sends the same credentials.
  */
 import { errorAnswer } from '../answer.ts';
 import type { GatewayParts, GatewayTarget } from '../gateway/assemble.ts';
-import { SESSION_VERSIONS, UNSUPPORTED_VERSION } from '../gateway/handshake.ts';
-import { GuardSource } from '../guard-source.ts';
+import { GuardSource, type ProxyGuard } from '../guard-source.ts';
+import { RPC_ERRORS } from '../message.ts';
 import { oneGuard } from '../one-guard.ts';
 import { UNREADABLE_TOOL } from '../refusals.ts';
-import { Bridge, type BridgeOptions, MAX_BRIDGE_SESSIONS } from './bridge.ts';
+import type { Line } from '../wire.ts';
+import { type Behind, Bridge, type BridgeOptions, MAX_BRIDGE_SESSIONS, SESSION_IDLE_MS } from './bridge.ts';
 import { GatewayPeer } from './gateway-peer.ts';
+import type { HttpExchange } from './listener.ts';
+import { MessageHeaders } from './message-headers.ts';
+import type { Outgoing } from './outgoing.ts';
 import { PostLane, trimmed } from './post-lane.ts';
-import { answerAccepted, answerJson } from './refuse.ts';
+import { answerAccepted, answerJson, refuseHttp } from './refuse.ts';
+import type { SessionClient } from './session-peer.ts';
+import { sessionKey } from './sessions.ts';
+import { StatelessGateway } from './stateless-gateway.ts';
 
-/** Servers of all sessions at once; with many servers there is room for fewer sessions. */
+/** Servers of all sessions at once; with many servers there is room for fewer sessions. Those of clients without sessions count apart. */
 export const MAX_GATEWAY_SERVERS = 256;
+const MOST_IDLE_CHECK_MS = 30_000;
 
 export interface GatewayBridgeOptions extends Omit<GatewayParts, 'log'>, BridgeOptions {}
 
+type Request = Extract<Outgoing, { readonly kind: 'request' }>;
+
 export function gatewayBridge(options: GatewayBridgeOptions): Bridge {
-  const guard = oneGuard(options.guard);
-  const source = new GuardSource(guard, options.log);
-  const nowhere = { toClient: () => {}, toServer: () => {}, dropped: () => {} };
-  // Starts nothing: all it ever gets is what cannot be read.
-  const refusing = new GatewayPeer({ ...options, guard }, { owner: '', own: nowhere, laneFor: () => undefined });
-  return new Bridge(
-    {
-      open: (client) => new GatewayPeer({ ...options, guard }, client),
-      stateless: (exchange, _line, message) => {
-        if (message.kind !== 'request') return answerAccepted(exchange);
-        const data = { supported: SESSION_VERSIONS, requested: message.version };
-        const error = {
-          code: UNSUPPORTED_VERSION,
-          message: 'several servers behind one address are served in sessions (protocol up to 2025-11-25): begin one with initialize',
-          data,
-        };
-        answerJson(exchange, 400, Buffer.from(`{"jsonrpc":"2.0","id":${message.idJson},"error":${JSON.stringify(error)}}`));
-      },
-      unreadable: (exchange, line) => {
-        const nothing = (): void => {};
-        refusing.fromClient(
-          line,
-          new PostLane({ exchange, isRequest: true, toServer: nothing, onOver: nothing, onGone: nothing }),
-          undefined,
-        );
-      },
-      invalid: (exchange, message, code, problem) => {
-        if (message.method === 'tools/call') void source.recordInvalid({ name: UNREADABLE_TOOL }, problem);
-        answerJson(exchange, 400, trimmed(errorAnswer(message.idJson, code, problem)));
-      },
-      close: async () => {},
-      kill: () => {},
-    },
-    { ...options, maxSessions: options.maxSessions ?? mostSessions(options.servers) },
-  );
+  const maxSessions = options.maxSessions ?? mostSessions(options.servers);
+  return new Bridge(new Gateways({ ...options, maxSessions }), { ...options, maxSessions });
 }
 
 export function mostSessions(servers: readonly GatewayTarget[]): number {
   return Math.max(1, Math.min(MAX_BRIDGE_SESSIONS, Math.floor(MAX_GATEWAY_SERVERS / Math.max(1, servers.length))));
+}
+
+class Gateways implements Behind {
+  readonly #options: GatewayBridgeOptions & { readonly maxSessions: number };
+  readonly #guard: () => Promise<ProxyGuard>;
+  readonly #source: GuardSource;
+  readonly #headers = new MessageHeaders();
+  /** Of clients without sessions, by owner. */
+  readonly #stateless = new Map<string, StatelessGateway>();
+  readonly #ending = new Set<Promise<void>>();
+  /** Starts nothing: all it ever gets is what cannot be read. */
+  readonly #refusing: GatewayPeer;
+  readonly #checking: NodeJS.Timeout;
+
+  constructor(options: GatewayBridgeOptions & { readonly maxSessions: number }) {
+    this.#options = options;
+    this.#guard = oneGuard(options.guard);
+    this.#source = new GuardSource(this.#guard, options.log);
+    const nowhere = { toClient: () => {}, toServer: () => {}, dropped: () => {} };
+    this.#refusing = this.open({ owner: '', own: nowhere, laneFor: () => undefined });
+    const idleMs = options.sessionIdleMs ?? SESSION_IDLE_MS;
+    this.#checking = setInterval(() => this.#endIdle(idleMs), Math.min(idleMs, MOST_IDLE_CHECK_MS)).unref();
+  }
+
+  readonly open = (client: SessionClient): GatewayPeer => new GatewayPeer({ ...this.#options, guard: this.#guard }, client);
+
+  stateless(exchange: HttpExchange, line: Line, message: Outgoing): void {
+    // In this protocol nobody but who asked can have anything to add.
+    if (message.kind !== 'request' || line.kind !== 'line') return answerAccepted(exchange);
+    const { INVALID_REQUEST, HEADER_MISMATCH } = RPC_ERRORS;
+    if (message.key === undefined)
+      return this.invalid(exchange, message, INVALID_REQUEST, 'id of a request is not an integer or a short string');
+    // It would make a session of what others share.
+    if (message.method === 'initialize')
+      return this.invalid(exchange, message, INVALID_REQUEST, 'initialize begins a session, which this version of the protocol has not');
+    const header = this.#contradiction(exchange, message);
+    if (header !== undefined) return this.invalid(exchange, message, HEADER_MISMATCH, `the header ${header} and the message disagree`);
+    const gateway = this.#gatewayOf(sessionKey('', exchange.request.rawHeaders));
+    if (gateway === undefined) return refuseHttp(exchange, { status: 503, text: 'too many clients are served; retry later' });
+    if (!gateway.post(exchange, line.bytes, message)) this.invalid(exchange, message, INVALID_REQUEST, 'a key is repeated in the request');
+  }
+
+  unreadable(exchange: HttpExchange, line: Line): void {
+    const nothing = (): void => {};
+    const lane = new PostLane({ exchange, isRequest: true, toServer: nothing, onOver: nothing, onGone: nothing });
+    this.#refusing.fromClient(line, lane, undefined);
+  }
+
+  invalid(exchange: HttpExchange, message: Request, code: number, problem: string): void {
+    if (message.method === 'tools/call') void this.#source.recordInvalid({ name: UNREADABLE_TOOL }, problem);
+    answerJson(exchange, 400, trimmed(errorAnswer(message.idJson, code, problem)));
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#checking);
+    for (const owner of [...this.#stateless.keys()]) this.#end(owner);
+    await Promise.all(this.#ending);
+  }
+
+  /** The processes are killed, with this one, by what started them. */
+  kill(): void {}
+
+  /** Headers say what the message says, or whatever stands before us and reads only them was deceived. */
+  #contradiction({ request }: HttpExchange, message: Request): string | undefined {
+    return this.#headers.contradiction(message, (name) => {
+      const value = request.headers[name];
+      return typeof value === 'string' ? value : undefined;
+    });
+  }
+
+  /** Undefined when there is no room for another one. */
+  #gatewayOf(owner: string): StatelessGateway | undefined {
+    const known = this.#stateless.get(owner);
+    if (known !== undefined) return known;
+    if (!this.#hasRoom()) return undefined;
+    const parts = { ...this.#options, guard: this.#guard };
+    const gateway = new StatelessGateway({ parts, owner, headers: this.#headers });
+    this.#stateless.set(owner, gateway);
+    return gateway;
+  }
+
+  /** The one that was idle longest makes room. */
+  #hasRoom(): boolean {
+    const { maxSessions } = this.#options;
+    if (this.#stateless.size < maxSessions) return this.#stateless.size + this.#ending.size < 2 * maxSessions;
+    const idle = [...this.#stateless].flatMap(([owner, gateway]) => {
+      const since = gateway.idleSince();
+      return since === undefined ? [] : [{ owner, since }];
+    });
+    const [oldest] = idle.sort((a, b) => a.since - b.since);
+    if (oldest !== undefined) this.#end(oldest.owner);
+    return oldest !== undefined && this.#ending.size <= maxSessions;
+  }
+
+  #endIdle(idleMs: number): void {
+    for (const [owner, gateway] of this.#stateless) {
+      const since = gateway.idleSince();
+      if (since !== undefined && Date.now() - since > idleMs) this.#end(owner);
+    }
+  }
+
+  #end(owner: string): void {
+    const ending = this.#stateless.get(owner)?.close();
+    this.#stateless.delete(owner);
+    if (ending === undefined) return;
+    this.#ending.add(ending);
+    void ending.finally(() => this.#ending.delete(ending));
+  }
 }

@@ -31,7 +31,8 @@ export async function startHttpBridge(options: HttpBridgeOptions): Promise<HttpB
 
 /**
  * Clients over HTTP in front of several servers as one: a session of the protocol up to 2025-11-25 has a gateway, and servers, of its
- * own. No server runs before a client asks for something.
+ * own; so has, in the protocol without sessions, everybody who sends the same credentials. No server runs before a client asks for
+ * something.
  *
  * @throws {CountersignError} `OPTIONS_INVALID`; the system's own error when the port cannot be had.
  */

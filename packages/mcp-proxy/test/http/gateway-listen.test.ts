@@ -234,13 +234,21 @@ describe('a gateway over HTTP', () => {
     },
   );
 
-  it('tells clients without sessions to open one, and runs nothing for them', async () => {
+  it('tells clients without sessions to open one where a server knows nothing else, and runs nothing for them', async () => {
     await start();
-    const headers = { 'mcp-protocol-version': '2026-07-28', 'mcp-method': 'tools/call', 'mcp-name': 'one__echo' };
-    const got = await post(modern('m', 'tools/call', { name: 'one__echo', arguments: {} }), headers).done;
-    expect(got).toMatchObject({ status: 400, messages: [{ id: 'm', error: { code: -32022, data: { requested: '2026-07-28' } } }] });
-    expect(got.body).toContain('begin one with initialize');
-    expect([pids(), guard.calls]).toEqual([[], []]);
+    const stateless = (method: string, params: JsonObject, name?: string): Exchange =>
+      post(modern('m', method, params), {
+        'mcp-protocol-version': '2026-07-28',
+        'mcp-method': method,
+        ...(name !== undefined && { 'mcp-name': name }),
+      });
+    const got = await stateless('server/discover', {}).done;
+    const data = { requested: '2026-07-28', supported: expect.arrayContaining(['2025-11-25']) };
+    expect(got).toMatchObject({ status: 400, messages: [{ id: 'm', error: { code: -32022, data } }] });
+    const called = await stateless('tools/call', { name: 'one__echo', arguments: {} }, 'one__echo').done;
+    expect(called.messages).toMatchObject([{ id: 'm', error: { message: expect.stringContaining('does not speak MCP 2026-07-28') } }]);
+    expect(guard.calls).toEqual([]);
+    expect(linesOf('one').join()).not.toContain('tools/call');
   });
 
   it('ends all servers of a session with DELETE, answers what waits, and leaves the other session alone', async () => {
