@@ -96,6 +96,7 @@ describe('the surface', () => {
         '--verbose',
         '--kernel=',
         '--trap-reads=',
+        '--probe',
         '--contain=',
       ],
       ['attach', '--pid=', '--name=', '--task=', '--scope=', '--mode=', '--model=', '--poll=', '--log-dir=', '--agent=', '--verbose'],

@@ -140,6 +140,7 @@ function runLines({ enforcement, capabilities }: HostCapabilities): readonly str
   const has = (name: CapabilityName): boolean => capabilities.some((each) => each.name === name && each.available);
   const more = [
     ...(enforcement.level === 'L2' ? ['reading exactly: trap_reads: broker'] : []),
+    ...(has('native') && has('proc') ? ['asked from inside too, where it is Node: run --probe'] : []),
     ...(has('landlock') ? ['shut in by the kernel: contain: landlock'] : []),
     ...(has('sandbox-runtime') ? ['shut in by sandbox-runtime: contain: srt'] : []),
   ];

@@ -29,6 +29,8 @@ export interface Enforcement {
   readonly passedOver?: string;
   /** Why calls do not wait although that was asked for. One line. */
   readonly without?: string;
+  /** Node programs among the processes judge themselves too, before they act: which, and what that is not. One line. */
+  readonly probe?: string;
   /** For people: one sentence each, without a full stop. */
   readonly notes: readonly string[];
 }
@@ -45,12 +47,13 @@ export interface EnforcementInput {
   readonly contain?: 'landlock' | 'srt';
   readonly passedOver?: string;
   readonly without?: string;
+  readonly probe?: string;
   /** Sentences of whatever shuts it in. */
   readonly more?: readonly string[];
 }
 
 export function enforcementOf(input: EnforcementInput): Enforcement {
-  const { mode, gives, seenLevel, freeze, kernel, contain, passedOver, without } = input;
+  const { mode, gives, seenLevel, freeze, kernel, contain, passedOver, without, probe } = input;
   const isHolding = kernel !== undefined && mode !== 'audit_only';
   const actions = eachOf((kind): Hold => {
     const seen: Hold = kind !== 'signal' && gives.includes(kind) ? 'seen' : 'off';
@@ -68,6 +71,7 @@ export function enforcementOf(input: EnforcementInput): Enforcement {
     ...(contain !== undefined && { contain }),
     ...(passedOver !== undefined && { passedOver }),
     ...(without !== undefined && { without }),
+    ...(probe !== undefined && { probe }),
     notes: notesOf(input),
   };
 }
@@ -84,7 +88,7 @@ export function cappedAt(enforcement: Enforcement, level: string): Enforcement {
   const most: Hold = left === 'none' ? 'off' : rank(left) < rank('L2') ? 'seen' : isLower ? 'racy' : 'exact';
   const actions = eachOf((kind) => lower(enforcement.actions[kind] ?? 'off', most));
   if (!isLower) return { ...enforcement, level: left, actions };
-  const { contain: _, passedOver: __, ...rest } = enforcement;
+  const { contain: _, passedOver: __, probe: ___, ...rest } = enforcement;
   return { ...rest, level: left, actions, notes: [`what was decided at the start was for level ${claimed}`] };
 }
 

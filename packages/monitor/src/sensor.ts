@@ -14,6 +14,8 @@ export interface SensorStats {
   readonly lost: number;
   /** Of those seen: safe ones of which it tells only how many there were. */
   readonly counted?: number;
+  /** Of a sensor that sits in programs: how many told it anything. */
+  readonly programs?: number;
 }
 
 /** What a sensor that is asked before has already made of an observation. */
@@ -24,6 +26,8 @@ export interface Judged {
   readonly isHeld: boolean;
   /** Neither: it went on already. */
   readonly wentOn?: true;
+  /** That it was refused is the word of the process itself: whoever decides about it is told so, and it counts as done. */
+  readonly isItsWord?: true;
   /** Once; later answers, and those to what was ended meanwhile, do nothing. */
   answer(answer: 'continue' | 'refuse'): void;
 }

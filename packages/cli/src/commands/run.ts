@@ -14,6 +14,7 @@ export const runCommand: Command = {
   notes: [
     'The agent has this terminal: its input, output, Ctrl-C and Ctrl-Z are its own. It runs nothing before it is watched, and whatever it starts is watched with it, until the last of it has ended.',
     'On Linux, with koffi, its files, programs and connections wait for us before they happen: what is halted has not happened yet. Where this host cannot do that it is said, or refused with --kernel required.',
+    'With --probe every Node program of it also asks the rules from inside, and is refused before it acts. It is no boundary: hostile code in such a program gets past it, and a program that is not Node has no probe.',
     'Without a configuration nothing is stopped (mode: audit), which is said; the built-in rules tell what would have been.',
     ...WATCH_NOTES,
     "Otherwise the agent's own exit code; 128 and the number of a signal that ended it; 126 and 127 when it cannot be run, or is not found.",

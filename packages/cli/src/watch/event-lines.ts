@@ -1,6 +1,6 @@
 /** What `run` and `attach` tell while they watch, one line for each event; and as JSON. Everything a process chose is escaped. */
 import { CountersignError, clip, type Redactor } from '@countersign/core';
-import { actionText, type IncidentStep, kindsText, type WardenEvent } from '@countersign/monitor';
+import { actionText, type Enforcement, type IncidentStep, kindsText, type WardenEvent } from '@countersign/monitor';
 import type { Style } from '../output.ts';
 import { safe } from '../output.ts';
 import { callsText } from '../record-text.ts';
@@ -36,9 +36,7 @@ export function eventLines(event: WardenEvent, options: LineOptions): readonly s
     case 'asked':
       return askedLines(event, options.asksHere === true);
     case 'coverage':
-      return [
-        options.style('bad', `countersign: sensor ${safe(event.sensor)} died: ${safe(event.why)}; ${levelText(event.level)} from here on`),
-      ];
+      return [options.style('bad', `countersign: ${fellText(event.sensor)}: ${safe(event.why)}; ${levelText(event.level)} from here on`)];
     case 'guard':
       return [guardLine(event, options)];
     case 'trouble':
@@ -49,6 +47,10 @@ export function eventLines(event: WardenEvent, options: LineOptions): readonly s
 /** What is held before it happens, and what of that is racy; or why nothing is. Nothing where nobody asked for it. */
 function enforcementLines({ enforcement, mode }: Extract<WardenEvent, { readonly kind: 'started' }>): readonly string[] {
   if (enforcement === undefined) return [];
+  return [...heldLines(enforcement, mode), ...(enforcement.probe === undefined ? [] : [`  the probe is on: ${safe(enforcement.probe)}`])];
+}
+
+function heldLines(enforcement: Enforcement, mode: string): readonly string[] {
   const [exact, racy] = [kindsText(enforcement, 'exact'), kindsText(enforcement, 'racy')];
   const passedOver = enforcement.passedOver === undefined ? '' : `; not by ${safe(enforcement.passedOver)}`;
   const contained =
@@ -150,6 +152,11 @@ function pidsText(left: IncidentStep['left']): string {
         .slice(0, 10)
         .map(({ pid }) => pid)
         .join(', ')})`;
+}
+
+/** The probe is in many programs: the others are still heard. */
+function fellText(sensor: string): string {
+  return sensor === 'probe' ? 'THE PROBE FELL SILENT in part' : `sensor ${safe(sensor)} died`;
 }
 
 function levelText(level: string): string {

@@ -17,6 +17,7 @@ export const KERNEL_OPTIONS: readonly Option[] = [
     value: 'HOW',
     about: 'opens for reading: off, deny-list (judged first) or broker (opened for it)',
   },
+  { name: 'probe', kind: 'switch', about: 'Node programs ask the rules from inside too, before they act; no boundary' },
   { name: 'contain', kind: 'text', value: 'BY', about: 'shut the agent in, besides: off, landlock, srt or auto' },
 ];
 
@@ -38,6 +39,11 @@ export function kernelOf(flags: Flags, settings: Settings): WatchOptions['kernel
 export function containOf(flags: Flags, settings: Settings): WatchOptions['contain'] {
   const by = oneOf(flags, 'contain', CONTAIN) ?? settings.contain;
   return by === 'off' ? undefined : { by, whenMissing: settings.containUnavailable === 'warn' ? 'without' : 'refuse' };
+}
+
+/** Undefined: no. */
+export function probeOf(flags: Flags, settings: Settings): WatchOptions['probe'] {
+  return flags.on('probe') || settings.probe ? true : undefined;
 }
 
 function oneOf<T extends string>(flags: Flags, name: string, known: ReadonlySet<T>): T | undefined {

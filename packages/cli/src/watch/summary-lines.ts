@@ -18,16 +18,27 @@ export function summaryLines(summary: WardenSummary): readonly string[] {
     ...(missed > 0 ? [`${missed} readings the sensors know they missed`] : []),
   ];
   const fell = sensors.filter((sensor) => !sensor.isAlive && sensor.level > summary.level && sensor.level >= 'L2');
+  const probe = sensors.find(({ programs }) => programs !== undefined);
   const top = [...rules].toSorted(([, one], [, other]) => other - one).slice(0, MAX_RULES);
   return [
     `countersign: session ${safe(summary.session)}, level ${summary.level}: ${counts}`,
     ...fell.map(({ name, level }) => `  THE LEVEL FELL from ${level}: ${safe(name)} died, and held nothing from then on`),
+    ...(probe === undefined ? [] : [`  probe: ${probeText(probe)}`]),
     ...(top.length === 0 ? [] : [`  rules: ${top.map(([rule, count]) => `${safe(rule)} ${count}`).join(', ')}`]),
     ...incidents
       .slice(0, MAX_INCIDENTS)
       .map(({ id, rule, level, end }) => `  incident ${id.slice(0, SHORT_ID_CHARS)}: ${level} by ${safe(rule)}, ${end}`),
     ...(gaps.length === 0 ? [] : [`  lost: ${gaps.join('; ')}`]),
   ];
+}
+
+/** Only what was told: whoever got past it told nothing. */
+function probeText({ programs = 0, seen, isAlive }: WardenSummary['sensors'][number]): string {
+  const those =
+    programs === 0
+      ? 'no Node program told anything'
+      : `${programs === 1 ? '1 Node program' : `${programs} Node programs`} told of ${seen} ${seen === 1 ? 'act' : 'acts'}`;
+  return isAlive ? those : `${those}; IT FELL SILENT: not all Node programs told what they did`;
 }
 
 export function summaryJson(summary: WardenSummary): unknown {

@@ -29,7 +29,7 @@ import { agentSignals } from './agent-signals.ts';
 import { eventJson, eventLines } from './event-lines.ts';
 import { codeOf, RUN_EXIT } from './exit-codes.ts';
 import { alertsOf, judgeOf } from './judge-and-alerts.ts';
-import { containOf, kernelOf } from './kernel-choice.ts';
+import { containOf, kernelOf, probeOf } from './kernel-choice.ts';
 import { ledgerFiles, otherOwnFiles } from './own-files.ts';
 import { summaryJson, summaryLines } from './summary-lines.ts';
 import { leaveScreen, terminalState } from './terminal-state.ts';
@@ -117,11 +117,13 @@ export async function watchAgent(invocation: Invocation, targetOf: (config: Conf
     const task = invoked.flags.text('task');
     const target = targetOf(settings);
     // What runs already cannot be given a filter.
-    const [kernel, contain] = 'launch' in target ? [kernelOf(invoked.flags, monitor), containOf(invoked.flags, monitor)] : [];
+    const [kernel, contain, probe] =
+      'launch' in target ? [kernelOf(invoked.flags, monitor), containOf(invoked.flags, monitor), probeOf(invoked.flags, monitor)] : [];
     return {
       target,
       ...(contain !== undefined && { contain }),
       ...(kernel !== undefined && { kernel }),
+      ...(probe !== undefined && { probe }),
       mode: modeOf(invoked) ?? scope.mode ?? monitor.mode,
       scope,
       home: homedir(),

@@ -2,7 +2,7 @@ import { parseConfig } from '@countersign/core';
 import { describe, expect, it } from 'vitest';
 import { Flags } from '../../src/command.ts';
 import { UsageError } from '../../src/failure.ts';
-import { containOf, kernelOf } from '../../src/watch/kernel-choice.ts';
+import { containOf, kernelOf, probeOf } from '../../src/watch/kernel-choice.ts';
 import { project, run } from '../harness.ts';
 
 const settings = (monitor: string) =>
@@ -34,6 +34,15 @@ describe('what holds an agent before it does something', () => {
     ['contain: auto', { contain: 'off' }, undefined],
   ])('{ %s } with %j: shut in by %j', (monitor, options, expected) => {
     expect(containOf(given(options), settings(monitor))).toEqual(expected);
+  });
+
+  it.each([
+    ['', {}, undefined],
+    ['probe: false', {}, undefined],
+    ['probe: true', {}, true],
+    ['probe: false', { probe: 'on' }, true],
+  ])('{ %s } with %j: the probe %j', (monitor, options, expected) => {
+    expect(probeOf(given(options), settings(monitor))).toBe(expected);
   });
 
   it.each([

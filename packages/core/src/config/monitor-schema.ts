@@ -52,6 +52,7 @@ export interface MonitorDocument {
   readonly hot?: readonly string[] | undefined;
   readonly contain?: (typeof CONTAINS)[number] | undefined;
   readonly contain_unavailable?: (typeof CONTAIN_UNAVAILABLES)[number] | undefined;
+  readonly probe?: boolean | undefined;
   readonly log?: ActivityLogDocument | undefined;
   readonly judge?: JudgeDocument | undefined;
   readonly alerts?: AlertsDocument | undefined;
@@ -76,6 +77,8 @@ export interface MonitorConfig {
   readonly contain: (typeof CONTAINS)[number];
   /** When what `contain` asks for is not there. `warn`: the agent is started without it. */
   readonly containUnavailable: (typeof CONTAIN_UNAVAILABLES)[number];
+  /** Node programs among what is launched carry the probe: they ask the rules from inside, too. */
+  readonly probe: boolean;
   readonly log: ActivityLogConfig;
   /** Absent: nobody but the rules judges. */
   readonly judge?: JudgeConfig;
@@ -129,6 +132,12 @@ export const monitorSchema: z.ZodType<MonitorDocument> = z
       .enum(CONTAIN_UNAVAILABLES)
       .optional()
       .describe('when this host does not have what `contain` asks for: refuse to start, or warn and start without. refuse when absent'),
+    probe: z
+      .boolean()
+      .optional()
+      .describe(
+        'of `countersign run`, on Linux with koffi: Node programs among the processes ask the rules from inside too, before they act; no boundary. false when absent',
+      ),
     log: activityLogSchema.optional(),
     judge: judgeSchema.optional(),
     alerts: alertsSchema.optional(),
@@ -153,6 +162,7 @@ export function workOutMonitor(
     hot = [],
     contain = 'off',
     contain_unavailable: containUnavailable = 'refuse',
+    probe = false,
     log = {},
     judge,
     alerts = {},
@@ -169,6 +179,7 @@ export function workOutMonitor(
     hot: hot.map(place),
     contain,
     containUnavailable,
+    probe,
     log: workOutActivityLog(log, place),
     ...(judge !== undefined && { judge: workOutJudge(judge) }),
     alerts: workOutAlerts(alerts, place),

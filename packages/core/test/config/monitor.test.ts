@@ -30,6 +30,7 @@ describe('the monitor block', () => {
       hot: [],
       contain: 'off',
       containUnavailable: 'refuse',
+      probe: false,
       log: { dir: '/etc/c/.countersign/activity', maxBytes: 16_777_216, keep: 50, maxAgeMs: 2_592_000_000 },
       alerts: { levels: ['HALT', 'KILL'], webhooks: [] },
     });
@@ -50,7 +51,7 @@ describe('the monitor block', () => {
   it('takes kernel control and containment', () => {
     expect(
       monitorOf(
-        'monitor: { kernel: required, trap_reads: broker, hot: [node_modules, /usr], contain: landlock, contain_unavailable: warn }',
+        'monitor: { kernel: required, trap_reads: broker, hot: [node_modules, /usr], contain: landlock, contain_unavailable: warn, probe: true }',
       ),
     ).toMatchObject({
       kernel: 'required',
@@ -58,6 +59,7 @@ describe('the monitor block', () => {
       hot: ['/etc/c/node_modules', '/usr'],
       contain: 'landlock',
       containUnavailable: 'warn',
+      probe: true,
     });
   });
 
@@ -69,6 +71,7 @@ describe('the monitor block', () => {
     ['contain: docker', 'monitor.contain'],
     ['contain: true', 'monitor.contain'],
     ['contain_unavailable: ignore', 'monitor.contain_unavailable'],
+    ['probe: required', 'monitor.probe'],
     ['hot: node_modules', 'monitor.hot'],
     ["hot: ['']", 'monitor.hot'],
     ['hot: [/]', 'monitor.hot[0]: holds more than programs and packages'],

@@ -78,7 +78,7 @@ const isEnforcement = shape(
     actions: shape({}, Object.fromEntries(PREVENTABLE.map((kind) => [kind, isHold]))),
     notes: isTextList,
   },
-  { contain: (value) => value === 'landlock' || value === 'srt', passedOver: isText, without: isText },
+  { contain: (value) => value === 'landlock' || value === 'srt', passedOver: isText, without: isText, probe: isText },
 );
 const isChange = shape({ at: isCount, level: isText, sensor: isText, why: isText }, {});
 const isGuard = shape({ pid: isCount, start: isNumber }, { exe: isText });

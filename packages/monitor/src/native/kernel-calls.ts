@@ -43,6 +43,8 @@ export interface KernelCalls {
   statx(path: string | Buffer, follow: boolean, into: Buffer): number;
   /** An `int` among the options of a socket, at the level of sockets. */
   socketOption(fd: number, option: number): number;
+  /** Who connected to a unix socket of ours, as the kernel had it then. Undefined where it does not say. */
+  peerOf(fd: number): { readonly pid: number; readonly uid: number } | undefined;
   /** Names a process; with `isThread` one thread of it, where the kernel can (6.9). */
   pidfdOpen(pid: number, isThread: boolean): number;
   /** Zero while it has not ended. */
@@ -88,6 +90,9 @@ const AT_SYMLINK_NOFOLLOW = 0x100;
 const STATX_BASIC_AND_BIRTH = 0xfff;
 const SOL_SOCKET = 1;
 const INT_BYTES = 4;
+const SO_PEERCRED = 17;
+/** `struct ucred`: pid, uid, gid. */
+const UCRED_BYTES = 12;
 const F_SETFD = 2;
 /** Since Linux 5.9; all descriptors from the fourth on are marked (5.11). */
 const CLOSE_RANGE = 436;
@@ -195,6 +200,13 @@ export function kernelBindings(koffi: typeof Koffi, arch: string): KernelCalls {
       optionLength.writeInt32LE(INT_BYTES, 0);
       const got = getsockopt(fd, SOL_SOCKET, name, option, optionLength);
       return got < 0 ? got : option.readInt32LE(0);
+    },
+    peerOf: (fd) => {
+      const peer = Buffer.alloc(UCRED_BYTES);
+      optionLength.writeInt32LE(UCRED_BYTES, 0);
+      const got = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, peer, optionLength);
+      const pid = peer.readInt32LE(0);
+      return got < 0 || pid < 1 ? undefined : { pid, uid: peer.readUInt32LE(INT_BYTES) };
     },
     pidfdOpen: (pid, isThread) => syscall(PIDFD_OPEN, pid, isThread ? PIDFD_THREAD : 0, 0, 0, 0, 0),
     isAlive: (pidfd) => toPidfd(PIDFD_SEND_SIGNAL, pidfd, 0, null, 0),

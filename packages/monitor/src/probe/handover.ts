@@ -17,8 +17,8 @@ export interface Handover {
   readonly scope: Scope;
   readonly rules: Pick<RuleEngineOptions, 'workspace' | 'home' | 'tmp' | 'own'>;
   readonly mode: MonitorMode;
-  /** Folder in which each process tells what it saw. */
-  readonly reports: string;
+  /** How each process tells what it saw: in a file of this folder, or by a unix socket that whoever watches listens at. */
+  readonly tells: { readonly folder: string } | { readonly channel: string };
   readonly run?: string;
 }
 

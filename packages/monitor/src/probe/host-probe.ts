@@ -80,7 +80,7 @@ export class HostProbe {
     if (judge === undefined) {
       this.#handover = writeHandover((folder, reports) => {
         rules = { ...rules, own: { files: [...files, folder] } };
-        return { v: 1, scope: this.#scope, rules, mode: this.mode, reports, ...(run !== undefined && { run }) };
+        return { v: 1, scope: this.#scope, rules, mode: this.mode, tells: { folder: reports }, ...(run !== undefined && { run }) };
       });
       this.#reports = new ReportReader(this.#handover.reports, (activity, verdict) => {
         this.#childrenSeen++;

@@ -32,6 +32,7 @@ export interface Originals {
   /** UTC, milliseconds. */
   readonly now: () => number;
   readonly monotonicMs: () => number;
+  readonly wait: typeof Atomics.wait;
 }
 
 export const originals: Originals = Object.freeze({
@@ -55,6 +56,7 @@ export const originals: Originals = Object.freeze({
   cwd: process.cwd.bind(process),
   now: Date.now,
   monotonicMs: performance.now.bind(performance),
+  wait: Atomics.wait,
 });
 
 /** @throws when it cannot be read, or is longer than `maxBytes`. */

@@ -5,12 +5,13 @@
  */
 import { ruleEngine } from '../rules/engine.ts';
 import type { Verdict } from '../verdict.ts';
+import { openChannel } from './channel.ts';
 import { HANDOVER_VARIABLE } from './child-environment.ts';
 import { childrenOf } from './children.ts';
 import { type Handover, readHandover } from './handover.ts';
 import { installProbe } from './install.ts';
 import { originals } from './originals.ts';
-import { Report } from './report.ts';
+import { FileSink, Report } from './report.ts';
 
 const INSTALLED = Symbol.for('countersign.probe.preloaded');
 
@@ -20,15 +21,17 @@ export function preload(): void {
   Object.defineProperty(globalThis, INSTALLED, { value: true });
   const reference = process.env[HANDOVER_VARIABLE] ?? '';
   let handover: Handover;
+  let report: Report;
   try {
     handover = readHandover(reference);
+    const { tells } = handover;
+    report = new Report('folder' in tells ? new FileSink(tells.folder) : openChannel(tells.channel));
     if (process.execArgv.some((flag) => /^--expose[-_]internals$/.test(flag))) throw new Error('--expose-internals gets below the probe');
   } catch (error) {
     refuseAll(error instanceof Error ? error.message : String(error), reference);
     return;
   }
   const engine = ruleEngine(handover.scope, handover.rules);
-  const report = new Report(handover.reports);
   installProbe({
     judge: (activity) => engine.judge(activity),
     emit: (activity, verdict) => report.add(activity, verdict),

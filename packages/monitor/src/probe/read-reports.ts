@@ -2,6 +2,7 @@
 import { constants } from 'node:fs';
 import { join } from 'node:path';
 import type { Activity } from '../activity.ts';
+import { isAction } from '../evidence/activity-shapes.ts';
 import { LEVELS, type Verdict } from '../verdict.ts';
 import { originals } from './originals.ts';
 import { MAX_REPORT_BYTES, MAX_REPORT_LINE } from './report.ts';
@@ -89,7 +90,7 @@ export class ReportReader {
   }
 
   #line(bytes: Buffer): void {
-    const said = parse(bytes);
+    const said = parseTold(bytes);
     if (said === undefined) this.#lost++;
     else if (typeof said === 'number') this.#lost += said;
     else this.#tell(said.activity, said.verdict);
@@ -98,7 +99,8 @@ export class ReportReader {
 
 const READ_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
-function parse(bytes: Buffer): { readonly activity: Activity; readonly verdict: Verdict } | number | undefined {
+/** @returns what a process tells of one act, how many it could not tell of, or undefined for what is neither. */
+export function parseTold(bytes: Buffer): { readonly activity: Activity; readonly verdict: Verdict } | number | undefined {
   if (bytes.length > MAX_REPORT_LINE) return undefined;
   try {
     const { lost, activity, verdict } = JSON.parse(bytes.toString()) as { lost?: unknown; activity?: Activity; verdict?: Verdict };
@@ -117,6 +119,7 @@ function isActivity({ seq, at, action, actor, attribution, phase }: Activity): b
     isCount(at) &&
     phase === 'before' &&
     KINDS.has(action.kind) &&
+    isAction(action) &&
     (actor === undefined || (isCount(actor.pid) && isCount(actor.start))) &&
     ['scope', 'marker', 'none'].includes(attribution.method) &&
     (attribution.call === undefined || typeof attribution.call === 'string')

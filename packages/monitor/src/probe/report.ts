@@ -1,10 +1,10 @@
 /**
- * How a process below tells the one that started it what it saw: a file of its own in a folder of the starter's, one JSON object per line.
+ * How a process tells whoever watches it what it saw, one JSON object per line:
  *
  *     {"activity":{...},"verdict":{...}}     {"lost":12}
  *
- * Bounded, and lossy with a count: past `MAX_SAFE_BYTES` what is SAFE is dropped, past `MAX_REPORT_BYTES` everything. Lines wait
- * until the turn of the event loop ends; HALT and KILL do not wait. A process that is killed takes what waited with it, uncounted.
+ * Lossy, with a count. Lines wait until the turn of the event loop ends; HALT and KILL do not wait. A process that is killed takes
+ * what waited with it, uncounted.
  */
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
@@ -18,56 +18,79 @@ export const MAX_REPORT_BYTES = 4_194_304;
 export const MAX_REPORT_LINE = 65_536;
 const MAX_WAITING = 64;
 
+/** Where lines go. */
+export interface Sink {
+  /** So many bytes were taken so far: is there room for this line? */
+  takes(isSafe: boolean, bytes: number): boolean;
+  /** @param isUrgent - worth waiting for. @throws when it cannot be told. */
+  write(text: string, isUrgent: boolean): void;
+}
+
 export class Report {
-  readonly #path: string;
-  #fd: number | undefined;
-  #written = 0;
+  readonly #sink: Sink;
   #waiting: string[] = [];
   #lost = 0;
   #isDue = false;
 
-  constructor(folder: string) {
-    this.#path = join(folder, `${process.pid}-${randomBytes(8).toString('hex')}.jsonl`);
+  constructor(sink: Sink) {
+    this.#sink = sink;
   }
 
   add(activity: Activity, verdict: Verdict): void {
     const line = `${JSON.stringify({ activity, verdict })}\n`;
-    const isSafe = verdict.level === 'SAFE';
-    if (line.length > MAX_REPORT_LINE || this.#written + line.length > (isSafe ? MAX_SAFE_BYTES : MAX_REPORT_BYTES)) {
+    if (line.length > MAX_REPORT_LINE || !this.#sink.takes(verdict.level === 'SAFE', line.length)) {
       this.#lost++;
       return;
     }
-    this.#written += line.length;
     this.#waiting.push(line);
-    if (verdict.level === 'HALT' || verdict.level === 'KILL' || this.#waiting.length >= MAX_WAITING) this.flush();
+    const isUrgent = verdict.level === 'HALT' || verdict.level === 'KILL';
+    if (isUrgent || this.#waiting.length >= MAX_WAITING) this.#flush(isUrgent);
     else if (!this.#isDue) {
       this.#isDue = true;
-      setImmediate(() => within(() => this.flush())).unref();
+      setImmediate(() => within(() => this.#flush(false))).unref();
     }
   }
 
   /** The last of it, with what was lost. */
   end(): void {
-    within(() => this.#end());
+    within(() => this.#flush(true));
   }
 
-  #end(): void {
-    if (this.#lost > 0) this.#waiting.push(`${JSON.stringify({ lost: this.#lost })}\n`);
-    this.#lost = 0;
-    this.flush();
-  }
-
-  flush(): void {
+  #flush(isUrgent: boolean): void {
     this.#isDue = false;
-    const lines = this.#waiting;
+    const lost = this.#lost;
+    const lines = lost > 0 && isUrgent ? [...this.#waiting, `${JSON.stringify({ lost })}\n`] : this.#waiting;
     if (lines.length === 0) return;
+    const waited = this.#waiting.length;
     this.#waiting = [];
     try {
       // Who reads it is gone, the disk is full ...: the process goes on being judged.
-      this.#fd ??= originals.openSync(this.#path, 'ax', 0o600);
-      originals.writeSync(this.#fd, lines.join(''));
+      this.#sink.write(lines.join(''), isUrgent);
+      if (isUrgent) this.#lost -= lost;
     } catch {
-      this.#lost += lines.length;
+      this.#lost += waited;
     }
+  }
+}
+
+/** A file of its own in a folder of the starter's. Past `MAX_SAFE_BYTES` what is SAFE is dropped, past `MAX_REPORT_BYTES` everything. */
+export class FileSink implements Sink {
+  readonly #path: string;
+  #fd: number | undefined;
+  #written = 0;
+
+  constructor(folder: string) {
+    this.#path = join(folder, `${process.pid}-${randomBytes(8).toString('hex')}.jsonl`);
+  }
+
+  takes(isSafe: boolean, bytes: number): boolean {
+    if (this.#written + bytes > (isSafe ? MAX_SAFE_BYTES : MAX_REPORT_BYTES)) return false;
+    this.#written += bytes;
+    return true;
+  }
+
+  write(text: string): void {
+    this.#fd ??= originals.openSync(this.#path, 'ax', 0o600);
+    originals.writeSync(this.#fd, text);
   }
 }

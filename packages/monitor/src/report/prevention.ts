@@ -21,6 +21,7 @@ export function preventionLines({ enforcement, fell = [] }: Pick<SessionReport, 
   const lines = [
     ...kinds.map(([text, those]) => `${text}: ${those}`),
     ...(enforcement.contain === undefined ? [] : [`shut in by ${CONTAINED[enforcement.contain]}: what the scope does not grant failed`]),
+    ...(enforcement.probe === undefined ? [] : [`the probe was on: ${enforcement.probe}`]),
     ...fell.map(({ at, level, sensor, why }) => `from ${timeText(at)} on at level ${level}: sensor ${sensor} died: ${why}`),
     ...enforcement.notes,
   ];

@@ -28,6 +28,7 @@ export function grantsOf(scope: Scope, places: Places, look: Look): { readonly g
   for (const path of places.path) grants.give('exec', path);
   for (const path of USER_PROGRAMS) grants.give('exec', `${places.home}${path}`);
   for (const path of USER_SETTINGS) grants.give('read', `${places.home}${path}`);
+  for (const path of places.reads ?? []) grants.give('read', path);
   for (const path of [...places.tmp, SHARED_MEMORY]) grants.give('write', path);
   const caches = CACHES.map((path) => `${places.home}${path}`);
   // Our own state lies beside that of others.

@@ -17,11 +17,13 @@ export interface Places {
   readonly path: readonly string[];
   /** Countersign's own files. */
   readonly own: readonly string[];
+  /** What it has to read besides. */
+  readonly reads?: readonly string[];
   readonly isRoot: boolean;
 }
 
 /** Of a command that is started from here. */
-export function placesOf({ program, args, cwd, env }: SandboxCommand, { workspace, home, own }: Surroundings): Places {
+export function placesOf({ program, args, cwd, env }: SandboxCommand, { workspace, home, own, reads = [] }: Surroundings): Places {
   const tmp = env['TMPDIR'];
   const script = scriptOf(args);
   return {
@@ -35,6 +37,7 @@ export function placesOf({ program, args, cwd, env }: SandboxCommand, { workspac
       .slice(0, MAX_PATH_FOLDERS)
       .filter((folder) => folder.startsWith('/')),
     own,
+    reads,
     isRoot: process.geteuid?.() === 0,
   };
 }

@@ -20,6 +20,8 @@ export interface Surroundings {
   readonly home: string;
   /** Countersign's own files, which it has no business with. */
   readonly own: readonly string[];
+  /** What it has to read besides. */
+  readonly reads?: readonly string[];
 }
 
 export interface Prepared extends SandboxCommand {

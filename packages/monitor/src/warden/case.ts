@@ -41,6 +41,7 @@ export class Case {
   readonly #waiting: { readonly activity: Activity; readonly verdict: Verdict }[] = [];
   #refused = 0;
   #hasHappened = false;
+  #saysRefused = false;
 
   constructor(incident: Incident, level: 'HALT' | 'KILL', detectedAtMs: number) {
     this.incident = incident;
@@ -68,6 +69,11 @@ export class Case {
     return this.#hasHappened;
   }
 
+  /** Of all that is done it is said, by those who did it, that it was refused inside of them. */
+  get saysRefused(): boolean {
+    return this.#saysRefused;
+  }
+
   /** Of what had happened already. */
   get actors(): readonly ProcessId[] {
     return [...this.#actors.values()];
@@ -75,7 +81,8 @@ export class Case {
 
   join(activity: Activity, verdict: Verdict, judged: Judged | undefined): void {
     if (this.verdicts.length < MAX_STEPS) this.verdicts.push(verdict);
-    if (judged === undefined) this.#happened(activity, verdict);
+    if (judged === undefined) this.#happened(activity, verdict, false);
+    else if (judged.isItsWord === true) this.#happened(activity, verdict, true);
     else if (!judged.isHeld) this.#refused++;
     else {
       this.#held.push(judged);
@@ -95,7 +102,8 @@ export class Case {
     for (const judged of those) judged?.answer(answer);
   }
 
-  #happened({ actor, action }: Activity, verdict: Verdict): void {
+  #happened({ actor, action }: Activity, verdict: Verdict, isItsWord: boolean): void {
+    this.#saysRefused = isItsWord && (this.#saysRefused || !this.#hasHappened);
     this.#hasHappened = true;
     if (this.done.length < MAX_STEPS) this.done.push(verdict);
     const what = deedOf(action, verdict.rule);

@@ -198,12 +198,12 @@ export class Containment {
     });
   }
 
-  #words({ incident, waiting, held, hasHappened }: Case): HaltWords {
+  #words({ incident, waiting, held, hasHappened, saysRefused }: Case): HaltWords {
     const { questions, clock, onHaltTimeout, level } = this.#deps;
     const { activity, at: sinceMs } = incident;
     const told = waiting.map((each) => each.activity);
     const times = { sinceMs, nowMs: clock.nowMs(), onTimeout: onHaltTimeout };
-    return questions.words({ activity, waiting: told, held, hasHappened, level: level(), ...times });
+    return questions.words({ activity, waiting: told, held, hasHappened, saysRefused, level: level(), ...times });
   }
 
   /** @returns false when it has to be asked about again. */

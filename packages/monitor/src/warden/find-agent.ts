@@ -35,17 +35,20 @@ export interface Found {
 
 /**
  * @returns what there is, and the options that fit it: what cannot be had together is left out, which is told.
+ * @param probeFiles - what its Node programs load the probe from, where they are to.
  * @throws {CountersignError} `PROCESS_NOT_FOUND`, `MONITOR_UNAVAILABLE`. Nothing runs then that was not running before.
  */
 export async function findAgent(
   options: WatchOptions,
   reader: ProcReader,
+  probeFiles: readonly string[] = [],
 ): Promise<{ readonly found: Found; readonly fitting: WatchOptions }> {
   if (!('launch' in options.target)) return { found: attached(options.target, reader), fitting: options };
   const { launch } = options.target;
   const held = withoutHolding(options);
   const { contain } = held.options;
-  const shut = contain === undefined ? undefined : await shutIn(launch, shutInOptions(launch, held.options, contain));
+  const shut =
+    contain === undefined ? undefined : await shutIn(launch, { ...shutInOptions(launch, held.options, contain), probe: probeFiles });
   if (shut?.error !== undefined) options.onEvent({ kind: 'trouble', at: Date.now(), during: 'contain', error: shut.error });
   try {
     const fitting = shut?.by === undefined ? held.options : withoutBroker(held.options);

@@ -88,8 +88,8 @@ export function withoutGuards(sensor: Sensor, guards: Guards): Sensor {
       await sensor.stop();
     },
     stats: () => {
-      const { seen, lost: before } = sensor.stats();
-      return { seen, lost: before + lost };
+      const before = sensor.stats();
+      return { ...before, lost: before.lost + lost };
     },
   };
 }

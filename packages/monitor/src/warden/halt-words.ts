@@ -15,6 +15,8 @@ export interface HaltAbout {
   readonly held: number;
   /** Some of what it is about was done already. */
   readonly hasHappened: boolean;
+  /** Whoever did it says that it was refused inside of it. */
+  readonly saysRefused?: boolean;
   readonly sinceMs: number;
   readonly nowMs: number;
   /** What is watched at that moment, as it goes on record for the session. */
@@ -38,13 +40,16 @@ export interface HaltWords {
 const MAX_THING_CHARS = 300;
 
 export function haltWords(about: HaltAbout, timeoutMs: number, redactor: Redactor): HaltWords {
-  const { activity, waiting, held, hasHappened, sinceMs, level, enforcement } = about;
+  const { activity, waiting, held, hasHappened, saysRefused = false, sinceMs, level, enforcement } = about;
   const { call, candidates = [] } = activity.attribution;
   const told = waiting.length === 0 ? [activity] : waiting;
   const more = held - told.length;
   return {
     held: [
-      ...told.map((each) => `${thing(each, redactor)}${held === 0 ? ' (has happened already)' : ''}`),
+      ...told.map(
+        (each) =>
+          `${thing(each, redactor)}${held > 0 ? '' : saysRefused ? ' (refused by the probe inside of it, it says)' : ' (has happened already)'}`,
+      ),
       ...(more > 0 ? [`and ${more} more`] : []),
     ],
     call: call ?? (candidates.length > 0 ? `perhaps ${candidates.slice(0, 3).join(', ')}` : 'no tool call is known to have caused it'),
@@ -55,7 +60,7 @@ export function haltWords(about: HaltAbout, timeoutMs: number, redactor: Redacto
       // A sensor that died since took something with it.
       ...(enforcement !== undefined && { holds: holdsText(cappedAt(enforcement, level)) }),
     },
-    answers: { ...answersTo(held, hasHappened), unanswered: unanswered(about, timeoutMs) },
+    answers: { ...answersTo(held, hasHappened, saysRefused), unanswered: unanswered(about, timeoutMs) },
   };
 }
 
@@ -66,10 +71,16 @@ function thing({ action, actor }: Activity, redactor: Redactor): string {
   return `${text}, by ${actor.exe === undefined ? 'process' : redactor.text(baseOf(actor.exe))} (pid ${actor.pid})`;
 }
 
-function answersTo(held: number, hasHappened: boolean): Omit<HaltWords['answers'], 'unanswered'> {
+function answersTo(held: number, hasHappened: boolean, saysRefused: boolean): Omit<HaltWords['answers'], 'unanswered'> {
   const isOne = held === 1;
   const those = isOne ? 'the call that waits' : `the ${held} calls that wait`;
   const kill = 'the whole process tree is ended';
+  if (held === 0 && saysRefused)
+    return {
+      resume: 'the agent goes on; what was refused inside of it stays refused',
+      deny: 'the processes that tried it are ended, and the rest goes on',
+      kill,
+    };
   if (held === 0)
     return {
       resume: 'the agent goes on; what it did stays done',

@@ -7,7 +7,7 @@ import type { WardenEvent } from './ports.ts';
 /** Each sensor dies once. */
 const MAX_CHANGES = 32;
 
-export type CoverageAbout = Pick<EnforcementInput, 'mode' | 'kernel' | 'contain' | 'passedOver' | 'without' | 'more'> & {
+export type CoverageAbout = Pick<EnforcementInput, 'mode' | 'kernel' | 'contain' | 'passedOver' | 'without' | 'probe' | 'more'> & {
   /** Kernel control, where it is used: the name of its sensor. */
   readonly supervisor: string;
 };

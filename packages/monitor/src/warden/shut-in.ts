@@ -32,6 +32,8 @@ export interface ShutInOptions {
   readonly own: readonly string[];
   /** Its calls wait for the monitor. */
   readonly isHeld: boolean;
+  /** What its Node programs load the probe from; they tell by a socket. Absent: no probe. */
+  readonly probe?: readonly string[];
 }
 
 /**
@@ -40,19 +42,23 @@ export interface ShutInOptions {
  */
 export const NOT_BOTH = 'sandbox-runtime cannot be set up by a process whose calls wait for the monitor';
 
+/** It may make no unix socket there, and its processes have other numbers inside. */
+export const NO_CHANNEL = 'in sandbox-runtime the probe cannot tell what it saw';
+
 /** @throws {CountersignError} `MONITOR_UNAVAILABLE` */
 export async function shutIn(
   launch: LaunchOptions,
-  { contain, scope, isHeld, ...surroundings }: ShutInOptions,
+  { contain, scope, isHeld, probe = [], ...surroundings }: ShutInOptions,
   kinds: readonly SandboxKind[] = SANDBOXES,
 ): Promise<ShutIn> {
-  const fitting = isHeld ? kinds.map((kind) => (kind.name === 'srt' ? notHere(kind.name) : kind)) : kinds;
+  const whyNot = isHeld ? NOT_BOTH : probe.length > 0 ? NO_CHANNEL : undefined;
+  const fitting = whyNot === undefined ? kinds : kinds.map((kind) => (kind.name === 'srt' ? notHere(kind.name, whyNot) : kind));
   const { sandbox, contained } = await openSandbox(contain, scope, fitting);
   const passedOver = contained.missing.map(({ name, why }) => `${NAMES[name]}: ${why}`).join('; ');
   if (sandbox === undefined)
     return { launch, error: notThere(contain.by, contained.missing), helpers: [], notes: [], close: async () => {} };
   try {
-    const { unexpressed, ...prepared } = await sandbox.prepare(launch, surroundings);
+    const { unexpressed, ...prepared } = await sandbox.prepare(launch, { ...surroundings, reads: probe });
     return {
       launch: { ...prepared, ...(launch.stdio !== undefined && { stdio: launch.stdio }) },
       by: sandbox.name,
@@ -67,8 +73,8 @@ export async function shutIn(
   }
 }
 
-function notHere(name: SandboxName): SandboxKind {
-  return { name, open: async () => ({ missing: NOT_BOTH }) };
+function notHere(name: SandboxName, missing: string): SandboxKind {
+  return { name, open: async () => ({ missing }) };
 }
 
 /** What it means for whoever watches. */

@@ -48,6 +48,8 @@ export interface WatchOptions {
   readonly kernel?: KernelControl;
   /** What shuts in what is launched, besides. */
   readonly contain?: Containing;
+  /** Of what is launched: Node programs of it judge themselves too, from inside, and tell. Absent: they do not. */
+  readonly probe?: boolean;
   readonly redactor?: Redactor;
   readonly onEvent: (event: WardenEvent) => void;
 }

@@ -20,6 +20,7 @@ import { type Found, findAgent } from './find-agent.ts';
 import { withoutGuards } from './guards.ts';
 import { GuardsSeen } from './guards-seen.ts';
 import type { WardenSummary } from './ports.ts';
+import { openRunProbe, type RunProbe } from './run-probe.ts';
 import { adopterOf, sensorsOf } from './sensors-of.ts';
 import { sessionCoverage } from './session-coverage.ts';
 import { goOnInBackground } from './shared-terminal.ts';
@@ -41,17 +42,23 @@ export async function watchProcesses(options: WatchOptions): Promise<Watched> {
   const reader = procReader();
   // Before there is anybody who could stop us by it.
   goOnInBackground();
-  const { found, fitting } = await findAgent(options, reader);
+  const probe = await openRunProbe(options);
   try {
-    return await watch(found, fitting, reader);
+    const { found, fitting } = await findAgent(probe === undefined ? options : probe.into(options), reader, probe?.files);
+    try {
+      return await watch(found, fitting, reader, probe);
+    } catch (error) {
+      found.abandon();
+      await found.shut?.close();
+      throw error;
+    }
   } catch (error) {
-    found.abandon();
-    await found.shut?.close();
+    await probe?.close();
     throw error;
   }
 }
 
-async function watch(found: Found, options: WatchOptions, reader: ProcReader): Promise<Watched> {
+async function watch(found: Found, options: WatchOptions, reader: ProcReader, probe: RunProbe | undefined): Promise<Watched> {
   const { ledger, redactor = createRedactor() } = options;
   const isLaunched = found.ended !== undefined;
   const command =
@@ -107,7 +114,9 @@ async function watch(found: Found, options: WatchOptions, reader: ProcReader): P
     judging,
     onIncomplete: (unwatched) => onIncomplete(options, unwatched),
   });
-  const all = toldOnce(supervised === undefined ? others : [supervised, ...others]);
+  // Nothing that another saw is left out for what a watched process says.
+  const told = probe === undefined ? others : [probe.sensor(tree, reader), ...others.map((sensor) => probe.without(sensor))];
+  const all = toldOnce(supervised === undefined ? told : [probe?.without(supervised) ?? supervised, ...told]);
   // Those that watch folders name nobody.
   const guardsSeen = new GuardsSeen((process) => options.onEvent({ kind: 'guard', at: Date.now(), process }));
   const { guards: given } = options.own;
@@ -132,6 +141,7 @@ async function watch(found: Found, options: WatchOptions, reader: ProcReader): P
     supervisor: 'seccomp',
     ...(found.without !== undefined && { without: found.without }),
     ...(options.kernel !== undefined && { kernel: options.kernel }),
+    ...(probe !== undefined && { probe: probe.says }),
     ...(found.shut?.by !== undefined && { contain: found.shut.by }),
     ...(found.shut?.passedOver !== undefined && { passedOver: found.shut.passedOver }),
     ...(found.shut !== undefined && { more: found.shut.notes }),
@@ -198,6 +208,7 @@ async function watch(found: Found, options: WatchOptions, reader: ProcReader): P
           await files.describe({ ...facts, grade, ...factsOf(summary), ...coverage.facts(), ...guardsSeen.facts(), endedAtMs: Date.now() });
           await files.close();
           await found.shut?.close();
+          await probe?.close();
         },
       },
       questions: {

@@ -32,7 +32,7 @@ function handedOver(): WrittenHandover {
     scope: loadScope({ text: `scope:\n  filesystem: { forbidden_paths: [${JSON.stringify(secret)}] }\n` }),
     rules: { workspace: folder, home: folder, own: { files: [own] } },
     mode: 'enforce_kill',
-    reports,
+    tells: { folder: reports },
   }));
   onTestFinished(() => written.remove());
   return written;
@@ -74,6 +74,21 @@ describe('without a scope that is whole a process does nothing, and says why', (
     expect(ran.stderr).toContain(why);
     expect(ran.stdout).not.toContain('ran');
     expect(ran.code).not.toBe(0);
+  });
+
+  it('a Node that is too old for it is not started', async () => {
+    const old = join(folder, 'old.cjs');
+    writeFileSync(old, `Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '20.20.2' } });`);
+    const ran = await preloaded('console.log("ran")', handedOver().reference, ['--require', old]);
+    expect(ran).toMatchObject({ code: 0 });
+    // Ours comes first, by the command line it does not.
+    const file = join(folder, 'main.cjs');
+    const late = await runNode([SOURCE, '--require', old, '--require', REGISTER, file], { PATH: process.env['PATH'] });
+    expect(late).toMatchObject({
+      code: 1,
+      stdout: '',
+      stderr: expect.stringContaining('Node.js 20.20.2 is not started: the probe needs 22.15'),
+    });
   });
 
   it('--expose-internals gets below the probe', async () => {

@@ -49,6 +49,13 @@ describe('what is granted', () => {
     expect(told(translated({}))).toEqual([]);
   });
 
+  it('what it has to read besides is read, and no more; not what is forbidden', () => {
+    const { rules } = translated({ filesystem: { forbidden_paths: ['/srv/secret'] } }, { reads: ['/srv/probe', '/srv/secret'] });
+    expect(rules.read).toContain('/srv/probe');
+    expect([...rules.write, ...rules.exec]).not.toContain('/srv/probe');
+    expect(all({ rules, unexpressed: [] })).not.toContain('/srv/secret');
+  });
+
   it('with allowed paths those are written, and the workspace is only read and run', () => {
     const { rules } = translated({ filesystem: { allowed_paths: ['~/projects/**', 'out/'], agent_files: ['~/.agent/**'] } });
     expect(rules.write).toEqual(expect.arrayContaining(['/home/ann/projects', '/home/ann/work/out', '/home/ann/.agent']));

@@ -58,6 +58,15 @@ describe('the words of a halt', () => {
     expect(both.resume).toContain('what it did already stays done');
   });
 
+  it('what a process says it refused is told as its word', () => {
+    const said = words({ waiting: [], held: 0, hasHappened: true, saysRefused: true });
+    expect(said.held).toEqual(['read /home/ana/.ssh/id_rsa, by cat (pid 4711) (refused by the probe inside of it, it says)']);
+    expect(said.answers).toMatchObject({
+      resume: 'the agent goes on; what was refused inside of it stays refused',
+      deny: 'the processes that tried it are ended, and the rest goes on',
+    });
+  });
+
   it('counts what it does not tell one by one', () => {
     expect(words({ held: 7, waiting: Array.from({ length: 5 }, () => activity) }).held).toHaveLength(6);
     expect(words({ held: 7 }).held.at(-1)).toBe('and 6 more');

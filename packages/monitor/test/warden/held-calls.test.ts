@@ -72,6 +72,35 @@ describe('what is not to be stopped', () => {
   });
 });
 
+describe('what a process says that it refused itself', () => {
+  it('counts as done: a person who denies it ends that process', async () => {
+    const { sensor, questions, did, events } = await started('enforce_kill');
+    const verdict = { level: 'HALT', rule: 'a-rule', reason: 'as told', evaluator: 'rules', confidence: 1, evidence: [] } as const;
+    sensor.see('SAFE', { phase: 'before', actor: CHILD }, { verdict, isHeld: false, isItsWord: true, answer: () => {} });
+    await questions.until(1);
+    expect(events.find(({ kind }) => kind === 'judged')).toMatchObject({ call: 'refused', enforced: 'HALT' });
+    expect(events.find(({ kind }) => kind === 'asked')).toMatchObject({
+      held: 0,
+      hasHappened: true,
+      words: { held: [expect.stringContaining('it says')] },
+    });
+    questions.answer(DENY);
+    await settled();
+    expect(did.some((what) => what.startsWith('kill'))).toBe(true);
+  });
+
+  it('is no longer only its word once another saw something done', async () => {
+    const { sensor, questions, events } = await started('enforce_kill');
+    const verdict = { level: 'HALT', rule: 'a-rule', reason: 'as told', evaluator: 'rules', confidence: 1, evidence: [] } as const;
+    sensor.see('HALT', { phase: 'after' });
+    sensor.see('SAFE', { phase: 'before', actor: CHILD }, { verdict, isHeld: false, isItsWord: true, answer: () => {} });
+    await questions.until(1);
+    expect(events.find(({ kind }) => kind === 'asked')).toMatchObject({
+      words: { held: [expect.stringContaining('has happened already')] },
+    });
+  });
+});
+
 describe('a held call', () => {
   it('waits while a person is asked', async () => {
     const { sensor, questions, ledger, events } = await started('enforce_kill');

@@ -1,7 +1,7 @@
 import { expect, it, vi } from 'vitest';
 import type { Containing, SandboxKind, SandboxName } from '../../src/sandbox/sandbox.ts';
 import { defaultScope } from '../../src/scope/load.ts';
-import { NOT_BOTH, notesOf, shutIn } from '../../src/warden/shut-in.ts';
+import { NO_CHANNEL, NOT_BOTH, notesOf, shutIn } from '../../src/warden/shut-in.ts';
 
 const LAUNCH = { program: '/bin/true', args: ['a'], cwd: '/', env: {}, stdio: 'pipe' } as const;
 const close = vi.fn(async () => {});
@@ -32,6 +32,13 @@ it('under kernel control auto takes landlock, and tells what it did not take; sr
   const shut = await shutIn(LAUNCH, options('auto', { isHeld: true }), kinds);
   expect(shut).toMatchObject({ by: 'landlock', passedOver: `sandbox-runtime: ${NOT_BOTH}` });
   await expect(shutIn(LAUNCH, options('srt', { isHeld: true }), kinds)).rejects.toThrow(NOT_BOTH);
+});
+
+it('with the probe auto takes landlock, with what the probe is loaded from; srt is not there', async () => {
+  const kinds = [kind('srt'), kind('landlock')];
+  const probed = (by: Containing['by']) => ({ ...options(by), probe: ['/the/probe'] });
+  expect(await shutIn(LAUNCH, probed('auto'), kinds)).toMatchObject({ by: 'landlock', passedOver: `sandbox-runtime: ${NO_CHANNEL}` });
+  await expect(shutIn(LAUNCH, probed('srt'), kinds)).rejects.toThrow(NO_CHANNEL);
 });
 
 it('without any of them nothing is started, or what was asked for is, with an error to tell', async () => {
