@@ -1,4 +1,4 @@
-/** A report as Markdown, for issues and chats. Whatever came from outside is text there too: no link, no image, no mention, no HTML. */
+/** A report as Markdown, for issues and chats. Whatever came from outside is text or code there: no link, no image, no mention, no HTML. */
 import { escapeForTerminal } from '@countersign/core';
 import { LEVELS } from '../verdict.ts';
 import { preventionLines } from './prevention.ts';
@@ -117,25 +117,37 @@ function section(title: string, names: readonly string[], rows: readonly (readon
 }
 
 function table(names: readonly string[], rows: readonly (readonly string[])[]): readonly string[] {
-  return [`| ${names.join(' | ')} |`, `|${'---|'.repeat(names.length)}`, ...rows.map((row) => `| ${row.map(text).join(' | ')} |`), ''];
+  // A pipe ends a cell in code too.
+  const cell = (value: string): string => text(value).replaceAll('|', '\\|');
+  return [`| ${names.join(' | ')} |`, `|${'---|'.repeat(names.length)}`, ...rows.map((row) => `| ${row.map(cell).join(' | ')} |`), ''];
 }
 
-/** Text that is nothing but text: one line, every character that could be markup escaped, no address that is made a link. */
+/**
+ * Text that is nothing but text: plain words, amounts and times as they are, and everything else as code, on one line. Escapes and entities
+ * would not do: mentions, emoji, links to issues and addresses are looked for in what those have become.
+ */
 function text(value: string): string {
   const line = escapeForTerminal(value);
-  const cut = line.length > MAX_CELL_CHARS ? `${line.slice(0, MAX_CELL_CHARS)}…` : line;
-  return (
-    cut
-      .toWellFormed()
-      .replace(/[\\`*_[\]#|~$^]/g, '\\$&')
-      .replaceAll('&', '&amp;')
-      .replaceAll('<', '&lt;')
-      .replaceAll('>', '&gt;')
-      .replaceAll('@', '&#64;')
-      // What would become a link, an emoji by its name between colons, or at the beginning a list.
-      .replace(/:(?=\/\/)|(?<!\d):(?=[a-z0-9_+-]{1,64}:)/gi, '&#58;')
-      .replace(/\bwww\./gi, (match) => `${match.slice(0, -1)}&#46;`)
-      .replace(/^[-+=]/, '\\$&')
-      .replace(/^(\d{1,9})([.)])(?=\s|$)/, '$1\\$2')
-  );
+  const cut = (line.length > MAX_CELL_CHARS ? `${line.slice(0, MAX_CELL_CHARS)}…` : line).toWellFormed();
+  const words = cut.split(' ');
+  if (words.includes('')) return cut === '' ? '' : code(cut);
+  const pieces: { readonly isPlain: boolean; words: string }[] = [];
+  for (const word of words) {
+    const isPlain = PLAIN_WORD.test(word);
+    const last = pieces.at(-1);
+    if (last?.isPlain === isPlain) last.words += ` ${word}`;
+    else pieces.push({ isPlain, words: word });
+  }
+  return pieces.map((piece) => (piece.isPlain ? piece.words : code(piece.words))).join(' ');
 }
+
+function code(given: string): string {
+  // Spelled, as on a terminal what may not be shown: a backtick would end the code, and a backslash would take away that of a pipe.
+  const inside = given.replaceAll('`', '\\u{60}').replaceAll('\\|', '\\u{7c}');
+  // One space at both ends counts as none.
+  return /^ .*[^ ].* $/.test(inside) ? `\` ${inside} \`` : `\`${inside}\``;
+}
+
+/** Letters, amounts, times: nothing that any dialect makes something of. What could abbreviate a commit is none of them. */
+const PLAIN_WORD =
+  /^(?![a-f\d]{7})(?:[A-Za-z]{1,30}(?:-[a-z]{1,30}){0,4}[,;:]?|\d{1,9}(?:[.,]\d{1,9}){0,3}[A-Za-z]{0,3},?|\d{4}-\d\d-\d\d|\d\d:\d\d:\d\dZ)$/;

@@ -1,8 +1,10 @@
 import { appendFileSync, mkdirSync, readFileSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { MAX_BUCKETS } from '../../src/report/buckets.ts';
 import { gatherReport, type ReportOptions } from '../../src/report/gather.ts';
+import { reportMarkdown } from '../../src/report/markdown.ts';
 import type { Report } from '../../src/report/report.ts';
 import { reportText } from '../../src/report/write-report.ts';
 import { T0, tempFolder } from '../evidence/samples.ts';
@@ -21,6 +23,18 @@ async function reported(
 
 /** Same bytes wherever it runs. */
 const fixed = (text: string, dir: string): string => text.replaceAll(dir, '/log').replaceAll(join(dir, '..'), '/w');
+
+/**
+ * A line of which no reader of Markdown makes more than text, code, and what we put around it: a heading, an item, or a row whose cells are
+ * plain words and pieces of code without backticks, in which a pipe is escaped and no backslash stands before that.
+ */
+const WORD = '(?:[A-Za-z]{1,30}(?:-[a-z]+)*[,;:]?|[0-9](?:[0-9A-Za-z:-]|[.,](?=[0-9]))*,?)';
+const CODE = '`(?:[^`|\\n]|(?<!\\\\)\\\\\\|)+`';
+const CELL = `(?:|(?:${WORD}|${CODE})(?: (?:${WORD}|${CODE}))*)`;
+const ITEM = CELL.replaceAll(CODE, '`[^`\\n]+`');
+const MARKDOWN_LINE = new RegExp(
+  `^(?:|#{1,2} [A-Za-z ,]+|\\| file \\| bytes \\| SHA-256 \\| ledger \\||- ${ITEM}|\\|(?: ${CELL} \\|)+|\\|(?:---\\|)+|[-0-9:Z ]+ to [-0-9:Z ]+\\. Made [-0-9:Z ]+ by \`countersign report\`\\.|\\d+ more are in the other formats\\.)$`,
+);
 
 describe('the report of a session', () => {
   it.each(['json', 'md', 'html'] as const)('as %s is exactly this', async (format) => {
@@ -338,29 +352,115 @@ describe('hostile texts', () => {
     expect(html).toContain("default-src 'none'; style-src 'sha256-");
   });
 
-  it('are text in Markdown: no link, no picture, no mention, no HTML, no further row', () => {
+  it('are text or code in Markdown, and no further row', () => {
     const markdown = reportText(hostile(), 'md');
-    expect(markdown).not.toMatch(/<(?:script|img)|(?<!\\)\[x|(?<!\\)\]\(|@root|https?:\/\/|www\.|\u001b|\u202e/);
-    for (const line of markdown.split('\n')) if (line.includes('alert')) expect(line).toMatch(/^(?:\||- )/);
-    const rows = markdown.split('\n').filter((line) => line.includes('alert(1)') && line.startsWith('|'));
-    for (const row of rows) expect(row.replaceAll(/\\./g, '')).not.toContain('`');
+    expect(markdown).not.toMatch(/\u001b|\u202e/);
+    expect(markdown.split('\n').filter((line) => !MARKDOWN_LINE.test(line))).toEqual([]);
+    expect(markdown).toContain('alert(1)');
   });
 
   it.each([
-    ['1. x', '1\\. x'],
+    ['mass-deletion', 'mass-deletion'],
     ['4.8 KiB', '4.8 KiB'],
-    ['- x', '\\- x'],
-    ['= x', '\\= x'],
-    ['12:30:01 :smile: a::b', '12:30:01 &#58;smile: a::b'],
-    ['https://x', 'https&#58;//x'],
-    ['a|b\\|c', 'a\\|b\\\\\\|c'],
-  ])('%j is text in Markdown', (given, written) => {
+    ['CHANGED: not what the ledger has', 'CHANGED: not what the ledger has'],
+    ['2026-01-01 00:00:01Z', '2026-01-01 00:00:01Z'],
+    ['1. x', '`1.` x'],
+    ['- x', '`-` x'],
+    ['    x', '`    x`'],
+    [' x ', '`  x  `'],
+    ['12:30:01 :smile:', '`12:30:01 :smile:`'],
+    ['https://x', '`https://x`'],
+    ['www.x.example', '`www.x.example`'],
+    ['a@b.example', '`a@b.example`'],
+    ['@root', '`@root`'],
+    ['#12', '`#12`'],
+    ['GH-12', '`GH-12`'],
+    ['deadbeef', '`deadbeef`'],
+    ['<b>&amp;', '`<b>&amp;`'],
+    ['![x](http://y)', '`![x](http://y)`'],
+    ['$x$', '`$x$`'],
+    ['a`b``c', '`a\\u{60}b\\u{60}\\u{60}c`'],
+    ['cat x | sh', 'cat x `\\|` sh'],
+    ['session ab12cd3: it read /a b', 'session `ab12cd3:` it read `/a` b'],
+    ['a|b\\|c\\\\|d', '`a\\|b\\u{7c}c\\\\u{7c}d`'],
+    ['a\\', '`a\\`'],
+    ['a\nb', '`a\\u{a}b`'],
+    ['\u202ex', '`\\u{202e}x`'],
+  ])('%j is text or code in Markdown', (given, written) => {
     const records = [
       facts(0, T0, 'approval', {}, { answer: 'approve', approver: 'x' }),
       facts(1, T0, 'verdict', { level: 'FLAG' }, { session: 's', rule: given }),
     ];
     const lines = reportText(gatherReport(optionsOf({ ledger: { path: 'l', records } })), 'md').split('\n');
-    expect(lines.some((line) => line.endsWith(`| FLAG | ${written} |  |`))).toBe(true);
+    expect(lines.filter((line) => line.endsWith(`| FLAG | ${written} |  |`))).toHaveLength(1);
+    expect(lines.filter((line) => !MARKDOWN_LINE.test(line))).toEqual([]);
+  });
+
+  it('whatever is put together: each line of Markdown is one of ours, with cells of words and code', () => {
+    const piece = fc.constantFrom(
+      ...[
+        '`',
+        '```',
+        '~~~',
+        '|',
+        '\\',
+        '\\|',
+        '\n',
+        '\r',
+        '\t',
+        ' ',
+        '    ',
+        '#',
+        '- ',
+        '1. ',
+        '> ',
+        '---',
+        '===',
+        '<!--',
+        '-->',
+        '<script>',
+        '&#124;',
+      ],
+      ...[
+        '[x](http://y)',
+        '![',
+        '](',
+        '[^1]:',
+        '[ ] ',
+        'http://a.b',
+        'www.a.b',
+        'a@b.c',
+        '@x',
+        ':smile:',
+        '$$',
+        '\u202e',
+        '\u2028',
+        '\u0085',
+        '\ud800',
+        'x',
+        'é',
+      ],
+    );
+    const hostileText = fc.oneof(
+      fc.array(piece, { maxLength: 12 }).map((pieces) => pieces.join('')),
+      fc.string({ unit: 'binary', maxLength: 400 }),
+    );
+    fc.assert(
+      fc.property(hostileText, hostileText, (rule, limit) => {
+        const plain = gatherReport(optionsOf({}));
+        const event = { at: T0, kind: 'verdict', level: 'FLAG', what: rule, text: limit } as const;
+        const lines = reportMarkdown({ ...plain, limits: [limit], events: [event] }).split('\n');
+        expect(lines.filter((line) => !MARKDOWN_LINE.test(line))).toEqual([]);
+        expect(lines.filter((line) => line.startsWith('- '))).toHaveLength(1);
+        expect(lines).toHaveLength(
+          reportMarkdown({ ...plain, limits: ['x'], events: [{ ...event, what: 'x', text: 'x' }] }).split('\n').length,
+        );
+        // Four cells, whatever is in them.
+        const row = lines.findLast((line) => line.includes('| FLAG |')) ?? '';
+        expect(row.replaceAll('\\|', '').split('|')).toHaveLength(6);
+      }),
+      { numRuns: 500 },
+    );
   });
 
   it('are one line of JSON', () => {
