@@ -1,3 +1,4 @@
+export { type TimestampOptions, timestampAnchor } from './anchors/timestamp.ts';
 export type { WitnessOptions } from './anchors/witness.ts';
 export { witnessAnchor } from './anchors/witness.ts';
 export { type ApprovalPage, type ApprovalPageOptions, approvalPage, type PageEvent } from './approvals/page.ts';

@@ -58,6 +58,7 @@ export type {
   ServeConfig,
   ServerConfig,
   SlackConfig,
+  TimestampConfig,
   UrlServerConfig,
   ValueConfig,
   WebhookConfig,
@@ -245,3 +246,5 @@ export {
   type SudoReceiptReport,
 } from './sudoagent/receipt-check.ts';
 export { MAX_HAND_OVER_MS, type TakenOver } from './take-over.ts';
+export { type TimestampAnswer, type TimestampAuthority, type TimestampQuestion, timestampQuestions } from './timestamp/exchange.ts';
+export { timestampsOf } from './timestamp/line.ts';

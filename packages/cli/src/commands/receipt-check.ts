@@ -13,7 +13,7 @@ import { publicKeys } from '../configuration.ts';
 import { EXIT } from '../exit-codes.ts';
 import { UsageError } from '../failure.ts';
 import { type Output, safe, safeJsonLines } from '../output.ts';
-import { readFileBytes } from '../read-small-file.ts';
+import { readFileBytes, readSmallFile } from '../read-small-file.ts';
 import { factLines } from '../record-story.ts';
 import { tellSudoReceipt } from '../sudoagent-receipt.ts';
 import { proofWords, verdictWord } from '../verdict-words.ts';
@@ -31,6 +31,12 @@ export const receiptCheck: Command = {
       value: 'K',
       about: 'verifier line, a file with one per line, or a PEM of SudoAgent; may be repeated',
     },
+    {
+      name: 'tsa-cert',
+      kind: 'texts',
+      value: 'FILE',
+      about: 'PEM of a timestamp authority, or of who vouches for it; may be repeated',
+    },
     { name: 'origin', kind: 'text', value: 'NAME', about: 'the log it must be of' },
   ],
   notes: [
@@ -43,10 +49,13 @@ export const receiptCheck: Command = {
     const [file = ''] = positionals;
     const bytes = readFileBytes(file, invocation.io.cwd, 'receipt check', MAX_RECEIPT_BYTES);
     const keys = invocation.flags.texts('public-key').flatMap((key) => publicKeys(key, invocation.io.cwd));
+    const tsaCertificates = invocation.flags.texts('tsa-cert').map((pem) => readSmallFile(pem, invocation.io.cwd, '--tsa-cert'));
     return asked(() => {
+      if (isSudoReceipt(bytes) && tsaCertificates.length > 0)
+        throw new UsageError('a receipt of SudoAgent has no checkpoint that could have a timestamp', 'leave --tsa-cert out');
       if (isSudoReceipt(bytes)) return tellSudoReceipt(file, bytes, { publicKeys: keys }, output);
       const origin = invocation.flags.text('origin');
-      const report = checkReceipt(bytes, { publicKeys: keys, ...(origin !== undefined && { origin }) });
+      const report = checkReceipt(bytes, { publicKeys: keys, tsaCertificates, ...(origin !== undefined && { origin }) });
       output.result(report);
       for (const line of reportLines(file, report, output)) output.line(line);
       return exitCode(report);
@@ -105,7 +114,12 @@ function entryLines(entry: ReceiptEntry, output: Output): readonly string[] {
 /** What was proven and, as loudly, what was not. */
 function proofLines(report: ReceiptReport, output: Output): readonly string[] {
   const { yes, no, bad } = proofWords(output);
-  return [inclusionLine(report, yes, no, bad), authorshipLine(report, yes, no, bad), viewLine(report, yes, no)];
+  return [
+    inclusionLine(report, yes, no, bad),
+    authorshipLine(report, yes, no, bad),
+    viewLine(report, yes, no),
+    ...timeLines(report, yes, no),
+  ];
 }
 
 function inclusionLine({ inclusion }: ReceiptReport, yes: string, no: string, bad: string): string {
@@ -139,6 +153,14 @@ function viewLine({ view, witnesses }: ReceiptReport, yes: string, no: string): 
     case 'unwitnessed':
       return `  ${no}  one view: without a witness, others may have been shown another log`;
   }
+}
+
+function timeLines({ timestamps = [], timestamps_unchecked: unchecked = 0 }: ReceiptReport, yes: string, no: string): readonly string[] {
+  const stamped = timestamps.map(
+    ({ tsa, before }) =>
+      `  ${yes}  time: the entry existed before ${safe(before)}, says ${safe(tsa)}; not asked: whether its certificate was revoked`,
+  );
+  return unchecked === 0 ? stamped : [`  ${no}  time: the checkpoint carries a timestamp that nobody checked; pass --tsa-cert`];
 }
 
 function findingLines(title: string, findings: ReceiptReport['problems'], word: string): readonly string[] {

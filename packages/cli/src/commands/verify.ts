@@ -22,6 +22,12 @@ export const verify: Command = {
       value: 'K',
       about: 'verifier line, a file with one per line, or a PEM of SudoAgent; may be repeated',
     },
+    {
+      name: 'tsa-cert',
+      kind: 'texts',
+      value: 'FILE',
+      about: 'PEM of a timestamp authority, or of who vouches for it; may be repeated',
+    },
     { name: 'against', kind: 'text', value: 'FILE', about: 'a checkpoint that was kept elsewhere' },
     { name: 'since', kind: 'text', value: 'FILE', about: 'a checkpoint kept elsewhere: read only what follows it' },
     { name: 'expect-size', kind: 'text', value: 'N', about: 'number of entries there were at some time' },
@@ -36,6 +42,7 @@ export const verify: Command = {
   ],
   notes: [
     'A key may be limited to sizes of the log, behind the line: from=N until=N revoked-from=N. Keys of witnesses (type 4) tell who saw this log, never who wrote it.',
+    'Timestamps (RFC 3161) tell before when the entries existed, never who wrote them. With --tsa-cert one must be found.',
     'Reads one snapshot and changes no byte. Without a ledger the configured one is checked. JSON lines (a mirror, or an export as ndjson) are ledgers too, and so are those of SudoAgent 2.0: there H is the last entry_hash.',
     'Exit 0: what was asked is proven. 1: invalid. 3: readable, but something asked for (with --strict: anything) is not proven, or the ledger is empty. 4: cannot read.',
   ],
@@ -67,12 +74,14 @@ function optionsOf({ io, flags, positionals }: Invocation, path: string): Verify
   const size = flags.text('expect-size');
   const head = flags.text('expect-head');
   const keys = flags.texts('public-key').flatMap((key) => publicKeys(key, io.cwd));
+  const stamped = flags.texts('tsa-cert').map((file) => readSmallFile(file, io.cwd, '--tsa-cert'));
   // Without a configuration, signatures of approvers are left unchecked and the report says so.
   const config = flags.on('config') || positionals.length === 0 ? configOf({ io, flags }) : undefined;
   // Of our own ledger only: what is said of somebody else's must not depend on this machine. Read before the ledger, which grows.
   const lastSeen = config?.ledger.path === path ? new KnownHeads(path, stateDirectory(io.env)).read() : undefined;
   return {
     ...(keys.length > 0 && { publicKeys: keys }),
+    ...(stamped.length > 0 && { tsaCertificates: stamped }),
     ...(against !== undefined && { against: readSmallFile(against, io.cwd, '--against') }),
     ...(since !== undefined && { since: readSmallFile(since, io.cwd, '--since') }),
     ...(threads !== undefined && { threads: wholeNumber('--threads', threads) }),
@@ -133,7 +142,22 @@ function proofLines(report: VerifyReport, output: Output): readonly string[] {
   const seen = (report.witnesses ?? []).map(
     ({ name, size, at }) => `  ${yes}  witness: ${safe(name)} saw the first ${size} entries, it says at ${safe(at)}`,
   );
-  return [integrityLine(report, yes, no, bad), authorshipLine(report, yes, no, bad), endLine(report, yes, no, bad), ...seen];
+  return [
+    integrityLine(report, yes, no, bad),
+    authorshipLine(report, yes, no, bad),
+    endLine(report, yes, no, bad),
+    ...seen,
+    ...timeLines(report, yes, no),
+  ];
+}
+
+function timeLines({ timestamps = [], timestamps_unchecked: unchecked = 0 }: VerifyReport, yes: string, no: string): readonly string[] {
+  const stamped = timestamps.map(
+    ({ tsa, size, before }) =>
+      `  ${yes}  time: the first ${size} entries existed before ${safe(before)}, says ${safe(tsa)}; not asked: whether its certificate was revoked`,
+  );
+  const carry = unchecked === 1 ? 'one checkpoint carries' : `${unchecked} checkpoints carry`;
+  return unchecked === 0 ? stamped : [`  ${no}  time: ${carry} a timestamp that nobody checked; pass --tsa-cert`];
 }
 
 /** The predecessor's ledgers have a hash chain, no tree and no checkpoint, and a signature in each entry. */

@@ -30,7 +30,7 @@ export async function openHookGuard({ configPath, env, cwd, program, client, onE
     signNow: true,
     ...(client !== undefined && { client }),
     onError: (error) => onError(error, 'the ledger'),
-    ...(network !== undefined && { witness: network.witnessAnchor }),
+    ...(network !== undefined && { witness: network.witnessAnchor, timestamp: network.timestampAnchor }),
   });
   const asked = network?.configuredChannels(config, {
     env,
@@ -72,6 +72,6 @@ function needsNetwork({ approvals, authzen, ledger }: Config): boolean {
   return (
     authzen !== undefined ||
     approvals.channels.some((channel) => typeof channel === 'object') ||
-    ledger.anchors.some((anchor) => 'witness' in anchor)
+    ledger.anchors.some((anchor) => 'witness' in anchor || 'rfc3161' in anchor)
   );
 }

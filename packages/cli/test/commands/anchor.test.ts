@@ -1,8 +1,10 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { witnessAnchor } from '@countersign/connect';
+import { timestampAnchor, witnessAnchor } from '@countersign/connect';
 import { describe, expect, it } from 'vitest';
+import { tsaServer } from '../../../connect/test/anchors/tsa-server.ts';
 import { knows, testWitness, witnessKey } from '../../../connect/test/anchors/witness-server.ts';
+import { hasOpenssl, TestTsa } from '../../../core/test/fixtures/tsa.ts';
 import { calls, json, project, run } from '../harness.ts';
 
 describe('anchor', () => {
@@ -52,6 +54,41 @@ describe('anchor', () => {
     // Another witness of that name vouches for nothing.
     const other = ['--public-key', vkey, '--public-key', witnessKey('w.example').vkey];
     expect(json(await run(['receipt', 'check', 'r.json', ...other, '--json'], { cwd }))).toMatchObject({ view: 'unwitnessed' });
+  });
+
+  it.skipIf(!hasOpenssl)('has a timestamp made, which verify and receipts tell in words, and what they left unproven', async () => {
+    const tsa = new TestTsa();
+    tsa.issue('other-root', { as: 'authority' });
+    const server = await tsaServer(tsa);
+    const cwd = await project('', (text) => `${text}  anchors: [{ rfc3161: { url: ${server.url}, certificates: tsa.pem } }]\n`);
+    writeFileSync(join(cwd, 'tsa.pem'), tsa.of('root').pem);
+    writeFileSync(join(cwd, 'other.pem'), tsa.of('other-root').pem);
+    await calls(cwd, [{ tool: 'read_file' }], { timestamp: timestampAnchor });
+    expect((await run(['anchor'], { cwd })).stdout).toMatch(/^copied {2}rfc3161 127\.0\.0\.1:\d+\/tsr: \d+ entries$/m);
+    const key = ['--public-key', '.countersign/ledger.key.pub'];
+
+    const verified = await run(['verify', ...key, '--tsa-cert', 'tsa.pem'], { cwd });
+    expect(verified).toMatchObject({ code: 0 });
+    expect(verified.stdout).toMatch(
+      /PROVEN {6}time: the first \d+ entries existed before 20\S+Z, says CN=tsa; not asked: whether its certificate was revoked/,
+    );
+    const without = await run(['verify', ...key], { cwd });
+    expect(without).toMatchObject({ code: 0 });
+    expect(without.stdout).toMatch(
+      /NOT PROVEN {2}time: (one checkpoint carries|\d+ checkpoints carry) a timestamp that nobody checked; pass --tsa-cert/,
+    );
+    const other = await run(['verify', ...key, '--tsa-cert', 'other.pem'], { cwd });
+    expect(other).toMatchObject({ code: 3 });
+    expect(other.stdout).toContain('[TIMESTAMP_MISSING]');
+    expect((await run(['verify', '--tsa-cert', 'countersign.yaml'], { cwd })).code).toBe(2);
+
+    expect((await run(['receipt', 'make', '--entry', '3', '--output', 'r.json'], { cwd })).code).toBe(0);
+    const checked = await run(['receipt', 'check', 'r.json', ...key, '--tsa-cert', 'tsa.pem'], { cwd });
+    expect(checked).toMatchObject({ code: 0 });
+    expect(checked.stdout).toMatch(/PROVEN {6}time: the entry existed before 20\S+Z, says CN=tsa/);
+    expect((await run(['receipt', 'check', 'r.json', ...key], { cwd })).stdout).toContain(
+      'NOT PROVEN  time: the checkpoint carries a timestamp',
+    );
   });
 
   it('is refused inside a guarded tree: it would sign what the agent may have added', async () => {

@@ -1,9 +1,11 @@
 import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { witnessAnchor } from '@countersign/connect';
+import { timestampAnchor, witnessAnchor } from '@countersign/connect';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { z } from 'zod';
+import { tsaServer } from '../../../connect/test/anchors/tsa-server.ts';
 import { knows, testWitness, witnessKey } from '../../../connect/test/anchors/witness-server.ts';
+import { hasOpenssl, TestTsa } from '../../../core/test/fixtures/tsa.ts';
 import { calls, folder, json, project, type Ran, run } from '../harness.ts';
 
 const KEY = '.countersign/ledger.key';
@@ -236,5 +238,26 @@ describe('doctor', () => {
     const insecure = await project('', configured('http://other.example'));
     const failed = checks(await run(['doctor', '--json'], { cwd: insecure })).get('anchors');
     expect(failed).toMatchObject({ status: 'fail', message: expect.stringContaining('must be https') as string });
+  });
+
+  it.skipIf(!hasOpenssl)('tells which timestamp authority is missing, and a certificate that is', async () => {
+    const tsa = new TestTsa();
+    tsa.issue('other-root', { as: 'authority' });
+    const server = await tsaServer(tsa);
+    const configured = (name: string) => (text: string) =>
+      `${text}  anchors: [{ rfc3161: { url: ${server.url}, certificates: ${tsa.cwd}/${name}.pem } }]\n`;
+    const cwd = await project('', configured('root'));
+    await calls(cwd, [{ tool: 'read_file' }], { timestamp: timestampAnchor });
+    const finding = async (): Promise<unknown> => checks(await run(['doctor', '--json'], { cwd })).get('anchors');
+    expect(await finding()).toMatchObject({ status: 'ok', message: expect.stringContaining(', timestamped by the authority;') as string });
+    const yaml = join(cwd, 'countersign.yaml');
+    const text = readFileSync(yaml, 'utf8');
+    writeFileSync(yaml, text.replace('/root.pem', '/other-root.pem'));
+    expect(await finding()).toMatchObject({
+      status: 'warn',
+      message: expect.stringMatching(/; no timestamp of rfc3161 127\.0\.0\.1:\d+\/tsr$/) as string,
+    });
+    writeFileSync(yaml, text.replace('/root.pem', '/nowhere.pem'));
+    expect(await finding()).toMatchObject({ status: 'fail', message: expect.stringContaining('nowhere.pem: not found') as string });
   });
 });

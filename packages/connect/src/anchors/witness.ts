@@ -8,7 +8,7 @@
  */
 import type { Anchor, AnchorContext, VerifierKey } from '@countersign/core';
 import { addCosignature, CountersignError, parseCheckpoint, parseNote, parseVerifierKey, TYPE_COSIGNATURE } from '@countersign/core';
-import { boundedBytes, post, requireVerifiedTls, Unusable } from '../http/post.ts';
+import { boundedBytes, mediaType, post, requireVerifiedTls, Unusable } from '../http/post.ts';
 import { absoluteUrl, under } from '../http/url.ts';
 
 export interface WitnessOptions {
@@ -182,10 +182,6 @@ function refusal(status: number, { origin }: Submission): string {
 
 function beyond(seen: number, size: number): string {
   return `has seen ${seen} entries, this ledger has ${size}: unless another process just added them, it was rolled back; verify it --against a checkpoint kept elsewhere`;
-}
-
-function mediaType(response: Response): string | undefined {
-  return response.headers.get('content-type')?.split(';', 1)[0]?.trim().toLowerCase();
 }
 
 function utf8(bytes: Uint8Array): string {

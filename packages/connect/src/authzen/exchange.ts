@@ -1,7 +1,7 @@
 /** One HTTP exchange with a decision point, whose every byte is hostile: what comes out is a JSON value or `Unusable`. */
 import { randomUUID } from 'node:crypto';
 import { strictJson } from '@countersign/core';
-import { boundedBytes, post, Unusable } from '../http/post.ts';
+import { boundedBytes, mediaType, post, Unusable } from '../http/post.ts';
 
 export const MAX_RESPONSE_BYTES = 65_536;
 
@@ -34,8 +34,7 @@ function authorization(token: string | undefined): Record<string, string> {
 function requireJsonAnswer(response: Response, requestId: string): void {
   if (response.status >= 300 && response.status < 400) throw new Unusable('answered with a redirect, which is never followed');
   if (response.status !== 200) throw new Unusable(`answered with status ${response.status}`);
-  const mediaType = response.headers.get('content-type')?.split(';', 1)[0]?.trim().toLowerCase();
-  if (mediaType !== 'application/json') throw new Unusable('answered with a content type other than application/json');
+  if (mediaType(response) !== 'application/json') throw new Unusable('answered with a content type other than application/json');
   // AuthZEN 1.0, section 10.1.3: whoever sends an id back sends ours. Another one means the answer belongs to another question.
   const echoed = response.headers.get('x-request-id');
   if (echoed !== null && echoed !== requestId) throw new Unusable('answered another request: x-request-id differs');

@@ -10,7 +10,12 @@ export class Unusable extends Error {
  *
  * Redirects are not followed: they come back as an answer. Rejects with `Unusable`, or with anything once `signal` is aborted.
  */
-export async function post(endpoint: URL, body: string, headers: Readonly<Record<string, string>>, signal: AbortSignal): Promise<Response> {
+export async function post(
+  endpoint: URL,
+  body: string | Uint8Array,
+  headers: Readonly<Record<string, string>>,
+  signal: AbortSignal,
+): Promise<Response> {
   const init = requestOf(body, headers, signal);
   try {
     return await fetch(endpoint, init);
@@ -27,7 +32,7 @@ export async function post(endpoint: URL, body: string, headers: Readonly<Record
 /** Like `post`, but never twice: for callers that count and space their tries themselves. */
 export async function postOnce(
   endpoint: URL,
-  body: string,
+  body: string | Uint8Array,
   headers: Readonly<Record<string, string>>,
   signal: AbortSignal,
 ): Promise<Response> {
@@ -38,7 +43,7 @@ export async function postOnce(
   }
 }
 
-function requestOf(body: string, headers: Readonly<Record<string, string>>, signal: AbortSignal): RequestInit {
+function requestOf(body: string | Uint8Array, headers: Readonly<Record<string, string>>, signal: AbortSignal): RequestInit {
   return { method: 'POST', headers, body, signal, redirect: 'manual' };
 }
 
@@ -77,6 +82,11 @@ function failureCode(error: unknown): string {
 
 function codeOf(error: unknown): string {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
+}
+
+/** Of the body, without parameters. */
+export function mediaType(response: Response): string | undefined {
+  return response.headers.get('content-type')?.split(';', 1)[0]?.trim().toLowerCase();
 }
 
 /** Counts what arrives after decompression, so neither a false `content-length` nor a small zip of a large text gets past. */

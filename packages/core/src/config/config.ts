@@ -165,12 +165,26 @@ export interface SenderConfig {
 }
 
 /** Where checkpoints are copied. */
-export type AnchorConfig = { readonly file: string } | { readonly command: readonly string[] } | { readonly witness: WitnessConfig };
+export type AnchorConfig =
+  | { readonly file: string }
+  | { readonly command: readonly string[] }
+  | { readonly witness: WitnessConfig }
+  | { readonly rfc3161: TimestampConfig };
 
 /** A C2SP witness, which somebody who may open sockets asks: `@countersign/connect`. */
 export interface WitnessConfig {
   readonly url: string;
   readonly vkey: string;
+  readonly allowInsecure?: boolean;
+}
+
+/** An RFC 3161 timestamp authority, which is asked like a witness. */
+export interface TimestampConfig {
+  readonly url: string;
+  /** File of PEM certificates: of the authority, or of who vouches for it. */
+  readonly certificates: string;
+  /** Dotted object identifier. */
+  readonly policy?: string;
   readonly allowInsecure?: boolean;
 }
 

@@ -82,8 +82,10 @@ function signingProblems({ ledger = {} }: ConfigDocument, look: Look): readonly 
   if (required !== undefined && (required.n ?? 1) > anchors.length)
     problems.push(look(['ledger', 'anchor_required'], `needs ${required.n ?? 1} anchors, there are ${anchors.length}`));
   for (const [i, anchor] of anchors.entries()) {
-    if (!('witness' in anchor)) continue;
     const place = ['ledger', 'anchors', i];
+    if ('rfc3161' in anchor && ledger.sign === 'none')
+      problems.push(look(place, 'a timestamp stands beside the signature of a checkpoint, and this ledger says sign: none'));
+    if (!('witness' in anchor)) continue;
     const problem = witnessKeyProblem(anchor.witness.vkey);
     if (problem !== undefined) problems.push(look([...place, 'witness', 'vkey'], problem));
     if (ledger.sign === 'none') problems.push(look(place, 'a witness checks signed ledgers only, and this one says sign: none'));

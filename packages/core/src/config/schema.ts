@@ -12,6 +12,7 @@ import { RESULT_EFFECTS } from '../policy/result-rule.ts';
 import { EFFECTS, MAX_RULES, RULE_EFFECTS, RULE_SUBJECTS, type RuleSet } from '../policy/rule-definition.ts';
 import { type DetectorDefinition, MAX_CUSTOM_DETECTORS, MAX_KEYWORDS } from '../redact/custom.ts';
 import { WRITERS } from '../store.ts';
+import { OID_SHAPE } from '../timestamp/der.ts';
 import { type ChannelDocument, channelSchema, MAX_CHANNELS, type SenderDocument, sendersSchema } from './channel-schema.ts';
 import { type AuthzenDocument, authzenSchema, type ServeDocument, serveSchema } from './decision-point-schema.ts';
 import { type McpDocument, mcpSchema } from './mcp-schema.ts';
@@ -26,7 +27,15 @@ import { type ServerDocument, serversSchema } from './servers-schema.ts';
 export type AnchorDocument =
   | { readonly file: string }
   | { readonly command: readonly string[] }
-  | { readonly witness: { readonly url: string; readonly vkey: string; readonly allow_insecure?: boolean | undefined } };
+  | { readonly witness: { readonly url: string; readonly vkey: string; readonly allow_insecure?: boolean | undefined } }
+  | { readonly rfc3161: TimestampDocument };
+
+export interface TimestampDocument {
+  readonly url: string;
+  readonly certificates: string;
+  readonly policy?: string | undefined;
+  readonly allow_insecure?: boolean | undefined;
+}
 
 /** The `policy:` block as written. Without packs it needs an id and rules. */
 export interface PolicyDocument extends Omit<RuleSet, 'id' | 'rules'> {
@@ -168,6 +177,17 @@ const witness = z.strictObject({
     .describe('a C2SP witness (c2sp.org/tlog-witness)'),
 });
 
+const timestamp = z.strictObject({
+  rfc3161: z
+    .strictObject({
+      url: text.describe('where requests are posted, https'),
+      certificates: text.describe('file of PEM certificates: of the authority, or of who vouches for it'),
+      policy: z.string().regex(OID_SHAPE, 'an object identifier is numbers with dots: 1.2.3').optional(),
+      allow_insecure: z.boolean().optional().describe('plain http to other hosts'),
+    })
+    .describe('an RFC 3161 timestamp authority'),
+});
+
 export const configSchema: z.ZodType<ConfigDocument> = z.strictObject({
   version: z.literal(1),
   agent: z.string().regex(AGENT_SHAPE, 'use letters, digits and . _ : @ -, at most 128 characters'),
@@ -229,7 +249,7 @@ export const configSchema: z.ZodType<ConfigDocument> = z.strictObject({
         .optional()
         .describe('where commits are made: on the main thread, on a thread of its own, or first here, then there'),
       anchors: z
-        .array(z.union([z.strictObject({ file: text }), z.strictObject({ command: z.array(text).min(1).max(64) }), witness]))
+        .array(z.union([z.strictObject({ file: text }), z.strictObject({ command: z.array(text).min(1).max(64) }), witness, timestamp]))
         .max(16)
         .optional(),
       anchor_interval: duration.optional().describe('at most one copy to each anchor in this time; 1m when absent'),

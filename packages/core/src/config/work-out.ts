@@ -167,6 +167,11 @@ function checkAuditPath({ path, key, mirror, auditLog }: LedgerConfig): void {
 function anchorConfig(anchor: AnchorDocument, place: (name: string) => string): AnchorConfig {
   if ('file' in anchor) return { file: place(anchor.file) };
   if ('command' in anchor) return anchor;
+  if ('rfc3161' in anchor) {
+    const { url, certificates, policy, allow_insecure } = anchor.rfc3161;
+    const optional = { ...(policy !== undefined && { policy }), ...(allow_insecure !== undefined && { allowInsecure: allow_insecure }) };
+    return { rfc3161: { url, certificates: place(certificates), ...optional } };
+  }
   const { url, vkey, allow_insecure } = anchor.witness;
   return { witness: { url, vkey, ...(allow_insecure !== undefined && { allowInsecure: allow_insecure }) } };
 }

@@ -11,6 +11,7 @@
 import { CountersignError } from '../errors.ts';
 import { isLogKey, type KeyRule, keyRules, type TrustedKey } from '../ledger/key-rules.ts';
 import type { TlogProof } from '../ledger/tlog-proof.ts';
+import { parseTsaCertificates, type TsaCertificate } from '../timestamp/certificate.ts';
 import { badSignature, type ReadCheckpoint, readCheckpoint } from '../verify/heads.ts';
 import { isoTime } from '../verify/iso-time.ts';
 import { difference } from '../verify/placed.ts';
@@ -24,6 +25,8 @@ import { type ReceiptEntry, ReceiptFindings, type ReceiptReport, receiptEntry } 
 export interface CheckReceiptOptions {
   /** Keys whose signature counts, as verifier lines or with limits; those of witnesses tell who saw the log. */
   readonly publicKeys?: readonly (string | TrustedKey)[];
+  /** Certificates of timestamp authorities, or of who vouches for them, as PEM text. */
+  readonly tsaCertificates?: readonly string[];
   /** The log this entry must be of. */
   readonly origin?: string;
 }
@@ -36,6 +39,7 @@ export interface CheckReceiptOptions {
  */
 export function checkReceipt(receipt: string | Uint8Array, options: CheckReceiptOptions = {}): ReceiptReport {
   const keys = keyRules(options.publicKeys ?? []);
+  const tsa = parseTsaCertificates(options.tsaCertificates ?? []);
   const findings = new ReceiptFindings();
   const parsed = parseReceipt(receipt);
   if ('code' in parsed) {
@@ -43,16 +47,22 @@ export function checkReceipt(receipt: string | Uint8Array, options: CheckReceipt
     return report(findings, keys, undefined, {});
   }
   const proof = readProof('entry', parsed.proof, findings);
-  const head = proof === undefined ? undefined : readHead(proof, keys, options.origin, findings);
+  const head = proof === undefined ? undefined : readHead(proof, { keys, tsa, origin: options.origin }, findings);
   if (proof === undefined || head === undefined) return report(findings, keys, head, {});
   const read = readParts(parsed, proof, head, findings);
   return report(findings, keys, head, read);
 }
 
-function readHead(proof: TlogProof, keys: readonly KeyRule[], origin: string | undefined, findings: ReceiptFindings) {
+interface Expected {
+  readonly keys: readonly KeyRule[];
+  readonly tsa: readonly TsaCertificate[];
+  readonly origin: string | undefined;
+}
+
+function readHead(proof: TlogProof, { keys, tsa, origin }: Expected, findings: ReceiptFindings) {
   let head: ReadCheckpoint;
   try {
-    head = readCheckpoint(proof.checkpoint, keys);
+    head = readCheckpoint(proof.checkpoint, keys, tsa);
   } catch (error) {
     if (!CountersignError.is(error)) throw error;
     findings.problem('receipt', 'CHECKPOINT_INVALID', `the checkpoint is malformed: ${error.message}`);
@@ -73,6 +83,11 @@ function readHead(proof: TlogProof, keys: readonly KeyRule[], origin: string | u
     if (head.cosignatures.some((cosigned) => cosigned.vkey === vkey)) continue;
     findings.warn('receipt', 'COSIGNATURE_MISSING', `the witness ${printable(key.name)} did not cosign this checkpoint`);
   }
+  const { timestamps, wrong, unknown } = head.stamped;
+  for (const why of wrong) findings.problem('receipt', 'TIMESTAMP_INVALID', `the checkpoint has a timestamp that ${why}`);
+  for (const why of unknown) findings.warn('receipt', 'TIMESTAMP_UNKNOWN', `the checkpoint has a timestamp that ${why}`);
+  if (tsa.length > 0 && timestamps.length === 0)
+    findings.warn('receipt', 'TIMESTAMP_MISSING', 'the checkpoint has no timestamp that the certificates given vouch for');
   return head;
 }
 
@@ -124,6 +139,7 @@ function report(findings: ReceiptFindings, keys: readonly KeyRule[], head: ReadC
   const isInvalid = problems.length > 0;
   const authorship = authorshipOf(head, keys, isInvalid);
   const witnesses = isInvalid || head === undefined ? [] : head.cosignatures;
+  const timestamps = isInvalid || head === undefined ? [] : head.stamped.timestamps;
   return {
     status: isInvalid ? 'invalid' : authorship === 'proven' ? 'valid' : 'unproven',
     format: 'countersign-receipt-1',
@@ -132,6 +148,8 @@ function report(findings: ReceiptFindings, keys: readonly KeyRule[], head: ReadC
     authorship,
     view: witnesses.length > 0 ? 'witnessed' : 'unwitnessed',
     witnesses: witnesses.map(({ name, vkey, atSec }) => ({ name, vkey, at: isoTime(atSec * 1000) })),
+    ...(timestamps.length > 0 && { timestamps: timestamps.map(({ tsa, beforeMs }) => ({ tsa, before: isoTime(beforeMs) })) }),
+    ...(head !== undefined && head.stamped.unchecked > 0 && { timestamps_unchecked: head.stamped.unchecked }),
     ...(!isInvalid && entry !== undefined && { entry }),
     ...(!isInvalid && outcome !== undefined && { outcome }),
     problems,

@@ -16,6 +16,9 @@ export const RECEIPT_CODES = {
   KEY_REVOKED: 'The checkpoint is signed only by a key that was revoked before it.',
   KEY_OUT_OF_RANGE: 'The checkpoint is signed only by a key that does not count at its size.',
   COSIGNATURE_MISSING: 'A witness whose key was given did not cosign the checkpoint.',
+  TIMESTAMP_MISSING: 'Certificates of timestamp authorities were given, and the checkpoint has no timestamp they vouch for.',
+  TIMESTAMP_UNKNOWN: 'The checkpoint has a timestamp that none of the certificates given vouches for.',
+  TIMESTAMP_INVALID: 'Certificates were given, and what stands beside the checkpoint as a timestamp is none of it.',
   // The entry
   ENTRY_NOT_CANONICAL: 'An entry is not RFC 8785 JSON, or too large.',
   ENTRY_SHAPE: 'An entry does not have the shape of its kind.',

@@ -54,6 +54,10 @@ export interface ReceiptReport {
    */
   readonly view: 'witnessed' | 'unwitnessed';
   readonly witnesses: readonly { readonly name: string; readonly vkey: string; readonly at: string }[];
+  /** Of timestamp authorities whose certificates were given, or are vouched for by them. Absent = none. */
+  readonly timestamps?: readonly { readonly tsa: string; readonly before: string }[];
+  /** Timestamps that nobody looked at, since no certificate was given. Absent = none. */
+  readonly timestamps_unchecked?: number;
   /** Absent when the receipt is invalid: nothing in it is to be relied on then. */
   readonly entry?: ReceiptEntry;
   /** What became of the call, if the receipt says. */

@@ -6,7 +6,7 @@ import { fileAnchor } from '../anchor/file-anchor.ts';
 import type { AnchorOptions } from '../anchor/publisher.ts';
 import { terminalChannel } from '../approval/terminal.ts';
 import { fileAuditSink } from '../audit-log/file-sink.ts';
-import type { AnchorConfig, Config, WitnessConfig } from '../config/config.ts';
+import type { AnchorConfig, Config, TimestampConfig, WitnessConfig } from '../config/config.ts';
 import { configuredSecrets } from '../config/decision-point.ts';
 import { loadConfig } from '../config/load.ts';
 import { CountersignError } from '../errors.ts';
@@ -29,14 +29,15 @@ import { openStore, type SqliteStore } from './store.ts';
  * @param options.onError - told when signing or copying in the background fails; default: a warning of the process.
  * @param options.witness - makes the anchor of a configured witness: `witnessAnchor` of `@countersign/connect`. Nothing here
  *   opens a socket.
- * @throws {CountersignError} `KEY_*`, `LEDGER_*`; `OPTIONS_INVALID` when a witness is configured and none can be made.
+ * @param options.timestamp - the same of a configured timestamp authority: `timestampAnchor`.
+ * @throws {CountersignError} `KEY_*`, `LEDGER_*`; `OPTIONS_INVALID` when one of them is configured and cannot be made.
  */
 export function storeFromConfig(config: Config, options: ConfiguredStoreOptions = {}): SqliteStore {
   const { path, origin, mirror, writer } = config.ledger;
-  const { passphrase = passphraseFromEnvironment(), signNow = false, onError = warn, witness, ...storeOptions } = options;
+  const { passphrase = passphraseFromEnvironment(), signNow = false, onError = warn, witness, timestamp, ...storeOptions } = options;
   return announced(path, () => {
     const signer = signerOf(config, passphrase, { signNow, onError });
-    const anchors = anchorsOf(config, { witness, onError });
+    const anchors = anchorsOf(config, { witness, timestamp, onError });
     return openStore({
       ...(anchors !== undefined && { anchors }),
       ...storeOptions,
@@ -56,6 +57,7 @@ export interface ConfiguredStoreOptions extends Pick<SqliteStoreOptions, 'create
   readonly signNow?: boolean;
   readonly onError?: (error: Error) => void;
   readonly witness?: (configured: WitnessConfig) => Anchor;
+  readonly timestamp?: (configured: TimestampConfig) => Anchor;
 }
 
 type Signing = Required<Pick<ConfiguredStoreOptions, 'signNow' | 'onError'>>;
@@ -74,11 +76,11 @@ function signerOf({ ledger }: Config, passphrase: string | undefined, { signNow,
   };
 }
 
-function anchorsOf({ ledger }: Config, { witness, onError }: Anchoring): AnchorOptions | undefined {
+function anchorsOf({ ledger }: Config, { onError, ...making }: Anchoring): AnchorOptions | undefined {
   const { anchors, anchorEveryMs, anchorRequired } = ledger;
   if (anchors.length === 0) return undefined;
   return {
-    anchors: anchors.map((anchor) => anchorOf(anchor, witness)),
+    anchors: anchors.map((anchor) => anchorOf(anchor, making)),
     ...(anchorEveryMs !== undefined && { everyMs: anchorEveryMs }),
     ...(anchorRequired !== undefined && { required: anchorRequired }),
     onError: (error, anchor) => onError(new Error(`anchor ${anchor}: ${error.message}`, { cause: error })),
@@ -99,22 +101,31 @@ function retiredKeys({ ledger: { key } }: Config): readonly string[] {
 
 interface Anchoring {
   readonly witness: ConfiguredStoreOptions['witness'] | undefined;
+  readonly timestamp: ConfiguredStoreOptions['timestamp'] | undefined;
   readonly onError: (error: Error) => void;
 }
 
-function anchorOf(anchor: AnchorConfig, witness: ConfiguredStoreOptions['witness']): Anchor {
+function anchorOf(anchor: AnchorConfig, { witness, timestamp }: Omit<Anchoring, 'onError'>): Anchor {
   if ('file' in anchor) return fileAnchor(anchor.file);
   if ('command' in anchor) return commandAnchor(anchor.command);
-  if (witness !== undefined) return witness(anchor.witness);
-  throw new CountersignError(
+  if ('rfc3161' in anchor) {
+    if (timestamp === undefined) throw unaskable('a timestamp authority', 'timestamp: timestampAnchor');
+    return timestamp(anchor.rfc3161);
+  }
+  if (witness === undefined) throw unaskable('a witness', 'witness: witnessAnchor');
+  return witness(anchor.witness);
+}
+
+function unaskable(what: string, option: string): CountersignError {
+  return new CountersignError(
     'OPTIONS_INVALID',
-    'ledger.anchors names a witness, and nothing here can ask one: pass `witness: witnessAnchor` of @countersign/connect where the store is opened',
+    `ledger.anchors names ${what}, and nothing here can ask one: pass \`${option}\` of @countersign/connect where the store is opened`,
   );
 }
 
-/** An agent that writes to them could make a rollback look like none. */
+/** An agent that writes to them could make a rollback look like none, or let an authority of its own tell the time. */
 function anchorFiles({ ledger }: Config): readonly string[] {
-  return ledger.anchors.flatMap((anchor) => ('file' in anchor ? [anchor.file] : []));
+  return ledger.anchors.flatMap((anchor) => ('file' in anchor ? [anchor.file] : 'rfc3161' in anchor ? [anchor.rfc3161.certificates] : []));
 }
 
 function warn(error: Error): void {

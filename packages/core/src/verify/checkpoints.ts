@@ -1,6 +1,7 @@
 /** The checkpoints in a ledger: the newest covers all entries, kept ones agree with them, and somebody signed. */
 import { CountersignError } from '../errors.ts';
 import { type Cosignature, isLogKey, type KeyRule } from '../ledger/key-rules.ts';
+import type { TsaCertificate } from '../timestamp/certificate.ts';
 import { badSignature, type ReadCheckpoint, readCheckpoint } from './heads.ts';
 import type { Claim, Integrity } from './integrity.ts';
 import type { Findings, VerifyReport } from './report.ts';
@@ -8,11 +9,18 @@ import { printable } from './shapes.ts';
 import { type Rotation, SignedHeads } from './signed-heads.ts';
 import type { Start } from './since.ts';
 import type { LedgerSource, StoredCheckpoint } from './source.ts';
+import { Timestamps, tellTimestamps } from './timestamps.ts';
 
 /** Kept checkpoints that do not match and are listed; the newest alone decides. */
 const MAX_BROKEN = 100;
 /** Rotations in entries that are not read; the last ones. */
 const MAX_ROTATIONS = 1000;
+
+/** What the caller brings from elsewhere. */
+interface Trust {
+  readonly keys: readonly KeyRule[];
+  readonly tsa: readonly TsaCertificate[];
+}
 
 export class Checkpoints {
   /** Undefined when there is none, or it cannot be read. */
@@ -21,6 +29,8 @@ export class Checkpoints {
   readonly broken: Claim[] = [];
   /** Of kept checkpoints that the entries confirm: the newest of each witness. */
   readonly cosigned: Cosignatures = new Cosignatures();
+  /** The same, of timestamp authorities. */
+  readonly stamped: Timestamps = new Timestamps();
   /** How far keys that were given reach, when that is not the end. */
   signedTo: number | undefined;
   /** Entries at the end that no signature covers. */
@@ -32,16 +42,18 @@ export class Checkpoints {
   private readonly source: LedgerSource;
   private readonly integrity: Integrity;
   private readonly keys: readonly KeyRule[];
+  private readonly tsa: readonly TsaCertificate[];
   private readonly findings: Findings;
   private next: StoredCheckpoint | undefined;
   /** Entries at the end that no checkpoint covers, where that is not wrong. */
   uncovered = 0;
 
   /** @param start - entries that are not read, when only what follows them is. */
-  constructor(source: LedgerSource, integrity: Integrity, keys: readonly KeyRule[], findings: Findings, start?: Start) {
+  constructor(source: LedgerSource, integrity: Integrity, { keys, tsa }: Trust, findings: Findings, start?: Start) {
     this.source = source;
     this.integrity = integrity;
     this.keys = keys;
+    this.tsa = tsa;
     this.findings = findings;
     const stored = source.newestCheckpoint();
     this.newestNote = stored?.note ?? '';
@@ -97,11 +109,13 @@ export class Checkpoints {
     const verdict = this.integrity.compare(checkpoint);
     const isMatch = verdict === 'same' || verdict === 'stored';
     if (isMatch) this.cosigned.add(checkpoint.cosignatures);
+    if (isMatch) this.stamped.add(checkpoint.stamped);
     if (verdict === 'same' && kept.note !== undefined) this.signedHeads.take(kept.note, checkpoint);
     if (isMatch) this.integrity.matched(checkpoint.size);
     else if (this.broken.length < MAX_BROKEN) this.broken.push(checkpoint);
     const what = `the checkpoint kept at size ${kept.size}`;
     if (checkpoint.origin !== this.newest?.origin) this.findings.problem(0, 'ORIGIN_MISMATCH', `${what} is of another log`);
+    tellTimestamps(what, checkpoint.stamped, this.findings);
     const bad = badSignature(checkpoint.signature);
     if (bad !== undefined) {
       this.findings.problem(0, bad.code, `${what} ${bad.message}`);
@@ -116,7 +130,7 @@ export class Checkpoints {
     };
     if (stored.note === undefined) return problem('is not text, or too long');
     try {
-      const checkpoint = readCheckpoint(stored.note, this.keys);
+      const checkpoint = readCheckpoint(stored.note, this.keys, this.tsa);
       return checkpoint.size === stored.size ? checkpoint : problem(`says it has size ${checkpoint.size}`);
     } catch (error) {
       if (CountersignError.is(error)) return problem(`is malformed: ${error.message}`);
@@ -161,7 +175,7 @@ export class Checkpoints {
     const { newest, findings } = this;
     const bad = newest === undefined ? undefined : badSignature(newest.signature);
     if (bad !== undefined) findings.problem(0, bad.code, `the newest checkpoint ${bad.message}`);
-    if (isIntact && newest !== undefined) this.cosigned.add(newest.cosignatures);
+    if (newest !== undefined) this.takeNewest(newest, isIntact);
     const isTailOpen = isIntact && newest?.signature === 'none' && this.signedHeads.anybody > 0;
     if (isTailOpen) this.tellUnsigned(newest.size);
     if (!this.keys.some(isLogKey)) return newest === undefined || (newest.signature === 'none' && !isTailOpen) ? 'unsigned' : 'unchecked';
@@ -186,6 +200,13 @@ export class Checkpoints {
       case 'out-of-range':
         return 'failed';
     }
+  }
+
+  private takeNewest({ cosignatures, stamped }: ReadCheckpoint, isIntact: boolean): void {
+    tellTimestamps('the newest checkpoint', stamped, this.findings);
+    if (!isIntact) return;
+    this.cosigned.add(cosignatures);
+    this.stamped.add(stamped);
   }
 
   private tellUnsigned(size: number): void {

@@ -5,25 +5,31 @@ import { type ParsedCheckpoint, parseCheckpoint } from '../ledger/checkpoint.ts'
 import { judgeSignatures, type KeyRule, type SignatureVerdict } from '../ledger/key-rules.ts';
 import { isHash } from '../ledger/merkle.ts';
 import { type NoteSignature, parseNote } from '../ledger/note.ts';
+import type { TsaCertificate } from '../timestamp/certificate.ts';
+import { judgeTimestamps, type TimestampVerdict } from '../timestamp/line.ts';
 import type { VerifyCode } from './codes.ts';
 
 export interface ReadCheckpoint extends ParsedCheckpoint {
   readonly signature: 'none' | SignatureVerdict['signature'];
   readonly cosignatures: SignatureVerdict['cosignatures'];
   readonly signatures: readonly NoteSignature[];
+  readonly stamped: TimestampVerdict;
 }
+
+const UNSTAMPED: TimestampVerdict = { timestamps: [], unchecked: 0, wrong: [], unknown: [] };
 
 /**
  * Reads a checkpoint of a signed or an unsigned ledger.
  *
  * @throws {CountersignError} `NOTE_INVALID`, `CHECKPOINT_INVALID`
  */
-export function readCheckpoint(note: string, keys: readonly KeyRule[]): ReadCheckpoint {
+export function readCheckpoint(note: string, keys: readonly KeyRule[], tsa: readonly TsaCertificate[] = []): ReadCheckpoint {
   // The text of a checkpoint holds no empty line: where there is one, signatures follow.
-  if (!note.includes('\n\n')) return { ...parseCheckpoint(note), signature: 'none', cosignatures: [], signatures: [] };
+  if (!note.includes('\n\n')) return { ...parseCheckpoint(note), signature: 'none', cosignatures: [], signatures: [], stamped: UNSTAMPED };
   const { text, signatures } = parseNote(note);
   const checkpoint = parseCheckpoint(text);
-  return { ...checkpoint, ...judgeSignatures(note, checkpoint.size, keys), signatures };
+  const stamped = judgeTimestamps({ text, signatures }, checkpoint.size, tsa);
+  return { ...checkpoint, ...judgeSignatures(note, checkpoint.size, keys), signatures, stamped };
 }
 
 /** What is wrong with a signature that claims to be by a key that was given; undefined when nothing is, or nobody claims that. */

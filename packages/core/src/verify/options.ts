@@ -8,6 +8,11 @@ export interface VerifyOptions {
    * those of witnesses tell who saw this log, never who wrote it.
    */
   readonly publicKeys?: readonly (string | TrustedKey)[];
+  /**
+   * Certificates of timestamp authorities, or of who vouches for them, as PEM text: their timestamps tell when a head of this
+   * log existed at the latest. Given, one must be found.
+   */
+  readonly tsaCertificates?: readonly string[];
   /** A checkpoint of this log that was kept elsewhere, as text. */
   readonly against?: string;
   /**

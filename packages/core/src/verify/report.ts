@@ -67,6 +67,17 @@ export interface VerifyReport {
     /** When, as the witness says; ISO 8601 UTC. */
     readonly at: string;
   }[];
+  /** Timestamp authorities whose certificates were given, or are vouched for by them: the newest timestamp of each. */
+  readonly timestamps?: readonly {
+    /** Subject of the certificate that signed it. */
+    readonly tsa: string;
+    /** Entries that existed then. */
+    readonly size: number;
+    /** The time it states, and how far that may be off; ISO 8601 UTC. */
+    readonly before: string;
+  }[];
+  /** Checkpoints with timestamps that nobody looked at, since no certificate was given. Absent = none. */
+  readonly timestamps_unchecked?: number;
   /** Allowed calls without an outcome: running, or their process died. */
   readonly open_decisions: number;
   readonly counts: VerifyCounts;

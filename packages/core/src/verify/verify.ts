@@ -22,6 +22,8 @@ import { leafHash } from '../ledger/merkle.ts';
 import { parseVerifierKey, TYPE_COSIGNATURE } from '../ledger/verifier-key.ts';
 import { isPublicKeyPem } from '../sudoagent/keys.ts';
 import { verifySudoLedger } from '../sudoagent/verify.ts';
+import { parseTsaCertificates, type TsaCertificate } from '../timestamp/certificate.ts';
+import type { Timestamp } from '../timestamp/line.ts';
 import { Checkpoints } from './checkpoints.ts';
 import { checkEnd, checkLastSeen, checkSince } from './end.ts';
 import { type ExpectedHead, expectedHead, type ReadCheckpoint, readCheckpoint } from './heads.ts';
@@ -37,6 +39,7 @@ import { judgedParts, type ThreadOptions } from './scan.ts';
 import { printable } from './shapes.ts';
 import { Start } from './since.ts';
 import type { LedgerSource } from './source.ts';
+import { tellTimestamps } from './timestamps.ts';
 import { unreadableReport } from './unreadable.ts';
 
 const MAX_THREADS = 16;
@@ -61,6 +64,8 @@ export async function verifyWith(path: string, options: VerifyOptions, running: 
   const format = formatOf(path);
   if ((format === 'sudoagent-jsonl' || format === 'sudoagent-sqlite') && options.since !== undefined)
     throw new CountersignError('OPTIONS_INVALID', 'a ledger of SudoAgent has no checkpoints to check since: verify all of it');
+  if ((format === 'sudoagent-jsonl' || format === 'sudoagent-sqlite') && (options.tsaCertificates ?? []).length > 0)
+    throw new CountersignError('OPTIONS_INVALID', 'a ledger of SudoAgent has no checkpoints that could have timestamps');
   if (format === 'sudoagent-jsonl' || format === 'sudoagent-sqlite') return await verifySudoLedger(path, format, options);
   if (CountersignError.is(format)) {
     // Nobody knows which keys it would have needed; those that are verifier lines must be some.
@@ -96,6 +101,7 @@ function formatOf(path: string): ContainerFormat | CountersignError {
 
 interface Asked {
   readonly keys: readonly KeyRule[];
+  readonly tsa: readonly TsaCertificate[];
   readonly against: ReadCheckpoint | undefined;
   readonly since: ReadCheckpoint | undefined;
   readonly expected: ExpectedHead | undefined;
@@ -103,27 +109,29 @@ interface Asked {
 
 function readOptions(options: VerifyOptions): Asked {
   const keys = keyRules(options.publicKeys ?? []);
+  const tsa = parseTsaCertificates(options.tsaCertificates ?? []);
   for (const vkey of options.approvers?.values() ?? []) parseVerifierKey(vkey);
   const { threads = 1 } = options;
   if (!Number.isInteger(threads) || threads < 1 || threads > MAX_THREADS)
     throw new CountersignError('OPTIONS_INVALID', `the number of threads must be 1 to ${MAX_THREADS}`);
   return {
     keys,
-    against: options.against === undefined ? undefined : readCheckpoint(options.against, keys),
+    tsa,
+    against: options.against === undefined ? undefined : readCheckpoint(options.against, keys, tsa),
     since: options.since === undefined ? undefined : readCheckpoint(options.since, keys),
     expected: expectedHead(options.expectSize, options.expectHead),
   };
 }
 
 async function verifySource(source: LedgerSource, options: VerifyOptions, asked: Asked, running: ThreadOptions): Promise<VerifyReport> {
-  const { keys, against, since, expected } = asked;
+  const { keys, tsa, against, since, expected } = asked;
   const mustBeSigned = keys.some(isLogKey);
   const strict = options.strict === true;
   const findings = new Findings();
   const { start, tree } = (since === undefined ? undefined : Start.of(source, since)) ?? {};
   const from = start?.size ?? 0;
   const integrity = new Integrity(source, findings, tree);
-  const checkpoints = new Checkpoints(source, integrity, keys, findings, start);
+  const checkpoints = new Checkpoints(source, integrity, asked, findings, start);
   const history = new History(findings, integrity.suspect, options.approvers, start && new Recall(start, findings));
   const openings = new Openings(findings);
   const sizes = new Set([checkpoints.newest?.size, against?.size, since?.size, expected?.size, options.lastSeen?.size]);
@@ -161,17 +169,25 @@ async function verifySource(source: LedgerSource, options: VerifyOptions, asked:
       strict ? findings.problem(0, 'LEDGER_ROLLED_BACK', message) : findings.warn(0, 'LEDGER_ROLLED_BACK', message),
     );
   const end = checkEnd({ against, expected, origin, mustBeSigned }, integrity, findings);
-  if (end === 'proven' && against !== undefined) checkpoints.cosigned.add(against.cosignatures);
+  if (against !== undefined) tellTimestamps('the checkpoint given', against.stamped, findings);
+  if (end === 'proven' && against !== undefined) {
+    checkpoints.cosigned.add(against.cosignatures);
+    checkpoints.stamped.add(against.stamped);
+  }
   const cosigned = checkpoints.cosigned.list();
   const unseen = keys.filter(({ key, vkey }) => key.type === TYPE_COSIGNATURE && !cosigned.some((each) => each.vkey === vkey));
   for (const { key } of unseen)
     findings.warn(0, 'COSIGNATURE_MISSING', `no checkpoint here is cosigned by the witness ${printable(key.name)}`);
+  const stamped = checkpoints.stamped.list();
+  const isUnstamped = tsa.length > 0 && stamped.length === 0;
+  if (isUnstamped) findings.warn(0, 'TIMESTAMP_MISSING', 'no checkpoint here has a timestamp that the certificates given vouch for');
   const isShort =
     reading.entries + from === 0 ||
     isDoubtful ||
     checkpoints.uncovered > 0 ||
     (authorship !== 'proven' && (strict || mustBeSigned)) ||
     unseen.length > 0 ||
+    isUnstamped ||
     (strict && history.adopted > 0) ||
     (end !== 'proven' && (strict || against !== undefined || expected !== undefined)) ||
     // Whoever can write to the file erases clear text without a key: only a `forget` entry says that it was meant to go.
@@ -195,6 +211,8 @@ async function verifySource(source: LedgerSource, options: VerifyOptions, asked:
     ...(checkpoints.unsignedTail > 0 && { unsigned_tail: checkpoints.unsignedTail }),
     ...(history.adopted > 0 && { adopted: history.adopted }),
     ...(cosigned.length > 0 && { witnesses: cosigned.map(witnessOf) }),
+    ...(stamped.length > 0 && { timestamps: stamped.map(timestampOf) }),
+    ...(checkpoints.stamped.unchecked > 0 && { timestamps_unchecked: checkpoints.stamped.unchecked }),
     warnings: findings.warnings(),
     problems: findings.problems(),
     problem_count: findings.count,
@@ -215,6 +233,10 @@ function tellFaults({ faults }: LedgerSource, findings: Findings): boolean {
 
 function witnessOf({ name, vkey, size, atSec }: Cosignature): NonNullable<VerifyReport['witnesses']>[number] {
   return { name, vkey, size, at: isoTime(atSec * 1000) };
+}
+
+function timestampOf({ tsa, size, beforeMs }: Timestamp): NonNullable<VerifyReport['timestamps']>[number] {
+  return { tsa, size, before: isoTime(beforeMs) };
 }
 
 /** Of entries that are not read a root can still be shown by those that are kept of the tree. */

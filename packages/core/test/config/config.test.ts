@@ -293,6 +293,21 @@ describe('problems, each with its place', () => {
       witness(`vkey: ${WITNESS_KEY}`, 'sign: none, '),
       'ledger.anchors[0]: a witness checks signed ledgers only',
     ],
+    [
+      'a timestamp authority without certificates',
+      `${MINIMAL}ledger: { anchors: [{ rfc3161: { url: "https://tsa.example" } }] }\n`,
+      'ledger.anchors[0]',
+    ],
+    [
+      'a timestamp policy in words',
+      `${MINIMAL}ledger: { anchors: [{ rfc3161: { url: "https://tsa.example", certificates: tsa.pem, policy: best } }] }\n`,
+      'ledger.anchors[0]',
+    ],
+    [
+      'a timestamp authority for an unsigned ledger',
+      `${MINIMAL}ledger: { sign: none, anchors: [{ rfc3161: { url: "https://tsa.example", certificates: tsa.pem } }] }\n`,
+      'ledger.anchors[0]: a timestamp stands beside the signature',
+    ],
     ['several documents', `${MINIMAL}---\n${MINIMAL}`, '7:1 source contains multiple documents'],
     ['custom tag', MINIMAL.replace('agent: bot', 'agent: !!js/function bot'), '2:8 unresolved tag'],
     ['binary tag', MINIMAL.replace('agent: bot', 'agent: !!binary aGk='), '2:17 tags are not allowed'],

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, it, vi } from 'vitest';
-import { type Anchor, generateKey, parseConfig, type WitnessConfig, writeKeyFile } from '../../src/index.ts';
+import { type Anchor, generateKey, parseConfig, type TimestampConfig, type WitnessConfig, writeKeyFile } from '../../src/index.ts';
 import { guardFromConfig, openGuard, storeFromConfig, verifyLedger } from '../../src/sqlite/index.ts';
 import { tempDirectory } from '../fixtures/ledger.ts';
 import { testWitness } from '../fixtures/witness.ts';
@@ -70,6 +70,31 @@ it('a witness is asked by whoever can, or the store is not opened', async () => 
   await store.close();
   expect(asked[0]).toEqual({ url: 'https://w.example', vkey, allowInsecure: true });
   expect(asked.at(-1)).toContain('example.com/a\n');
+});
+
+it('a timestamp authority is asked by whoever can, or the store is not opened; tools may not name its certificates', async () => {
+  const folder = tempDirectory();
+  const { privatePem } = generateKey('example.com/a');
+  writeKeyFile(join(folder, 'ledger.key'), privatePem);
+  const anchor = 'rfc3161: { url: "https://tsa.example", certificates: tsa.pem, policy: 1.2.3, allow_insecure: true }';
+  const text = `version: 1\nagent: a\n${POLICY}ledger: { path: ledger.db, key: ledger.key, origin: example.com/a, anchors: [{ ${anchor} }] }\n`;
+  writeFileSync(join(folder, 'c.yaml'), text);
+  const config = parseConfig(text, { path: join(folder, 'c.yaml') });
+  expect(() => storeFromConfig(config)).toThrow(
+    expect.objectContaining({ code: 'OPTIONS_INVALID', message: expect.stringContaining('timestamp: timestampAnchor') as string }),
+  );
+  expect(existsSync(config.ledger.path)).toBe(false);
+  const asked: unknown[] = [];
+  const timestamp = (configured: TimestampConfig): Anchor => {
+    asked.push(configured);
+    return { name: 't', publish: async () => {} };
+  };
+  const { guard, store } = openGuard(join(folder, 'c.yaml'), {}, { timestamp });
+  const named = guard.run({ tool: { name: 'read' }, args: { path: join(folder, 'tsa.pem') } }, () => 'ran');
+  await expect(named).rejects.toMatchObject({ code: 'CALL_REFUSED' });
+  await guard.close();
+  await store.close();
+  expect(asked).toEqual([{ url: 'https://tsa.example', certificates: join(folder, 'tsa.pem'), policy: '1.2.3', allowInsecure: true }]);
 });
 
 it('signs on an interval, and a command that ends signs at once', async () => {
