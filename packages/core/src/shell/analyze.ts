@@ -90,8 +90,8 @@ function followUncalled(context: Context): void {
   if (context.depth !== 1) return;
   const { functions, called } = context.state.definitions;
   for (const [name, bodies] of functions ?? []) {
-    if (called.has(name)) continue;
-    called.add(name);
+    if (called?.has(name) === true) continue;
+    called?.add(name);
     const state = context.state.fork();
     state.forgetVariables();
     for (const body of bodies) followBody(body, { ...context, state });

@@ -24,18 +24,20 @@ const SETS_ANYTHING: ReadonlySet<string> = new Set(['eval', 'source', '.', 'set'
  * where they are called, with the values of that place.
  */
 export function forgetAssigned(lists: readonly CompoundList[], state: ShellState): void {
-  const counters = new Map<string, boolean>();
+  let counters: Map<string, boolean> | undefined;
   const pending: SyntaxNode[] = [...lists];
   for (let node = pending.pop(); node !== undefined; node = pending.pop()) {
-    if (node.type === 'Assignment') counters.set(node.name, isCount(node, state) && counters.get(node.name) !== false);
-    else if (node.type === 'For' || node.type === 'Select') counters.set(node.name.text, false);
+    if (node.type === 'Assignment') {
+      counters ??= new Map();
+      counters.set(node.name, isCount(node, state) && counters.get(node.name) !== false);
+    } else if (node.type === 'For' || node.type === 'Select') (counters ??= new Map()).set(node.name.text, false);
     else if (node.type === 'ArithmeticWord') forgetName(node.value, state);
     else if (node.type === 'ParameterExpansion' && node.operation?.type === 'Default')
       state.set(node.parameter, state.isSet(node.parameter) ? UNKNOWN : state.get(node.parameter));
     else if (node.type === 'Command') forgetBuiltin(node.name?.text, node.suffix, state);
     forEachChild(node, (child) => pending.push(child));
   }
-  for (const [name, counts] of counters) state.set(name, counts ? NUMBER : UNKNOWN);
+  for (const [name, counts] of counters ?? []) state.set(name, counts ? NUMBER : UNKNOWN);
 }
 
 /** `i=$((i + 1))` of a number keeps it one. */

@@ -121,7 +121,7 @@ function isStandardFolder(path: string): boolean {
 function callFunction(name: string, args: readonly Field[], context: Context): void {
   const { recorder, state } = context;
   const { running, called, functions } = state.definitions;
-  called.add(name);
+  called?.add(name);
   if (running.includes(name)) {
     recorder.undecided('recursion');
     if (context.besides) recorder.find('destructive'); // two of itself each time: a fork bomb

@@ -37,12 +37,13 @@ export interface Engine {
 }
 
 /** One level deeper, or `undefined`, with the reason recorded, when that is too deep. */
-export function deeper(context: Context, changes: Partial<Context> = {}): Context | undefined {
+export function deeper(context: Context, changes?: Partial<Context>): Context | undefined {
   if (context.depth >= MAX_SHELL_DEPTH) {
     context.recorder.undecided('too-deep');
     return undefined;
   }
-  return { ...context, ...changes, depth: context.depth + 1 };
+  const { recorder, state, input, besides, engine } = changes === undefined ? context : { ...context, ...changes };
+  return { recorder, state, input, depth: context.depth + 1, besides, engine };
 }
 
 /** A subshell: what it sets is forgotten. */

@@ -11,12 +11,9 @@ export type PathUse = 'read' | 'write' | 'append' | 'delete' | 'mention';
  */
 export function effectOfPath(use: PathUse, path: string): readonly ShellEffect[] {
   const segments = segmentsOf(path);
-  if (segments.length === 0 && path !== '/' && path !== '~') return [];
+  if (segments.length === 0 && path !== '/' && path !== '~') return NO_EFFECTS;
+  if (use === 'delete') return isVital(segments) ? DESTRUCTIVE : NO_EFFECTS;
   const effects: ShellEffect[] = [];
-  if (use === 'delete') {
-    if (isVital(segments)) effects.push('destructive');
-    return effects;
-  }
   if (use === 'write' && (isVital(segments) || endsLike(segments, TRUNCATION_HURTS))) effects.push('destructive');
   if (use === 'append' && isVital(segments)) effects.push('destructive');
   if (use === 'write' || use === 'append') {
@@ -26,6 +23,9 @@ export function effectOfPath(use: PathUse, path: string): readonly ShellEffect[]
   if (isConnection(segments)) effects.push('network');
   return effects;
 }
+
+const NO_EFFECTS: readonly ShellEffect[] = [];
+const DESTRUCTIVE: readonly ShellEffect[] = ['destructive'];
 
 function isConnection(segments: readonly string[]): boolean {
   const dev = segments.indexOf('dev');
@@ -205,7 +205,8 @@ function endsWith(segments: readonly string[], ending: readonly string[]): boole
 
 /** The path lies in one of these folders, wherever the folder is when it is not absolute. */
 function startsLike(segments: readonly string[], list: Folders): boolean {
-  for (const [at, segment] of segments.entries()) {
+  for (let at = 0; at < segments.length; at++) {
+    const segment = segments[at] ?? '';
     if (segment === '') continue;
     const candidates = hasGlob(segment) ? [...list.values()].flat() : list.get(segment.toLowerCase());
     if (candidates?.some((folder) => matchesAt(segments, folder[0] === '' ? 0 : at, folder)) === true) return true;

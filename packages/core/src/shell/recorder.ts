@@ -23,7 +23,14 @@ export class Recorder {
   readonly #commands: string[] = [];
   readonly #incomplete: ShellList[] = [];
   /** A list is made when there is something for it: most commands fill one or two. */
-  #lists: Map<ShellList, Set<string>> | undefined;
+  readonly #lists: Record<ShellList, Texts | undefined> = {
+    reads: undefined,
+    writes: undefined,
+    deletes: undefined,
+    paths: undefined,
+    hosts: undefined,
+    scripts: undefined,
+  };
   /** Files that came from the network, as the text names them. */
   #downloads: Set<string> | undefined;
   /** Files that the text wrote. */
@@ -149,20 +156,31 @@ export class Recorder {
     if (list !== 'paths') this.#put('paths', path);
   }
   #put(list: ShellList, text: string): void {
-    this.#lists ??= new Map();
-    const texts = this.#lists.get(list);
-    if (texts === undefined) this.#lists.set(list, new Set([text]));
-    else texts.add(text);
+    (this.#lists[list] ??= new Texts()).add(text);
   }
   #listed(list: ShellList): readonly string[] {
-    const texts = this.#lists?.get(list);
-    return texts === undefined ? NONE : [...texts];
+    return this.#lists[list]?.all ?? NONE;
   }
   #miss(list: ShellList): void {
     addTo(this.#incomplete, list);
     addTo(this.#incomplete, 'paths');
   }
 }
+
+/** Each once, in the order they came. */
+class Texts {
+  readonly all: string[] = [];
+  /** Made for many: up to then looking at each costs less. */
+  #known: Set<string> | undefined;
+
+  add(text: string): void {
+    if (this.#known === undefined ? this.all.includes(text) : this.#known.has(text)) return;
+    this.all.push(text);
+    if (this.#known !== undefined) this.#known.add(text);
+    else if (this.all.length > FEW_TEXTS) this.#known = new Set(this.all);
+  }
+}
+const FEW_TEXTS = 8;
 
 function addTo<T>(list: T[], item: T): void {
   if (!list.includes(item)) list.push(item);

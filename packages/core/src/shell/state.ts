@@ -32,15 +32,17 @@ const MAX_PLACES = 4;
 export class Definitions {
   // Made when the first one is defined: most commands define nothing.
   functions: Map<string, Body[]> | undefined;
+  /** Of the functions, those that were called. */
+  called: Set<string> | undefined;
   aliases: Map<string, string> | undefined;
   /** Variables that were declared to be integers: what they are given is evaluated. */
   integers: Set<string> | undefined;
-  readonly called: Set<string> = new Set<string>();
   /** The function or alias that runs is not followed into itself. */
   readonly running: string[] = [];
 
   define(name: string, body: Body): void {
     this.functions ??= new Map();
+    this.called ??= new Set();
     const known = this.functions.get(name);
     if (known === undefined) this.functions.set(name, [body]);
     else if (!known.includes(body)) known.push(body);
@@ -50,11 +52,14 @@ export class Definitions {
   }
 }
 
+/** Shared by all that set none: never changed, but copied. */
+const NO_VARIABLES = new Map<string, Value>();
+
 export class ShellState {
   readonly definitions: Definitions;
   #variables: Map<string, Value>;
   /** Another state looks at the same map: it is copied before it is changed. */
-  #shared = false;
+  #shared: boolean;
   /** True when a variable that is not in the map may have been set by something that is not known. */
   #anythingSet = false;
   positional: readonly Field[] | undefined = undefined;
@@ -62,7 +67,8 @@ export class ShellState {
 
   constructor(definitions: Definitions = new Definitions(), variables?: Map<string, Value>) {
     this.definitions = definitions;
-    this.#variables = variables ?? new Map();
+    this.#variables = variables ?? NO_VARIABLES;
+    this.#shared = variables === undefined;
   }
 
   /** A copy for a subshell or a branch. */
@@ -83,8 +89,9 @@ export class ShellState {
       for (const [name, value] of this.#variables) if (!sameValue(other.get(name), value)) this.set(name, UNKNOWN);
     }
     this.#anythingSet ||= other.#anythingSet;
-    if (this.positional?.join('\0\0') !== other.positional?.join('\0\0')) this.positional = undefined;
-    this.moveTo([...this.places, ...other.places]);
+    if (this.positional !== other.positional && this.positional?.join('\0\0') !== other.positional?.join('\0\0'))
+      this.positional = undefined;
+    if (this.places !== other.places) this.moveTo([...this.places, ...other.places]);
   }
 
   get(name: string): Value {

@@ -109,8 +109,8 @@ export function write(path: Field, { context }: Call): void {
 }
 
 /** Runs words as a command: what a wrapper does with the rest of its line. */
-export function runInside(words: readonly Field[], { context }: Call, changes: Partial<Context> = {}): void {
-  if (words.length > 0) context.engine.run(words, { ...context, ...changes });
+export function runInside(words: readonly Field[], { context }: Call, changes?: Partial<Context>): void {
+  if (words.length > 0) context.engine.run(words, changes === undefined ? context : { ...context, ...changes });
 }
 
 /** Runs a text as a script, when it is known. */
