@@ -26,11 +26,15 @@ export interface SupervisorStart {
   readonly hot?: readonly string[];
 }
 
-export const CONTROL_WORDS = 2;
+export const CONTROL_WORDS = 4;
 /** Not 0: the gate is shut. No call is received from then on, so every one waits, and nothing that is held goes on. */
 export const GATE = 0;
 /** How many of those told the main thread has looked at; goes round. */
 export const SEEN = 1;
+/** The thread whose call is looked at; 0: none is. */
+export const CALLER = 2;
+/** How many calls were looked at; goes round. */
+export const CALLS = 3;
 
 /** In the order the kernel told of them. */
 export interface Told {

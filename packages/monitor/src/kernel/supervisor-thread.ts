@@ -26,7 +26,15 @@ import { isInTree, processesOf } from './processes.ts';
 import { SafeReads } from './safe-reads.ts';
 import { Scripts } from './scripts.ts';
 import { Sockets } from './sockets.ts';
-import { type FromSupervisor, SEEN, type SupervisorStart, type ToldMessage, type ToSupervisor } from './supervisor-protocol.ts';
+import {
+  CALLER,
+  CALLS,
+  type FromSupervisor,
+  SEEN,
+  type SupervisorStart,
+  type ToldMessage,
+  type ToSupervisor,
+} from './supervisor-protocol.ts';
 import { Targets } from './targets.ts';
 
 const { ENOENT, EINTR, ENOSYS, EPERM } = constants.errno;
@@ -60,6 +68,7 @@ function supervise(start: SupervisorStart, loaded: Native | undefined): void {
 class Supervisor {
   readonly #start: SupervisorStart;
   readonly #calls: Native['kernel'];
+  readonly #control: Int32Array;
   readonly #gate: Gatekeeper;
   readonly #names = callNames(process.arch);
   readonly #targets: Targets;
@@ -85,6 +94,7 @@ class Supervisor {
     if (start.trapReads === 'broker')
       this.#broker = new Broker({ hot, listener: start.listener, calls, files, memory, since: start.since });
     const control = new Int32Array(start.control);
+    this.#control = control;
     this.#gate = new Gatekeeper(control);
     this.#outbox = new Outbox(
       (message) => this.#tell(message),
@@ -183,7 +193,10 @@ class Supervisor {
     if (got < 0) return this.#end(`receiving a call failed (${errorName(got)})`);
     const trapped = this.#notification.parse(this.#names);
     if (trapped === undefined) return this.#send(this.#response.fails(this.#notification.id, ENOSYS));
+    this.#control[CALLER] = trapped.tid;
+    this.#control[CALLS] = ((this.#control[CALLS] ?? 0) + 1) | 0;
     this.#answering.answer(trapped);
+    this.#control[CALLER] = 0;
   }
 
   #hear(): void {

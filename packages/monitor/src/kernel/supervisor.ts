@@ -5,6 +5,8 @@ import { errorName, native, nativeMissing } from '../native/native.ts';
 import { startThread } from '../thread.ts';
 import { HeldThreads } from './held-threads.ts';
 import {
+  CALLER,
+  CALLS,
   CONTROL_WORDS,
   type FromSupervisor,
   GATE,
@@ -21,9 +23,14 @@ export type SupervisorOptions = Omit<SupervisorStart, 'wake' | 'control'> & {
   readonly onTold: (told: readonly Told[], lost: number, counted: number) => void;
   /** It answers no more: every trapped call of the tree fails from now on. Once; not after `stop`. */
   readonly onEnd: (error: Error) => void;
+  /** The call of this thread keeps it waiting, and all others of the tree with it. Once for each call. */
+  readonly onStall?: (thread: number) => void;
 };
 
 const STOP_MS = 2_000;
+/** A file system that answers no sooner is told of. */
+export const STALLED_MS = 5_000;
+const LOOK_MS = 500;
 
 /** A thread that will supervise. It takes as long to load as the agent to start: both at the same time. */
 export class PreparedThread {
@@ -82,7 +89,7 @@ export class Supervisor {
   constructor(options: SupervisorOptions, wake: number) {
     this.#options = options;
     this.#wake = wake;
-    const { onTold, onEnd, prepared, ...start } = options;
+    const { onTold, onEnd, onStall, prepared, ...start } = options;
     this.#thread = (prepared?.isThere === true ? prepared : new PreparedThread()).worker;
     const ready = Promise.withResolvers<void>();
     const ended = Promise.withResolvers<void>();
@@ -124,7 +131,24 @@ export class Supervisor {
       // What never began is told by `ready` alone.
       if (isReady && !this.#isStopping) onEnd(error);
     });
+    if (onStall !== undefined) this.#watchStalls(onStall);
     this.#thread.postMessage({ kind: 'begin', start: { ...start, wake, control: this.#control.buffer } } satisfies ToSupervisor);
+  }
+
+  /** Nothing is done about it: the thread is in the kernel, and comes back when that does. */
+  #watchStalls(onStall: (thread: number) => void): void {
+    let [calls, since] = [0, performance.now()];
+    let isTold = false;
+    this.#looking = setInterval(() => {
+      const [caller, now] = [Atomics.load(this.#control, CALLER), Atomics.load(this.#control, CALLS)];
+      if (caller === 0 || now !== calls) {
+        [calls, since] = [now, performance.now()];
+        isTold = false;
+      } else if (!isTold && performance.now() - since >= STALLED_MS) {
+        isTold = true;
+        onStall(caller);
+      }
+    }, LOOK_MS).unref();
   }
 
   /** Somebody answers, or nobody is left who could ask. */
@@ -194,11 +218,13 @@ export class Supervisor {
     native()?.kernel.write(this.#wake, ONE);
   }
 
+  #looking: NodeJS.Timeout | undefined;
   #isClosed = false;
   #isOver = false;
   #close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    clearInterval(this.#looking);
     native()?.close(this.#options.listener);
     native()?.close(this.#wake);
   }

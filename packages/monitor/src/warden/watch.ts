@@ -8,10 +8,13 @@ import { type Evidence, openEvidence } from '../evidence/evidence.ts';
 import type { SessionFacts } from '../evidence/session-file.ts';
 import { intentCheck } from '../intent/intent-check.ts';
 import { usuallyHot } from '../kernel/hot.ts';
+import { processOfThread } from '../kernel/processes.ts';
 import { seccompSensor } from '../kernel/seccomp-sensor.ts';
+import { STALLED_MS } from '../kernel/supervisor.ts';
 import { quarantine } from '../quarantine/quarantine.ts';
 import { type SessionQuarantine, sessionQuarantine } from '../quarantine/session-quarantine.ts';
 import { type RuleEngineOptions, ruleEngine } from '../rules/engine.ts';
+import { programName } from '../rules/programs.ts';
 import type { Sensor } from '../sensor.ts';
 import { RUN_MARKER } from '../tree/markers.ts';
 import { type ProcReader, procReader } from '../tree/proc-fs.ts';
@@ -98,6 +101,7 @@ async function watch(found: Found, options: WatchOptions, reader: ProcReader, pr
           since: Date.now(),
           redact: (text) => redactor.text(text),
           shutsGate: true,
+          onStall: (thread) => onStalled(options, thread, tree),
         });
   const {
     sensors: others,
@@ -267,6 +271,16 @@ function onIncomplete({ onEvent }: WatchOptions, unwatched: number): void {
     `${unwatched} folders of the workspace are not watched for deletions: raise fs.inotify.max_user_watches, or run it in a smaller folder`,
   );
   onEvent({ kind: 'trouble', at: Date.now(), during: 'sensor inotify', error });
+}
+
+function onStalled({ onEvent }: WatchOptions, thread: number, tree: TrackedTree): void {
+  const pid = processOfThread(thread) ?? thread;
+  const name = programName(tree.get(pid)?.exe ?? '');
+  const error = new CountersignError(
+    'MONITOR_UNAVAILABLE',
+    `process ${pid}${name === '' ? '' : ` (${name})`} names a file that the system has not found for ${STALLED_MS / 1_000} s: a file system that does not answer. Whatever else of the agent would open, start or connect waits for that; ending all of it works`,
+  );
+  onEvent({ kind: 'trouble', at: Date.now(), during: 'kernel control', error });
 }
 
 function sensorFacts(sensor: Sensor): SessionFacts['sensors'][number] {

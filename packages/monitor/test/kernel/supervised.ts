@@ -35,6 +35,7 @@ export interface SupervisedOptions {
   readonly rules?: Partial<SupervisorStart['rules']>;
   /** What it writes to its standard error is not shown. */
   readonly quiet?: boolean;
+  readonly onStall?: (thread: number) => void;
   /** Of each, as it comes. */
   readonly onTold?: (told: Told, supervisor: Supervisor) => void;
 }
@@ -103,6 +104,7 @@ export async function supervised(options: SupervisedOptions): Promise<Supervised
       for (const look of waiting) look();
     },
     onEnd: (error) => died.resolve(error),
+    ...(options.onStall !== undefined && { onStall: options.onStall }),
   });
   const supervisor: Supervisor = await starting.catch(async (error: unknown) => {
     agent.child.kill('SIGKILL');

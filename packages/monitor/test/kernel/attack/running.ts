@@ -46,7 +46,7 @@ export async function running({
   start,
   rules,
   ...options
-}: Attack & Pick<SupervisedOptions, 'onTold' | 'env' | 'quiet'>): Promise<Running> {
+}: Attack & Pick<SupervisedOptions, 'onTold' | 'onStall' | 'env' | 'quiet'>): Promise<Running> {
   const at = realpathSync(mkdtempSync(join(tmpdir(), 'countersign-attacked-')));
   const work = join(at, 'work');
   const project = { work, secret: join(work, 'secret'), good: join(work, 'good') };

@@ -1,0 +1,96 @@
+/**
+ * A file system that does not answer, as NFS without its server. Level: exact. It keeps the whole tree waiting, which is told, and lets
+ * nothing go on; and it keeps nobody from ending the tree.
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { accessSync, constants, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { getuid } from 'node:process';
+import { createInterface } from 'node:readline';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { processOfThread } from '../../../src/kernel/processes.ts';
+import { cProgram } from '../../c-program.ts';
+import { attacking, missing } from './attacked.ts';
+import { ended, refusing } from './running.ts';
+
+const program = cProgram('kernel/attack/hanging') ?? '';
+const needs = missing ?? whyNotMounted();
+if (needs !== undefined) console.warn(`SKIPPED: a file system that hangs: ${needs}`);
+
+function whyNotMounted(): string | undefined {
+  if (getuid?.() !== 0) return 'only root mounts one here';
+  try {
+    accessSync('/dev/fuse', constants.W_OK);
+    return undefined;
+  } catch {
+    return 'there is no FUSE';
+  }
+}
+
+interface Hanging {
+  readonly at: string;
+  /** The next line it says: `asked`, once somebody waits for it. */
+  readonly says: () => Promise<string>;
+  /** All that waits for it fails. */
+  readonly end: () => Promise<void>;
+}
+
+async function hanging(): Promise<Hanging> {
+  const at = mkdtempSync(join(tmpdir(), 'countersign-hanging-'));
+  const server = spawn(program, [at], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const lines = createInterface(server.stdout)[Symbol.asyncIterator]();
+  const says = async (): Promise<string> => String((await lines.next()).value);
+  const end = async (): Promise<void> => {
+    if (server.exitCode !== null || server.signalCode !== null) return;
+    server.stdin.end();
+    await once(server, 'exit');
+  };
+  onTestFinished(async () => {
+    await end();
+    rmSync(at, { recursive: true });
+  });
+  expect(await says()).toBe('there');
+  return { at, says, end };
+}
+
+describe.skipIf(needs !== undefined).each(['deny-list', 'broker'] as const)('reads: %s', (trapReads) => {
+  const begun = async (files: Hanging) => {
+    const stalled = Promise.withResolvers<number>();
+    const run = await attacking({
+      trapReads,
+      program: '/bin/sh',
+      args: ({ secret, good }) => ['-c', `cat ${files.at}/x & echo $!; sleep 1; cat ${good}; echo; cat ${secret}/key; wait`],
+      onTold: refusing,
+      onStall: stalled.resolve,
+      quiet: true,
+    });
+    expect(await files.says()).toBe('asked');
+    return { run, stalled: stalled.promise };
+  };
+
+  it('everybody waits, and the operator is told for whom; once it answers all goes on, judged as ever', async () => {
+    const files = await hanging();
+    const { run, stalled } = await begun(files);
+    const reader = processOfThread(await stalled);
+    // `sleep` has long ended, if it ever began.
+    expect(run.told.some(({ observation: { action } }) => 'path' in action && action.path === run.project.good)).toBe(false);
+    await files.end();
+    const { said, stopped } = await ended(run);
+    expect(said).toEqual([String(reader), 'fine enough']);
+    expect(run.isUntouched()).toBe(true);
+    expect(stopped).toMatchObject([{ kind: 'read', path: `${run.project.secret}/key` }]);
+  });
+
+  it('the tree is ended all the same, and nothing of it went on', async () => {
+    const files = await hanging();
+    const { run } = await begun(files);
+    process.kill(run.pid, 'SIGKILL');
+    await run.ended;
+    const before = performance.now();
+    await run.supervisor.stop();
+    expect(performance.now() - before).toBeLessThan(20_000);
+    expect(run.told.some(({ observation: { action } }) => 'path' in action && action.path === run.project.good)).toBe(false);
+  });
+});
