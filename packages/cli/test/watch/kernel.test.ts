@@ -283,5 +283,16 @@ for (const line of ${JSON.stringify(lines)}) console.log(spawnSync('${shell}', [
       expect((await agent.ended).code).toBe(0);
       expect([existsSync(join(cwd, 'made')), existsSync(join(cwd, 'more'))]).toEqual([true, false]);
     });
+
+    it('is asked about once where it is denied, in however many folders it is looked for, and by the next command anew', async () => {
+      const { cwd, agent } = await shells('true; touch more; touch more; true');
+      await answer(cwd, await halted(agent));
+      await answer(cwd, await halted(agent, 2), '--deny');
+      await answer(cwd, await halted(agent, 3), '--deny');
+      expect((await agent.ended).code).toBe(0);
+      expect(agent.output.stderr.match(/THE AGENT IS STOPPED/g)).toHaveLength(3);
+      expect(existsSync(join(cwd, 'more'))).toBe(false);
+      await isValid(cwd);
+    });
   },
 );

@@ -41,6 +41,8 @@ type Deps = Pick<
   readonly onResumed: (verdicts: readonly Verdict[], unknown: readonly string[]) => void;
   /** A person let a call happen that waited: before it does. */
   readonly onLetHappen: (activity: Activity, verdict: Verdict) => void;
+  /** A person said no to a call that waited: before it fails. */
+  readonly onDenied: (activity: Activity, verdict: Verdict) => void;
 };
 
 type Followed = Extract<HaltAnswer, { readonly by: string }>;
@@ -281,8 +283,9 @@ export class Containment {
     this.#state = 'running';
     this.#case = undefined;
     this.#deps.onResumed(held === 'continue' ? current.verdicts : current.done, [...current.unknown]);
+    const onAnswer = held === 'refuse' ? this.#deps.onDenied : this.#deps.onLetHappen;
+    for (const { activity, verdict } of current.waiting) onAnswer(activity, verdict);
     if (held === 'refuse') current.answer('refuse');
-    else for (const { activity, verdict } of current.waiting) this.#deps.onLetHappen(activity, verdict);
     let failure: unknown;
     try {
       // A call that a stop signal interrupts is made again, and would be asked about again: so the signals go first.

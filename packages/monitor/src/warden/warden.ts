@@ -10,6 +10,7 @@ import { enforced, LEVELS, type Level, type Verdict, worse } from '../verdict.ts
 import { attribute } from './attribute.ts';
 import { deedOf } from './case.ts';
 import { Containment, newIncidentId } from './containment.ts';
+import { DeniedExecs } from './denied-execs.ts';
 import { LogWriter } from './log-writer.ts';
 import type { Incident, Warden, WardenEvent, WardenOptions, WardenSummary } from './ports.ts';
 import { Recorder } from './recorder.ts';
@@ -53,6 +54,8 @@ class Session implements Warden {
   readonly #letGoOn = new Set<string>();
   /** Shells that a person let run, and what they are to become. */
   readonly #wrapped = new WrappedExecs();
+  /** Programs that a person said no to, and that may be looked for in the next folder. */
+  readonly #denied = new DeniedExecs();
   /** In audit mode: one for each rule, since nothing ends them. */
   readonly #observed = new Map<string, Incident>();
   #seq = 0;
@@ -87,6 +90,7 @@ class Session implements Warden {
         for (const verdict of verdicts) options.rules.accept?.(verdict);
       },
       onLetHappen: (activity, verdict) => this.#wrapped.letGoOn(activity, verdict, this.#clock.monotonicMs()),
+      onDenied: (activity, verdict) => this.#denied.deny(activity, verdict, this.#clock.monotonicMs()),
     });
     this.#log = new LogWriter(options.log, (error) => this.#trouble('activity log', notLogged(error)));
     this.#toJudge = new WorkQueue({ limit: MAX_UNJUDGED, width: 1 }, (input) => this.#askJudge(input));
@@ -189,11 +193,24 @@ class Session implements Warden {
     };
     const own = this.#judged(activity);
     const asSeen = told === undefined ? own : worse(own, { ...told.verdict, evidence: [activity.seq] });
+    const isDenied = observation.phase === 'before' && this.#denied.covers(observation, asSeen, detectedAtMs);
+    if (isDenied && judged?.isHeld === true) return this.#refuseAgain(activity, asSeen, detectedAtMs, judged);
     const answered = this.#unlessAnsweredFor(observation, asSeen, judged?.isHeld === true);
     const verdict = judged?.isHeld === false ? answered : this.#unlessLetGoOn(activity, answered);
     const level = enforced(verdict.level, this.#options.mode);
     // What was asked to wait and need not: as the person said who let it go on, or because nothing is enforced.
     if (level === 'SAFE' || level === 'FLAG') judged?.answer('continue');
+    this.#act(activity, verdict, detectedAtMs, judged);
+  }
+
+  /** The same command once more, from the next folder of `PATH`. */
+  #refuseAgain(activity: Activity, seen: Verdict, detectedAtMs: number, judged: Judged): void {
+    judged.answer('refuse');
+    const verdict: Verdict = { ...seen, level: 'FLAG', reason: `${seen.reason}; a person said no to this very command a moment ago` };
+    this.#act(activity, verdict, detectedAtMs, { ...judged, isHeld: false });
+  }
+
+  #act(activity: Activity, verdict: Verdict, detectedAtMs: number, judged: Judged | undefined): void {
     this.#take(activity, verdict, detectedAtMs, judged);
     this.#remember(activity);
     this.#log.write(activity, verdict);
