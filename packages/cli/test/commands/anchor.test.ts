@@ -81,6 +81,10 @@ describe('anchor', () => {
     expect(other).toMatchObject({ code: 3 });
     expect(other.stdout).toContain('[TIMESTAMP_MISSING]');
     expect((await run(['verify', '--tsa-cert', 'countersign.yaml'], { cwd })).code).toBe(2);
+    // What is exported is proven like what it was exported from.
+    expect((await run(['export', '--format', 'ndjson', '--output', 'x.jsonl'], { cwd })).code).toBe(0);
+    const exported = await run(['verify', 'x.jsonl', ...key, '--tsa-cert', 'tsa.pem', '--json'], { cwd });
+    expect(json(exported)).toMatchObject({ status: 'valid', timestamps: [{ tsa: 'CN=tsa', size: json(exported)['entries'] }] });
 
     expect((await run(['receipt', 'make', '--entry', '3', '--output', 'r.json'], { cwd })).code).toBe(0);
     const checked = await run(['receipt', 'check', 'r.json', ...key, '--tsa-cert', 'tsa.pem'], { cwd });

@@ -23,6 +23,7 @@ export const TAG = {
 } as const;
 
 const LONG_TAG = 0x1f;
+const NULL = '0500';
 /** Of the bytes of a length: 16 MB, far past what any caller hands in. */
 const MAX_LENGTH_BYTES = 3;
 
@@ -103,13 +104,13 @@ export class DerReader {
     return hex(this.read(TAG.oid).content);
   }
 
-  /** AlgorithmIdentifier that has no parameters, or NULL; its OBJECT IDENTIFIER as hex. */
+  /** AlgorithmIdentifier: its OBJECT IDENTIFIER as hex. With parameters other than NULL it is another, that nobody here knows. */
   algorithm(): string {
     const inner = this.open(TAG.sequence);
     const name = inner.oid();
-    if (inner.optional(TAG.null)?.content.length ?? 0) throw new NotDer('it holds a NULL with content');
+    const isPlain = inner.isAtEnd || hex(inner.next().whole) === NULL;
     inner.end();
-    return name;
+    return isPlain ? name : `${name} with parameters`;
   }
 
   /** Every value that is left. */

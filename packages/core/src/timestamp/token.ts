@@ -202,7 +202,8 @@ function timeOf(content: Uint8Array): number {
   const ms = Date.parse(text);
   // A day that there is not would be read as another one.
   if (Number.isNaN(ms) || new Date(ms).toISOString() !== text) throw new NotDer('the time is none');
-  return ms + Math.ceil(Number(`0.${fraction || '0'}`) * 1000);
+  // In digits: as a fraction, 0.057 times 1000 is more than 57.
+  return ms + Number(fraction.slice(0, 3).padEnd(3, '0')) + (Number(fraction.slice(3)) > 0 ? 1 : 0);
 }
 
 /** Seconds, milliseconds [0], microseconds [1], each optional. */

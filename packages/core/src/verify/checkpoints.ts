@@ -9,7 +9,7 @@ import { printable } from './shapes.ts';
 import { type Rotation, SignedHeads } from './signed-heads.ts';
 import type { Start } from './since.ts';
 import type { LedgerSource, StoredCheckpoint } from './source.ts';
-import { Timestamps, tellTimestamps } from './timestamps.ts';
+import { Timestamps } from './timestamps.ts';
 
 /** Kept checkpoints that do not match and are listed; the newest alone decides. */
 const MAX_BROKEN = 100;
@@ -30,7 +30,7 @@ export class Checkpoints {
   /** Of kept checkpoints that the entries confirm: the newest of each witness. */
   readonly cosigned: Cosignatures = new Cosignatures();
   /** The same, of timestamp authorities. */
-  readonly stamped: Timestamps = new Timestamps();
+  readonly stamped: Timestamps;
   /** How far keys that were given reach, when that is not the end. */
   signedTo: number | undefined;
   /** Entries at the end that no signature covers. */
@@ -55,6 +55,7 @@ export class Checkpoints {
     this.keys = keys;
     this.tsa = tsa;
     this.findings = findings;
+    this.stamped = new Timestamps(findings);
     const stored = source.newestCheckpoint();
     this.newestNote = stored?.note ?? '';
     this.newest = stored === undefined ? undefined : this.read(stored, 'newest checkpoint');
@@ -115,7 +116,7 @@ export class Checkpoints {
     else if (this.broken.length < MAX_BROKEN) this.broken.push(checkpoint);
     const what = `the checkpoint kept at size ${kept.size}`;
     if (checkpoint.origin !== this.newest?.origin) this.findings.problem(0, 'ORIGIN_MISMATCH', `${what} is of another log`);
-    tellTimestamps(what, checkpoint.stamped, this.findings);
+    this.stamped.tell(what, checkpoint.stamped);
     const bad = badSignature(checkpoint.signature);
     if (bad !== undefined) {
       this.findings.problem(0, bad.code, `${what} ${bad.message}`);
@@ -203,7 +204,7 @@ export class Checkpoints {
   }
 
   private takeNewest({ cosignatures, stamped }: ReadCheckpoint, isIntact: boolean): void {
-    tellTimestamps('the newest checkpoint', stamped, this.findings);
+    this.stamped.tell('the newest checkpoint', stamped);
     if (!isIntact) return;
     this.cosigned.add(cosignatures);
     this.stamped.add(stamped);

@@ -6,6 +6,31 @@ export class Timestamps {
   /** Checkpoints with timestamps that were not looked at, since no certificate was given. */
   unchecked = 0;
   private readonly newest = new Map<string, Timestamp>();
+  private readonly findings: Findings;
+  /** By authorities that are not trusted. A ledger may have one on each checkpoint, so they are told together. */
+  private unknown = 0;
+  private whyUnknown = '';
+
+  constructor(findings: Findings) {
+    this.findings = findings;
+  }
+
+  /** @param what - names the checkpoint. */
+  tell(what: string, { wrong, unknown }: TimestampVerdict): void {
+    for (const why of wrong) this.findings.problem(0, 'TIMESTAMP_INVALID', `${what} has a timestamp that ${why}`);
+    const [why] = unknown;
+    if (why === undefined) return;
+    if (this.unknown === 0) this.whyUnknown = `${what} has a timestamp that ${why}`;
+    this.unknown++;
+  }
+
+  /** Once all were seen. */
+  finish(isAsked: boolean): void {
+    const more = this.unknown > 1 ? `, and so have ${this.unknown - 1} more` : '';
+    if (this.unknown > 0) this.findings.warn(0, 'TIMESTAMP_UNKNOWN', `${this.whyUnknown}${more}`);
+    if (isAsked && this.newest.size === 0)
+      this.findings.warn(0, 'TIMESTAMP_MISSING', 'no checkpoint here has a timestamp that the certificates given vouch for');
+  }
 
   add({ timestamps, unchecked }: TimestampVerdict): void {
     if (unchecked > 0) this.unchecked++;
@@ -19,10 +44,4 @@ export class Timestamps {
   list(): readonly Timestamp[] {
     return [...this.newest.values()];
   }
-}
-
-/** @param what - names the checkpoint. */
-export function tellTimestamps(what: string, { wrong, unknown }: TimestampVerdict, findings: Pick<Findings, 'problem' | 'warn'>): void {
-  for (const why of wrong) findings.problem(0, 'TIMESTAMP_INVALID', `${what} has a timestamp that ${why}`);
-  for (const why of unknown) findings.warn(0, 'TIMESTAMP_UNKNOWN', `${what} has a timestamp that ${why}`);
 }

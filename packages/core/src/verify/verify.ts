@@ -39,7 +39,6 @@ import { judgedParts, type ThreadOptions } from './scan.ts';
 import { printable } from './shapes.ts';
 import { Start } from './since.ts';
 import type { LedgerSource } from './source.ts';
-import { tellTimestamps } from './timestamps.ts';
 import { unreadableReport } from './unreadable.ts';
 
 const MAX_THREADS = 16;
@@ -169,7 +168,7 @@ async function verifySource(source: LedgerSource, options: VerifyOptions, asked:
       strict ? findings.problem(0, 'LEDGER_ROLLED_BACK', message) : findings.warn(0, 'LEDGER_ROLLED_BACK', message),
     );
   const end = checkEnd({ against, expected, origin, mustBeSigned }, integrity, findings);
-  if (against !== undefined) tellTimestamps('the checkpoint given', against.stamped, findings);
+  if (against !== undefined) checkpoints.stamped.tell('the checkpoint given', against.stamped);
   if (end === 'proven' && against !== undefined) {
     checkpoints.cosigned.add(against.cosignatures);
     checkpoints.stamped.add(against.stamped);
@@ -179,15 +178,14 @@ async function verifySource(source: LedgerSource, options: VerifyOptions, asked:
   for (const { key } of unseen)
     findings.warn(0, 'COSIGNATURE_MISSING', `no checkpoint here is cosigned by the witness ${printable(key.name)}`);
   const stamped = checkpoints.stamped.list();
-  const isUnstamped = tsa.length > 0 && stamped.length === 0;
-  if (isUnstamped) findings.warn(0, 'TIMESTAMP_MISSING', 'no checkpoint here has a timestamp that the certificates given vouch for');
+  checkpoints.stamped.finish(tsa.length > 0);
   const isShort =
     reading.entries + from === 0 ||
     isDoubtful ||
     checkpoints.uncovered > 0 ||
     (authorship !== 'proven' && (strict || mustBeSigned)) ||
     unseen.length > 0 ||
-    isUnstamped ||
+    (tsa.length > 0 && stamped.length === 0) ||
     (strict && history.adopted > 0) ||
     (end !== 'proven' && (strict || against !== undefined || expected !== undefined)) ||
     // Whoever can write to the file erases clear text without a key: only a `forget` entry says that it was meant to go.

@@ -70,7 +70,14 @@ describe.skipIf(!hasOpenssl)('a token', { timeout: 60_000 }, () => {
         return verdict.is === 'proven' ? verdict.beforeMs - atMs : Number.NaN;
       };
       expect(before({})).toBe(0);
-      expect(before({ time: '20260301120000.5001Z' })).toBe(501);
+      for (const [fraction, ms] of [
+        ['5', 500],
+        ['5001', 501],
+        ['057', 57],
+        ['999000001', 1000],
+        ['000', 0],
+      ] as const)
+        expect(before({ time: `20260301120000.${fraction}Z` })).toBe(ms);
       expect(before({ tail: [tlv(0x30, tlv(2, Buffer.of(2)), tlv(0x80, Buffer.of(3)), tlv(0x81, Buffer.of(4)))] })).toBe(2004);
       expect(before({ tail: [tlv(0x30, tlv(0x81, Buffer.of(1)))] })).toBe(1);
     });
@@ -182,7 +189,7 @@ describe.skipIf(!hasOpenssl)('a token', { timeout: 60_000 }, () => {
 
     it('by an algorithm that is not accepted', () => {
       tsa.issue('tsa-pss', { by: 'root', key: 'rsa' });
-      expect(forged({}, { by: 'tsa-pss', keyopt: ['-keyopt', 'rsa_padding_mode:pss'] }).is).not.toBe('proven');
+      expect(forged({}, { by: 'tsa-pss', keyopt: ['-keyopt', 'rsa_padding_mode:pss'] }).is).toBe('unknown');
       expect(forged({}, { md: 'sha1' }).is).toBe('unknown');
     });
   });
