@@ -17,7 +17,7 @@ export interface SupervisorStart {
   readonly mode: MonitorMode;
   readonly trapReads: TrapReads;
   readonly scope: Scope;
-  readonly rules: Pick<RuleEngineOptions, 'workspace' | 'home' | 'tmp' | 'own'>;
+  readonly rules: Pick<RuleEngineOptions, 'workspace' | 'home' | 'tmp' | 'own' | 'hosts'>;
   /** UTC, milliseconds: when the session began. */
   readonly since: number;
   /** The warden freezes the tree for each HALT and KILL: the gate shuts by itself when one is found. */

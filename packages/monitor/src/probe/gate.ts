@@ -22,6 +22,8 @@ export interface GateOptions {
   /** Own work of the monitor and of core: neither judged nor told. */
   isOwn?(action: Action): boolean;
   readonly actor: Actor;
+  /** Of `learnt`: there is somebody who knows what to make of it. */
+  readonly tellsNames?: boolean;
 }
 
 const NOBODY: Attribution = Object.freeze({ method: 'none' });
@@ -78,6 +80,35 @@ export class Gate {
   check(action: Action): void {
     const refusal = this.refusal(action);
     if (refusal !== undefined) throw refusal;
+  }
+
+  /**
+   * What a name led to: told, and judged by whoever is told. Here it is no news: the program could have asked a name server of its own
+   * making.
+   */
+  learnt(name: string, addresses: readonly string[]): void {
+    if (this.#options.tellsNames !== true || this.#deciding || addresses.length === 0) return;
+    this.#deciding = true;
+    try {
+      const scope = this.#options.currentCall();
+      const seq = ++this.#seq;
+      const activity: Activity = {
+        seq,
+        at: originals.now(),
+        sensor: 'probe',
+        phase: 'before',
+        actor: this.#options.actor,
+        action: { kind: 'dns', name, addresses },
+        attribution: scope === undefined ? this.#marked : { method: 'scope', call: scope.callId },
+      };
+      this.#tell(
+        activity,
+        { level: 'SAFE', rule: 'in-scope', reason: 'looked up', evaluator: 'rules', confidence: 1, evidence: [seq] },
+        scope,
+      );
+    } finally {
+      this.#deciding = false;
+    }
   }
 
   /** Judges and tells. @returns why it may not be, to be given in the form of the API. */

@@ -15,7 +15,7 @@ import { originals, readBytes, writeBytes } from './originals.ts';
 export interface Handover {
   readonly v: 1;
   readonly scope: Scope;
-  readonly rules: Pick<RuleEngineOptions, 'workspace' | 'home' | 'tmp' | 'own'>;
+  readonly rules: Pick<RuleEngineOptions, 'workspace' | 'home' | 'tmp' | 'own' | 'hosts'>;
   readonly mode: MonitorMode;
   /** How each process tells what it saw: in a file of this folder, or by a unix socket that whoever watches listens at. */
   readonly tells: { readonly folder: string } | { readonly channel: string };

@@ -30,6 +30,8 @@ export interface ProbeOptions {
   readonly children?: Inherited;
   /** This process or thread was preloaded itself, and so are the threads that Node starts on its own. */
   readonly preloaded?: boolean;
+  /** What names led to is told too, as a second `dns` with addresses. */
+  readonly tellsNames?: boolean;
   /** Countersign's own files: exempt for its own code, judged for everybody else. */
   readonly own?: readonly string[];
 }
@@ -67,6 +69,7 @@ function install(options: ProbeOptions): Probe {
     mode,
     currentCall,
     actor,
+    tellsNames: options.tellsNames === true,
     isOwn: ownWork(options.own ?? []),
     ...(markedCall !== undefined && { markedCall }),
   });

@@ -90,7 +90,7 @@ function judgedLookup(given: unknown, action: ConnectAction, gate: Gate): AnyFun
   };
 }
 
-function addressesIn(found: unknown): readonly string[] {
+export function addressesIn(found: unknown): readonly string[] {
   const list: readonly unknown[] = Array.isArray(found) ? found : [found];
   return list.flatMap((each) => {
     const address = typeof each === 'object' && each !== null ? option(each, 'address') : each;

@@ -36,6 +36,7 @@ export function preload(): void {
     judge: (activity) => engine.judge(activity),
     emit: (activity, verdict) => report.add(activity, verdict),
     mode: handover.mode,
+    tellsNames: 'channel' in handover.tells,
     children: childrenOf(reference, handover.run),
     preloaded: true,
   });

@@ -18,8 +18,15 @@ interface Sighting {
 export class Doubles {
   /** By kind, so that a path is a key as it is: one that is put together costs more than all the rest. */
   readonly #waiting = new Map<ActionKind, Map<string, Sighting>>();
+  readonly #uncounted: ReadonlySet<string>;
+
+  /** @param uncounted - sensors that repeat the word of whoever is watched: it counts for nothing, nor takes the place of a sighting. */
+  constructor(uncounted: readonly string[] = []) {
+    this.#uncounted = new Set(uncounted);
+  }
 
   isDouble(activity: Activity): boolean {
+    if (this.#uncounted.has(activity.sensor)) return true;
     const key = keyOf(activity);
     if (key === undefined) return false;
     const { sensor, at, action } = activity;

@@ -14,7 +14,7 @@ import { foldersOf } from './folders.ts';
 import { FAILED_RULE, FAMILIES, ODD_RULE } from './index.ts';
 import { MAX_PATH_CHARS } from './path-text.ts';
 import { quoted } from './quoted.ts';
-import type { Finding, Judging, Setting } from './rule.ts';
+import type { Finding, HostsLine, Judging, Setting } from './rule.ts';
 import { type Seen, seenOf } from './seen.ts';
 
 export interface RuleEngineOptions {
@@ -37,6 +37,10 @@ export interface RuleEngineOptions {
     readonly configs?: readonly string[];
     readonly pids?: readonly number[];
   };
+  /** Lines of `/etc/hosts`, from before there was anybody to watch. */
+  readonly hosts?: readonly HostsLine[];
+  /** Sensors whose sightings are the word of whoever is watched: judged, and not counted. */
+  readonly uncounted?: readonly string[];
   /** Whether a pid belongs to the watched tree. Absent: nobody can tell. */
   readonly isMember?: (pid: number) => boolean | undefined;
   /** Working directory of a watched process. */
@@ -71,6 +75,7 @@ export function ruleEngine(scope: Scope, options: RuleEngineOptions): RuleEngine
   });
   const setting: Setting = {
     scope,
+    hosts: options.hosts ?? [],
     literal: scope.form !== 'countersign',
     folders,
     own: {
@@ -85,7 +90,7 @@ export function ruleEngine(scope: Scope, options: RuleEngineOptions): RuleEngine
   const all = FAMILIES.map((family) => ({ family, judging: family.begin(setting) }));
   const byKind = new Map<ActionKind, Judging[]>();
   for (const { family, judging } of all) for (const kind of family.kinds) byKind.set(kind, [...(byKind.get(kind) ?? []), judging]);
-  const doubles = new Doubles();
+  const doubles = new Doubles(options.uncounted);
   const flags = new FlagCount(scope);
   const redact = options.redact ?? ((text: string) => text);
 

@@ -34,8 +34,15 @@ export interface Own {
   readonly pids: readonly number[];
 }
 
+/** An address and its names, as the host itself has them: not by the word of anybody who is watched. */
+export interface HostsLine {
+  readonly address: string;
+  readonly names: readonly string[];
+}
+
 export interface Setting {
   readonly scope: Scope;
+  readonly hosts: readonly HostsLine[];
   /** The scope is one of the predecessor's: its figures, its reach. */
   readonly literal: boolean;
   readonly folders: Folders;

@@ -13,7 +13,7 @@ export interface FanotifyStart {
   readonly places: Places;
   readonly mode: MonitorMode;
   readonly scope: Scope;
-  readonly rules: Pick<RuleEngineOptions, 'workspace' | 'home' | 'tmp' | 'own'>;
+  readonly rules: Pick<RuleEngineOptions, 'workspace' | 'home' | 'tmp' | 'own' | 'hosts'>;
 }
 
 export interface ToldOpen {

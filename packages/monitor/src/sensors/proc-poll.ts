@@ -9,7 +9,6 @@ import type { CoverageLevel, Sensor, SensorHost, SensorStats } from '../sensor.t
 import { type ProcReader, procReader } from '../tree/proc-fs.ts';
 import type { TrackedTree, TreeChange } from '../tree/tracked-tree.ts';
 import { type Scan, TreeScanner } from '../tree/tree-scanner.ts';
-import type { HostNames } from './names.ts';
 import { OpenFiles } from './open-files.ts';
 import { otherNames } from './other-names.ts';
 import { Sockets } from './sockets.ts';
@@ -24,8 +23,6 @@ export interface ProcPollOptions {
   readonly files?: boolean;
   /** Files that are to be recognised under other names too (hard links). Absolute. */
   readonly guarded?: readonly string[];
-  /** Shared with whoever sees names resolved. */
-  readonly names?: HostNames;
   readonly reader?: ProcReader;
   /** Tests give a timer and clock of their own. */
   readonly timing?: PollTiming;
@@ -69,17 +66,14 @@ export class ProcPoll implements Sensor {
   #seen = 0;
   #lost = 0;
 
-  constructor(
-    { tree, reader = procReader(), files = true, guarded = [], names, timing = REAL_TIMING }: ProcPollOptions,
-    intervalMs: number,
-  ) {
+  constructor({ tree, reader = procReader(), files = true, guarded = [], timing = REAL_TIMING }: ProcPollOptions, intervalMs: number) {
     this.#tree = tree;
     this.#reader = reader;
     this.#timing = timing;
     this.#intervalMs = intervalMs;
     this.#scanner = new TreeScanner(tree, reader);
     this.#files = files ? new OpenFiles(reader, otherNames(guarded)) : undefined;
-    this.#sockets = new Sockets(reader, names);
+    this.#sockets = new Sockets(reader);
     this.gives = files ? ['spawn', 'exec', 'exit', 'read', 'write', 'connect'] : ['spawn', 'exec', 'exit'];
   }
 

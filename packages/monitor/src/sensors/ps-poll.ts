@@ -11,7 +11,6 @@ import type { CoverageLevel, Sensor, SensorHost, SensorStats } from '../sensor.t
 import { findProgram } from '../system-program.ts';
 import type { SeenProcess, TrackedTree, TreeChange } from '../tree/tracked-tree.ts';
 import { type LsofFiles, lsofArguments, parseLsof } from './lsof-table.ts';
-import type { HostNames } from './names.ts';
 import { OpenFiles } from './open-files.ts';
 import { PS_PROCESSES, type PsProcess, parseProcesses, parseTexts, psTextOf } from './ps-table.ts';
 import { type PollTiming, REAL_TIMING } from './timing.ts';
@@ -19,7 +18,6 @@ import { activitiesOf, actorOf } from './tree-changes.ts';
 
 export interface PsPollOptions {
   readonly tree: TrackedTree;
-  readonly names?: HostNames;
   /** Runs a program to its end and gives its output. Rejects when it cannot be run or prints nothing; a failing exit alone is none. */
   readonly run?: (program: 'ps' | 'lsof', args: readonly string[]) => Promise<string>;
   readonly timing?: PollTiming;
@@ -47,7 +45,6 @@ class PsPoll implements Sensor {
   readonly level: CoverageLevel = 'L0';
   readonly gives: readonly ActionKind[] = ['spawn', 'exec', 'exit', 'read', 'write', 'connect'];
   readonly #tree: TrackedTree;
-  readonly #names: HostNames | undefined;
   readonly #run: (program: 'ps' | 'lsof', args: readonly string[]) => Promise<string>;
   readonly #timing: PollTiming;
   readonly #files: OpenFiles;
@@ -63,9 +60,8 @@ class PsPoll implements Sensor {
   #seen = 0;
   #lost = 0;
 
-  constructor({ tree, names, run = runProgram, timing = REAL_TIMING }: PsPollOptions) {
+  constructor({ tree, run = runProgram, timing = REAL_TIMING }: PsPollOptions) {
     this.#tree = tree;
-    this.#names = names;
     this.#run = run;
     this.#timing = timing;
     this.#files = new OpenFiles({
@@ -196,8 +192,7 @@ class PsPoll implements Sensor {
       if (remote === undefined || (remote.protocol === 'tcp' && listening.has(localPort))) continue;
       const key = `${fd} ${localPort} ${remote.address ?? ''} ${remote.port ?? ''}`;
       now.add(key);
-      const host = this.#names?.of(remote.address ?? '');
-      if (!before.has(key)) emit({ ...remote, ...(host !== undefined && { host }) });
+      if (!before.has(key)) emit(remote);
     }
     this.#connected.set(pid, now);
   }

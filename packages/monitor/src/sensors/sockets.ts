@@ -7,7 +7,6 @@
 import type { ConnectAction, ProcessId } from '../activity.ts';
 import type { ProcReader } from '../tree/proc-fs.ts';
 import { MAX_NET_BYTES } from '../tree/proc-fs.ts';
-import type { HostNames } from './names.ts';
 import { MAX_SOCKETS, parseSockets, parseUnixInodes, type Socket } from './socket-table.ts';
 
 export const SOCKET_INTERVAL_MS = 1_000;
@@ -31,15 +30,13 @@ interface Held {
 
 export class Sockets {
   readonly #reader: ProcReader;
-  readonly #names: HostNames | undefined;
   readonly #held = new Map<number, Held>();
   readonly #byProcess = new Map<number, ReadonlySet<number>>();
   #readAt = Number.NEGATIVE_INFINITY;
   #lost = 0;
 
-  constructor(reader: ProcReader, names?: HostNames) {
+  constructor(reader: ProcReader) {
     this.#reader = reader;
-    this.#names = names;
   }
 
   /** Tables that could not be read whole, sockets there was no room for. */
@@ -110,10 +107,9 @@ export class Sockets {
     const process = held.holders.values().next().value;
     if (held.reported === key || process === undefined) return undefined;
     held.reported = key;
-    const host = this.#names?.of(remote.address);
     return {
       process,
-      action: { kind: 'connect', protocol, ...(host !== undefined && { host }), address: remote.address, port: remote.port },
+      action: { kind: 'connect', protocol, address: remote.address, port: remote.port },
     };
   }
 

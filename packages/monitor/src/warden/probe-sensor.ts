@@ -44,8 +44,13 @@ export interface ProbeSensorOptions {
   readonly lookMs?: number;
 }
 
+/** What programs tell. */
+export const PROBE = 'probe';
+/** Who was found to be in the tree by connecting: the kernel's word. */
+const CHANNEL = 'probe-channel';
+
 export class ProbeSensor implements Sensor {
-  readonly name = 'probe';
+  readonly name: string = PROBE;
   readonly level: CoverageLevel;
   readonly gives: readonly ActionKind[] = GIVES;
   readonly #options: ProbeSensorOptions;
@@ -78,7 +83,7 @@ export class ProbeSensor implements Sensor {
       if (change.kind === 'full') this.#lost++;
       for (const { actor, ...found } of activitiesOf(change, tree)) {
         this.#seen++;
-        host.emit({ at: Date.now(), sensor: this.name, phase: 'after', ...found, ...(actor !== undefined && { actor }) });
+        host.emit({ at: Date.now(), sensor: CHANNEL, phase: 'after', ...found, ...(actor !== undefined && { actor }) });
       }
     });
     listener.start({
@@ -275,7 +280,8 @@ function plainly(action: Action): Action | undefined {
       };
     }
     case 'dns':
-      return { kind: 'dns', name: action.name };
+      // Held against it alone: see the rules.
+      return { kind: 'dns', name: action.name, ...(action.addresses !== undefined && { addresses: action.addresses }) };
     case 'load':
       return { kind: 'load', path: action.path };
     case 'spawn':

@@ -14,6 +14,7 @@ import { writeHandover } from '../probe/handover.ts';
 import type { Sensor } from '../sensor.ts';
 import type { ProcReader } from '../tree/proc-fs.ts';
 import type { TrackedTree } from '../tree/tracked-tree.ts';
+import { hostsLines } from './hosts-file.ts';
 import { ProbeListener } from './probe-listener.ts';
 import { isNode, ProbeSensor, type Program } from './probe-sensor.ts';
 import type { WatchOptions } from './watch-options.ts';
@@ -58,6 +59,7 @@ export async function openRunProbe(options: WatchOptions): Promise<RunProbe | un
       rules: {
         workspace: options.workspace ?? launch.cwd,
         home,
+        hosts: hostsLines(),
         own: { files: own.files.filter((file) => !shared.has(file)) },
       },
       mode,

@@ -22,7 +22,9 @@ import { TrackedTree } from '../tree/tracked-tree.ts';
 import { type Found, findAgent } from './find-agent.ts';
 import { withoutGuards } from './guards.ts';
 import { GuardsSeen } from './guards-seen.ts';
+import { hostsLines } from './hosts-file.ts';
 import type { WardenSummary } from './ports.ts';
+import { PROBE } from './probe-sensor.ts';
 import { openRunProbe, type RunProbe } from './run-probe.ts';
 import { adopterOf, sensorsOf } from './sensors-of.ts';
 import { sessionCoverage } from './session-coverage.ts';
@@ -73,6 +75,7 @@ async function watch(found: Found, options: WatchOptions, reader: ProcReader, pr
   const tree = new TrackedTree({ roots: [], ...(isLaunched && { marker: ledger.session }), ...adopterOf(isLaunched) });
   for (const pid of found.shut?.helpers ?? []) tree.disown(pid);
   tree.addRoot(root);
+  const hosts = hostsLines();
   const marker = isLaunched ? { marker: `${RUN_MARKER}=${ledger.session}` } : {};
   const workspace = options.workspace ?? found.cwd;
   const own = [...options.own.files, ...options.own.configs];
@@ -85,6 +88,7 @@ async function watch(found: Found, options: WatchOptions, reader: ProcReader, pr
     rules: {
       workspace,
       home: options.home,
+      hosts,
       own: { ...ownBefore(options.own), pids: [process.pid] },
     },
   };
@@ -155,7 +159,9 @@ async function watch(found: Found, options: WatchOptions, reader: ProcReader, pr
     const rules = ruleEngine(withCanaries(options.scope, options.canaries), {
       workspace,
       home: options.home,
+      hosts,
       own: { ...options.own, pids: [process.pid] },
+      ...(probe !== undefined && { uncounted: [PROBE] }),
       isMember: (pid) => tree.get(pid) !== undefined,
       redact: (text) => redactor.text(text),
     });

@@ -1,6 +1,5 @@
 import { rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { HostNames } from '../../src/sensors/names.ts';
 import { DEFAULT_POLL_MS, IDLE_POLL_MS, procPoll } from '../../src/sensors/proc-poll.ts';
 import { procReader } from '../../src/tree/proc-fs.ts';
 import { TrackedTree } from '../../src/tree/tracked-tree.ts';
@@ -270,16 +269,11 @@ describe('connections', () => {
   const hold = (...inodes: readonly number[]): void =>
     host.proc.put({ ...ROOT, fds: inodes.map((inode, at) => ({ fd: 10 + at, target: `socket:[${inode}]` })) });
 
-  it('a socket joined with the table, with the name its address came from', async () => {
-    const names = new HostNames();
-    await host.close();
-    host = new PollHarness({}, { names });
-    await host.start();
-    names.learn({ action: { kind: 'dns', name: 'API.example.com.', addresses: ['93.184.216.34'] } });
+  it('a socket joined with the table', async () => {
     host.proc.net('tcp', TCP + line('0100007F:C350', '22D8B85D:01BB', '01', 4_001));
     hold(4_001);
     expect(await host.look()).toMatchObject([
-      { actor: { pid: 100 }, action: { kind: 'connect', protocol: 'tcp', host: 'api.example.com', address: '93.184.216.34', port: 443 } },
+      { actor: { pid: 100 }, action: { kind: 'connect', protocol: 'tcp', address: '93.184.216.34', port: 443 } },
     ]);
     host.steadyMs += 2_000;
     expect(await host.look()).toStrictEqual([]);

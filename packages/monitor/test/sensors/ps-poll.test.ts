@@ -7,7 +7,6 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import type { Observation } from '../../src/activity.ts';
 import type { Sensor } from '../../src/sensor.ts';
 import { parseLsof } from '../../src/sensors/lsof-table.ts';
-import { HostNames } from '../../src/sensors/names.ts';
 import { psPoll, psStart } from '../../src/sensors/ps-poll.ts';
 import { parseProcesses, parseTexts } from '../../src/sensors/ps-table.ts';
 import { findProgram } from '../../src/system-program.ts';
@@ -157,7 +156,6 @@ describe('the poll', () => {
   let deaths: Error[];
   let next: () => void;
   let asked: string[][];
-  const names = new HostNames();
 
   beforeEach(() => {
     table = '  501     1 S    Thu Nov 26 13:35:05 2026\n';
@@ -170,7 +168,6 @@ describe('the poll', () => {
     asked = [];
     sensor = psPoll({
       tree,
-      names,
       run: (program, args) => {
         asked.push([program, ...args]);
         if (broken) return Promise.reject(new Error('ps is gone'));
@@ -234,7 +231,6 @@ describe('the poll', () => {
   });
 
   it('files and connections at every third look', async () => {
-    names.learn({ action: { kind: 'dns', name: 'example.com', addresses: ['93.184.216.34'] } });
     files =
       set('p501') +
       set('f3', 'aw', 'tREG', 'i7', 'n/w/out') +
@@ -244,7 +240,7 @@ describe('the poll', () => {
     await start();
     expect(found.map(({ action }) => action)).toStrictEqual([
       { kind: 'write', path: '/w/out', resolved: '/w/out' },
-      { kind: 'connect', protocol: 'tcp', host: 'example.com', address: '93.184.216.34', port: 443 },
+      { kind: 'connect', protocol: 'tcp', address: '93.184.216.34', port: 443 },
     ]);
     asked = [];
     expect(await look(3)).toStrictEqual([]);

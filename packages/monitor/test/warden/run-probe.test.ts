@@ -167,6 +167,24 @@ describe.skipIf(native() === undefined)('a Node program of the run', { timeout: 
     );
   });
 
+  it('tells what names led to, after it was asked', async () => {
+    const env = await on();
+    const child = node(
+      env,
+      `const dns = require('node:dns');
+       dns.lookup('localhost', (error, address) => dns.lookup('LOCALHOST', { all: true }, (_, all) => dns.promises.lookup('localhost').then((one) => console.log(address, all.length > 0, one.address))));`,
+    );
+    await ended(child);
+    expect(child.said()).toMatch(/^(127\.0\.0\.1|::1) true /);
+    await heard(() => expect(of('dns')).toHaveLength(6));
+    expect(of('dns').map(({ observation: { action } }) => action)).toEqual(
+      [1, 2, 3].flatMap(() => [
+        { kind: 'dns', name: 'localhost' },
+        { kind: 'dns', name: 'localhost', addresses: expect.arrayContaining([expect.stringMatching(/^(127\.0\.0\.1|::1)$/)]) },
+      ]),
+    );
+  });
+
   it('is not told of the canaries', async () => {
     const given = { ...options(), canaries: [join(folder, 'the-canary')] };
     const env = await on(given);
@@ -273,7 +291,7 @@ describe.skipIf(native() === undefined)('whoever lies on the channel', { timeout
       'read',
     ]);
     expect(of('delete')[0]?.observation.action).toEqual({ kind: 'delete', path: '/d' });
-    expect(of('dns')[0]?.observation.action).toEqual({ kind: 'dns', name: 'good.example' });
+    expect(of('dns')[0]?.observation.action).toEqual({ kind: 'dns', name: 'good.example', addresses: ['6.6.6.6'] });
     expect(of('read')[0]?.judged?.verdict).toMatchObject({ rule: 'probe-told', reason: 'the probe inside of the program stopped it' });
     expect(of('spawn').filter(({ observation: { action } }) => 'child' in action && action.child.pid === 1)).toEqual([]);
     expect(sensor?.stats().lost).toBe(8);
