@@ -2,6 +2,7 @@ import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { constants } from 'node:os';
 import type { Duplex, Readable, Writable } from 'node:stream';
 import type { ServerEnd, ServerPeer } from './server-peer.ts';
+import { type Command, windowsCommand } from './windows-command.ts';
 
 /** After a signal that ends a server, how long until it is killed. MCP clients give their server two seconds. */
 export const KILL_GRACE_MS = 1_500;
@@ -50,13 +51,16 @@ export class Upstream implements ServerPeer {
   #killing: NodeJS.Timeout | undefined;
   #over = false;
 
+  /** @throws {CountersignError} `OPTIONS_INVALID`: on Windows, an argument that no script can be given. */
   constructor({ command, args, env, cwd, killGraceMs, control }: UpstreamOptions) {
+    const started: Command = HAS_GROUPS ? { command, args } : windowsCommand(command, args, env ?? process.env);
     // Its own process group: `npx server` is three processes, and a signal to the first often misses the last.
-    this.#child = spawn(command, args, {
+    this.#child = spawn(started.command, started.args, {
       stdio: control === undefined ? ['pipe', 'pipe', 'pipe'] : ['pipe', 'pipe', 'pipe', 'pipe'],
       env: env ?? process.env,
       detached: HAS_GROUPS,
       windowsHide: true,
+      ...(started.windowsVerbatimArguments === true && { windowsVerbatimArguments: true }),
       ...(cwd === undefined ? {} : { cwd }),
     });
     this.#killGraceMs = killGraceMs ?? KILL_GRACE_MS;
