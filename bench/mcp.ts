@@ -23,7 +23,7 @@ const overAt = (percent: number): string => `MCP over stdio, memory store: a cal
 const durable = 'MCP over stdio, signed ledger: what the proxy adds to a call, p50 / raw durable commits';
 const crowd = `MCP over stdio, memory store: ${AT_ONCE} calls at once, throughput through the proxy / without it`;
 
-const flat = 'MCP over stdio, signed ledger: memory of the proxy after 200,000 calls / after 50,000';
+const flat = 'MCP over stdio, signed ledger: memory of the proxy after 200,000 more calls / after its first 100,000';
 
 export const mcpClaims: readonly Claim[] = [
   { name: over, measure: async () => atMost(over, quantileRatio(await onMemory(), 0.5), 1.7) },
@@ -70,7 +70,8 @@ async function crowdRatio(): Promise<number> {
 }
 
 const GROWN_CALLS = 200_000;
-const SETTLED_CALLS = 50_000;
+/** By then V8 has given the young generation all the room it means to: it grew until about 77,000 calls. */
+const SETTLED_CALLS = 100_000;
 const RSS_SAMPLES = 20;
 const MOST_GROWTH = 1.05;
 
@@ -82,7 +83,7 @@ async function memoryGrowth(): Promise<Measured | undefined> {
   }
   const { client, transport } = await open(nodeScript('./mcp-proxy-child.ts', 'sqlite', freshPath('mcp-memory.db')));
   const settled = await rssOver(client, transport, SETTLED_CALLS);
-  const grown = await rssOver(client, transport, GROWN_CALLS - SETTLED_CALLS);
+  const grown = await rssOver(client, transport, GROWN_CALLS);
   await client.close();
   return atMost(flat, grown / settled, MOST_GROWTH);
 }
