@@ -58,6 +58,39 @@ export function fit(text: string, columns: number): string {
   return `${kept}…`;
 }
 
+/** Lines of at most so many columns, broken at spaces, or within what is longer. At least one. */
+export function wrap(text: string, columns: number): readonly string[] {
+  const most = Math.max(columns, 2);
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.split(' ')) {
+    const joined = line === '' ? word : `${line} ${word}`;
+    if (width(joined) <= most) {
+      line = joined;
+      continue;
+    }
+    if (line !== '') lines.push(line);
+    line = word;
+    while (width(line) > most) {
+      const start = startOf(line, most);
+      lines.push(start);
+      line = line.slice(start.length);
+    }
+  }
+  return line === '' && lines.length > 0 ? lines : [...lines, line];
+}
+
+function startOf(text: string, columns: number): string {
+  let kept = '';
+  let used = 0;
+  for (const character of text) {
+    used += characterWidth(character);
+    if (used > columns) break;
+    kept += character;
+  }
+  return kept;
+}
+
 function pad(text: string, columns: number): string {
   return text + ' '.repeat(Math.max(0, columns - width(text)));
 }

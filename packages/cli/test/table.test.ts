@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { tableLines } from '../src/table.ts';
+import { tableLines, wrap } from '../src/table.ts';
 import { instant, span } from '../src/time.ts';
 
 const COLUMNS = [{ title: 'ID' }, { title: 'NAME', minWidth: 4 }, { title: 'NOTE', minWidth: 4 }];
@@ -24,6 +24,21 @@ describe('tableLines', () => {
 
   it('gives up when nothing may give way', () => {
     expect(tableLines(COLUMNS, [['1', 'a', 'b']], 3)[0]).toBe('ID  NAME  NOTE');
+  });
+});
+
+describe('wrap', () => {
+  it.each([
+    ['', 10, ['']],
+    ['a b', 10, ['a b']],
+    ['aaa bbb ccc', 7, ['aaa bbb', 'ccc']],
+    ['aaaaaaaaaa', 4, ['aaaa', 'aaaa', 'aa']],
+    ['x aaaaaaaa', 4, ['x', 'aaaa', 'aaaa']],
+    ['aaaa', 0, ['aa', 'aa']],
+    ['文字文', 4, ['文字', '文']],
+    ['e\u0301\u0301 x', 2, ['e\u0301\u0301', 'x']],
+  ])('%j in %d columns', (text, columns, lines) => {
+    expect(wrap(text, columns)).toEqual(lines);
   });
 });
 

@@ -3,7 +3,7 @@ import type { Command } from '../command.ts';
 import { withoutSecrets } from '../configured-servers.ts';
 import { safe } from '../output.ts';
 import { RUN_EXIT } from '../watch/exit-codes.ts';
-import { KERNEL_OPTIONS } from '../watch/kernel-choice.ts';
+import { checkKernelFlags, KERNEL_OPTIONS } from '../watch/kernel-choice.ts';
 import { WATCH_NOTES, WATCH_OPTIONS, watchAgent } from '../watch/watch-agent.ts';
 
 export const runCommand: Command = {
@@ -23,7 +23,8 @@ export const runCommand: Command = {
   passthrough: '<agent> [args...]',
   isProtocol: true,
   async run(invocation) {
-    const { io, output, rest } = invocation;
+    const { io, output, flags, rest } = invocation;
+    checkKernelFlags(flags);
     const [word = '', ...args] = rest;
     const found = findProgram(word, io.cwd, io.env['PATH']);
     if ('missing' in found) {

@@ -4,7 +4,7 @@ import { actionText, type Enforcement, type IncidentStep, kindsText, type Warden
 import type { Style } from '../output.ts';
 import { safe } from '../output.ts';
 import { callsText } from '../record-text.ts';
-import { fit } from '../table.ts';
+import { fit, wrap } from '../table.ts';
 
 export interface LineOptions {
   readonly redactor: Redactor;
@@ -13,12 +13,17 @@ export interface LineOptions {
   /** Width of the terminal; undefined: nothing is cut. */
   readonly columns: number | undefined;
   readonly style: (style: Style, text: string) => string;
-  /** A halt is asked about on the same terminal. */
-  readonly asksHere?: boolean;
+  /** Whether a halt is asked about on the same terminal now: it may be another job's. Absent: no. */
+  readonly asksHere?: () => boolean;
 }
 
 const STYLES = { SAFE: 'dim', FLAG: 'warn', HALT: 'bad', KILL: 'bad' } as const;
 const MAX_PROGRAM_CHARS = 40;
+/** As wide as a level, so that no line of a reason begins like one of ours. */
+const MARGIN = ' '.repeat(5);
+const MIN_ROOM = 20;
+const MAX_WRAPPED_WHAT = 200;
+const MAX_WRAPPED_REASON = 400;
 export const SHORT_ID_CHARS = 8;
 
 /** @returns none for what is not told. */
@@ -30,11 +35,11 @@ export function eventLines(event: WardenEvent, options: LineOptions): readonly s
         ...enforcementLines(event),
       ];
     case 'judged':
-      return event.verdict.level === 'SAFE' && !options.isVerbose ? [] : [judgedLine(event, options)];
+      return event.verdict.level === 'SAFE' && !options.isVerbose ? [] : judgedLines(event, options);
     case 'contained':
       return [`countersign: ${stepText(event.step)} [incident ${event.incident.id.slice(0, SHORT_ID_CHARS)}]`];
     case 'asked':
-      return askedLines(event, options.asksHere === true);
+      return askedLines(event, options.asksHere);
     case 'coverage':
       return [options.style('bad', `countersign: ${fellText(event.sensor)}: ${safe(event.why)}; ${levelText(event.level)} from here on`)];
     case 'guard':
@@ -70,16 +75,28 @@ function heldLines(enforcement: Enforcement, mode: string): readonly string[] {
   ];
 }
 
-function judgedLine(event: Extract<WardenEvent, { readonly kind: 'judged' }>, { redactor, columns, style }: LineOptions): string {
+/** One line; on a terminal that is too narrow as many as it takes: what is cut would be the reason. */
+function judgedLines(
+  event: Extract<WardenEvent, { readonly kind: 'judged' }>,
+  { redactor, columns, style }: LineOptions,
+): readonly string[] {
   const { activity, verdict, enforced } = event;
   const { actor, action } = activity;
   const what = safe(redactor.text(actionText(action, redactor)));
   const by = actor === undefined ? '' : ` by ${clip(safe(redactor.text(programName(actor.exe))), MAX_PROGRAM_CHARS)} (${actor.pid})`;
   const instead = enforced === verdict.level ? '' : `, ${enforced === 'FLAG' ? 'only flagged' : 'held'} in this mode`;
-  const why = verdict.level === 'SAFE' ? '' : `: ${safe(redactor.text(verdict.reason))}${instead} [${safe(verdict.rule)}]`;
-  const text = `${timeOf(event.at)} ${whenText(event)}${what}${by}${why}`;
-  const shown = columns === undefined ? text : fit(text, Math.max(columns - 5, 20));
-  return `${style(STYLES[verdict.level], verdict.level.padEnd(4))} ${shown}`;
+  const reason = verdict.level === 'SAFE' ? '' : safe(redactor.text(verdict.reason));
+  const line = (maxWhat: number, maxReason: number): string => {
+    const deed = `${timeOf(event.at)} ${whenText(event)}${clip(what, maxWhat)}${by}`;
+    return reason === '' ? deed : `${deed}: ${clip(reason, maxReason)}${instead} [${safe(verdict.rule)}]`;
+  };
+  const whole = line(Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY);
+  const level = style(STYLES[verdict.level], verdict.level.padEnd(4));
+  if (columns === undefined) return [`${level} ${whole}`];
+  const room = Math.max(columns - MARGIN.length, MIN_ROOM);
+  if (verdict.level === 'SAFE') return [`${level} ${fit(whole, room)}`];
+  const [first = '', ...more] = fit(whole, room) === whole ? [whole] : wrap(line(MAX_WRAPPED_WHAT, MAX_WRAPPED_REASON), room);
+  return [`${level} ${first}`, ...more.map((each) => MARGIN + each)];
 }
 
 /** Whoever can write the file of the ledger can make himself look like one. */
@@ -98,12 +115,12 @@ function whenText({ call, enforced }: Extract<WardenEvent, { readonly kind: 'jud
 /** The question, word for word as every channel has it, and what to type. */
 function askedLines(
   { incident, held, hasHappened, words }: Extract<WardenEvent, { readonly kind: 'asked' }>,
-  asksHere: boolean,
+  asksHere: LineOptions['asksHere'],
 ): readonly string[] {
   const stopped = `THE AGENT IS STOPPED${held === 0 || hasHappened ? '' : ` before ${held === 1 ? 'this happens' : `${callsText(held)} happen`}`}`;
   const command = `countersign resume ${incident.id.slice(0, SHORT_ID_CHARS)}`;
   // The question itself follows.
-  if (asksHere) return [`countersign: ${stopped}. Answer here, or from another terminal: ${command} [--deny | --kill]`];
+  if (asksHere?.() === true) return [`countersign: ${stopped}. Answer here, or from another terminal: ${command} [--deny | --kill]`];
   const { held: things, call, since, coverage, answers } = words;
   return [
     `countersign: ${stopped} and waits for an answer`,
@@ -112,7 +129,8 @@ function askedLines(
     `  since   ${since}`,
     `  watched level ${coverage.level}: ${coverage.means}`,
     ...(coverage.holds === undefined ? [] : [`          ${coverage.holds}`]),
-    'Answer from another terminal:',
+    // Of a job in the background it is not asked here: whoever sits there would type to somebody else.
+    asksHere === undefined ? 'Answer from another terminal:' : 'Answer from another terminal, or here once this job has it (fg):',
     `  ${command}          ${answers.resume}`,
     `  ${command} --deny   ${answers.deny}`,
     `  ${command} --kill   ${answers.kill}`,

@@ -27,6 +27,13 @@ const KERNEL: ReadonlySet<Settings['kernel']> = new Set(['auto', 'off', 'require
 const TRAP_READS: ReadonlySet<Settings['trapReads']> = new Set(['off', 'deny-list', 'broker']);
 const CONTAIN: ReadonlySet<Settings['contain']> = new Set(['off', 'landlock', 'srt', 'auto']);
 
+/** Whether what was asked for is there to be asked for, before anything else is done. @throws {UsageError} */
+export function checkKernelFlags(flags: Flags): void {
+  oneOf(flags, 'kernel', KERNEL);
+  oneOf(flags, 'trap-reads', TRAP_READS);
+  oneOf(flags, 'contain', CONTAIN);
+}
+
 /** Undefined: none, as was asked for. @throws {UsageError} */
 export function kernelOf(flags: Flags, settings: Settings): WatchOptions['kernel'] {
   const when = oneOf(flags, 'kernel', KERNEL) ?? settings.kernel;

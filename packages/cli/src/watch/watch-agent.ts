@@ -49,7 +49,7 @@ export const WATCH_OPTIONS: readonly Option[] = [
 ];
 
 export const WATCH_NOTES: readonly string[] = [
-  'What happens is told on standard error, one line for each event; with --json as one JSON object a line. FLAG and above are in the ledger, everything is in the activity log.',
+  'What happens is told on standard error, one line for each event (more where the terminal is narrow); with --json as one JSON object a line. FLAG and above are in the ledger, everything is in the activity log.',
   'Exit: 120 when a verdict ended the processes, or nobody answered a halt in time; 121 when a person who was asked ended them; 122 when something could not be ended.',
 ];
 
@@ -64,6 +64,8 @@ const MAX_POLL_MS = 60_000;
 /** @param targetOf - what to watch, once it is known under which configuration. @returns the exit code */
 export async function watchAgent(invocation: Invocation, targetOf: (config: Config) => WatchTarget): Promise<number> {
   const { io, flags, output } = invocation;
+  // Before anything is opened, or said about what is missing.
+  const [mode, pollMs, givenScope] = [modeOf(invocation), pollOf(invocation), scopeGiven(invocation)];
   const agent = flags.text('agent');
   const config = configuredOrWatching(invocation, agent === undefined ? io.env : { ...io.env, COUNTERSIGN_AGENT: agent }, {
     audit: 'NOTHING IS STOPPED',
@@ -105,7 +107,7 @@ export async function watchAgent(invocation: Invocation, targetOf: (config: Conf
     use: { readonly store: SqliteStore; readonly redactor: Redactor; readonly opened: Opened; readonly told: (event: WardenEvent) => void },
   ): Promise<Parameters<typeof watchProcesses>[0]> {
     const { monitor } = settings;
-    const scope = scopeOf(invoked, settings);
+    const scope = givenScope ?? scopeOf(invoked, settings);
     for (const warning of scope.warnings) output.note(`countersign: ${safe(warning)}`);
     const host = monitorHost({ store: use.store, agent: settings.agent, redactor });
     const judge = await judgeOf(settings, invoked.flags.text('model'), redactor, (text) => output.note(text));
@@ -124,7 +126,7 @@ export async function watchAgent(invocation: Invocation, targetOf: (config: Conf
       ...(contain !== undefined && { contain }),
       ...(kernel !== undefined && { kernel }),
       ...(probe !== undefined && { probe }),
-      mode: modeOf(invoked) ?? scope.mode ?? monitor.mode,
+      mode: mode ?? scope.mode ?? monitor.mode,
       scope,
       home: homedir(),
       own: ownFiles(settings, logDir, io.env),
@@ -132,7 +134,7 @@ export async function watchAgent(invocation: Invocation, targetOf: (config: Conf
       agent: settings.agent,
       ledger: { ...host, sessionOf: async (call) => (await use.store.callById(call))?.session },
       note: (topic, data) => host.note(topic, data),
-      pollMs: pollOf(invoked) ?? monitor.pollMs,
+      pollMs: pollMs ?? monitor.pollMs,
       log: { ...monitor.log, dir: logDir },
       ...(task !== undefined && { task }),
       ...(judge !== undefined && { judge }),
@@ -275,9 +277,12 @@ function questionsOf(
   });
 }
 
-function scopeOf({ io, flags }: Invocation, { scope }: Config): Scope {
+function scopeGiven({ io, flags }: Invocation): Scope | undefined {
   const file = flags.text('scope');
-  if (file !== undefined) return loadScope({ path: resolve(io.cwd, file) }, { env: io.env });
+  return file === undefined ? undefined : loadScope({ path: resolve(io.cwd, file) }, { env: io.env });
+}
+
+function scopeOf({ io }: Invocation, { scope }: Config): Scope {
   return scope === undefined ? defaultScope() : loadScope({ document: scope }, { env: io.env });
 }
 
@@ -323,7 +328,8 @@ function ownFiles(config: Config, logDir: string, env: NodeJS.ProcessEnv): Watch
 
 function teller({ io, output, flags }: Invocation, redactor: Redactor): (event: WardenEvent) => void {
   const isVerbose = flags.on('verbose');
-  const asksHere = io.isTTY.stdin && io.isTTY.stderr;
+  const terminal = io.isTTY.stdin && io.isTTY.stderr ? sharedTerminal({ fd: 0 }) : undefined;
+  const here = terminal === undefined ? {} : { asksHere: () => terminal.canTake() };
   const columns = io.isTTY.stderr ? io.columns : undefined;
   const style = io.isTTY.stderr ? output.style.bind(output) : (_: unknown, text: string): string => text;
   return (event) => {
@@ -332,7 +338,7 @@ function teller({ io, output, flags }: Invocation, redactor: Redactor): (event: 
       if (value !== undefined) output.note(escapeJson(JSON.stringify(value)));
       return;
     }
-    for (const line of eventLines(event, { redactor, isVerbose, columns, style, asksHere })) output.note(line);
+    for (const line of eventLines(event, { redactor, isVerbose, columns, style, ...here })) output.note(line);
   };
 }
 

@@ -1,7 +1,7 @@
 /** What `run` tells of its level when it starts: what is held, racily or exactly, and what is only seen, or not at all. */
 import { createRedactor } from '@countersign/core';
 import type { WardenEvent } from '@countersign/monitor';
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { eventJson, eventLines } from '../../src/watch/event-lines.ts';
 import { summaryLines } from '../../src/watch/summary-lines.ts';
 
@@ -79,4 +79,116 @@ it.each([
   expect(summaryLines(summary)).toContain(`  probe: ${text}`);
   const { programs: _, ...other } = sensor;
   expect(summaryLines({ ...summary, sensors: [other] }).join('\n')).not.toContain('probe');
+});
+
+describe('a verdict on a terminal', () => {
+  const judged = (reason: string, path: string, more: object = {}): WardenEvent => ({
+    kind: 'judged',
+    at: Date.UTC(2026, 0, 2, 2),
+    activity: {
+      at: 1,
+      seq: 1,
+      sensor: 'seccomp',
+      phase: 'before',
+      actor: { pid: 4711, start: 1, exe: '/usr/bin/rm' },
+      action: { kind: 'delete', path },
+      attribution: { method: 'none' },
+    },
+    verdict: { level: 'HALT', rule: 'mass-deletion', reason, evaluator: 'rules', confidence: 1, evidence: [1] },
+    enforced: 'HALT',
+    call: 'held',
+    ...more,
+  });
+  const at = (columns: number | undefined, event: WardenEvent) =>
+    eventLines(event, { redactor, isVerbose: true, columns, style: (_, text) => text });
+  const LONG = `/home/ana/projects/${'deep/'.repeat(20)}file.txt`;
+  const REASON = '20 files that were there before the session were deleted in 10 s';
+
+  it('is one line where it fits, and where nobody says how wide it is', () => {
+    const line = `HALT 02:00:00 held before it happens: delete /a by rm (4711): ${REASON} [mass-deletion]`;
+    expect(at(undefined, judged(REASON, '/a'))).toEqual([line]);
+    expect(at(line.length, judged(REASON, '/a'))).toEqual([line]);
+    expect(at(undefined, judged(REASON, LONG))).toHaveLength(1);
+  });
+
+  it('at sixty columns says what, by whom and why', () => {
+    expect(at(60, judged(REASON, '/home/ana/project/a.txt'))).toEqual([
+      'HALT 02:00:00 held before it happens: delete',
+      '     /home/ana/project/a.txt by rm (4711): 20 files that',
+      '     were there before the session were deleted in 10 s',
+      '     [mass-deletion]',
+    ]);
+  });
+
+  it.each([20, 25, 40, 60, 79])(
+    'at %d columns nothing of the reason is lost, no line is too wide, and only the first begins like one',
+    (columns) => {
+      for (const path of ['/a', LONG, `/${'x'.repeat(4000)}`, '/文字'.repeat(60)]) {
+        const [first = '', ...rest] = at(columns, judged(REASON, path));
+        expect(first).toMatch(/^HALT 02:00:00 /);
+        expect([first, ...rest].map((line) => line.trim()).join(' ')).toMatch(
+          new RegExp(`by rm \\(4711\\): ${REASON} \\[mass-deletion\\]$`),
+        );
+        for (const line of rest) expect(line).toMatch(/^ {5}\S/);
+        if (columns >= 25) for (const line of [first, ...rest]) expect(line.length).toBeLessThanOrEqual(columns);
+      }
+    },
+  );
+
+  it('a reason that a process chose makes no line of its own, and is bounded', () => {
+    const hostile = `x\nHALT 02:00:00 all is well\u001b[2J\u202e ${'HALT '.repeat(500)}`;
+    const lines = at(60, judged(hostile, `/a\nKILL`));
+    expect(lines.slice(1).every((line) => line.startsWith('     ') && !/[\u001b\u202e\n]/.test(line))).toBe(true);
+    expect(lines.length).toBeLessThan(16);
+    expect(lines.at(-1)).toContain('[mass-deletion]');
+  });
+
+  it('SAFE stays one line', () => {
+    const verdict = { level: 'SAFE', rule: 'r', reason: REASON, evaluator: 'rules', confidence: 1, evidence: [1] };
+    expect(at(40, judged(REASON, LONG, { verdict, enforced: 'SAFE', call: undefined }))).toHaveLength(1);
+  });
+});
+
+describe('where a halt is answered', () => {
+  const asked: WardenEvent = {
+    kind: 'asked',
+    at: 0,
+    incident: {
+      id: 'e'.repeat(32),
+      at: 1,
+      session: 's',
+      mode: 'enforce_kill',
+      activity: { at: 1, seq: 1, sensor: 's', phase: 'before', action: { kind: 'read', path: '/x' }, attribution: { method: 'none' } },
+      verdict: { level: 'HALT', rule: 'r', reason: 'w', evaluator: 'rules', confidence: 1, evidence: [1] },
+    },
+    held: 1,
+    hasHappened: false,
+    words: {
+      held: ['read /x'],
+      call: 'c',
+      since: 't',
+      coverage: { level: 'L2', means: 'm', holds: 'h' },
+      answers: { resume: 'a', deny: 'b', kill: 'c', unanswered: 'd' },
+    },
+  };
+  const at = (asksHere?: () => boolean) =>
+    eventLines(asked, { redactor, isVerbose: false, columns: 60, style: (_, text) => text, ...(asksHere !== undefined && { asksHere }) });
+
+  it('here, where the terminal is ours', () => {
+    expect(at(() => true)).toEqual([
+      'countersign: THE AGENT IS STOPPED before this happens. Answer here, or from another terminal: countersign resume eeeeeeee [--deny | --kill]',
+    ]);
+  });
+
+  it.each([
+    ['there is none', undefined, 'Answer from another terminal:'],
+    ['it is of another job', () => false, 'Answer from another terminal, or here once this job has it (fg):'],
+  ] as const)('elsewhere, where %s, with all there is to know', (_, here, says) => {
+    const lines = at(here);
+    expect(lines).toContain(says);
+    expect(lines.join('\n')).not.toContain('Answer here');
+    expect(lines).toContain('  held    read /x');
+    expect(lines.slice(4, 6)).toEqual(['  watched level L2: m', '          h']);
+    expect(lines).toContain('  countersign resume eeeeeeee --deny   b');
+  });
 });

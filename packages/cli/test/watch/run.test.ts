@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { fanotifyMissing } from '../../../monitor/src/sensors/fanotify.ts';
-import { json, run } from '../harness.ts';
+import { folder, json, run } from '../harness.ts';
 import { GUARDED, script, start, startCli, watchedProject } from './agent-process.ts';
 
 const JANE = ['--key', 'jane.key', '--as', 'jane'] as const;
@@ -424,5 +424,28 @@ describe.skipIf(!isLinux)('attach', SLOW, () => {
     const cwd = await watchedProject();
     const ran = await run(['attach', '--pid', '5'], { cwd, env: { COUNTERSIGN_GUARDED: '1' } });
     expect(ran).toMatchObject({ code: 1, stderr: expect.stringContaining('APPROVER_REFUSED') });
+  });
+});
+
+describe('what was asked for is looked at first', () => {
+  it.each([
+    [['run', '--kernel', 'maybe', '--', 'true'], 2, '--kernel "maybe" is none'],
+    [['run', '--trap-reads', 'yes', '--', 'true'], 2, '--trap-reads "yes" is none'],
+    [['run', '--contain', '\u001b[2J', '--', 'true'], 2, 'is none'],
+    [['run', '--mode', 'strict', '--', 'true'], 2, '--mode "strict" is none'],
+    [['run', '--poll', '1h', '--', 'true'], 2, '--poll "1h" is no time'],
+    [['run', '--scope', 'no-such-file.yaml', '--', 'true'], undefined, 'no-such-file.yaml'],
+    [['attach', '--pid', '1', '--mode', 'strict'], 2, '--mode "strict" is none'],
+  ] as const)('%j: nothing is said of what is missing besides, and no ledger is made', async (argv, code, says) => {
+    const home = folder();
+    const { code: ended, stderr } = await run(argv, {
+      cwd: home,
+      env: { ...process.env, HOME: home, XDG_STATE_HOME: join(home, 'state') },
+    });
+    expect(ended).toBe(code ?? ended);
+    expect(ended).not.toBe(0);
+    expect(stderr).toContain(says);
+    expect(stderr).not.toMatch(/NO CONFIGURATION|\u001b/);
+    expect(readdirSync(home)).toEqual([]);
   });
 });

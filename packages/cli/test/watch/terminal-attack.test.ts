@@ -79,7 +79,8 @@ signal.signal(signal.SIGTTIN, signal.SIG_IGN)`;
     const cwd = await attackOn(`os.waitpid(takes(os.getpgid(os.getsid(0))), 0)`);
     const { output } = await inShell(cwd, HELD, [['THE AGENT IS STOPPED', 'r\n', ANSWER_AFTER]], 15);
     expect(output).not.toContain('Stopped');
-    expect(output).not.toMatch(/\[r\] resume|read done/);
+    expect(output).not.toMatch(/\[r\] resume|read done|Answer here/);
+    expect(output).toMatch(/Answer from another terminal, or here once this job has it \(fg\):\s+countersign resume [0-9a-f]{8} /);
   });
 
   it('is asked about once it is called forward, where a shell started it in the background', async () => {
@@ -97,7 +98,8 @@ signal.signal(signal.SIGTTIN, signal.SIG_IGN)`;
       ],
     );
     expect(steps).toBe(5);
-    expect(output).toMatch(/42\r[^]*\[r\] resume[^]*read done/);
+    expect(output).toMatch(/or here once this job has it \(fg\)[^]*42\r[^]*\[r\] resume[^]*read done/);
+    expect(output).not.toContain('Answer here');
   });
 });
 

@@ -16,6 +16,8 @@ export function goOnInBackground(calls: Pick<Native, 'terminal'> | undefined = n
 }
 
 export interface SharedTerminal {
+  /** Whether `take` would: changes nothing. */
+  canTake(): boolean;
   /** False: it is another job's, as when a shell started us in the background. True: it is ours, or nobody can tell. */
   take(): boolean;
   /** To whom it was taken from. */
@@ -40,14 +42,27 @@ export function sharedTerminal({
 }: SharedTerminalOptions): SharedTerminal {
   const terminal = calls?.terminal;
   let takenFrom: number | undefined;
+  /** Undefined: it is ours, or nobody can tell. */
+  const others = (): { readonly group: number; readonly own: number } | undefined => {
+    const group = terminal?.foregroundGroup(fd) ?? -1;
+    const own = terminal?.ownGroup() ?? -1;
+    return group < 0 || group === own ? undefined : { group, own };
+  };
+  // A group that nobody is left of is nobody's.
+  const isWatched = (group: number): boolean =>
+    pids()
+      .filter((pid) => processes.groupOf(pid) === group)
+      .every((pid) => descends(pid, processes));
   return {
+    canTake: () => {
+      const found = others();
+      return found === undefined || isWatched(found.group);
+    },
     take: () => {
-      const group = terminal?.foregroundGroup(fd) ?? -1;
-      const own = terminal?.ownGroup() ?? -1;
-      if (terminal === undefined || group < 0 || group === own) return true;
-      // A group that nobody is left of is nobody's.
-      const members = pids().filter((pid) => processes.groupOf(pid) === group);
-      if (!members.every((pid) => descends(pid, processes))) return false;
+      const found = others();
+      if (terminal === undefined || found === undefined) return true;
+      const { group, own } = found;
+      if (!isWatched(group)) return false;
       if (terminal.setForegroundGroup(fd, own) < 0) return false;
       takenFrom = group;
       return true;

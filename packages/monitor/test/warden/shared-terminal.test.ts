@@ -33,6 +33,20 @@ function terminalOf({ foreground, groups = {} }: { readonly foreground: number; 
 }
 
 describe('the terminal that a warden shares', () => {
+  it.each([
+    ['ours', { foreground: OWN_GROUP }, true],
+    ['of the tree', { foreground: CHILD }, true],
+    ['that nobody is left of', { foreground: 777 }, true],
+    ['of a shell', { foreground: SHELL }, false],
+    ['of a shell whose group one of the tree has joined', { foreground: SHELL, groups: { [CHILD]: SHELL } }, false],
+    ['of no terminal', { foreground: ENOTTY }, true],
+  ])('to look whether it can be taken from a group %s changes nothing', (_, at, can) => {
+    const { state, shared } = terminalOf(at);
+    expect(shared.canTake()).toBe(can);
+    expect([state.sets, state.foreground]).toEqual([[], at.foreground]);
+    expect(shared.take()).toBe(can);
+  });
+
   it('is left where it is ours already', () => {
     const { state, shared } = terminalOf({ foreground: OWN_GROUP });
     expect(shared.take()).toBe(true);
