@@ -56,7 +56,8 @@ describe.skipIf(native() === undefined)('run --probe', SLOW, () => {
 
   it('by the configuration; an agent that is not Node is said to have none, and its Node children have it', async () => {
     const cwd = await watchedProject(', probe: true, kernel: off');
-    script(cwd, `try { fs.readFileSync('bait.txt'); } catch (error) { console.log(error.code); }`, 'child.cjs');
+    // One that had ended before anybody could look at it would be known by its number alone.
+    script(cwd, `try { fs.readFileSync('bait.txt'); } catch (error) { console.log(error.code); } later(5_000, () => {});`, 'child.cjs');
     const agent = startCli(['run', '--mode', 'audit', '--', 'sh', '-c', 'node child.cjs; echo done'], { cwd });
     const { stdout, stderr } = await agent.ended;
     expect(stderr).toContain('THE AGENT ITSELF IS NO NODE PROGRAM, and has no probe');

@@ -112,10 +112,11 @@ export class ProbeSensor implements Sensor {
   /** Whoever connected, where it belongs to the tree. Others may not have seen it yet, and it may have ended since. */
   #enter(pid: number): Program | undefined {
     const { tree, reader } = this.#options;
-    const start = reader.stat(pid)?.start;
-    const known = tree.get(pid) ?? (start === undefined ? this.#ended.get(pid) : undefined);
-    if (known !== undefined && (start === undefined || start === known.start)) return { pid, process: known };
-    if (start === undefined) return { pid };
+    const stat = reader.stat(pid);
+    const isThere = stat !== undefined && isRunning(stat);
+    const known = tree.get(pid) ?? (isThere ? undefined : this.#ended.get(pid));
+    if (known !== undefined && (stat === undefined || stat.start === known.start)) return { pid, process: known };
+    if (!isThere) return { pid };
     this.#isOurStep = true;
     try {
       this.#admit(pid, MAX_ANCESTORS);

@@ -125,6 +125,38 @@ describe.skipIf(native() === undefined)('a Node program of the run', { timeout: 
     expect(died).toEqual([]);
   });
 
+  it.each([
+    ['its parent has not asked for it yet', '& exec sleep 60', 'Z'],
+    ['it is gone', '; exec sleep 60', undefined],
+  ])('that ended before anybody could look at it is heard all the same: %s', async (_, then, state) => {
+    const env = await on();
+    writeFileSync(
+      join(folder, 'short.cjs'),
+      `require('fs').writeFileSync('pid', String(process.pid)); try { require('fs').readFileSync(${JSON.stringify(secret)}) } catch {}`,
+    );
+    children.push(
+      spawn('/bin/sh', ['-c', `${JSON.stringify(process.execPath)} --no-warnings short.cjs ${then}`], {
+        env,
+        cwd: folder,
+        stdio: 'ignore',
+      }),
+    );
+    // Nobody is let in meanwhile.
+    let pid = 0;
+    const reader = procReader();
+    const until = Date.now() + 20_000;
+    while (Date.now() < until && (pid === 0 || reader.stat(pid)?.state !== state)) {
+      try {
+        pid = Number(readFileSync(join(folder, 'pid'), 'utf8'));
+      } catch {
+        // Not yet.
+      }
+    }
+    expect(reader.stat(pid)?.state).toBe(state);
+    await heard(() => expect(of('read').find(({ judged }) => judged?.verdict.level === 'KILL')?.observation.actor).toMatchObject({ pid }));
+    expect(sensor?.stats()).toMatchObject({ programs: 1, lost: 0 });
+  });
+
   it('in audit mode nothing is refused, and all is told', async () => {
     const env = await on(options('audit_only'));
     const child = node(env, `console.log(require('fs').readFileSync(${JSON.stringify(secret)}, 'utf8'))`);
