@@ -1,10 +1,10 @@
 /**
  * What the session entries of a ledger tell of halts: which sessions are refused, since when and why.
  *
- * Rows cannot be trusted with that, and reading all entries of a ledger for it would cost more with each call. A mark leads to a
- * late entry that names the newest halt or end of one before it (`before`), and each of those names the one before: they are read
- * once, then every entry after them, so that a mark somebody put back hides nothing. From there on each writer and each reader goes
- * on with what is new. Right only while what was read stays in the tree: whoever rolls entries back clears it.
+ * Rows cannot be trusted with that, and reading all entries of a ledger for it would cost more with each call. A waymark names the
+ * newest halt or end of one before it, and each of those names the one before (`before`): they are read once, then every entry from
+ * the waymark on. From there on each writer and each reader goes on with what is new. Right only while what was read stays in the
+ * tree: whoever rolls entries back clears it.
  *
  * Entries that stood unsigned when their writer was gone may be anybody's: a halt among them counts, its end does not.
  */
@@ -12,9 +12,7 @@ import type { EntryRef } from '../call.ts';
 import type { EntriesSince } from '../grant/history.ts';
 import type { Entry, RecoveryBody, SessionBody } from '../ledger/entry.ts';
 import { placedEntries } from '../ledger/placed-entries.ts';
-
-/** The mark that leads to a late session entry, or to one that tells of an unsigned tail. */
-export const HALTS_MARK = 'halts';
+import { chainTo, newestWaymark, type WaymarkSource } from '../ledger/waymark.ts';
 
 /** How the entries this looks for read. Data of a note may read the same: the kind of the parsed entry decides. */
 const MARKS = ['"event":"halted"', '"event":"resumed"', '"event":"unsigned-tail"'];
@@ -33,11 +31,8 @@ export interface Halt {
 }
 
 /** Where entries are found. */
-export interface HaltSource {
+export interface HaltSource extends WaymarkSource {
   readonly entriesSince: EntriesSince;
-  /** The entry, if it is proven to be in the tree. */
-  entry(ref: EntryRef): Entry | undefined;
-  mark(name: string): EntryRef | undefined;
 }
 
 type Body = SessionBody | RecoveryBody;
@@ -55,8 +50,10 @@ export class HaltBook {
   private readonly doubtful: Range[] = [];
   /** Entries before this position were read; undefined: none were yet. */
   private upTo: number | undefined;
-  /** While entries are read from a marked one on: where that is. */
+  /** The waymark that entries were read from; undefined: they were from the first on. */
   private entrance: number | undefined;
+  /** The waymark may be anybody's. */
+  private isLost = false;
 
   constructor(source: HaltSource) {
     this.source = source;
@@ -70,6 +67,10 @@ export class HaltBook {
     if (this.upTo !== undefined && size < this.upTo) this.clear();
     if (this.upTo === undefined) this.load(tail);
     else if (size > this.upTo) this.readAfter(this.upTo - 1);
+    if (this.isLost) {
+      this.clear();
+      this.readAfter(-1);
+    }
     this.upTo = size;
     return this;
   }
@@ -89,6 +90,11 @@ export class HaltBook {
     return this.told.at(-1)?.ref;
   }
 
+  /** Some of what was told stood unsigned: what it names as the one before it may be a lie, so no waymark may lead to it. */
+  get isDoubtful(): boolean {
+    return this.doubtful.length > 0;
+  }
+
   /** An entry this writer appends, so that it need not be read again. */
   appended(ref: EntryRef, atMs: number, body: { readonly kind: string }): void {
     if (this.upTo === undefined || ref.of !== this.upTo) return;
@@ -101,39 +107,18 @@ export class HaltBook {
     this.told.length = 0;
     this.doubtful.length = 0;
     this.upTo = undefined;
+    this.entrance = undefined;
+    this.isLost = false;
   }
 
   private load(tail: Range | undefined): void {
-    const mark = this.source.mark(HALTS_MARK);
-    const chain = mark === undefined ? undefined : this.chain(mark);
-    if (mark === undefined || chain === undefined) return this.readAfter(-1);
-    this.entrance = mark.of;
+    const waymark = newestWaymark(this.source);
+    const chain = waymark === undefined ? undefined : chainTo(waymark.newest.halt, waymark, this.source, isTold);
+    if (waymark === undefined || chain === undefined) return this.readAfter(-1);
+    this.entrance = waymark.of;
     for (const each of chain) this.add(each);
-    this.readAfter(mark.of);
-    this.entrance = undefined;
-    // What led here may have been written by anybody.
-    const isDoubtful = [mark, ...chain.map(({ ref }) => ref)].some(
-      ({ of }) => this.isDoubtful(of) || (tail !== undefined && isIn(of, tail)),
-    );
-    if (!isDoubtful) return;
-    this.clear();
-    this.readAfter(-1);
-  }
-
-  /** From the first one up to the marked entry; undefined where the mark leads nowhere. */
-  private chain(mark: EntryRef): readonly Placed[] | undefined {
-    const chain: Placed[] = [];
-    let last = Number.POSITIVE_INFINITY;
-    for (let ref: EntryRef | undefined = mark; ref !== undefined; ) {
-      const entry: Entry | undefined = this.source.entry(ref);
-      // INVARIANT: positions fall, so that the walk ends.
-      if (entry === undefined || ref.of >= last || !(isTold(entry) || (chain.length === 0 && ref === mark && isStart(entry))))
-        return undefined;
-      if (isTold(entry)) chain.push({ ref, atMs: entry.at, body: entry });
-      last = ref.of;
-      ref = entry.before;
-    }
-    return chain.toReversed();
+    this.readAfter(waymark.of - 1);
+    if (tail !== undefined) this.doubt(tail);
   }
 
   private readAfter(of: number): void {
@@ -152,18 +137,23 @@ export class HaltBook {
       return this.apply(placed, body);
     }
     const range = { from: body.from ?? 0, to: body.to ?? 0 };
-    const isAboutHalts = this.told.some(({ ref }) => isIn(ref.of, range));
-    if (isAboutHalts || (this.entrance !== undefined && isIn(this.entrance, range))) this.doubtful.push(range);
-    if (!isAboutHalts) return;
+    this.doubt(range);
+    if (!this.told.some(({ ref }) => isIn(ref.of, range))) return;
+    this.doubtful.push(range);
     this.told.push(placed);
     this.standing.clear();
     for (const each of this.told) if (each.body.kind === 'session') this.apply(each, each.body);
   }
 
+  /** Where entries from before the waymark on stood unsigned, it is no better than they are. */
+  private doubt({ from }: Range): void {
+    if (this.entrance !== undefined && from <= this.entrance) this.isLost = true;
+  }
+
   private apply({ ref, atMs }: Placed, { agent, session, event, scope, reason_code: reasonCode, incident }: SessionBody): void {
     const whose = scope === 'ledger' ? EVERY : session;
     if (event === 'resumed') {
-      if (!this.isDoubtful(ref.of)) this.standing.delete(whose);
+      if (!this.doubtful.some((range) => isIn(ref.of, range))) this.standing.delete(whose);
       return;
     }
     this.standing.set(whose, {
@@ -176,10 +166,6 @@ export class HaltBook {
       ...(incident !== undefined && { incident }),
     });
   }
-
-  private isDoubtful(of: number): boolean {
-    return this.doubtful.some((range) => isIn(of, range));
-  }
 }
 
 function isIn(of: number, { from, to }: Range): boolean {
@@ -189,8 +175,4 @@ function isIn(of: number, { from, to }: Range): boolean {
 function isTold(entry: Entry): entry is Entry & Body {
   if (entry.kind === 'session') return entry.event === 'halted' || entry.event === 'resumed';
   return entry.kind === 'recovery' && entry.event === 'unsigned-tail';
-}
-
-function isStart(entry: Entry): entry is Entry & SessionBody {
-  return entry.kind === 'session' && entry.event === 'start';
 }

@@ -2,15 +2,22 @@
 import { randomBytes } from 'node:crypto';
 import { CountersignError } from '../errors.ts';
 import { canonicalize } from './canonical.ts';
-import { ENTRY_KINDS, ENTRY_VERSION, type Entry, type EntryBody, MAX_ENTRY_BYTES } from './entry.ts';
+import { ENTRY_KINDS, ENTRY_VERSION, type Entry, type EntryBody, type EntryStamp, MAX_ENTRY_BYTES } from './entry.ts';
+
+/** What a store adds to a draft. */
+export interface Stamp extends Pick<EntryStamp, 'writer' | 'newest'> {
+  readonly atMs: number;
+}
 
 /**
  * Stamps a draft and writes it as RFC 8785 text: exactly the bytes that are stored and hashed.
  *
  * @throws {CountersignError} `ENTRY_TOO_LARGE`, `CANONICAL_INVALID`
  */
-export function entryText(body: EntryBody, stamp: { readonly atMs: number; readonly writer: string }): string {
-  const text = canonicalize({ ...body, v: ENTRY_VERSION, id: newId(), at: stamp.atMs, writer: stamp.writer });
+export function entryText(body: EntryBody, { atMs, writer, newest }: Stamp): string {
+  // A waymark is the store's word, never that of a draft: drafts hold what an application gave.
+  const { newest: _dropped, ...draft } = body as EntryBody & Pick<EntryStamp, 'newest'>;
+  const text = canonicalize({ ...draft, v: ENTRY_VERSION, id: newId(), at: atMs, writer, ...(newest !== undefined && { newest }) });
   // A UTF-16 unit is at most three bytes: most texts need no second count.
   if (text.length * 3 > MAX_ENTRY_BYTES && Buffer.byteLength(text) > MAX_ENTRY_BYTES) {
     throw new CountersignError('ENTRY_TOO_LARGE', `a ${body.kind} entry of ${Buffer.byteLength(text)} bytes exceeds ${MAX_ENTRY_BYTES}`);

@@ -32,6 +32,16 @@ export interface EntryStamp {
   readonly at: number;
   /** 128 random bits per open of the store, hex. */
   readonly writer: string;
+  /** Of a waymark (`waymark.ts`). */
+  readonly newest?: Newest;
+}
+
+/** The newest entries before one; each is absent when there is none. */
+export interface Newest {
+  /** The one that halted or ended a halt, or that tells that one of those stood unsigned. */
+  readonly halt?: EntryRef;
+  /** The one that tells of a pin. */
+  readonly pin?: EntryRef;
 }
 
 export interface BudgetCharge {

@@ -1,18 +1,16 @@
 /**
  * What the pin entries of a ledger tell: of each tool which declaration is trusted, and what was offered since.
  *
- * Rows cannot be trusted with that, and reading all entries of a ledger for it would cost more with each call. A mark leads to
- * the newest pin entry, and each pin entry names the one before: those are read once, then every entry after them, so that a
- * mark somebody put back hides nothing. From there on each writer and each reader goes on with what is new. Right only while
- * what was read stays in the tree: whoever rolls entries back clears it.
+ * Rows cannot be trusted with that, and reading all entries of a ledger for it would cost more with each call. A waymark names
+ * the newest pin entry before it, and each pin entry names the one before: those are read once, then every entry from the waymark
+ * on. From there on each writer and each reader goes on with what is new. Right only while what was read stays in the tree:
+ * whoever rolls entries back clears it.
  */
 import type { EntryRef } from '../call.ts';
 import type { EntriesSince } from '../grant/history.ts';
 import type { ApproverIdentity, Entry, PinBody, PinFlag, PinnedTool } from '../ledger/entry.ts';
 import { placedEntries } from '../ledger/placed-entries.ts';
-
-/** The mark that leads to the newest pin entry. */
-export const PINS_MARK = 'pins';
+import { chainTo, newestWaymark, type WaymarkSource } from '../ledger/waymark.ts';
 
 /** How the entries this looks for read. Data of a note may read the same: the kind of the parsed entry decides. */
 const MARKS = ['"kind":"pin"', '"event":"unsigned-tail"'];
@@ -46,11 +44,8 @@ export interface PinState {
 }
 
 /** Where entries are found. */
-export interface PinSource {
+export interface PinSource extends WaymarkSource {
   readonly entriesSince: EntriesSince;
-  /** The entry, if it is proven to be in the tree. */
-  entry(ref: EntryRef): Entry | undefined;
-  mark(name: string): EntryRef | undefined;
 }
 
 type Placed = { readonly ref: EntryRef; readonly atMs: number; readonly body: PinBody };
@@ -65,6 +60,10 @@ export class PinBook {
   private readonly doubtful: Range[] = [];
   /** Entries before this position were read; undefined: none were yet. */
   private upTo: number | undefined;
+  /** The waymark that entries were read from; undefined: they were from the first on. */
+  private entrance: number | undefined;
+  /** The waymark may be anybody's. */
+  private isLost = false;
 
   constructor(source: PinSource) {
     this.source = source;
@@ -75,6 +74,10 @@ export class PinBook {
     if (this.upTo !== undefined && size < this.upTo) this.clear();
     if (this.upTo === undefined) this.load();
     else if (size > this.upTo) this.readAfter(this.upTo - 1);
+    if (this.isLost) {
+      this.clear();
+      this.readAfter(-1);
+    }
     this.upTo = size;
     return this;
   }
@@ -96,6 +99,11 @@ export class PinBook {
     return this.told.at(-1)?.ref;
   }
 
+  /** Some of what was told stood unsigned: what it names as the one before it may be a lie, so no waymark may lead to it. */
+  get isDoubtful(): boolean {
+    return this.doubtful.length > 0;
+  }
+
   /** An entry this writer appends, so that it need not be read again. */
   appended(ref: EntryRef, atMs: number, body: { readonly kind: string }): void {
     if (this.upTo === undefined || ref.of !== this.upTo) return;
@@ -109,32 +117,21 @@ export class PinBook {
     this.told.length = 0;
     this.doubtful.length = 0;
     this.upTo = undefined;
+    this.entrance = undefined;
+    this.isLost = false;
   }
 
   private load(): void {
-    const chain = this.chain();
-    for (const each of chain ?? []) this.add(each);
-    // What a person accepted may be told to be doubtful by any entry after it.
-    const accepted = chain?.find(({ body }) => body.event === 'accepted')?.ref.of ?? Number.POSITIVE_INFINITY;
-    const known = new Set(chain?.map(({ ref }) => ref.of));
-    this.readAfter(Math.min(accepted, chain?.at(-1)?.ref.of ?? -1), known);
+    const waymark = newestWaymark(this.source);
+    const chain = waymark === undefined ? undefined : chainTo(waymark.newest.pin, waymark, this.source, isPin);
+    if (waymark === undefined || chain === undefined) return this.readAfter(-1);
+    this.entrance = waymark.of;
+    for (const each of chain) this.add(each);
+    this.readAfter(waymark.of - 1);
   }
 
-  /** From the first pin entry to the marked one; undefined where the mark leads nowhere, or there is none. */
-  private chain(): readonly Placed[] | undefined {
-    const chain: Placed[] = [];
-    for (let ref = this.source.mark(PINS_MARK); ref !== undefined; ) {
-      const entry = this.source.entry(ref);
-      // INVARIANT: positions fall, so that the walk ends.
-      if (entry?.kind !== 'pin' || ref.of >= (chain.at(-1)?.ref.of ?? Number.POSITIVE_INFINITY)) return undefined;
-      chain.push({ ref, atMs: entry.at, body: entry });
-      ref = entry.before;
-    }
-    return chain.length === 0 ? undefined : chain.toReversed();
-  }
-
-  private readAfter(of: number, known: ReadonlySet<number> = new Set()): void {
-    const isWanted = (text: string, at: number): boolean => !known.has(at) && MARKS.some((mark) => text.includes(mark));
+  private readAfter(of: number): void {
+    const isWanted = (text: string): boolean => MARKS.some((mark) => text.includes(mark));
     for (const { ref, entry } of placedEntries(this.source.entriesSince, of, isWanted)) this.take({ ref, atMs: entry.at }, entry);
   }
 
@@ -142,7 +139,9 @@ export class PinBook {
     if (entry.kind === 'pin') this.add({ ...placed, body: entry });
     if (entry.kind !== 'recovery' || entry.event !== 'unsigned-tail') return;
     const { from = 0, to = 0 } = entry;
-    if (!this.told.some(({ ref, body }) => body.event === 'accepted' && ref.of >= from && ref.of < to)) return;
+    // Where entries from before the waymark on stood unsigned, it is no better than they are.
+    if (this.entrance !== undefined && from <= this.entrance) this.isLost = true;
+    if (!this.told.some(({ ref }) => ref.of >= from && ref.of < to)) return;
     this.doubtful.push({ from, to });
     this.states.clear();
     this.perServer.clear();
@@ -165,6 +164,10 @@ export class PinBook {
       this.states.set(key, next);
     }
   }
+}
+
+function isPin(entry: Entry): entry is Entry & PinBody {
+  return entry.kind === 'pin';
 }
 
 /** Changed declarations of one tool that are recorded until a person accepts one. Decisions name the digest of each. */

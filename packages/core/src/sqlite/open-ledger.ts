@@ -3,7 +3,6 @@ import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import type { Database, Statement } from 'better-sqlite3';
 import { CountersignError } from '../errors.ts';
-import { HALTS_MARK } from '../halt/book.ts';
 import type { Clock, Signer } from '../interfaces.ts';
 import { newId } from '../ledger/body.ts';
 import { type OpenedFile, openForWriting, retryBusy } from './database.ts';
@@ -100,7 +99,7 @@ export function markUnsignedTail(log: Log, rows: Rows): void {
   if (tail === undefined) return;
   const before = rows.halts(tail).newest;
   const { from, to } = tail;
-  rows.putMark(HALTS_MARK, rows.append({ kind: 'recovery', event: 'unsigned-tail', from, to, ...(before !== undefined && { before }) }));
+  rows.append({ kind: 'recovery', event: 'unsigned-tail', from, to, ...(before !== undefined && { before }) });
 }
 
 function initialise(database: Database, options: OpenOptions): void {

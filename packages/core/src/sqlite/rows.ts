@@ -9,6 +9,7 @@ import { HaltBook } from '../halt/book.ts';
 import { entryText, parseEntry } from '../ledger/body.ts';
 import { canonicalize } from '../ledger/canonical.ts';
 import type { Entry, EntryBody, Opening } from '../ledger/entry.ts';
+import { WAYMARK, Waymarks } from '../ledger/waymark.ts';
 import { PinBook } from '../pin/book.ts';
 import type { ToolCount } from '../policy/call-counts.ts';
 import type { ApprovalCounts, ApprovalFilter, CallRow, Custody } from '../store.ts';
@@ -50,6 +51,7 @@ export class Rows implements Tx {
   private readonly counts: SessionCalls;
   private readonly book: PinBook;
   private readonly haltBook: HaltBook;
+  private readonly waymarks: Waymarks;
   /** By place and hash. */
   private readonly proven = new Map<string, Entry>();
   atMs = 0;
@@ -72,6 +74,7 @@ export class Rows implements Tx {
     };
     this.book = new PinBook(source);
     this.haltBook = new HaltBook(source);
+    this.waymarks = new Waymarks(source, this);
   }
 
   /** Fixes store time for the transaction that was just opened. */
@@ -95,11 +98,16 @@ export class Rows implements Tx {
     this.counts.clear();
     this.book.clear();
     this.haltBook.clear();
+    this.waymarks.clear();
     this.proven.clear();
   }
 
   append(body: EntryBody, opening?: Opening): EntryRef {
-    const ref = this.log.append(entryText(body, this), this.atMs);
+    const { atMs, writer } = this;
+    const plain = entryText(body, { atMs, writer });
+    const newest = this.waymarks.next(body, plain, this.log.size);
+    const ref = this.log.append(newest === undefined ? plain : entryText(body, { atMs, writer, newest }), atMs);
+    if (newest !== undefined) this.putMark(WAYMARK, ref);
     this.histories.appended(ref.of, body);
     this.counts.appended(ref.of, body);
     this.book.appended(ref, this.atMs, body);

@@ -4,7 +4,6 @@
  */
 import type { EntryRef } from '../call.ts';
 import { isAfterHalt } from '../halt/after-halt.ts';
-import { HALTS_MARK } from '../halt/book.ts';
 import { commitSection, newOpeningKey } from '../ledger/commitment.ts';
 import type { Opening, SessionBody } from '../ledger/entry.ts';
 import type { Committed, DecideUnit, ResumeUnit } from '../store.ts';
@@ -33,9 +32,7 @@ export function seemsHalted(session: string, tx: Pick<Tx, 'session'>): boolean {
 export function appendSession(body: SessionBody, tx: Tx, opening?: Opening): EntryRef {
   if (body.event !== 'start' && body.event !== 'halted' && body.event !== 'resumed') return tx.append(body);
   const before = tx.halts().newest;
-  const entry = tx.append({ ...body, ...(before !== undefined && { before }) }, opening);
-  tx.putMark(HALTS_MARK, entry);
-  return entry;
+  return tx.append({ ...body, ...(before !== undefined && { before }) }, opening);
 }
 
 /** A halt, or its end by whoever has the ledger in hand. Ending what does not stand says nothing. */

@@ -6,7 +6,7 @@ import type { EntryRef, Json } from '../call.ts';
 import { canonicalize } from '../ledger/canonical.ts';
 import { commitSection, newOpeningKey } from '../ledger/commitment.ts';
 import type { OfferedBody, PinAnswerBody, PinnedTool } from '../ledger/entry.ts';
-import { isNews, PINS_MARK, type PinState } from '../pin/book.ts';
+import { isNews, type PinState } from '../pin/book.ts';
 import { byName } from '../pin/statement.ts';
 import type { Committed, DecideUnit, PinAnswerUnit, PinOffer, PinUnit } from '../store.ts';
 import type { Tx } from './tx.ts';
@@ -41,7 +41,7 @@ function record(event: OfferedBody['event'], offers: readonly PinOffer[], { agen
     const key = newOpeningKey();
     const declarations: Json = Object.fromEntries(some.map(({ name, declaration }) => [name, declaration]));
     const before = tx.pins().newest;
-    const entry = tx.append(
+    return tx.append(
       {
         kind: 'pin',
         event,
@@ -53,8 +53,6 @@ function record(event: OfferedBody['event'], offers: readonly PinOffer[], { agen
       },
       { key, sections: { declarations } },
     );
-    tx.putMark(PINS_MARK, entry);
-    return entry;
   });
 }
 
@@ -106,7 +104,6 @@ export function answerPins(unit: PinAnswerUnit, tx: Tx): Committed {
     ...(signature !== undefined && { signature }),
     before: newest,
   });
-  tx.putMark(PINS_MARK, entry);
   return { kind: 'pinned', entries: [entry] };
 }
 

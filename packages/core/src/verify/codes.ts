@@ -142,6 +142,7 @@ export const VERIFY_CODES = {
   PIN_DIGEST: 'A declaration beside a pin entry is not the one its digest names.',
   PIN_SIGNATURE: 'An answer about tools by key is not signed, or its signature does not verify.',
   // Halts and incidents
+  WAYMARK_MISMATCH: 'An entry names other entries than the newest halt, or end of one, and the newest pin before it.',
   HALT_ORDER: 'A session entry does not name the newest halt, or end of one, before it.',
   RESUME_MISMATCH: 'A halt was ended that did not stand, or the entry names another.',
   RESUME_SIGNATURE: 'An end of a halt by key is not signed, or its signature does not verify.',

@@ -31,7 +31,8 @@ export class Halts {
   private readonly told: ToldHalt[] = [];
   /** Unsigned tails that hold some of them: what ended a halt there ended nothing for those who wrote on. */
   private readonly doubtful: Range[] = [];
-  private newest: Placed | undefined;
+  /** The newest halt or end of one, or entry that tells that one of those stood unsigned. */
+  newest: Placed | undefined;
   /** Answers by key whose signature could not be checked, for want of the approver's key. */
   unchecked = 0;
   /** Answers by somebody who has a key, or under a name that imitates one who has, without that key. */

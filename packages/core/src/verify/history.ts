@@ -1,6 +1,6 @@
 /** Reads the entries as a story: what each one claims must follow from those before it. */
 import { isAfterHalt } from '../halt/after-halt.ts';
-import type { Entry } from '../ledger/entry.ts';
+import type { Newest } from '../ledger/entry.ts';
 import { Approvals } from './approvals.ts';
 import { Budgets } from './budgets.ts';
 import { Calls } from './calls.ts';
@@ -14,6 +14,8 @@ import { Pins } from './pins.ts';
 import type { EntryOf, Placed } from './placed.ts';
 import type { Recall, Recalled } from './recall.ts';
 import type { Findings, VerifyCounts } from './report.ts';
+import type { Stamp } from './shapes.ts';
+import { Waymarks } from './waymarks.ts';
 
 type Counts = { -readonly [Name in keyof VerifyCounts]: number };
 
@@ -24,6 +26,7 @@ export class History {
   private readonly pins: Pins;
   private readonly halts: Halts;
   private readonly incidents: Incidents;
+  private readonly waymarks: Waymarks;
   private readonly context: Context;
   private readonly calls: Calls;
   private readonly budgets: Budgets;
@@ -44,12 +47,13 @@ export class History {
     this.pins = new Pins(findings, suspect, approvers);
     this.halts = new Halts(findings, suspect, approvers);
     this.incidents = new Incidents(findings, suspect);
+    this.waymarks = new Waymarks(findings, suspect);
     this.context = new Context(findings);
     this.calls = new Calls(findings, suspect);
     this.budgets = new Budgets(findings);
     this.remember(recall?.last(), ({ placed, content }) => {
       if (content.is === 'unread') return;
-      const { at, writer } = content.is === 'other' ? content : content.entry;
+      const { at, writer } = content.is === 'other' ? content.stamp : content.entry;
       this.context.time(placed, at, writer);
     });
   }
@@ -86,8 +90,9 @@ export class History {
   }
 
   /** A kind that claims nothing about calls. */
-  other(placed: Placed, stamp: Pick<Entry, 'at' | 'writer'>): void {
+  other(placed: Placed, stamp: Stamp): void {
     this.counts.others++;
+    this.waymark(placed, stamp.newest);
     this.context.time(placed, stamp.at, stamp.writer);
   }
 
@@ -97,6 +102,7 @@ export class History {
    */
   take(placed: Placed, entry: Told, shown: string | undefined, incident?: string): void {
     const { counts } = this;
+    this.waymark(placed, entry.newest);
     this.context.time(placed, entry.at, entry.writer);
     switch (entry.kind) {
       case 'decision':
@@ -165,6 +171,13 @@ export class History {
     this.calls.finish();
     // Who signs may have been announced before.
     this.context.finish(head?.signatures ?? [], this.recall !== undefined);
+  }
+
+  private waymark(placed: Placed, newest: Newest | undefined): void {
+    if (newest === undefined) return;
+    if (newest.halt !== undefined) this.recallHalts(newest.halt.of);
+    if (newest.pin !== undefined) this.recallPins(newest.pin.of);
+    this.waymarks.take(placed, newest, { halt: this.halts.newest, pin: this.pins.newest }, this.hasUnread);
   }
 
   private decision(placed: Placed, entry: Extract<Told, { readonly kind: 'decision' }>, shown: string | undefined): void {

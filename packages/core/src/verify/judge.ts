@@ -101,9 +101,9 @@ function judgeShape(row: SourceRow, body: Body): Shaped {
     case 'version':
       return flawed('ENTRY_VERSION', `the entry has version ${shape.version}, which this verifier does not know`);
     case 'unchecked': {
-      const { at, writer, name } = shape;
+      const { stamp, name } = shape;
       const notice = noticed('UNKNOWN_KIND', `entries of kind ${name} are not checked by this version`);
-      return withOpening([notice], judgeOpening(row, commitsOf(body)), { is: 'other', at, writer });
+      return withOpening([notice], judgeOpening(row, commitsOf(body)), { is: 'other', stamp });
     }
     case 'forget':
     case 'known': {

@@ -6,7 +6,7 @@
 import type { BudgetCharge, Entry } from '../ledger/entry.ts';
 import type { VerifyCode } from './codes.ts';
 import type { EntryOf } from './placed.ts';
-import type { ForgetEntry } from './shapes.ts';
+import type { ForgetEntry, Stamp } from './shapes.ts';
 
 /** `change`: of the bytes themselves. `notice`: what this version does not check, a problem under `strict` only. */
 export interface Found {
@@ -17,18 +17,20 @@ export interface Found {
 
 type PlainFields = 'kind' | 'at' | 'writer' | 'agent' | 'session' | 'call';
 
-/** What history asks of a decision in which neither an approval, an edit nor a grant takes part. */
+/** What history asks of a decision in which neither an approval, an edit nor a grant takes part, and that is no waymark. */
 export type PlainDecision = Pick<EntryOf<'decision'>, PlainFields | 'mode' | 'would'> & {
   readonly budgets: readonly BudgetCharge[] | undefined;
   readonly effect: 'allow' | 'deny';
   readonly policy: Pick<EntryOf<'decision'>['policy'], 'id' | 'hash'>;
+  readonly newest?: undefined;
   readonly approval?: undefined;
   readonly edited?: undefined;
   readonly grant?: undefined;
 };
 
-/** What history asks of an outcome that gives nothing back, and whose result no rule looked at. */
+/** What history asks of an outcome that gives nothing back, whose result no rule looked at, and that is no waymark. */
 export type PlainOutcome = Pick<EntryOf<'outcome'>, PlainFields | 'decision'> & {
+  readonly newest?: undefined;
   readonly refunds?: undefined;
   readonly released?: undefined;
 };
@@ -48,9 +50,9 @@ export type Content =
       readonly incident?: string;
     }
   | { readonly is: 'plain'; readonly entry: PlainDecision | PlainOutcome }
-  | { readonly is: 'forget'; readonly entry: ForgetEntry & Pick<Entry, 'at' | 'writer'> }
+  | { readonly is: 'forget'; readonly entry: ForgetEntry & Stamp }
   /** A kind this version does not check. */
-  | { readonly is: 'other'; readonly at: number; readonly writer: string };
+  | { readonly is: 'other'; readonly stamp: Stamp };
 
 export interface Judged {
   /** 0-based position. */

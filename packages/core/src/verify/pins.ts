@@ -26,7 +26,7 @@ export class Pins {
   private readonly suspect: (index: number) => void;
   private readonly approvers: ReadonlyMap<string, string> | undefined;
   private readonly tools = new Map<string, Recorded>();
-  private newest: Placed | undefined;
+  newest: Placed | undefined;
   /** Answers by key whose signature could not be checked, for want of the approver's key. */
   unchecked = 0;
   /** Answers by somebody who has a key, or under a name that imitates one who has, without that key. */

@@ -115,8 +115,8 @@ export class Reading {
         this.forget(placed, content.entry);
         return history.other(placed, content.entry);
       case 'other':
-        this.span(content.at);
-        return history.other(placed, content);
+        this.span(content.stamp.at);
+        return history.other(placed, content.stamp);
     }
   }
 

@@ -5,19 +5,22 @@
  */
 import { z } from 'zod';
 import { type Json, OUTCOME_STATUSES, RESULT_ACTIONS } from '../call.ts';
-import { ENTRY_VERSION, type Entry, type EntryKind, PIN_FLAGS } from '../ledger/entry.ts';
+import { ENTRY_VERSION, type Entry, type EntryKind, type EntryStamp, type Newest, PIN_FLAGS } from '../ledger/entry.ts';
 
 export type ForgetEntry = { readonly kind: 'forget'; readonly entries: readonly { readonly of: number; readonly leaf: string }[] };
+
+/** What history asks of the fields that every entry has. */
+export type Stamp = Pick<EntryStamp, 'at' | 'writer'> & { readonly newest?: Newest | undefined };
 
 export type ShapeVerdict =
   | { readonly kind: 'known'; readonly entry: Entry; readonly unknownFields: string | undefined }
   | {
       readonly kind: 'forget';
-      readonly entry: ForgetEntry & Pick<Entry, 'v' | 'id' | 'at' | 'writer'>;
+      readonly entry: ForgetEntry & EntryStamp;
       readonly unknownFields: string | undefined;
     }
   /** The stamp is right, the kind is not one this version checks. */
-  | { readonly kind: 'unchecked'; readonly name: string; readonly at: number; readonly writer: string }
+  | { readonly kind: 'unchecked'; readonly name: string; readonly stamp: Stamp }
   | { readonly kind: 'version'; readonly version: string }
   | { readonly kind: 'malformed'; readonly why: string };
 
@@ -32,7 +35,8 @@ const ref = z.strictObject({ of: count, leaf: hash });
 const names = z.array(text);
 const policy = z.strictObject({ id: text, version: z.string().optional(), hash });
 
-const stamp = { v: z.literal(ENTRY_VERSION), id, at: count, writer: id };
+const newest = z.strictObject({ halt: ref.optional(), pin: ref.optional() });
+const stamp = { v: z.literal(ENTRY_VERSION), id, at: count, writer: id, newest: newest.optional() };
 const stampShape = z.object({ ...stamp, kind: text });
 const effect = z.enum(['allow', 'deny', 'require_approval']);
 const assurance = z.enum(['high', 'medium', 'low']);
@@ -273,7 +277,8 @@ export function readShape(value: Json): ShapeVerdict {
   if (shape === undefined) {
     const stamped = stampShape.safeParse(value);
     if (!stamped.success) return { kind: 'malformed', why: describe(stamped.error.issues) };
-    return { kind: 'unchecked', name: printable(stamped.data.kind), at: stamped.data.at, writer: stamped.data.writer };
+    // What was parsed is the value itself, in which what is optional is there or is not.
+    return { kind: 'unchecked', name: printable(stamped.data.kind), stamp: stamped.data as Stamp };
   }
   const parsed = shape.safeParse(value);
   const unknownFields = parsed.success ? undefined : unknownOnly(parsed.error.issues);

@@ -155,12 +155,6 @@ describe('rows that are edited', () => {
   it.each([
     ['a session said not to be halted', `UPDATE sessions SET halted = 0`],
     ['sessions that are gone', `DELETE FROM sessions`],
-    ['the mark taken away', `DELETE FROM marks WHERE name = 'halts'`],
-    [
-      'the mark put back, and the rows with it',
-      `UPDATE sessions SET halted = 0; UPDATE marks SET seq = (SELECT min(seq) FROM entries WHERE body LIKE '%"event":"start"%'), leaf = (SELECT leaf FROM entries WHERE body LIKE '%"event":"start"%' ORDER BY seq LIMIT 1) WHERE name = 'halts'`,
-    ],
-    ['a mark that leads elsewhere', `UPDATE marks SET seq = 0, leaf = (SELECT leaf FROM entries WHERE seq = 0) WHERE name = 'halts'`],
   ])('%s: the session stays halted, also after it was opened again', async (_what, sql) => {
     const path = join(tempDirectory(), 'ledger.db');
     const store = ledger(path);

@@ -20,6 +20,7 @@ import { CHECKPOINT_WITH_HALTS, resuming, WITH_HALTS } from './halts.ts';
 import { CHECKPOINT, finance, GOLDEN, ORIGIN, signer, statement } from './ledger.ts';
 import { acceptance, CHECKPOINT_WITH_PINS, WITH_PINS } from './pins.ts';
 import { CHECKPOINT_WITH_RELEASES, WITH_RELEASES } from './releases.ts';
+import { CHECKPOINT_WITH_WAYMARKS, WITH_WAYMARKS } from './waymarks.ts';
 
 const page = (name: string): string => readFileSync(new URL(`../../../../docs/formats/${name}`, import.meta.url), 'utf8');
 const entryPage = page('entry.md');
@@ -58,8 +59,8 @@ describe('docs/formats/entry.md', () => {
   });
 
   it.each(examples)('entry $number is, byte for byte, what the code makes', ({ text, number, leaf }) => {
-    expect(text).toBe(WITH_HALTS[number - 1]?.text);
-    expect(leaf).toBe(WITH_HALTS[number - 1]?.leaf);
+    expect(text).toBe(WITH_WAYMARKS[number - 1]?.text);
+    expect(leaf).toBe(WITH_WAYMARKS[number - 1]?.leaf);
     expect(leafHash(text)).toBe(leaf);
     expect(canonicalize(parseCanonical(text))).toBe(text);
   });
@@ -150,6 +151,7 @@ it.each([
   ['with facts', WITH_FACTS, CHECKPOINT_WITH_FACTS, 5],
   ['with pins', WITH_PINS, CHECKPOINT_WITH_PINS, 5],
   ['with halts', WITH_HALTS, CHECKPOINT_WITH_HALTS, 5],
+  ['with a waymark', WITH_WAYMARKS, CHECKPOINT_WITH_WAYMARKS, 5],
 ])('the examples %s together are a valid ledger', async (_which, entries, checkpoint, open) => {
   const path = goldenFile(entries, checkpoint);
   const approvers = new Map([['finance', finance.vkey]]);

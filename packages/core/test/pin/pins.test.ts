@@ -439,28 +439,6 @@ describe('on a file', () => {
     expect(await verifyLedger(path, { publicKeys: [LEDGER_VKEY] })).toMatchObject({ status: 'valid', problems: [] });
   });
 
-  it.each([
-    ['taken away', `DELETE FROM marks WHERE name = 'pins'`],
-    [
-      'put back to the first entry',
-      `UPDATE marks SET seq = (SELECT min(seq) FROM entries WHERE instr(body, '"kind":"pin"') > 0), leaf = (SELECT leaf FROM entries WHERE instr(body, '"kind":"pin"') > 0 ORDER BY seq LIMIT 1) WHERE name = 'pins'`,
-    ],
-    ['leading nowhere', `UPDATE marks SET seq = 999999 WHERE name = 'pins'`],
-    ['leading to something else', `UPDATE marks SET seq = 0, leaf = (SELECT leaf FROM entries WHERE seq = 0) WHERE name = 'pins'`],
-  ])('the row that leads to pins %s buys nothing', async (_what, sql) => {
-    const { path, guard, store } = make();
-    const trusted = await digestIn(guard, READ);
-    const digest = await digestIn(guard, OTHER);
-    await guard.pins.accept({ server: 'files', tools: [{ name: 'read_file', digest }] }, ALICE);
-    await store.close();
-    new Sqlite(path).exec(sql).close();
-    const again = guardOn(kept(openLedger(path)));
-    expect(await codeOf(again, { digest: trusted })).toBe('refusal TOOL_CHANGED');
-    expect((await again.pins.offer({ server: 'files', tools: [POISON] }))[0]?.state).toBe('changed');
-    expect(await codeOf(again, { digest })).toBe('runs');
-    expect((await verifyLedger(path, { publicKeys: [LEDGER_VKEY] })).problems).toEqual([]);
-  });
-
   it('an entry that was changed in the file is noticed before anything is trusted on its word', async () => {
     const { path, guard, store } = make();
     await digestIn(guard, READ);

@@ -85,7 +85,9 @@ export function forged(path: string, change: (entries: Loose[]) => Loose[] | voi
       tree.push(leaf);
     }
     for (const { level, index, hashes, root } of tree.takeFullTiles()) {
-      database.prepare('INSERT INTO tiles (level, idx, hashes, root) VALUES (?, ?, ?, ?)').run(level, index, hashes, root);
+      database
+        .prepare('INSERT INTO tiles (level, idx, hashes, root) VALUES (?, ?, ?, ?)')
+        .run(level, index, Buffer.from(hashes, 'hex'), root);
     }
     const note = noteOf({ size: tree.size, root: tree.root() }, forgery);
     database.prepare('INSERT INTO checkpoints (size, note, keep) VALUES (?, ?, NULL)').run(tree.size, note);

@@ -135,8 +135,10 @@ describe('a ledger with pins', () => {
     expect(report.status).toBe('unproven');
   });
 
-  it('rows that lead to pins are no evidence: what they say changes no verdict', async () => {
-    const report = await verifyLedger(edited(path, `INSERT INTO marks VALUES ('pins', 3, '${'0'.repeat(64)}')`), { approvers: APPROVERS });
+  it('rows that lead to entries are no evidence: what they say changes no verdict', async () => {
+    const report = await verifyLedger(edited(path, `INSERT INTO marks VALUES ('waymark', 3, '${'0'.repeat(64)}')`), {
+      approvers: APPROVERS,
+    });
     expect(report.problems).toEqual([]);
   });
 
