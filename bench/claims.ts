@@ -21,6 +21,7 @@ import { monitorKernelClaims } from './monitor-kernel.ts';
 import { monitorPollClaims } from './monitor-poll.ts';
 import { monitorProbeClaims } from './monitor-probe.ts';
 import { monitorRulesClaims } from './monitor-rules.ts';
+import { openingClaims } from './opening.ts';
 import { policyClaims } from './policy.ts';
 import { receiptClaims } from './receipt.ts';
 import { redactClaims } from './redact.ts';
@@ -35,6 +36,7 @@ export { removeFixtures } from './fixtures.ts';
 
 export const allClaims: readonly Claim[] = [
   ...ledgerClaims,
+  ...openingClaims,
   ...guardClaims,
   ...budgetClaims,
   ...durabilityClaims,
