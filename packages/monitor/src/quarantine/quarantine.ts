@@ -7,8 +7,9 @@
  * Folders are 0700. A file's own mode is left alone: another name of it may be in use.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdir, readdir, realpath, rm } from 'node:fs/promises';
-import { join, sep } from 'node:path';
+import { realpathSync } from 'node:fs';
+import { mkdir, readdir, rm } from 'node:fs/promises';
+import { basename, dirname, join, sep } from 'node:path';
 import { CountersignError, clip, createRedactor, escapeForTerminal, type Redactor } from '@countersign/core';
 import { makePrivateFolder } from '../evidence/log-folder.ts';
 import { CONTENT_NAME, ITEM_ID, type Manifest, manifestHash, readManifest, writeManifest } from './manifest.ts';
@@ -70,6 +71,8 @@ export function quarantine(options: QuarantineOptions): Quarantine {
 
 class FileQuarantine implements Quarantine {
   readonly #options: QuarantineOptions;
+  /** Without links, as it was when this was made: one that is laid on the way later leads nobody elsewhere. */
+  readonly #folder: string;
   readonly #redactor: Redactor;
   readonly #limits: MoveLimits;
 
@@ -78,16 +81,14 @@ class FileQuarantine implements Quarantine {
     if (!folder.startsWith('/') || !Number.isSafeInteger(maxBytes) || maxBytes < 0)
       throw new CountersignError('OPTIONS_INVALID', 'a quarantine takes an absolute folder, and a limit of whole bytes');
     this.#options = options;
+    this.#folder = withoutLinks(folder);
     this.#redactor = options.redactor ?? createRedactor();
     this.#limits = { maxCopyBytes: maxBytes, maxHashBytes: maxBytes };
   }
 
   async take(files: readonly WrittenFile[], about: TakeAbout): Promise<RollbackResult> {
     const startedAt = this.#now();
-    if (files.length > 0) makePrivateFolder(this.#options.folder, 'quarantine');
-    const items: RollbackItem[] = [];
-    // One after the other: a thousand open files would be another trouble.
-    for (const file of files.slice(0, MAX_WRITTEN_FILES)) items.push(await this.#take(file, about));
+    const items = files.length === 0 ? [] : await this.#takeAll(files.slice(0, MAX_WRITTEN_FILES), about);
     const moved = items.filter(({ id }) => id !== undefined);
     const left = items.filter(({ id }) => id === undefined);
     const missed = (about.missed ?? 0) + Math.max(0, files.length - MAX_WRITTEN_FILES);
@@ -122,7 +123,7 @@ class FileQuarantine implements Quarantine {
   async #held(id: string): Promise<Place | undefined> {
     if (!ITEM_ID.test(id)) return undefined;
     try {
-      const place = await placeOf(join(await realpath(this.#options.folder), id, CONTENT_NAME));
+      const place = await placeOf(join(this.#folder, id, CONTENT_NAME));
       return typeof place === 'string' ? undefined : place;
     } catch {
       return undefined;
@@ -130,20 +131,35 @@ class FileQuarantine implements Quarantine {
   }
 
   async list(): Promise<readonly Manifest[]> {
-    const names = await readdir(this.#options.folder).catch((error: unknown) => {
+    const names = await readdir(this.#folder).catch((error: unknown) => {
       if (codeOf(error) === 'ENOENT') return [];
       throw error;
     });
-    const manifests = await Promise.all(
-      names.filter((name) => ITEM_ID.test(name)).map((name) => readManifest(join(this.#options.folder, name))),
-    );
+    const manifests = await Promise.all(names.filter((name) => ITEM_ID.test(name)).map((name) => readManifest(join(this.#folder, name))));
     return manifests.filter((each) => each !== undefined).toSorted((a, b) => a.at - b.at || a.seq - b.seq);
   }
 
-  async #take(file: WrittenFile, about: TakeAbout): Promise<RollbackItem> {
+  async #takeAll(files: readonly WrittenFile[], about: TakeAbout): Promise<readonly RollbackItem[]> {
+    makePrivateFolder(this.#folder, 'quarantine');
+    const into = await placeOf(join(this.#folder, CONTENT_NAME));
+    if (typeof into === 'string') {
+      const why = 'a link was laid on the way to it, or it went, since the session began: look who did that';
+      throw new CountersignError('OPTIONS_INVALID', `nothing is put into the quarantine folder ${this.#shown(this.#folder)}: ${why}`);
+    }
+    try {
+      const items: RollbackItem[] = [];
+      // One after the other: a thousand open files would be another trouble.
+      for (const file of files) items.push(await this.#take(file, about, into));
+      return items;
+    } finally {
+      await into.close();
+    }
+  }
+
+  async #take(file: WrittenFile, about: TakeAbout, into: Place): Promise<RollbackItem> {
     const path = this.#shown(file.path);
     try {
-      const kept = await this.#moved(file, about);
+      const kept = await this.#moved(file, about, into);
       const { id, sha256, size } = kept;
       return { path, id, size, ...(sha256 !== undefined && { sha256 }), manifest: manifestHash(kept) };
     } catch (error) {
@@ -152,7 +168,7 @@ class FileQuarantine implements Quarantine {
   }
 
   /** @throws {Left}, or an error of the system */
-  async #moved(file: WrittenFile, about: TakeAbout): Promise<Manifest> {
+  async #moved(file: WrittenFile, about: TakeAbout, into: Place): Promise<Manifest> {
     // What may have been there before is nobody's to take away.
     if (file.existed === true || file.renamed === true) throw new Left('existed');
     if (this.#isOwn(file.path)) throw new Left('own');
@@ -162,7 +178,7 @@ class FileQuarantine implements Quarantine {
     try {
       found = await find(place);
       if (!this.#isNew(found, file)) throw new Left('existed');
-      return await this.#kept(file, about, place, found);
+      return await this.#kept(this.#manifestOf(file, about, found), place, found, into);
     } finally {
       await found?.file?.close();
       await place.close();
@@ -176,19 +192,23 @@ class FileQuarantine implements Quarantine {
     return birthMs === 0 || birthMs >= this.#options.startedAt - BIRTH_SLACK_MS;
   }
 
-  async #kept(file: WrittenFile, about: TakeAbout, place: Place, found: Found): Promise<Manifest> {
-    const planned = this.#manifestOf(file, about, found);
-    const folder = join(this.#options.folder, planned.id);
-    await mkdir(folder, { mode: 0o700 });
+  /** @param into - our folder, held open. */
+  async #kept(planned: Manifest, place: Place, found: Found, into: Place): Promise<Manifest> {
+    await mkdir(into.beside(planned.id), { mode: 0o700 });
+    const own = await this.#held(planned.id);
+    // Somebody put something else in its place at once.
+    if (own === undefined) throw new Left('failed');
     try {
-      await writeManifest(folder, planned);
-      const kept: Manifest = { ...planned, ...(await moveInto(folder, place, found, this.#limits)), state: 'kept' };
-      await writeManifest(folder, kept);
+      await writeManifest(own.folder, planned);
+      const kept: Manifest = { ...planned, ...(await moveInto(own.folder, place, found, this.#limits)), state: 'kept' };
+      await writeManifest(own.folder, kept);
       return kept;
     } catch (error) {
       // Where something lies, its manifest stays.
-      if ((await look(join(folder, CONTENT_NAME))) === undefined) await rm(folder, { recursive: true, force: true });
+      if ((await look(own.path)) === undefined) await rm(into.beside(planned.id), { recursive: true, force: true });
       throw error;
+    } finally {
+      await own.close();
     }
   }
 
@@ -223,13 +243,23 @@ class FileQuarantine implements Quarantine {
   }
 
   #isOwn(path: string): boolean {
-    return [this.#options.folder, ...(this.#options.own ?? [])].some(
+    return [this.#options.folder, this.#folder, ...(this.#options.own ?? [])].some(
       (own) => path === own || path.startsWith(own.endsWith(sep) ? own : `${own}${sep}`),
     );
   }
 
   #now(): number {
     return this.#options.clock?.nowMs() ?? Date.now();
+  }
+}
+
+/** Of what is not there yet: of the folder it will be made in. */
+function withoutLinks(path: string): string {
+  try {
+    return realpathSync.native(path);
+  } catch (error) {
+    // Whatever else is wrong with it, whoever uses it is told.
+    return codeOf(error) === 'ENOENT' && dirname(path) !== path ? join(withoutLinks(dirname(path)), basename(path)) : path;
   }
 }
 

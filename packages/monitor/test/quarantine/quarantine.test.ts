@@ -337,6 +337,63 @@ describe('while somebody works against it', () => {
     expect(readFileSync(join(into, 'content'), 'utf8')).toBe('checked');
   });
 
+  describe('in the folders above the quarantine', () => {
+    /** `<state>/log/kept`, reached by a link that was there before the session, as a home or /tmp may be. */
+    function above(): { readonly state: string; readonly work: string; readonly elsewhere: string; readonly make: () => Quarantine } {
+      const [state, work, elsewhere, link] = [folder(), folder(), folder(), join(folder(), 'link')];
+      symlinkSync(state, link);
+      mkdirSync(join(state, 'log'));
+      writeFileSync(join(work, 'a'), 'x');
+      return { state, work, elsewhere, make: () => quarantine({ folder: join(link, 'log', 'kept'), startedAt: Date.now() - 60_000 }) };
+    }
+
+    it('a link that was there before is followed', async () => {
+      const { state, work, make } = above();
+      expect(await make().take([written(join(work, 'a'))], ABOUT)).toMatchObject({ quarantined: 1 });
+      expect(await make().list()).toHaveLength(1);
+      expect(readdirSync(join(state, 'log', 'kept'))).toHaveLength(1);
+    });
+
+    it('another link there by now leads nothing elsewhere', async () => {
+      const { state, work, elsewhere, make } = above();
+      const q = make();
+      renameSync(join(state, 'log'), join(state, 'log-moved'));
+      symlinkSync(elsewhere, join(state, 'log'));
+      await expect(q.take([written(join(work, 'a'))], ABOUT)).rejects.toMatchObject({ code: 'OPTIONS_INVALID' });
+      expect(readFileSync(join(work, 'a'), 'utf8')).toBe('x');
+      // At most an empty folder was made there.
+      expect(readdirSync(elsewhere).flatMap((name) => readdirSync(join(elsewhere, name)))).toEqual([]);
+    });
+
+    it('nothing is put back from, or written, where such a link leads', async () => {
+      const { state, work, elsewhere, make } = above();
+      const q = make();
+      const { items } = await q.take([written(join(work, 'a'))], ABOUT);
+      renameSync(join(state, 'log'), join(elsewhere, 'log'));
+      symlinkSync(join(elsewhere, 'log'), join(state, 'log'));
+      await expect(q.restore(items[0]?.id ?? '', 'unrecorded')).rejects.toMatchObject({ code: 'QUARANTINE_REFUSED' });
+      expect(existsSync(join(work, 'a'))).toBe(false);
+    });
+
+    it.skipIf(process.platform !== 'linux')('a link that is laid while files are taken leads the rest nowhere', async () => {
+      const { state, work, elsewhere, make } = above();
+      const files = Array.from({ length: 40 }, (_, i) => join(work, `f${i}`));
+      for (const file of files) writeFileSync(file, 'x');
+      const taking = make().take(
+        files.map((file) => written(file)),
+        ABOUT,
+      );
+      const kept = join(state, 'log', 'kept');
+      while (!existsSync(kept) || readdirSync(kept).length < 3) await new Promise(setImmediate);
+      renameSync(join(state, 'log'), join(state, 'log-moved'));
+      symlinkSync(elsewhere, join(state, 'log'));
+      const { quarantined, left } = await taking;
+      expect(quarantined).toBeGreaterThan(0);
+      expect([quarantined + left, files.filter((file) => existsSync(file)).length]).toEqual([files.length, left]);
+      expect(readdirSync(elsewhere)).toEqual([]);
+    });
+  });
+
   it('does not look through a link that was laid there, and does not wait for a pipe', async () => {
     const { path, place } = await ready();
     rmSync(path);
