@@ -1,5 +1,5 @@
 /**
- * What the ledger says of a file in quarantine, proven: its entry is in the log, the log is signed by the configured key, and the clear
+ * What the ledger says of files in quarantine, proven: the entry is in the log, the log is signed by the configured key, and the clear
  * text beside the entry is what the entry commits to. Whoever was watched may have written to all of these files.
  */
 import { type Config, CountersignError, checkReceipt, clip, escapeForTerminal, readSigner } from '@countersign/core';
@@ -8,13 +8,54 @@ import { type RecordedFile, recordedFiles } from '@countersign/monitor';
 import type { Io } from './io.ts';
 import { passphraseFromFile } from './passphrase.ts';
 
+/** Why nothing is proven of a file. */
+export interface Unproven {
+  readonly why: string;
+}
+
+export interface OnRecord {
+  /** That it was put aside. */
+  readonly aside: RecordedFile | Unproven;
+  /** Number of the entry that says it was put back. */
+  readonly back: number | undefined;
+}
+
 /** @throws {CountersignError} `QUARANTINE_REFUSED` when the ledger has no such thing, or it cannot be proven; `LEDGER_*`, `KEY_*` */
 export function putAsideOnRecord(config: Config, id: string, io: Io): RecordedFile {
-  const { incident, session, index } = entryAbout(config.ledger.path, id);
-  const item = provenFiles(config, index, io).find((each) => each.id === id);
-  if (item === undefined) throw refused(id, 'the ledger does not prove what it says of it: run `countersign verify`');
-  return { incident, session, item };
+  const { aside, back } = allOnRecord(config, [id], io)[0] ?? { aside: NOT_ON_RECORD, back: undefined };
+  // Its manifest may have been set back to before.
+  if (back !== undefined) throw refused(id, putBackAlready(back));
+  if ('why' in aside) throw refused(id, aside.why);
+  return aside;
 }
+
+export function putBackAlready(entry: number): string {
+  return `it was put back already: entry ${entry} of the ledger`;
+}
+
+/**
+ * Of each id, in one pass over the ledger.
+ *
+ * @throws {CountersignError} `LEDGER_*`, `KEY_*`
+ */
+export function allOnRecord(config: Config, ids: readonly string[], io: Io): readonly OnRecord[] {
+  const told = toldOf(config.ledger.path, new Set(ids));
+  const proven = new Map<number, ReturnType<typeof recordedFiles>>();
+  return ids.map((id) => {
+    const { entry, back } = told.get(id) ?? {};
+    if (entry === undefined) return { aside: NOT_ON_RECORD, back };
+    const { index, incident, session } = entry;
+    const files = proven.get(index) ?? provenFiles(config, index, io);
+    proven.set(index, files);
+    const item = files.find((each) => each.id === id);
+    return { aside: item === undefined ? UNPROVEN : { incident, session, item }, back };
+  });
+}
+
+const NOT_ON_RECORD: Unproven = {
+  why: 'the ledger does not say that it was put aside, so nothing tells whether its manifest was edited; look at it and where it leads, then pass --unrecorded',
+};
+const UNPROVEN: Unproven = { why: 'the ledger does not prove what it says of it: run `countersign verify`' };
 
 interface EntryAbout {
   readonly index: number;
@@ -22,25 +63,32 @@ interface EntryAbout {
   readonly session: string;
 }
 
-function entryAbout(path: string, id: string): EntryAbout {
+interface Told {
+  /** The first that says that it was put aside. */
+  entry?: EntryAbout | undefined;
+  back?: number;
+}
+
+function toldOf(path: string, ids: ReadonlySet<string>): ReadonlyMap<string, Told> {
+  const all = new Map<string, Told>();
+  if (ids.size === 0) return all;
   const reader = openRecords(path);
-  let found: EntryAbout | undefined;
   try {
     for (const record of reader.records()) {
       const facts = factsOf(record, reader.container);
-      if (facts.kind !== 'containment' || !recordedFiles(facts.shown.get('details')).some((item) => item.id === id)) continue;
-      // Its manifest may have been set back to before.
-      if (facts.event === 'restored') throw refused(id, `it was put back already: entry ${facts.index + 1} of the ledger`);
-      found ??= entryOf(facts);
+      if (facts.kind !== 'containment') continue;
+      for (const { id } of recordedFiles(facts.shown.get('details'))) {
+        if (id === undefined || !ids.has(id)) continue;
+        const told = all.get(id) ?? {};
+        all.set(id, told);
+        if (facts.event === 'restored') told.back ??= facts.index + 1;
+        else told.entry ??= entryOf(facts);
+      }
     }
   } finally {
     reader.close();
   }
-  if (found !== undefined) return found;
-  throw refused(
-    id,
-    'the ledger does not say that it was put aside, so nothing tells whether its manifest was edited; look at it and where it leads, then pass --unrecorded',
-  );
+  return all;
 }
 
 function entryOf({ index, event, incident, session }: RecordFacts): EntryAbout | undefined {

@@ -49,6 +49,68 @@ describe('incidents restore', () => {
     expect(ran.stdout.trimEnd().split('\n')).toHaveLength(2);
   });
 
+  describe('without an id', () => {
+    type Made = Awaited<ReturnType<typeof aside>>;
+    const listed = async ({ cwd }: Made): Promise<{ readonly proven: boolean; readonly why?: string }> => {
+      const [file] = json(await run(['incidents', 'restore', '--json'], { cwd }))['files'] as [{ proven: boolean; why?: string }];
+      return file;
+    };
+
+    it('says that the ledger proves what it shows, also after it was put back', async () => {
+      const made = await aside();
+      expect(await listed(made)).toMatchObject({ id: made.id, state: 'kept', proven: true });
+      expect(await listed(made)).not.toHaveProperty('why');
+      expect((await run(['incidents', 'restore'], { cwd: made.cwd })).stdout).toMatch(/ kept +yes /);
+      expect((await run(['incidents', 'restore', made.id], { cwd: made.cwd })).code).toBe(0);
+      expect(await listed(made)).toMatchObject({ state: 'restored', proven: true });
+      edit(made.own, { state: 'kept' });
+      expect(await listed(made)).toMatchObject({ proven: false, why: expect.stringContaining('put back already') });
+    });
+
+    it.each([
+      ['another path', { path: '/etc/passwd' }],
+      ['another incident', { incident: 'ab'.repeat(16) }],
+      ['another session', { session: 's2' }],
+      ['another mode', { mode: 0o6755 }],
+      ['another size', { size: 1 }],
+      ['another hash', { sha256: 'ab'.repeat(32) }],
+      ['that it was put back', { state: 'restored' }],
+    ])('says that it does not where the manifest names %s', async (_what, changes) => {
+      const made = await aside();
+      edit(made.own, changes);
+      expect(await listed(made)).toMatchObject({ ...changes, proven: false, why: expect.stringContaining('its manifest') });
+      const { code, stdout } = await run(['incidents', 'restore'], { cwd: made.cwd });
+      expect(code).toBe(0);
+      expect(stdout).toMatch(/ no /);
+      expect(stdout).toContain(`${made.id} is not proven: its manifest`);
+    });
+
+    it('says so of what the ledger does not tell of, and of a copy of another under its name', async () => {
+      const made = await aside(() => undefined);
+      expect(await listed(made)).toMatchObject({ proven: false, why: expect.stringContaining('--unrecorded') });
+      const other = await aside();
+      edit(made.own, { ...JSON.parse(readFileSync(join(other.own, 'manifest.json'), 'utf8')), id: made.id });
+      expect(await listed(made)).toMatchObject({ proven: false });
+    });
+
+    it('says so of a record that is not what its entry commits to', async () => {
+      const made = await aside();
+      const database = new Database(loadConfig(join(made.cwd, 'countersign.yaml')).ledger.path);
+      const { changes } = database.prepare(`UPDATE openings SET sections = replace(sections, '"size":4', '"size":5')`).run();
+      database.close();
+      expect(changes).toBeGreaterThan(0);
+      edit(made.own, { size: 5 });
+      expect(await listed(made)).toMatchObject({ size: 5, proven: false });
+    });
+
+    it('lists them also where the ledger cannot be read, and says that', async () => {
+      const made = await aside();
+      rmSync(loadConfig(join(made.cwd, 'countersign.yaml')).ledger.path);
+      expect(await listed(made)).toMatchObject({ id: made.id, proven: false, why: expect.stringContaining('ledger') });
+      expect((await run(['incidents', 'restore'], { cwd: made.cwd })).stdout).toContain(made.id);
+    });
+  });
+
   it('puts a file back once, and the ledger says so', async () => {
     const { cwd, path, id } = await aside();
     const ran = await run(['incidents', 'restore', id, '--json'], { cwd });

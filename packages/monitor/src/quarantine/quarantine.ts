@@ -15,7 +15,7 @@ import { makePrivateFolder } from '../evidence/log-folder.ts';
 import { CONTENT_NAME, ITEM_ID, type Manifest, manifestHash, readManifest, writeManifest } from './manifest.ts';
 import { type Found, find, Left, look, type MoveLimits, moveInto } from './move.ts';
 import { codeOf, type Place, placeOf } from './place.ts';
-import { putBackFrom, type RecordedFile, refused, requireRecorded } from './restore.ts';
+import { objectionTo, putBackFrom, type RecordedFile, refused } from './restore.ts';
 import { MAX_ROLLBACK_ITEMS, type RollbackItem, type RollbackResult } from './rollback.ts';
 import { MAX_WRITTEN_FILES, type WrittenFile } from './written-files.ts';
 
@@ -52,8 +52,10 @@ export interface Quarantine {
    * lies in quarantine is not what was put there
    */
   restore(id: string, recorded: RecordedFile | 'unrecorded'): Promise<Manifest>;
-  /** Newest last. */
+  /** Newest last. As they lie there: whoever was stopped may have edited them. */
   list(): Promise<readonly Manifest[]>;
+  /** What speaks against a manifest being what the ledger says; undefined when nothing does. Its content is looked at when it is restored. */
+  objection(manifest: Manifest, recorded: RecordedFile): string | undefined;
 }
 
 /** In the folder of the log. */
@@ -109,7 +111,8 @@ class FileQuarantine implements Quarantine {
       const manifest = await readManifest(held.folder);
       if (manifest === undefined || manifest.id !== id) throw unknown(id);
       if (manifest.state === 'restored') throw refused(manifest, 'it was put back already');
-      if (recorded !== 'unrecorded') requireRecorded(manifest, this.#shown(manifest.path), recorded);
+      const objection = recorded === 'unrecorded' ? undefined : this.objection(manifest, recorded);
+      if (objection !== undefined) throw refused(manifest, objection);
       await putBackFrom(held.folder, manifest, this.#limits);
       const restored: Manifest = { ...manifest, state: 'restored', restored_at: this.#now() };
       await writeManifest(held.folder, restored);
@@ -137,6 +140,10 @@ class FileQuarantine implements Quarantine {
     });
     const manifests = await Promise.all(names.filter((name) => ITEM_ID.test(name)).map((name) => readManifest(join(this.#folder, name))));
     return manifests.filter((each) => each !== undefined).toSorted((a, b) => a.at - b.at || a.seq - b.seq);
+  }
+
+  objection(manifest: Manifest, recorded: RecordedFile): string | undefined {
+    return objectionTo(manifest, this.#shown(manifest.path), recorded);
   }
 
   async #takeAll(files: readonly WrittenFile[], about: TakeAbout): Promise<readonly RollbackItem[]> {

@@ -36,20 +36,18 @@ export async function putBackFrom(folder: string, manifest: Manifest, limits: Mo
   }
 }
 
-/** @param shown - the path of the manifest, as it is shown. @throws {CountersignError} `QUARANTINE_REFUSED` */
-export function requireRecorded(manifest: Manifest, shown: string, { incident, session, item }: RecordedFile): void {
+/** @param shown - the path of the manifest, as it is shown. @returns what speaks against it being what the ledger says */
+export function objectionTo(manifest: Manifest, shown: string, { incident, session, item }: RecordedFile): string | undefined {
   if (incident !== manifest.incident || session !== manifest.session || item.id !== manifest.id)
-    throw refused(manifest, 'its manifest is of another incident than the ledger says');
+    return 'its manifest is of another incident than the ledger says';
   if (item.manifest !== undefined && item.manifest !== manifestHash(manifest))
-    throw refused(manifest, 'its manifest is not what the ledger has the hash of: it was edited');
+    return 'its manifest is not what the ledger has the hash of: it was edited';
   // Of versions that recorded no hash: what they recorded.
   if (item.path !== shown || item.size !== manifest.size || item.sha256 !== manifest.sha256)
-    throw refused(manifest, 'its path, size or content is not what the ledger says: its manifest was edited');
+    return 'its path, size or content is not what the ledger says: its manifest was edited';
   if (manifest.sha256 === undefined)
-    throw refused(
-      manifest,
-      'its content has no hash on record, so nothing tells whether that was changed; look at it, then pass --unrecorded',
-    );
+    return 'its content has no hash on record, so nothing tells whether that was changed; look at it, then pass --unrecorded';
+  return undefined;
 }
 
 export function refused({ id }: Pick<Manifest, 'id'>, why: string, cause?: unknown): CountersignError {

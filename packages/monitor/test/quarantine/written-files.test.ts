@@ -95,6 +95,7 @@ describe('a session', () => {
         throw new Error('not asked');
       },
       list: async () => [],
+      objection: () => 'not asked',
     });
     session.see(activity(made('/a', false)), verdict());
     session.see(activity(erase('/b')), verdict('HALT'));
