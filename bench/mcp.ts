@@ -20,6 +20,8 @@ const WARM_UP_ROUNDS = 5;
 
 const over = 'MCP over stdio, memory store: a call through the proxy / the call without it, p50';
 const overAt = (percent: number): string => `MCP over stdio, memory store: a call through the proxy / the call without it, p${percent}`;
+const relayed = 'floor: MCP over stdio, a call through a process that only copies bytes / the call without it, p50';
+const relayedCrowd = `floor: MCP over stdio, ${AT_ONCE} calls at once, throughput through a process that only copies bytes / without it`;
 const durable = 'MCP over stdio, signed ledger: what the proxy adds to a call, p50 / raw durable commits';
 const crowd = `MCP over stdio, memory store: ${AT_ONCE} calls at once, throughput through the proxy / without it`;
 
@@ -31,8 +33,10 @@ export const mcpClaims: readonly Claim[] = [
     const name = overAt(percent);
     return { name, measure: async () => printed(name, quantileRatio(await onMemory(), percent / 100)) };
   }),
+  { name: relayed, measure: async () => printed(relayed, quantileRatio(await withClients(RELAY, interleaved), 0.5)) },
   { name: durable, measure: durablyAdded },
-  { name: crowd, measure: async () => atLeast(crowd, await crowdRatio(), 0.7) },
+  { name: crowd, measure: async () => atLeast(crowd, await withClients(proxy('memory'), crowdRatio), 0.7) },
+  { name: relayedCrowd, measure: async () => printed(relayedCrowd, await withClients(RELAY, crowdRatio)) },
   { name: flat, measure: memoryGrowth },
 ];
 
@@ -40,14 +44,14 @@ let memoryTimes: Promise<Times> | undefined;
 
 /** One run serves the three quantiles. */
 function onMemory(): Promise<Times> {
-  memoryTimes ??= withClients(['memory'], (direct, proxied) => interleaved(direct, proxied));
+  memoryTimes ??= withClients(proxy('memory'), interleaved);
   return memoryTimes;
 }
 
 async function durablyAdded(): Promise<Measured> {
   const raw = rawTable();
   const body = 'x'.repeat(1200);
-  const times = await withClients(['sqlite', freshPath('mcp.db')], (direct, proxied) =>
+  const times = await withClients(proxy('sqlite', freshPath('mcp.db')), (direct, proxied) =>
     interleaved(direct, proxied, () => raw.insert(body)),
   );
   raw.database.close();
@@ -55,18 +59,16 @@ async function durablyAdded(): Promise<Measured> {
   return atMost(durable, added / median(times.besideMs), 1.5);
 }
 
-async function crowdRatio(): Promise<number> {
-  return withClients(['memory'], async (direct, proxied) => {
-    const ratios: number[] = [];
-    for (let round = -WARM_UP_ROUNDS; round < ROUNDS; round++) {
-      const order = round % 2 === 0 ? ([direct, proxied] as const) : ([proxied, direct] as const);
-      const first = await timed(() => atOnce(order[0]));
-      const second = await timed(() => atOnce(order[1]));
-      const [directMs, proxiedMs] = round % 2 === 0 ? [first, second] : [second, first];
-      if (round >= 0) ratios.push(directMs / proxiedMs);
-    }
-    return median(ratios);
-  });
+async function crowdRatio(direct: Client, proxied: Client): Promise<number> {
+  const ratios: number[] = [];
+  for (let round = -WARM_UP_ROUNDS; round < ROUNDS; round++) {
+    const order = round % 2 === 0 ? ([direct, proxied] as const) : ([proxied, direct] as const);
+    const first = await timed(() => atOnce(order[0]));
+    const second = await timed(() => atOnce(order[1]));
+    const [directMs, proxiedMs] = round % 2 === 0 ? [first, second] : [second, first];
+    if (round >= 0) ratios.push(directMs / proxiedMs);
+  }
+  return median(ratios);
 }
 
 const GROWN_CALLS = 200_000;
@@ -81,7 +83,7 @@ async function memoryGrowth(): Promise<Measured | undefined> {
     process.stderr.write(`${flat}: not measured, there is no /proc here\n`);
     return undefined;
   }
-  const { client, transport } = await open(nodeScript('./mcp-proxy-child.ts', 'sqlite', freshPath('mcp-memory.db')));
+  const { client, transport } = await open(proxy('sqlite', freshPath('mcp-memory.db')));
   const settled = await rssOver(client, transport, SETTLED_CALLS);
   const grown = await rssOver(client, transport, GROWN_CALLS);
   await client.close();
@@ -109,9 +111,17 @@ async function atOnce(client: Client): Promise<void> {
   await Promise.all(Array.from({ length: AT_ONCE }, () => echo(client)));
 }
 
-async function withClients<T>(proxyArgs: readonly string[], use: (direct: Client, proxied: Client) => Promise<T>): Promise<T> {
+type Server = typeof UPSTREAM;
+
+const RELAY = nodeScript('./mcp-relay-child.ts');
+
+function proxy(...kind: string[]): Server {
+  return nodeScript('./mcp-proxy-child.ts', ...kind);
+}
+
+async function withClients<T>(between: Server, use: (direct: Client, proxied: Client) => Promise<T>): Promise<T> {
   const direct = await connect(UPSTREAM);
-  const proxied = await connect(nodeScript('./mcp-proxy-child.ts', ...proxyArgs));
+  const proxied = await connect(between);
   try {
     return await use(direct, proxied);
   } finally {
@@ -119,14 +129,11 @@ async function withClients<T>(proxyArgs: readonly string[], use: (direct: Client
   }
 }
 
-async function connect(server: { readonly command: string; readonly args: string[] }): Promise<Client> {
+async function connect(server: Server): Promise<Client> {
   return (await open(server)).client;
 }
 
-async function open(server: {
-  readonly command: string;
-  readonly args: string[];
-}): Promise<{ readonly client: Client; readonly transport: StdioClientTransport }> {
+async function open(server: Server): Promise<{ readonly client: Client; readonly transport: StdioClientTransport }> {
   const client = new Client({ name: 'bench', version: '1.0.0' });
   const transport = new StdioClientTransport({ ...server, stderr: 'ignore' });
   await client.connect(transport);
