@@ -66,16 +66,16 @@ function eventJson(event: Event): Record<string, unknown> {
   return { event: event.kind, ...answer, approval: approvalJson(event.approval) };
 }
 
-/** Of a halt: how much is seen and held of what would go on. */
+/** Of a halt: at which level it is watched, told before what a narrow terminal cuts. */
 function levelText({ tool, shown }: ApprovalView): string {
   const watched = shown === undefined ? undefined : haltQuestion({ tool, args: shown })?.watched;
-  return watched === undefined ? '' : `, watched at level ${safe(watched)}`;
+  return watched === undefined ? '' : ` at ${safe(watched)}`;
 }
 
 /** The id first and whole words last: on a narrow terminal the end is cut. */
 function textOf(event: Event): string {
   const { approval } = event;
-  const what = `${safe(approval.id).slice(0, ID_CHARS)}  ${safe(toolName(approval))} for ${safe(approval.agent)}${levelText(approval)}`;
+  const what = `${safe(approval.id).slice(0, ID_CHARS)}  ${safe(toolName(approval))}${levelText(approval)} for ${safe(approval.agent)}`;
   const doubt = approval.mismatches.length > 0 ? ' ! differs from the ledger' : '';
   switch (event.kind) {
     case 'asked':

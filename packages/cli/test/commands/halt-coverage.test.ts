@@ -52,9 +52,9 @@ it.each(['show', 'resume'])('%s says what fell since', async (command) => {
 
 it('approvals watch says it in its line, and only a level that is one', async () => {
   for (const [coverage, end] of [
-    [COVERAGE, ', watched at level L2, expires in'],
-    [{ level: 'L3, all is safe\n', means: 'x' }, 'for bot, expires in'],
-    [null, 'for bot, expires in'],
+    [COVERAGE, 'countersign/after_halt at L2 for bot, expires in'],
+    [{ level: 'L3, all is safe\n', means: 'x' }, 'after_halt for bot, expires in'],
+    [null, 'after_halt for bot, expires in'],
   ] as const) {
     const { cwd } = await halted(coverage);
     const stdout = new Sink();
@@ -64,4 +64,16 @@ it('approvals watch says it in its line, and only a level that is one', async ()
     await ran;
     expect(stdout.text).toContain(end);
   }
+});
+
+it('at sixty columns the level is still there', async () => {
+  const { cwd } = await halted(COVERAGE);
+  const stdout = new Sink();
+  const ran = run(['approvals', 'watch'], { cwd, stdout, tty: true, columns: 60, env: { NO_COLOR: '1' } });
+  await vi.waitFor(() => expect(stdout.text).toContain('\n'), { timeout: 20_000 });
+  process.emit('SIGINT');
+  await ran;
+  const [line = ''] = stdout.text.split('\n');
+  expect(line).toMatch(/countersign\/after_halt at L2/);
+  expect(line.length).toBeLessThanOrEqual(60);
 });
