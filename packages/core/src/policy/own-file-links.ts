@@ -26,6 +26,7 @@ export function linkChecker(targets: readonly Target[]): LinkChecker {
     mayBePath: (text) =>
       text.length < MAX_PATH_CHARS && (text.includes('/') || text.includes('\\')) && (!REMOTE_URL.test(text) || /^file:/i.test(text)),
     anyLeadsHere: (texts) => {
+      if (texts.length === 0) return false;
       const paths = [...new Set(texts)].sort((left, right) => rank(left) - rank(right)).flatMap(readings);
       const looked = [...new Set(paths)].slice(0, MAX_LINK_LOOKUPS);
       return looked.some((path) => leadsHere(path, targets));

@@ -49,13 +49,14 @@ const DENY: PolicyVerdict = {
  */
 export function ownFilesPolicy(paths: readonly string[]): Policy {
   const files = protect(paths);
+  const fragments = shortest(files.map(({ fragment }) => fragment));
   const document = canonicalize({ kind: 'built-in', id: 'own-files' });
   return {
     id: 'own-files',
     hash: policyHash(document),
     document,
     default: 'allow',
-    evaluate: (input) => (files.length > 0 && namesOwnFile(input.args, files) ? DENY : ABSTAIN),
+    evaluate: (input) => (files.length > 0 && namesOwnFile(input.args, files, fragments) ? DENY : ABSTAIN),
     foresee: () => ABSTAIN,
   };
 }
@@ -89,6 +90,12 @@ function protect(paths: readonly string[]): readonly OwnFile[] {
   return [...files.values()];
 }
 
+/** Those that hold none of the others: a text without any of these holds none at all. */
+function shortest(fragments: readonly string[]): readonly string[] {
+  const all = [...new Set(fragments)];
+  return all.filter((fragment) => !all.some((other) => other !== fragment && fragment.includes(other)));
+}
+
 function ownFile(path: string, isFolder: boolean): OwnFile {
   const fromHere = relative(process.cwd(), path);
   const names = [path];
@@ -99,7 +106,7 @@ function ownFile(path: string, isFolder: boolean): OwnFile {
   return { path, folded: foldText(path), isFolder, names: folded, fragment: foldText(basename(path)) };
 }
 
-function namesOwnFile(args: unknown, files: readonly OwnFile[]): boolean {
+function namesOwnFile(args: unknown, files: readonly OwnFile[], fragments: readonly string[]): boolean {
   const links = linkChecker(files);
   const linkCandidates: string[] = [];
   let left = MAX_OWN_FILES_VALUES;
@@ -108,6 +115,8 @@ function namesOwnFile(args: unknown, files: readonly OwnFile[]): boolean {
     if (typeof value === 'string') return names(value);
     if (typeof value !== 'object' || value === null) return false;
     if (Array.isArray(value)) return value.some((item) => walk(item, depth + 1));
+    if (Object.getPrototypeOf(value) === Object.prototype)
+      return Object.entries(value).some(([key, item]) => names(key) || walk(item, depth + 1));
     if (value instanceof Map) return [...value].some(([key, item]) => walk(key, depth + 1) || walk(item, depth + 1));
     if (value instanceof Set) return [...value].some((item) => walk(item, depth + 1));
     if (value instanceof URL) return names(value.href);
@@ -117,16 +126,17 @@ function namesOwnFile(args: unknown, files: readonly OwnFile[]): boolean {
     return Object.entries(value).some(([key, item]) => names(key) || walk(item, depth + 1));
   };
   const names = (text: string): boolean => {
-    if (textNames(text, files)) return true;
+    if (textNames(text, files, fragments)) return true;
     if (links.mayBePath(text)) linkCandidates.push(text);
     return false;
   };
   return walk(args, 0) || links.anyLeadsHere(linkCandidates);
 }
 
-function textNames(text: string, files: readonly OwnFile[]): boolean {
+function textNames(text: string, files: readonly OwnFile[], fragments: readonly string[]): boolean {
   for (const spelling of spellings(text)) {
     const folded = foldText(spelling);
+    if (!fragments.some((fragment) => folded.includes(fragment))) continue;
     for (const file of files) {
       if (!folded.includes(file.fragment)) continue;
       if (file.names.some((name) => mentions(folded, name))) return true;

@@ -18,6 +18,20 @@ interface Judge {
   isPlain(segment: string): boolean;
 }
 
+/** Cheap, for short texts: false where `findEncoded` would look at nothing. */
+export function mayBeEncoded(text: string): boolean {
+  if (text.includes('%') || text.includes('\\')) return true;
+  for (let at = MIN_RUN_CHARS - 1; at < text.length; at += MIN_RUN_CHARS) {
+    if (RUN_CODES[text.charCodeAt(at)] !== 1) continue;
+    let start = at;
+    while (start > 0 && RUN_CODES[text.charCodeAt(start - 1)] === 1) start -= 1;
+    let end = at + 1;
+    while (end < text.length && RUN_CODES[text.charCodeAt(end)] === 1) end += 1;
+    if (end - start >= MIN_RUN_CHARS) return true;
+  }
+  return false;
+}
+
 export function findEncoded(text: string, judge: Judge, found: (start: number, end: number) => void): void {
   findBase64(text, judge, found);
   if (text.includes('%')) findSegments(text, PERCENT_SEGMENT, percentDecoded, judge, found);

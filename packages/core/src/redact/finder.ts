@@ -29,6 +29,24 @@ export class Finder {
     for (const [pattern, text] of patterns.entries()) this.#add(pattern, text);
   }
 
+  /** A short text in which no pattern occurs: most of them. */
+  isBare(text: string): boolean {
+    if (text.length > SHORT_CHARS) return false;
+    for (let at = 0; at < text.length; at += 2) {
+      const found = this.#table[pairOf(text.charCodeAt(at), at + 1 < text.length ? text.charCodeAt(at + 1) : 0)] as number;
+      if (found !== 0 && this.#holds(text, at, this.#suspects[found] as readonly Suspect[])) return false;
+    }
+    return true;
+  }
+
+  #holds(text: string, at: number, suspects: readonly Suspect[]): boolean {
+    for (let i = 0; i < suspects.length; i++) {
+      const { pattern, offset } = suspects[i] as Suspect;
+      if (at >= offset && text.startsWith(this.#patterns[pattern] as string, at - offset)) return true;
+    }
+    return false;
+  }
+
   /** Tells every occurrence, overlapping ones too, about in the order of the text: never one that ends before the start of an earlier one. */
   find(text: string, visit: (pattern: number, at: number) => void): void {
     if (text.length <= SHORT_CHARS) this.#short(text, visit);

@@ -11,7 +11,9 @@ export function readMembers(value: object): [string, unknown][] {
 
 /** As many items as the list is long; a hole is `undefined`. The caller bounds the length. */
 export function readItems(items: readonly unknown[]): unknown[] {
-  return Array.from({ length: items.length }, (_, i) => dataOf(Object.getOwnPropertyDescriptor(items, i)));
+  const read: unknown[] = [];
+  for (let i = 0; i < items.length; i++) read.push(dataOf(Object.getOwnPropertyDescriptor(items, i)));
+  return read;
 }
 
 /** `[proxy]` for one: any question to it but this runs a trap, or throws. */

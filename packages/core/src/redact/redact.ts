@@ -130,7 +130,11 @@ class View {
     if (areNamesAndValues(items)) return this.#namesAndValues(items);
     const whole = this.#unsplit(items);
     const shown: Json[] = [];
-    for (const [i, item] of whole.entries()) shown.push(this.#at(i, () => this.#item(items, shown, item, isPair)));
+    for (let i = 0; i < whole.length; i++) {
+      this.#path.push(i);
+      shown.push(this.#item(items, shown, whole[i], isPair));
+      this.#path.pop();
+    }
     const settled = this.#withoutPasswords(this.#settled(items, shown));
     // What is shown in place of something that is no JSON is a name too, for whoever reads the view.
     return areNamesAndValues(settled) ? this.#namesAndValues(settled) : settled;
@@ -150,9 +154,9 @@ class View {
   }
 
   /** Replacing secrets may bring the pieces of another one together, so a list is looked at again until nothing is found. */
-  #settled(items: readonly unknown[], first: readonly Json[]): Json[] {
-    let shown = first;
-    if (first.every((item, i) => typeof item !== 'string' || item === items[i])) return [...first];
+  #settled(items: readonly unknown[], first: Json[]): Json[] {
+    let shown: readonly Json[] = first;
+    if (first.every((item, i) => typeof item !== 'string' || item === items[i])) return first;
     for (let round = 0; round < MAX_SPLIT_ROUNDS; round++) {
       const again = this.#unsplit(shown);
       if (again === shown) return [...shown];
@@ -185,9 +189,8 @@ class View {
 
   /** `['--password', 'hunter2']`: the arguments of a command line. */
   #isFlagValue(flag: unknown, value: unknown): boolean {
-    if (typeof flag !== 'string' || typeof value !== 'string' || !/^--[A-Za-z][\w-]{0,60}$/.test(flag) || value.startsWith('-'))
-      return false;
-    return isSecretName(flag, this.#rules.keys) && isWorthHiding(value);
+    if (typeof flag !== 'string' || typeof value !== 'string' || !flag.startsWith('--') || value.startsWith('-')) return false;
+    return /^--[A-Za-z][\w-]{0,60}$/.test(flag) && isSecretName(flag, this.#rules.keys) && isWorthHiding(value);
   }
 
   /** `[['X-Api-Key', '...'], ...]`: the entries of a `Headers` object or a map. */

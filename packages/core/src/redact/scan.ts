@@ -1,6 +1,6 @@
 import type { CustomDetector } from './custom.ts';
 import { type Detector, isPlaceholder, placeholder } from './detector.ts';
-import { findEncoded, MAX_ENCODED_DEPTH } from './encoded.ts';
+import { findEncoded, MAX_ENCODED_DEPTH, mayBeEncoded } from './encoded.ts';
 import { Finder } from './finder.ts';
 import { DETECTORS, ENCODED_KIND, TEXT_KIND, VALUE_KIND } from './rules.ts';
 
@@ -70,7 +70,8 @@ export function redactText(text: string, rules: TextRules = BUILT_IN, found?: (k
   return current;
 }
 
-function findSecrets(text: string, rules: TextRules, depth = 0): Found[] {
+function findSecrets(text: string, rules: TextRules, depth = 0): readonly Found[] {
+  if (rules.custom.length === 0 && rules.finder.isBare(text) && !mayBeEncoded(text)) return NOTHING;
   const places: Found[] = [];
   let next: Uint32Array | undefined;
   rules.finder.find(text, (pattern, at) => {
@@ -101,6 +102,8 @@ function findSecrets(text: string, rules: TextRules, depth = 0): Found[] {
   }
   return places.sort((a, b) => a.start - b.start || a.rank - b.rank);
 }
+
+const NOTHING: readonly Found[] = [];
 
 /** No trigger of the detector is looked at before `end`; the rest may be the start of something that reaches further. */
 function passOver(next: Uint32Array, patterns: readonly Pattern[], detector: Detector | undefined, end: number): void {

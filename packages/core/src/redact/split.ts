@@ -31,6 +31,7 @@ interface Part {
  * @param found - told the kind once for each item that held a part.
  */
 export function hideSplit(items: readonly unknown[], rules: TextRules, found: (item: number, kind: string) => void): readonly unknown[] {
+  if (items.length < 2) return items;
   let hidden: unknown[] | undefined;
   for (const joined of joinedRuns(items)) {
     const done = new Map<number, number>();
@@ -88,6 +89,7 @@ interface Place {
 
 /** In the order of their starts. */
 function findSplit({ text, parts }: Joined, rules: TextRules): Place[] {
+  if (rules.finder.isBare(text)) return [];
   const places: Place[] = [];
   const next = new Map<unknown, number>();
   rules.finder.find(text, (pattern, at) => {

@@ -27,9 +27,16 @@ describe('Finder', () => {
     fc.assert(
       fc.property(fc.array(pattern, { maxLength: 8 }), fc.string({ unit: character, maxLength: 40 }), (patterns, text) => {
         expect(found(patterns, text)).toEqual(expected(patterns, text));
+        // Short enough to be told at a glance.
+        expect(new Finder(patterns).isBare(text)).toBe(expected(patterns, text).length === 0);
       }),
       { numRuns: 2000 },
     );
+  });
+
+  it('takes no long text for a bare one: that is not looked at twice', () => {
+    const finder = new Finder(['ab']);
+    expect([finder.isBare(''), finder.isBare('x'.repeat(192)), finder.isBare('x'.repeat(193))]).toEqual([true, true, false]);
   });
 
   it('and in long ones, over the edges of its pieces', () => {

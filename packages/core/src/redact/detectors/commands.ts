@@ -78,9 +78,9 @@ const NO_WORD = /[\s"'\\;|&`]/g;
  * @returns from which character on an item is secret, by its place in the list.
  */
 export function passwordsInCommand(items: readonly string[]): ReadonlyMap<number, number> {
+  if (!items.some((item) => FIRST_WORDS.has(lastName(item)))) return NONE;
   const found = new Map<number, number>();
-  const names = items.map((item) => item.slice(item.lastIndexOf('/') + 1));
-  if (!names.some((name) => FIRST_WORDS.has(name))) return found;
+  const names = items.map(lastName);
   const words = items.map((item) => item.slice(0, MAX_WORD_CHARS).replaceAll(NO_WORD, '_'));
   for (const { trigger } of COMMANDS) {
     const command = trigger.trimEnd().split(' ');
@@ -97,6 +97,12 @@ export function passwordsInCommand(items: readonly string[]): ReadonlyMap<number
     }
   }
   return found;
+}
+
+const NONE: ReadonlyMap<number, number> = new Map();
+
+function lastName(word: string): string {
+  return word.slice(word.lastIndexOf('/') + 1);
 }
 
 const FIRST_WORDS: ReadonlySet<string> = new Set(COMMANDS.map(({ trigger }) => trigger.slice(0, trigger.indexOf(' '))));
