@@ -3,8 +3,9 @@
  * install, tsc, vitest, git gc): half of it reads, a quarter writes; and on its reads alone, which are what a probe waits for. A program
  * that is started is parsed as a shell would; that one in fifty is part of the figure.
  *
- * The bounds are one and a half times what was measured here (5, 1.9 and 1.5): a rule engine that costs no more than a few times what logging costs is not what a host feels. 100 patterns of the scope's
- * own may not change that, since they are looked up by the folders of a path.
+ * The bounds are one and a half times what was measured here or more (3.5, 1.1 and 1.35; 5 where others work beside it): a rule engine that costs no more than a few times
+ * what logging costs is not what a host feels. 100 patterns of the scope's own may not change that, since they are looked up by the
+ * folders of a path.
  */
 import { defaultScope, loadScope, ruleEngine, type Scope } from '@countersign/monitor';
 import { activitiesOf, readFixture } from '../packages/monitor/test/rules/ordinary/fixture.ts';
@@ -23,9 +24,9 @@ export const monitorRulesClaims: readonly Claim[] = [
   {
     name: whole,
     measure: async () =>
-      atMost(whole, await timeRatio(judging(defaultScope(), ACTIVITIES), writing(ACTIVITIES), { count: 1, slices: 4 }), 8),
+      atMost(whole, await timeRatio(judging(defaultScope(), ACTIVITIES), writing(ACTIVITIES), { count: 1, slices: 4 }), 6),
   },
-  { name: reads, measure: async () => atMost(reads, await timeRatio(judging(defaultScope(), READS), writing(READS), { count: 2 }), 3) },
+  { name: reads, measure: async () => atMost(reads, await timeRatio(judging(defaultScope(), READS), writing(READS), { count: 2 }), 2) },
   {
     name: patterns,
     measure: async () => atMost(patterns, await timeRatio(judging(HUNDRED, READS), judging(defaultScope(), READS), { count: 2 }), 2),
