@@ -36,7 +36,9 @@ export class Timestamps {
     if (unchecked > 0) this.unchecked++;
     for (const each of timestamps) {
       const known = this.newest.get(each.tsa);
-      if (known === undefined || known.size <= each.size) this.newest.set(each.tsa, each);
+      // Of one checkpoint the earliest: whoever has it stamped again later hides nothing.
+      const isBetter = known === undefined || known.size < each.size || (known.size === each.size && each.beforeMs < known.beforeMs);
+      if (isBetter) this.newest.set(each.tsa, each);
     }
   }
 

@@ -62,6 +62,15 @@ describe.skipIf(!hasOpenssl)('a ledger with timestamps', { timeout: 60_000 }, ()
     });
   });
 
+  it('is told of by the earliest timestamp of a checkpoint, whoever had it stamped again later', async () => {
+    const path = await ledger();
+    const tsaCertificates = [tsa.of('root').pem];
+    const before = await verifyLedger(path, { publicKeys, tsaCertificates });
+    const late = (text: string): Buffer => tsa.forge(tstInfo({ text, time: '20440101000000Z' }));
+    changed(path, (note, text) => withTimestamp(note, 'later.example/tsr', late(text)));
+    expect(await verifyLedger(path, { publicKeys, tsaCertificates })).toEqual(before);
+  });
+
   it('that lost its newest timestamp is stamped as far as an older one reaches', async () => {
     const path = await ledger();
     changed(path, unstamped);
