@@ -3,7 +3,7 @@
  * checks their signatures, names and times; read here is what it does not tell: which extensions are critical, how many
  * certificates an authority may have below it, and the algorithm of the signature.
  */
-import { createHash, X509Certificate } from 'node:crypto';
+import { createHash, type KeyObject, X509Certificate } from 'node:crypto';
 import { readRegularText } from '../config/regular-file.ts';
 import { CountersignError } from '../errors.ts';
 import { DerReader, type DerValue, hex, NotDer, oidHex, TAG } from './der.ts';
@@ -11,6 +11,7 @@ import type { Hash } from './token.ts';
 
 export interface TsaCertificate {
   readonly x509: X509Certificate;
+  readonly key: KeyObject;
   readonly raw: Uint8Array;
   /** Name and INTEGER, whole, hex. */
   readonly issuer: string;
@@ -29,12 +30,13 @@ const MAX_FILE_BYTES = 1_048_576;
 const TIME_STAMPING = oidHex('1.3.6.1.5.5.7.3.8');
 const TIME_STAMPING_ONLY = `300a06082b06010505070308`;
 const BASIC_CONSTRAINTS = oidHex('2.5.29.19');
+const KEY_USAGE = oidHex('2.5.29.15');
 const EXTENDED_KEY_USAGE = oidHex('2.5.29.37');
 /** What is checked here or by OpenSSL, or limits nothing that is asked here. Any other critical one is a no. */
 const KNOWN_EXTENSIONS: ReadonlySet<string> = new Set([
   BASIC_CONSTRAINTS,
   EXTENDED_KEY_USAGE,
-  oidHex('2.5.29.15'), // key usage
+  KEY_USAGE,
   oidHex('2.5.29.32'), // certificate policies
 ]);
 
@@ -108,7 +110,11 @@ export function readCertificate(raw: Uint8Array): TsaCertificate | undefined {
     signed.read(TAG.sequence);
     const issuer = hex(signed.read(TAG.sequence).whole);
     const rest = [...signed.rest()];
-    return { x509: new X509Certificate(raw), raw, issuer, serial, algorithm, extensions: extensionsOf(rest.at(-1)) };
+    const x509 = new X509Certificate(raw);
+    // OpenSSL looks for PEM first, anywhere: bytes around one would be read as one certificate here, and as another there.
+    if (!x509.raw.equals(raw)) throw new NotDer('it is read as another certificate');
+    // A key that cannot be read throws.
+    return { x509, key: x509.publicKey, raw, issuer, serial, algorithm, extensions: extensionsOf(rest.at(-1)) };
   } catch {
     // Ours (NotDer) or OpenSSL's.
     return undefined;
@@ -139,10 +145,21 @@ export function isValidAt({ x509 }: TsaCertificate, ms: number): boolean {
   return x509.validFromDate.getTime() <= ms && ms <= x509.validToDate.getTime();
 }
 
-/** For timestamps and nothing else, critically (RFC 3161, section 2.3). */
+/** For timestamps and nothing else, critically (RFC 3161, section 2.3), by a key that may sign, and not certificates. */
 export function isForTimestamps({ extensions }: TsaCertificate): boolean {
   const usage = extensions.get(EXTENDED_KEY_USAGE);
-  return usage?.isCritical === true && hex(usage.value) === TIME_STAMPING_ONLY;
+  const keyUsage = extensions.get(KEY_USAGE);
+  return usage?.isCritical === true && hex(usage.value) === TIME_STAMPING_ONLY && (keyUsage === undefined || isForSigning(keyUsage.value));
+}
+
+/** digitalSignature (bit 0), nonRepudiation (bit 1), or both. */
+function isForSigning(bits: Uint8Array): boolean {
+  try {
+    const [, first = 0, ...more] = new DerReader(bits).read(TAG.bitString).content;
+    return (first & 0xc0) !== 0 && (first & 0x3f) === 0 && more.every((byte) => byte === 0);
+  } catch {
+    return false;
+  }
 }
 
 export function hasKnownExtensions({ extensions }: TsaCertificate): boolean {
@@ -150,10 +167,9 @@ export function hasKnownExtensions({ extensions }: TsaCertificate): boolean {
 }
 
 /** A key that no one breaks, nor makes us compute for long. */
-export function isSoundKey({ x509 }: TsaCertificate, type: 'rsa' | 'ec'): boolean {
-  const { asymmetricKeyType, asymmetricKeyDetails } = x509.publicKey;
-  if (asymmetricKeyType !== type) return false;
-  const { modulusLength = 0, namedCurve = '' } = asymmetricKeyDetails ?? {};
+export function isSoundKey({ key }: TsaCertificate, type: 'rsa' | 'ec'): boolean {
+  if (key.asymmetricKeyType !== type) return false;
+  const { modulusLength = 0, namedCurve = '' } = key.asymmetricKeyDetails ?? {};
   return type === 'ec' ? CURVES.has(namedCurve) : modulusLength >= MIN_RSA_BITS && modulusLength <= MAX_RSA_BITS;
 }
 
@@ -191,7 +207,7 @@ function isIssued(certificate: TsaCertificate, issuer: TsaCertificate, below: nu
   // An authority that is limited to other uses vouches for no timestamps.
   const usage = issuer.extensions.get(EXTENDED_KEY_USAGE);
   if (usage !== undefined && !hex(usage.value).includes(`0608${TIME_STAMPING}`)) return false;
-  return certificate.x509.checkIssued(issuer.x509) && certificate.x509.verify(issuer.x509.publicKey);
+  return certificate.x509.checkIssued(issuer.x509) && certificate.x509.verify(issuer.key);
 }
 
 function pathLength({ extensions }: TsaCertificate): number {

@@ -136,6 +136,7 @@ function longLength(bytes: Uint8Array, count: number): number {
 export function der(tag: number, ...parts: readonly Uint8Array[]): Buffer {
   const content = Buffer.concat(parts);
   if (content.length < 0x80) return Buffer.concat([Buffer.of(tag, content.length), content]);
+  if (content.length <= 0xff) return Buffer.concat([Buffer.of(tag, 0x81, content.length), content]);
   if (content.length > 0xffff) throw new RangeError('longer than anything that is written here');
   return Buffer.concat([Buffer.of(tag, 0x82, content.length >> 8, content.length & 0xff), content]);
 }

@@ -59,9 +59,9 @@ function isNamedBy({ issuer, serial, certificateHashes }: TokenSigner, certifica
   return certificateHashes.every((named) => named.hash !== undefined && digestOf(certificate, named.hash) === named.digest);
 }
 
-function isSigned({ signed, signature }: TokenSigner, algorithm: string, { x509 }: TsaCertificate): boolean {
+function isSigned({ signed, signature }: TokenSigner, algorithm: string, { key }: TsaCertificate): boolean {
   try {
-    return verify(algorithm, signed, x509.publicKey, signature);
+    return verify(algorithm, signed, key, signature);
   } catch {
     // A signature that is not even the form of one.
     return false;

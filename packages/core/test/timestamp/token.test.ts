@@ -1,12 +1,13 @@
 /** Tokens of an authority made with openssl, and everything that is not one. */
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { parseTsaCertificates } from '../../src/timestamp/certificate.ts';
+import { parseTsaCertificates, type TsaCertificate } from '../../src/timestamp/certificate.ts';
+import { DerReader, der, TAG } from '../../src/timestamp/der.ts';
 import { judgeToken, type TokenVerdict } from '../../src/timestamp/judge.ts';
-import { hasOpenssl, type Info, openssl, TestTsa, tlv, tokenOf, tstInfo } from '../fixtures/tsa.ts';
+import { hasOpenssl, type Info, openssl, TestTsa, tlv, tokenBy, tokenOf, tstInfo } from '../fixtures/tsa.ts';
 
 const TEXT = 'log.example/a\n3\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n';
 
@@ -48,6 +49,11 @@ describe.skipIf(!hasOpenssl)('a token', { timeout: 60_000 }, () => {
         tsa.issue(by, { by: 'root', key });
         expect(judged(stamped({ by, digest }))).toMatchObject({ is: 'proven', tsa: `CN=${by}` });
       }
+    });
+
+    it('by a key that may sign, and says so', () => {
+      tsa.issue('tsa-signing', { by: 'root', as: 'tsa_signing' });
+      expect(judged(stamped({ by: 'tsa-signing' })).is).toBe('proven');
     });
 
     it('through authorities between, that stand in it, in whatever order and with strangers among them', () => {
@@ -118,6 +124,8 @@ describe.skipIf(!hasOpenssl)('a token', { timeout: 60_000 }, () => {
       ['for timestamps, but not critically', { as: 'not_critical' }, /not for timestamps alone/],
       ['for timestamps and code', { as: 'two_uses' }, /not for timestamps alone/],
       ['with a critical limit nobody knows', { as: 'tsa_unknown' }, /limits that are not understood/],
+      ['for timestamps, by a key that encrypts', { as: 'tsa_encrypting' }, /not for timestamps alone/],
+      ['of an authority over others', { as: 'tsa_authority' }, /not for timestamps alone/],
       ['with a short key', { key: 'rsa1024' }, /key that is not accepted/],
       ['with a curve of another world', { key: 'secp256k1' }, /key that is not accepted/],
       ['signed with SHA-1', { md: 'sha1' }, /no certificate given vouches for/],
@@ -255,6 +263,46 @@ describe.skipIf(!hasOpenssl)('a token', { timeout: 60_000 }, () => {
       expect(performance.now() - start).toBeLessThan(5000);
     });
 
+    it('is not by a certificate of its own making around one that an authority issued for something else', () => {
+      const server = tsa.issue('server', { by: 'root', as: 'no_use' });
+      const key = readFileSync(join(tsa.cwd, 'server.key'), 'utf8');
+      const [issuer, serial] = [tlv(0x30), tlv(2, Buffer.of(9))];
+      const algorithm = tlv(0x30, Buffer.from('06082a8648ce3d040302', 'hex'));
+      const forTimestamps = tlv(
+        0x30,
+        Buffer.from('0603551d25', 'hex'),
+        tlv(1, Buffer.of(255)),
+        tlv(4, Buffer.from('300a06082b06010505070308', 'hex')),
+      );
+      // OpenSSL is asked for PEM first, and finds it wherever it stands.
+      const around = tlv(0x30, Buffer.from('06032a0304', 'hex'), tlv(4, Buffer.from(`\n${server.pem}`)));
+      const extensions = tlv(0xa3, tlv(0x30, forTimestamps, around));
+      const certificate = tlv(0x30, tlv(0x30, serial, tlv(0x30), issuer, extensions), algorithm);
+      const token = tokenBy({ certificate, issuer, serial, key }, tstInfo({ text: TEXT }));
+      expect(judged(token).is).toBe('unknown');
+    });
+
+    it('by a certificate whose key nobody can read is judged too, wherever that stands', () => {
+      const { raw, issuer, serial } = parseTsaCertificates([tsa.of('tsa').pem])[0] as TsaCertificate;
+      const key = readFileSync(join(tsa.cwd, 'tsa.key'), 'utf8');
+      const by = { issuer: Buffer.from(issuer, 'hex'), serial: Buffer.from(serial, 'hex'), key };
+      const ecPublicKey = Buffer.from('06072a8648ce3d0201', 'hex');
+      const unreadable = Buffer.from(raw);
+      unreadable[unreadable.indexOf(ecPublicKey) + 8] = 0x77;
+      const info = tstInfo({ text: TEXT });
+      expect(judged(tokenBy({ ...by, certificate: raw }, info)).is).toBe('proven');
+      expect(judged(tokenBy({ ...by, certificate: unreadable }, info)).is).toBe('unknown');
+      // In a chain, as an authority of the right name.
+      const root = Buffer.from((parseTsaCertificates([tsa.of('other-root').pem])[0] as TsaCertificate).raw);
+      root[root.indexOf(ecPublicKey) + 8] = 0x77;
+      tsa.issue('tsa-of-other', { by: 'other-root' });
+      const other = parseTsaCertificates([tsa.of('tsa-of-other').pem])[0] as TsaCertificate;
+      const otherKey = readFileSync(join(tsa.cwd, 'tsa-of-other.key'), 'utf8');
+      const signer = { issuer: Buffer.from(other.issuer, 'hex'), serial: Buffer.from(other.serial, 'hex'), key: otherKey };
+      expect(judged(tokenBy({ ...signer, certificate: other.raw }, info)).is).toBe('unknown');
+      expect(judged(tokenBy({ ...signer, certificate: other.raw, beside: root }, info)).is).toBe('unknown');
+    });
+
     it('with hundreds of certificates is refused', () => {
       for (let i = 0; i < 17; i++) tsa.issue(`many${i}`);
       const token = tsa.forge(tstInfo({ text: TEXT }), {
@@ -272,4 +320,11 @@ it.each([
   '-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----',
 ])('what is no certificate is not taken for one: %j', (pem) => {
   expect(() => parseTsaCertificates([pem])).toThrow(expect.objectContaining({ code: 'OPTIONS_INVALID' }));
+});
+
+it.each([0, 127, 128, 255, 256, 65_535])('a value of %i bytes is written as it is read', (length) => {
+  const content = randomBytes(length);
+  const reader = new DerReader(der(TAG.octetString, content));
+  expect(Buffer.from(reader.read(TAG.octetString).content).equals(content)).toBe(true);
+  expect(reader.isAtEnd).toBe(true);
 });
