@@ -2,12 +2,13 @@
  * Connections of watched processes: sockets they hold, joined with the kernel's tables by inode.
  *
  * It sees what is connected at a reading of the tables, once a second at most: shorter connections are missed. A socket that was
- * accepted, told by a listener on its local port, is no connection of ours. Of unix sockets the tables do not say what they lead to.
+ * accepted, told by a listener on its local port, is no connection of ours. What unix sockets lead to the kernel says, where it can be asked.
  */
 import type { ConnectAction, ProcessId } from '../activity.ts';
 import type { ProcReader } from '../tree/proc-fs.ts';
 import { MAX_NET_BYTES } from '../tree/proc-fs.ts';
 import { MAX_SOCKETS, parseSockets, parseUnixInodes, type Socket } from './socket-table.ts';
+import { unixPeers } from './unix-peers.ts';
 
 export const SOCKET_INTERVAL_MS = 1_000;
 /** Sockets remembered. Those beyond are not looked at and count as lost. */
@@ -32,11 +33,13 @@ export class Sockets {
   readonly #reader: ProcReader;
   readonly #held = new Map<number, Held>();
   readonly #byProcess = new Map<number, ReadonlySet<number>>();
+  readonly #unixPeers: () => ReadonlyMap<number, string>;
   #readAt = Number.NEGATIVE_INFINITY;
   #lost = 0;
 
-  constructor(reader: ProcReader) {
+  constructor(reader: ProcReader, peers: () => ReadonlyMap<number, string> = unixPeers) {
     this.#reader = reader;
+    this.#unixPeers = peers;
   }
 
   /** Tables that could not be read whole, sockets there was no room for. */
@@ -61,9 +64,29 @@ export class Sockets {
   /** What is newly connected. Empty when the last reading was less than `SOCKET_INTERVAL_MS` ago. @param nowMs - of any steady clock. */
   connected(nowMs: number): readonly Connected[] {
     const open = [...this.#held].filter(([, { isUnix }]) => isUnix !== true);
-    if (open.length === 0 || nowMs - this.#readAt < SOCKET_INTERVAL_MS) return [];
+    if (this.#held.size === 0 || nowMs - this.#readAt < SOCKET_INTERVAL_MS) return [];
     this.#readAt = nowMs;
     const found: Connected[] = [];
+    if (open.length > 0) this.#joinInternet(open, found);
+    this.#joinUnix(found);
+    return found;
+  }
+
+  #joinUnix(found: Connected[]): void {
+    // What it led to once it leads to for good.
+    const open = [...this.#held].filter(([, { isUnix, reported }]) => isUnix === true && reported === undefined);
+    if (open.length === 0) return;
+    const peers = this.#unixPeers();
+    for (const [inode, held] of open) {
+      const address = peers.get(inode);
+      const process = held.holders.values().next().value;
+      if (address === undefined || process === undefined) continue;
+      held.reported = address;
+      found.push({ process, action: { kind: 'connect', protocol: 'unix', address } });
+    }
+  }
+
+  #joinInternet(open: readonly (readonly [number, Held])[], found: Connected[]): void {
     const elsewhere = this.#join(open, this.#tables(), found);
     const others = new Set(elsewhere.flatMap(([, { holders }]) => [...holders.keys()].slice(0, 1)));
     for (const pid of [...others].slice(0, MAX_OTHER_NAMESPACES)) {
@@ -73,7 +96,6 @@ export class Sockets {
         found,
       );
     }
-    return found;
   }
 
   #add(inode: number, process: ProcessId): void {
