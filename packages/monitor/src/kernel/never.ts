@@ -39,6 +39,8 @@ const TCOOFF = 0;
 const FIOSETOWN = 0x8901;
 const SIOCSPGRP = 0x8902;
 const USERFAULTFD_IOC_NEW = 0xaa00;
+/** Of btrfs, which whoever owns a subvolume may use: `SNAP_CREATE`, `SNAP_CREATE_V2`, `SNAP_DESTROY`, `SNAP_DESTROY_V2`. */
+const BTRFS_SNAPSHOTS = [0x5000_9401, 0x5000_9417, 0x5000_940f, 0x5000_943f] as const;
 
 export function neverRules({ wardenGroup }: NeverOptions): readonly FilterRule[] {
   return [...aroundTheFilter(), ...namespaces(), ...atTheWarden(wardenGroup), ...withoutAPath(), ...withoutConnect(), ...ofTheSystem()];
@@ -117,6 +119,8 @@ function withoutAPath(): readonly FilterRule[] {
       { call: 'mknod', when: [{ arg: 1, mask: FILE_TYPE, is: 'equal', value }], does: EPERM },
       { call: 'mknodat', when: [{ arg: 2, mask: FILE_TYPE, is: 'equal', value }], does: EPERM },
     ]),
+    // A whole tree of files under names nobody judged, or gone without a call that deletes one.
+    ...BTRFS_SNAPSHOTS.map((value): FilterRule => ({ call: 'ioctl', when: [{ arg: 1, is: 'equal', value }], does: EPERM })),
     // Secrets of the session that are no files.
     ...fails(EPERM, 'keyctl', 'add_key', 'request_key'),
   ];

@@ -185,6 +185,10 @@ describe.each(tables)('on %s', (arch, table) => {
       ['FIOSETOWN', 0x8901n],
       ['SIOCSPGRP', 0x8902n],
       ['USERFAULTFD_IOC_NEW', 0xaa00n],
+      ['BTRFS_IOC_SNAP_CREATE', 0x5000_9401n],
+      ['BTRFS_IOC_SNAP_CREATE_V2', 0x5000_9417n],
+      ['BTRFS_IOC_SNAP_DESTROY', 0x5000_940fn],
+      ['BTRFS_IOC_SNAP_DESTROY_V2', 0x5000_943fn],
     ])('ioctl %s is refused, also with bits in the upper half', (_, request) => {
       expect(outcome('ioctl', 0n, request)).toEqual(EPERM);
       expect(outcome('ioctl', 0n, request | (0xdeadn << 32n))).toEqual(EPERM);

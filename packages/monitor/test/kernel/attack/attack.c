@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/btrfs.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <sched.h>
@@ -285,6 +286,20 @@ static void foreign(void) {
   say("x32", syscall(0x40000000 | SYS_getpid));
 }
 
+/* Memory that only its owner reads, and the kernel for it: a path in there that nobody can judge. argv[2]: the secret. */
+static void hidden_memory(char **argv) {
+  int fd = syscall(SYS_memfd_secret, 0);
+  if (fd < 0) { say("memfd_secret", fd); return; }
+  ftruncate(fd, 4096);
+  char *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  if (page == MAP_FAILED) { say("mmap", -1); return; }
+  strcpy(page, argv[2]);
+  take("hidden-path", page);
+  char *const args[] = {page, NULL};
+  if (fork() == 0) { execve("/bin/echo", args, environ); say("hidden-argument", -1); _exit(0); }
+  wait(NULL);
+}
+
 static void never(void) {
   say("io_uring_setup", syscall(SYS_io_uring_setup, 4, NULL));
   say("io_uring_enter", syscall(SYS_io_uring_enter, 0, 1, 0, 0, NULL, 0));
@@ -296,6 +311,12 @@ static void never(void) {
   say("TCXONC", ioctl(0, TCXONC, TCOOFF));
   int discipline = 0;
   say("TIOCSETD", ioctl(0, TIOCSETD, &discipline));
+  struct btrfs_ioctl_vol_args volume = {.fd = 0, .name = "copy"};
+  say("BTRFS_IOC_SNAP_CREATE", ioctl(0, BTRFS_IOC_SNAP_CREATE, &volume));
+  struct btrfs_ioctl_vol_args_v2 volume2 = {.fd = 0, .name = "copy"};
+  say("BTRFS_IOC_SNAP_CREATE_V2", ioctl(0, BTRFS_IOC_SNAP_CREATE_V2, &volume2));
+  say("BTRFS_IOC_SNAP_DESTROY", ioctl(0, BTRFS_IOC_SNAP_DESTROY, &volume));
+  say("BTRFS_IOC_SNAP_DESTROY_V2", ioctl(0, BTRFS_IOC_SNAP_DESTROY_V2, &volume2));
   struct timespec time;
   clock_gettime(CLOCK_REALTIME, &time);
   say("clock_settime", clock_settime(CLOCK_REALTIME, &time));
@@ -322,6 +343,7 @@ int main(int argc, char **argv) {
   else if (!strcmp(deed, "behind-flood")) behind_flood(argv);
   else if (!strcmp(deed, "strangers")) strangers(argv);
   else if (!strcmp(deed, "foreign")) foreign();
+  else if (!strcmp(deed, "hidden-memory")) hidden_memory(argv);
   else if (!strcmp(deed, "never")) never();
   else return 2;
   return 0;

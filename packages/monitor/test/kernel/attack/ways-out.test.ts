@@ -34,12 +34,27 @@ describe.skipIf(missing !== undefined)('ways out', () => {
       'TIOCSTI EPERM',
       'TCXONC EPERM',
       'TIOCSETD EPERM',
+      'BTRFS_IOC_SNAP_CREATE EPERM',
+      'BTRFS_IOC_SNAP_CREATE_V2 EPERM',
+      'BTRFS_IOC_SNAP_DESTROY EPERM',
+      'BTRFS_IOC_SNAP_DESTROY_V2 EPERM',
       'clock_settime EPERM',
       'settimeofday EPERM',
       'sctp EPROTONOSUPPORT',
       'sctp6 EPROTONOSUPPORT',
     ]);
   });
+
+  it.for(['deny-list', 'broker'] as const)(
+    'what lies in memory that nobody else can read is not run or opened: %s',
+    async (trapReads, context) => {
+      const { said, actions, isUntouched } = await attacked({ trapReads, args: ({ secret }) => ['hidden-memory', `${secret}/key`] });
+      if (said[0] === 'memfd_secret ENOSYS') return context.skip('this kernel has no such memory');
+      expect(said).toEqual(['hidden-path EFAULT', 'hidden-argument EFAULT']);
+      expect(actions.filter(({ kind }) => kind === 'unreadable')).toHaveLength(2);
+      expect(isUntouched()).toBe(true);
+    },
+  );
 
   it('a call of another interface ends the process, or there is none', async (context) => {
     if (process.arch !== 'x64') return context.skip('of x86-64');
