@@ -31,7 +31,7 @@ export function eventLines(event: WardenEvent, options: LineOptions): readonly s
   switch (event.kind) {
     case 'started':
       return [
-        `countersign: watching, ${levelText(event.level)}, ${modeText(event.mode)}, freeze by ${event.grade}`,
+        `countersign: watching, ${startedText(event)}, ${modeText(event.mode)}, freeze by ${event.grade}`,
         ...enforcementLines(event),
       ];
     case 'judged':
@@ -175,6 +175,13 @@ function pidsText(left: IncidentStep['left']): string {
 /** The probe is in many programs: the others are still heard. */
 function fellText(sensor: string): string {
   return sensor === 'probe' ? 'THE PROBE FELL SILENT in part' : `sensor ${safe(sensor)} died`;
+}
+
+/** A sandbox alone holds what it does not grant, and asks nobody. */
+function startedText({ level, enforcement }: Extract<WardenEvent, { readonly kind: 'started' }>): string {
+  const isAsked = enforcement === undefined || kindsText(enforcement, 'exact', 'racy') !== '';
+  if (level !== 'L3' || isAsked || enforcement.contain === undefined) return levelText(level);
+  return 'level L3 (what is not granted fails, against hostile threads too; nothing else waits for the rules)';
 }
 
 function levelText(level: string): string {

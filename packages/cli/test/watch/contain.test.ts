@@ -61,6 +61,14 @@ describe.skipIf(!isLinux)('an agent that is shut in', { timeout: 300_000 }, () =
     const refused = await contained(['--contain', 'srt', '--kernel', 'required'], 'echo ran');
     expect(refused).toMatchObject({ code: 1, stdout: '' });
     expect(refused.stderr).toMatch(/sandbox-runtime cannot be set up by a process whose calls wait/);
+    const without = await contained(['--contain', 'srt', '--kernel', 'auto', '--mode', 'enforce'], 'echo ran');
+    if (noSrt === undefined) {
+      expect(without).toMatchObject({ code: 0, stdout: 'ran\n' });
+      expect(without.stderr).toMatch(
+        /level L3 \(what is not granted fails, against hostile threads too; nothing else waits for the rules\)/,
+      );
+      expect(without.stderr).toMatch(/nothing is held before it happens: sandbox-runtime cannot be set up by a process whose calls wait/);
+    }
     const both = await contained(['--contain', 'auto', '--kernel', 'required'], 'echo ran');
     expect(both).toMatchObject({ code: 0, stdout: 'ran\n' });
     expect(both.stderr).toMatch(/shut in by landlock.*; not by sandbox-runtime: /);
