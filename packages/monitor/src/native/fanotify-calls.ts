@@ -5,6 +5,7 @@
  * @see fanotify(7), fanotify_init(2), fanotify_mark(2)
  */
 import type * as Koffi from 'koffi';
+import { callsOf } from './calls-of.ts';
 
 export interface FanotifyCalls {
   /** @returns the group's descriptor: events are read from it, answers written to it. Closing it lets all go on that wait. */
@@ -30,13 +31,12 @@ const AT_FDCWD = -100;
 
 /** @throws when the C library lacks a function */
 export function fanotifyBindings(koffi: typeof Koffi): FanotifyCalls {
-  const libc = koffi.load(null);
-  const init = libc.func('fanotify_init', 'int', ['uint', 'uint']);
-  const mark = libc.func('fanotify_mark', 'int', ['int', 'uint', 'uint64_t', 'int', 'str']);
-  const answered = (result: unknown): number => (Number(result) < 0 ? -koffi.errno() : Number(result));
+  const fn = callsOf(koffi);
+  const init = fn('fanotify_init', 'int', ['uint', 'uint']);
+  const mark = fn('fanotify_mark', 'int', ['int', 'uint', 'uint64_t', 'int', 'str']);
   return {
-    init: () => answered(init(CLASS_CONTENT_UNLIMITED | CLOEXEC_NONBLOCK | REPORT_TID, O_RDONLY_NONBLOCK_LARGEFILE_CLOEXEC_NOATIME)),
-    markFile: (group, path) => answered(mark(group, MARK_ADD, OPEN_PERM, AT_FDCWD, path)),
-    markFolder: (group, path) => answered(mark(group, MARK_ADD | MARK_ONLYDIR, OPEN_PERM | EVENT_ON_CHILD, AT_FDCWD, path)),
+    init: () => init(CLASS_CONTENT_UNLIMITED | CLOEXEC_NONBLOCK | REPORT_TID, O_RDONLY_NONBLOCK_LARGEFILE_CLOEXEC_NOATIME),
+    markFile: (group, path) => mark(group, MARK_ADD, OPEN_PERM, AT_FDCWD, path),
+    markFolder: (group, path) => mark(group, MARK_ADD | MARK_ONLYDIR, OPEN_PERM | EVENT_ON_CHILD, AT_FDCWD, path),
   };
 }

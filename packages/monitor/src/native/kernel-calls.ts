@@ -5,6 +5,7 @@
  * Every function answers like the kernel: zero or more is a result, less than zero is the negated errno (`errorName`).
  */
 import type * as Koffi from 'koffi';
+import { callsOf } from './calls-of.ts';
 
 export interface KernelCalls {
   /** Of the calling thread; what it executes from then on gains no rights by it. Needed before a filter. */
@@ -112,9 +113,7 @@ const SIGNAL_SET_BYTES = 128;
 /** @throws when the C library lacks a function */
 export function kernelBindings(koffi: typeof Koffi, arch: string): KernelCalls {
   const libc = koffi.load(null);
-  const { errno } = koffi;
-  const fn = (name: string, result: string, parameters: string[]): ((...values: unknown[]) => number) =>
-    withErrno(libc.func(name, result, parameters) as NativeCall, parameters.length, errno);
+  const fn = callsOf(koffi);
   const seccomp = SECCOMP.get(arch);
   const statxNumber = STATX.get(arch);
   if (seccomp === undefined || statxNumber === undefined) throw new RangeError(`system call numbers of ${arch} are not known`);
@@ -231,29 +230,6 @@ export function kernelBindings(koffi: typeof Koffi, arch: string): KernelCalls {
     syscall: (number, ...args) => syscall(number, ...args, ...Array.from({ length: 6 - args.length }, () => 0)),
     addressOf,
   };
-}
-
-type NativeCall = (...values: unknown[]) => number;
-
-/** A failure is the negative error number. With its arguments spelled out a call costs half of what it costs with a list of them. */
-function withErrno(call: NativeCall, parameters: number, errno: () => number): NativeCall {
-  const answer = (result: number): number => (result < 0 ? -errno() : result);
-  switch (parameters) {
-    case 1:
-      return (a) => answer(call(a));
-    case 2:
-      return (a, b) => answer(call(a, b));
-    case 3:
-      return (a, b, c) => answer(call(a, b, c));
-    case 4:
-      return (a, b, c, d) => answer(call(a, b, c, d));
-    case 5:
-      return (a, b, c, d, e) => answer(call(a, b, c, d, e));
-    case 6:
-      return (a, b, c, d, e, f) => answer(call(a, b, c, d, e, f));
-    default:
-      return (...values) => answer(call(...values));
-  }
 }
 
 export const POLLFD_BYTES = 8;

@@ -7,6 +7,7 @@
 import { createRequire } from 'node:module';
 import { constants } from 'node:os';
 import type * as Koffi from 'koffi';
+import { callsOf } from './calls-of.ts';
 import { type FanotifyCalls, fanotifyBindings } from './fanotify-calls.ts';
 import { type FileCalls, fileBindings } from './file-calls.ts';
 import { type KernelCalls, kernelBindings } from './kernel-calls.ts';
@@ -121,16 +122,7 @@ const IN_NONBLOCK_CLOEXEC = 0o2004000;
 const STATUS_BYTES = 4;
 
 function bindings(koffi: typeof Koffi, numbers: SyscallNumbers, arch: string): Native {
-  // Of this process itself, so whichever C library Node runs on.
-  const libc = koffi.load(null);
-  const fn = (name: string, result: string, parameters: string[]): ((...values: unknown[]) => number) => {
-    const call = libc.func(name, result, parameters);
-    // errno is read before any other call could change it.
-    return (...values) => {
-      const answer = Number(call(...values));
-      return answer < 0 ? -koffi.errno() : answer;
-    };
-  };
+  const fn = callsOf(koffi);
   const syscall = fn('syscall', 'long', ['long', 'long', 'long', 'long', 'long']);
   const prctl = fn('prctl', 'int', ['int', 'ulong', 'ulong', 'ulong', 'ulong']);
   const waitpid = fn('waitpid', 'int', ['int', 'void *', 'int']);

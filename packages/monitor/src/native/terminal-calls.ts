@@ -5,6 +5,7 @@
  * @see tcsetpgrp(3), termios(3), signal(7)
  */
 import type * as Koffi from 'koffi';
+import { callsOf } from './calls-of.ts';
 
 export interface TerminalCalls {
   /** This whole process does not get the signal from now on. What it starts does, where Node starts it. */
@@ -22,14 +23,7 @@ const TCIFLUSH = 0;
 
 /** @throws when the C library lacks a function */
 export function terminalBindings(koffi: typeof Koffi): TerminalCalls {
-  const libc = koffi.load(null);
-  const fn = (name: string, result: string, parameters: string[]): ((...values: unknown[]) => number) => {
-    const call = libc.func(name, result, parameters);
-    return (...values) => {
-      const answer = Number(call(...values));
-      return answer < 0 ? -koffi.errno() : answer;
-    };
-  };
+  const fn = callsOf(koffi);
   // What it returns is the address of a function, or -1.
   const signal = fn('signal', 'long', ['int', 'long']);
   const getpgrp = fn('getpgrp', 'int', []);
