@@ -4,21 +4,18 @@
  * what is found while the tree is held belongs to the incident that holds it.
  */
 import { randomBytes } from 'node:crypto';
-import type { VerdictRecord } from '@countersign/core';
 import type { Activity } from '../activity.ts';
 import type { FreezeResult, KillResult } from '../contain/freezer.ts';
 import { isDiskFull, notRecorded } from '../evidence/unwritable.ts';
 import type { CoverageLevel, Judged } from '../sensor.ts';
 import type { TreeProcess } from '../tree/process-tree.ts';
 import type { Verdict } from '../verdict.ts';
-import { Case, MAX_STEPS } from './case.ts';
+import { Case } from './case.ts';
+import { CaseRecord, type CaseRecordDeps, type Followed } from './case-record.ts';
 import { culprits } from './culprits.ts';
 import type { HaltWords } from './halt-words.ts';
-import type { HaltAnswer, Incident, IncidentStep, WardenEvent, WardenOptions } from './ports.ts';
-import type { Recorder } from './recorder.ts';
+import type { HaltAnswer, Incident, IncidentStep, WardenOptions } from './ports.ts';
 
-/** Taking evidence may not keep a tree from being ended. */
-export const MAX_CAPTURE_MS = 3_000;
 /** How often something that survived is killed again. */
 export const MAX_KILLS = 5;
 const FIRST_PAUSE_MS = 250;
@@ -26,29 +23,21 @@ const MAX_PAUSE_MS = 30_000;
 
 export type EndedBy = 'verdict' | 'operator' | 'timeout' | 'signal';
 
-type Deps = Pick<
-  WardenOptions,
-  'mode' | 'tree' | 'freezer' | 'ledger' | 'questions' | 'incidents' | 'alerts' | 'quarantine' | 'onHaltTimeout' | 'heldAtEnd'
-> & {
-  readonly recorder: Recorder;
-  readonly clock: NonNullable<WardenOptions['clock']>;
-  readonly pause: NonNullable<WardenOptions['pause']>;
-  readonly emit: (event: WardenEvent) => void;
-  readonly recent: () => readonly Activity[];
-  /** What is watched now. */
-  readonly level: () => CoverageLevel | 'none';
-  /** A person let go on what an incident stopped. */
-  readonly onResumed: (verdicts: readonly Verdict[], unknown: readonly string[]) => void;
-  /** A person let a call happen that waited: before it does. */
-  readonly onLetHappen: (activity: Activity, verdict: Verdict) => void;
-  /** A person said no to a call that waited: before it fails. */
-  readonly onDenied: (activity: Activity, verdict: Verdict) => void;
-};
-
-type Followed = Extract<HaltAnswer, { readonly by: string }>;
+type Deps = Pick<WardenOptions, 'mode' | 'freezer' | 'questions' | 'onHaltTimeout' | 'heldAtEnd'> &
+  CaseRecordDeps & {
+    /** What is watched now. */
+    readonly level: () => CoverageLevel | 'none';
+    /** A person let go on what an incident stopped. */
+    readonly onResumed: (verdicts: readonly Verdict[], unknown: readonly string[]) => void;
+    /** A person let a call happen that waited: before it does. */
+    readonly onLetHappen: (activity: Activity, verdict: Verdict) => void;
+    /** A person said no to a call that waited: before it fails. */
+    readonly onDenied: (activity: Activity, verdict: Verdict) => void;
+  };
 
 export class Containment {
   readonly #deps: Deps;
+  readonly #record: CaseRecord;
   #state: 'running' | 'held' | 'ending' | 'ended' = 'running';
   #case: Case | undefined;
   #answering = new AbortController();
@@ -59,6 +48,7 @@ export class Containment {
 
   constructor(deps: Deps) {
     this.#deps = deps;
+    this.#record = new CaseRecord(deps);
   }
 
   get isHolding(): boolean {
@@ -113,7 +103,7 @@ export class Containment {
       else if (this.#state === 'running' && wasSuspended) await this.#deps.freezer.resume();
     } catch (error) {
       // A signal that anybody can send leads here: it must not end the warden.
-      this.#trouble('going on', error);
+      this.#record.trouble('going on', error);
     }
   }
 
@@ -162,11 +152,15 @@ export class Containment {
     current.freezing ??= under.then(
       ({ grade, processes, running }) => {
         const took = { grade, count: processes, duration_ms: clock.monotonicMs() - current.detectedAtMs };
-        this.#step(current, { event: running.length === 0 ? 'frozen' : 'failed', ...took, ...(running.length > 0 && { left: running }) });
+        this.#record.step(current, {
+          event: running.length === 0 ? 'frozen' : 'failed',
+          ...took,
+          ...(running.length > 0 && { left: running }),
+        });
       },
       (error: unknown) => {
-        this.#trouble('freezing', error);
-        this.#step(current, { event: 'failed', grade: freezer.grade, left: this.#members(), by: 'the tree could not be stopped' });
+        this.#record.trouble('freezing', error);
+        this.#record.step(current, { event: 'failed', grade: freezer.grade, left: this.#members(), by: 'the tree could not be stopped' });
       },
     );
   }
@@ -175,12 +169,12 @@ export class Containment {
     await current.freezing;
     const { signal } = this.#answering;
     if (this.#isOver(current)) return;
-    current.ref = await this.#deps.recorder.surely(this.#verdictOf(current), signal);
-    await this.#recordSteps(current, signal);
-    await this.#haltSession(current);
-    await this.#capture(current);
+    current.ref = await this.#deps.recorder.surely(this.#record.verdictOf(current), signal);
+    await this.#record.recordSteps(current, signal);
+    await this.#record.haltSession(current);
+    await this.#record.capture(current);
     if (this.#isOver(current)) return;
-    this.#alert(current, this.#words(current));
+    this.#record.alert(current, this.#words(current));
     for (let round = 0; ; round++) {
       const answer = await this.#ask(current, round, signal);
       if (this.#isOver(current)) return;
@@ -223,7 +217,7 @@ export class Containment {
         this.#startEnding(current, 'timeout', 'nobody answered in time');
         return true;
       case 'failed':
-        this.#trouble('asking about a halt', isDiskFull(answer.error) ? notRecorded(answer.error, this.#deps.mode) : answer.error);
+        this.#record.trouble('asking about a halt', isDiskFull(answer.error) ? notRecorded(answer.error, this.#deps.mode) : answer.error);
         await this.#deps.pause(Math.min(FIRST_PAUSE_MS * 2 ** Math.min(round, 10), MAX_PAUSE_MS), this.#answering.signal);
         return false;
     }
@@ -231,8 +225,12 @@ export class Containment {
 
   async #resume(current: Case, answer: Followed): Promise<boolean> {
     if (!(await this.#allRecorded(current))) return true;
-    this.#step(current, { event: answer.isOverride === true ? 'overridden' : 'resumed', count: this.#members().length, by: answer.by });
-    await this.#recordSteps(current, this.#answering.signal, answer);
+    this.#record.step(current, {
+      event: answer.isOverride === true ? 'overridden' : 'resumed',
+      count: this.#members().length,
+      by: answer.by,
+    });
+    await this.#record.recordSteps(current, this.#answering.signal, answer);
     if (this.#isOver(current)) return true;
     await this.#letGo(current, answer, 'continue');
     return true;
@@ -243,9 +241,9 @@ export class Containment {
     const ended = current.hasHappened ? await this.#endThoseOf(current, answer) : {};
     if (ended === undefined) return true;
     const refused = current.refused + current.held;
-    this.#step(current, { event: 'denied', ...ended, ...(refused > 0 && { refused }), by: answer.by });
+    this.#record.step(current, { event: 'denied', ...ended, ...(refused > 0 && { refused }), by: answer.by });
     if (!(await this.#allRecorded(current))) return true;
-    await this.#recordSteps(current, this.#answering.signal, answer);
+    await this.#record.recordSteps(current, this.#answering.signal, answer);
     if (this.#isOver(current)) return true;
     await this.#letGo(current, answer, 'refuse');
     return true;
@@ -266,7 +264,7 @@ export class Containment {
     try {
       result = await this.#deps.freezer.killOnly(those);
     } catch (error) {
-      this.#trouble('ending the processes that did it', error);
+      this.#record.trouble('ending the processes that did it', error);
     }
     if (this.#isOver(current)) return undefined;
     if (result === undefined || result.left.length > 0) {
@@ -278,7 +276,7 @@ export class Containment {
   }
 
   async #letGo(current: Case, answer: Followed, held: 'continue' | 'refuse'): Promise<void> {
-    await this.#resumeSession(current, answer);
+    await this.#record.resumeSession(current, answer);
     if (this.#isOver(current)) return;
     this.#state = 'running';
     this.#case = undefined;
@@ -295,11 +293,11 @@ export class Containment {
     }
     current.answer(held);
     if (failure !== undefined) {
-      this.#trouble('letting the tree go on', failure);
-      this.#step(current, { event: 'failed', by: 'it could not be let go on' });
-      await this.#recordSteps(current, new AbortController().signal);
+      this.#record.trouble('letting the tree go on', failure);
+      this.#record.step(current, { event: 'failed', by: 'it could not be let go on' });
+      await this.#record.recordSteps(current, new AbortController().signal);
     }
-    await this.#update(current);
+    await this.#record.update(current);
   }
 
   #startEnding(open: Case | undefined, by: EndedBy, why: string, answer?: HaltAnswer): void {
@@ -315,7 +313,7 @@ export class Containment {
     await open?.freezing;
     // What could not be stopped is not given the time.
     const isStopped = open?.steps.some(({ event }) => event === 'frozen') === true;
-    if (open !== undefined && isStopped) await this.#capture(open);
+    if (open !== undefined && isStopped) await this.#record.capture(open);
     let result: KillResult | undefined;
     let killed = 0;
     for (let round = 0; round < MAX_KILLS; round++) {
@@ -323,7 +321,7 @@ export class Containment {
         result = await freezer.kill();
         killed += result.killed;
       } catch (error) {
-        this.#trouble('ending the tree', error);
+        this.#record.trouble('ending the tree', error);
       }
       if (result?.left.length === 0) break;
       await this.#deps.pause(FIRST_PAUSE_MS, new AbortController().signal);
@@ -334,7 +332,7 @@ export class Containment {
     this.#ended = { by, left: left.length };
     this.#state = 'ended';
     if (open === undefined) return;
-    this.#step(open, {
+    this.#record.step(open, {
       event: left.length === 0 ? 'killed' : 'failed',
       grade: freezer.grade,
       count: killed,
@@ -342,110 +340,19 @@ export class Containment {
       ...(result !== undefined && { duration_ms: result.duration_ms }),
       by: why,
     });
-    await this.#capture(open);
-    open.ref ??= await recorder.inTime(this.#verdictOf(open));
-    await this.#recordSteps(open, undefined, answer);
-    await this.#haltSession(open);
-    if (quarantine !== undefined) await this.#quarantine(open);
-    this.#alert(open);
-    await this.#update(open);
-  }
-
-  async #quarantine(current: Case): Promise<void> {
-    try {
-      const rollback = await this.#deps.quarantine?.take(current.incident);
-      if (rollback === undefined || rollback.quarantined + rollback.left === 0) return;
-      this.#step(current, { event: 'quarantined', count: rollback.quarantined, duration_ms: rollback.duration_ms, rollback });
-      await this.#recordSteps(current, undefined);
-    } catch (error) {
-      this.#trouble('quarantine', error);
-    }
-  }
-
-  /** Once. Processes are stopped, or about to be ended: neither waits for a disk that hangs. */
-  #capture(current: Case): Promise<void> {
-    const { incidents, recent, pause } = this.#deps;
-    current.captured ??= (async () => {
-      const taken = new AbortController();
-      try {
-        const opened = incidents.open(current.incident, this.#members(), recent());
-        opened.catch(() => undefined);
-        const isLate = await Promise.race([opened.then(() => false), pause(MAX_CAPTURE_MS, taken.signal).then(() => true)]);
-        if (isLate) this.#trouble('evidence', new Error(`evidence was not taken within ${MAX_CAPTURE_MS} ms`));
-      } catch (error) {
-        this.#trouble('evidence', error);
-      } finally {
-        taken.abort();
-      }
-    })();
-    return current.captured;
-  }
-
-  async #haltSession(current: Case): Promise<void> {
-    const { call } = current.incident.activity.attribution;
-    if (call === undefined || current.halted !== undefined) return;
-    try {
-      const session = await this.#deps.ledger.sessionOf(call);
-      if (session === undefined) return;
-      await this.#deps.ledger.halt(session, 'MONITOR_HALTED', { incident: current.incident.id });
-      current.halted = session;
-    } catch (error) {
-      this.#trouble('halting the session of the call', error);
-    }
-  }
-
-  async #resumeSession(current: Case, { approval }: Followed): Promise<void> {
-    if (current.halted === undefined) return;
-    try {
-      await this.#deps.ledger.resume(current.halted, approval);
-    } catch (error) {
-      // Its calls stay refused, which an operator can see and end; the processes may go on.
-      this.#trouble('resuming the session of the call', error);
-    }
+    await this.#record.capture(open);
+    open.ref ??= await recorder.inTime(this.#record.verdictOf(open));
+    await this.#record.recordSteps(open, undefined, answer);
+    await this.#record.haltSession(open);
+    if (quarantine !== undefined) await this.#record.quarantine(open);
+    this.#record.alert(open);
+    await this.#record.update(open);
   }
 
   /** @returns false when it is over meanwhile. */
   async #allRecorded(current: Case): Promise<boolean> {
     await Promise.race([this.#deps.recorder.idle(), aborted(this.#answering.signal)]);
     return !this.#isOver(current);
-  }
-
-  /** Puts steps on record that are not. @param signal - gives it up; without one it is tried for a while only. */
-  async #recordSteps(current: Case, signal: AbortSignal | undefined, answer?: HaltAnswer): Promise<void> {
-    const { recorder } = this.#deps;
-    while (current.recorded < current.steps.length) {
-      const step = current.steps[current.recorded++];
-      if (step === undefined) break;
-      const isAnswer = ['resumed', 'overridden', 'denied', 'killed'].includes(step.event);
-      const record = recorder.stepOf(current.incident, step, current.ref, isAnswer ? answer : undefined);
-      if (signal === undefined) await recorder.inTime(record);
-      else await recorder.surely(record, signal);
-    }
-  }
-
-  #verdictOf({ incident, level }: Case): VerdictRecord {
-    return this.#deps.recorder.verdictOf(incident.activity, incident.verdict, level, incident.id);
-  }
-
-  #step(current: Case, step: Omit<IncidentStep, 'at'>): void {
-    const made = { at: this.#deps.clock.nowMs(), ...step };
-    if (current.steps.length < MAX_STEPS) current.steps.push(made);
-    this.#deps.emit({ kind: 'contained', at: made.at, incident: current.incident, step: made });
-  }
-
-  #alert(current: Case, question?: HaltWords): void {
-    const { alerts } = this.#deps;
-    void this.#update(current);
-    if (alerts === undefined) return;
-    alerts.alert(current.incident, [...current.steps], question).catch((error: unknown) => this.#trouble('alert', error));
-  }
-
-  async #update(current: Case): Promise<void> {
-    try {
-      await this.#deps.incidents.update(current.incident, [...current.steps]);
-    } catch (error) {
-      this.#trouble('incident', error);
-    }
   }
 
   /** It was decided otherwise meanwhile. */
@@ -455,10 +362,6 @@ export class Containment {
 
   #members(): readonly TreeProcess[] {
     return this.#deps.tree.members();
-  }
-
-  #trouble(during: string, error: unknown): void {
-    this.#deps.emit({ kind: 'trouble', at: this.#deps.clock.nowMs(), during, error });
   }
 }
 

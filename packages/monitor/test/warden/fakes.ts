@@ -5,7 +5,7 @@ import type { FreezeResult, Freezer, KillResult } from '../../src/contain/freeze
 import type { Judged, Sensor, SensorHost } from '../../src/sensor.ts';
 import type { ProcessTree, TreeProcess } from '../../src/tree/process-tree.ts';
 import type { Level, MonitorMode, Verdict } from '../../src/verdict.ts';
-import { MAX_CAPTURE_MS } from '../../src/warden/containment.ts';
+import { MAX_CAPTURE_MS } from '../../src/warden/case-record.ts';
 import { type HaltAbout, type HaltWords, haltWords } from '../../src/warden/halt-words.ts';
 import type { HaltAnswer, HaltQuestions, Incident, IncidentStep, WardenEvent, WardenOptions } from '../../src/warden/ports.ts';
 import { MAX_CLOSE_MS } from '../../src/warden/warden.ts';
