@@ -68,7 +68,7 @@ function decide(unit: DecideUnit, tx: Tx): Committed {
   if (body.effect !== 'deny' && isStopped(unit, tx))
     return inSession(unit, session, tx, () => refuse(unit, tx, denied(unit, 'SESSION_HALTED', haltedReason(body.session))));
   if (unit.sessionVersion !== undefined && (session?.version ?? 0) !== unit.sessionVersion) return { kind: 'stale' };
-  if (unit.counted !== undefined && session !== undefined && hasCountedOtherwise(unit.counted, session.id, tx)) return { kind: 'stale' };
+  if (unit.counted !== undefined && hasCountedOtherwise(unit.counted, body.session, tx)) return { kind: 'stale' };
   if (isPinMoved(unit, tx)) return { kind: 'stale' };
   const granted = unit.grant === undefined ? undefined : useOfGrant(unit, unit.grant, tx);
   if (typeof granted === 'string') {

@@ -169,9 +169,10 @@ export class Rows implements Tx {
   }
 
   sessionCalls(session: string): readonly ToolCount[] {
-    const row = this.statements.session.get(session);
-    if (row === undefined) return [];
-    return this.counts.of(session, this.log.size, () => this.firstAt(row.started_at));
+    return this.counts.of(session, this.log.size, () => {
+      const row = this.statements.session.get(session);
+      return row === undefined ? undefined : this.firstAt(row.started_at);
+    });
   }
 
   /** Position of the first entry that is not older: times never decrease. */

@@ -14,6 +14,7 @@ import type { ToolCount } from '../policy/call-counts.ts';
 export const MAX_COUNTED_SESSIONS = 256;
 
 const ALLOWED = '"effect":"allow"';
+const STARTED = '"event":"start"';
 
 interface Counted {
   readonly tool: ToolCount['tool'];
@@ -32,21 +33,33 @@ export class SessionCalls {
 
   /**
    * @param size - entries there are, those of this transaction included.
-   * @param start - no entry of the session stands before this position; asked only for a session that is not known.
+   * @param start - where a row says that the session starts; asked only for a session that is not known. Undefined: no row knows it.
    */
-  of(session: string, size: number, start: () => number): readonly ToolCount[] {
+  of(session: string, size: number, start: () => number | undefined): readonly ToolCount[] {
     this.readOn(size);
     let tools = this.known.get(session);
     if (tools === undefined) {
       if (this.known.size >= MAX_COUNTED_SESSIONS) this.known.clear();
-      tools = new Map();
-      // What it looks for stands in the text as it is: canonical JSON has one spelling for a name.
-      const name = `"session":${JSON.stringify(session)}`;
-      for (const text of this.entriesSince(start() - 1, (each) => each.includes(ALLOWED) && each.includes(name)))
-        note(parseEntry(text), session, tools);
+      const from = start();
+      tools = from === undefined ? new Map() : (this.countFrom(from, session) ?? this.countFrom(0, session) ?? new Map());
       this.known.set(session, tools);
     }
     return [...tools.values()];
+  }
+
+  /** Undefined where the session does not start there or later: somebody edited its row, so that a rule counts too few. */
+  private countFrom(from: number, session: string): Map<string, Counted> | undefined {
+    const tools = new Map<string, Counted>();
+    let isWhole = from === 0;
+    // What it looks for stands in the text as it is: canonical JSON has one spelling for a name.
+    const name = `"session":${JSON.stringify(session)}`;
+    const isOurs = (text: string): boolean => text.includes(name) && (text.includes(ALLOWED) || (!isWhole && text.includes(STARTED)));
+    for (const text of this.entriesSince(from - 1, isOurs)) {
+      const entry = parseEntry(text);
+      isWhole ||= entry.kind === 'session' && entry.event === 'start' && entry.session === session;
+      note(entry, session, tools);
+    }
+    return isWhole ? tools : undefined;
   }
 
   /** An entry this writer appends, so that it need not be read again. */

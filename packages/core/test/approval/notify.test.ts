@@ -37,7 +37,7 @@ describe.each([
     for (const [channel, ttlMs, wanted] of [
       [immediateApprover('deny'), 60_000, ['asked', 'deny', 'denied']],
       [immediateApprover(() => Promise.reject(new Error('down'))), 60_000, ['asked', 'failed']],
-      [{ name: 'silent', ask: async () => {} }, 30, ['asked', 'expired']],
+      [{ name: 'silent', ask: async () => {} }, 500, ['asked', 'expired']],
     ] as const) {
       const { guard, becomes } = listening(open(), { channels: [channel], approvals: { ttlMs } });
       expect((await guard.authorize(ASK)).kind).toBe('refusal');

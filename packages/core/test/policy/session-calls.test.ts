@@ -238,6 +238,43 @@ describe('two writers on one ledger', () => {
     await store.close();
   });
 
+  it.each([
+    ['says it started later', `UPDATE sessions SET started_at = started_at + 5000`],
+    ['says it starts only tomorrow', `UPDATE sessions SET started_at = started_at + 86400000`],
+    ['says it started before the log', `UPDATE sessions SET started_at = 0`],
+  ])('a row of the session that %s changes no count, in another process neither', async (_what, sql) => {
+    const clock = fixedClock();
+    const path = join(tempDirectory(), 'ledger.db');
+    const store = openLedger(path, { clock });
+    const guard = createGuard({ agent: 'tester', session: 's1', policy: rules(), store });
+    for (let index = 0; index < 4; index++) {
+      expect((await guard.authorize(call('a', { session: 'other' }))).kind).toBe('permit');
+      expect((await guard.authorize(call('a'))).kind).toBe('permit');
+      clock.advance(2000);
+    }
+    await guard.close();
+    await store.close();
+    const database = new Sqlite(path);
+    database.prepare(sql).run();
+    database.close();
+    const again = openLedger(path, { clock });
+    expect(countOf('a', await again.sessionCalls('s1'))).toBe(4);
+    await again.close();
+  });
+
+  it('a session whose row was taken away is known to whoever counted it', async () => {
+    const path = join(tempDirectory(), 'ledger.db');
+    const { store } = sqliteAt(path);
+    const guard = createGuard({ agent: 'tester', session: 's1', policy: atMost(2), store });
+    for (const id of ['1', '2']) expect((await guard.authorize(call('a', { id }))).kind).toBe('permit');
+    const database = new Sqlite(path);
+    database.prepare('DELETE FROM sessions').run();
+    database.close();
+    for (const id of ['3', '4']) expect((await guard.authorize(call('a', { id }))).kind).toBe('refusal');
+    await guard.close();
+    await store.close();
+  });
+
   it('counts from the start of the session in a log that is older', async () => {
     const clock = fixedClock();
     const path = join(tempDirectory(), 'ledger.db');
