@@ -27,6 +27,8 @@ export interface ProcReader {
   argv(pid: number): readonly string[] | undefined;
   /** As the kernel resolved it; ends in ` (deleted)` where the file is gone. */
   exe(pid: number): string | undefined;
+  /** Which file that is: stays the same when it is renamed or removed, and is another after an exec of another. */
+  exeFile(pid: number): string | undefined;
   cwd(pid: number): string | undefined;
   /** Our own markers in the environment it was started with. No other variable leaves this function. */
   markers(pid: number): Markers | undefined;
@@ -72,6 +74,7 @@ export function procReader(options: { readonly root?: string } = {}): ProcReader
     stat: (pid) => known(attempt(() => parseStat(readText(`${root}/${pid}/stat`)))),
     argv: (pid) => known(ofProcess(pid, (folder) => splitArguments(readFile(`${folder}/cmdline`, MAX_CMDLINE_BYTES)), isEmptyList)),
     exe: (pid) => knownText(ofProcess(pid, (folder) => readLink(`${folder}/exe`))),
+    exeFile: (pid) => knownText(ofProcess(pid, (folder) => fileAt(`${folder}/exe`))),
     cwd: (pid) => knownText(ofProcess(pid, (folder) => readLink(`${folder}/cwd`))),
     markers: (pid) => known(ofProcess(pid, (folder) => parseMarkers(readFile(`${folder}/environ`, MAX_ENVIRON_BYTES)))),
     descriptors: (pid) => ofProcess(pid, (folder) => readDescriptors(`${folder}/fd`), isEmptyList),
@@ -129,6 +132,11 @@ function isEmptyList(value: readonly unknown[]): boolean {
 
 function readLink(path: string): { readonly text: string } {
   return { text: readlinkSync(path) };
+}
+
+function fileAt(path: string): { readonly text: string } {
+  const { dev, ino } = statSync(path, { bigint: true });
+  return { text: `${dev}:${ino}` };
 }
 
 function readNet(folder: string, name: NetTable): string {

@@ -6,6 +6,7 @@
  */
 import { chmodSync, lstatSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
+import { dirname } from 'node:path';
 import { CountersignError } from '@countersign/core';
 import { HELLO } from '../probe/channel.ts';
 import { parseTold } from '../probe/read-reports.ts';
@@ -39,7 +40,7 @@ export type PeerOf = (fd: number) => { readonly pid: number } | undefined;
 export class ProbeListener<T extends object> {
   readonly #server: Server;
   readonly #path: string;
-  readonly #inode: number;
+  readonly #place: string | undefined;
   readonly #connections = new Set<Connection<T>>();
   readonly #peerOf: PeerOf;
   #teller: Teller<T> | undefined;
@@ -47,7 +48,7 @@ export class ProbeListener<T extends object> {
   private constructor(server: Server, path: string, peerOf: PeerOf) {
     this.#server = server;
     this.#path = path;
-    this.#inode = lstatSync(path).ino;
+    this.#place = placeOf(path);
     this.#peerOf = peerOf;
     server.on('connection', (socket) => this.#take(socket));
     server.unref();
@@ -72,9 +73,9 @@ export class ProbeListener<T extends object> {
     this.#teller = teller;
   }
 
-  /** Whoever starts from now on can still reach us. */
+  /** Whoever started since, and starts now, reaches us and nobody else. */
   get isThere(): boolean {
-    return lstatSync(this.#path, { throwIfNoEntry: false })?.ino === this.#inode;
+    return this.#place !== undefined && placeOf(this.#path) === this.#place;
   }
 
   /** Whether one of the same process is open. */
@@ -178,6 +179,15 @@ class Connection<T> {
     else if (typeof said === 'number') this.#teller.lost(said);
     else this.#teller.told(this.who, said);
   }
+}
+
+/**
+ * Which socket lies there, and when anything was last put into its folder or taken out: one that was away for a moment, with another in
+ * its place, has been heard by others. Nobody sets that time back. Undefined: none.
+ */
+function placeOf(path: string): string | undefined {
+  const [socket, folder] = [path, dirname(path)].map((each) => lstatSync(each, { bigint: true, throwIfNoEntry: false }));
+  return socket === undefined || folder === undefined ? undefined : `${socket.ino} ${folder.ctimeNs}`;
 }
 
 /** Node does not tell it. -1: none. */

@@ -24,6 +24,8 @@ const MAX_ANCESTORS = 64;
 const MAX_ENDED = 1_024;
 /** What a probe sees. Of other kinds it knows nothing. */
 const GIVES: readonly ActionKind[] = ['read', 'write', 'delete', 'rename', 'exec', 'connect', 'dns', 'load'];
+/** Sums stay whole numbers. */
+const MAX_LOST = 1_000_000_000_000;
 const RULE = /^[a-z][a-z-]{0,39}$/;
 
 /** Who told something. */
@@ -54,8 +56,8 @@ export class ProbeSensor implements Sensor {
   readonly level: CoverageLevel;
   readonly gives: readonly ActionKind[] = GIVES;
   readonly #options: ProbeSensorOptions;
-  /** Processes that told, by pid: their start times and what they ran then. */
-  readonly #programs = new Map<number, { readonly start: number; readonly exe: string | undefined }>();
+  /** Processes that told, by pid: their start times and which file they ran then. Its name is theirs to change. */
+  readonly #programs = new Map<number, { readonly start: number; readonly file?: string | undefined }>();
   readonly #ended = new Map<number, TreeProcess>();
   readonly #quiet = new Map<number, { readonly start: number; mark: string | undefined; ran: number }>();
   #host: SensorHost | undefined;
@@ -80,7 +82,7 @@ export class ProbeSensor implements Sensor {
     this.#stopListening = tree.onChange((change) => {
       if (change.kind === 'left') this.#left(change.process);
       if (!this.#isOurStep) return;
-      if (change.kind === 'full') this.#lost++;
+      if (change.kind === 'full') this.#lose(1);
       for (const { actor, ...found } of activitiesOf(change, tree)) {
         this.#seen++;
         host.emit({ at: Date.now(), sensor: CHANNEL, phase: 'after', ...found, ...(actor !== undefined && { actor }) });
@@ -90,9 +92,7 @@ export class ProbeSensor implements Sensor {
       enter: (pid) => this.#enter(pid),
       opened: (program) => this.#opened(program),
       told: (program, told) => this.#take(program, told, host),
-      lost: (count) => {
-        this.#lost += count;
-      },
+      lost: (count) => this.#lose(count),
       closed: ({ process }) => void (process && setTimeout(() => this.#closed(process), GONE_MS).unref()),
     });
     this.#timer = setInterval(() => this.#look(), lookMs).unref();
@@ -162,9 +162,9 @@ export class ProbeSensor implements Sensor {
       this.#count++;
       return;
     }
-    const { start, exe } = process;
+    const { start } = process;
     if (this.#programs.get(pid)?.start !== start) this.#count++;
-    this.#programs.set(pid, { start, exe: this.#options.reader.exe(pid) ?? exe });
+    this.#programs.set(pid, { start, file: this.#options.reader.exeFile(pid) });
     this.#quiet.delete(pid);
   }
 
@@ -178,7 +178,7 @@ export class ProbeSensor implements Sensor {
           ? { pid, start: claimed.start }
           : undefined;
     if (told === undefined || actor === undefined) {
-      this.#lost++;
+      this.#lose(1);
       return;
     }
     this.#seen++;
@@ -212,10 +212,11 @@ export class ProbeSensor implements Sensor {
     if (this.#host === undefined || listener.has((other) => other.pid === pid && other.process?.start === start)) return;
     const stat = reader.stat(pid);
     if (stat?.start !== start || !isRunning(stat)) return this.#forget({ pid, start });
-    const before = this.#programs.get(pid);
+    const before = this.#programs.get(pid)?.file;
+    const now = reader.exeFile(pid);
     this.#forget({ pid, start });
     // It became another program, which is seen by others.
-    if (before?.exe !== undefined && reader.exe(pid) !== before.exe) return;
+    if (before !== undefined && now !== undefined && now !== before) return;
     this.#silent(`process ${pid} closed its channel, and runs on`);
   }
 
@@ -227,7 +228,7 @@ export class ProbeSensor implements Sensor {
   #look(): void {
     const { tree, reader, listener } = this.#options;
     if (!this.#isSilent && !listener.isThere)
-      this.#silent('its channel was removed: Node programs that start from now on refuse everything');
+      this.#silent('its channel was removed or replaced: Node programs that start from now on refuse everything, or tell nobody');
     for (const { pid, start, exe } of tree.members()) {
       if (exe === undefined || !isNode(exe) || this.#programs.get(pid)?.start === start) continue;
       const threads = reader.stat(pid)?.threads;
@@ -237,15 +238,20 @@ export class ProbeSensor implements Sensor {
       const ran = before?.start === start ? before.ran + (mark !== undefined && mark === before.mark ? 0 : 1) : 0;
       this.#quiet.set(pid, { start, mark, ran });
       if (ran >= SILENT_LOOKS) {
-        this.#programs.set(pid, { start, exe });
+        this.#programs.set(pid, { start });
         this.#silent(`process ${pid} runs Node without the probe`);
       }
     }
   }
 
+  /** How many is the word of whoever lost them: a sum of it is a number all the same. */
+  #lose(count: number): void {
+    this.#lost = Math.min(MAX_LOST, this.#lost + count);
+  }
+
   /** From here on what Node programs do is not known from inside of all of them. Others are still heard. */
   #silent(why: string): void {
-    if (this.#isSilent) return void this.#lost++;
+    if (this.#isSilent) return void this.#lose(1);
     this.#isSilent = true;
     this.#host?.died(new Error(why));
   }

@@ -1,6 +1,18 @@
 /** The probe in what `run` starts: real Node programs, a real socket, and programs that lie to it. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { chmodSync, mkdtempSync, readFileSync, realpathSync, rmSync, statSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -268,6 +280,32 @@ describe.skipIf(native() === undefined)('a Node program of the run', { timeout: 
     expect(died).toHaveLength(1);
   });
 
+  it('is noticed too under another name of what it runs, which it may change as it likes', async () => {
+    const env = await on();
+    const own = join(folder, 'node');
+    copyFileSync(process.execPath, own);
+    const file = join(folder, 'renaming.cjs');
+    writeFileSync(
+      file,
+      `const fs = require('node:fs');
+       fs.renameSync(${JSON.stringify(own)}, ${JSON.stringify(join(folder, 'something'))});
+       setTimeout(() => { for (const fd of fs.readdirSync('/proc/self/fd')) { let to = ''; try { to = fs.readlinkSync('/proc/self/fd/' + fd) } catch {}; if (to.startsWith('socket:') && fd > 2) fs.closeSync(Number(fd)); }
+       }, 100); setInterval(() => {}, 1000);`,
+    );
+    const child = spawn(own, ['--no-warnings', file], { env, cwd: folder, stdio: 'ignore' });
+    children.push(child);
+    await heard(() => expect(died).toEqual([`process ${child.pid} closed its channel, and runs on`]));
+  });
+
+  it('a channel that another one took the place of for a moment is noticed', async () => {
+    const env = await on();
+    const channel = channelOf(env);
+    renameSync(channel, `${channel}.away`);
+    writeFileSync(channel, '');
+    renameSync(`${channel}.away`, channel);
+    await heard(() => expect(died).toEqual([expect.stringContaining('its channel was removed or replaced')]));
+  });
+
   it('one that ends, and a worker that does, are no silence', async () => {
     const env = await on();
     const child = node(
@@ -294,6 +332,17 @@ describe.skipIf(native() === undefined)('whoever lies on the channel', { timeout
     expect(of('read').at(-1)?.observation.actor).toMatchObject({ pid: liar.pid });
     expect(of('read').at(-1)?.observation.actor?.exe).not.toBe('/victim');
     expect(died).toEqual([]);
+  });
+
+  it('says it lost more than there can be, and what was lost is a number all the same', async () => {
+    const env = await on();
+    node(
+      plain(env),
+      LIAR(env, [HELLO, ...Array.from({ length: 3 }, () => ({ lost: Number.MAX_SAFE_INTEGER })), told({ kind: 'load', path: '/last' })]),
+    );
+    await heard(() => expect(of('load')).toHaveLength(1));
+    expect(sensor?.stats().lost).toSatisfy(Number.isSafeInteger);
+    expect(sensor?.stats().lost).toBeGreaterThan(1_000_000);
   });
 
   it('claims nothing that a probe does not see, and no facts that others are judged by', async () => {
