@@ -251,7 +251,7 @@ export class ProbeSensor implements Sensor {
 
   /** From here on what Node programs do is not known from inside of all of them. Others are still heard. */
   #silent(why: string): void {
-    if (this.#isSilent) return void this.#lose(1);
+    if (this.#isSilent) return this.#lose(1);
     this.#isSilent = true;
     this.#host?.died(new Error(why));
   }
