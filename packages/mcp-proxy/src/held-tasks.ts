@@ -88,8 +88,10 @@ export class HeldTasks {
     return this.#given.has(digestOf(taskId)) || (this.#hasForgotten && !this.#held.has(taskId));
   }
 
-  takeAll(): readonly Permit[] {
-    return [...this.#held.keys()].flatMap((taskId) => this.take(taskId) ?? []);
+  /** @param owner - default everybody's. */
+  takeAll(owner?: string): readonly Permit[] {
+    const those = [...this.#held].filter(([, held]) => owner === undefined || held.owner === owner);
+    return those.flatMap(([taskId]) => this.take(taskId) ?? []);
   }
 
   #expire(taskId: string): void {

@@ -200,7 +200,7 @@ export class Interposer {
 
   /** The server is gone: as `ended`, and its tasks bring nothing more. */
   async serverEnded(reason: string): Promise<void> {
-    for (const permit of this.#target.tasks.takeAll()) this.#records.add(this.#records.settle(permit, notFetched()));
+    for (const permit of this.#target.endTasks(this.#owner ?? '')) this.#records.add(this.#records.settle(permit, notFetched()));
     for (const permit of this.#target.approvals.rounds.takeAll())
       this.#records.add(this.#records.settle(permit, { status: 'error', error: new Error(reason) }));
     await this.ended(reason);

@@ -18,6 +18,8 @@ export interface TargetOptions {
   readonly mcp?: Partial<Config['mcp']>;
   /** How people are asked through the client; default not at all. */
   readonly approvals?: ApprovalOptions;
+  /** Of a server that is reached through other targets too; their clients need an `InterposerOptions.owner`. Default: its own. */
+  readonly tasks?: HeldTasks;
   /** How often what lists show is looked at; default `LIST_CHECK_MS`. */
   readonly listCheckMs?: number;
 }
@@ -39,8 +41,9 @@ export class Target {
   /** What is done about calls of a tool that is not what was trusted, for people. */
   readonly onChange: string;
   readonly approvals: SharedApprovals;
+  readonly #sharesTasks: boolean;
 
-  constructor({ guard, server, log, mcp = {}, approvals = {}, listCheckMs }: TargetOptions) {
+  constructor({ guard, server, log, mcp = {}, approvals = {}, tasks, listCheckMs }: TargetOptions) {
     this.server = server;
     this.log = log;
     this.guard = new GuardSource(guard, log);
@@ -57,14 +60,26 @@ export class Target {
       },
       ...(listCheckMs !== undefined && { checkMs: listCheckMs }),
     });
-    const settle = (permit: Permit, outcome: Outcome): void => {
-      permit.settle(outcome).catch(() => log(`the outcome of call ${permit.callId} could not be recorded`));
-    };
-    this.tasks = new HeldTasks((permit) => settle(permit, notFetched()));
+    this.tasks = tasks ?? heldTasks(log);
+    this.#sharesTasks = tasks !== undefined;
     this.approvals = new SharedApprovals({ ...approvals, ...(mcp.holdMs !== undefined && { holdMs: mcp.holdMs }) }, (permit) =>
-      settle(permit, { status: 'cancelled' }),
+      settle(permit, { status: 'cancelled' }, log),
     );
   }
+
+  /** The server is gone for whoever reached it through this target: its tasks bring nothing more, and those of others still may. */
+  endTasks(owner: string): readonly Permit[] {
+    return this.#sharesTasks ? this.tasks.takeAll(owner) : this.tasks.takeAll();
+  }
+}
+
+/** The tasks of one server. */
+export function heldTasks(log: TargetOptions['log']): HeldTasks {
+  return new HeldTasks((permit) => settle(permit, notFetched(), log));
+}
+
+function settle(permit: Permit, outcome: Outcome, log: TargetOptions['log']): void {
+  permit.settle(outcome).catch(() => log(`the outcome of call ${permit.callId} could not be recorded`));
 }
 
 const ON_CHANGE = {

@@ -1,6 +1,7 @@
 /** A gateway before the servers it was given: each behind a target and interposers of its own, all behind one guard. */
 import type { Writable } from 'node:stream';
 import { GuardSource, type ProxyGuard } from '../guard-source.ts';
+import type { HeldTasks } from '../held-tasks.ts';
 import { RemoteUpstream, type RemoteUpstreamOptions } from '../http/remote-upstream.ts';
 import type { InterposerOptions } from '../interposer.ts';
 import { Target, type TargetOptions } from '../target.ts';
@@ -14,6 +15,8 @@ export type GatewayTarget = { readonly name: string } & (UpstreamOptions | Omit<
 /** What every gateway of one configuration is given, whoever its client is. */
 export interface GatewayParts extends Pick<TargetOptions, 'mcp' | 'approvals'>, Pick<InterposerOptions, 'onInvalid' | 'answerAt'> {
   readonly servers: readonly GatewayTarget[];
+  /** Of servers that other gateways reach too: what one client made runs there for all of them. */
+  readonly tasks?: ReadonlyMap<string, HeldTasks>;
   /** Opens the guard, the one of all servers: asked again only after a failure. */
   readonly guard: () => Promise<ProxyGuard>;
   /** Of this program, for clients. */
@@ -66,6 +69,14 @@ export function assembleGateway(parts: GatewayParts, client: GatewayClient): Gat
   });
 }
 
-function targetOf(server: string, { guard, log, mcp, approvals }: GatewayParts): Target {
-  return new Target({ guard, server, log, ...(mcp !== undefined && { mcp }), ...(approvals !== undefined && { approvals }) });
+function targetOf(server: string, { guard, log, mcp, approvals, tasks: shared }: GatewayParts): Target {
+  const tasks = shared?.get(server);
+  return new Target({
+    guard,
+    server,
+    log,
+    ...(tasks !== undefined && { tasks }),
+    ...(mcp !== undefined && { mcp }),
+    ...(approvals !== undefined && { approvals }),
+  });
 }

@@ -8,6 +8,7 @@ import { GuardSource, type ProxyGuard } from '../guard-source.ts';
 import { RPC_ERRORS } from '../message.ts';
 import { oneGuard } from '../one-guard.ts';
 import { UNREADABLE_TOOL } from '../refusals.ts';
+import { heldTasks } from '../target.ts';
 import type { Line } from '../wire.ts';
 import { type Behind, Bridge, type BridgeOptions, MAX_BRIDGE_SESSIONS, SESSION_IDLE_MS } from './bridge.ts';
 import { GatewayPeer } from './gateway-peer.ts';
@@ -50,7 +51,9 @@ class Gateways implements Behind {
   readonly #checking: NodeJS.Timeout;
 
   constructor(options: GatewayBridgeOptions & { readonly maxSessions: number }) {
-    this.#options = options;
+    // Each client has a connection of its own to a server over HTTP, and the server may tell of a task to any of them.
+    const far = options.servers.filter((server) => 'url' in server);
+    this.#options = { ...options, tasks: new Map(far.map(({ name }) => [name, heldTasks(options.log)])) };
     this.#guard = oneGuard(options.guard);
     this.#source = new GuardSource(this.#guard, options.log);
     const nowhere = { toClient: () => {}, toServer: () => {}, dropped: () => {} };

@@ -427,3 +427,34 @@ it('a server over HTTP is told in headers what its own message says', async () =
   expect(called).toHaveLength(1);
   expect(called[0]?.headers).toMatchObject({ 'mcp-method': 'tools/call', 'mcp-name': 't', authorization: 'Bearer of-the-proxy' });
 });
+
+it('a task at a server over HTTP is of the client whose call made it, and its result passes the rules once', async () => {
+  const server = await recordingServer(({ message }, response) => {
+    const offer = { supportedVersions: [VERSION], capabilities: { tools: {}, tasks: {} }, ttlMs: 0, cacheScope: 'private' };
+    const result = {
+      'server/discover': { resultType: 'complete', ...offer },
+      'tools/call': { resultType: 'task', taskId: 't-1', status: 'working' },
+      'tasks/get': {
+        resultType: 'complete',
+        taskId: 't-1',
+        status: 'completed',
+        result: { content: [{ type: 'text', text: 'THE SECRET' }] },
+      },
+    }[String(message['method'])];
+    json(response, { jsonrpc: '2.0', id: message['id'], result });
+  });
+  onTestFinished(() => server.close());
+  guard.rule = () => ({ kind: 'shown', value: { content: [{ type: 'text', text: 'masked' }] }, mask: (beside) => beside });
+  await start({ servers: [{ name: 'far', url: server.url }] });
+  const fetched = async (token: string): Promise<string> => {
+    const headers = { 'mcp-name': 'far__t-1' };
+    return JSON.stringify((await send(modern(token, 'tasks/get', { taskId: 'far__t-1' }), { token, headers }).done).messages);
+  };
+  const made = await send(call(1, 'far__t'), { token: 'mine' }).done;
+  expect(made.messages).toMatchObject([{ result: { resultType: 'task', taskId: 'far__t-1' } }]);
+  expect(await fetched('of-another')).toContain('another client');
+  expect(guard.outcomes).toEqual([]);
+  expect(await fetched('mine')).toContain('masked');
+  for (const token of ['of-another', 'mine']) expect(await fetched(token)).not.toContain('THE SECRET');
+  expect(guard.outcomes).toHaveLength(1);
+});
