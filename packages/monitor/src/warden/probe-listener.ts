@@ -2,7 +2,8 @@
  * Takes what probes inside of watched Node programs tell, by a unix socket. Who tells is what the kernel says of whoever connected, never
  * what is written: a process can lie about itself, and not in the name of another, nor close what another tells by.
  *
- * Each connection is read a bounded piece at a time, so that one that never ends keeps no other from being heard.
+ * Each connection is read a bounded piece at a time, so that one that never ends keeps no other from being heard; and all of them
+ * together leave whoever watches most of its time for everything else.
  */
 import { chmodSync, lstatSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
@@ -17,6 +18,8 @@ export const MAX_OF_PROCESS = 64;
 export const MAX_CONNECTIONS = 2_048;
 /** Between two pieces of one connection. A piece is what Node reads at once: 64 KiB. */
 const REST_MS = 10;
+/** It rests so many times as long as its piece took, times the connections there are: they share a third of the time. */
+const RESTS = 2;
 /** At the end: for what those that have ended told last. */
 const MAX_DRAIN_MS = 2_000;
 
@@ -109,9 +112,18 @@ export class ProbeListener<T extends object> {
       teller?.lost(1);
       return;
     }
-    const connection = new Connection(socket, peer.pid, who, teller, () => this.#connections.delete(connection));
+    const connection = new Connection(socket, peer.pid, who, teller, {
+      onClose: () => this.#connections.delete(connection),
+      count: () => this.#connections.size,
+    });
     this.#connections.add(connection);
   }
+}
+
+interface Others {
+  readonly onClose: () => void;
+  /** Connections there are. */
+  readonly count: () => number;
 }
 
 class Connection<T> {
@@ -120,21 +132,23 @@ class Connection<T> {
   bytes = 0;
   readonly #socket: Socket;
   readonly #teller: Teller<T>;
+  readonly #others: Others;
   #rest: Buffer = Buffer.alloc(0);
   #isProbe = false;
   #isHurried = false;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(socket: Socket, pid: number, who: T, teller: Teller<T>, onClose: () => void) {
+  constructor(socket: Socket, pid: number, who: T, teller: Teller<T>, others: Others) {
     this.pid = pid;
     this.who = who;
     this.#socket = socket;
     this.#teller = teller;
+    this.#others = others;
     socket.unref();
     socket.on('data', (chunk: Buffer) => this.#take(chunk));
     socket.on('close', () => {
       clearTimeout(this.#timer);
-      onClose();
+      others.onClose();
       if (this.#isProbe) teller.closed(who);
     });
   }
@@ -152,10 +166,15 @@ class Connection<T> {
 
   #take(chunk: Buffer): void {
     this.bytes += chunk.length;
-    if (!this.#isHurried) {
-      this.#socket.pause();
-      this.#timer = setTimeout(() => this.#socket.resume(), REST_MS).unref();
-    }
+    const began = performance.now();
+    this.#read(chunk);
+    if (this.#isHurried) return;
+    const restMs = RESTS * this.#others.count() * (performance.now() - began);
+    this.#socket.pause();
+    this.#timer = setTimeout(() => this.#socket.resume(), Math.max(REST_MS, restMs)).unref();
+  }
+
+  #read(chunk: Buffer): void {
     const bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
     let start = 0;
     for (let end = bytes.indexOf(10); end !== -1; end = bytes.indexOf(10, start)) {

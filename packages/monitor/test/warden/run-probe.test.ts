@@ -422,6 +422,41 @@ describe.skipIf(native() === undefined)('whoever lies on the channel', { timeout
     expect(died).toEqual([]);
   });
 
+  it('on many connections at once leaves whoever watches time for everything else', async () => {
+    const { ProbeListener } = await import('../../src/warden/probe-listener.ts');
+    const path = join(folder, 'flooded');
+    const listener = await ProbeListener.listen<{ readonly pid: number }>(path, () => ({ pid: 1 }));
+    let busyMs = 0;
+    listener.start({
+      enter: (pid) => ({ pid }),
+      opened: () => {},
+      // As long as judging and writing down may take.
+      told: () => {
+        const from = performance.now();
+        while (performance.now() - from < 0.05);
+        busyMs += performance.now() - from;
+      },
+      lost: () => {},
+      closed: () => {},
+    });
+    const line = `${JSON.stringify(told({ kind: 'read', path: '/flood' }))}\n`;
+    node(
+      { PATH: process.env['PATH'] },
+      `for (let i = 0; i < 32; i++) {
+         const socket = require('node:net').connect(${JSON.stringify(path)});
+         socket.on('error', () => {}).write('{"probe":1}\\n');
+         const more = () => { while (socket.write(${JSON.stringify(line)}.repeat(250))); socket.once('drain', more); };
+         more();
+       }`,
+    );
+    await heard(() => expect(busyMs).toBeGreaterThan(500));
+    const [from, before] = [performance.now(), busyMs];
+    await new Promise((resolve) => setTimeout(resolve, 2_000));
+    expect((busyMs - before) / (performance.now() - from)).toBeLessThan(0.6);
+    for (const child of children) child.kill('SIGKILL');
+    await listener.stop();
+  });
+
   it('a Node program that was started without the probe, and runs, is noticed', async () => {
     probe = await openRunProbe(options());
     const { target } = (probe as RunProbe).into(options());
