@@ -92,6 +92,11 @@ export function spend(steps: number): void {
   if (stepsLeft < 0) throw exhausted();
 }
 
+/** Whether the running condition has used up its allowance: whatever it still says, it has no answer. */
+export function isExhausted(): boolean {
+  return stepsLeft < 0;
+}
+
 interface Remembered {
   readonly answer: unknown;
   /** Its own, without those of what it asked. */

@@ -5,7 +5,7 @@
  * Outside such a body every node runs at most once, and the rule's author wrote how many there are.
  */
 import type { ASTNode } from '@marcbachmann/cel-js';
-import { CHARS_PER_STEP, spend } from './evaluation.ts';
+import { CHARS_PER_STEP, isExhausted, spend } from './evaluation.ts';
 import { walkTree } from './tree.ts';
 
 /** A turn costs a step per so many nodes of its body. */
@@ -22,6 +22,7 @@ export function meterTree(root: ASTNode): void {
     if (alternate?.op === 'comprehension') {
       meterRange(alternate);
       meterTurns(alternate.args.step, node);
+      endWhenExhausted(alternate);
     } else if (isInBody && macro === undefined && alternate === undefined) meterOperands(live);
     return undefined;
   });
@@ -42,7 +43,7 @@ interface LiveNode {
 
 interface Comprehension {
   readonly op: string;
-  readonly args: { readonly step: LiveNode };
+  readonly args: { readonly step: LiveNode; condition?: (soFar: unknown) => boolean };
   handle: Handle;
 }
 
@@ -67,6 +68,15 @@ function meterTurns(step: LiveNode, call: ASTNode): void {
     spend(cost);
     return evaluate(evaluator, self, context);
   });
+}
+
+/**
+ * `all` and `exists` go on after a turn that throws. Without steps every further turn would: over a list of 200,000 items
+ * that takes a second for each loop around. What such a loop answers does not matter, the condition has no answer any more.
+ */
+function endWhenExhausted({ args }: Comprehension): void {
+  const { condition } = args;
+  if (condition !== undefined) args.condition = (soFar) => !isExhausted() && condition(soFar);
 }
 
 const BINARY: ReadonlySet<string> = new Set(['==', '!=', '<', '<=', '>', '>=', '+', 'in']);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Json } from '../../src/call.ts';
-import { ConditionFault } from '../../src/policy/condition-value.ts';
+import { ConditionFault, MAX_CONDITION_ITEMS } from '../../src/policy/condition-value.ts';
 import { ConditionError, compileCondition } from '../../src/policy/conditions.ts';
 import { currentEvaluation, MAX_CONDITION_STEPS, remember, runEvaluation, spend } from '../../src/policy/evaluation.ts';
 import { createLookups, MAX_LOOKUP_CHARS, MAX_LOOKUPS, replayedLookups } from '../../src/policy/lookups.ts';
@@ -117,6 +117,17 @@ describe('conditions that an agent makes long', () => {
   ])('%s', (_, source, args) => {
     expect(() => compileCondition(source, 'w')(policyInput({ args }))).toThrow(EXHAUSTED);
     expect(() => compileCondition(source, 'w')(policyInput({ args }))).toThrow(ConditionError);
+  });
+
+  it('ends where the steps are used up: the loops around do not go on with turns that throw', () => {
+    let source = 'true';
+    for (let level = 0; level < 16; level++) source = `args.l.${level % 2 === 0 ? 'all' : 'exists'}(x${level}, ${source})`;
+    const input = policyInput({ args: { l: numbers(MAX_CONDITION_ITEMS - 1) } });
+    const condition = compileCondition(source, 'w');
+    const before = performance.now();
+    expect(() => condition(input)).toThrow(EXHAUSTED);
+    // Takes milliseconds. Loops that go on take a second each.
+    expect(performance.now() - before).toBeLessThan(3000);
   });
 
   it('a used-up allowance never lets a call through', () => {
