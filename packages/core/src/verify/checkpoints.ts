@@ -27,6 +27,8 @@ export class Checkpoints {
   readonly newest: ReadCheckpoint | undefined;
   /** Kept checkpoints that the entries contradict. */
   readonly broken: Claim[] = [];
+  /** Those that hashes stored beside the entries confirm, and the entries do not. */
+  private readonly outdated: Claim[] = [];
   /** Of kept checkpoints that the entries confirm: the newest of each witness. */
   readonly cosigned: Cosignatures = new Cosignatures();
   /** The same, of timestamp authorities. */
@@ -108,12 +110,12 @@ export class Checkpoints {
     if (checkpoint === undefined) return;
     this.integrity.keepRoot();
     const verdict = this.integrity.compare(checkpoint);
-    const isMatch = verdict === 'same' || verdict === 'stored';
-    if (isMatch) this.cosigned.add(checkpoint.cosignatures);
-    if (isMatch) this.stamped.add(checkpoint.stamped);
+    if (verdict === 'same') this.cosigned.add(checkpoint.cosignatures);
+    if (verdict === 'same') this.stamped.add(checkpoint.stamped);
     if (verdict === 'same' && kept.note !== undefined) this.signedHeads.take(kept.note, checkpoint);
-    if (isMatch) this.integrity.matched(checkpoint.size);
-    else if (this.broken.length < MAX_BROKEN) this.broken.push(checkpoint);
+    if (verdict === 'same' || verdict === 'stored') this.integrity.matched(checkpoint.size);
+    if (verdict === 'stored' && this.outdated.length < MAX_BROKEN) this.outdated.push(checkpoint);
+    else if (verdict !== 'same' && this.broken.length < MAX_BROKEN) this.broken.push(checkpoint);
     const what = `the checkpoint kept at size ${kept.size}`;
     if (checkpoint.origin !== this.newest?.origin) this.findings.problem(0, 'ORIGIN_MISMATCH', `${what} is of another log`);
     this.stamped.tell(what, checkpoint.stamped);
@@ -159,7 +161,7 @@ export class Checkpoints {
     if (newest.size < size) this.tellUncovered(newest.size, size, covers);
     // When the newest one does not match either, the changed entry is the news.
     if (integrity.compare(newest) !== 'same') return;
-    for (const claim of this.broken)
+    for (const claim of [...this.broken, ...this.outdated])
       findings.change(0, 'CHECKPOINT_FORKED', `the entries do not give the root of the checkpoint kept at size ${claim.size}`);
   }
 

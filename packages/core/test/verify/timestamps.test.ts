@@ -8,6 +8,7 @@ import { makeReceipt, verifyLedger } from '../../src/sqlite/index.ts';
 import { withTimestamp } from '../../src/timestamp/line.ts';
 import { guardOn, LEDGER_VKEY, openLedger, tempDirectory } from '../fixtures/ledger.ts';
 import { hasOpenssl, TestTsa, tstInfo } from '../fixtures/tsa.ts';
+import { forged, tampered } from './forge.ts';
 
 const call = { tool: { name: 'read' }, args: {} };
 const publicKeys = [LEDGER_VKEY];
@@ -77,6 +78,32 @@ describe.skipIf(!hasOpenssl)('a ledger with timestamps', { timeout: 60_000 }, ()
     const { entries, timestamps, status } = await verifyLedger(path, { publicKeys, tsaCertificates: [tsa.of('root').pem] });
     expect(status).toBe('valid');
     expect(timestamps?.[0]?.size).toBeLessThan(entries);
+  });
+
+  it('gets no old time for entries that were changed since, though the hashes beside them were kept', async () => {
+    const path = await ledger();
+    const rows = <T>(sql: string): readonly T[] => {
+      const database = new Database(path, { readonly: true });
+      const all = database.prepare<[], T>(sql).all();
+      database.close();
+      return all;
+    };
+    const leaves = rows<{ seq: number; leaf: Buffer }>('SELECT seq, leaf FROM entries');
+    const [kept] = rows<{ size: number; note: string; keep: unknown }>('SELECT * FROM checkpoints ORDER BY size');
+    expect(kept?.note).toContain('tsa.example');
+    // By whoever has the key of the log.
+    const anew = forged(path, (entries) => {
+      for (const entry of entries) if (entry['agent'] !== undefined) entry['agent'] = 'somebody-else';
+    });
+    const changedSince = tampered(anew, (database) => {
+      for (const { seq, leaf } of leaves) database.prepare('UPDATE entries SET leaf = ? WHERE seq = ?').run(leaf, seq);
+      database.prepare('INSERT INTO checkpoints (size, note, keep) VALUES (?, ?, ?)').run(kept?.size, kept?.note, kept?.keep);
+    });
+    const report = await verifyLedger(changedSince, { publicKeys, tsaCertificates: [tsa.of('root').pem] });
+    expect(report.status).toBe('invalid');
+    expect(report.timestamps).toBeUndefined();
+    expect(codes(report.problems)).toContain('CHECKPOINT_FORKED');
+    expect(codes(report.warnings)).toContain('TIMESTAMP_MISSING');
   });
 
   it('is not proven where timestamps were asked for, and are none or of others', async () => {
