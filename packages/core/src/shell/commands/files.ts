@@ -48,6 +48,14 @@ const truncate: Handler = (call) => {
   for (const path of parseOptions(call.args, { short: 'sr', long: ['size', 'reference'] }).operands) write(path, call);
 };
 
+/** Makes a hole of what was there, or zeros; without such an option it only takes room. */
+const fallocate: Handler = (call) => {
+  const options = parseOptions(call.args, { short: 'lo', long: ['length', 'offset'] });
+  undecidedIfHidden(options, call);
+  if (has(options, 'p', 'punch-hole', 'z', 'zero-range', 'c', 'collapse-range')) call.context.recorder.find('destructive');
+  for (const path of options.operands) write(path, call);
+};
+
 const COPY: OptionSyntax = { short: 'tSZ', long: ['target-directory', 'suffix', 'context', 'backup', 'reflink', 'sparse'] };
 
 const copy: Handler = (call) => {
@@ -352,6 +360,9 @@ const tar: Handler = (call) => {
 };
 const COMPRESSORS: ReadonlySet<string> = new Set(['gzip', 'pigz', 'zstd', 'xz', 'bzip2', 'lz4']);
 
+/** `-rm`: the letters before are none that take the rest of the word, as `-x` does. */
+const BUNDLED_MOVE = /^-[^-bnitxP]*m/;
+const BUNDLED_TEST = /^-[^-bnitxP]+TT/;
 const zip: Handler = (call) => {
   const options = parseOptions(call.args, { short: 'bnitxP', words: true, long: ['TT', 'unzip-command', 'x', 'i', 'P', 'b', 'n', 't'] });
   undecidedIfHidden(options, call);
@@ -359,7 +370,9 @@ const zip: Handler = (call) => {
     if (isKnown(code)) call.context.engine.runText(code, call.context);
     else call.context.recorder.runsUnknown('script');
   }
-  if (options.names.some((name) => name.startsWith('TT') || name.startsWith('m'))) call.context.recorder.undecided('code');
+  if (options.names.some((name) => name.startsWith('TT')) || call.args.some((arg) => BUNDLED_TEST.test(arg)))
+    call.context.recorder.undecided('code');
+  if (has(options, 'move') || call.args.some((arg) => BUNDLED_MOVE.test(arg))) call.context.recorder.find('destructive');
   const [archive, ...paths] = options.operands;
   if (archive !== undefined) write(archive, call);
   for (const path of paths) {
@@ -398,6 +411,7 @@ export const FILES: readonly (readonly [string, Handler])[] = [
   ['wipefs', wipe],
   ['blkdiscard', wipe],
   ['truncate', truncate],
+  ['fallocate', fallocate],
   ['cp', copy],
   ['copy', copy],
   ['mv', copy],

@@ -118,6 +118,8 @@ export const ORDINARY: readonly string[] = [
   'tar -tvf archive.tar',
   'tar --exclude=node_modules -czf src.tgz src',
   'zip -r out.zip dist',
+  "zip -r9 out.zip dist -x'*.map' -n.mp4",
+  'fallocate -l 1G swap.img',
   'unzip -o archive.zip -d out',
   'gzip -k data.json',
   'gunzip data.json.gz',
