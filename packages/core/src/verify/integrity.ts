@@ -39,6 +39,8 @@ export class Integrity {
   private tiles = 0;
   /** Entries are missing or could not be read: there is no tree of all of them. */
   private hasGaps = false;
+  /** By the newest checkpoint, as they are; known once all were read. */
+  private isCovered = false;
   private matchedUpTo = 0;
 
   /** @param start - the tree of the entries that are not read. */
@@ -97,12 +99,15 @@ export class Integrity {
     this.roots.set(size, { root, stored: root });
   }
 
-  /** Whether the entries give that root at that size; `stored`: they would, if none of them had been changed. */
+  /**
+   * Whether the entries give that root at that size; `stored`: they would, if none of them had been changed. Where the newest checkpoint
+   * covers them as they are, none was, and what is stored beside them is nobody's word.
+   */
   compare(claim: Claim): 'same' | 'stored' | 'other' | 'unknown' {
     const at = this.roots.get(claim.size);
     if (at === undefined) return 'unknown';
     if (at.root === claim.root) return 'same';
-    return at.stored === claim.root ? 'stored' : this.hasGaps ? 'unknown' : 'other';
+    return at.stored === claim.root && !this.isCovered ? 'stored' : this.hasGaps ? 'unknown' : 'other';
   }
 
   /** A kept checkpoint that matched: what is wrong lies after it. */
@@ -119,6 +124,7 @@ export class Integrity {
   finish(newest: Claim | undefined, broken: readonly Claim[]): boolean {
     const verdict = newest === undefined ? 'unknown' : this.compare(newest);
     if (verdict === 'same' && !this.hasGaps) {
+      this.isCovered = true;
       this.reportStaleIndexes();
       return true;
     }

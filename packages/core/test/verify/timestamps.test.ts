@@ -103,6 +103,10 @@ describe.skipIf(!hasOpenssl)('a ledger with timestamps', { timeout: 60_000 }, ()
     expect(report.status).toBe('invalid');
     expect(report.timestamps).toBeUndefined();
     expect(codes(report.problems)).toContain('CHECKPOINT_FORKED');
+    // Nor is the end proven by it, when it was kept elsewhere.
+    const against = await verifyLedger(changedSince, { publicKeys, ...(kept !== undefined && { against: kept.note }) });
+    expect(against.end).toBe('contradicted');
+    expect(codes(against.problems)).toContain('AGAINST_FORKED');
     expect(codes(report.warnings)).toContain('TIMESTAMP_MISSING');
   });
 
