@@ -10,6 +10,8 @@ import { walkTree } from './tree.ts';
 
 /** A turn costs a step per so many nodes of its body. */
 const NODES_PER_STEP = 16;
+/** An error that the next turn or an `||` takes up carries a stack, which takes as long as this many turns. */
+const STEPS_PER_FAULT = 16;
 /** Comparing costs a step per so many items and members, nested ones included. */
 const ITEMS_PER_STEP = 4;
 
@@ -24,6 +26,7 @@ export function meterTree(root: ASTNode): void {
       meterTurns(alternate.args.step, node);
       endWhenExhausted(alternate);
     } else if (isInBody && macro === undefined && alternate === undefined) meterOperands(live);
+    if (isInBody && (node.op === '||' || node.op === '&&')) meterFaults(node.args[0] as unknown as LiveNode);
     return undefined;
   });
 }
@@ -67,6 +70,20 @@ function meterTurns(step: LiveNode, call: ASTNode): void {
   step.setMeta('evaluate', (evaluator, self, context) => {
     spend(cost);
     return evaluate(evaluator, self, context);
+  });
+  meterFaults(step);
+}
+
+/** Of a comprehension or `has` this is not read; turns count the faults of the one, and the other gives none of its own. */
+function meterFaults(node: LiveNode): void {
+  const { evaluate } = node.meta;
+  node.setMeta('evaluate', (evaluator, self, context) => {
+    try {
+      return evaluate(evaluator, self, context);
+    } catch (error) {
+      spend(STEPS_PER_FAULT);
+      throw error;
+    }
   });
 }
 

@@ -113,6 +113,10 @@ describe('conditions that an agent makes long', () => {
       '["a", "b"].exists(k, k == "b" || args.l.all(x, args.l.all(y, args.l.all(z, true))))',
       { l: numbers(1000) },
     ],
+    ['turns that fail', 'args.l.all(x, x.a > 0)', { l: numbers(20_000) }],
+    ['turns that fail and one that does not', 'args.l.exists(x, x < 0 || x.a > 0 || x == 19999)', { l: numbers(20_000) }],
+    ['parts of turns that fail', 'args.l.all(x, x.a || x.b || x.c || x.d || x >= 0)', { l: numbers(5000) }],
+    ['parts of turns that fail, with and', 'args.l.exists(x, x.a && x.b && x.c && x.d && x < 0)', { l: numbers(5000) }],
     ['in a branch', 'args.l.all(x, x < 0 ? false : args.l.all(y, args.l.all(z, y == z || true)))', { l: numbers(1000) }],
   ])('%s', (_, source, args) => {
     expect(() => compileCondition(source, 'w')(policyInput({ args }))).toThrow(EXHAUSTED);
@@ -148,6 +152,8 @@ describe('conditions that an agent makes long', () => {
     ['args.l.map(x, x * 2).filter(x, x > 10).size() > 0', { l: numbers(10_000) }],
     ['args.t.contains("a") && args.t.startsWith("a") && args.t.endsWith("a") && !args.t.matches("b")', { t: 'a'.repeat(2_000_000) }],
     ['args.m.all(k, k.startsWith("k"))', { m: members(5000) }],
+    ['args.l.exists(x, x.a == 1)', { l: [...Array.from({ length: 5000 }, () => ({})), { a: 1 }] }],
+    ['args.l.all(x, x.a == 1 || x.b == 1)', { l: Array.from({ length: 5000 }, () => ({ b: 1 })) }],
   ])('ordinary work is done: %s', (source, args) => {
     expect(compileCondition(source, 'w')(policyInput({ args }))).toBe(true);
   });
