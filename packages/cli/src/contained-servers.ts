@@ -2,17 +2,9 @@
 import { homedir } from 'node:os';
 import { type Config, CountersignError } from '@countersign/core';
 import type { GatewayTarget } from '@countersign/mcp-proxy';
-import {
-  type Containing,
-  defaultScope,
-  findProgram,
-  loadScope,
-  openSandbox,
-  type Sandbox,
-  sandboxNotes,
-  startOf,
-} from '@countersign/monitor';
+import { type Containing, findProgram, openSandbox, type Sandbox, sandboxNotes, startOf } from '@countersign/monitor';
 import { safe } from './output.ts';
+import { scopeOf } from './watch/configured-scope.ts';
 import { ledgerFiles, otherOwnFiles } from './watch/own-files.ts';
 
 export interface ContainedServers {
@@ -37,7 +29,7 @@ export async function containedServers(
   const close = async (): Promise<void> => {
     for (const sandbox of sandboxes) await sandbox.close();
   };
-  const scope = config.scope === undefined ? defaultScope() : loadScope({ document: config.scope }, { env });
+  const scope = scopeOf(config, env);
   const whenMissing = config.monitor.containUnavailable === 'warn' ? 'without' : 'refuse';
   const servers: GatewayTarget[] = [];
   try {

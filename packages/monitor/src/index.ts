@@ -57,3 +57,4 @@ export { notesOf as sandboxNotes } from './warden/shut-in.ts';
 export { runWarden } from './warden/warden.ts';
 export { watchProcesses } from './warden/watch.ts';
 export type { Watched, WatchOptions, WatchTarget } from './warden/watch-options.ts';
+export { type ServerProcess, type ServerWatch, type ServerWatchOptions, watchServers } from './warden/watch-servers.ts';

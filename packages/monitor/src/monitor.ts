@@ -38,9 +38,22 @@ export interface MonitorStats {
   readonly probe?: ProbeStats;
 }
 
+/** Whose deed a verdict is on. */
+export interface JudgedBy {
+  /** Of the call it was done in. */
+  readonly session?: string;
+  /** Whose process did it: it belongs to the calls in flight there. */
+  readonly server?: string;
+  /** It was done at that time of `performance.now()` or later; absent: now. */
+  readonly since?: number;
+  /** Of the processes it is about; absent: the one the monitor was given. */
+  readonly freezer?: Freezer;
+}
+
 /** A monitor inside of the host: it sees resource figures, with a probe what the host does, and acts on verdicts. */
 export interface ResourceMonitor extends HostMonitor {
-  readonly coverage: CoverageLevel;
+  /** `none`: what watched the processes of a server is dead. */
+  readonly coverage: CoverageLevel | 'none';
   /**
    * From now on calls of this server are watched in the processes that run it: figures of a call that was in flight at a sample
    * have scope `tree`. A server may have several processes; their figures are added up.
@@ -53,12 +66,10 @@ export interface ResourceMonitor extends HostMonitor {
    * Takes a verdict on something that this host, or a process of one of its servers, did. A HALT or KILL refuses further calls of the
    * session it belongs to at once, of each session it may belong to, or, when nobody knows whose it is, of every session; it is
    * recorded, and what this host started is frozen or ended where a freezer was given. Returns at once, and never throws.
-   *
-   * @param by.session - of the call it was done in. @param by.server - whose process did it: it belongs to the calls in flight there.
    */
-  judged(activity: Activity, verdict: Verdict, by?: { readonly session?: string; readonly server?: string }): void;
+  judged(activity: Activity, verdict: Verdict, by?: JudgedBy): void;
   /** What can be seen is more or less from now on: recorded in the sessions that have calls here. */
-  covers(level: CoverageLevel): void;
+  covers(level: CoverageLevel | 'none'): void;
   stats(): MonitorStats;
 }
 
@@ -95,7 +106,7 @@ function sampleIntervalMs({ sampleMs = DEFAULT_SAMPLE_MS }: HostMonitorOptions):
 }
 
 class SamplingMonitor implements ResourceMonitor {
-  coverage: CoverageLevel = 'L0';
+  coverage: CoverageLevel | 'none' = 'L0';
   readonly #reactions: Reactions;
   readonly #calls = new RecentCalls();
   readonly #hosts: MonitorHost[] = [];
@@ -169,16 +180,16 @@ class SamplingMonitor implements ResourceMonitor {
     return this.#closed ? () => {} : this.#servers.adopt(server, pid);
   }
 
-  judged(activity: Activity, verdict: Verdict, by: { readonly session?: string; readonly server?: string } = {}): void {
+  judged(activity: Activity, verdict: Verdict, by: JudgedBy = {}): void {
     try {
-      const known = this.#calls.attribute(activity.attribution, by.server);
-      this.#reactions.judged({ ...activity, attribution: known }, verdict, this.#calls.whose(known, by.session));
+      const known = this.#calls.attribute(activity.attribution, by.server, by.since);
+      this.#reactions.judged({ ...activity, attribution: known }, verdict, this.#calls.whose(known, by.session), by.freezer);
     } catch (error) {
       this.#report(error, 'acting on a verdict');
     }
   }
 
-  covers(level: CoverageLevel): void {
+  covers(level: CoverageLevel | 'none'): void {
     if (level === this.coverage) return;
     this.coverage = level;
     for (const host of this.#hosts)

@@ -42,6 +42,7 @@ interface Incident {
   /** Undefined: every session. */
   readonly sessions: readonly string[] | undefined;
   readonly hosts: readonly MonitorHost[];
+  readonly freezer: Freezer | undefined;
 }
 
 /** Every session: no session has this name, names are not empty. */
@@ -57,6 +58,8 @@ export class Reactions {
   readonly #stopping = new Map<string, number>();
   /** Incidents whose halts stand, as far as is known here. */
   readonly #open = new Set<Incident>();
+  /** From before there was a ledger to put them on. */
+  readonly #early: (() => void)[] = [];
   readonly #work = new Set<Promise<void>>();
   #stopPolling: (() => void) | undefined;
   #isClosed = false;
@@ -75,6 +78,7 @@ export class Reactions {
   open(host: MonitorHost): void {
     if (this.#hosts.length >= MAX_HOSTS) throw new CountersignError('CALL_LIMIT', `one monitor serves at most ${MAX_HOSTS} guards`);
     this.#hosts.push(host);
+    for (const follow of this.#early.splice(0)) follow();
   }
 
   /** Whether calls of this session are to be refused although the ledger may not say so yet. */
@@ -82,20 +86,25 @@ export class Reactions {
     return this.#stopping.has(EVERY) || (session !== undefined && this.#stopping.has(session));
   }
 
-  /** Returns at once. What is to be stopped is stopped when it does. */
-  judged(activity: Activity, verdict: Verdict, whose: Whose = {}): void {
+  /**
+   * Returns at once. What is to be stopped is stopped when it does.
+   *
+   * @param freezer - of the processes it is about; default: of what the host started.
+   */
+  judged(activity: Activity, verdict: Verdict, whose: Whose = {}, freezer: Freezer | undefined = this.#options.freezer): void {
     if (verdict.level === 'SAFE' || this.#isClosed) return;
     const level = enforced(verdict.level, this.mode);
     const sessions = whose.session === undefined ? whose.sessions : [whose.session];
     const hosts = this.#hostsOf(activity);
     const stops = level === 'HALT' || level === 'KILL';
     const isKnown = sessions !== undefined && sessions.length > 0;
-    const incident = verdict.level === 'FLAG' ? undefined : { id: newIncident(), sessions: isKnown ? sessions : undefined, hosts };
+    const incident = verdict.level === 'FLAG' ? undefined : { id: newIncident(), sessions: isKnown ? sessions : undefined, hosts, freezer };
     if (stops && incident !== undefined) this.#stop(incident);
-    else if (this.#work.size >= MAX_WAITING)
+    else if (this.#work.size + this.#early.length >= MAX_WAITING)
       return this.#lose(new Error(`${MAX_WAITING} verdicts wait for the ledger`), 'recording a verdict');
-    const containing = stops && incident !== undefined ? this.#contain(level) : undefined;
+    const containing = stops && incident !== undefined ? this.#contain(level, freezer) : undefined;
     const judged = { activity, verdict, level, incident, session: whose.session };
+    if (hosts.length === 0) return this.#later(judged, containing);
     this.#track(this.#follow(judged, hosts, containing));
     this.#tellFollowers(judged, hosts);
   }
@@ -112,6 +121,7 @@ export class Reactions {
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#stopPolling?.();
+    if (this.#early.length > 0) this.#lose(new Error(`there was no ledger for ${this.#early.length} verdicts`), 'recording a verdict');
     await Promise.all(this.#work);
   }
 
@@ -125,12 +135,22 @@ export class Reactions {
     return those.length > 0 ? those : this.#hosts;
   }
 
+  /** No call has run yet, and none does before there is a ledger. What stops something has room when flags have none. */
+  #later(judged: Judged, containing: Promise<Contained> | undefined): void {
+    if (this.#early.length >= 2 * MAX_WAITING)
+      return this.#lose(new Error(`${MAX_WAITING} verdicts wait for the ledger`), 'recording a verdict');
+    this.#early.push(() => {
+      const hosts = [...this.#hosts];
+      const incident = judged.incident && { ...judged.incident, hosts };
+      this.#track(this.#follow({ ...judged, incident }, hosts, containing));
+    });
+  }
+
   #stop({ sessions }: Incident): void {
     for (const session of sessions ?? [EVERY]) this.#stopping.set(session, (this.#stopping.get(session) ?? 0) + 1);
   }
 
-  async #contain(level: Level): Promise<Contained> {
-    const { freezer } = this.#options;
+  async #contain(level: Level, freezer: Freezer | undefined): Promise<Contained> {
     if (freezer === undefined) return { event: undefined };
     try {
       if (level === 'KILL') {
@@ -220,7 +240,7 @@ export class Reactions {
     this.#stopPolling = undefined;
     let event: 'resumed' | 'failed' = 'resumed';
     try {
-      await this.#options.freezer?.resume();
+      for (const freezer of new Set(resumed.map((incident) => incident.freezer))) await freezer?.resume();
     } catch (error) {
       event = 'failed';
       this.#tell(error, 'letting go on what the host started');

@@ -318,4 +318,24 @@ describe('whose it was', () => {
     expect(calls.whose(calls.attribute({ method: 'none' }, 'x'), undefined)).toEqual({});
     expect(calls.attribute({ method: 'none' }, 'constructor')).toEqual({ method: 'none' });
   });
+
+  it('is sure only of a call that was in flight all the time in which it may have been done', () => {
+    let now = 0;
+    const calls = new RecentCalls(() => now);
+    const at = (since: number) => calls.attribute({ method: 'none' }, 'x', since);
+    now = 100;
+    calls.began('a', { server: 'x' });
+    calls.began('elsewhere', { server: 'y' });
+    now = 200;
+    expect(at(100)).toEqual({ method: 'window', call: 'a' });
+    expect(at(99)).toEqual({ method: 'window', candidates: ['a'] });
+    calls.ended('a');
+    now = 300;
+    expect(at(200)).toEqual({ method: 'window', candidates: ['a'] });
+    expect(at(201)).toEqual({ method: 'none' });
+    calls.began('b', { server: 'x' });
+    expect(at(150)).toEqual({ method: 'window', candidates: ['a', 'b'] });
+    expect(at(300)).toEqual({ method: 'window', call: 'b' });
+    expect(calls.attribute({ method: 'none' }, 'x')).toEqual({ method: 'window', call: 'b' });
+  });
 });

@@ -21,7 +21,6 @@ import {
   startHttpGateway,
   startHttpProxy,
 } from '@countersign/mcp-proxy';
-import { hostMonitor, type ResourceMonitor } from '@countersign/monitor';
 import type { Command, Invocation } from '../command.ts';
 import { hasConfig } from '../configuration.ts';
 import { configuredOrWatching } from '../configured.ts';
@@ -38,6 +37,7 @@ import { REMOTE_OPTIONS, type RemoteServerGiven, remoteName, remoteServer } from
 import { serverName } from '../server-name.ts';
 import { stopOf } from '../stop.ts';
 import { version } from '../version.ts';
+import { type WatchedServers, watchedServers } from '../watch/watched-servers.ts';
 
 /** The part before the slash in tool patterns. */
 const SERVER_SHAPE = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
@@ -203,11 +203,11 @@ class LazyGuard {
   readonly #asked: ConfiguredChannels;
   readonly #policy: Policy;
   readonly #env: NodeJS.ProcessEnv;
-  /** There before the guard is: servers start before the first call. Idle until then. */
-  readonly #monitor: ResourceMonitor = hostMonitor();
+  readonly #servers: WatchedServers;
+  #opening: Promise<Guard> | undefined;
   #opened: { readonly guard: Guard; readonly store: SqliteStore; readonly watch: PolicyWatch } | undefined;
 
-  /** @throws {CountersignError} `CONFIG_INVALID`: a proxy does not start with a channel or a decision point that could not be asked. */
+  /** @throws {CountersignError} `CONFIG_INVALID`, `SCOPE_INVALID`: a proxy does not start with a channel or a decision point that could not be asked. */
   constructor(config: Config, server: string, output: Output, env: NodeJS.ProcessEnv) {
     this.#config = config;
     this.#server = server;
@@ -221,14 +221,28 @@ class LazyGuard {
       approval: (id) => this.#approval(id),
       onError: (error) => output.note(`countersign: ${errorText(error)}`),
     });
+    this.#servers = watchedServers(config, env, {
+      note: (text) => output.note(text),
+      // Its first call would open it, too. What is wrong is told then, and again at each call.
+      onVerdict: () => void this.open().catch((error: unknown) => output.note(`countersign: ${errorText(error)}`)),
+    });
   }
 
-  async open(): Promise<Guard> {
+  /** One that failed is tried again. */
+  open(): Promise<Guard> {
+    this.#opening ??= this.#open().catch((error: unknown) => {
+      this.#opening = undefined;
+      throw error;
+    });
+    return this.#opening;
+  }
+
+  async #open(): Promise<Guard> {
     const store = openConfigured(this.#config);
     try {
       const page = pageChannelOf(this.#config, this.#output);
       const guard = guardFromConfig(this.#config, store, {
-        monitor: this.#monitor,
+        monitor: this.#servers.monitor,
         policy: this.#policy,
         channels: [...this.#asked.channels, ...elicitationChannel(this.#config), ...(page === undefined ? [] : [page])],
         onError: (error, { during }) => this.#output.note(`countersign: ${safe(during)}: ${errorText(error)}`),
@@ -251,9 +265,8 @@ class LazyGuard {
     }
   }
 
-  /** What the calls of this server cost is what this process, and what it starts, costs. */
-  watch(server: string, { pid, ended }: StartedServer): void {
-    void ended.then(this.#monitor.adopt({ pid, server }));
+  watch(server: string, started: StartedServer): void {
+    this.#servers.watch({ server, ...started });
   }
 
   #approval(id: string): Promise<ApprovalRow | undefined> {
@@ -261,14 +274,16 @@ class LazyGuard {
   }
 
   async close(): Promise<void> {
-    if (this.#opened === undefined) return;
+    await this.#servers.close();
+    await this.#opening?.catch(() => {});
+    if (this.#opened === undefined) return this.#servers.monitor.close();
     const { guard, store, watch } = this.#opened;
     await watch.close();
     await guard.close();
     // Looks up how approvals ended, so the store is still open.
     await this.#asked.close();
     this.#opened = undefined;
-    await this.#monitor.close();
+    await this.#servers.monitor.close();
     await store.close();
   }
 }

@@ -3,9 +3,8 @@ import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { type ConfiguredChannels, configuredChannels } from '@countersign/connect';
 import { type Config, CountersignError, createRedactor, escapeJson, monitorHost, parseDuration, type Redactor } from '@countersign/core';
-import { type SqliteStore, stateDirectory } from '@countersign/core/sqlite';
+import { type SqliteStore } from '@countersign/core/sqlite';
 import {
-  defaultScope,
   haltQuestions,
   loadScope,
   QUARANTINE_FOLDER,
@@ -14,23 +13,22 @@ import {
   type WardenEvent,
   type WardenSummary,
   type Watched,
-  type WatchOptions,
   type WatchTarget,
   watchProcesses,
 } from '@countersign/monitor';
 import type { Invocation, Option } from '../command.ts';
 import { configuredOrWatching } from '../configured.ts';
 import { UsageError } from '../failure.ts';
-import { writersOf } from '../ledger-writers.ts';
 import { openConfigured } from '../open-configured.ts';
 import { safe } from '../output.ts';
 import { pageChannelOf } from '../page-link.ts';
 import { agentSignals } from './agent-signals.ts';
+import { scopeOf } from './configured-scope.ts';
 import { eventJson, eventLines } from './event-lines.ts';
 import { codeOf, RUN_EXIT } from './exit-codes.ts';
 import { alertsOf, judgeOf } from './judge-and-alerts.ts';
 import { containOf, kernelOf, probeOf } from './kernel-choice.ts';
-import { ledgerFiles, otherOwnFiles } from './own-files.ts';
+import { ownFiles } from './own-files.ts';
 import { summaryJson, summaryLines } from './summary-lines.ts';
 import { leaveScreen, terminalState } from './terminal-state.ts';
 import { haltTerminal } from './tty-channel.ts';
@@ -107,7 +105,7 @@ export async function watchAgent(invocation: Invocation, targetOf: (config: Conf
     use: { readonly store: SqliteStore; readonly redactor: Redactor; readonly opened: Opened; readonly told: (event: WardenEvent) => void },
   ): Promise<Parameters<typeof watchProcesses>[0]> {
     const { monitor } = settings;
-    const scope = givenScope ?? scopeOf(invoked, settings);
+    const scope = givenScope ?? scopeOf(settings, io.env);
     for (const warning of scope.warnings) output.note(`countersign: ${safe(warning)}`);
     const host = monitorHost({ store: use.store, agent: settings.agent, redactor });
     const judge = await judgeOf(settings, invoked.flags.text('model'), redactor, (text) => output.note(text));
@@ -282,10 +280,6 @@ function scopeGiven({ io, flags }: Invocation): Scope | undefined {
   return file === undefined ? undefined : loadScope({ path: resolve(io.cwd, file) }, { env: io.env });
 }
 
-function scopeOf({ io }: Invocation, { scope }: Config): Scope {
-  return scope === undefined ? defaultScope() : loadScope({ document: scope }, { env: io.env });
-}
-
 function modeOf({ flags }: Invocation): Mode | undefined {
   const given = flags.text('mode');
   if (given === undefined) return undefined;
@@ -301,29 +295,6 @@ function pollOf({ flags }: Invocation): number | undefined {
   if (pollMs === undefined || pollMs < MIN_POLL_MS || pollMs > MAX_POLL_MS)
     throw new UsageError(`--poll ${JSON.stringify(given)} is no time from 20ms to 1m`, 'for example: --poll 100ms');
   return pollMs;
-}
-
-function ownFiles(config: Config, logDir: string, env: NodeJS.ProcessEnv): WatchOptions['own'] {
-  const { path } = config;
-  const sides = ledgerFiles(config);
-  const isWriter = ({ pid }: { readonly pid: number }): boolean => {
-    try {
-      return writersOf(config).includes(pid);
-    } catch {
-      // A ledger that cannot be read exempts nobody.
-      return false;
-    }
-  };
-  return {
-    files: [...sides, ...otherOwnFiles(config), logDir],
-    configs: path === undefined ? [] : [path],
-    guards: {
-      files: sides,
-      reads: path === undefined ? [] : [path],
-      afterLease: [...otherOwnFiles(config), stateDirectory(env)],
-      isWriter,
-    },
-  };
 }
 
 function teller({ io, output, flags }: Invocation, redactor: Redactor): (event: WardenEvent) => void {

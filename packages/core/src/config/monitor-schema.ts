@@ -1,4 +1,4 @@
-/** The `monitor:` block: how `countersign run` and `attach` watch. What the processes may do is in `scope:`. */
+/** The `monitor:` block: how `countersign run` and `attach` watch, and whether `proxy` does. What the processes may do is in `scope:`. */
 import * as z from 'zod';
 import type { Mode } from '../call.ts';
 import type { VerdictBody } from '../ledger/entry.ts';
@@ -53,6 +53,7 @@ export interface MonitorDocument {
   readonly contain?: (typeof CONTAINS)[number] | undefined;
   readonly contain_unavailable?: (typeof CONTAIN_UNAVAILABLES)[number] | undefined;
   readonly probe?: boolean | undefined;
+  readonly servers?: boolean | undefined;
   readonly log?: ActivityLogDocument | undefined;
   readonly judge?: JudgeDocument | undefined;
   readonly alerts?: AlertsDocument | undefined;
@@ -79,6 +80,8 @@ export interface MonitorConfig {
   readonly containUnavailable: (typeof CONTAIN_UNAVAILABLES)[number];
   /** Node programs among what is launched carry the probe: they ask the rules from inside, too. */
   readonly probe: boolean;
+  /** Of `countersign proxy`: the processes of the servers that it starts are watched. */
+  readonly servers: boolean;
   readonly log: ActivityLogConfig;
   /** Absent: nobody but the rules judges. */
   readonly judge?: JudgeConfig;
@@ -138,11 +141,17 @@ export const monitorSchema: z.ZodType<MonitorDocument> = z
       .describe(
         'of `countersign run`, on Linux with koffi: Node programs among the processes ask the rules from inside too, before they act; no boundary. false when absent',
       ),
+    servers: z
+      .boolean()
+      .optional()
+      .describe(
+        'of `countersign proxy`, on Linux: what the processes of the servers it starts do is judged by `scope`, and recorded with the call that it belongs to. false when absent',
+      ),
     log: activityLogSchema.optional(),
     judge: judgeSchema.optional(),
     alerts: alertsSchema.optional(),
   })
-  .describe('how `countersign run` and `attach` watch');
+  .describe('how `countersign run` and `attach` watch, and whether `proxy` does');
 
 /** @param place - makes a path of the file absolute. */
 export function workOutMonitor(
@@ -163,6 +172,7 @@ export function workOutMonitor(
     contain = 'off',
     contain_unavailable: containUnavailable = 'refuse',
     probe = false,
+    servers = false,
     log = {},
     judge,
     alerts = {},
@@ -180,6 +190,7 @@ export function workOutMonitor(
     contain,
     containUnavailable,
     probe,
+    servers,
     log: workOutActivityLog(log, place),
     ...(judge !== undefined && { judge: workOutJudge(judge) }),
     alerts: workOutAlerts(alerts, place),

@@ -31,6 +31,7 @@ describe('the monitor block', () => {
       contain: 'off',
       containUnavailable: 'refuse',
       probe: false,
+      servers: false,
       log: { dir: '/etc/c/.countersign/activity', maxBytes: 16_777_216, keep: 50, maxAgeMs: 2_592_000_000 },
       alerts: { levels: ['HALT', 'KILL'], webhooks: [] },
     });
@@ -51,7 +52,7 @@ describe('the monitor block', () => {
   it('takes kernel control and containment', () => {
     expect(
       monitorOf(
-        'monitor: { kernel: required, trap_reads: broker, hot: [node_modules, /usr], contain: landlock, contain_unavailable: warn, probe: true }',
+        'monitor: { kernel: required, trap_reads: broker, hot: [node_modules, /usr], contain: landlock, contain_unavailable: warn, probe: true, servers: true }',
       ),
     ).toMatchObject({
       kernel: 'required',
@@ -72,6 +73,8 @@ describe('the monitor block', () => {
     ['contain: true', 'monitor.contain'],
     ['contain_unavailable: ignore', 'monitor.contain_unavailable'],
     ['probe: required', 'monitor.probe'],
+    ['servers: poll', 'monitor.servers'],
+    ['servers: [files]', 'monitor.servers'],
     ['hot: node_modules', 'monitor.hot'],
     ["hot: ['']", 'monitor.hot'],
     ['hot: [/]', 'monitor.hot[0]: holds more than programs and packages'],

@@ -11,7 +11,7 @@ import type { TrackedTree, TreeChange } from '../tree/tracked-tree.ts';
 import { type Scan, TreeScanner } from '../tree/tree-scanner.ts';
 import { OpenFiles } from './open-files.ts';
 import { otherNames } from './other-names.ts';
-import { Sockets } from './sockets.ts';
+import { SOCKET_INTERVAL_MS, Sockets } from './sockets.ts';
 import { inSlices, type PollTiming, REAL_TIMING } from './timing.ts';
 import { activitiesOf, actorOf } from './tree-changes.ts';
 
@@ -63,6 +63,8 @@ export class ProcPoll implements Sensor {
   /** True while this sensor, and no other, changes the tree. */
   #isOurStep = false;
   #idleLooks = 0;
+  #beganAt = Number.NEGATIVE_INFINITY;
+  #since = Number.NEGATIVE_INFINITY;
   #seen = 0;
   #lost = 0;
 
@@ -96,6 +98,11 @@ export class ProcPoll implements Sensor {
     this.#host = undefined;
   }
 
+  /** Nothing of what it tells now was done before that: milliseconds of `timing.steady()`. */
+  since(kind: ActionKind): number {
+    return kind === 'connect' ? this.#since - SOCKET_INTERVAL_MS : this.#since;
+  }
+
   stats(): SensorStats {
     return { seen: this.#seen, lost: this.#lost + this.#sockets.lost };
   }
@@ -120,6 +127,8 @@ export class ProcPoll implements Sensor {
   }
 
   async #scan(): Promise<void> {
+    this.#since = this.#beganAt;
+    this.#beganAt = this.#timing.steady();
     const scan = await this.#inSlices(this.#scanner.scan());
     this.#lost += scan.vanished;
     this.#idleLooks = scan.active.length === 0 ? this.#idleLooks + 1 : 0;

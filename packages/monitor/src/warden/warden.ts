@@ -437,7 +437,7 @@ function callOf(judged: Judged | undefined, level: Level): { readonly call?: 'he
 }
 
 /** What nobody is known to have done may be an editor's or a backup's: it freezes, so that a person looks, and ends nothing. */
-function byWhomever(verdict: Verdict, { actor }: Activity): Verdict {
+export function byWhomever(verdict: Verdict, { actor }: Activity): Verdict {
   return actor !== undefined || verdict.level !== 'KILL'
     ? verdict
     : { ...verdict, level: 'HALT', reason: `${verdict.reason}; not known by whom` };
