@@ -15,9 +15,8 @@ export interface Stamp extends Pick<EntryStamp, 'writer' | 'newest'> {
  * @throws {CountersignError} `ENTRY_TOO_LARGE`, `CANONICAL_INVALID`
  */
 export function entryText(body: EntryBody, { atMs, writer, newest }: Stamp): string {
-  // A waymark is the store's word, never that of a draft: drafts hold what an application gave.
-  const { newest: _dropped, ...draft } = body as EntryBody & Pick<EntryStamp, 'newest'>;
-  const text = canonicalize({ ...draft, v: ENTRY_VERSION, id: newId(), at: atMs, writer, ...(newest !== undefined && { newest }) });
+  // A waymark is the store's word, never that of a draft, which holds what an application gave: undefined takes that away.
+  const text = canonicalize({ ...body, v: ENTRY_VERSION, id: newId(), at: atMs, writer, newest });
   // A UTF-16 unit is at most three bytes: most texts need no second count.
   if (text.length * 3 > MAX_ENTRY_BYTES && Buffer.byteLength(text) > MAX_ENTRY_BYTES) {
     throw new CountersignError('ENTRY_TOO_LARGE', `a ${body.kind} entry of ${Buffer.byteLength(text)} bytes exceeds ${MAX_ENTRY_BYTES}`);

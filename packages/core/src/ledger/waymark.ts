@@ -110,8 +110,8 @@ export class Waymarks {
   private isDue(of: number): boolean {
     if (this.isOverdue) return true;
     if (this.last !== undefined && of - this.last < WAYMARK_EVERY) return false;
-    // Another writer may have left one.
-    this.last = newestWaymark(this.source)?.of ?? -1;
+    // Another writer may have left one. The one that is known need not be proven again.
+    if (this.last === undefined || this.source.mark(WAYMARK)?.of !== this.last) this.last = newestWaymark(this.source)?.of ?? -1;
     return of - this.last >= WAYMARK_EVERY;
   }
 }
