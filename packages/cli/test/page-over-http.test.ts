@@ -117,6 +117,7 @@ class Asked {
 
   constructor(message: object, headers: Readonly<Record<string, string>> = {}) {
     this.done = this.#ask(message, headers);
+    // A test that hangs up does not wait for it; one that waits is told.
     this.done.catch(() => {});
   }
 

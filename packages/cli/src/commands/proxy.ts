@@ -275,6 +275,7 @@ class LazyGuard {
 
   async close(): Promise<void> {
     await this.#servers.close();
+    // Whoever asked for the guard was told why there is none; here only its end counts.
     await this.#opening?.catch(() => {});
     if (this.#opened === undefined) return this.#servers.monitor.close();
     const { guard, store, watch } = this.#opened;

@@ -22,6 +22,7 @@ const ANSWERS: RemoteSigner = { vkey: LEDGER_VKEY, sign: async (message) => key.
 
 const opened: SqliteStore[] = [];
 afterEach(async () => {
+  // Some tests break their store, and some have closed it.
   for (const store of opened.splice(0)) await store.close().catch(() => undefined);
 });
 const kept = (store: SqliteStore): SqliteStore => {

@@ -60,6 +60,7 @@ export class CaseRecord {
       const taken = new AbortController();
       try {
         const opened = incidents.open(current.incident, this.#deps.tree.members(), recent());
+        // Told below while it is waited for. One that fails later than that was told of as late.
         opened.catch(() => undefined);
         const isLate = await Promise.race([opened.then(() => false), pause(MAX_CAPTURE_MS, taken.signal).then(() => true)]);
         if (isLate) this.trouble('evidence', new Error(`evidence was not taken within ${MAX_CAPTURE_MS} ms`));

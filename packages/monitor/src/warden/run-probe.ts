@@ -54,7 +54,7 @@ export async function openRunProbe(options: WatchOptions): Promise<RunProbe | un
     channel = join(folder, 'channel');
     return {
       v: 1,
-      // Without the canaries: any program of the tree can read it.
+      // The canaries are left out on purpose: any program of the tree can read this, and would know what not to touch.
       scope,
       rules: {
         workspace: options.workspace ?? launch.cwd,

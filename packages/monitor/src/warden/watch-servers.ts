@@ -140,6 +140,7 @@ class ServerTree {
       isMember: (each) => this.#tree.get(each) !== undefined,
       redact: (text) => redactor.text(text),
     });
+    // However it ended: what it left behind is watched on, and the proxy tells of the end itself.
     this.over = ended.catch(() => {}).then(() => this.#whenEmpty());
   }
 
