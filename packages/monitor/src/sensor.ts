@@ -52,3 +52,21 @@ export interface Sensor {
   stop(): Promise<void>;
   stats(): SensorStats;
 }
+
+/** The same sensor, but for what becomes of each sighting. @param around - gives what is called instead of the host's `emit` */
+export function sensorThrough(sensor: Sensor, around: (emit: SensorHost['emit']) => SensorHost['emit']): Sensor {
+  return {
+    name: sensor.name,
+    level: sensor.level,
+    gives: sensor.gives,
+    ...(sensor.isAsked === true && { isAsked: true }),
+    start: (host) =>
+      sensor.start({
+        tree: host.tree,
+        died: (error) => host.died(error),
+        emit: around((observation, judged) => host.emit(observation, judged)),
+      }),
+    stop: () => sensor.stop(),
+    stats: () => sensor.stats(),
+  };
+}

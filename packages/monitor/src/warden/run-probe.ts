@@ -11,7 +11,7 @@ import { native, nativeMissing } from '../native/native.ts';
 import { HANDOVER_VARIABLE, withPreload } from '../probe/child-environment.ts';
 import { childrenOf } from '../probe/children.ts';
 import { writeHandover } from '../probe/handover.ts';
-import type { Sensor } from '../sensor.ts';
+import { type Sensor, sensorThrough } from '../sensor.ts';
 import type { ProcReader } from '../tree/proc-fs.ts';
 import type { TrackedTree } from '../tree/tracked-tree.ts';
 import { hostsLines } from './hosts-file.ts';
@@ -143,20 +143,7 @@ function withoutOwnUse(sensor: Sensor, { channel, read }: { readonly channel: st
     if (action.kind === 'connect') return action.protocol === 'unix' && action.address === channel;
     return action.kind === 'read' && isRead(action.path) && isRead(action.resolved ?? action.path);
   };
-  return {
-    name: sensor.name,
-    level: sensor.level,
-    gives: sensor.gives,
-    ...(sensor.isAsked === true && { isAsked: true }),
-    start: (host) =>
-      sensor.start({
-        tree: host.tree,
-        emit: (observation, judged) => {
-          if (judged?.isHeld === true || !isOurs(observation)) host.emit(observation, judged);
-        },
-        died: (error) => host.died(error),
-      }),
-    stop: () => sensor.stop(),
-    stats: () => sensor.stats(),
-  };
+  return sensorThrough(sensor, (emit) => (observation, judged) => {
+    if (judged?.isHeld === true || !isOurs(observation)) emit(observation, judged);
+  });
 }

@@ -9,7 +9,7 @@ import { freezerFor } from '../contain/freezer-for.ts';
 import type { ResourceMonitor } from '../monitor.ts';
 import { type RuleEngine, ruleEngine } from '../rules/engine.ts';
 import type { HostsLine } from '../rules/rule.ts';
-import type { Sensor } from '../sensor.ts';
+import { type Sensor, sensorThrough } from '../sensor.ts';
 import { type ProcPoll, procPoll } from '../sensors/proc-poll.ts';
 import { resourceSensor } from '../sensors/resources.ts';
 import { type ProcReader, procReader } from '../tree/proc-fs.ts';
@@ -175,22 +175,10 @@ class ServerTree {
 
   /** What is known of the time of each only while it is told. */
   #noting(sensor: Sensor): Sensor {
-    return {
-      name: sensor.name,
-      level: sensor.level,
-      gives: sensor.gives,
-      start: (host) =>
-        sensor.start({
-          tree: host.tree,
-          died: (error) => host.died(error),
-          emit: (observation) => {
-            this.#since.set(observation, Math.max(this.#beganAt, this.#poll.since(observation.action.kind)));
-            host.emit(observation);
-          },
-        }),
-      stop: () => sensor.stop(),
-      stats: () => sensor.stats(),
-    };
+    return sensorThrough(sensor, (emit) => (observation, judged) => {
+      this.#since.set(observation, Math.max(this.#beganAt, this.#poll.since(observation.action.kind)));
+      emit(observation, judged);
+    });
   }
 
   /** A server may be a guard itself: a proxy before other servers. */

@@ -4,28 +4,16 @@
  */
 import { dirname, resolve } from 'node:path';
 import type { Observation } from '../activity.ts';
-import type { Sensor } from '../sensor.ts';
+import { type Sensor, sensorThrough } from '../sensor.ts';
 
 /** @param own - files, and folders with all in them. Absolute. */
 export function withoutOwn(sensor: Sensor, own: readonly string[]): Sensor {
   // The database makes files beside the ledger, and is renamed over nothing: their folder is not ours as a whole.
   const paths = own.map((path) => resolve(path));
   const isOwn = (path: string): boolean => paths.some((each) => path === each || path.startsWith(`${each}/`) || isBeside(path, each));
-  return {
-    name: sensor.name,
-    level: sensor.level,
-    gives: sensor.gives,
-    start: (host) =>
-      sensor.start({
-        tree: host.tree,
-        emit: (observation, judged) => {
-          if (observation.actor !== undefined || !pathsOf(observation).some(isOwn)) host.emit(observation, judged);
-        },
-        died: (error) => host.died(error),
-      }),
-    stop: () => sensor.stop(),
-    stats: () => sensor.stats(),
-  };
+  return sensorThrough(sensor, (emit) => (observation, judged) => {
+    if (observation.actor !== undefined || !pathsOf(observation).some(isOwn)) emit(observation, judged);
+  });
 }
 
 /** Written whole beside it, then renamed: `ledger.db-wal`, `head.json.4711`. */
