@@ -10,7 +10,10 @@ import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypt
 import { canonicalize } from '@countersign/core';
 import { isObject, type JsonObject, member } from '../message.ts';
 
-/** States that were used, of those that have not expired. The oldest is forgotten: the store still uses an approval once. */
+/**
+ * States that were used, remembered one by one. Of more than that the older half, by when they were given out, is forgotten, and with it
+ * every state that is as old counts for nothing, used or not: what is forgotten cannot be brought again.
+ */
 export const MAX_SPENT = 10_000;
 /** Of what we carry for the server in a state. */
 export const MAX_CARRIED_CHARS = 65_536;
@@ -40,10 +43,16 @@ export interface StateFacts<About = AskedAbout> {
 
 export type OpenedState<About = AskedAbout> =
   | { readonly kind: 'good'; readonly facts: StateFacts<About>; readonly nonce: string }
-  /** Ours, and good for nothing: tampered with, expired, used, for another call or client. */
-  | { readonly kind: 'bad'; readonly why: 'tampered' | 'expired' | 'used' | 'another call' | 'another client' }
+  /** Ours, and good for nothing: tampered with, expired, used, too old, for another call or client. */
+  | { readonly kind: 'bad'; readonly why: 'tampered' | 'expired' | 'used' | 'too old' | 'another call' | 'another client' }
   /** Not ours: the server's own. */
   | { readonly kind: 'foreign' };
+
+interface Opened<About> {
+  readonly facts: StateFacts<About>;
+  readonly nonce: string;
+  readonly number: number;
+}
 
 /** Those of one server's clients. */
 export class RequestStates<About = AskedAbout> {
@@ -51,7 +60,11 @@ export class RequestStates<About = AskedAbout> {
   readonly #keyId = randomBytes(8).toString('hex');
   readonly #nowMs: () => number;
   readonly #maxChars: number;
-  readonly #spent = new Map<string, number>();
+  /** By number: each state has the next one. */
+  readonly #spent = new Set<number>();
+  #count = 0;
+  /** INVARIANT: every state that was used has a number that is not above this one, or is in `#spent`. */
+  #forgotten = 0;
 
   /** @param maxChars - of what a state says. */
   constructor(nowMs: () => number = Date.now, maxChars: number = MAX_CARRIED_CHARS) {
@@ -62,7 +75,7 @@ export class RequestStates<About = AskedAbout> {
   /** @returns undefined when there is more to carry than fits. */
   seal(facts: StateFacts<About>): { readonly state: string; readonly nonce: string } | undefined {
     const nonce = randomBytes(16).toString('hex');
-    const json = JSON.stringify({ v: VERSION, nonce, ...facts });
+    const json = JSON.stringify({ v: VERSION, nonce, number: ++this.#count, ...facts });
     if (json.length > this.#maxChars) return undefined;
     const signed = `countersign.${this.#keyId}.${Buffer.from(json).toString('base64url')}`;
     return { state: `${signed}.${this.#mac(signed)}`, nonce };
@@ -73,40 +86,36 @@ export class RequestStates<About = AskedAbout> {
     if (typeof state !== 'string' || !state.startsWith(`countersign.${this.#keyId}.`)) return { kind: 'foreign' };
     const opened = state.length > MAX_STATE_CHARS ? undefined : this.#open(state);
     if (opened === undefined) return { kind: 'bad', why: 'tampered' };
-    const { facts, nonce } = opened;
-    const nowMs = this.#nowMs();
-    if (facts.expiresAtMs <= nowMs) return { kind: 'bad', why: 'expired' };
+    const { facts, nonce, number } = opened;
+    if (facts.expiresAtMs <= this.#nowMs()) return { kind: 'bad', why: 'expired' };
     if (facts.owner !== owner) return { kind: 'bad', why: 'another client' };
     if (facts.call !== call) return { kind: 'bad', why: 'another call' };
-    if (this.#spent.has(nonce)) return { kind: 'bad', why: 'used' };
-    this.#forget(nowMs);
-    this.#spent.set(nonce, facts.expiresAtMs);
+    if (number <= this.#forgotten) return { kind: 'bad', why: 'too old' };
+    if (this.#spent.has(number)) return { kind: 'bad', why: 'used' };
+    this.#spent.add(number);
+    if (this.#spent.size > MAX_SPENT) this.#forgetOlder();
     return { kind: 'good', facts, nonce };
   }
 
-  #open(state: string): { readonly facts: StateFacts<About>; readonly nonce: string } | undefined {
+  #open(state: string): Opened<About> | undefined {
     const at = state.lastIndexOf('.');
     const [signed, mac] = [state.slice(0, at), Buffer.from(state.slice(at + 1))];
     const expected = Buffer.from(this.#mac(signed));
     if (mac.length !== expected.length || !timingSafeEqual(mac, expected)) return undefined;
     // From here on it is what we wrote.
-    const { nonce, ...facts } = JSON.parse(
-      Buffer.from(signed.slice(signed.lastIndexOf('.') + 1), 'base64url').toString('utf8'),
-    ) as StateFacts<About> & {
-      readonly nonce: string;
-    };
-    return { facts, nonce };
+    const json = Buffer.from(signed.slice(signed.lastIndexOf('.') + 1), 'base64url').toString('utf8');
+    const { nonce, number, ...facts } = JSON.parse(json) as StateFacts<About> & Omit<Opened<About>, 'facts'>;
+    return { facts, nonce, number };
   }
 
   #mac(signed: string): string {
     return createHmac('sha256', this.#key).update(`countersign/request-state/v1\n${signed}`).digest('base64url');
   }
 
-  #forget(nowMs: number): void {
-    for (const [nonce, expiresAtMs] of this.#spent) {
-      if (this.#spent.size < MAX_SPENT && expiresAtMs > nowMs) break;
-      this.#spent.delete(nonce);
-    }
+  #forgetOlder(): void {
+    const numbers = [...this.#spent].sort((one, other) => one - other).slice(0, MAX_SPENT / 2);
+    for (const number of numbers) this.#spent.delete(number);
+    this.#forgotten = numbers.at(-1) ?? this.#forgotten;
   }
 }
 

@@ -172,15 +172,36 @@ describe('a state', () => {
     expect(new RequestStates().seal({ ...facts, carried: { requestState: 'x'.repeat(MAX_CARRIED_CHARS) } })).toBeUndefined();
   });
 
-  it('remembers those that were used, within bounds, and forgets what has expired', () => {
+  it('that was used is never good again, however many were used after it and in whatever order', () => {
+    const states = new RequestStates(() => 0);
+    const all = Array.from({ length: 1.5 * MAX_SPENT }, () => sealed(states));
+    // The newest first, then from the oldest on: what is forgotten is not what was used first.
+    const inTurn = [...all.slice(-10).reverse(), ...all.slice(0, -10)];
+    for (const state of inTurn) states.spend(state, facts);
+    expect(all.filter((state) => states.spend(state, facts).kind === 'good')).toEqual([]);
+  });
+
+  it('that waits is good until so many younger ones were used that it can no longer be told from a used one', () => {
+    const states = new RequestStates(() => 0);
+    const [waiting, other] = [sealed(states), sealed(states)];
+    for (let i = 0; i < MAX_SPENT; i++) expect(states.spend(sealed(states), facts).kind).toBe('good');
+    expect(states.spend(waiting, facts).kind).toBe('good');
+    for (let i = 0; i < MAX_SPENT; i++) expect(states.spend(sealed(states), facts).kind).toBe('good');
+    expect(states.spend(other, facts)).toEqual({ kind: 'bad', why: 'too old' });
+    // And what came meanwhile is as good as ever.
+    expect(states.spend(sealed(states), facts).kind).toBe('good');
+  });
+
+  it('that has expired is bad, used or not', () => {
     let now = 0;
     const states = new RequestStates(() => now);
-    const first = sealed(states, { expiresAtMs: 10 });
-    expect(states.spend(first, facts).kind).toBe('good');
-    for (let i = 0; i < MAX_SPENT - 1; i++) states.spend(sealed(states), facts);
-    expect(states.spend(first, facts)).toEqual({ kind: 'bad', why: 'used' });
+    const [used, unused] = [sealed(states, { expiresAtMs: 10 }), sealed(states, { expiresAtMs: 10 })];
+    expect(states.spend(used, facts).kind).toBe('good');
     now = 10;
-    expect(states.spend(first, facts)).toEqual({ kind: 'bad', why: 'expired' });
+    for (const state of [used, unused]) expect(states.spend(state, facts)).toEqual({ kind: 'bad', why: 'expired' });
+    // A clock that is set back makes nothing new of it.
+    now = 0;
+    expect(states.spend(used, facts)).toEqual({ kind: 'bad', why: 'used' });
   });
 
   it('is bound to everything that is decided, and to nothing else', () => {
