@@ -1,6 +1,7 @@
-import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { constants } from 'node:os';
-import type { Duplex, Readable, Writable } from 'node:stream';
+import { type Duplex, PassThrough, type Readable, type Writable } from 'node:stream';
+import { CountersignError } from '@countersign/core';
 import type { ServerEnd, ServerPeer } from './server-peer.ts';
 import { type Command, windowsCommand } from './windows-command.ts';
 
@@ -39,41 +40,34 @@ export interface StartedServer {
   readonly ended: Promise<unknown>;
 }
 
-/** The server's process and everything it started, ended together. */
+/** The server's process and everything it started, ended together. One that cannot be started has ended at once. */
 export class Upstream implements ServerPeer {
   readonly stdin: Writable;
   readonly stdout: Readable;
   readonly stderr: Readable;
   /** Resolves when the process ended and its output was read; with what a shell would give as exit code. */
   readonly ended: Promise<ServerEnd>;
-  readonly #child: ChildProcessByStdio<Writable, Readable, Readable>;
+  readonly #child: ChildProcess | undefined;
   readonly #killGraceMs: number;
   #killing: NodeJS.Timeout | undefined;
   #over = false;
 
-  /** @throws {CountersignError} `OPTIONS_INVALID`: on Windows, an argument that no script can be given. */
-  constructor({ command, args, env, cwd, killGraceMs, control }: UpstreamOptions) {
-    const started: Command = HAS_GROUPS ? { command, args } : windowsCommand(command, args, env ?? process.env);
-    // Its own process group: `npx server` is three processes, and a signal to the first often misses the last.
-    this.#child = spawn(started.command, started.args, {
-      stdio: control === undefined ? ['pipe', 'pipe', 'pipe'] : ['pipe', 'pipe', 'pipe', 'pipe'],
-      env: env ?? process.env,
-      detached: HAS_GROUPS,
-      windowsHide: true,
-      ...(started.windowsVerbatimArguments === true && { windowsVerbatimArguments: true }),
-      ...(cwd === undefined ? {} : { cwd }),
-    });
+  constructor(options: UpstreamOptions) {
+    const { command, killGraceMs, control } = options;
+    const child = spawned(options);
+    this.#child = 'problem' in child ? undefined : child;
     this.#killGraceMs = killGraceMs ?? KILL_GRACE_MS;
-    this.stdin = this.#child.stdin;
-    this.stdout = this.#child.stdout;
-    this.stderr = this.#child.stderr;
+    // Without a descriptor for them there are no pipes either.
+    this.stdin = this.#child?.stdin ?? new PassThrough();
+    this.stdout = this.#child?.stdout ?? new PassThrough().end();
+    this.stderr = this.#child?.stderr ?? new PassThrough().end();
     // A server that stops reading ends soon; that is reported by `ended`, not here.
     this.stdin.on('error', () => {});
-    this.ended = this.#watch(command, control === undefined ? () => undefined : this.#launch(control));
+    this.ended = this.#watch(endOf(child, command), control === undefined ? () => undefined : this.#launch(control));
   }
 
   get pid(): number | undefined {
-    return this.#child.pid;
+    return this.#child?.pid;
   }
 
   /** Sends a signal to the whole group. */
@@ -99,7 +93,7 @@ export class Upstream implements ServerPeer {
 
   /** @returns what the launcher said was wrong, once it ended */
   #launch(control: LauncherControl): () => string | undefined {
-    const channel = this.#child.stdio[3] as unknown as Duplex | null | undefined; // of the descriptor that was asked for
+    const channel = this.#child?.stdio?.[3] as unknown as Duplex | null | undefined; // of the descriptor that was asked for
     const told: Buffer[] = [];
     let toldBytes = 0;
     // It may end before it read all.
@@ -112,20 +106,8 @@ export class Upstream implements ServerPeer {
     return () => control.problem(Buffer.concat(told));
   }
 
-  async #watch(command: string, problem: () => string | undefined): Promise<ServerEnd> {
-    const ended = await new Promise<{ code: number; reason: string }>((resolve) => {
-      this.#child.once('error', (error: NodeJS.ErrnoException) => {
-        const missing = error.code === 'ENOENT';
-        resolve({
-          code: missing ? 127 : CANNOT_RUN,
-          reason: `the server could not be started: ${missing ? `${command} not found` : error.message}`,
-        });
-      });
-      this.#child.once('exit', (code, signal) => {
-        const number = signal === null ? (code ?? 1) : 128 + constants.signals[signal];
-        resolve({ code: number, reason: `the server ended with ${signal === null ? `exit code ${number}` : signal}` });
-      });
-    });
+  async #watch(exited: Promise<ServerEnd>, problem: () => string | undefined): Promise<ServerEnd> {
+    const ended = await exited;
     await drained(this.stdout);
     // Only a server that was told to end takes its descendants with it.
     if (this.#killing !== undefined) this.kill();
@@ -136,6 +118,43 @@ export class Upstream implements ServerPeer {
     const why = ended.code === CANNOT_RUN ? problem() : undefined;
     return why === undefined ? ended : { code: CANNOT_RUN, reason: `the server could not be started: ${why}` };
   }
+}
+
+/** The system says some problems at once, by throwing, and others later. */
+function spawned({ command, args, env = process.env, cwd, control }: UpstreamOptions): ChildProcess | { readonly problem: string } {
+  try {
+    const started: Command = HAS_GROUPS ? { command, args } : windowsCommand(command, args, env);
+    // Its own process group: `npx server` is three processes, and a signal to the first often misses the last.
+    return spawn(started.command, started.args, {
+      stdio: control === undefined ? ['pipe', 'pipe', 'pipe'] : ['pipe', 'pipe', 'pipe', 'pipe'],
+      env,
+      detached: HAS_GROUPS,
+      windowsHide: true,
+      ...(started.windowsVerbatimArguments === true && { windowsVerbatimArguments: true }),
+      ...(cwd === undefined ? {} : { cwd }),
+    });
+  } catch (error) {
+    // What node says of an argument repeats it.
+    const known = CountersignError.is(error) ? error.message : (error as NodeJS.ErrnoException).code;
+    return { problem: known ?? 'unknown error' };
+  }
+}
+
+function endOf(child: ReturnType<typeof spawned>, command: string): Promise<ServerEnd> {
+  if ('problem' in child) return Promise.resolve({ code: CANNOT_RUN, reason: `the server could not be started: ${child.problem}` });
+  return new Promise((resolve) => {
+    child.once('error', (error: NodeJS.ErrnoException) => {
+      const missing = error.code === 'ENOENT';
+      resolve({
+        code: missing ? 127 : CANNOT_RUN,
+        reason: `the server could not be started: ${missing ? `${command} not found` : error.message}`,
+      });
+    });
+    child.once('exit', (code, signal) => {
+      const number = signal === null ? (code ?? 1) : 128 + constants.signals[signal];
+      resolve({ code: number, reason: `the server ended with ${signal === null ? `exit code ${number}` : signal}` });
+    });
+  });
 }
 
 /** Resolves when the stream was read to its end, or when nothing came for `DRAIN_MS` although somebody was reading. */

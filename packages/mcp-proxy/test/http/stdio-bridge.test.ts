@@ -109,6 +109,17 @@ it('does not make a message of what is none: of two byte order marks one stays',
   expect(guard.calls).toHaveLength(1);
 });
 
+/** A server that cannot be started; the system says so at once, not later: the folder is below a file. */
+const cannotStart = (): Partial<StdioBridgeOptions> => ({ cwd: join(SERVER, 'below') });
+
+it('answers who begins a session where the server cannot be started, and serves on', async () => {
+  await start(cannotStart());
+  for (const id of [1, 2]) {
+    const got = await post({ ...INITIALIZE, id }).done;
+    expect(got.messages).toMatchObject([{ id, error: { code: -32_000, message: expect.stringContaining('could not be started') } }]);
+  }
+});
+
 /** Longer than beginning a session takes, on whatever machine. */
 const IDLE_MS = 1_500;
 
@@ -508,5 +519,11 @@ describe('the stateless protocol in front of a server over stdio', () => {
     const got = await ask(modern('d', 'fails')).done;
     expect(got.messages).toMatchObject([{ id: 'd', error: { code: -32601 } }]);
     expect(isObject(got.messages[0])).toBe(true);
+  });
+
+  it('answers who asks where the process cannot be started, with an outcome for what was decided, and serves on', async () => {
+    await start(cannotStart());
+    for (const id of [1, 2]) expect(await ask(modernCall(id, 'echo')).done).toMatchObject({ messages: [{ id, error: { code: -32_000 } }] });
+    expect(guard.outcomes.map(({ outcome }) => outcome.status)).toEqual(['error', 'error']);
   });
 });
