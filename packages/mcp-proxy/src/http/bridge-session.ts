@@ -32,6 +32,7 @@ export class BridgeSession {
   readonly #own = new MessageStream(this.#log);
   readonly #waiting = new Set<Waiting>();
   #usedAt = Date.now();
+  #isBegun = false;
   #isEnding = false;
 
   /** @param log - takes one line for people. */
@@ -39,6 +40,10 @@ export class BridgeSession {
     this.#complain = log;
     this.#peer = open({ owner: this.id, own: this.#ownLane(), laneFor: (message) => this.#laneFor(message) });
     this.ended = this.#end();
+  }
+
+  get isEnding(): boolean {
+    return this.#isEnding;
   }
 
   /** Nobody is there: since when, in milliseconds. Undefined while somebody is. What a client that went away asked counts for nothing. */
@@ -73,16 +78,23 @@ export class BridgeSession {
       onOver: (answer) => {
         this.#usedAt = Date.now();
         this.#waiting.delete(waiting);
-        if (method === 'initialize' && failed(answer)) this.end();
+        if (method === 'initialize') this.#greeted(answer);
       },
       // Its client may come back for the answer. One that was not told the session cannot.
       onGone: () => {
-        if (method === 'initialize') this.end();
+        if (method === 'initialize' && !this.#isBegun) this.end();
       },
     });
     const waiting: Waiting = { lane, method, token: tokenOf(message) };
     if (isRequest) this.#waiting.add(waiting);
     this.#peer.fromClient(line, lane, message);
+  }
+
+  /** Without a first greeting there is no session; one that is refused later changes nothing. */
+  #greeted(answer: Buffer | undefined): void {
+    if (this.#isBegun) return;
+    this.#isBegun = !failed(answer);
+    if (!this.#isBegun) this.end();
   }
 
   /** The stream of the server's own messages, or, after `Last-Event-ID`, one that broke off. */

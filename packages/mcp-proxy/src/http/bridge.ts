@@ -68,7 +68,7 @@ export class Bridge implements McpHandler {
     if (line.kind === 'line' && line.content.toString('latin1').trim() === '')
       return refuseHttp(exchange, { status: 400, text: 'the body is blank' });
     if (typeof sessionId === 'string') {
-      const session = this.#sessions.get(sessionId);
+      const session = this.#known(sessionId);
       return session === undefined ? sessionGone(exchange, message) : session.post(exchange, line, message);
     }
     // What cannot be read is refused, and recorded, without a server.
@@ -126,7 +126,13 @@ export class Bridge implements McpHandler {
 
   #sessionOf({ request }: HttpExchange): BridgeSession | 'none' | undefined {
     const id = request.headers['mcp-session-id'];
-    return typeof id === 'string' ? this.#sessions.get(id) : 'none';
+    return typeof id === 'string' ? this.#known(id) : 'none';
+  }
+
+  /** One that ends answers nothing any more. */
+  #known(id: string): BridgeSession | undefined {
+    const session = this.#sessions.get(id);
+    return session?.isEnding === true ? undefined : session;
   }
 
   #hasRoom(): boolean {

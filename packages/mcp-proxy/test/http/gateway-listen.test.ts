@@ -224,6 +224,17 @@ describe('a gateway over HTTP', () => {
     expect(linesOf('one').join()).not.toContain('echo');
   });
 
+  it('goes on after a greeting that is refused, and knows a session no more whose first one was', async () => {
+    await start();
+    const session = await begin();
+    expect((await session.post({ ...INITIALIZE, id: 'again' }).done).messages).toMatchObject([{ id: 'again', error: { code: -32600 } }]);
+    expect((await session.post(call(2, 'one__echo')).done).messages).toMatchObject([{ id: 2, result: {} }]);
+    // Servers take a moment to end; meanwhile the session is gone like any other.
+    const refused = await post({ ...INITIALIZE, params: {} }).done;
+    const headers = { 'mcp-session-id': String(refused.headers['mcp-session-id']) };
+    expect(await post({ id: 3, method: 'ping' }, headers).done).toMatchObject({ status: 404, messages: [{ id: 3, error: {} }] });
+  });
+
   it.each(['{"id":1,', '[{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"one__echo"}}]', '"text"'])(
     'refuses %s without a session, starts nothing, and records it',
     async (body) => {
