@@ -31,39 +31,53 @@ export async function overBridge(messages: readonly Sent[]): Promise<Traffic> {
     killGraceMs: 200,
   });
   const agent = new Agent({ keepAlive: true, maxSockets: AT_ONCE });
-  const streams: { destroy(): void }[] = [];
   try {
-    // Of two sessions only one gets what is bent: that may end it.
-    const whole = await begun(bridge.url);
-    let bent = await begun(bridge.url);
-    streams.push(listening(bridge.url, whole));
-    const answers: Buffer[] = [];
-    const left = messages.entries();
-    const work = async (): Promise<void> => {
-      for (const [i, message] of left) {
-        const headers = headersOf(message, message.clean === undefined ? bent : whole, true);
-        const answer = await exchanged(bridge.url, agent, message.bytes, headers);
-        answers[i] = answer;
-        if (headers['mcp-session-id'] === bent && answer.includes('this session is not known')) bent = await begun(bridge.url);
-      }
-    };
-    await Promise.all(Array.from({ length: AT_ONCE }, work));
-    for (const stream of streams.splice(0)) stream.destroy();
+    const answers = await inSessions(bridge.url, agent, messages);
     await bridge.close();
     await guard.close();
-    const common = { code: 0, framing: 'lines', passed: (bytes: Buffer) => [passed(bytes)], isExchange: true, mayGiveUp: true } as const;
+    const common = {
+      code: 0,
+      framing: 'lines',
+      passed: (bytes: Buffer) => [passedLine(bytes)],
+      isExchange: true,
+      mayGiveUp: true,
+    } as const;
     const received = receivedIn(folder).filter((line) => line.toString() !== `${INITIALIZE}\n`);
     return { ...common, received, answers, entries: store.entries() };
   } finally {
-    for (const stream of streams) stream.destroy();
     agent.destroy();
     await bridge.close();
     rmSync(folder, { recursive: true });
   }
 }
 
+/** Sends each in a session or without one, and gives the answer to each. */
+export async function inSessions(url: string, agent: Agent, messages: readonly Sent[]): Promise<readonly Buffer[]> {
+  const streams: { destroy(): void }[] = [];
+  try {
+    // Of two sessions only one gets what is bent: that may end it.
+    const whole = await begun(url);
+    let bent = await begun(url);
+    streams.push(listening(url, whole));
+    const answers: Buffer[] = [];
+    const left = messages.entries();
+    const work = async (): Promise<void> => {
+      for (const [i, message] of left) {
+        const headers = headersOf(message, message.clean === undefined ? bent : whole, true);
+        const answer = await exchanged(url, agent, message.bytes, headers);
+        answers[i] = answer;
+        if (headers['mcp-session-id'] === bent && answer.includes('this session is not known')) bent = await begun(url);
+      }
+    };
+    await Promise.all(Array.from({ length: AT_ONCE }, work));
+    return answers;
+  } finally {
+    for (const stream of streams) stream.destroy();
+  }
+}
+
 /** A body as one line: line ends become spaces. */
-function passed(bytes: Buffer): string {
+export function passedLine(bytes: Buffer): string {
   return `${bytes
     .toString('latin1')
     .replace(/^\xef\xbb\xbf/, '')

@@ -41,6 +41,8 @@ export async function overHttp(messages: readonly Sent[]): Promise<Traffic> {
   }
 }
 
+const LISTENS = '"method":"notifications/subscriptions/acknowledged"';
+
 /** The messages that come back, a line each. */
 export function exchanged(url: string, agent: Agent, body: Buffer, headers: Readonly<Record<string, string>>): Promise<Buffer> {
   return new Promise((resolve, reject) => {
@@ -48,9 +50,13 @@ export function exchanged(url: string, agent: Agent, body: Buffer, headers: Read
     const all = { accept, 'content-type': 'application/json', 'content-length': body.length, ...headers };
     const post = request(url, { method: 'POST', agent, headers: all }, (response) => {
       const chunks: Buffer[] = [];
-      response.on('data', (chunk: Buffer) => chunks.push(chunk));
-      response.once('error', reject);
-      response.once('end', () => {
+      response.on('data', (chunk: Buffer) => {
+        chunks.push(chunk);
+        // Whoever listens is answered when it hangs up.
+        if (chunk.includes(LISTENS)) post.destroy();
+      });
+      response.once('error', () => {});
+      response.once('close', () => {
         const text = Buffer.concat(chunks).toString('utf8');
         if (response.headers['content-type'] !== 'text/event-stream') return resolve(Buffer.from(text.replaceAll('\n', ' ')));
         const data = text.split('\n').flatMap((line) => (line.startsWith('data:') ? [line.slice(5)] : []));

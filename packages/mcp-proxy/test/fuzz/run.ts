@@ -2,6 +2,7 @@
 import { randomInt } from 'node:crypto';
 import { overBridge } from './bridge.ts';
 import { type Drive, run } from './campaign.ts';
+import { overGateway } from './gateway.ts';
 import { overHttp } from './http.ts';
 import { toHttp } from './remote.ts';
 import { overStdio } from './stdio.ts';
@@ -11,6 +12,7 @@ const TRANSPORTS = new Map<string, Drive>([
   ['stdio', overStdio],
   ['http', overHttp],
   ['bridge', overBridge],
+  ['gateway', overGateway],
   ['remote', toHttp],
 ]);
 const [count = '200000', transport = 'stdio', seed = String(randomInt(2 ** 31))] = process.argv.slice(2);

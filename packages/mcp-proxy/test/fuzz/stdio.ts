@@ -47,7 +47,7 @@ export async function overStdio(messages: readonly Sent[]): Promise<Traffic> {
 }
 
 /** The lines that reached any process of the server. */
-export function receivedIn(folder: string): readonly Buffer[] {
-  const files = readdirSync(folder).filter((name) => name.startsWith('received.'));
+export function receivedIn(folder: string, beginning = 'received.'): readonly Buffer[] {
+  const files = readdirSync(folder).filter((name) => name.startsWith(beginning));
   return files.flatMap((name) => linesOf(readFileSync(join(folder, name))).map((line) => Buffer.from(line, 'latin1')));
 }

@@ -16,7 +16,14 @@ process.stdin.on('data', (chunk) => {
       continue;
     }
     if (message === null || typeof message !== 'object' || message.method === undefined || message.id === undefined) continue;
-    const result = message.method === 'tools/list' ? { tools: [{ name: 'free' }, { name: 'denied' }] } : { content: [] };
+    const result = resultOf(message);
     process.stdout.write(`${JSON.stringify({ jsonrpc: '2.0', id: message.id, result })}\n`);
   }
 });
+
+function resultOf({ method, params }) {
+  const capabilities = { tools: {}, resources: {} };
+  if (method === 'initialize') return { protocolVersion: params?.protocolVersion, capabilities, serverInfo: { name: 'u', version: '0' } };
+  if (method === 'server/discover') return { supportedVersions: ['2026-07-28'], capabilities };
+  return method === 'tools/list' ? { tools: [{ name: 'free' }, { name: 'denied' }] } : { content: [] };
+}
