@@ -8,6 +8,8 @@ interface OwnCheck {
   readonly scenario: string;
   readonly check: string;
   readonly because: string;
+  /** Only before a server over stdio: over HTTP that is the server's to do. */
+  readonly ofBridge?: true;
 }
 
 /** The proxy checks these by itself, whatever the server behind it does. Where the server fails such a check, the proxy passes it. */
@@ -26,6 +28,12 @@ const OWN_CHECKS: readonly OwnCheck[] = [
     scenario: 'tasks-request-headers',
     check: 'wire-schema-valid WireSchemaValid',
     because: 'an answer of the proxy stands in place of a malformed one of the server',
+  },
+  {
+    scenario: 'server-session-lifecycle',
+    check: 'server-session-terminated-returns-404 SessionTerminatedReturns404',
+    because: "before a server over stdio the sessions are the proxy's own",
+    ofBridge: true,
   },
 ];
 
@@ -48,7 +56,7 @@ const OF_STDIO_SERVERS: ReadonlySet<string> = new Set([
 export function wanted({ scenario, check, direct, proxied }: Difference, isBridge = false): string | undefined {
   if (isBridge && OF_STREAMS.has(scenario) && !(proxied ?? '').includes('FAILURE')) return 'a server over stdio has no streams of HTTP';
   if (isBridge && scenario === 'server-stateless' && OF_STDIO_SERVERS.has(check)) return 'so says the server over stdio';
-  const own = OWN_CHECKS.find((each) => each.scenario === scenario && each.check === check);
+  const own = OWN_CHECKS.find((each) => each.scenario === scenario && each.check === check && (each.ofBridge !== true || isBridge));
   if (own === undefined || direct === undefined || proxied === undefined || !direct.startsWith('FAILURE')) return undefined;
   return proxied === 'SUCCESS' || isLess(proxied, direct) ? own.because : undefined;
 }

@@ -48,6 +48,7 @@ async function runServer(server: Server, place: Workplace): Promise<readonly Row
       const direct = await told(suite, server, 'direct', itself.url);
       rows.push({ suite: suite.name, server: server.name, transport: 'direct', ...summary(direct) });
       for (const transport of chosen('transport', TRANSPORTS)) {
+        if (!isComparable(suite, server, transport)) continue;
         const proxied = await through(transport, { suite, server, url: itself.url, place });
         const row = {
           suite: suite.name,
@@ -63,6 +64,11 @@ async function runServer(server: Server, place: Workplace): Promise<readonly Row
     await itself.close();
   }
   return rows;
+}
+
+/** What a server says over HTTP to a protocol that it does not speak, and what it says over stdio, differ with no proxy between. */
+function isComparable(suite: Suite, server: Server, transport: Transport): boolean {
+  return !transport.isBridge || suite.isStateless !== true || server.isStateless;
 }
 
 interface Run {

@@ -12,6 +12,8 @@ export interface Served {
 export interface Server {
   /** Its name in rules. */
   readonly name: string;
+  /** It speaks 2026-07-28. One that does not refuses that over HTTP, and over stdio answers as if a session had begun. */
+  readonly isStateless: boolean;
   http(): Promise<Served>;
   /** Program and arguments. */
   readonly stdio: readonly [string, ...string[]];
@@ -23,11 +25,13 @@ const ANNOUNCE = new URL('announce-port.mjs', import.meta.url).href;
 export const SERVERS: readonly Server[] = [
   {
     name: 'fixture',
+    isStateless: true,
     http: () => startFixture(),
     stdio: [process.execPath, fileURLToPath(new URL('fixture/stdio.ts', import.meta.url))],
   },
   {
     name: 'everything',
+    isStateless: false,
     http: everythingOverHttp,
     stdio: [process.execPath, EVERYTHING, 'stdio'],
   },

@@ -10,12 +10,19 @@ export interface Suite {
   /** The package it comes in. */
   readonly package: string;
   readonly options: readonly string[];
+  /** Of 2026-07-28. */
+  readonly isStateless?: true;
 }
 
 export const SUITES: readonly Suite[] = [
   { name: '0.1.16', package: '@modelcontextprotocol/conformance', options: ['--suite', 'all'] },
   { name: 'next 2025-11-25', package: '@modelcontextprotocol/conformance-next', options: ['--requirements', '2025-11-25'] },
-  { name: 'next 2026-07-28', package: '@modelcontextprotocol/conformance-next', options: ['--requirements', '2026-07-28'] },
+  {
+    name: 'next 2026-07-28',
+    package: '@modelcontextprotocol/conformance-next',
+    options: ['--requirements', '2026-07-28'],
+    isStateless: true,
+  },
 ];
 
 export interface Check {
