@@ -96,7 +96,7 @@ function ofServer(text: string): string {
 function isOwn(line: Buffer): boolean {
   const text = line.toString('utf8');
   return (
-    /^\{"jsonrpc":"2\.0","id":"countersign-gateway\//.test(text) ||
+    text.startsWith('{"jsonrpc":"2.0","id":"countersign-gateway/') ||
     /^\{"jsonrpc":"2\.0","method":"notifications\/(?:initialized"|cancelled","params":\{"requestId":"countersign-\d+"\})/.test(text) ||
     text.includes('"method":"subscriptions/listen"')
   );
