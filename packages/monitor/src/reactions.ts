@@ -6,9 +6,10 @@
  * the moment of the verdict, by this process until the ledger has its halt, and by every process from then on, until an operator resumes it.
  */
 import { randomBytes } from 'node:crypto';
-import { CountersignError, type EntryRef, type Json, type MonitorHost } from '@countersign/core';
+import { CountersignError, type EntryRef, type MonitorHost } from '@countersign/core';
 import type { Activity } from './activity.ts';
 import type { Freezer } from './contain/freezer.ts';
+import { plainJson } from './plain-json.ts';
 import { enforced, type Level, type MonitorMode, type Verdict } from './verdict.ts';
 
 /** Verdicts that may wait for the ledger. */
@@ -325,8 +326,8 @@ function verdictOf(judged: Judged, host: MonitorHost, mode: MonitorMode): Parame
     confidence: verdict.confidence,
     ...(incident !== undefined && { incident: incident.id }),
     phase: activity.phase,
-    // Undefined members are none; the guard redacts and cuts the rest.
-    activity: JSON.parse(JSON.stringify({ reason: verdict.reason, evidence: verdict.evidence, seen: activity }).toWellFormed()) as Json,
+    // The guard redacts and cuts it.
+    activity: plainJson({ reason: verdict.reason, evidence: verdict.evidence, seen: activity }),
   };
 }
 

@@ -1,6 +1,7 @@
 /** Puts verdicts and what followed from them into the ledger. What waits is bounded; what does not fit is never dropped in silence. */
-import type { ContainmentRecord, EntryRef, Json, VerdictRecord } from '@countersign/core';
+import type { ContainmentRecord, EntryRef, VerdictRecord } from '@countersign/core';
 import type { Activity } from '../activity.ts';
+import { plainJson } from '../plain-json.ts';
 import { rollbackDetails } from '../quarantine/record.ts';
 import { type Level, MAX_EVIDENCE, type MonitorMode, type Verdict } from '../verdict.ts';
 import type { HaltAnswer, Incident, IncidentStep, WardenLedger } from './ports.ts';
@@ -102,7 +103,7 @@ export class Recorder {
       confidence,
       ...(incident !== undefined && { incident }),
       phase: activity.phase,
-      activity: plain({ reason, evidence: evidence.slice(-MAX_EVIDENCE), seen: activity }),
+      activity: plainJson({ reason, evidence: evidence.slice(-MAX_EVIDENCE), seen: activity }),
     };
   }
 
@@ -123,7 +124,11 @@ export class Recorder {
       ...(duration_ms !== undefined && { duration_ms: Math.max(0, Math.round(duration_ms)) }),
       ...(approval !== undefined && { approval }),
       ...((by !== undefined || left !== undefined || rollback !== undefined) && {
-        details: plain({ by, left: left?.slice(0, MAX_EVIDENCE), ...(rollback !== undefined && { rollback: rollbackDetails(rollback) }) }),
+        details: plainJson({
+          by,
+          left: left?.slice(0, MAX_EVIDENCE),
+          ...(rollback !== undefined && { rollback: rollbackDetails(rollback) }),
+        }),
       }),
     };
   }
@@ -195,9 +200,4 @@ function pauseMs(tries: number): number {
 function onRecord(level: Level): VerdictRecord['level'] {
   if (level === 'SAFE') throw new TypeError('what is safe is not recorded in the ledger');
   return level;
-}
-
-/** Without what is undefined, and with no text that is not well-formed. */
-function plain(value: unknown): Json {
-  return JSON.parse(JSON.stringify(value).toWellFormed()) as Json; // JSON in, JSON out
 }
