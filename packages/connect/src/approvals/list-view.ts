@@ -1,5 +1,5 @@
 /** The list of approvals, a page at a time. */
-import { type ApprovalState, clip, escapeForTerminal, type Json } from '@countersign/core';
+import { type ApprovalState, clip, escapeForTerminal, haltQuestion, type Json } from '@countersign/core';
 import type { ApprovalView } from '@countersign/core/sqlite';
 import { type Html, html } from './html.ts';
 import { expiry, type Frame, framed, instant, span } from './layout.ts';
@@ -70,7 +70,7 @@ function tableRow(row: ApprovalView, nowMs: number): Html {
   const person = principal === undefined ? '' : `, for ${label(principal)}`;
   return html`<tr id="row-${id}"><td><a id="open-${id}" href="/approvals/${id}">${toolText(row)}</a>
 ${row.mismatches.length > 0 && html` <span class="cut">differs from the ledger</span>`}
-<span class="sub mono">${row.shown === undefined ? 'arguments no longer in the ledger' : preview(row.shown)}</span>
+<span class="sub mono">${row.shown === undefined ? 'arguments no longer in the ledger' : (haltWords(row, row.shown) ?? preview(row.shown))}</span>
 ${row.reason !== undefined && html`<span class="sub">${label(row.reason)}</span>`}</td>
 <td>${label(agent)}<span class="sub">${label(session)}${person}</span></td>
 <td class="when"><time datetime="${instant(createdAtMs)}" title="${instant(createdAtMs)}">${span(nowMs - createdAtMs)} ago</time></td>
@@ -97,6 +97,14 @@ export function toolText({ tool }: Pick<ApprovalView, 'tool'>): string {
 
 export function label(text: unknown): string {
   return clip(escapeForTerminal(String(text)), LABEL_CHARS);
+}
+
+/** Of a halt what is held, and why: the first of the lines that the question itself is made of. */
+function haltWords({ tool }: ApprovalView, shown: Json): string | undefined {
+  const lines = haltQuestion({ tool, args: shown })?.lines.filter(([label]) => label === 'because' || label === 'held');
+  if (lines === undefined) return undefined;
+  const words = lines.toSorted(([one], [other]) => one.localeCompare(other)).map(([, text]) => text.slice(0, PREVIEW_CHARS));
+  return clip(escapeForTerminal(words.join('; ').toWellFormed()), 2 * PREVIEW_CHARS);
 }
 
 /** The beginning of the arguments, without writing out all of what may be a megabyte. */

@@ -551,6 +551,15 @@ describe('after a halt', () => {
   const argsIn = (text: string): string =>
     (/name="args" value="([^"]+)"/.exec(text)?.[1] ?? '').replaceAll('&quot;', '"').replaceAll('&#34;', '"');
 
+  it('is listed by what is held and why, in the words of the question', async () => {
+    const { site, id, cookie } = await halted();
+    const list = await (await site.visit('/approvals', { cookie })).text();
+    const row = list.slice(list.indexOf(`id="row-${id}"`), list.indexOf('</tr>', list.indexOf(`id="row-${id}"`)));
+    expect(row).toContain(HALT.why);
+    expect(row).toContain(`${HALT.level} by ${HALT.rule}`);
+    for (const name of ['answers:', 'held:', 'incident:', 'do:', 'level:']) expect(row).not.toContain(name);
+  });
+
   it('says what each answer does, and has a button for each', async () => {
     const { site, id, cookie } = await halted();
     const text = await (await site.visit(`/approvals/${id}`, { cookie })).text();
