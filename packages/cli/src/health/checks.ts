@@ -13,7 +13,7 @@ import { channels, hasChannels } from './channels.ts';
 import { decisionPoints, hasDecisionPoints } from './decision-points.ts';
 import { fileSystem } from './file-system.ts';
 import type { Finding, Verdict } from './finding.ts';
-import { alertWebhooks, judge } from './telling.ts';
+import { alerts, judge } from './telling.ts';
 import { watching } from './watching.ts';
 
 type Asked = Pick<Invocation, 'io' | 'flags'>;
@@ -41,7 +41,7 @@ export async function runChecks(asked: Asked): Promise<readonly Finding[]> {
   if (config !== undefined) {
     const known: Config = config;
     const { ledger } = known;
-    const { judge: judging, alerts } = known.monitor;
+    const { judge: judging, alerts: telling } = known.monitor;
     findings.push(
       await check('key', () => keyFile(ledger)),
       await check('ledger', () => ledgerFile(ledger)),
@@ -51,7 +51,9 @@ export async function runChecks(asked: Asked): Promise<readonly Finding[]> {
       ...(hasChannels(known) ? [await check('channels', () => channels(known, asked.io.env))] : []),
       ...(hasDecisionPoints(known) ? [await check('decisions', () => decisionPoints(known, asked.io.env))] : []),
       ...(judging === undefined ? [] : [await check('judge', () => judge(judging))]),
-      ...(alerts.webhooks.length > 0 ? [await check('alerts', () => alertWebhooks(known, asked.io.env))] : []),
+      ...(telling.webhooks.length > 0 || telling.command !== undefined
+        ? [await check('alerts', () => alerts(known, asked.io.cwd, asked.io.env))]
+        : []),
       ...(ledger.anchors.length > 0 ? [await check('anchors', () => anchors(ledger))] : []),
     );
   }

@@ -1,7 +1,11 @@
 /** What `doctor` says of the model that judges and of who is told of halts: tried within a bound, and nobody else is contacted. */
 
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { createServer, type Server, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, it, onTestFinished, vi } from 'vitest';
 import { modelServer } from '../../../monitor/test/judge/model-server.ts';
 import { json, project, type Ran, run } from '../harness.ts';
@@ -191,6 +195,50 @@ it('a secret that is not there fails, and the others are still looked at', async
   const { alerts } = await told(hook(`http://127.0.0.1:${receiver.port}/`), `{ url: "https://pager.example/", secret: { env: NONE } }`);
   expect(alerts?.message).toContain('monitor.alerts.webhooks[1].secret: the variable NONE is not set');
   expect(alerts?.message).toContain(': somebody is there');
+});
+
+const commanded = (...words: readonly string[]) => doctor(`{ alerts: { command: ${JSON.stringify(words)} } }`);
+
+it('a command that is there is named by its file, and not run', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'countersign-alert-'));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  const ran = join(folder, 'ran');
+  await writeFile(join(folder, 'tell-me'), `#!/bin/sh\ntouch ${ran}\n`, { mode: 0o755 });
+  const { alerts, ran: done } = await commanded(join(folder, 'tell-me'), 'hunter2');
+  expect(alerts).toEqual({ name: 'alerts', status: 'ok', message: `no alert was sent\ncommand ${join(folder, 'tell-me')}: can be run` });
+  expect(existsSync(ran)).toBe(false);
+  expect(done.stdout + done.stderr).not.toContain('hunter2');
+  expect(done.code).toBe(0);
+});
+
+it.each([
+  ['is in no folder of PATH', 'countersign-no-such-program', 'not found in the folders of PATH'],
+  ['is not where it is said to be', '/nowhere/hunter', 'not found'],
+  ['is a folder', '/usr', 'not executable'],
+  ['may not be run', '/etc/passwd', 'not executable'],
+  ['has a name that no file has', 'a\0b', 'not found'],
+])('a command that %s fails', async (_, program, why) => {
+  const { alerts, ran } = await commanded(program);
+  expect(alerts).toMatchObject({
+    status: 'fail',
+    message: expect.stringContaining(why),
+    next: expect.stringContaining('monitor.alerts.command'),
+  });
+  expect(ran.code).toBe(1);
+});
+
+it('a command by a relative path is warned of: which file that is depends on where the agent is run', async () => {
+  const cwd = await project('monitor: { alerts: { command: [./tell-me] } }\n');
+  await writeFile(join(cwd, 'tell-me'), '#!/bin/sh\n', { mode: 0o755 });
+  const ran = await run(['doctor', '--json'], { cwd, env });
+  const alerts = (json(ran)['checks'] as readonly Finding[]).find(({ name }) => name === 'alerts');
+  expect(alerts).toMatchObject({ status: 'warn', message: expect.stringContaining('./tell-me: taken from the folder') });
+});
+
+it('of a command and a webhook the worse counts, and both are told', async () => {
+  const receiver = await listener();
+  const { alerts } = await doctor(`{ alerts: { command: [/nowhere], webhooks: [${hook(`http://127.0.0.1:${receiver.port}/`)}] } }`);
+  expect(alerts).toMatchObject({ status: 'fail', message: expect.stringMatching(/somebody is there\n(.*\n)?.*\/nowhere: not found/) });
 });
 
 it('certificates that are not checked are no proof', async () => {
