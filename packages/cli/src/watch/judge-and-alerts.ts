@@ -4,19 +4,20 @@ import { type Config, CountersignError, type Redactor } from '@countersign/core'
 import { type Alerts, alerts, commandAlert, type OllamaJudge, ollamaJudge, webhookAlert } from '@countersign/monitor';
 import { safe } from '../output.ts';
 
-/** @param model - of `--model`, which makes a judge also where the configuration has none. */
-export async function judgeOf(
-  { monitor }: Pick<Config, 'monitor'>,
-  model: string | undefined,
-  redactor: Redactor,
-  tell: (text: string) => void,
-): Promise<OllamaJudge | undefined> {
+/**
+ * @param model - of `--model`, which makes a judge also where the configuration has none.
+ * @throws {CountersignError} `OPTIONS_INVALID` for what no model can be called. Nobody is asked yet.
+ */
+export function judgeOf({ monitor }: Pick<Config, 'monitor'>, model: string | undefined, redactor: Redactor): OllamaJudge | undefined {
   if (monitor.judge === undefined && model === undefined) return undefined;
-  const judge = ollamaJudge({ ...monitor.judge, ...(model !== undefined && { model }), redactor });
+  return ollamaJudge({ ...monitor.judge, ...(model !== undefined && { model }), redactor });
+}
+
+/** Whether it is there is told, and changes nothing. */
+export async function tellOfJudge(judge: OllamaJudge, tell: (text: string) => void): Promise<void> {
   for (const warning of judge.warnings) tell(`countersign: ${safe(warning)}`);
   const checked = await judge.check();
   if (!checked.ok) tell(`countersign: ${safe(checked.why)}; until it is there, what rules leave open stays a FLAG`);
-  return judge;
 }
 
 export interface OpenAlerts {

@@ -2,11 +2,21 @@
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { type ConfiguredChannels, configuredChannels } from '@countersign/connect';
-import { type Config, CountersignError, createRedactor, escapeJson, monitorHost, parseDuration, type Redactor } from '@countersign/core';
+import {
+  type Config,
+  CountersignError,
+  clip,
+  createRedactor,
+  escapeJson,
+  monitorHost,
+  parseDuration,
+  type Redactor,
+} from '@countersign/core';
 import { type SqliteStore } from '@countersign/core/sqlite';
 import {
   haltQuestions,
   loadScope,
+  type OllamaJudge,
   QUARANTINE_FOLDER,
   type Scope,
   sharedTerminal,
@@ -26,7 +36,7 @@ import { agentSignals } from './agent-signals.ts';
 import { scopeOf } from './configured-scope.ts';
 import { eventJson, eventLines } from './event-lines.ts';
 import { codeOf, RUN_EXIT } from './exit-codes.ts';
-import { alertsOf, judgeOf } from './judge-and-alerts.ts';
+import { alertsOf, judgeOf, tellOfJudge } from './judge-and-alerts.ts';
 import { containOf, kernelOf, probeOf } from './kernel-choice.ts';
 import { ownFiles } from './own-files.ts';
 import { summaryJson, summaryLines } from './summary-lines.ts';
@@ -56,6 +66,7 @@ const MODES: ReadonlyMap<string, Mode> = new Map([
   ['confirm', 'flag_and_hold'],
   ['enforce', 'enforce_kill'],
 ]);
+const MAX_SHOWN_CHARS = 100;
 const MIN_POLL_MS = 20;
 const MAX_POLL_MS = 60_000;
 
@@ -70,11 +81,14 @@ export async function watchAgent(invocation: Invocation, targetOf: (config: Conf
     otherwise: 'rules are the built-in ones',
   });
   const redactor = createRedactor(config.redaction);
+  const judge = judgeGiven(invocation, config, redactor);
   const told = teller(invocation, redactor);
   const store = openConfigured(config);
   const opened = new Opened();
   opened.later(() => store.close());
+  if (judge !== undefined) opened.later(async () => judge.close());
   try {
+    if (judge !== undefined) await tellOfJudge(judge, (text) => output.note(text));
     const parts = await partsOf(invocation, config, { store, redactor, opened, told });
     const isLaunch = 'launch' in parts.target;
     // Before the agent can change it.
@@ -108,8 +122,6 @@ export async function watchAgent(invocation: Invocation, targetOf: (config: Conf
     const scope = givenScope ?? scopeOf(settings, io.env);
     for (const warning of scope.warnings) output.note(`countersign: ${safe(warning)}`);
     const host = monitorHost({ store: use.store, agent: settings.agent, redactor });
-    const judge = await judgeOf(settings, invoked.flags.text('model'), redactor, (text) => output.note(text));
-    if (judge !== undefined) use.opened.later(async () => judge.close());
     const telling = alertsOf(settings, io.env, (text) => output.note(text));
     if (telling !== undefined) use.opened.later(() => telling.close());
     const given = invoked.flags.text('log-dir');
@@ -278,6 +290,16 @@ function questionsOf(
 function scopeGiven({ io, flags }: Invocation): Scope | undefined {
   const file = flags.text('scope');
   return file === undefined ? undefined : loadScope({ path: resolve(io.cwd, file) }, { env: io.env });
+}
+
+function judgeGiven({ flags }: Invocation, config: Config, redactor: Redactor): OllamaJudge | undefined {
+  const given = flags.text('model');
+  try {
+    return judgeOf(config, given, redactor);
+  } catch (error) {
+    if (given === undefined || !CountersignError.is(error)) throw error;
+    throw new UsageError(`--model ${JSON.stringify(clip(given, MAX_SHOWN_CHARS))}: ${error.message}`, 'for example: --model qwen3:4b');
+  }
 }
 
 function modeOf({ flags }: Invocation): Mode | undefined {

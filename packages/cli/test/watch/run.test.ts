@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { fanotifyMissing } from '../../../monitor/src/sensors/fanotify.ts';
@@ -34,6 +34,16 @@ const READS_BAIT_THEN_ENDS = `console.log('pid', process.pid); hold('bait.txt');
 
 // Whole processes, on whatever machine: each starts Node several times.
 const SLOW = { timeout: 300_000 } as const;
+
+it.each(['qwen 3', '../x', 'a\u001b[2J', 'x'.repeat(300)])('--model %j is refused before a ledger is opened', async (model) => {
+  const cwd = await watchedProject();
+  const ledger = join(cwd, '.countersign/ledger.db');
+  rmSync(ledger, { force: true });
+  const { code, stderr } = await run(['run', '--model', model, '--', 'true'], { cwd });
+  expect({ code, isThere: existsSync(ledger) }).toEqual({ code: 2, isThere: false });
+  expect(stderr).toContain('model must be a name such as qwen3:4b');
+  expect(stderr).not.toContain('\u001b');
+});
 
 describe.skipIf(!isLinux)('an agent that touches what it must not', SLOW, () => {
   it('enforce: is stopped, ended whole, and the story is on record', async () => {
