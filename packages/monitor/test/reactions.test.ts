@@ -136,6 +136,19 @@ describe('a verdict inside of a host', () => {
     expect((await store.halts())[0]).not.toHaveProperty('session');
   });
 
+  it('that belongs to no call is not ended by starting the host anew, under another session or another name', async () => {
+    const store = memoryStore();
+    const first = bench({}, store);
+    first.monitor.judged(activity(), verdict('HALT'));
+    await first.monitor.close();
+    const again = bench({}, store);
+    const renamed = createGuard({ agent: 'another', policy: allowAll(), store, session: 'fresh' });
+    expect(await again.codes('s1', 'new')).toEqual(['SESSION_HALTED', 'SESSION_HALTED']);
+    expect((await renamed.preview({ tool: { name: 'read' }, args: {} })).decision.reasonCode).toBe('SESSION_HALTED');
+    await again.guard.halts.resume({}, { id: 'alice', method: 'host' });
+    expect(await again.codes('s1', 'new')).toEqual(['allowed', 'allowed']);
+  });
+
   it('of FLAG, and any in audit mode, halts nothing and is recorded', async () => {
     const store = memoryStore();
     const { monitor, codes } = bench({ mode: 'audit_only' }, store);
