@@ -1,69 +1,39 @@
 /**
  * The two kinds nearly all entries are of, read in one pass: an ordinary decision and its outcome.
  *
- * One pattern per kind is at once the parser, the canonical form and the shape: keys in their order, each at most once,
- * nothing between the tokens, strings without escapes, whole numbers in their one form. What it matches is canonical and
- * has the shape (`shapes.ts`); what it does not match says nothing, and takes the long way. Bodies come from anybody:
- * no two parts of a pattern can match the same text, so that a miss costs one walk over it, and long bodies are not tried.
+ * Reading them this way is at once the parser, the canonical form and the shape: keys in their order, each at most once,
+ * nothing between the tokens, strings without escapes, whole numbers in their one form. What is read is canonical and has the
+ * shape (`shapes.ts`); what is not says nothing, and takes the long way. Bodies come from anybody: each byte is looked at
+ * once, and long bodies are not tried.
  */
 import type { BudgetCharge } from '../ledger/entry.ts';
-import { Interned, ownId } from './interned.ts';
 import type { PlainDecision, PlainOutcome } from './judged.ts';
+import { type Literal, literal, MAX_SCANNED_CHARS, Names, Scanner } from './scanner.ts';
 
-const MAX_PLAIN_CHARS = 8192;
 /** Tails remembered, each at most as long as a body. */
 const MAX_TAILS = 256;
+const ID_DIGITS = 32;
+const HASH_DIGITS = 64;
 
 // A body is well formed UTF-16 (`leafDigest` refuses others), so what is no escape is written as it is.
 const STRING = '[^"\\\\\\x00-\\x1f]*';
 const TEXT = '[^"\\\\\\x00-\\x1f]+';
 const TEXTS = `\\["${TEXT}"(?:,"${TEXT}")*\\]`;
-/** Within 2^53 - 1, whatever the digits are. */
-const COUNT = '(?:0|[1-9][0-9]{0,14})';
-const POSITIVE = '[1-9][0-9]{0,14}';
-const INTEGER = '(?:0|-?[1-9][0-9]{0,14})';
-const DECIMAL = '[0-9]+(?:\\.[0-9]+)?';
-const ID = '[0-9a-f]{32}';
-const HASH = '[0-9a-f]{64}';
+const ID_HEX = `[0-9a-f]{${ID_DIGITS}}`;
+const HASH_HEX = `[0-9a-f]{${HASH_DIGITS}}`;
 
-/** With captures: cost, id, key, left, limit, per, window. */
-const FIRST_CHARGE = charge(`(${TEXT})`, `(${COUNT})`, `(${INTEGER})`, '(agent|key|principal|session|tool)', `(${POSITIVE})`);
-const CHARGE = charge(TEXT, COUNT, INTEGER, '(?:agent|key|principal|session|tool)', POSITIVE);
-
-function charge(text: string, count: string, integer: string, per: string, window: string): string {
-  const end = `"limit":${count},"per":"${per}"(?:,"window_ms":${window})?\\}`;
-  return `\\{"cost":${count},"id":"${text}","key":"${text}","left":${integer},${end}`;
-}
-
-const DECISION = new RegExp(
-  [
-    `\\{"agent":"(${TEXT})",(?:"args_commit":"(${HASH})",)?"at":(${COUNT}),(?:"attempt":${POSITIVE},)?`,
-    `(?:"budgets":\\[${FIRST_CHARGE}((?:,${CHARGE})*)\\],)?"call":"(${ID})","effect":"(allow|deny)",`,
-    `(?:"facts_commit":"(${HASH})",)?"id":"${ID}",`,
-  ].join(''),
-  'y',
-);
-
-/** What follows: mostly the same for all calls of a tool in a session. */
+/** How a decision ends: mostly the same for all calls of a tool in a session. No two parts can match the same text. */
 const DECISION_TAIL = new RegExp(
   [
-    `^"kind":"decision",(?:"labels":${TEXTS},)?"mode":"(audit|confirm|enforce)","policy":\\{"hash":"(${HASH})","id":"(${TEXT})"`,
-    `(?:,"version":"${STRING}")?\\},(?:"principal":"${TEXT}",)?"reason_code":"${TEXT}",(?:"reason_commit":"(${HASH})",)?`,
+    `^,"kind":"decision",(?:"labels":${TEXTS},)?"mode":"(audit|confirm|enforce)","policy":\\{"hash":"(${HASH_HEX})","id":"(${TEXT})"`,
+    `(?:,"version":"${STRING}")?\\},(?:"principal":"${TEXT}",)?"reason_code":"${TEXT}",(?:"reason_commit":"(${HASH_HEX})",)?`,
     `(?:"redacted":${TEXTS},)?(?:"rule":"${TEXT}",)?"session":"(${TEXT})","tool":\\{"name":"${TEXT}"(?:,"schema":"${TEXT}")?`,
-    `(?:,"server":"${TEXT}")?\\},"v":1,"would":"(allow|deny|require_approval)","writer":"(${ID})"\\}$`,
+    `(?:,"server":"${TEXT}")?\\},"v":1,"would":"(allow|deny|require_approval)","writer":"(${ID_HEX})"\\}$`,
   ].join(''),
 );
 
-const OUTCOME = new RegExp(
-  [
-    `^\\{"agent":"(${TEXT})","at":(${COUNT}),"call":"(${ID})","decision":\\{"leaf":"(${HASH})","of":(${COUNT})\\},"duration_ms":${COUNT},`,
-    `(?:"error_commit":"(${HASH})",)?(?:"error_type":"${STRING}",)?"id":"${ID}","kind":"outcome",(?:"labels":${TEXTS},)?`,
-    `(?:"resources":\\{(?:"cpu_ms":(${DECIMAL}),)?(?:"rss_bytes":(${DECIMAL}),)?"samples":${COUNT},"scope":"(?:process|tree)"\\},)?`,
-    `(?:"result_commit":"(${HASH})",)?"session":"(${TEXT})","status":"(?:success|error|cancelled)","v":1,"writer":"(${ID})"\\}$`,
-  ].join(''),
-);
-
-const NEXT_CHARGE = new RegExp(`,${FIRST_CHARGE}`, 'y');
+/** How an outcome ends. */
+const OUTCOME_TAIL = new RegExp(`^,"session":"(${TEXT})","status":"(?:success|error|cancelled)","v":1,"writer":"(${ID_HEX})"\\}$`);
 
 /** Commitment by section, those that are there. */
 export type Commits = readonly (readonly [section: string, commit: string])[];
@@ -73,111 +43,219 @@ export interface Plain {
   readonly commits: Commits;
 }
 
+const scanner = new Scanner();
+// What is cut from a body is a view on the whole of it, and would keep it: names and ids are taken out of it.
+const names = { agent: new Names(), session: new Names(), writer: new Names(), policy: new Names(), budget: new Names(), key: new Names() };
+
 /** @param body - a well-formed text. @returns undefined when the text needs the long way. */
 export function readPlain(body: string): Plain | undefined {
-  if (body.length > MAX_PLAIN_CHARS) return undefined;
-  const outcome = OUTCOME.exec(body);
-  if (outcome !== null) return plainOutcome(outcome as unknown as Captured);
-  DECISION.lastIndex = 0;
-  const decision = DECISION.exec(body);
-  if (decision === null) return undefined;
-  const tail = tails.read(body.slice(DECISION.lastIndex));
-  return tail === undefined ? undefined : plainDecision(decision as unknown as Captured, tail);
+  if (body.length > MAX_SCANNED_CHARS) return undefined;
+  scanner.open(body);
+  scanner.need(AGENT);
+  const agent = scanner.name(names.agent);
+  const args = commit(ARGS_COMMIT);
+  scanner.need(AT);
+  const at = scanner.count();
+  const isAgain = scanner.take(ATTEMPT);
+  if (isAgain) scanner.positive();
+  const budgets = scanner.take(BUDGETS) ? charges() : undefined;
+  scanner.need(CALL);
+  const callAt = scanner.skipHex(ID_DIGITS);
+  if (!scanner.take(DECISION)) return readDecision(agent, at, callAt, args, budgets);
+  return args !== undefined || isAgain || budgets !== undefined ? undefined : readOutcome(agent, at, callAt);
+}
+
+const AGENT = literal('{"agent":"');
+const ARGS_COMMIT = literal(',"args_commit":"');
+const AT = literal(',"at":');
+const ATTEMPT = literal(',"attempt":');
+const BUDGETS = literal(',"budgets":[');
+const CALL = literal(',"call":"');
+const DECISION = literal(',"decision":{"leaf":"');
+const ID = literal(',"id":"');
+
+const EFFECT_ALLOW = literal(',"effect":"allow"');
+const EFFECT_DENY = literal(',"effect":"deny"');
+const FACTS_COMMIT = literal(',"facts_commit":"');
+
+function readDecision(
+  agent: string,
+  at: number,
+  callAt: number,
+  args: string | undefined,
+  budgets: readonly BudgetCharge[] | undefined,
+): Plain | undefined {
+  const effect = scanner.take(EFFECT_ALLOW) ? 'allow' : 'deny';
+  if (effect === 'deny') scanner.need(EFFECT_DENY);
+  const facts = commit(FACTS_COMMIT);
+  scanner.need(ID);
+  scanner.skipHex(ID_DIGITS);
+  const tail = scanner.hasFailed ? undefined : decisionTails.read();
+  if (tail === undefined) return undefined;
+  const { mode, policy, session, would, writer } = tail;
+  const call = scanner.copy(callAt, ID_DIGITS);
+  const entry: PlainDecision = { kind: 'decision', agent, at, call, effect, mode, policy, session, would, writer, budgets };
+  return { entry, commits: decisionCommits(args, facts, tail.reasonCommit) };
+}
+
+const OF = literal(',"of":');
+const DURATION = literal('},"duration_ms":');
+const ERROR_COMMIT = literal(',"error_commit":"');
+const ERROR_TYPE = literal(',"error_type":"');
+const KIND_OUTCOME = literal(',"kind":"outcome"');
+const LABELS = literal(',"labels":["');
+const RESOURCES = literal(',"resources":{');
+const RESULT_COMMIT = literal(',"result_commit":"');
+
+function readOutcome(agent: string, at: number, callAt: number): Plain | undefined {
+  const leaf = scanner.hex(HASH_DIGITS);
+  scanner.need(OF);
+  const of = scanner.count();
+  scanner.need(DURATION);
+  scanner.count();
+  const error = commit(ERROR_COMMIT);
+  if (scanner.take(ERROR_TYPE)) scanner.skipString();
+  scanner.need(ID);
+  scanner.skipHex(ID_DIGITS);
+  scanner.need(KIND_OUTCOME);
+  if (scanner.take(LABELS)) skipTexts();
+  if (scanner.take(RESOURCES)) skipResources();
+  const result = commit(RESULT_COMMIT);
+  const tail = scanner.hasFailed ? undefined : outcomeTails.read();
+  if (tail === undefined) return undefined;
+  const call = scanner.slice(callAt, callAt + ID_DIGITS);
+  const entry: PlainOutcome = { kind: 'outcome', agent, at, call, decision: { leaf, of }, session: tail.session, writer: tail.writer };
+  return { entry, commits: commits('error', error, 'result', result) };
+}
+
+function commit(name: Literal): string | undefined {
+  return scanner.take(name) ? scanner.hex(HASH_DIGITS) : undefined;
+}
+
+const NEXT_TEXT = literal(',"');
+const END_OF_TEXTS = literal(']');
+
+/** From behind the first quote of a list to its end. */
+function skipTexts(): void {
+  do scanner.skipText();
+  while (scanner.take(NEXT_TEXT));
+  scanner.need(END_OF_TEXTS);
+}
+
+const CPU = literal('"cpu_ms":');
+const RSS = literal('"rss_bytes":');
+const COMMA = literal(',');
+const SAMPLES = literal('"samples":');
+const OF_PROCESS = literal(',"scope":"process"}');
+const OF_TREE = literal(',"scope":"tree"}');
+
+function skipResources(): void {
+  for (const figure of [CPU, RSS]) {
+    if (!scanner.take(figure)) continue;
+    scanner.skipDecimal();
+    scanner.need(COMMA);
+  }
+  scanner.need(SAMPLES);
+  scanner.count();
+  if (!scanner.take(OF_PROCESS)) scanner.need(OF_TREE);
+}
+
+const COST = literal('{"cost":');
+const KEY = literal(',"key":"');
+const LEFT = literal(',"left":');
+const LIMIT = literal(',"limit":');
+const PER = literal(',"per":"');
+const WINDOW = literal(',"window_ms":');
+const END_OF_CHARGE = literal('}');
+const NEXT_CHARGE = literal(',');
+const PERS = (['agent', 'tool', 'session', 'principal', 'key'] as const).map((per) => ({ per, text: literal(`${per}"`) }));
+
+/** From behind the bracket to the end of the list. */
+function charges(): readonly BudgetCharge[] {
+  const all = [charge()];
+  while (scanner.take(NEXT_CHARGE)) all.push(charge());
+  scanner.need(END_OF_TEXTS);
+  return all;
+}
+
+function charge(): BudgetCharge {
+  scanner.need(COST);
+  const cost = scanner.count();
+  scanner.need(ID);
+  const id = scanner.name(names.budget);
+  scanner.need(KEY);
+  const key = scanner.name(names.key);
+  scanner.need(LEFT);
+  const left = scanner.integer();
+  scanner.need(LIMIT);
+  const limit = scanner.count();
+  scanner.need(PER);
+  const per = readPer();
+  const hasWindow = scanner.take(WINDOW);
+  const window = hasWindow ? scanner.positive() : 0;
+  scanner.need(END_OF_CHARGE);
+  return hasWindow ? { cost, id, key, left, limit, per, window_ms: window } : { cost, id, key, left, limit, per };
+}
+
+function readPer(): BudgetCharge['per'] {
+  for (const { per, text } of PERS) if (scanner.take(text)) return per;
+  scanner.fail();
+  return 'agent';
 }
 
 /** Groups of alternatives that did not take part are undefined. */
 type Captured = readonly [string, ...string[]] & { readonly [group: number]: string };
 
-// What a match captures is a view on the whole body, and would keep it: names and ids are taken out of it.
-const names = { agent: new Interned(), session: new Interned(), writer: new Interned(), policy: new Interned(), budget: new Interned() };
-
-function plainDecision(found: Captured, tail: Tail): Plain {
-  const entry: PlainDecision = {
-    kind: 'decision',
-    agent: names.agent.own(found[1] as string),
-    at: Number(found[3]),
-    call: ownId(found[12] as string),
-    effect: found[13] as 'allow' | 'deny',
-    mode: tail.mode,
-    policy: tail.policy,
-    session: tail.session,
-    would: tail.would,
-    writer: tail.writer,
-    budgets: found[4] === undefined ? undefined : charges(found),
-  };
-  return { entry, commits: decisionCommits(found[2], found[14], tail.reasonCommit) };
-}
-
-type Tail = Pick<PlainDecision, 'mode' | 'policy' | 'session' | 'would' | 'writer'> & { readonly reasonCommit: string | undefined };
-
 /** Tails seen lately, one of each length: comparing one is far cheaper than matching it again. */
-class Tails {
-  private readonly seen = new Map<number, { readonly text: string; readonly tail: Tail }>();
+class Tails<Tail extends object> {
+  private readonly seen = new Map<number, { readonly text: Literal; readonly tail: Tail }>();
+  private readonly pattern: RegExp;
+  private readonly make: (found: Captured) => Tail;
+  private readonly comesAgain: (tail: Tail) => boolean;
 
-  read(text: string): Tail | undefined {
-    const known = this.seen.get(text.length);
-    if (known?.text === text) return known.tail;
-    const found = DECISION_TAIL.exec(text) as unknown as Captured | null;
+  constructor(pattern: RegExp, make: (found: Captured) => Tail, comesAgain: (tail: Tail) => boolean) {
+    this.pattern = pattern;
+    this.make = make;
+    this.comesAgain = comesAgain;
+  }
+
+  /** What stands from where the scanner is to the end. */
+  read(): Tail | undefined {
+    const { left } = scanner;
+    const known = this.seen.get(left);
+    if (known !== undefined && scanner.take(known.text)) return known.tail;
+    const text = scanner.rest();
+    const found = this.pattern.exec(text) as unknown as Captured | null;
     if (found === null) return undefined;
-    const tail: Tail = {
-      mode: found[1] as Tail['mode'],
-      policy: { hash: names.policy.own(found[2] as string), id: names.policy.own(found[3] as string) },
-      reasonCommit: found[4],
-      session: names.session.own(found[5] as string),
-      would: found[6] as Tail['would'],
-      writer: names.writer.own(found[7] as string),
-    };
-    // A tail with a commitment of its own does not come again.
-    if (tail.reasonCommit !== undefined) return tail;
+    const tail = this.make(found);
+    if (!this.comesAgain(tail)) return tail;
     if (this.seen.size >= MAX_TAILS) this.seen.clear();
-    this.seen.set(text.length, { text: Buffer.from(text).toString(), tail });
+    this.seen.set(left, { text: literal(text), tail });
     return tail;
   }
 }
 
-const tails = new Tails();
+type DecisionTail = Pick<PlainDecision, 'mode' | 'policy' | 'session' | 'would' | 'writer'> & { readonly reasonCommit: string | undefined };
 
-function plainOutcome(found: Captured): Plain | undefined {
-  // Of fractions, too, one form is canonical: the one this language writes.
-  if (!isCanonical(found[7]) || !isCanonical(found[8])) return undefined;
-  const entry: PlainOutcome = {
-    kind: 'outcome',
-    agent: names.agent.own(found[1] as string),
-    at: Number(found[2]),
-    call: found[3] as string,
-    decision: { leaf: found[4] as string, of: Number(found[5]) },
-    session: names.session.own(found[10] as string),
-    writer: names.writer.own(found[11] as string),
-  };
-  return { entry, commits: commits('error', found[6], 'result', found[9]) };
-}
+const decisionTails = new Tails<DecisionTail>(
+  DECISION_TAIL,
+  (found) => ({
+    mode: found[1] as DecisionTail['mode'],
+    policy: { hash: names.policy.own(found[2] as string), id: names.policy.own(found[3] as string) },
+    reasonCommit: found[4],
+    session: names.session.own(found[5] as string),
+    would: found[6] as DecisionTail['would'],
+    writer: names.writer.own(found[7] as string),
+  }),
+  // One with a commitment of its own does not.
+  ({ reasonCommit }) => reasonCommit === undefined,
+);
 
-function isCanonical(number: string | undefined): boolean {
-  return number === undefined || String(Number(number)) === number;
-}
-
-function charges(found: Captured): readonly BudgetCharge[] {
-  const first = chargeOf(found, 4);
-  const rest = found[11] as string;
-  if (rest === '') return [first];
-  const all = [first];
-  NEXT_CHARGE.lastIndex = 0;
-  for (let next = NEXT_CHARGE.exec(rest); next !== null; next = NEXT_CHARGE.exec(rest)) all.push(chargeOf(next as unknown as Captured, 1));
-  return all;
-}
-
-function chargeOf(found: Captured, at: number): BudgetCharge {
-  const window: string | undefined = found[at + 6];
-  const always = {
-    cost: Number(found[at]),
-    id: names.budget.own(found[at + 1] as string),
-    key: names.budget.own(found[at + 2] as string),
-    left: Number(found[at + 3]),
-    limit: Number(found[at + 4]),
-    per: found[at + 5] as BudgetCharge['per'],
-  };
-  return window === undefined ? always : { ...always, window_ms: Number(window) };
-}
+const outcomeTails = new Tails(
+  OUTCOME_TAIL,
+  (found) => ({ session: names.session.own(found[1] as string), writer: names.writer.own(found[2] as string) }),
+  () => true,
+);
 
 const NO_COMMITS: Commits = [];
 

@@ -113,6 +113,56 @@ describe('the short way of reading an entry', () => {
     expect(accepted).toBeGreaterThan(1000);
   });
 
+  it('agrees with the long way on names of any script, and on many of them in turn', () => {
+    const names = ['a', 'b\u00e9', '\u4e2d\u6587', '\u{1f600}', 'a'.repeat(100), 'ab', 'a'];
+    for (let i = 0; i < names.length * names.length; i++) {
+      const [one, other] = [names[i % names.length] as string, names[Math.floor(i / names.length)] as string];
+      const charge = { cost: 1, id: one, key: other, left: 0, limit: 1, per: 'key' };
+      expect(compared(text({ agent: one, session: other, budgets: [charge, { ...charge, id: other, key: one }] }, decision()))).toBe(true);
+      expect(compared(text({ agent: other, session: one }, outcome()))).toBe(true);
+    }
+  });
+
+  it('does not take what it read before for what was cut off', () => {
+    for (const base of [decision(), outcome()]) {
+      const whole = text({ session: 'caf\u00e9', agent: 'a\u00e9' }, base);
+      for (let i = 0; i < whole.length; i++) {
+        expect(compared(whole)).toBe(true);
+        expect(readPlain(whole.slice(0, i))).toBeUndefined();
+        expect(readPlain(`${whole.slice(0, i)}\0`)).toBeUndefined();
+        expect(readPlain(`${whole.slice(0, i)}\0${whole.slice(i + 1)}`)).toBeUndefined();
+      }
+    }
+  });
+
+  it.each(['', '"', '""', '\0', '\u0001', '\\'])('refuses %j as a name, however often it comes', (name) => {
+    for (const base of [decision(), outcome()])
+      for (const field of ['agent', 'session', 'writer', 'call', 'id']) {
+        const changed = (texts[base] as string).replace(new RegExp(`"${field}":"[^"]*"`), `"${field}":"${name}"`);
+        for (let i = 0; i < 3; i++) expect(readPlain(changed)).toBeUndefined();
+      }
+  });
+
+  it('agrees with the long way on figures of every form', () => {
+    let accepted = 0;
+    const base = text({ resources: { cpu_ms: 42.25, samples: 1, scope: 'process' } }, outcome());
+    for (const whole of [
+      '',
+      '0',
+      '00',
+      '7',
+      '10',
+      '120',
+      '123456789012',
+      '1234567890123456',
+      '9007199254740993',
+      '99999999999999999999999',
+    ])
+      for (const part of ['', '.', '.0', '.5', '.05', '.50', '.000001', '.0000001', '.123456789', '.1234567890123456789', '.5.5'])
+        if (compared(base.replace('42.25', `${whole}${part}`))) accepted++;
+    expect(accepted).toBeGreaterThan(20);
+  });
+
   it('reads long lists of names and gives up on them quickly', () => {
     const names = Array.from({ length: 1500 }, () => 'a');
     const long = text({ labels: names }, decision());
