@@ -14,7 +14,8 @@ import { fileURLToPath } from 'node:url';
 import type { Told } from '../packages/monitor/src/kernel/supervisor-protocol.ts';
 import { cProgram } from '../packages/monitor/test/c-program.ts';
 import { type Supervised, type SupervisedOptions, supervised, whyNot } from '../packages/monitor/test/kernel/supervised.ts';
-import { atLeast, atMost, type Claim, type Measured } from './figure.ts';
+import { atLeast, atMost, type Claim, type Measured, printed } from './figure.ts';
+import { type FloorOptions, letGoOn } from './kernel-floor.ts';
 import { median } from './measure.ts';
 
 const TIMES = 3;
@@ -144,40 +145,55 @@ async function timesOfOpens(program: string, isHeld: boolean): Promise<{ readonl
   return JSON.parse(output) as { median_ns: number };
 }
 
+/** Who answers what a program asks: nobody, kernel control, or a supervisor that only lets go on. */
+type By = 'nobody' | 'us' | 'answers' | 'reads';
+
 /**
- * As an agent runs it, from its shell: the first time in a session, and again and again. The rules have been compiled by then, and the
- * shell is known.
+ * As an agent runs it, from its shell: the first time in a session, and again and again. The shell is known by then. Beside it what the
+ * mechanism alone costs.
  */
 function runs(what: string, command: readonly string[], bound: number): readonly Claim[] {
-  const ratios = (of: (times: readonly number[]) => number) => () =>
+  const ratios = (by: By, of: (times: readonly number[]) => number): Promise<readonly number[]> =>
     pairs(
-      async (isHeld) => of(await timesOfRuns(command, isHeld)),
+      async (isHeld) => of(await timesOfRuns(command, isHeld ? by : 'nobody')),
       (held, free) => held / free,
-    ).then((all) => (name: string) => atMost(name, median(all), bound));
+    );
+  const first = ([time = 0]: readonly number[]): number => time;
+  const again = ([, ...others]: readonly number[]): number => median(others);
+  const held = (when: string, of: typeof first): Claim =>
+    claim(`held: ${what}, ${when}`, async () => {
+      const all = await ratios('us', of);
+      return (name) => atMost(name, median(all), bound);
+    });
+  const floor = (does: string, by: By): Claim =>
+    claim(`floor: ${what}, in a session that runs, ${does}`, async () => {
+      const all = await ratios(by, again);
+      return (name) => printed(name, median(all));
+    });
   return [
-    claim(
-      `held: ${what}, the first of a session`,
-      ratios(([first = 0]) => first),
-    ),
-    claim(
-      `held: ${what}, in a session that runs`,
-      ratios(([, ...others]) => median(others)),
-    ),
+    held('the first of a session', first),
+    held('in a session that runs', again),
+    floor('each call let go on', 'answers'),
+    floor('each call let go on once its path is read', 'reads'),
   ];
 }
 
 /** Milliseconds of each, as the shell has them. */
-async function timesOfRuns(command: readonly string[], isHeld: boolean): Promise<readonly number[]> {
+async function timesOfRuns(command: readonly string[], by: By): Promise<readonly number[]> {
   const script = 'for ((n = 0; n < RUNS; n++)); do s=${EPOCHREALTIME/./}; "$@" > /dev/null; e=${EPOCHREALTIME/./}; echo $((e - s)); done';
   const env = { PATH: '/usr/local/bin:/usr/bin:/bin', HOME: tmpdir(), RUNS: String(RUNS) };
-  const args = ['-c', script, 'runs', ...command];
-  const said = isHeld
-    ? (await finished({ program: BASH, args, workspace: ROOT, env })).output
-    : execFileSync(BASH, args, { cwd: ROOT, env, encoding: 'utf8' });
+  const options = { program: BASH, args: ['-c', script, 'runs', ...command], workspace: ROOT, env };
+  const said = await saidBy(by, options);
   return said
     .trim()
     .split('\n')
     .map((line) => Number(line) / 1_000);
+}
+
+async function saidBy(by: By, options: FloorOptions): Promise<string> {
+  const { program, args = [], workspace: cwd, env = {} } = options;
+  if (by === 'nobody') return execFileSync(program, args, { cwd, env, encoding: 'utf8' });
+  return by === 'us' ? (await finished(options)).output : letGoOn(options, by === 'reads');
 }
 
 /** In turns, so that a neighbour who wakes up slows both. */
