@@ -46,16 +46,29 @@ export class TargetMemory {
   path(tid: number, address: bigint): Buffer | Unread {
     if (!isUsable(address)) return 'EFAULT';
     // The first piece ends where its page does: what comes after may not be there, and then belongs to no name.
-    for (let filled = 0; filled < MAX_PATH_BYTES; ) {
+    for (let [filled, at] = [0, address]; filled < MAX_PATH_BYTES; ) {
       const most = filled === 0 ? FIRST_BYTES : MAX_PATH_BYTES - filled;
-      const length = Math.min(most, leftOfPage(address + BigInt(filled)));
+      const length = Math.min(most, leftOfPage(at));
       const piece = filled === 0 ? this.#buffer : this.#buffer.subarray(filled);
-      if (this.#calls.readMemory(tid, address + BigInt(filled), piece, length) !== length) return 'EFAULT';
-      const end = this.#buffer.subarray(filled, filled + length).indexOf(0);
-      if (end >= 0) return Buffer.from(this.#buffer.subarray(0, filled + end));
+      if (this.#calls.readMemory(tid, at, piece, length) !== length) return 'EFAULT';
+      const end = this.#end(filled, filled + length);
+      if (end >= 0) return this.#copy(end);
       filled += length;
+      at += BigInt(length);
     }
     return 'ENAMETOOLONG';
+  }
+
+  /** Of a text in the buffer; -1: it goes on. Names are short: looked for here, as asking for it costs more. */
+  #end(from: number, to: number): number {
+    for (let at = from; at < to; at++) if (this.#buffer[at] === 0) return at;
+    return -1;
+  }
+
+  #copy(length: number): Buffer {
+    const copy = Buffer.allocUnsafe(length);
+    this.#buffer.copy(copy, 0, 0, length);
+    return copy;
   }
 
   /** All texts of a list of pointers with a null at its end: arguments, or an environment. */

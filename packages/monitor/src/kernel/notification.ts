@@ -51,7 +51,7 @@ export class Notification {
 
   /** As the kernel wants it before it fills it. */
   clear(): void {
-    this.#words.fill(0n);
+    this.#ints.fill(0);
   }
 
   get id(): bigint {

@@ -2,7 +2,6 @@
  * Where a path of a waiting process leads: opened without being used, then asked what it is. Names are bytes: what is no text leads
  * somewhere all the same.
  */
-import { isAscii } from 'node:buffer';
 import { constants } from 'node:os';
 import type { FileCalls } from '../native/file-calls.ts';
 import type { Found, Walker } from './broker-walk.ts';
@@ -31,17 +30,15 @@ export interface PathsParts {
 }
 
 const SLASH = 47;
+const DOT = 46;
+const LAST_ASCII = 127;
+const PROC = Buffer.from('/proc');
 const { EBADF, ENOENT, ENOTDIR } = constants.errno;
 /** `struct open_how`. */
 const OPEN_HOW_BYTES = 24;
 const RESOLVE_AT = 16;
 const MAX_PLAIN_BYTES = 4_096;
 const NONE_LEFT = 'the monitor has no descriptor left';
-/** Nothing in it that has another spelling, or another meaning for whoever looks. */
-const PLAIN = /^(?!\/proc(?:\/|$))(?:\/(?!\.{1,2}(?:\/|$))[^/]+)+$/;
-/** The same below a folder, as programs that walk through one name it. */
-const PLAIN_BELOW = /^(?:\.\/)?(?!\.{1,2}(?:\/|$))[^/]+(?:\/(?!\.{1,2}(?:\/|$))[^/]+)*$/;
-
 /** Whether the last name of what is opened is followed when it is a link. */
 export function follows(flags: number): boolean {
   return (flags & O_NOFOLLOW) === 0;
@@ -64,10 +61,8 @@ export class Paths {
    */
   place(tid: number, folder: number, name: Buffer, follow: boolean): Place {
     const { files } = this.#parts;
-    const plain = name[0] === SLASH ? this.#plain(plainText(name), follow) : undefined;
+    const plain = this.#plain(tid, folder, name, follow);
     if (plain !== undefined) return { path: plain, resolved: plain };
-    const below = name[0] === SLASH ? undefined : this.#plainBelow(tid, folder, name, follow);
-    if (below !== undefined) return { path: below, resolved: below };
     const from = this.#from(tid, folder, name);
     try {
       const path = this.#text(tid, from, name);
@@ -109,24 +104,38 @@ export class Paths {
    * Most lead where they say: there is no link on the way, or nothing at its end. That costs a third of what it costs to find out where
    * another leads. It is asked for as a folder: of all else the kernel says that it is none, and there is nothing to close.
    */
-  #plain(path: string | undefined, follow: boolean): string | undefined {
-    if (path === undefined || path.length >= MAX_PLAIN_BYTES || !PLAIN.test(path)) return undefined;
+  #plain(tid: number, folder: number, name: Buffer, follow: boolean): string | undefined {
+    const length = this.#joined(name[0] === SLASH ? 0 : this.#folder(tid, folder), name);
+    if (length === 0 || !isPlain(this.#name, length)) return undefined;
     this.#how.writeUInt32LE(O_PATH | O_CLOEXEC | O_DIRECTORY | (follow ? 0 : O_NOFOLLOW), 0);
-    this.#name[this.#name.write(path, 'latin1')] = 0;
     const { files } = this.#parts;
     const fd = files.openat2(AT_FDCWD, this.#name, this.#how);
     if (fd >= 0) files.close(fd);
-    return fd >= 0 || fd === -ENOTDIR ? path : undefined;
+    return fd >= 0 || fd === -ENOTDIR ? this.#name.toString('latin1', 0, length) : undefined;
   }
 
-  /** Below where the kernel says its folder is. A folder that is gone has another name there, under which nothing is found. */
-  #plainBelow(tid: number, folder: number, name: Buffer, follow: boolean): string | undefined {
-    const rest = plainText(name);
-    if (rest === undefined || !PLAIN_BELOW.test(rest)) return undefined;
-    const got = this.#parts.files.readlinkat(AT_FDCWD, zeroEnded(folderOf(tid, folder)), this.#link);
-    if (got <= 0 || got >= this.#link.length) return undefined;
-    const base = plainText(this.#link.subarray(0, got));
-    return base === undefined ? undefined : this.#plain(`${base}/${rest.startsWith('./') ? rest.slice(2) : rest}`, follow);
+  /**
+   * Into `#name`: where the kernel says its folder is. One that is gone has another name there, under which nothing is found.
+   *
+   * @returns its length; 0: there is none
+   */
+  #folder(tid: number, folder: number): number {
+    this.#link[this.#link.write(folderOf(tid, folder), 'latin1')] = 0;
+    const got = this.#parts.files.readlinkat(AT_FDCWD, this.#link, this.#name);
+    return got <= 0 || got >= MAX_PLAIN_BYTES ? 0 : got;
+  }
+
+  /** The name after its folder, in `#name`, with a zero at its end. @returns the length without that; 0: there is no room, or no folder */
+  #joined(folder: number, name: Buffer): number {
+    if (folder === 0 && name[0] !== SLASH) return 0;
+    const from = folder > 0 && name[0] === DOT && name[1] === SLASH ? 2 : 0;
+    const start = folder === 0 ? 0 : folder + 1;
+    const length = start + name.length - from;
+    if (length >= MAX_PLAIN_BYTES) return 0;
+    if (folder > 0) this.#name[folder] = SLASH;
+    name.copy(this.#name, start, from);
+    this.#name[length] = 0;
+    return length;
   }
 
   /** Its folder itself, not its name: that may be another one's by now, or nobody's any more. */
@@ -176,9 +185,22 @@ function placeOf(path: string, resolved?: string): Place {
   return { path: ofWholeProcess(path), ...(resolved?.startsWith('/') === true && { resolved: ofWholeProcess(resolved) }) };
 }
 
-/** Bytes that are their own text in every encoding of names. */
-function plainText(bytes: Buffer): string | undefined {
-  return isAscii(bytes) ? bytes.toString('latin1') : undefined;
+/** From the root, and nothing in it that has another spelling, another text, or another meaning for whoever looks. */
+function isPlain(path: Buffer, length: number): boolean {
+  if (path[0] !== SLASH || isInProc(path, length)) return false;
+  for (let [at, start] = [1, 1]; ; at++) {
+    const byte = at === length ? SLASH : (path[at] ?? 0);
+    if (byte === 0 || byte > LAST_ASCII) return false;
+    if (byte !== SLASH) continue;
+    if (at === start || (path[start] === DOT && (at === start + 1 || (at === start + 2 && path[start + 1] === DOT)))) return false;
+    if (at === length) return true;
+    start = at + 1;
+  }
+}
+
+function isInProc(path: Buffer, length: number): boolean {
+  for (let at = 0; at < PROC.length; at++) if (path[at] !== PROC[at]) return false;
+  return length === PROC.length || path[PROC.length] === SLASH;
 }
 
 function folderOf(tid: number, folder: number): string {

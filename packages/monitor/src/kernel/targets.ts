@@ -23,6 +23,8 @@ interface Known {
   readonly target: Target;
   /** Names this very thread: a pidfd, or where there is none for threads /proc/TID/comm, which cannot be read once it has ended. */
   readonly witness: number;
+  /** The higher, the later it was asked for. */
+  used: number;
 }
 
 export interface TargetsOptions {
@@ -41,6 +43,7 @@ export class Targets {
   /** By pid: threads of it that may have become another program, and have not been heard of since. */
   readonly #executing = new Map<number, Set<number>>();
   readonly #byte = Buffer.alloc(1);
+  #uses = 0;
   #hasThreadDescriptors = true;
 
   constructor(calls: KernelCalls, { root = '/proc', reader = procReader({ root }) }: TargetsOptions = {}) {
@@ -53,9 +56,7 @@ export class Targets {
   of(tid: number): Target | undefined {
     const known = this.#known.get(tid);
     if (known !== undefined && this.#isAlive(known.witness)) {
-      // The last one of the map is the one used last.
-      this.#known.delete(tid);
-      this.#known.set(tid, known);
+      known.used = ++this.#uses;
       return known.target;
     }
     this.#forget(tid);
@@ -98,9 +99,8 @@ export class Targets {
       this.#calls.close(witness);
       return isThere ? target : undefined;
     }
-    const [oldest] = this.#known.keys();
-    if (oldest !== undefined && this.#known.size >= MAX_TARGETS) this.#forget(oldest);
-    this.#known.set(tid, { target, witness });
+    if (this.#known.size >= MAX_TARGETS) this.#forgetOldest();
+    this.#known.set(tid, { target, witness, used: ++this.#uses });
     this.#threadOf.set(target.pid, tid);
     return target;
   }
@@ -151,6 +151,13 @@ export class Targets {
 
   #isAlive(witness: number): boolean {
     return this.#hasThreadDescriptors ? this.#calls.isAlive(witness) === 0 : this.#calls.pread(witness, this.#byte, 0) >= 0;
+  }
+
+  /** Looked for only when there is no room: moving each one that is used to the end of the map costs every call. */
+  #forgetOldest(): void {
+    let [oldest, used] = [0, Number.POSITIVE_INFINITY];
+    for (const [tid, known] of this.#known) if (known.used < used) [oldest, used] = [tid, known.used];
+    this.#forget(oldest);
   }
 
   #forget(tid: number): void {
