@@ -54,10 +54,10 @@ export function applyUnit(unit: Unit, tx: Tx): Committed {
 function decide(unit: DecideUnit, tx: Tx): Committed {
   const { body } = unit;
   const known = unit.call.key === undefined ? undefined : tx.callByKey(unit.call.key);
+  const own = tx.callById(body.call);
   if (body.effect !== 'deny') {
     if (known !== undefined && (known.id !== body.call || known.state !== 'asked')) return { kind: 'repeat', call: known };
     // Two callers may have taken over one suspended call: the second finds it decided.
-    const own = tx.callById(body.call);
     if (own !== undefined && own.state !== 'asked') return { kind: 'repeat', call: own };
     const kept = unit.custody === undefined ? undefined : tx.inCustody(unit.custody.name);
     if (kept !== undefined) return { kind: 'repeat', call: kept };
@@ -66,7 +66,7 @@ function decide(unit: DecideUnit, tx: Tx): Committed {
   const session = tx.session(body.session);
   // A halt is told as such, not as a session that changed: nothing is decided anew.
   if (body.effect !== 'deny' && isStopped(unit, tx))
-    return inSession(unit, session, tx, () => refuse(unit, tx, denied(unit, 'SESSION_HALTED', haltedReason(body.session))));
+    return inSession(unit, session, tx, () => refuse(unit, own, tx, denied(unit, 'SESSION_HALTED', haltedReason(body.session))));
   if (unit.sessionVersion !== undefined && (session?.version ?? 0) !== unit.sessionVersion) return { kind: 'stale' };
   if (unit.counted !== undefined && hasCountedOtherwise(unit.counted, body.session, tx)) return { kind: 'stale' };
   if (isPinMoved(unit, tx)) return { kind: 'stale' };
@@ -75,7 +75,7 @@ function decide(unit: DecideUnit, tx: Tx): Committed {
     noteGrant(unit.grant?.id ?? '', granted, tx);
     return { kind: 'not-granted', why: granted };
   }
-  return inSession(unit, session, tx, () => decideIn(unit, granted, tx));
+  return inSession(unit, session, tx, () => decideIn(unit, own, granted, tx));
 }
 
 /** Starts the session, if it is the first time. */
@@ -92,28 +92,29 @@ function hasCountedOtherwise(counted: Readonly<Record<string, number>>, session:
   return Object.entries(counted).some(([subject, count]) => countOf(subject, tools) !== count);
 }
 
-/** In a session that has an entry. */
-function decideIn(unit: DecideUnit, granted: GrantUse | undefined, tx: Tx): Committed {
+/** In a session that has an entry. @param own - the row of this very call, if it was asked about before. */
+function decideIn(unit: DecideUnit, own: CallRecord | undefined, granted: GrantUse | undefined, tx: Tx): Committed {
   const { body } = unit;
-  if (body.effect === 'deny') return refuse(unit, tx, { body, opening: unit.opening });
+  if (body.effect === 'deny') return refuse(unit, own, tx, { body, opening: unit.opening });
   const unfounded = objectionToEdit(body, tx);
-  if (unfounded !== undefined) return refuse(unit, tx, denied(unfounded === 'APPROVAL_ALREADY_USED' ? unit : withoutEdit(unit), unfounded));
-  if (unit.ask !== undefined) return ask(unit, unit.ask, tx);
+  if (unfounded !== undefined)
+    return refuse(unit, own, tx, denied(unfounded === 'APPROVAL_ALREADY_USED' ? unit : withoutEdit(unit), unfounded));
+  if (unit.ask !== undefined) return ask(unit, own, unit.ask, tx);
 
   const objection = unit.use === undefined ? undefined : objectionToApproval(unit, unit.use, tx);
-  if (objection !== undefined) return refuse(unit, tx, denied(unit, objection));
+  if (objection !== undefined) return refuse(unit, own, tx, denied(unit, objection));
 
   const budgets = chargeBudgets(unit, tx);
   if ('exceeded' in budgets) {
     // The approval stays unconsumed and the call re-enterable: a window may move on.
-    return refuse(unit, tx, denied(unit, budgets.exceeded.code, budgets.exceeded.reason), { keepAsked: unit.use !== undefined });
+    return refuse(unit, own, tx, denied(unit, budgets.exceeded.code, budgets.exceeded.reason), { keepAsked: unit.use !== undefined });
   }
-  const history = unit.use === undefined ? objectionFromAnswers(body.call, tx) : objectionFromHistory(unit.use, tx);
-  if (history !== undefined) return refuse(unit, tx, denied(unit, history));
-  return allow(unit, budgets, granted, tx);
+  const history = unit.use === undefined ? objectionFromAnswers(own?.approval, tx) : objectionFromHistory(unit.use, tx);
+  if (history !== undefined) return refuse(unit, own, tx, denied(unit, history));
+  return allow(unit, own, budgets, granted, tx);
 }
 
-function allow(unit: DecideUnit, budgets: Charged, granted: GrantUse | undefined, tx: Tx): Committed {
+function allow(unit: DecideUnit, own: CallRecord | undefined, budgets: Charged, granted: GrantUse | undefined, tx: Tx): Committed {
   const over = budgets.over === undefined ? {} : { would: 'deny' as const, reason_code: budgets.over };
   const body: DecisionBody = {
     ...unit.body,
@@ -129,14 +130,14 @@ function allow(unit: DecideUnit, budgets: Charged, granted: GrantUse | undefined
   }
   if (unit.grant !== undefined && granted !== undefined) noteUse(unit.grant.id, granted.left, tx);
   if (body.labels !== undefined) addLabels(body.session, body.labels, tx);
-  const record = callRecord(unit, body, entry, 'allowed', tx);
+  const record = callRecord(unit, own, body, entry, 'allowed', tx);
   if (unit.custody !== undefined) tx.takeCustody(unit.custody);
   // The entry names who wrote it; the row, whose life the call depends on.
   tx.putCall(unit.custody === undefined ? record : { ...record, writer: unit.custody.name });
   return { kind: 'decided', entry, atMs: tx.atMs, body };
 }
 
-function ask(unit: DecideUnit, terms: NonNullable<DecideUnit['ask']>, tx: Tx): Committed {
+function ask(unit: DecideUnit, own: CallRecord | undefined, terms: NonNullable<DecideUnit['ask']>, tx: Tx): Committed {
   const expiresAtMs = tx.atMs + terms.ttlMs;
   const body: DecisionBody = {
     ...unit.body,
@@ -149,7 +150,7 @@ function ask(unit: DecideUnit, terms: NonNullable<DecideUnit['ask']>, tx: Tx): C
     },
   };
   const entry = tx.append(body, unit.opening);
-  tx.putCall({ ...callRecord(unit, body, entry, 'asked', tx), approval: terms.id });
+  tx.putCall({ ...callRecord(unit, own, body, entry, 'asked', tx), approval: terms.id });
   tx.putApproval({
     id: terms.id,
     call: body.call,
@@ -175,11 +176,16 @@ function ask(unit: DecideUnit, terms: NonNullable<DecideUnit['ask']>, tx: Tx): C
 type Refused = { readonly body: DecisionBody; readonly opening: Opening | undefined };
 
 /** A refusal is recorded like a permit. It changes the call's state only while nothing was allowed for it. */
-function refuse(unit: DecideUnit, tx: Tx, refused: Refused, options: { readonly keepAsked?: boolean } = {}): Committed {
-  const row = tx.callById(refused.body.call);
-  const { entry, isForgotten } = appendUnlessForgotten(refused.body, refused.opening, row, tx);
-  if (options.keepAsked !== true && (row === undefined || row.state === 'asked')) {
-    const { bindKey: _gone, key, ...record } = callRecord(unit, refused.body, entry, 'denied', tx);
+function refuse(
+  unit: DecideUnit,
+  own: CallRecord | undefined,
+  tx: Tx,
+  refused: Refused,
+  options: { readonly keepAsked?: boolean } = {},
+): Committed {
+  const { entry, isForgotten } = appendUnlessForgotten(refused.body, refused.opening, own, tx);
+  if (options.keepAsked !== true && (own === undefined || own.state === 'asked')) {
+    const { bindKey: _gone, key, ...record } = callRecord(unit, own, refused.body, entry, 'denied', tx);
     const call = isForgotten ? { ...record, match: '' } : record;
     // The key may belong to a twin that was allowed meanwhile: its row is what keeps the call from running again.
     const owner = key === undefined ? undefined : tx.callByKey(key);
@@ -236,8 +242,14 @@ function settle(unit: OutcomeUnit, tx: Tx): Committed {
   return { kind: 'settled', entry };
 }
 
-function callRecord(unit: DecideUnit, body: DecisionBody, entry: EntryRef, state: CallState, tx: Tx): CallRecord {
-  const earlier = tx.callById(body.call);
+function callRecord(
+  unit: DecideUnit,
+  own: CallRecord | undefined,
+  body: DecisionBody,
+  entry: EntryRef,
+  state: CallState,
+  tx: Tx,
+): CallRecord {
   return {
     id: body.call,
     ...(unit.call.key !== undefined && { key: unit.call.key }),
@@ -247,7 +259,7 @@ function callRecord(unit: DecideUnit, body: DecisionBody, entry: EntryRef, state
     agent: body.agent,
     writer: tx.writer,
     ...(unit.call.bindKey !== undefined && { bindKey: unit.call.bindKey }),
-    ...(earlier?.approval !== undefined && { approval: earlier.approval }),
+    ...(own?.approval !== undefined && { approval: own.approval }),
     decision: entry,
     reasonCode: body.reason_code,
   };

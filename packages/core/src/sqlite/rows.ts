@@ -22,21 +22,13 @@ import { CALL_COLUMNS, type CallSql, callRecord } from './call-rows.ts';
 import { GrantRows } from './grant-rows.ts';
 import type { Leases } from './leases.ts';
 import type { Log } from './log.ts';
+import { SESSION_COLUMNS, type SessionSql, sessionRecord } from './session-rows.ts';
 import { SpentSums } from './spent.ts';
 
 /** How the entries this looks for read. Data of a note may read the same: the kind of the parsed entry decides. */
 const UNSIGNED_TAIL = '"event":"unsigned-tail"';
 /** Entries remembered as proven: asks, answers and grants. */
 const MAX_PROVEN = 1000;
-
-interface SessionSql {
-  readonly id: string;
-  readonly agent: string;
-  readonly labels: string;
-  readonly version: number;
-  readonly halted: number;
-  readonly started_at: number;
-}
 
 export class Rows implements Tx {
   readonly writer: string;
@@ -157,21 +149,18 @@ export class Rows implements Tx {
 
   session(id: string): SessionRecord | undefined {
     const row = this.statements.session.get(id);
-    if (row === undefined) return undefined;
-    return {
-      id: row.id,
-      agent: row.agent,
-      labels: JSON.parse(row.labels),
-      version: row.version,
-      halted: row.halted === 1,
-      startedAtMs: row.started_at,
-    };
+    return row === undefined ? undefined : sessionRecord(row);
+  }
+
+  /** Those of two that are there, in one read: with its locks that costs as much as one of them. */
+  sessions(one: string, other: string): readonly SessionRecord[] {
+    return this.statements.sessions.all(one, other).map(sessionRecord);
   }
 
   sessionCalls(session: string): readonly ToolCount[] {
     return this.counts.of(session, this.log.size, () => {
       const row = this.statements.session.get(session);
-      return row === undefined ? undefined : this.firstAt(row.started_at);
+      return row === undefined ? undefined : this.firstAt(sessionRecord(row).startedAtMs);
     });
   }
 
@@ -212,8 +201,7 @@ export class Rows implements Tx {
   }
 
   askedCall(match: string): CallRow | undefined {
-    const latest = this.statements.askedCalls.all(match).toSorted((a, b) => b.decision_of - a.decision_of)[0];
-    return this.withLiveness(callRecord(latest));
+    return this.withLiveness(callRecord(this.statements.askedCall.get(match)));
   }
 
   private withLiveness(record: CallRecord | undefined): (CallRecord & CallRow) | undefined {
@@ -370,17 +358,19 @@ function prepare(database: Database) {
     insertOpening: database.prepare('INSERT INTO openings (seq, key, sections) VALUES (?, ?, ?)'),
     opening: database.prepare<[number], { key: string; sections: string }>('SELECT key, sections FROM openings WHERE seq = ?'),
     eraseOpening: database.prepare<[number]>('DELETE FROM openings WHERE seq = ?'),
-    session: database.prepare<[string], SessionSql>('SELECT * FROM sessions WHERE id = ?'),
-    putSession: database.prepare(
-      'INSERT OR REPLACE INTO sessions (id, agent, labels, version, halted, started_at) VALUES (?, ?, ?, ?, ?, ?)',
-    ),
-    callById: database.prepare<[string], CallSql>(`SELECT ${CALL_COLUMNS} FROM calls WHERE id = ?`),
-    callByKey: database.prepare<[string], CallSql>(`SELECT ${CALL_COLUMNS} FROM calls WHERE key = ?`),
-    askedCalls: database.prepare<[string], CallSql>(`SELECT ${CALL_COLUMNS} FROM calls WHERE match = ? AND state = 'asked'`),
+    // Rows that every call reads come as arrays: an object costs a look-up of each column's name.
+    session: database.prepare<[string], SessionSql>(`SELECT ${SESSION_COLUMNS} FROM sessions WHERE id = ?`).raw(),
+    sessions: database.prepare<[string, string], SessionSql>(`SELECT ${SESSION_COLUMNS} FROM sessions WHERE id IN (?, ?)`).raw(),
+    putSession: database.prepare(`INSERT OR REPLACE INTO sessions (${SESSION_COLUMNS}) VALUES (${marks(SESSION_COLUMNS)})`),
+    callById: database.prepare<[string], CallSql>(`SELECT ${CALL_COLUMNS} FROM calls WHERE id = ?`).raw(),
+    callByKey: database.prepare<[string], CallSql>(`SELECT ${CALL_COLUMNS} FROM calls WHERE key = ?`).raw(),
+    askedCall: database
+      .prepare<[string], CallSql>(`SELECT ${CALL_COLUMNS} FROM calls WHERE match = ? AND state = 'asked' ORDER BY decision_of DESC LIMIT 1`)
+      .raw(),
     openWriters: database.prepare<[], string>(`SELECT DISTINCT writer FROM calls WHERE state = 'allowed'`).pluck(),
-    openCalls: database.prepare<[string], CallSql>(
-      `SELECT ${CALL_COLUMNS} FROM calls WHERE writer = ? AND state = 'allowed' ORDER BY decision_of`,
-    ),
+    openCalls: database
+      .prepare<[string], CallSql>(`SELECT ${CALL_COLUMNS} FROM calls WHERE writer = ? AND state = 'allowed' ORDER BY decision_of`)
+      .raw(),
     putCall: database.prepare(
       // Not OR REPLACE: a second row with the same key must fail, not delete the first.
       `INSERT INTO calls (${CALL_COLUMNS}) VALUES (${marks(CALL_COLUMNS)}) ON CONFLICT (id) DO UPDATE SET ${updates(CALL_COLUMNS)}`,

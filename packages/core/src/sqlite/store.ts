@@ -28,7 +28,7 @@ import {
   type Store,
   type Unit,
 } from '../store.ts';
-import { seemsHalted } from '../transaction/halts.ts';
+import { ALL_SESSIONS, seemsHalted } from '../transaction/halts.ts';
 import type { ApprovalRecord, GrantRecord } from '../transaction/tx.ts';
 import { newestAnswer } from './approval-view.ts';
 import { ApprovalWaiters } from './approval-waiters.ts';
@@ -125,7 +125,8 @@ export class SqliteStore implements Store, BatchWriter {
 
   async session(id: string): Promise<SessionFacts> {
     // A hint, as all rows are: the transaction asks the entries.
-    const [row, halted] = await this.read(({ rows }) => [rows.session(id), seemsHalted(id, rows)] as const);
+    const rows = await this.read((open) => open.rows.sessions(id, ALL_SESSIONS));
+    const [row, halted] = [rows.find((each) => each.id === id), seemsHalted(rows)];
     if (row === undefined) return { id, labels: [], halted, startedAtMs: this.nowMs(), version: 0 };
     return { id: row.id, labels: row.labels, halted, startedAtMs: row.startedAtMs, version: row.version };
   }

@@ -19,7 +19,7 @@ import { PinBook, type PinState } from '../pin/book.ts';
 import type { ToolCount } from '../policy/call-counts.ts';
 import type { SessionFacts } from '../policy/policy.ts';
 import type { ApprovalCounts, ApprovalFilter, ApprovalRow, CallRow, Checkpoint, Committed, GrantRow, Store, Unit } from '../store.ts';
-import { seemsHalted } from '../transaction/halts.ts';
+import { ALL_SESSIONS, seemsHalted } from '../transaction/halts.ts';
 import { SessionCalls } from '../transaction/session-calls.ts';
 import type { ApprovalRecord, CallRecord, ChargeRow, GrantRecord, SessionRecord, Tx } from '../transaction/tx.ts';
 
@@ -76,7 +76,7 @@ class Memory implements MemoryStore {
 
   async session(id: string): Promise<SessionFacts> {
     const row = this.rows.session(id);
-    const halted = seemsHalted(id, this.rows);
+    const halted = seemsHalted([row, this.rows.session(ALL_SESSIONS)].filter((each) => each !== undefined));
     return row === undefined ? { id, labels: [], halted, startedAtMs: this.nowMs(), version: 0 } : { ...row, halted };
   }
 

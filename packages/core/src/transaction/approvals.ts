@@ -85,9 +85,9 @@ export function objectionFromHistory(use: NonNullable<DecideUnit['use']>, tx: Tx
 /**
  * Why a call that policy allows by now may not run all the same: it was asked about before, and a person said no or proposed
  * something else.
+ * @param id - the approval that was asked for
  */
-export function objectionFromAnswers(call: string, tx: Tx): BuiltInReasonCode | undefined {
-  const id = tx.callById(call)?.approval;
+export function objectionFromAnswers(id: string | undefined, tx: Tx): BuiltInReasonCode | undefined {
   if (id === undefined) return undefined;
   const row = tx.approval(id);
   if (row === undefined) return 'APPROVAL_FORGED';

@@ -10,7 +10,7 @@ import type { Committed, DecideUnit, ResumeUnit } from '../store.ts';
 import type { SessionRecord, Tx } from './tx.ts';
 
 /** Row of the halt of every session. No session has this id: names are not empty. */
-const ALL_SESSIONS = '';
+export const ALL_SESSIONS = '';
 
 /** Whether what a unit decides is refused because its session, or every session, is halted. */
 export function isStopped({ body, use, grant, ask }: DecideUnit, tx: Tx): boolean {
@@ -24,8 +24,8 @@ export function isStopped({ body, use, grant, ask }: DecideUnit, tx: Tx): boolea
 }
 
 /** What rows say, which is a hint: the session's own halt, or that of every session. */
-export function seemsHalted(session: string, tx: Pick<Tx, 'session'>): boolean {
-  return tx.session(session)?.halted === true || tx.session(ALL_SESSIONS)?.halted === true;
+export function seemsHalted(rows: readonly SessionRecord[]): boolean {
+  return rows.some(({ halted }) => halted);
 }
 
 /** Appends a session entry; those that tell of halts, and those that lead to them, name the one before. */
