@@ -114,6 +114,11 @@ export class CompactRange {
    */
   push(leaf: string, formed?: (level: number, root: string) => void): void {
     if (!isHash(leaf)) throw new CountersignError('OPTIONS_INVALID', 'merkle: a leaf hash must be 64 lower-case hex digits');
+    this.pushOwn(leaf, formed);
+  }
+
+  /** The same for what `leafHash` gave this process: looking at it again would cost as much as hashing a node. */
+  pushOwn(leaf: string, formed?: (level: number, root: string) => void): void {
     if (this.#size >= Number.MAX_SAFE_INTEGER)
       throw new CountersignError('OPTIONS_INVALID', 'merkle: the tree holds 2^53 - 1 leaves and is full');
     let node = leaf;

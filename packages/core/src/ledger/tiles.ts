@@ -79,17 +79,18 @@ export class TileTree {
     return this.leaves;
   }
 
+  /** @param leaf - as `leafHash` gave it. */
   push(leaf: string): void {
     const size = this.leaves + 1;
     if (size % TILE_WIDTH !== 0) {
-      this.range.push(leaf);
+      this.range.pushOwn(leaf);
       this.leaves = size;
       this.openAt(0).push(leaf);
       return;
     }
     // A tile of each level is full when its subtree is, and the range has just worked out that subtree's root.
     const roots: string[] = [];
-    this.range.push(leaf, (level, root) => {
+    this.range.pushOwn(leaf, (level, root) => {
       if (level % TILE_HEIGHT === 0) roots.push(root);
     });
     this.leaves = size;
