@@ -18,11 +18,11 @@ import type { ApprovalRecord, CallRecord, ChargeRow, GrantRecord, SessionRecord,
 import { ApprovalPages } from './approval-pages.ts';
 import { APPROVAL_COLUMNS, type ApprovalSql, approvalRecord } from './approval-rows.ts';
 import { BudgetUses } from './budget-use.ts';
-import { CALL_COLUMNS, type CallSql, callRecord } from './call-rows.ts';
+import { CallRows } from './call-rows.ts';
 import { GrantRows } from './grant-rows.ts';
 import type { Leases } from './leases.ts';
 import type { Log } from './log.ts';
-import { SESSION_COLUMNS, type SessionSql, sessionRecord } from './session-rows.ts';
+import { SessionRows } from './session-rows.ts';
 import { SpentSums } from './spent.ts';
 
 /** How the entries this looks for read. Data of a note may read the same: the kind of the parsed entry decides. */
@@ -39,6 +39,8 @@ export class Rows implements Tx {
   private readonly pages: ApprovalPages;
   private readonly uses: BudgetUses;
   private readonly grantRows: GrantRows;
+  private readonly callRows: CallRows;
+  private readonly sessionRows: SessionRows;
   private readonly histories: GrantHistories;
   private readonly counts: SessionCalls;
   private readonly book: PinBook;
@@ -57,6 +59,8 @@ export class Rows implements Tx {
     this.pages = new ApprovalPages(database);
     this.uses = new BudgetUses(database);
     this.grantRows = new GrantRows(database);
+    this.callRows = new CallRows(database);
+    this.sessionRows = new SessionRows(database);
     this.histories = new GrantHistories((of, wanted) => log.provenSince(of, wanted));
     this.counts = new SessionCalls((of, wanted) => log.provenSince(of, wanted));
     const source = {
@@ -148,19 +152,18 @@ export class Rows implements Tx {
   }
 
   session(id: string): SessionRecord | undefined {
-    const row = this.statements.session.get(id);
-    return row === undefined ? undefined : sessionRecord(row);
+    return this.sessionRows.one(id);
   }
 
   /** Those of two that are there, in one read: with its locks that costs as much as one of them. */
   sessions(one: string, other: string): readonly SessionRecord[] {
-    return this.statements.sessions.all(one, other).map(sessionRecord);
+    return this.sessionRows.two(one, other);
   }
 
   sessionCalls(session: string): readonly ToolCount[] {
     return this.counts.of(session, this.log.size, () => {
-      const row = this.statements.session.get(session);
-      return row === undefined ? undefined : this.firstAt(sessionRecord(row).startedAtMs);
+      const row = this.session(session);
+      return row === undefined ? undefined : this.firstAt(row.startedAtMs);
     });
   }
 
@@ -177,19 +180,19 @@ export class Rows implements Tx {
   }
 
   putSession(row: SessionRecord): void {
-    this.statements.putSession.run(row.id, row.agent, JSON.stringify(row.labels), row.version, row.halted ? 1 : 0, row.startedAtMs);
+    this.sessionRows.put(row);
   }
 
   callById(id: string): (CallRecord & CallRow) | undefined {
-    return this.withLiveness(callRecord(this.statements.callById.get(id)));
+    return this.withLiveness(this.callRows.byId(id));
   }
 
   callByKey(key: string): CallRow | undefined {
-    return this.withLiveness(callRecord(this.statements.callByKey.get(key)));
+    return this.withLiveness(this.callRows.byKey(key));
   }
 
   inCustody(name: string): CallRow | undefined {
-    return this.withLiveness(callRecord(this.statements.openCalls.get(name)));
+    return this.withLiveness(this.callRows.openOf(name)[0]);
   }
 
   takeCustody({ name, forMs }: Custody): void {
@@ -201,7 +204,7 @@ export class Rows implements Tx {
   }
 
   askedCall(match: string): CallRow | undefined {
-    return this.withLiveness(callRecord(this.statements.askedCall.get(match)));
+    return this.withLiveness(this.callRows.asked(match));
   }
 
   private withLiveness(record: CallRecord | undefined): (CallRecord & CallRow) | undefined {
@@ -209,23 +212,7 @@ export class Rows implements Tx {
   }
 
   putCall(row: CallRecord): void {
-    this.statements.putCall.run(
-      row.id,
-      row.key ?? null,
-      row.match,
-      row.state,
-      row.session,
-      row.agent,
-      row.writer,
-      row.bindKey ?? null,
-      row.approval ?? null,
-      row.decision.of,
-      row.decision.leaf,
-      row.outcome?.of ?? null,
-      row.outcome?.leaf ?? null,
-      row.reasonCode,
-      row.status ?? null,
-    );
+    this.callRows.put(row);
   }
 
   approval(id: string): ApprovalRecord | undefined {
@@ -346,35 +333,17 @@ export class Rows implements Tx {
 
   /** Calls still open whose writer is not `alive`. */
   openCallsOf(isAlive: (writer: string) => boolean): readonly CallRecord[] {
-    const dead = this.statements.openWriters.all().filter((writer) => !isAlive(writer));
-    return dead.flatMap((writer) => this.statements.openCalls.all(writer).map((row) => callRecord(row) as CallRecord));
+    const dead = this.callRows.openWriters().filter((writer) => !isAlive(writer));
+    return dead.flatMap((writer) => this.callRows.openOf(writer));
   }
 }
 
 function prepare(database: Database) {
   const marks = (columns: string): string => columns.replaceAll(/\w+/g, '?');
-  const updates = (columns: string): string => columns.replaceAll(/(\w+)/g, '$1 = excluded.$1');
   return {
     insertOpening: database.prepare('INSERT INTO openings (seq, key, sections) VALUES (?, ?, ?)'),
     opening: database.prepare<[number], { key: string; sections: string }>('SELECT key, sections FROM openings WHERE seq = ?'),
     eraseOpening: database.prepare<[number]>('DELETE FROM openings WHERE seq = ?'),
-    // Rows that every call reads come as arrays: an object costs a look-up of each column's name.
-    session: database.prepare<[string], SessionSql>(`SELECT ${SESSION_COLUMNS} FROM sessions WHERE id = ?`).raw(),
-    sessions: database.prepare<[string, string], SessionSql>(`SELECT ${SESSION_COLUMNS} FROM sessions WHERE id IN (?, ?)`).raw(),
-    putSession: database.prepare(`INSERT OR REPLACE INTO sessions (${SESSION_COLUMNS}) VALUES (${marks(SESSION_COLUMNS)})`),
-    callById: database.prepare<[string], CallSql>(`SELECT ${CALL_COLUMNS} FROM calls WHERE id = ?`).raw(),
-    callByKey: database.prepare<[string], CallSql>(`SELECT ${CALL_COLUMNS} FROM calls WHERE key = ?`).raw(),
-    askedCall: database
-      .prepare<[string], CallSql>(`SELECT ${CALL_COLUMNS} FROM calls WHERE match = ? AND state = 'asked' ORDER BY decision_of DESC LIMIT 1`)
-      .raw(),
-    openWriters: database.prepare<[], string>(`SELECT DISTINCT writer FROM calls WHERE state = 'allowed'`).pluck(),
-    openCalls: database
-      .prepare<[string], CallSql>(`SELECT ${CALL_COLUMNS} FROM calls WHERE writer = ? AND state = 'allowed' ORDER BY decision_of`)
-      .raw(),
-    putCall: database.prepare(
-      // Not OR REPLACE: a second row with the same key must fail, not delete the first.
-      `INSERT INTO calls (${CALL_COLUMNS}) VALUES (${marks(CALL_COLUMNS)}) ON CONFLICT (id) DO UPDATE SET ${updates(CALL_COLUMNS)}`,
-    ),
     approval: database.prepare<[string], ApprovalSql>(`SELECT ${APPROVAL_COLUMNS} FROM approvals WHERE id = ?`),
     settledAmong: database
       .prepare<[string], string>(

@@ -6,22 +6,22 @@ import { type BudgetQuery, type BudgetUse, countsFrom, type KeyUse } from '../bu
 import type { EntryRef } from '../call.ts';
 import { applyUnit } from '../commit.ts';
 import { CountersignError } from '../errors.ts';
-import { GrantHistories, type GrantHistory, type GrantPlaces } from '../grant/history.ts';
+import type { GrantPlaces } from '../grant/history.ts';
 import { grantRow } from '../grant/row.ts';
-import { type Halt, HaltBook } from '../halt/book.ts';
+import type { Halt } from '../halt/book.ts';
 import type { Clock } from '../interfaces.ts';
-import { entryText, newId, parseEntry } from '../ledger/body.ts';
+import { newId, parseEntry } from '../ledger/body.ts';
 import { formatCheckpoint } from '../ledger/checkpoint.ts';
-import type { Entry, EntryBody, Opening } from '../ledger/entry.ts';
+import type { Entry, Opening } from '../ledger/entry.ts';
 import { hmacUnder } from '../ledger/hmac.ts';
 import { CompactRange, leafHash } from '../ledger/merkle.ts';
-import { PinBook, type PinState } from '../pin/book.ts';
+import type { PinState } from '../pin/book.ts';
 import type { ToolCount } from '../policy/call-counts.ts';
 import type { SessionFacts } from '../policy/policy.ts';
 import type { ApprovalCounts, ApprovalFilter, ApprovalRow, CallRow, Checkpoint, Committed, GrantRow, Store, Unit } from '../store.ts';
 import { ALL_SESSIONS, seemsHalted } from '../transaction/halts.ts';
-import { SessionCalls } from '../transaction/session-calls.ts';
-import type { ApprovalRecord, CallRecord, ChargeRow, GrantRecord, SessionRecord, Tx } from '../transaction/tx.ts';
+import type { ApprovalRecord, GrantRecord } from '../transaction/tx.ts';
+import { MemoryRows } from './memory-rows.ts';
 
 export interface MemoryStore extends Store {
   /** Everything appended so far, parsed. */
@@ -220,177 +220,4 @@ class Memory implements MemoryStore {
   private wake(id: string): void {
     for (const check of this.waiters.get(id) ?? []) check();
   }
-}
-
-class MemoryRows implements Tx {
-  readonly writer: string;
-  atMs = 0;
-  readonly texts: string[] = [];
-  readonly openings = new Map<number, Opening>();
-  readonly calls = new Map<string, CallRecord>();
-  readonly approvalRows = new Map<string, ApprovalRecord>();
-  readonly grants = new Map<string, GrantRecord>();
-  private readonly histories = new GrantHistories((of, wanted) => this.texts.slice(of + 1).filter(wanted));
-  private readonly counts = new SessionCalls((of, wanted) => this.texts.slice(of + 1).filter(wanted));
-  private readonly book = new PinBook({
-    entriesSince: (of, wanted) => this.texts.slice(of + 1).filter(wanted),
-    entry: (ref) => this.entry(ref),
-    mark: (name) => this.mark(name),
-  });
-  private readonly haltBook = new HaltBook({
-    entriesSince: (of, wanted) => this.texts.slice(of + 1).filter(wanted),
-    entry: (ref) => this.entry(ref),
-    mark: (name) => this.mark(name),
-  });
-  private readonly leaves: string[] = [];
-  private readonly sessions = new Map<string, SessionRecord>();
-  private readonly keys = new Map<string, string>();
-  /** Calls that wait for an answer, by what they ask for. */
-  private readonly asked = new Map<string, Set<string>>();
-  readonly charges = new Map<string, { readonly at: number; readonly cost: number }[]>();
-  private readonly marks = new Map<string, EntryRef>();
-
-  constructor(writer: string) {
-    this.writer = writer;
-  }
-
-  append(body: EntryBody, opening?: Opening): EntryRef {
-    const text = entryText(body, this);
-    const ref = { of: this.texts.length, leaf: leafHash(text) };
-    this.texts.push(text);
-    this.leaves.push(ref.leaf);
-    this.counts.appended(ref.of, body);
-    this.book.appended(ref, this.atMs, body);
-    this.haltBook.appended(ref, this.atMs, body);
-    if (opening !== undefined) this.openings.set(ref.of, opening);
-    return ref;
-  }
-
-  text(ref: EntryRef): string | undefined {
-    return this.leaves[ref.of] === ref.leaf ? this.texts[ref.of] : undefined;
-  }
-
-  entry(ref: EntryRef): Entry | undefined {
-    const text = this.text(ref);
-    return text === undefined ? undefined : parseEntry(text);
-  }
-
-  lasting(ref: EntryRef): Entry | undefined {
-    return this.entry(ref);
-  }
-
-  entriesAbout(of: number, approval: string): readonly Entry[] {
-    return this.texts
-      .slice(of + 1)
-      .filter((text) => text.includes(approval))
-      .map(parseEntry);
-  }
-
-  opening(of: number): Opening | undefined {
-    return this.openings.get(of);
-  }
-
-  eraseOpening(of: number): boolean {
-    return this.openings.delete(of);
-  }
-
-  /** Nothing here is signed, so there is nothing to keep. */
-  keepNote(): boolean {
-    return false;
-  }
-
-  session(id: string): SessionRecord | undefined {
-    return this.sessions.get(id);
-  }
-
-  sessionCalls(session: string): readonly ToolCount[] {
-    return this.counts.of(session, this.texts.length, () => 0);
-  }
-
-  putSession(row: SessionRecord): void {
-    this.sessions.set(row.id, row);
-  }
-
-  callById(id: string): (CallRecord & CallRow) | undefined {
-    return alive(this.calls.get(id));
-  }
-
-  inCustody(name: string): CallRow | undefined {
-    return alive([...this.calls.values()].find((row) => row.writer === name && row.state === 'allowed'));
-  }
-
-  /** Nothing here dies before the process does. */
-  takeCustody(): void {}
-
-  endCustody(): void {}
-
-  callByKey(key: string): CallRow | undefined {
-    return alive(this.calls.get(this.keys.get(key) ?? ''));
-  }
-
-  /** The latest of those that ask for the same. */
-  askedCall(match: string): CallRow | undefined {
-    return alive(this.calls.get([...(this.asked.get(match) ?? [])].at(-1) ?? ''));
-  }
-
-  putCall(row: CallRecord): void {
-    this.calls.set(row.id, row);
-    const asked = this.asked.get(row.match);
-    if (row.state === 'asked') this.asked.set(row.match, (asked ?? new Set()).add(row.id));
-    else if (asked?.delete(row.id) === true && asked.size === 0) this.asked.delete(row.match);
-    if (row.key !== undefined) this.keys.set(row.key, row.id);
-  }
-
-  approval(id: string): ApprovalRecord | undefined {
-    return this.approvalRows.get(id);
-  }
-
-  putApproval(row: ApprovalRecord): void {
-    this.approvalRows.set(row.id, row);
-  }
-
-  grant(id: string): GrantRecord | undefined {
-    return this.grants.get(id);
-  }
-
-  putGrant(row: GrantRecord): void {
-    this.grants.set(row.id, row);
-  }
-
-  grantHistory(places: GrantPlaces): GrantHistory {
-    return this.histories.of(places, this.texts.length);
-  }
-
-  pins(): PinBook {
-    return this.book.readOn(this.texts.length);
-  }
-
-  halts(): HaltBook {
-    return this.haltBook.readOn(this.texts.length);
-  }
-
-  spent(budget: string, key: string, sinceMs: number | undefined): number {
-    const charges = this.charges.get(JSON.stringify([budget, key])) ?? [];
-    return charges.reduce((sum, charge) => (sinceMs === undefined || charge.at >= sinceMs ? sum + charge.cost : sum), 0);
-  }
-
-  charge({ budget, key, cost, atMs = this.atMs }: ChargeRow): void {
-    const name = JSON.stringify([budget, key]);
-    const charges = this.charges.get(name) ?? [];
-    charges.push({ at: atMs, cost });
-    this.charges.set(name, charges);
-  }
-
-  mark(name: string): EntryRef | undefined {
-    return this.marks.get(name);
-  }
-
-  putMark(name: string, ref: EntryRef): void {
-    this.marks.set(name, ref);
-  }
-}
-
-/** The one process that has this store is the one asking. */
-function alive(row: CallRecord | undefined): (CallRecord & CallRow) | undefined {
-  return row === undefined ? undefined : { ...row, writerAlive: true };
 }
