@@ -52,6 +52,7 @@ export type { Limits, Scope } from './scope/scope.ts';
 export { type HaltArguments, type HaltQuestionsOptions, haltPolicy, haltQuestions } from './warden/halt-questions.ts';
 export { type AgentEnd, type FoundProgram, findProgram, type LaunchOptions } from './warden/launch.ts';
 export type { Incident, IncidentStep, Warden, WardenEvent, WardenOptions, WardenSummary } from './warden/ports.ts';
+export { type ServerIncidents, type ServerIncidentsOptions, serverIncidents } from './warden/server-incidents.ts';
 export { type SharedTerminal, sharedTerminal } from './warden/shared-terminal.ts';
 export { notesOf as sandboxNotes } from './warden/shut-in.ts';
 export { runWarden } from './warden/warden.ts';

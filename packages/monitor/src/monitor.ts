@@ -3,6 +3,7 @@ import type { CallWatch, HostMonitor, MonitorHost, ResourceFigures, WatchedProce
 import { CountersignError } from '@countersign/core';
 import type { Activity } from './activity.ts';
 import type { Freezer } from './contain/freezer.ts';
+import type { FollowIncident } from './incident-story.ts';
 import { HostProbe, type HostProbeOptions, type ProbeStats } from './probe/host-probe.ts';
 import { withinOwnWork } from './probe/own-work.ts';
 import { Reactions } from './reactions.ts';
@@ -48,6 +49,8 @@ export interface JudgedBy {
   readonly since?: number;
   /** Of the processes it is about; absent: the one the monitor was given. */
   readonly freezer?: Freezer;
+  /** Keeps the story of what is stopped by it. */
+  readonly follow?: FollowIncident;
 }
 
 /** A monitor inside of the host: it sees resource figures, with a probe what the host does, and acts on verdicts. */
@@ -183,7 +186,7 @@ class SamplingMonitor implements ResourceMonitor {
   judged(activity: Activity, verdict: Verdict, by: JudgedBy = {}): void {
     try {
       const known = this.#calls.attribute(activity.attribution, by.server, by.since);
-      this.#reactions.judged({ ...activity, attribution: known }, verdict, this.#calls.whose(known, by.session), by.freezer);
+      this.#reactions.judged({ ...activity, attribution: known }, verdict, this.#calls.whose(known, by.session), by.freezer, by.follow);
     } catch (error) {
       this.#report(error, 'acting on a verdict');
     }

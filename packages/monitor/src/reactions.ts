@@ -9,6 +9,7 @@ import { randomBytes } from 'node:crypto';
 import { CountersignError, type EntryRef, type MonitorHost } from '@countersign/core';
 import type { Activity } from './activity.ts';
 import type { Freezer } from './contain/freezer.ts';
+import { type Contained, type FollowIncident, story } from './incident-story.ts';
 import { plainJson } from './plain-json.ts';
 import { enforced, type Level, type MonitorMode, type Verdict } from './verdict.ts';
 
@@ -44,6 +45,7 @@ interface Incident {
   readonly sessions: readonly string[] | undefined;
   readonly hosts: readonly MonitorHost[];
   readonly freezer: Freezer | undefined;
+  readonly told: ReturnType<typeof story>;
 }
 
 /** Every session: no session has this name, names are not empty. */
@@ -90,20 +92,30 @@ export class Reactions {
   /**
    * Returns at once. What is to be stopped is stopped when it does.
    *
-   * @param freezer - of the processes it is about; default: of what the host started.
+   * @param freezer - of the processes it is about; default: of what the host started. @param follow - whoever keeps the story of it.
    */
-  judged(activity: Activity, verdict: Verdict, whose: Whose = {}, freezer: Freezer | undefined = this.#options.freezer): void {
+  judged(
+    activity: Activity,
+    verdict: Verdict,
+    whose: Whose = {},
+    freezer: Freezer | undefined = this.#options.freezer,
+    follow?: FollowIncident,
+  ): void {
     if (verdict.level === 'SAFE' || this.#isClosed) return;
     const level = enforced(verdict.level, this.mode);
     const sessions = whose.session === undefined ? whose.sessions : [whose.session];
     const hosts = this.#hostsOf(activity);
     const stops = level === 'HALT' || level === 'KILL';
     const isKnown = sessions !== undefined && sessions.length > 0;
-    const incident = verdict.level === 'FLAG' ? undefined : { id: newIncident(), sessions: isKnown ? sessions : undefined, hosts, freezer };
+    const id = newIncident();
+    const session = (isKnown ? sessions[0] : hosts[0]?.session) ?? '';
+    const told = story({ id, at: activity.at, session, mode: this.mode, activity, verdict }, follow);
+    const incident = verdict.level === 'FLAG' ? undefined : { id, sessions: isKnown ? sessions : undefined, hosts, freezer, told };
+    if (incident !== undefined && !stops) told();
     if (stops && incident !== undefined) this.#stop(incident);
     else if (this.#work.size + this.#early.length >= MAX_WAITING)
       return this.#lose(new Error(`${MAX_WAITING} verdicts wait for the ledger`), 'recording a verdict');
-    const containing = stops && incident !== undefined ? this.#contain(level, freezer) : undefined;
+    const containing = stops && incident !== undefined ? this.#contain(level, incident) : undefined;
     const judged = { activity, verdict, level, incident, session: whose.session };
     if (hosts.length === 0) return this.#later(judged, containing);
     this.#track(this.#follow(judged, hosts, containing));
@@ -114,8 +126,8 @@ export class Reactions {
   #tellFollowers({ activity, verdict, level, incident }: Judged, hosts: readonly MonitorHost[]): void {
     const { call } = activity.attribution;
     if (call === undefined) return;
-    const told = { level: onRecord(verdict.level), enforced: onRecord(level), rule: verdict.rule };
-    for (const host of hosts) attempt(() => host.tell(call, { ...told, ...(incident !== undefined && { incident: incident.id }) }));
+    const news = { level: onRecord(verdict.level), enforced: onRecord(level), rule: verdict.rule };
+    for (const host of hosts) attempt(() => host.tell(call, { ...news, ...(incident !== undefined && { incident: incident.id }) }));
   }
 
   /** Takes no more, and waits for what is to be recorded. What is frozen stays so. */
@@ -151,8 +163,15 @@ export class Reactions {
     for (const session of sessions ?? [EVERY]) this.#stopping.set(session, (this.#stopping.get(session) ?? 0) + 1);
   }
 
-  async #contain(level: Level, freezer: Freezer | undefined): Promise<Contained> {
+  /** Whoever follows is told before the ledger, which may be slow. */
+  async #contain(level: Level, { freezer, told }: Incident): Promise<Contained> {
     if (freezer === undefined) return { event: undefined };
+    const contained = await this.#contained(level, freezer);
+    told(contained);
+    return contained;
+  }
+
+  async #contained(level: Level, freezer: Freezer): Promise<Contained> {
     try {
       if (level === 'KILL') {
         const { grade, killed, left, duration_ms } = await freezer.kill();
@@ -246,6 +265,7 @@ export class Reactions {
       event = 'failed';
       this.#tell(error, 'letting go on what the host started');
     }
+    for (const incident of resumed) incident.told({ event });
     for (const incident of resumed) await this.#recordSteps(incident, { event }, new Map(incident.hosts.map((host) => [host, undefined])));
   }
 
@@ -299,15 +319,6 @@ interface Judged {
   readonly level: Level;
   readonly incident: Incident | undefined;
   readonly session: string | undefined;
-}
-
-interface Contained {
-  /** Absent: there is nothing to contain. */
-  readonly event: 'frozen' | 'killed' | 'failed' | 'resumed' | undefined;
-  readonly grade?: Freezer['grade'];
-  readonly count?: number;
-  readonly left?: number;
-  readonly duration_ms?: number;
 }
 
 function verdictOf(judged: Judged, host: MonitorHost, mode: MonitorMode): Parameters<MonitorHost['record']>[0] {

@@ -3,7 +3,10 @@ import {
   type ApprovalRow,
   type Config,
   CountersignError,
+  createRedactor,
   type Guard,
+  type MonitorHost,
+  monitorHost,
   OWN_SERVER,
   type Policy,
   type PolicyWatch,
@@ -205,7 +208,9 @@ class LazyGuard {
   readonly #env: NodeJS.ProcessEnv;
   readonly #servers: WatchedServers;
   #opening: Promise<Guard> | undefined;
-  #opened: { readonly guard: Guard; readonly store: SqliteStore; readonly watch: PolicyWatch } | undefined;
+  #opened:
+    | { readonly guard: Guard; readonly store: SqliteStore; readonly watch: PolicyWatch; readonly host: Pick<MonitorHost, 'note'> }
+    | undefined;
 
   /** @throws {CountersignError} `CONFIG_INVALID`, `SCOPE_INVALID`: a proxy does not start with a channel or a decision point that could not be asked. */
   constructor(config: Config, server: string, output: Output, env: NodeJS.ProcessEnv) {
@@ -225,6 +230,10 @@ class LazyGuard {
       note: (text) => output.note(text),
       // Its first call would open it, too. What is wrong is told then, and again at each call.
       onVerdict: () => void this.open().catch((error: unknown) => output.note(`countersign: ${errorText(error)}`)),
+      record: async (topic, data) => {
+        await this.open();
+        return this.#opened?.host.note(topic, data);
+      },
     });
   }
 
@@ -253,7 +262,8 @@ class LazyGuard {
         onChange: ({ from, to }) => this.#output.note(`countersign: policy ${policyText(from)} was replaced by ${policyText(to)}`),
         onError: (error) => this.#output.note(`countersign: ${errorText(error)}`),
       });
-      this.#opened = { guard, store, watch };
+      const host = monitorHost({ store, agent: this.#config.agent, redactor: createRedactor(this.#config.redaction) });
+      this.#opened = { guard, store, watch, host };
       this.#output.note(
         `countersign: guarding ${safe(this.#server)} as ${safe(this.#config.agent)}, mode ${this.#config.mode}, ledger ${safe(this.#config.ledger.path)}`,
       );
@@ -277,14 +287,14 @@ class LazyGuard {
     await this.#servers.close();
     // Whoever asked for the guard was told why there is none; here only its end counts.
     await this.#opening?.catch(() => {});
-    if (this.#opened === undefined) return this.#servers.monitor.close();
+    if (this.#opened === undefined) return this.#servers.settle();
     const { guard, store, watch } = this.#opened;
     await watch.close();
     await guard.close();
     // Looks up how approvals ended, so the store is still open.
     await this.#asked.close();
+    await this.#servers.settle();
     this.#opened = undefined;
-    await this.#servers.monitor.close();
     await store.close();
   }
 }

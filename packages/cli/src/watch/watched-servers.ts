@@ -1,9 +1,18 @@
 /** The processes of the servers that a proxy starts, watched where the configuration says so. */
 import { homedir } from 'node:os';
 import { type Config, CountersignError, createRedactor } from '@countersign/core';
-import { hostMonitor, type ResourceMonitor, type ServerProcess, type ServerWatch, watchServers } from '@countersign/monitor';
+import {
+  hostMonitor,
+  type RecordNote,
+  type ResourceMonitor,
+  type ServerProcess,
+  type ServerWatch,
+  serverIncidents,
+  watchServers,
+} from '@countersign/monitor';
 import { safe } from '../output.ts';
 import { scopeOf } from './configured-scope.ts';
+import { alertsOf } from './judge-and-alerts.ts';
 import { ownFiles } from './own-files.ts';
 
 export interface WatchedServers {
@@ -11,39 +20,63 @@ export interface WatchedServers {
   readonly monitor: ResourceMonitor;
   /** What the calls of this server cost, and do, is what this process, and what it starts, costs and does. */
   watch(process: ServerProcess): void;
-  /** Before the monitor is closed. */
+  /** Nothing is watched any more. Before the guard is closed. */
   close(): Promise<void>;
+  /** Waits for what is to be recorded, written and told. After the guard, and before the ledger is closed. */
+  settle(): Promise<void>;
 }
 
-/**
- * @param note - takes one line for people. @param onVerdict - one is there, and is to be put on record.
- * @throws {CountersignError} `SCOPE_INVALID`
- */
-export function watchedServers(
-  config: Config,
-  env: NodeJS.ProcessEnv,
-  { note, onVerdict }: { readonly note: (text: string) => void; readonly onVerdict: () => void },
-): WatchedServers {
+export interface ServerWatching {
+  /** Takes one line for people. */
+  readonly note: (text: string) => void;
+  /** One is there, and is to be put on record. */
+  readonly onVerdict: () => void;
+  /** Puts the hashes of incidents on record. */
+  readonly record: RecordNote;
+}
+
+/** @throws {CountersignError} `SCOPE_INVALID`, `CONFIG_INVALID`, `OPTIONS_INVALID` for a log folder that is not ours alone */
+export function watchedServers(config: Config, env: NodeJS.ProcessEnv, { note, onVerdict, record }: ServerWatching): WatchedServers {
   const told = (error: unknown, what: string): void => note(`countersign: ${safe(what)}: ${errorText(error)}`);
-  if (!config.monitor.servers) return watched(hostMonitor(), undefined);
+  if (!config.monitor.servers) {
+    const monitor = hostMonitor();
+    return watched(monitor, undefined, () => monitor.close());
+  }
   const scope = scopeOf(config, env);
   for (const warning of scope.warnings) note(`countersign: ${safe(warning)}`);
   const monitor = hostMonitor({ mode: scope.mode ?? config.monitor.mode, onError: told });
+  const redactor = createRedactor(config.redaction);
+  const telling = alertsOf(config, env, note);
+  const { dir, maxAgeMs } = config.monitor.log;
+  const incidents = serverIncidents({
+    dir,
+    maxAgeMs,
+    agent: config.agent,
+    redactor,
+    note: record,
+    ...(telling !== undefined && { alerts: telling.alerts }),
+    onTrouble: (error) => told(error, 'an incident of a server'),
+  });
   const watch = watchServers({
     monitor,
+    incidents,
     scope,
     home: homedir(),
-    own: ownFiles(config, config.monitor.log.dir, env),
+    own: ownFiles(config, dir, env),
     canaries: config.monitor.canaries,
     pollMs: config.monitor.pollMs,
-    redactor: createRedactor(config.redaction),
+    redactor,
     onVerdict,
     onTrouble: (server, error) => told(error, `the processes of server ${server} are NOT WATCHED from here on`),
   });
-  return watched(monitor, watch);
+  return watched(monitor, watch, async () => {
+    await monitor.close();
+    await incidents.close();
+    await telling?.close();
+  });
 }
 
-function watched(monitor: ResourceMonitor, processes: ServerWatch | undefined): WatchedServers {
+function watched(monitor: ResourceMonitor, processes: ServerWatch | undefined, settle: () => Promise<void>): WatchedServers {
   return {
     monitor,
     watch(process) {
@@ -51,6 +84,7 @@ function watched(monitor: ResourceMonitor, processes: ServerWatch | undefined): 
       processes?.watch(process);
     },
     close: async () => processes?.close(),
+    settle,
   };
 }
 

@@ -103,5 +103,13 @@ describe.skipIf(LINUX_ONLY !== undefined)('a proxy that watches its servers', { 
     expect(entries).toContainEqual(expect.objectContaining({ kind: 'containment', event: 'killed', left: 0 }));
     expect(entries).toContainEqual(expect.objectContaining({ kind: 'session', event: 'halted', session: decision?.['session'] }));
     expect(proxy.stdout.text).not.toContain('"text":"done"');
+    // And there is an incident, as the ledger has it.
+    const listed = JSON.parse((await run(['incidents', 'list', '--json'], { cwd: proxy.cwd })).stdout);
+    const id = entries.find(({ kind }) => kind === 'containment')?.['incident'];
+    expect(JSON.stringify(listed)).toContain(String(id));
+    const shown = await run(['incidents', 'show', String(id)], { cwd: proxy.cwd });
+    expect(shown.stdout).toContain('forbidden-path');
+    const noted = entries.filter((entry) => entry['topic'] === 'incident-file');
+    expect(JSON.stringify(noted)).toContain(String(id));
   });
 });

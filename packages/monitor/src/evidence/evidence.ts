@@ -8,16 +8,13 @@ import type { CapturedEvidence } from './capture.ts';
 import { inTime } from './in-time.ts';
 import { IncidentFiles } from './incident-files.ts';
 import { makePrivateFolder } from './log-folder.ts';
-import { NoteQueue, REMOVED_TOPIC, SESSION_TOPIC } from './note-queue.ts';
-import { removeExpired } from './retention.ts';
+import { NoteQueue, SESSION_TOPIC } from './note-queue.ts';
+import { removeOld } from './retention.ts';
 import { SESSION_FILE, SESSION_FILE_VERSION, type SessionFacts } from './session-file.ts';
 import { Shown } from './shown.ts';
 import { writePrivate } from './write-private.ts';
 
 export const DEFAULT_LOG_AGE_MS: number = 30 * 86_400_000;
-
-/** In one note. */
-const MAX_NAMED = 10_000;
 
 export interface EvidenceOptions extends Omit<ActivityLogOptions, 'notes'> {
   readonly agent: string;
@@ -54,13 +51,7 @@ export function openEvidence(options: EvidenceOptions): Evidence {
   const log = activityLog({ ...options, redactor, notes });
   const incidents = new IncidentFiles({ dir, agent, redactor, notes, ...(capture !== undefined && { capture }) });
   const shown = new Shown(redactor);
-  try {
-    const removed = removeExpired(dir, nowMs() - maxAgeMs, log.folder);
-    for (const each of removed.sessions) notes.add(REMOVED_TOPIC, { ...each, why: 'max_age' });
-    if (removed.incidents.length > 0) notes.add(REMOVED_TOPIC, { incidents: removed.incidents.slice(0, MAX_NAMED), why: 'max_age' });
-  } catch (error) {
-    tell(failed('what is too old could not be removed', error));
-  }
+  removeOld(dir, nowMs() - maxAgeMs, notes, tell, log.folder);
   let writing: Promise<void> = Promise.resolve();
   let written: string | undefined;
   return {

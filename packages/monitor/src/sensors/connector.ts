@@ -16,7 +16,7 @@ import type { ConnectorEvent, ConnectorStart, FromThread, ToThread } from './con
 
 export interface ConnectorOptions {
   /** Told of every fork first, so that a child has its parent's call before it does anything. */
-  readonly tree: TrackedTree;
+  readonly tree: Pick<TrackedTree, 'members' | 'get' | 'onChange' | 'forked' | 'seen' | 'exited'>;
   /** Tests give a thread of their own. */
   readonly startThread?: (start: ConnectorStart) => ConnectorThread;
 }
@@ -34,7 +34,7 @@ class ConnectorSensor implements Sensor {
   readonly name = 'connector';
   readonly level: CoverageLevel = 'L1';
   readonly gives: readonly ActionKind[] = ['spawn', 'exec', 'exit'];
-  readonly #tree: TrackedTree;
+  readonly #tree: ConnectorOptions['tree'];
   readonly #start: (start: ConnectorStart) => ConnectorThread;
   #host: SensorHost | undefined;
   #thread: ConnectorThread | undefined;

@@ -6,7 +6,7 @@ import { enforced, type MonitorMode } from '../verdict.ts';
 import type { Alerts as AlertPort, WardenEvent } from './ports.ts';
 
 /** Between two alerts of one rule that stops nothing. */
-const FLAG_ALERT_MS = 60_000;
+export const FLAG_ALERT_MS = 60_000;
 
 export function alertPort(alerts: Alerts, redactor: Redactor): AlertPort {
   return {

@@ -6,6 +6,7 @@ import { CountersignError, createRedactor, type Redactor } from '@countersign/co
 import type { Activity, Actor, Observation } from '../activity.ts';
 import type { Freezer } from '../contain/freezer.ts';
 import { freezerFor } from '../contain/freezer-for.ts';
+import type { FollowIncident } from '../incident-story.ts';
 import type { ResourceMonitor } from '../monitor.ts';
 import { type RuleEngine, ruleEngine } from '../rules/engine.ts';
 import type { HostsLine } from '../rules/rule.ts';
@@ -14,8 +15,11 @@ import { type ProcPoll, procPoll } from '../sensors/proc-poll.ts';
 import { resourceSensor } from '../sensors/resources.ts';
 import { type ProcReader, procReader } from '../tree/proc-fs.ts';
 import { TrackedTree } from '../tree/tracked-tree.ts';
+import type { Grove } from './grove.ts';
 import { withoutGuards } from './guards.ts';
 import { hostsLines } from './hosts-file.ts';
+import { kernelEvents, ServerEvents } from './server-events.ts';
+import type { ServerIncidents } from './server-incidents.ts';
 import { byWhomever } from './warden.ts';
 import { type WatchOptions, withCanaries } from './watch-options.ts';
 
@@ -26,6 +30,10 @@ export interface ServerWatchOptions extends Pick<WatchOptions, 'scope' | 'home' 
   /** Acts on what is judged, by its mode. */
   readonly monitor: Pick<ResourceMonitor, 'judged' | 'covers'>;
   readonly redactor?: Redactor;
+  /** Keeps what is left of those that were stopped. Absent: the ledger alone has it. */
+  readonly incidents?: Pick<ServerIncidents, 'see' | 'follow'>;
+  /** Every fork, exec and end of them as it happens, for all servers together. Default: the kernel's events where this host has them. */
+  readonly events?: (grove: Grove) => Sensor | undefined;
   /** After each verdict of FLAG and above that the monitor was given. Must not throw. */
   readonly onVerdict?: () => void;
   /** A server is not watched, or no more. Must not throw. */
@@ -50,6 +58,7 @@ export interface ServerWatch {
 export function watchServers(options: ServerWatchOptions): ServerWatch {
   const { monitor, onTrouble } = options;
   const [reader, hosts] = [options.reader ?? procReader(), hostsLines()];
+  const events = new ServerEvents(options.events ?? kernelEvents, () => cover());
   const trees = new Set<ServerTree>();
   const blind = new Set<ServerTree>();
   let isClosed = false;
@@ -66,28 +75,35 @@ export function watchServers(options: ServerWatchOptions): ServerWatch {
       begin(process, found?.start ?? 0);
     } catch (error) {
       isPartial = true;
-      monitor.covers('none');
+      cover();
       onTrouble(process.server, error);
     }
+  }
+
+  /** What is least seen of any of them. */
+  function cover(): void {
+    monitor.covers(isPartial || blind.size > 0 ? 'none' : events.isHeard ? 'L1' : 'L0');
   }
 
   function begin(process: ServerProcess, start: number): void {
     const tree = new ServerTree(process, start, { ...options, reader, hosts });
     trees.add(tree);
+    events.add(tree);
     tree.start((error) => {
       if (!trees.has(tree)) return;
       blind.add(tree);
-      monitor.covers('none');
+      cover();
       onTrouble(process.server, error);
     });
     void tree.over.then(async () => {
       trees.delete(tree);
       await stop(tree, process.server);
-      if (blind.delete(tree) && blind.size === 0 && !isPartial) monitor.covers('L0');
+      if (blind.delete(tree)) cover();
     });
   }
 
   async function stop(tree: ServerTree, server: string): Promise<void> {
+    events.remove(tree);
     await tree.stop().catch((error: unknown) => onTrouble(server, error));
   }
 
@@ -97,6 +113,7 @@ export function watchServers(options: ServerWatchOptions): ServerWatch {
       isClosed = true;
       const all = [...trees];
       trees.clear();
+      await events.stop();
       await Promise.all(all.map((tree) => stop(tree, tree.server)));
     },
   };
@@ -107,7 +124,7 @@ class ServerTree {
   readonly over: Promise<void>;
   readonly server: string;
   readonly #options: ServerWatchOptions;
-  readonly #tree = new TrackedTree({ roots: [] });
+  readonly tree: TrackedTree = new TrackedTree({ roots: [] });
   readonly #poll: ProcPoll;
   readonly #sensors: readonly Sensor[];
   readonly #rules: RuleEngine;
@@ -128,16 +145,16 @@ class ServerTree {
     const { scope, home, own, canaries, pollMs, reader, hosts, redactor = createRedactor() } = options;
     this.#options = options;
     this.server = server;
-    this.#tree.addRoot({ pid, start });
-    this.#freezer = new HeldFreezer(freezerFor(this.#tree));
-    this.#poll = procPoll({ tree: this.#tree, intervalMs: pollMs, guarded: [...own.files, ...own.configs, ...canaries], reader });
+    this.tree.addRoot({ pid, start });
+    this.#freezer = new HeldFreezer(freezerFor(this.tree));
+    this.#poll = procPoll({ tree: this.tree, intervalMs: pollMs, guarded: [...own.files, ...own.configs, ...canaries], reader });
     this.#sensors = [this.#guarded(this.#noting(this.#poll), reader), resourceSensor({ reader })];
     this.#rules = ruleEngine(withCanaries(scope, canaries), {
       workspace: reader.cwd(pid) ?? '/',
       home,
       hosts,
       own: { files: own.files, configs: own.configs, pids: [process.pid] },
-      isMember: (each) => this.#tree.get(each) !== undefined,
+      isMember: (each) => this.tree.get(each) !== undefined,
       redact: (text) => redactor.text(text),
     });
     // However it ended: what it left behind is watched on, and the proxy tells of the end itself.
@@ -152,7 +169,13 @@ class ServerTree {
         this.#look();
         if (!this.#isStopped) died(error instanceof Error ? error : new Error(String(error)));
       };
-      sensor.start({ tree: this.#tree, emit: (observation) => this.#observe(observation), died: gone }).catch(gone);
+      sensor
+        .start({
+          tree: this.tree,
+          emit: (observation) => this.observe(observation, this.#since.get(observation) ?? this.#beganAt),
+          died: gone,
+        })
+        .catch(gone);
     }
   }
 
@@ -162,15 +185,18 @@ class ServerTree {
     await this.#freezer.letGo();
   }
 
-  #observe(observation: Observation): void {
+  /** @param since - it was done at that time of `performance.now()` or later. */
+  observe(observation: Observation, since: number): void {
     if (this.#isStopped) return;
     // What stands in the environment of its processes a server may have made up.
     const activity: Activity = { ...observation, seq: ++this.#seq, attribution: { method: 'none' } };
     const verdict = byWhomever(this.#rules.judge(activity), activity);
+    const { monitor, incidents, onVerdict } = this.#options;
+    incidents?.see(activity, verdict);
     if (verdict.level === 'SAFE') return;
-    const since = this.#since.get(observation) ?? this.#beganAt;
-    this.#options.monitor.judged(activity, verdict, { server: this.server, since, freezer: this.#freezer });
-    this.#options.onVerdict?.();
+    const follow: FollowIncident = (incident, steps) => incidents?.follow(incident, steps, this.tree.members());
+    monitor.judged(activity, verdict, { server: this.server, since: Math.max(since, this.#beganAt), freezer: this.#freezer, follow });
+    onVerdict?.();
   }
 
   /** What is known of the time of each only while it is told. */
@@ -192,9 +218,9 @@ class ServerTree {
   #whenEmpty(): Promise<void> {
     return new Promise((resolve) => {
       this.#look = () => {
-        if (this.#isBlind || this.#tree.size === 0) resolve();
+        if (this.#isBlind || this.tree.size === 0) resolve();
       };
-      this.#tree.onChange(() => this.#look());
+      this.tree.onChange(() => this.#look());
       this.#look();
     });
   }

@@ -4,14 +4,20 @@ import { once } from 'node:events';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
-import { allowAll, createGuard, type Guard } from '@countersign/core';
+import { setTimeout as pause } from 'node:timers/promises';
+import { allowAll, createGuard, createRedactor, type Guard } from '@countersign/core';
 import { memoryStore } from '@countersign/core/testing';
 import { afterAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { tempDirectory } from '../../../core/test/fixtures/ledger.ts';
+import type { Alert } from '../../src/alerts/alert.ts';
+import { incidentIds, readIncident } from '../../src/evidence/incident-files.ts';
 import { hostMonitor } from '../../src/monitor.ts';
+import { nativeMissing } from '../../src/native/native.ts';
 import { defaultScope, loadScope, type ScopeSource } from '../../src/scope/load.ts';
+import type { Sensor } from '../../src/sensor.ts';
 import { procReader } from '../../src/tree/proc-fs.ts';
-import { watchServers } from '../../src/warden/watch-servers.ts';
+import { type ServerIncidents, serverIncidents } from '../../src/warden/server-incidents.ts';
+import { type ServerWatchOptions, watchServers } from '../../src/warden/watch-servers.ts';
 
 /** Does what it is told, line by line, and says so. It never rests, so that it is looked at as often as it can be. */
 const SERVER = `
@@ -72,9 +78,11 @@ interface BenchOptions {
   readonly mode?: 'audit_only' | 'enforce_kill';
   readonly scope?: Extract<ScopeSource, { readonly document: unknown }>['document'];
   readonly isGuarded?: boolean;
+  readonly pollMs?: number;
+  readonly more?: Partial<ServerWatchOptions>;
 }
 
-function bench({ mode = 'audit_only', scope, isGuarded = true }: BenchOptions = {}) {
+function bench({ mode = 'audit_only', scope, isGuarded = true, pollMs = 20, more = {} }: BenchOptions = {}) {
   const canary = join(tempDirectory(), 'bait.key');
   writeFileSync(canary, 'secret');
   const store = memoryStore();
@@ -89,7 +97,7 @@ function bench({ mode = 'audit_only', scope, isGuarded = true }: BenchOptions = 
     home: '/home/nobody-here',
     own: { files: [], configs: [] },
     canaries: [canary],
-    pollMs: 20,
+    pollMs,
     onTrouble: (server) => void trouble.push(server),
     reader: {
       ...real,
@@ -99,6 +107,7 @@ function bench({ mode = 'audit_only', scope, isGuarded = true }: BenchOptions = 
         return real.pids();
       },
     },
+    ...more,
   });
   onTestFinished(() => servers.close());
   return {
@@ -165,6 +174,28 @@ describe.skipIf(LINUX_ONLY !== undefined)('the processes of servers', { timeout:
     expect(verdicts()[0]).toMatchObject({ rule, level, call: call.id });
     await call.end();
   });
+
+  it.skipIf(nativeMissing() !== undefined)(
+    'a program that is over before the next look is seen, of the server that started it, with its call',
+    async () => {
+      const scope = { version: 1, process: { forbidden_commands: ['sleep'] } } as never;
+      const { guard, servers, verdicts, monitor } = bench({ scope, pollMs: 60_000 });
+      const [server, other] = [await started(), await started()];
+      servers.watch({ server: 'mail', ...other });
+      servers.watch({ server: 'files', ...server });
+      await vi.waitFor(() => expect(monitor.coverage).toBe('L1'), soon);
+      const call = await begun(guard, 'files', 's7');
+      await pause(200);
+      await server.tell('start', 'sleep', '1');
+      await vi.waitFor(() => expect(verdicts()).not.toEqual([]), soon);
+      expect(verdicts()).toMatchObject([{ rule: 'forbidden-command', call: call.id, session: 's7' }]);
+      await call.end();
+      // And of the other one, under a server's own name, between calls.
+      await other.tell('start', 'sleep', '1');
+      await vi.waitFor(() => expect(verdicts()).toHaveLength(2), soon);
+      expect(verdicts()[1]).not.toHaveProperty('call');
+    },
+  );
 
   it('of a server that does what it should nothing is recorded', async () => {
     const { guard, servers, verdicts, looked } = bench();
@@ -247,7 +278,7 @@ describe.skipIf(LINUX_ONLY !== undefined)('the processes of servers', { timeout:
   });
 
   it('a look that fails lowers the level and says so, until that server has ended', async () => {
-    const { guard, servers, monitor, store, trouble, breaks } = bench();
+    const { guard, servers, monitor, store, trouble, breaks } = bench({ more: { events: () => undefined } });
     const server = await started();
     servers.watch({ server: 'files', ...server });
     await (await begun(guard, 'files', 's7')).end();
@@ -263,6 +294,84 @@ describe.skipIf(LINUX_ONLY !== undefined)('the processes of servers', { timeout:
     );
     server.child.kill('SIGKILL');
     await vi.waitFor(() => expect(monitor.coverage).toBe('L0'), soon);
+  });
+
+  it('without the kernel’s events, or when they end, the poll is what there is, and the level says so', async () => {
+    let died = (_error: Error): void => {};
+    const sensor: Sensor = {
+      name: 'events',
+      level: 'L1',
+      gives: ['exec'],
+      start: async (host) => void (died = (error) => host.died(error)),
+      stop: async () => {},
+      stats: () => ({ seen: 0, lost: 0 }),
+    };
+    const { servers, monitor, canary, verdicts, looked, trouble } = bench({ more: { events: () => sensor } });
+    const server = await started();
+    servers.watch({ server: 'files', ...server });
+    await vi.waitFor(() => expect(monitor.coverage).toBe('L1'), soon);
+    died(new Error('the thread ended'));
+    expect(monitor.coverage).toBe('L0');
+    await looked();
+    await server.tell('read', canary);
+    await vi.waitFor(() => expect(verdicts()).not.toEqual([]), soon);
+    expect(trouble).toEqual([]);
+    const refusing = bench({ more: { events: () => ({ ...sensor, start: () => Promise.reject(new Error('not here')) }) } });
+    refusing.servers.watch({ server: 'files', ...server });
+    await refusing.looked();
+    expect(refusing.monitor.coverage).toBe('L0');
+  });
+
+  it('of what was stopped there is a story: what led to it, what it was, and what was done, until it goes on', async () => {
+    const dir = join(tempDirectory(), 'log');
+    const [notes, told, trouble]: [unknown[], Alert[], unknown[]] = [[], [], []];
+    const incidents = serverIncidents({
+      dir,
+      maxAgeMs: 86_400_000,
+      agent: 'billing',
+      redactor: createRedactor(),
+      note: async (topic, data) => void notes.push([topic, data]),
+      alerts: { tell: (alert) => void told.push(alert), stats: () => ({ told: 0, failed: 0, dropped: 0 }), close: async () => {} },
+      onTrouble: (error) => void trouble.push(error),
+    });
+    const { guard, servers, looked, store } = bench({ mode: 'enforce_kill', more: { incidents } });
+    const server = await started();
+    servers.watch({ server: 'files', ...server });
+    const call = await begun(guard, 'files', 's7');
+    await looked();
+    server.child.stdin.write(`${JSON.stringify(['write', OUTSIDE])}\n`);
+    await vi.waitFor(() => expect(told).toMatchObject([{ enforced: 'HALT', state: 'frozen', call: call.id }]), soon);
+    await vi.waitFor(() => expect(notes).toHaveLength(2), soon);
+    await guard?.halts.resume({ session: 's7' }, { id: 'alice', method: 'host' });
+    await vi.waitFor(() => expect(notes).toHaveLength(3), soon);
+    await incidents.close();
+    const [only, ...others] = incidentIds(dir);
+    expect(others).toEqual([]);
+    const written = readIncident(dir, only?.id ?? '');
+    expect(written).toMatchObject({
+      session: 's7',
+      mode: 'enforce_kill',
+      verdict: { rule: 'write-outside', level: 'HALT' },
+      steps: [{ event: 'frozen' }, { event: 'resumed' }],
+    });
+    expect(written.timeline.map(({ verdict }) => verdict.rule)).toContain('write-outside');
+    expect(written.evidence?.processes.map(({ pid }) => pid)).toContain(server.pid);
+    const onRecord = store.entries().filter((entry) => entry.kind === 'containment');
+    expect(new Set(onRecord.map(({ incident }) => incident))).toEqual(new Set([written.id]));
+    expect(trouble).toEqual([]);
+    await call.end();
+  });
+
+  it('in audit mode nothing is stopped: whoever is alerted is told once a minute, and there is no incident', async () => {
+    const told: (readonly [string, number])[] = [];
+    const follow: ServerIncidents['follow'] = ({ verdict }, steps) => void told.push([verdict.rule, steps.length]);
+    const { servers, canary, verdicts, looked } = bench({ more: { incidents: { see: () => {}, follow } } });
+    const server = await started();
+    servers.watch({ server: 'files', ...server });
+    await looked();
+    await server.tell('read', canary);
+    await vi.waitFor(() => expect(verdicts()).not.toEqual([]), soon);
+    expect(told).toEqual([['forbidden-path', 0]]);
   });
 
   it('what is seen before there is a ledger stops it at once, and is recorded as soon as there is one', async () => {
