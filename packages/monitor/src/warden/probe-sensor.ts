@@ -6,6 +6,7 @@
 import type { Action, ActionKind, Actor, ProcessId } from '../activity.ts';
 import type { CoverageLevel, Sensor, SensorHost, SensorStats } from '../sensor.ts';
 import { activitiesOf, actorOf } from '../sensors/tree-changes.ts';
+import { EndedProcesses } from '../tree/ended-processes.ts';
 import type { ProcReader } from '../tree/proc-fs.ts';
 import type { TreeProcess } from '../tree/process-tree.ts';
 import { isRunning } from '../tree/stat.ts';
@@ -20,8 +21,6 @@ const GONE_MS = 500;
 const SILENT_LOOKS = 10;
 /** Above it, somebody else's process that happens to be an ancestor. */
 const MAX_ANCESTORS = 64;
-/** Of those that ended, for what is read of them later. */
-const MAX_ENDED = 1_024;
 /** What a probe sees. Of other kinds it knows nothing. */
 const GIVES: readonly ActionKind[] = ['read', 'write', 'delete', 'rename', 'exec', 'connect', 'dns', 'load'];
 /** Sums stay whole numbers. */
@@ -58,11 +57,11 @@ export class ProbeSensor implements Sensor {
   readonly #options: ProbeSensorOptions;
   /** Processes that told, by pid: their start times and which file they ran then. Its name is theirs to change. */
   readonly #programs = new Map<number, { readonly start: number; readonly file?: string | undefined }>();
-  readonly #ended = new Map<number, TreeProcess>();
   readonly #quiet = new Map<number, { readonly start: number; mark: string | undefined; ran: number }>();
   #host: SensorHost | undefined;
   #timer: NodeJS.Timeout | undefined;
   #stopListening: (() => void) | undefined;
+  #ended: EndedProcesses | undefined;
   #isOurStep = false;
   #isSilent = false;
   #count = 0;
@@ -79,8 +78,9 @@ export class ProbeSensor implements Sensor {
   async start(host: SensorHost): Promise<void> {
     const { tree, listener, lookMs = LOOK_MS } = this.#options;
     this.#host = host;
+    this.#ended = new EndedProcesses(tree);
     this.#stopListening = tree.onChange((change) => {
-      if (change.kind === 'left') this.#left(change.process);
+      if (change.kind === 'left') this.#forget(change.process);
       if (!this.#isOurStep) return;
       if (change.kind === 'full') this.#lose(1);
       for (const { actor, ...found } of activitiesOf(change, tree)) {
@@ -102,6 +102,7 @@ export class ProbeSensor implements Sensor {
     clearInterval(this.#timer);
     await this.#options.listener.stop();
     this.#stopListening?.();
+    this.#ended?.close();
     this.#host = undefined;
   }
 
@@ -114,7 +115,7 @@ export class ProbeSensor implements Sensor {
     const { tree, reader } = this.#options;
     const stat = reader.stat(pid);
     const isThere = stat !== undefined && isRunning(stat);
-    const known = tree.get(pid) ?? (isThere ? undefined : this.#ended.get(pid));
+    const known = tree.get(pid) ?? (isThere ? undefined : this.#ended?.get(pid));
     if (known !== undefined && (stat === undefined || stat.start === known.start)) return { pid, process: known };
     if (!isThere) return { pid };
     this.#isOurStep = true;
@@ -125,16 +126,6 @@ export class ProbeSensor implements Sensor {
     }
     const process = tree.get(pid);
     return process === undefined ? undefined : { pid, process };
-  }
-
-  #left(process: TreeProcess): void {
-    this.#forget(process);
-    this.#ended.delete(process.pid);
-    this.#ended.set(process.pid, process);
-    for (const oldest of this.#ended.keys()) {
-      if (this.#ended.size <= MAX_ENDED) break;
-      this.#ended.delete(oldest);
-    }
   }
 
   /** Its parents first: it belongs because they do. */

@@ -104,6 +104,7 @@ async function watch(found: Found, options: WatchOptions, reader: ProcReader, pr
           hot: [...usuallyHot(judging.rules.workspace), ...(options.kernel.hot ?? [])],
           since: Date.now(),
           redact: (text) => redactor.text(text),
+          stat: (pid) => reader.stat(pid),
           shutsGate: true,
           onStall: (thread) => onStalled(options, thread, tree),
         });

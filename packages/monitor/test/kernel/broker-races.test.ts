@@ -85,6 +85,7 @@ describe.skipIf(missing !== undefined)('what a path means is changed while it is
         rules: { workspace: '/', home: '/', tmp: [] },
         since: 0,
         redact: (text) => text,
+        stat: () => undefined,
       });
     expect(sensor('deny-list').level).toBe('L2');
     expect(sensor('broker').level).toBe('L3');
