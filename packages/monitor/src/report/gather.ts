@@ -72,11 +72,12 @@ export function gatherReport(options: ReportOptions): Report {
   const seen = isThere ? readSessions(logDir, options, tally, events, limits) : [];
   const sessions = [...seen.map((session) => lowered(session, recorded)), ...onlyRecorded(seen, recorded)];
   const incidents = isThere ? readIncidents(logDir, period) : [];
-  const bySession = sessions.map(({ report, facts }) => {
+  const bySession = sessions.map(({ report, facts, folder }) => {
     // Only of a session that lies in the period as a whole can the two be compared.
     const isWhole = facts !== undefined && facts.startedAtMs >= sinceMs && facts.endedAtMs !== undefined && facts.endedAtMs < untilMs;
     const verdicts = ledger === undefined ? undefined : (recorded.verdicts.get(report.session) ?? noCounts());
-    return { session: report.session, sentences: sessionLimits(report, facts, verdicts, isWhole) };
+    const sentences = sessionLimits(report, facts, verdicts, isWhole);
+    return { session: report.session, sentences: folder === undefined ? [...sentences, NO_LOG] : sentences };
   });
   limits.push(...limitsOf(bySession));
   if (sessions.length === 0) limits.push('no process was watched in this period, as far as these files tell');
@@ -151,6 +152,8 @@ export function gatherReport(options: ReportOptions): Report {
   };
   return report;
 }
+
+const NO_LOG = 'it has no log in this folder: of what it did only the verdicts in the ledger are told';
 
 interface SeenSession {
   readonly report: SessionReport;
@@ -244,11 +247,19 @@ function onlyRecorded(seen: readonly SeenSession[], recorded: LedgerTally): read
   return [...recorded.verdicts.keys()]
     .filter((session) => !known.has(session))
     .slice(0, MAX_SESSIONS)
-    .map((session) => ({
-      report: { ...sessionReport(session, undefined, new SessionTally()), level: recorded.coverage.get(session) ?? 'unknown' },
-      facts: undefined,
-      folder: undefined,
-    }));
+    .map((session) => ({ report: recordedSession(session, recorded), facts: undefined, folder: undefined }));
+}
+
+function recordedSession(session: string, { coverage, verdicts, sessions }: LedgerTally): SessionReport {
+  const { open: _, ...bare } = sessionReport(session, undefined, new SessionTally());
+  const known = sessions.get(session);
+  return {
+    ...bare,
+    ...(known?.agent !== undefined && { agent: known.agent }),
+    level: coverage.get(session) ?? 'unknown',
+    verdicts: verdicts.get(session) ?? noCounts(),
+    ...(known?.hasEnded !== true && { open: true as const }),
+  };
 }
 
 function readIncidents(

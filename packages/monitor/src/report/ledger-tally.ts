@@ -30,6 +30,8 @@ export class LedgerTally {
   readonly verdicts: Map<string, Record<Level, number>> = new Map();
   /** The lowest coverage on record, by session. */
   readonly coverage: Map<string, string> = new Map();
+  /** By session: who it is of, and whether its end is on record. */
+  readonly sessions: Map<string, { readonly agent: string | undefined; readonly hasEnded: boolean }> = new Map();
   readonly counts = { calls: 0, allowed: 0, denied: 0, asked: 0, approvals: 0, unreadable: 0 };
   readonly #calls = new Map<string, Call>();
   readonly #events: KeptEvents;
@@ -44,7 +46,7 @@ export class LedgerTally {
   see(facts: RecordFacts): void {
     // Before the period too: a file may have been recorded earlier, a session have begun.
     if (facts.kind === 'note') this.files.add(memberOf(facts, 'topic'), memberOf(facts, 'data'));
-    if (facts.kind === 'session') this.#coverage(facts);
+    if (facts.kind === 'session') this.#session(facts);
     if (facts.kind === 'unreadable') this.counts.unreadable++;
     const { atMs: at = 0 } = facts;
     if (at < this.#period.sinceMs || at >= this.#period.untilMs) return;
@@ -174,6 +176,15 @@ export class LedgerTally {
       text: join(parts),
       ...(typeof incident === 'string' && { incident }),
     });
+  }
+
+  #session(facts: RecordFacts): void {
+    const { session, agent, event } = facts;
+    this.#coverage(facts);
+    if (session === undefined || (!this.sessions.has(session) && this.sessions.size >= MAX_SESSIONS)) return;
+    // What is told of it later was on its way when it ended.
+    const hasEnded = event === 'end' || (event !== 'start' && this.sessions.get(session)?.hasEnded === true);
+    this.sessions.set(session, { agent, hasEnded });
   }
 
   #coverage({ session, body }: RecordFacts): void {

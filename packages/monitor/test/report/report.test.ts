@@ -140,6 +140,25 @@ describe('a report never says more than was seen', () => {
     expect(sessions).toMatchObject([{ session: SESSION, level: 'L1', activities: 0, open: true }]);
     expect(counts.recorded_verdicts).toMatchObject({ KILL: 1 });
     expect(limits.join('\n')).toContain('no end on record');
+    expect(limits.join('\n')).toContain('no log in this folder');
+    expect(counts.verdicts).toEqual({ SAFE: 0, FLAG: 1, HALT: 0, KILL: 1 });
+  });
+
+  it('knows from the ledger whose a session was and that it ended, wherever its log is', async () => {
+    const dir = join(tempFolder(), 'log');
+    mkdirSync(dir, { mode: 0o700 });
+    const records = await story(dir);
+    const end = facts(99, T0 + 130_000, 'session', {}, { session: SESSION, agent: 'billing-bot', event: 'end' });
+    const late = facts(100, T0 + 130_001, 'session', { coverage: 'L0' }, { session: SESSION, agent: 'billing-bot', event: 'coverage' });
+    rmSync(join(dir, SESSION), { recursive: true });
+    const { sessions, limits } = gatherReport(optionsOf({ logDir: dir, ledger: { path: 'l', records: [...records, end, late] } }));
+    expect(sessions).toMatchObject([{ session: SESSION, agent: 'billing-bot', level: 'L0', verdicts: { FLAG: 1, KILL: 1 } }]);
+    expect(sessions[0]).not.toHaveProperty('open');
+    expect(limits.join('\n')).not.toContain('no end on record');
+    // It began anew.
+    const again = facts(101, T0 + 140_000, 'session', { coverage: 'L1' }, { session: SESSION, agent: 'billing-bot', event: 'start' });
+    const anew = gatherReport(optionsOf({ logDir: dir, ledger: { path: 'l', records: [...records, end, late, again] } }));
+    expect(anew.sessions).toMatchObject([{ open: true }]);
   });
 
   it('believes the lower of two levels', async () => {
