@@ -26,7 +26,7 @@ export const SCOPE_PATHS: RuleFamily = {
       id: 'write-outside',
       title: 'A write outside the workspace',
       explanation:
-        'Written to, or (under our own scope) a file that was there before deleted, outside of `allowed_paths` or, without them, of the workspace, temporary folders and caches.',
+        'Written to, or (under our own scope) a file that was there before deleted, outside of `allowed_paths` (without them: of the workspace). Under our own scope temporary folders and caches are left out.',
       levels: ['HALT'],
     },
     {
