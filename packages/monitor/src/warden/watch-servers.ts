@@ -18,9 +18,9 @@ import { TrackedTree } from '../tree/tracked-tree.ts';
 import type { Grove } from './grove.ts';
 import { withoutGuards } from './guards.ts';
 import { hostsLines } from './hosts-file.ts';
+import { byWhomever } from './judging.ts';
 import { kernelEvents, ServerEvents } from './server-events.ts';
 import type { ServerIncidents } from './server-incidents.ts';
-import { byWhomever } from './warden.ts';
 import { type WatchOptions, withCanaries } from './watch-options.ts';
 
 /** Trees that are watched at one time: of servers that run, or of which something still does. */

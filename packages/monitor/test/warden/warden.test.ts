@@ -3,7 +3,8 @@ import type { Level, MonitorMode, Verdict } from '../../src/verdict.ts';
 import { MAX_UNLOGGED } from '../../src/warden/log-writer.ts';
 import type { Warden } from '../../src/warden/ports.ts';
 import { MAX_UNRECORDED } from '../../src/warden/recorder.ts';
-import { MAX_UNJUDGED, runWarden } from '../../src/warden/warden.ts';
+import { MAX_UNJUDGED } from '../../src/warden/second-opinion.ts';
+import { runWarden } from '../../src/warden/warden.ts';
 import { AGENT, CHILD, FakeSensor, fakeRules, troubles, wardenParts } from './fakes.ts';
 
 const CALL = 'c'.repeat(32);
