@@ -15,7 +15,7 @@ export interface SecondOpinionOptions {
   readonly judge: Judge | undefined;
   /** It found it worse than the rules did. */
   readonly onRaised: (activity: Activity, verdict: Verdict) => void;
-  /** It threw. */
+  /** It did not answer: told once, and again when it failed anew after it had answered. */
   readonly onFailing: (error: unknown) => void;
 }
 
@@ -28,6 +28,7 @@ interface Question {
 export class SecondOpinion {
   readonly #options: SecondOpinionOptions;
   readonly #queue: WorkQueue<Question>;
+  #isFailing = false;
   #isStopped = false;
   #lost = 0;
 
@@ -36,7 +37,7 @@ export class SecondOpinion {
     this.#queue = new WorkQueue({ limit: MAX_UNJUDGED, width: 1 }, (question) => this.#ask(question));
   }
 
-  /** Flags that it did not look at. */
+  /** Flags that it did not look at, or said nothing of. */
   get lost(): number {
     return this.#lost;
   }
@@ -59,19 +60,23 @@ export class SecondOpinion {
 
   async #ask(question: Question): Promise<void> {
     const { judge, onRaised } = this.#options;
-    if (judge === undefined || this.#isStopped) return;
+    if (judge === undefined || this.#isStopped) return void this.#lost++;
     let verdict: Verdict;
     try {
       verdict = await judge.judge(question);
     } catch (error) {
       return this.#failed(error);
     }
+    // A judge that cannot answer gives the verdict of the rules back, and says why in its reason.
+    if (verdict.evaluator !== 'judge') return this.#failed(new Error(verdict.reason));
+    this.#isFailing = false;
     const isHigher = LEVELS.indexOf(verdict.level) > LEVELS.indexOf(question.verdict.level);
     if (isHigher && !this.#isStopped) onRaised(question.activity, verdict);
   }
 
   #failed(error: unknown): void {
     this.#lost++;
-    this.#options.onFailing(error);
+    if (!this.#isFailing && !this.#isStopped) this.#options.onFailing(error);
+    this.#isFailing = true;
   }
 }

@@ -638,6 +638,23 @@ describe('rules, intent and judge', () => {
     expect((await running.close()).lost.judge).toBe(1);
   });
 
+  it('a judge that gives the verdict of the rules back did not answer: counted each time, and told once until it answers again', async () => {
+    const broken = 'the judge did not finish its answer';
+    let answers = 0;
+    const parts = await started('flag_and_hold', {
+      ...ambiguous,
+      judge: {
+        judge: async ({ verdict: asked }) =>
+          ++answers === 3 ? { ...asked, evaluator: 'judge', reason: 'nothing odd' } : { ...asked, reason: `${asked.reason}; ${broken}` },
+      },
+    });
+    for (let i = 0; i < 5; i++) parts.sensor.see('FLAG');
+    await settled();
+    const told = parts.events.flatMap((event) => (event.kind === 'trouble' ? [String(event.error)] : []));
+    expect(told).toEqual([expect.stringContaining(broken), expect.stringContaining(broken)]);
+    expect((await parts.warden.close()).lost.judge).toBe(4);
+  });
+
   it('a judge that hangs keeps no more than its bound, and keeps nothing from ending', async () => {
     const { sensor, warden: running } = await started('flag_and_hold', { ...ambiguous, judge: { judge: () => new Promise(() => {}) } });
     for (let i = 0; i < MAX_UNJUDGED + 5; i++) sensor.see('FLAG');
