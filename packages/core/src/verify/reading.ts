@@ -12,6 +12,9 @@ import type { ForgetEntry } from './shapes.ts';
 /** Missing entries that are stepped over in all; a ledger with more is given up. */
 const MAX_MISSING = 65_536;
 
+/** Entries after which whatever else waits for this thread has its turn. */
+const TURN_ENTRIES = 512;
+
 export interface ReadingParts {
   /** All rows in order of position, in parts of bounded size. */
   readonly parts: AsyncIterable<readonly Judged[]>;
@@ -48,6 +51,7 @@ export class Reading {
   async readAll(): Promise<void> {
     const { parts, total, integrity, findings, onSize, onProgress } = this.parts;
     onSize(integrity.size);
+    let turnAt = TURN_ENTRIES;
     try {
       for await (const part of parts) {
         for (const row of part) {
@@ -56,6 +60,8 @@ export class Reading {
           onSize(integrity.size);
         }
         onProgress(this.entries, total);
+        if (this.entries < turnAt) continue;
+        turnAt = this.entries + TURN_ENTRIES;
         await nextTurn();
       }
     } catch (error) {
