@@ -65,11 +65,8 @@ function sentTo(fd: number, address: bigint, length: number, tid: number, contex
 
 /** @param unnamed - what family 0 stands for */
 function addressAt(fd: number, address: bigint, length: number, tid: number, context: DecodeContext, unnamed: number = AF_UNSPEC): Named {
-  // The kernel refuses what is shorter than a family, or longer than any address.
-  if (address === 0n || length < UNIX_PATH_AT || length > MAX_ADDRESS_BYTES) return 'plain';
-  const read = context.memory.bytes(tid, address, length);
-  if (read === undefined) return 'unreadable';
-  const bytes = Buffer.from(read);
+  const bytes = addressBytes(tid, address, length, context);
+  if (bytes === undefined || bytes === 'unreadable') return bytes ?? 'plain';
   const protocol = (): 'tcp' | 'udp' => context.sockets.protocol(context.target.pid, fd);
   switch (bytes.readUInt16LE(0) || unnamed) {
     case AF_INET:
@@ -90,6 +87,28 @@ function addressAt(fd: number, address: bigint, length: number, tid: number, con
   }
 }
 
+/** Undefined: the kernel refuses it. */
+function addressBytes(tid: number, address: bigint, length: number, { memory }: DecodeContext): Buffer | 'unreadable' | undefined {
+  // Shorter than a family, or longer than any address.
+  if (address === 0n || length < UNIX_PATH_AT || length > MAX_ADDRESS_BYTES) return undefined;
+  const read = memory.bytes(tid, address, length);
+  return read === undefined ? 'unreadable' : Buffer.from(read);
+}
+
+/** The path in an address of a unix socket. Undefined: there is none, or the address is of another family. */
+export function socketName(tid: number, address: bigint, length: number, context: DecodeContext): Buffer | 'unreadable' | undefined {
+  const bytes = addressBytes(tid, address, length, context);
+  if (bytes === undefined || bytes === 'unreadable') return bytes;
+  return bytes.readUInt16LE(0) === AF_UNIX ? pathIn(bytes.subarray(UNIX_PATH_AT)) : undefined;
+}
+
+/** Undefined: none, or an abstract one. */
+function pathIn(name: Buffer): Buffer | undefined {
+  if (name.length === 0 || name[0] === 0) return undefined;
+  const end = name.indexOf(0);
+  return Buffer.from(end < 0 ? name : name.subarray(0, end));
+}
+
 /** One that stands for IPv4 is written as that: rules and people know it so. */
 function ipv6(bytes: Buffer): string {
   const isMapped = bytes.subarray(0, 10).every((byte) => byte === 0) && bytes.readUInt16BE(10) === 0xffff;
@@ -101,7 +120,6 @@ function ipv6(bytes: Buffer): string {
 function unix(name: Buffer, tid: number, { paths }: DecodeContext): Named {
   if (name.length === 0) return 'plain';
   if (name[0] === 0) return { kind: 'connect', protocol: 'unix', address: `@${name.toString('utf8', 1).replaceAll('\0', '@')}` };
-  const end = name.indexOf(0);
-  const { path, resolved } = paths.place(tid, AT_FDCWD, Buffer.from(end < 0 ? name : name.subarray(0, end)), true);
+  const { path, resolved } = paths.place(tid, AT_FDCWD, pathIn(name) ?? name, true);
   return { kind: 'connect', protocol: 'unix', address: resolved ?? path };
 }

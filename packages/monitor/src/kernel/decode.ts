@@ -1,6 +1,6 @@
 /** What a trapped call is about to do, in the words of the rules. */
 import type { Action, FileAction } from '../activity.ts';
-import { connects, sendsMessage, sendsMessages, sendsTo } from './decode-connect.ts';
+import { connects, sendsMessage, sendsMessages, sendsTo, socketName } from './decode-connect.ts';
 import { executes } from './decode-exec.ts';
 import { type DecodeContext, type Decoded, type Opened, type OpenRequest, PLAIN, unreadable } from './decoded.ts';
 import type { FileFacts } from './file-facts.ts';
@@ -75,6 +75,8 @@ export function decode(trapped: Trapped, context: DecodeContext): Decoded {
       return at(here, 0, { folder: -1, isLink: true }, (place) => file('write', place, context, 'name'));
     case 'mknodat':
       return at(here, 1, { folder: 0, isLink: true }, (place) => file('write', place, context, 'name'));
+    case 'bind':
+      return binds(here);
     default:
       return reachOf(trapped, context.processes) ?? PLAIN;
   }
@@ -131,6 +133,13 @@ function both(
   const to = placeOf(here, names[1], folders[1], false);
   if (typeof from === 'string') return unreadable('the first path', from);
   return typeof to === 'string' ? unreadable('the second path', to) : then(from, to);
+}
+
+/** Only what makes a file: ports and abstract names are nobody's but this host's. */
+function binds({ trapped: { args, tid }, context }: Here): Decoded {
+  const name = socketName(tid, args[1] ?? 0n, intOf(args[2]), context);
+  if (name === 'unreadable') return unreadable('the address');
+  return name === undefined ? PLAIN : file('write', context.paths.place(tid, AT_FDCWD, name, false), context, 'name');
 }
 
 /** Without a name it is the descriptor that is run: of a file that may have no name any more, or never had one. */

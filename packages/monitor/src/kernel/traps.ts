@@ -57,6 +57,8 @@ function files(trapReads: TrapReads): readonly FilterRule[] {
     ...always('openat2', 'creat', 'truncate', 'unlink', 'unlinkat', 'rmdir', 'rename', 'renameat', 'renameat2', 'link', 'linkat'),
     // A name where something looks for names: a service that starts with the system, a key that is let in.
     ...always('symlink', 'symlinkat', 'mknod', 'mknodat'),
+    // Makes a file where a socket of the host's own kind is given a name. Which kind it is lies in memory.
+    ...always('bind'),
   ];
 }
 

@@ -326,6 +326,39 @@ static void never(void) {
   say("sctp6", socket(AF_INET6, SOCK_SEQPACKET, 0));
 }
 
+static void bound(const char *what, const char *name, size_t length) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  memcpy(address.sun_path, name, length < sizeof address.sun_path ? length : sizeof address.sun_path);
+  int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+  say(what, bind(fd, (void *)&address, offsetof(struct sockaddr_un, sun_path) + length));
+  close(fd);
+}
+
+/* argv[2]: folder of the secret. A socket that is given a name is a file that is made. */
+static void sockets(char **argv) {
+  char name[4096];
+  int length = snprintf(name, sizeof name, "%s/new", argv[2]);
+  bound("bind", name, length + 1);
+  bound("bind-no-end", name, length);
+  symlink(argv[2], "via");
+  bound("bind-by-link", "via/new", 8);
+  bound("bind-self", "/proc/self/cwd/via/new", 23);
+  int here = open(".", O_RDONLY | O_DIRECTORY);
+  say("chdir", chdir(argv[2]));
+  bound("bind-here", "new", 4);
+  struct stat made;
+  say("made", stat("new", &made));
+  fchdir(here);
+  int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+  say("bind-nowhere", bind(fd, (void *)8, 20));
+  bound("bind-mine", "mine", 5);
+  bound("bind-again", "mine", 5);
+  bound("bind-abstract", "\0/countersign-test", 18);
+  bound("bind-unnamed", "", 0);
+  struct sockaddr_in any = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  say("bind-port", bind(socket(AF_INET, SOCK_STREAM, 0), (void *)&any, sizeof any));
+}
+
 int main(int argc, char **argv) {
   if (argc < 2) return 2;
   const char *deed = argv[1];
@@ -344,6 +377,7 @@ int main(int argc, char **argv) {
   else if (!strcmp(deed, "strangers")) strangers(argv);
   else if (!strcmp(deed, "foreign")) foreign();
   else if (!strcmp(deed, "hidden-memory")) hidden_memory(argv);
+  else if (!strcmp(deed, "sockets")) sockets(argv);
   else if (!strcmp(deed, "never")) never();
   else return 2;
   return 0;

@@ -41,6 +41,29 @@ describe.skipIf(missing !== undefined).each(MODES)('reads: %s', (trapReads) => {
     expect(isUntouched()).toBe(true);
   });
 
+  it('a socket under its name, by its own, by a link, from its folder; others are as they were', async () => {
+    const { said, stopped, actions, project } = await attacked({ trapReads, args: ({ secret }) => ['sockets', secret] });
+    expect(said).toEqual([
+      'bind EPERM',
+      'bind-no-end EPERM',
+      'bind-by-link EPERM',
+      'bind-self EPERM',
+      'chdir ok',
+      'bind-here EPERM',
+      'made ENOENT',
+      'bind-nowhere EFAULT',
+      'bind-mine ok',
+      'bind-again EADDRINUSE',
+      'bind-abstract ok',
+      'bind-unnamed ok',
+      'bind-port ok',
+    ]);
+    const made = { kind: 'write', resolved: `${project.secret}/new`, existed: false, by: 'name' };
+    expect(stopped).toMatchObject([made, made, made, made, made]);
+    expect(actions).toContainEqual({ kind: 'unreadable', call: 'bind', what: 'the address' });
+    expect(actions).toContainEqual(expect.objectContaining({ kind: 'write', path: `${project.work}/mine`, by: 'name' }));
+  });
+
   it('another name for the folder it lies in', async () => {
     const { said, isUntouched } = await attacked({ trapReads, args: ({ secret }) => ['move-above', secret] });
     expect(said).toEqual(['rename EPERM', 'read ENOENT', 'exchange EPERM', 'exchanged ENOENT']);
