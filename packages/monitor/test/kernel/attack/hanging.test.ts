@@ -37,9 +37,9 @@ interface Hanging {
   readonly end: () => Promise<void>;
 }
 
-async function hanging(): Promise<Hanging> {
+async function hanging(...has: readonly 'files'[]): Promise<Hanging> {
   const at = mkdtempSync(join(tmpdir(), 'countersign-hanging-'));
-  const server = spawn(program, [at], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const server = spawn(program, [at, ...has], { stdio: ['pipe', 'pipe', 'inherit'] });
   const lines = createInterface(server.stdout)[Symbol.asyncIterator]();
   const says = async (): Promise<string> => String((await lines.next()).value);
   const end = async (): Promise<void> => {
@@ -92,5 +92,38 @@ describe.skipIf(needs !== undefined).each(['deny-list', 'broker'] as const)('rea
     await run.supervisor.stop();
     expect(performance.now() - before).toBeLessThan(20_000);
     expect(run.told.some(({ observation: { action } }) => 'path' in action && action.path === run.project.good)).toBe(false);
+  });
+
+  it('so it is with a name that lies in memory nobody can read: it is not gone past, and only its file system is waited for', async () => {
+    const files = await hanging('files');
+    const stalled = Promise.withResolvers<number>();
+    const run = await attacking({
+      trapReads,
+      program: '/bin/sh',
+      args: ({ good, secret }) => ['-c', `'${program}' names ${files.at}/x & wait; cat ${good}; echo; cat ${secret}/key`],
+      onTold: refusing,
+      onStall: stalled.resolve,
+      quiet: true,
+    });
+    expect(await files.says()).toBe('asked');
+    expect(processOfThread(await stalled.promise)).toBeDefined();
+    expect(run.told.some(({ observation: { action } }) => 'path' in action && action.path === run.project.good)).toBe(false);
+    await files.end();
+    const { said, stopped, actions } = await ended(run);
+    expect(said).toEqual(['named', 'opened EFAULT', 'fine enough']);
+    expect(actions).toContainEqual(expect.objectContaining({ kind: 'unreadable', what: 'the path' }));
+    expect(run.isUntouched()).toBe(true);
+    expect(stopped).toMatchObject([{ kind: 'read', path: `${run.project.secret}/key` }]);
+  });
+
+  it('nor does that keep the tree from being ended', async () => {
+    const files = await hanging('files');
+    const run = await attacking({ trapReads, program, args: () => ['names', `${files.at}/x`], onTold: refusing, quiet: true });
+    expect(await files.says()).toBe('asked');
+    process.kill(run.pid, 'SIGKILL');
+    await run.ended;
+    const before = performance.now();
+    await run.supervisor.stop();
+    expect(performance.now() - before).toBeLessThan(20_000);
   });
 });
