@@ -53,8 +53,19 @@ export interface Sensor {
   stats(): SensorStats;
 }
 
+export interface ThroughOptions {
+  /** What waits is told, while somebody listens: before the sensor stops and, of what it told meanwhile, after. */
+  readonly settle?: () => void;
+  /** Sightings that were given up on the way. */
+  readonly lost?: () => number;
+}
+
 /** The same sensor, but for what becomes of each sighting. @param around - gives what is called instead of the host's `emit` */
-export function sensorThrough(sensor: Sensor, around: (emit: SensorHost['emit']) => SensorHost['emit']): Sensor {
+export function sensorThrough(
+  sensor: Sensor,
+  around: (emit: SensorHost['emit'], host: SensorHost) => SensorHost['emit'],
+  { settle, lost }: ThroughOptions = {},
+): Sensor {
   return {
     name: sensor.name,
     level: sensor.level,
@@ -64,9 +75,16 @@ export function sensorThrough(sensor: Sensor, around: (emit: SensorHost['emit'])
       sensor.start({
         tree: host.tree,
         died: (error) => host.died(error),
-        emit: around((observation, judged) => host.emit(observation, judged)),
+        emit: around((observation, judged) => host.emit(observation, judged), host),
       }),
-    stop: () => sensor.stop(),
-    stats: () => sensor.stats(),
+    stop: async () => {
+      settle?.();
+      await sensor.stop();
+      settle?.();
+    },
+    stats: () => {
+      const stats = sensor.stats();
+      return lost === undefined ? stats : { ...stats, lost: stats.lost + lost() };
+    },
   };
 }

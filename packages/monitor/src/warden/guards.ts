@@ -6,7 +6,7 @@
 import { realpathSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { Action, Actor, Observation } from '../activity.ts';
-import type { Judged, Sensor } from '../sensor.ts';
+import { type Judged, type Sensor, type SensorHost, sensorThrough } from '../sensor.ts';
 
 export interface Guards {
   /** The ledger and what lies beside it. Absolute. */
@@ -42,56 +42,44 @@ export function withoutGuards(sensor: Sensor, guards: Guards): Sensor {
   const later = (guards.afterLease ?? []).flatMap(spellings);
   const waiting = new Map<NodeJS.Timeout, () => void>();
   let lost = 0;
-  return {
-    name: sensor.name,
-    level: sensor.level,
-    gives: sensor.gives,
-    start: (host) =>
-      sensor.start({
-        tree: host.tree,
-        died: (error) => host.died(error),
-        emit: (observation, judged) => {
-          const { actor, action } = observation;
-          const isUse = isUseOf(observation, used, read);
-          if (actor === undefined || !(isUse || isWithin(action, later)) || wasRefused(judged)) return host.emit(observation, judged);
-          if (guards.isWriter(actor)) {
-            guards.seen?.(actor);
-            return judged?.answer('continue');
-          }
-          if (!isUse || waiting.size >= MAX_WAITING) return host.emit(observation, judged);
-          judged?.answer('continue');
-          const isAlive = guards.isAlive?.bind(guards) ?? ((each: Actor) => host.tree.has(each));
-          let looks = GRACE_MS / LOOK_MS;
-          const look = setInterval(() => {
-            looks--;
-            const isGuard = guards.isWriter(actor);
-            if (!isGuard && looks > 0 && isAlive(actor)) return;
-            clearInterval(look);
-            waiting.delete(look);
-            if (isGuard) guards.seen?.(actor);
-            else host.emit(observation);
-          }, LOOK_MS).unref();
-          waiting.set(look, () => {
-            if (isAlive(actor)) lost++;
-            else if (guards.isWriter(actor)) guards.seen?.(actor);
-            else host.emit(observation);
-          });
-        },
-      }),
-    stop: async () => {
-      // Who ended within the grace is judged all the same, while somebody listens; who may still get a lease is counted.
-      for (const [look, settle] of waiting) {
-        clearInterval(look);
-        settle();
+  const isAlive = (actor: Actor, tree: SensorHost['tree']): boolean => guards.isAlive?.(actor) ?? tree.has(actor);
+  const through = (emit: SensorHost['emit'], { tree }: SensorHost): SensorHost['emit'] => {
+    return (observation, judged) => {
+      const { actor, action } = observation;
+      const isUse = isUseOf(observation, used, read);
+      if (actor === undefined || !(isUse || isWithin(action, later)) || wasRefused(judged)) return emit(observation, judged);
+      if (guards.isWriter(actor)) {
+        guards.seen?.(actor);
+        return judged?.answer('continue');
       }
-      waiting.clear();
-      await sensor.stop();
-    },
-    stats: () => {
-      const before = sensor.stats();
-      return { ...before, lost: before.lost + lost };
-    },
+      if (!isUse || waiting.size >= MAX_WAITING) return emit(observation, judged);
+      judged?.answer('continue');
+      let looks = GRACE_MS / LOOK_MS;
+      const look = setInterval(() => {
+        looks--;
+        const isGuard = guards.isWriter(actor);
+        if (!isGuard && looks > 0 && isAlive(actor, tree)) return;
+        clearInterval(look);
+        waiting.delete(look);
+        if (isGuard) guards.seen?.(actor);
+        else emit(observation);
+      }, LOOK_MS).unref();
+      waiting.set(look, () => {
+        if (isAlive(actor, tree)) lost++;
+        else if (guards.isWriter(actor)) guards.seen?.(actor);
+        else emit(observation);
+      });
+    };
   };
+  // Who ended within the grace is judged all the same; who may still get a lease is counted.
+  const settle = (): void => {
+    for (const [look, end] of waiting) {
+      clearInterval(look);
+      end();
+    }
+    waiting.clear();
+  };
+  return sensorThrough(sensor, through, { settle, lost: () => lost });
 }
 
 /** As it was given, and where links of its folder lead: a sensor that follows links tells both. */

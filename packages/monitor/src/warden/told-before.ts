@@ -5,7 +5,7 @@
  */
 import type { Action, Actor, Observation } from '../activity.ts';
 import { canonicalAddress } from '../rules/address.ts';
-import type { Sensor } from '../sensor.ts';
+import { type Sensor, sensorThrough } from '../sensor.ts';
 
 /** What was asked about is told in batches, and the others may be quicker. */
 export const GRACE_MS = 250;
@@ -37,46 +37,42 @@ export class ToldBefore {
 
   /** The sensor that is asked. */
   asked(sensor: Sensor): Sensor {
-    return wrapped(sensor, (host) => ({
-      ...host,
-      emit: (observation, judged) => {
-        if (judged === undefined || judged.wentOn === true) this.#note(observation);
-        host.emit(
-          observation,
-          judged && {
-            ...judged,
-            answer: (answer) => {
-              if (answer === 'continue') this.#note(observation);
-              judged.answer(answer);
-            },
+    return sensorThrough(sensor, (emit) => (observation, judged) => {
+      if (judged === undefined || judged.wentOn === true) this.#note(observation);
+      emit(
+        observation,
+        judged && {
+          ...judged,
+          answer: (answer) => {
+            if (answer === 'continue') this.#note(observation);
+            judged.answer(answer);
           },
-        );
-      },
-    }));
+        },
+      );
+    });
   }
 
   /** Any other. */
   others(sensor: Sensor): Sensor {
     const waiting = new Set<() => void>();
-    return wrapped(
+    return sensorThrough(
       sensor,
-      (host) => ({
-        ...host,
-        emit: (observation, judged) => {
-          const names = namesOf(observation);
-          if (judged !== undefined || names.length === 0 || waiting.size >= MAX_WAITING) return host.emit(observation, judged);
-          if (this.#isCovered(names)) return;
-          const settle = (): void => {
-            clearTimeout(timer);
-            waiting.delete(settle);
-            if (!this.#isCovered(names)) host.emit(observation);
-          };
-          const timer = setTimeout(settle, GRACE_MS).unref();
-          waiting.add(settle);
+      (emit) => (observation, judged) => {
+        const names = namesOf(observation);
+        if (judged !== undefined || names.length === 0 || waiting.size >= MAX_WAITING) return emit(observation, judged);
+        if (this.#isCovered(names)) return;
+        const settle = (): void => {
+          clearTimeout(timer);
+          waiting.delete(settle);
+          if (!this.#isCovered(names)) emit(observation);
+        };
+        const timer = setTimeout(settle, GRACE_MS).unref();
+        waiting.add(settle);
+      },
+      {
+        settle: () => {
+          for (const each of waiting) each();
         },
-      }),
-      () => {
-        for (const settle of waiting) settle();
       },
     );
   }
@@ -179,24 +175,4 @@ function nameOf(actor: Actor | undefined, kind: string, ...what: readonly string
 
 function placeOf({ protocol, address = '', port = 0 }: Extract<Action, { readonly kind: 'connect' }>): string {
   return `${protocol} ${port} ${canonicalAddress(address) ?? address}`;
-}
-
-function wrapped(
-  sensor: Sensor,
-  hostOf: (host: Parameters<Sensor['start']>[0]) => Parameters<Sensor['start']>[0],
-  settle?: () => void,
-): Sensor {
-  return {
-    name: sensor.name,
-    level: sensor.level,
-    gives: sensor.gives,
-    start: (host) => sensor.start(hostOf({ tree: host.tree, emit: host.emit.bind(host), died: host.died.bind(host) })),
-    stop: async () => {
-      // While somebody listens.
-      settle?.();
-      await sensor.stop();
-      settle?.();
-    },
-    stats: () => sensor.stats(),
-  };
 }

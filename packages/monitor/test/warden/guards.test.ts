@@ -16,7 +16,7 @@ async function watching(isWriter: () => boolean, reads: readonly string[] = []) 
   const watched = withoutGuards(sensor, { files: [LEDGER], reads, isWriter });
   await watched.start({ tree, emit: (observation) => seen.push(observation), died: () => {} });
   const does = (action: Action): void => sensor.host?.emit({ at: 1, sensor: 'fake', phase: 'after', actor: AGENT, action });
-  return { seen, does, tree, watched };
+  return { seen, does, tree, watched, sensor };
 }
 
 it('a writer of the ledger uses it, also one that gets its lease a little later', async () => {
@@ -123,6 +123,16 @@ it('who ended while its lease was waited for is told of when the watching stops,
   vi.advanceTimersByTime(10_000);
   expect(seen).toHaveLength(1);
   expect(watched.stats().lost).toBe(0);
+});
+
+it('what is told of who ended while the sensor stops is heard before it has stopped, and never after', async () => {
+  const { seen, does, tree, watched, sensor } = await watching(() => false);
+  tree.all = [];
+  vi.spyOn(sensor, 'stop').mockImplementation(async () => does({ kind: 'write', path: LEDGER }));
+  await watched.stop();
+  expect(seen).toHaveLength(1);
+  vi.advanceTimersByTime(10_000);
+  expect(seen).toHaveLength(1);
 });
 
 it('a flood waits for nothing beyond its limit, and stopping counts who may still get a lease', async () => {
