@@ -95,17 +95,4 @@ export function asking(
   };
 }
 
-/** The question after a halt, as the monitor asks it. */
-export const AFTER_HALT_TOOL: ToolRef = { server: 'countersign', name: 'after_halt' };
-export const HALT = {
-  incident: 'e'.repeat(32),
-  rule: 'ssh-keys',
-  level: 'HALT',
-  why: 'a private key',
-  do: 'resume',
-  held: ['read /home/ana/.ssh/id_rsa, by cat (pid 4711)'],
-  call: 'call-1',
-  since: '2026-01-02T02:00:00.000Z',
-  coverage: { level: 'L2', means: 'racy against hostile threads', holds: 'held exactly: signals; held, racy: reading' },
-  answers: { resume: 'it happens', deny: 'it fails with EPERM', kill: 'all is ended', unanswered: 'asked again at 02:10' },
-};
+export { AFTER_HALT_TOOL, HALT } from '../../../core/test/fixtures/halt.ts';

@@ -4,6 +4,7 @@ import { terminalChannel } from '../../src/approval/terminal.ts';
 import { MAX_DETAIL_LINES, MAX_PROMPT_LINES } from '../../src/approval/terminal-question.ts';
 import { CountersignError } from '../../src/errors.ts';
 import type { ApprovalAnswer, ApprovalRequest, Approver } from '../../src/interfaces.ts';
+import { AFTER_HALT_TOOL, HALT } from '../fixtures/halt.ts';
 
 const REQUEST: ApprovalRequest = {
   id: '3f9a1c00000000000000000000000000',
@@ -389,19 +390,7 @@ describe('terminalChannel', () => {
 });
 
 describe('after a halt', () => {
-  const HALT = {
-    incident: 'e'.repeat(32),
-    rule: 'ssh-keys',
-    level: 'HALT',
-    why: 'a private key',
-    do: 'resume',
-    held: ['read /home/ana/.ssh/id_rsa, by cat (pid 4711)'],
-    call: 'call-1',
-    since: '2026-01-02T02:00:00.000Z',
-    coverage: { level: 'L1', means: 'prevents nothing', holds: 'only seen: programs' },
-    answers: { resume: 'it happens', deny: 'it fails with EPERM', kill: 'all is ended', unanswered: 'asked again at 02:10' },
-  } as const;
-  const ASKED = { tool: { server: 'countersign', name: 'after_halt' }, args: HALT };
+  const ASKED = { tool: AFTER_HALT_TOOL, args: HALT };
   const HALTED = '[v] all there is to see\n> ';
 
   it('shows what is held, since when, and what each answer does, instead of JSON', async () => {
@@ -416,7 +405,7 @@ describe('after a halt', () => {
       'because  HALT by ssh-keys: a private key',
       'call     call-1',
       'since    2026-01-02T02:00:00.000Z',
-      'watched  level L1: prevents nothing\n           only seen: programs',
+      'watched  level L2: racy against hostile threads\n           held exactly: signals; held, racy: reading',
       'resume   it happens',
       'deny     it fails with EPERM',
       'kill     all is ended',

@@ -1,49 +1,19 @@
 /** A no to a command is one to the same command a moment later, from whatever folder of PATH, and to nothing else: each test tries for more. */
-import { afterEach, describe, expect, it } from 'vitest';
-import type { Action, Activity, Actor } from '../../src/activity.ts';
+import { describe, expect, it } from 'vitest';
+import type { Action, Actor } from '../../src/activity.ts';
 import { MAX_DENIED_MS } from '../../src/warden/denied-execs.ts';
-import type { HaltAnswer, Warden } from '../../src/warden/ports.ts';
-import { runWarden } from '../../src/warden/warden.ts';
-import { AGENT, CHILD, fakeRules, wardenParts } from './fakes.ts';
+import type { HaltAnswer } from '../../src/warden/ports.ts';
+import { answeredExec, CURL, run } from './answered-exec.ts';
+import { AGENT, CHILD } from './fakes.ts';
 
-const run = (argv: readonly string[], exe = `/usr/bin/${argv[0]}`): Action => ({ kind: 'exec', exe, argv });
-const CURL = ['curl', 'https://a.example/x'];
-
-const rules = {
-  judge: (activity: Activity) => {
-    const { action, seq } = activity;
-    if (action.kind !== 'exec' || !action.argv.some((word) => word.includes('curl'))) return fakeRules.judge(activity);
-    const rule = action.argv.includes('--other') || action.exe.startsWith('/other') ? 'other-rule' : 'forbidden-command';
-    return { level: 'KILL' as const, rule, reason: 'forbidden command', evaluator: 'rules' as const, confidence: 1, evidence: [seq] };
-  },
-};
-
-let warden: Warden | undefined;
-afterEach(async () => {
-  await warden?.close();
-  warden = undefined;
-});
-
-/** A program was held, and a person answered. */
-async function answered(action: Action = run(CURL, '/usr/local/bin/curl'), answer: HaltAnswer = { do: 'deny', by: 'jane' }) {
-  let passedMs = 0;
-  const clock = { nowMs: () => Date.now(), monotonicMs: () => passedMs };
-  const parts = wardenParts('flag_and_hold', { rules, clock });
-  warden = await runWarden(parts.options);
-  const held = (next: Action, actor: Actor = CHILD): string[] =>
-    parts.sensor.hold('KILL', { rule: 'forbidden-command', action: next, actor });
-  const first = held(action);
-  await parts.questions.until(1);
-  parts.questions.answer(answer);
-  while (first.length === 0) await new Promise((resolve) => setImmediate(resolve));
-  return { ...parts, held, first, pass: (ms: number) => void (passedMs += ms) };
-}
+const answered = (action: Action = run(CURL, '/usr/local/bin/curl'), answer: HaltAnswer = { do: 'deny', by: 'jane' }) =>
+  answeredExec(action, answer);
 
 it('every further folder is refused unasked, on record as a flag that says why, and told as refused', async () => {
-  const { held, first, ledger, questions, events } = await answered();
+  const { held, first, ledger, questions, events, warden } = await answered();
   expect(first).toEqual(['refuse']);
   for (const folder of ['/usr/bin', '/bin', '/snap/bin']) expect(held(run(CURL, `${folder}/curl`))).toEqual(['refuse']);
-  await warden?.settled();
+  await warden.settled();
   await new Promise((resolve) => setImmediate(resolve));
   expect(questions.asked).toHaveLength(1);
   expect(ledger.records.at(-1)).toMatchObject({
@@ -56,9 +26,9 @@ it('every further folder is refused unasked, on record as a flag that says why, 
 });
 
 it('so is the same file by its name in another folder that leads there', async () => {
-  const { held, questions } = await answered(run(['vi', 'curl'], '/usr/bin/vim.basic'));
+  const { held, questions, warden } = await answered(run(['vi', 'curl'], '/usr/bin/vim.basic'));
   expect(held(run(['vi', 'curl'], '/usr/bin/vim.basic'))).toEqual(['refuse']);
-  await warden?.settled();
+  await warden.settled();
   expect(questions.asked).toHaveLength(1);
 });
 

@@ -1,60 +1,23 @@
 /** One answer is enough for `sh -c 'curl ...'`, and for nothing else: each test that follows tries to use it for more. */
-import { afterEach, describe, expect, it } from 'vitest';
-import type { Action, Activity, Actor } from '../../src/activity.ts';
-import type { HaltAnswer, Warden } from '../../src/warden/ports.ts';
-import { runWarden } from '../../src/warden/warden.ts';
+import { describe, expect, it } from 'vitest';
+import type { Action, Actor } from '../../src/activity.ts';
+import type { HaltAnswer } from '../../src/warden/ports.ts';
 import { commandIn, MAX_WRAPPED_MS } from '../../src/warden/wrapped-exec.ts';
-import { AGENT, CHILD, fakeRules, wardenParts } from './fakes.ts';
+import { answeredExec, CURL, run } from './answered-exec.ts';
+import { AGENT, CHILD } from './fakes.ts';
 
 const SHELL: Actor = CHILD;
-const run = (argv: readonly string[], exe = `/usr/bin/${argv[0]}`): Action => ({ kind: 'exec', exe, argv });
 const LINE = run(['sh', '-c', 'curl https://a.example/x'], '/usr/bin/dash');
 /** What a shell starts for its line, when it does not become it. */
 const STARTED: Actor = { pid: 102, start: 9, parent: SHELL.pid };
-const CURL = ['curl', 'https://a.example/x'];
 
-const rules = {
-  judge: (activity: Activity) => {
-    const { action, seq } = activity;
-    const rule = action.kind === 'exec' && action.argv.some((word) => word.includes('curl')) ? 'forbidden-command' : undefined;
-    const other = action.kind === 'exec' && action.argv.includes('--other') ? 'other-rule' : rule;
-    if (other === undefined) return fakeRules.judge(activity);
-    return {
-      level: 'KILL' as const,
-      rule: other,
-      reason: `forbidden command`,
-      evaluator: 'rules' as const,
-      confidence: 1,
-      evidence: [seq],
-    };
-  },
-};
-
-let warden: Warden | undefined;
-afterEach(async () => {
-  await warden?.close();
-  warden = undefined;
-});
-
-/** A shell was held, and a person answered. */
-async function answered(answer: HaltAnswer = { do: 'resume', by: 'jane' }, line: Action = LINE) {
-  let passedMs = 0;
-  const clock = { nowMs: () => Date.now(), monotonicMs: () => passedMs };
-  const parts = wardenParts('flag_and_hold', { rules, clock });
-  warden = await runWarden(parts.options);
-  const held = (action: Action, actor: Actor = SHELL): string[] => parts.sensor.hold('KILL', { rule: 'forbidden-command', action, actor });
-  const shell = held(line);
-  await parts.questions.until(1);
-  parts.questions.answer(answer);
-  while (shell.length === 0) await new Promise((resolve) => setImmediate(resolve));
-  return { ...parts, held, shell, pass: (ms: number) => void (passedMs += ms) };
-}
+const answered = (answer: HaltAnswer = { do: 'resume', by: 'jane' }, line: Action = LINE) => answeredExec(line, answer);
 
 it('the program that the line names goes on in that process, and is on record as a flag that says why', async () => {
-  const { held, shell, ledger, questions } = await answered();
-  expect(shell).toEqual(['continue']);
+  const { held, first, ledger, questions, warden } = await answered();
+  expect(first).toEqual(['continue']);
   expect(held(run(CURL))).toEqual(['continue']);
-  await warden?.settled();
+  await warden.settled();
   await new Promise((resolve) => setImmediate(resolve));
   expect(questions.asked).toHaveLength(1);
   expect(ledger.records.at(-1)).toMatchObject({
@@ -66,9 +29,9 @@ it('the program that the line names goes on in that process, and is on record as
 });
 
 it('a shell that starts it as its child has the same answer for it', async () => {
-  const { held, questions } = await answered();
+  const { held, questions, warden } = await answered();
   expect(held(run(CURL), STARTED)).toEqual(['continue']);
-  await warden?.settled();
+  await warden.settled();
   expect(questions.asked).toHaveLength(1);
 });
 
@@ -151,8 +114,8 @@ describe('it is asked about', () => {
   });
 
   it('the same after a no to the shell', async () => {
-    const { held, questions, shell } = await answered({ do: 'deny', by: 'jane' });
-    expect(shell).toEqual(['refuse']);
+    const { held, questions, first } = await answered({ do: 'deny', by: 'jane' });
+    expect(first).toEqual(['refuse']);
     const answers = held(run(CURL));
     await questions.until(2);
     expect(answers).toEqual([]);
