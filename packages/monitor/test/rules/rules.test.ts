@@ -67,6 +67,8 @@ describe('one activity', () => {
     ['through dots out of the temporary folder', 'KILL recursive-removal', exec('rm', '-rf', '/tmp/../srv')],
     ['upwards', 'KILL recursive-removal', exec('rm', '-rf', '../..')],
     ['by a wrapper', 'KILL recursive-removal', exec('env', 'A=1', 'nice', 'rm', '-rf', '/srv')],
+    ['by the loader', 'KILL recursive-removal', exec('/lib64/ld-linux-x86-64.so.2', '--argv0', 'ls', '/usr/bin/rm', '-rf', '/srv')],
+    ['by the loader of another library', 'KILL recursive-removal', exec('/lib/ld-musl-x86_64.so.1', '/usr/bin/rm', '-rf', '/srv')],
     ['by a shell', 'KILL recursive-removal', sh('cd / && rm -rf /srv/*')],
     ['by busybox', 'KILL recursive-removal', exec('busybox', 'rm', '-rf', '/srv')],
     ['under another name', 'KILL recursive-removal', { kind: 'exec', exe: '/usr/bin/rm', argv: ['ls', '-rf', '/srv'] }],

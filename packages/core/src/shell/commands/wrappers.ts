@@ -202,13 +202,27 @@ const WRAPPERS: Readonly<Record<string, Wrapper>> = {
   proxychains4: { flags: 'q', short: 'f' },
   winpty: { flags: '' },
   arch: { flags: '' },
-  'ld.so': { flags: '' },
-  'ld-linux-x86-64.so.2': { flags: '' },
 };
+
+/** Runs the program it is given. Called by hand it is told how; the name is of the C library and the processor it is for. */
+const LOADER: Wrapper = {
+  flags: '',
+  longFlags: ['list', 'verify', 'inhibit-cache', 'list-tunables', 'list-diagnostics', 'help', 'version'],
+  long: ['argv0', 'library-path', 'preload', 'audit', 'inhibit-rpath', 'glibc-hwcaps-prepend', 'glibc-hwcaps-mask'],
+};
+const LOADERS: readonly string[] = [
+  'ld.so',
+  ...['ld-linux.so.2', 'ld-linux-x86-64.so.2', 'ld-linux-x32.so.2', 'ld-linux-aarch64.so.1', 'ld-linux-armhf.so.3', 'ld-linux.so.3'],
+  ...['ld-linux-riscv64-lp64d.so.1', 'ld-linux-loongarch-lp64d.so.1', 'ld.so.1', 'ld64.so.1', 'ld64.so.2'],
+  ...['x86_64', 'aarch64', 'i386', 'armhf', 'arm', 'riscv64', 'powerpc64le', 's390x'].map((arch) => `ld-musl-${arch}.so.1`),
+  // Where the others are links, up to glibc 2.33.
+  ...Array.from({ length: 17 }, (_, index) => `ld-2.${17 + index}.so`),
+];
 
 /** `env`, `nice` and the like: option letters first, then the command. */
 export function wrapperHandlers(): readonly (readonly [string, Handler])[] {
-  const handlers = Object.entries(WRAPPERS).map(([name, wrapper]): readonly [string, Handler] => [name, (call) => unwrap(wrapper, call)]);
+  const wrappers = [...Object.entries(WRAPPERS), ...LOADERS.map((name): [string, Wrapper] => [name, LOADER])];
+  const handlers = wrappers.map(([name, wrapper]): readonly [string, Handler] => [name, (call) => unwrap(wrapper, call)]);
   const parallel = handlers.find(([name]) => name === 'parallel');
   // GNU parallel that waits for nobody.
   return parallel === undefined ? handlers : [...handlers, ['sem', (call) => parallel[1]({ ...call, name: 'parallel' })]];
