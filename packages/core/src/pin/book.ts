@@ -1,19 +1,11 @@
 /**
- * What the pin entries of a ledger tell: of each tool which declaration is trusted, and what was offered since.
+ * What the pin entries of a ledger tell (`told-entries.ts`): of each tool which declaration is trusted, and what was offered since.
  *
- * Rows cannot be trusted with that, and reading all entries of a ledger for it would cost more with each call. A waymark names
- * the newest pin entry before it, and each pin entry names the one before: those are read once, then every entry from the waymark
- * on. From there on each writer and each reader goes on with what is new. Right only while what was read stays in the tree:
- * whoever rolls entries back clears it.
+ * Of entries that stood unsigned when their writer was gone those count in which nobody accepts a declaration.
  */
 import type { EntryRef } from '../call.ts';
-import type { EntriesSince } from '../grant/history.ts';
 import type { ApproverIdentity, Entry, PinBody, PinFlag, PinnedTool } from '../ledger/entry.ts';
-import { placedEntries } from '../ledger/placed-entries.ts';
-import { chainTo, newestWaymark, type WaymarkSource } from '../ledger/waymark.ts';
-
-/** How the entries this looks for read. Data of a note may read the same: the kind of the parsed entry decides. */
-const MARKS = ['"kind":"pin"', '"event":"unsigned-tail"'];
+import { type Told, ToldEntries, type ToldSource } from '../ledger/told-entries.ts';
 
 /** A declaration as it was recorded. */
 export interface RecordedOffer {
@@ -43,42 +35,28 @@ export interface PinState {
   readonly trusted: ReadonlySet<string>;
 }
 
-/** Where entries are found. */
-export interface PinSource extends WaymarkSource {
-  readonly entriesSince: EntriesSince;
-}
-
-type Placed = { readonly ref: EntryRef; readonly atMs: number; readonly body: PinBody };
-type Range = { readonly from: number; readonly to: number };
-
 export class PinBook {
-  private readonly source: PinSource;
+  private readonly told: ToldEntries<PinBody>;
   private readonly states = new Map<string, PinState>();
   private readonly perServer = new Map<string, number>();
-  private readonly told: Placed[] = [];
-  /** Where entries stood unsigned when their writer was gone: whoever can write to the file may have added them. */
-  private readonly doubtful: Range[] = [];
-  /** Entries before this position were read; undefined: none were yet. */
-  private upTo: number | undefined;
-  /** The waymark that entries were read from; undefined: they were from the first on. */
-  private entrance: number | undefined;
-  /** The waymark may be anybody's. */
-  private isLost = false;
 
-  constructor(source: PinSource) {
-    this.source = source;
+  constructor(source: ToldSource) {
+    this.told = new ToldEntries<PinBody>(source, {
+      marks: ['"kind":"pin"'],
+      isTold: isPin,
+      waymark: 'pin',
+      chainsTails: false,
+      apply: (told) => this.apply(told),
+      reset: () => {
+        this.states.clear();
+        this.perServer.clear();
+      },
+    });
   }
 
   /** @param size - entries there are, those of this transaction included. */
   readOn(size: number): this {
-    if (this.upTo !== undefined && size < this.upTo) this.clear();
-    if (this.upTo === undefined) this.load();
-    else if (size > this.upTo) this.readAfter(this.upTo - 1);
-    if (this.isLost) {
-      this.clear();
-      this.readAfter(-1);
-    }
-    this.upTo = size;
+    this.told.readOn(size);
     return this;
   }
 
@@ -96,65 +74,23 @@ export class PinBook {
 
   /** The newest pin entry. */
   get newest(): EntryRef | undefined {
-    return this.told.at(-1)?.ref;
+    return this.told.newest;
   }
 
-  /** Some of what was told stood unsigned: what it names as the one before it may be a lie, so no waymark may lead to it. */
   get isDoubtful(): boolean {
-    return this.doubtful.length > 0;
+    return this.told.isDoubtful;
   }
 
-  /** An entry this writer appends, so that it need not be read again. */
   appended(ref: EntryRef, atMs: number, body: { readonly kind: string }): void {
-    if (this.upTo === undefined || ref.of !== this.upTo) return;
-    this.take({ ref, atMs }, body as Entry);
-    this.upTo = ref.of + 1;
+    this.told.appended(ref, atMs, body);
   }
 
   clear(): void {
-    this.states.clear();
-    this.perServer.clear();
-    this.told.length = 0;
-    this.doubtful.length = 0;
-    this.upTo = undefined;
-    this.entrance = undefined;
-    this.isLost = false;
+    this.told.clear();
   }
 
-  private load(): void {
-    const waymark = newestWaymark(this.source);
-    const chain = waymark === undefined ? undefined : chainTo(waymark.newest.pin, waymark, this.source, isPin);
-    if (waymark === undefined || chain === undefined) return this.readAfter(-1);
-    this.entrance = waymark.of;
-    for (const each of chain) this.add(each);
-    this.readAfter(waymark.of - 1);
-  }
-
-  private readAfter(of: number): void {
-    const isWanted = (text: string): boolean => MARKS.some((mark) => text.includes(mark));
-    for (const { ref, entry } of placedEntries(this.source.entriesSince, of, isWanted)) this.take({ ref, atMs: entry.at }, entry);
-  }
-
-  private take(placed: Omit<Placed, 'body'>, entry: Entry): void {
-    if (entry.kind === 'pin') this.add({ ...placed, body: entry });
-    if (entry.kind !== 'recovery' || entry.event !== 'unsigned-tail') return;
-    const { from = 0, to = 0 } = entry;
-    // Where entries from before the waymark on stood unsigned, it is no better than they are.
-    if (this.entrance !== undefined && from <= this.entrance) this.isLost = true;
-    if (!this.told.some(({ ref }) => ref.of >= from && ref.of < to)) return;
-    this.doubtful.push({ from, to });
-    this.states.clear();
-    this.perServer.clear();
-    for (const each of this.told) this.apply(each);
-  }
-
-  private add(placed: Placed): void {
-    this.told.push(placed);
-    this.apply(placed);
-  }
-
-  private apply({ ref, atMs, body }: Placed): void {
-    if (body.event === 'accepted' && this.doubtful.some(({ from, to }) => ref.of >= from && ref.of < to)) return;
+  private apply({ ref, atMs, body }: Told<PinBody>): void {
+    if (body.event === 'accepted' && this.told.isDoubted(ref.of)) return;
     for (const pin of body.pins) {
       const key = keyOf(body.server, pin.name);
       const state = this.states.get(key);

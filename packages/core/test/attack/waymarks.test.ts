@@ -292,6 +292,7 @@ describe('what an attacker can write', () => {
     }
     // The entry after the one that tells of the tail leads on without it.
     const tail = placeOf(path, ({ event }) => event === 'unsigned-tail');
+    expect(entriesOf(path)[tail]?.['before']).toMatchObject({ of: placeOf(path, ({ event }) => event === 'halted') });
     expect(waymarksOf(path).at(-1)?.of).toBe(tail + 1);
     expect(waymarksOf(path).at(-1)?.newest.halt?.of).toBe(placeOf(path, ({ event }) => event === 'halted'));
     edit(path, `UPDATE marks SET seq = ${tail - 1}, leaf = (SELECT leaf FROM entries WHERE seq = ${tail - 1})`);
