@@ -5,8 +5,8 @@ import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
 import type { PolicyVerdict } from '@countersign/core';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { KEY, RIGHT_HOST, WRONG_HOST } from '../../../core/test/fixtures/certificates.ts';
 import { authzenPolicy } from '../../src/authzen/client.ts';
-import { KEY, RIGHT_HOST, WRONG_HOST } from './certificates.ts';
 import { decisionPoint, json, policyInput } from './decision-point.ts';
 
 const ALLOW = '{"decision":true}';

@@ -1,9 +1,7 @@
 /** Several servers as one, over HTTP: what a client of one session can do, and what it cannot. */
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { PassThrough } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { createGuard, rulePolicy } from '@countersign/core';
 import { memoryStore } from '@countersign/core/testing';
@@ -11,61 +9,27 @@ import { Client as ModernClient, StreamableHTTPClientTransport as ModernHttp } f
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { CreateMessageRequestSchema } from '@modelcontextprotocol/sdk/types.js';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { MAX_GATEWAY_SERVERS, mostSessions } from '../../src/http/gateway-bridge.ts';
-import { type HttpBridge, type HttpGatewayOptions, startHttpGateway } from '../../src/http/http-bridge.ts';
 import type { JsonObject } from '../../src/message.ts';
-import { FakeGuard } from '../fake-guard.ts';
 import { EVERYTHING_OVER_STDIO } from './everything-server.ts';
 import { Exchange } from './http-client.ts';
 import { INITIALIZE, modern } from './remote-client.ts';
+import { isAlive, twoServers } from './two-servers.ts';
 
 const PATIENCE = { timeout: 30_000, interval: 20 };
 const PIPE = fileURLToPath(new URL('../fixtures/pipe-server.mjs', import.meta.url));
 const FILES = createRequire(import.meta.url).resolve('@modelcontextprotocol/server-filesystem/dist/index.js');
-let folder: string;
-let guard: FakeGuard;
-let bridge: HttpBridge;
+const behind = twoServers(PIPE);
+const { start, linesOf, pids } = behind;
 const clients: { close(): Promise<unknown> }[] = [];
 
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'countersign-listen-'));
-  guard = new FakeGuard();
-});
 afterEach(async () => {
   for (const client of clients.splice(0)) await client.close();
-  await bridge.close();
-  rmSync(folder, { recursive: true, force: true });
 });
 
-async function start(options: Partial<HttpGatewayOptions> = {}): Promise<void> {
-  bridge = await startHttpGateway({
-    servers: ['one', 'two'].map((name) => ({ name, command: process.execPath, args: [PIPE, join(folder, name)], killGraceMs: 200 })),
-    guard: async () => guard,
-    version: '0',
-    stderr: new PassThrough().resume(),
-    log: () => {},
-    exitGraceMs: 100,
-    port: 0,
-    ...options,
-  });
-}
-
-const linesOf = (file: string): string[] =>
-  existsSync(join(folder, file)) ? readFileSync(join(folder, file), 'utf8').split('\n').slice(0, -1) : [];
-const pids = (): number[] => [...linesOf('one.pids'), ...linesOf('two.pids')].map(Number);
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 const post = (message: JsonObject | string, headers: Record<string, string> = {}): Exchange =>
-  new Exchange(bridge.url, 'POST', headers, typeof message === 'string' ? message : JSON.stringify({ jsonrpc: '2.0', ...message }));
+  new Exchange(behind.url, 'POST', headers, typeof message === 'string' ? message : JSON.stringify({ jsonrpc: '2.0', ...message }));
 
 interface Session {
   readonly headers: Record<string, string>;
@@ -89,7 +53,7 @@ const call = (id: unknown, name: string, args: JsonObject = {}): JsonObject => (
 
 describe('two real servers as one over HTTP', () => {
   it('serve the v1 client; policy decides on their own names, and the ledger shows those', async () => {
-    writeFileSync(join(folder, 'notes.txt'), 'hello');
+    writeFileSync(join(behind.folder, 'notes.txt'), 'hello');
     const store = memoryStore();
     const rules = [{ id: 'no', tools: ['files/write_file', 'everything/get-env'], effect: 'deny' as const }];
     const real = createGuard({ agent: 'test', policy: rulePolicy({ id: 'p', default: 'allow', rules }), store });
@@ -97,7 +61,7 @@ describe('two real servers as one over HTTP', () => {
     await start({
       guard: async () => real,
       servers: [
-        { name: 'files', command: process.execPath, args: [FILES, folder] },
+        { name: 'files', command: process.execPath, args: [FILES, behind.folder] },
         { name: 'everything', command, args },
       ],
       greetingWaitMs: 30_000,
@@ -108,13 +72,13 @@ describe('two real servers as one over HTTP', () => {
       content: { type: 'text', text: 'sampled' },
       model: 'm',
     }));
-    const transport = new StreamableHTTPClientTransport(new URL(bridge.url));
+    const transport = new StreamableHTTPClientTransport(new URL(behind.url));
     await client.connect(transport);
     clients.push(client);
     const names = (await client.listTools()).tools.map(({ name }) => name);
     expect(names).toEqual(expect.arrayContaining(['files__read_text_file', 'everything__echo']));
     expect(names).not.toContain('files__write_file');
-    const read = await client.callTool({ name: 'files__read_text_file', arguments: { path: join(folder, 'notes.txt') } });
+    const read = await client.callTool({ name: 'files__read_text_file', arguments: { path: join(behind.folder, 'notes.txt') } });
     expect(read).toMatchObject({ content: [{ text: 'hello' }] });
     const progress: unknown[] = [];
     const slow = { name: 'everything__trigger-long-running-operation', arguments: { duration: 0.3, steps: 3 } };
@@ -122,9 +86,9 @@ describe('two real servers as one over HTTP', () => {
     expect(progress.length).toBeGreaterThan(0);
     const asked = await client.callTool({ name: 'everything__trigger-sampling-request', arguments: { prompt: 'p', maxTokens: 5 } });
     expect(JSON.stringify(asked)).toContain('sampled');
-    const written = await client.callTool({ name: 'files__write_file', arguments: { path: join(folder, 'new.txt'), content: 'x' } });
+    const written = await client.callTool({ name: 'files__write_file', arguments: { path: join(behind.folder, 'new.txt'), content: 'x' } });
     expect(written).toMatchObject({ isError: true, _meta: { 'countersign/reasonCode': 'POLICY_DENY_HIGH_RISK' } });
-    expect(existsSync(join(folder, 'new.txt'))).toBe(false);
+    expect(existsSync(join(behind.folder, 'new.txt'))).toBe(false);
     const ledger = JSON.stringify(store.entries());
     const decided = store.entries().flatMap((entry) => (entry.kind === 'decision' ? [entry.tool] : []));
     expect(decided).toContainEqual(expect.objectContaining({ server: 'files', name: 'read_text_file' }));
@@ -137,7 +101,7 @@ describe('two real servers as one over HTTP', () => {
   it('serve the v2 client that knows both eras in a session', async () => {
     await start();
     const client = new ModernClient({ name: 'test', version: '1' }, { versionNegotiation: { mode: 'auto' } });
-    await client.connect(new ModernHttp(new URL(bridge.url)));
+    await client.connect(new ModernHttp(new URL(behind.url)));
     clients.push(client);
     expect(client.getProtocolEra()).toBe('legacy');
     expect(await client.callTool({ name: 'two__echo', arguments: { a: 1 } })).toMatchObject({ content: [{ text: '{"a":1}' }] });
@@ -153,7 +117,7 @@ describe('a gateway over HTTP', () => {
     expect((await session.post(call(2, 'two__echo', { a: 1 })).done).messages).toMatchObject([{ id: 2, result: {} }]);
     expect([...linesOf('one'), ...linesOf('two')].join()).not.toContain('denied');
     expect(linesOf('one').join()).not.toContain('tools/call');
-    expect(guard.calls.map(({ tool }) => tool)).toEqual([
+    expect(behind.guard.calls.map(({ tool }) => tool)).toEqual([
       { server: 'one', name: 'denied', declared: 'unlisted' },
       { server: 'two', name: 'echo', declared: 'unlisted' },
     ]);
@@ -173,7 +137,7 @@ describe('a gateway over HTTP', () => {
     await held.until(({ ids }) => ids.length > 0);
     // Ids of events are counted in each session: one that has no such stream of its own finds nobody else's.
     const third = await begin();
-    const stolen = await new Exchange(bridge.url, 'GET', { ...third.headers, 'last-event-id': held.ids[0] ?? '' }).done;
+    const stolen = await new Exchange(behind.url, 'GET', { ...third.headers, 'last-event-id': held.ids[0] ?? '' }).done;
     expect(stolen.status).toBe(400);
     expect(held.messages).toEqual([]);
     await one.post(call(2, 'one__release')).done;
@@ -240,7 +204,7 @@ describe('a gateway over HTTP', () => {
     async (body) => {
       await start();
       expect(await post(body).done).toMatchObject({ status: 400, messages: [{ id: null, error: {} }] });
-      await vi.waitFor(() => expect(guard.refusals.length).toBe(1), PATIENCE);
+      await vi.waitFor(() => expect(behind.guard.refusals.length).toBe(1), PATIENCE);
       expect(pids()).toEqual([]);
     },
   );
@@ -258,7 +222,7 @@ describe('a gateway over HTTP', () => {
     expect(got).toMatchObject({ status: 400, messages: [{ id: 'm', error: { code: -32022, data } }] });
     const called = await stateless('tools/call', { name: 'one__echo', arguments: {} }, 'one__echo').done;
     expect(called.messages).toMatchObject([{ id: 'm', error: { message: expect.stringContaining('does not speak MCP 2026-07-28') } }]);
-    expect(guard.calls).toEqual([]);
+    expect(behind.guard.calls).toEqual([]);
     expect(linesOf('one').join()).not.toContain('tools/call');
   });
 
@@ -269,12 +233,12 @@ describe('a gateway over HTTP', () => {
     const other = await begin();
     const waiting = session.post(call(1, 'one__never'));
     await vi.waitFor(() => expect(linesOf('one').join()).toContain('never'), PATIENCE);
-    expect((await new Exchange(bridge.url, 'DELETE', session.headers).done).status).toBe(204);
+    expect((await new Exchange(behind.url, 'DELETE', session.headers).done).status).toBe(204);
     expect(await waiting.done).toMatchObject({ messages: [{ id: 1, error: { code: -32000 } }] });
     expect((await session.post(call(2, 'one__echo')).done).status).toBe(404);
     await vi.waitFor(() => expect(mine.filter(isAlive)).toEqual([]), PATIENCE);
     expect((await other.post(call(1, 'one__echo')).done).messages).toMatchObject([{ id: 1, result: {} }]);
-    expect(guard.outcomes.map(({ outcome }) => outcome.status).sort()).toEqual(['error', 'success']);
+    expect(behind.guard.outcomes.map(({ outcome }) => outcome.status).sort()).toEqual(['error', 'success']);
   });
 
   it('ends the servers of a session that nobody uses', async () => {
@@ -288,7 +252,7 @@ describe('a gateway over HTTP', () => {
     await start();
     await begin();
     await begin();
-    await bridge.close();
+    await behind.close();
     expect(pids().length).toBe(4);
     expect(pids().filter(isAlive)).toEqual([]);
   });

@@ -1,70 +1,31 @@
 /** Several servers as one, over HTTP, for clients without sessions (2026-07-28): what one can do, and what it cannot do to another. */
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { PassThrough } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { createGuard, type Guard, rulePolicy } from '@countersign/core';
 import { memoryStore } from '@countersign/core/testing';
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
-import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
-import { type HttpBridge, type HttpGatewayOptions, startHttpGateway } from '../../src/http/http-bridge.ts';
+import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { JsonObject } from '../../src/message.ts';
-import { FakeGuard } from '../fake-guard.ts';
 import { Exchange, type Got } from './http-client.ts';
 import { json, type Received, recordingServer } from './recording-http-server.ts';
 import { modern } from './remote-client.ts';
+import { isAlive, twoServers } from './two-servers.ts';
 
 const PATIENCE = { timeout: 30_000, interval: 20 };
 const SERVER = fileURLToPath(new URL('../fixtures/stateless-server.mjs', import.meta.url));
 const VERSION = '2026-07-28';
-let folder: string;
-let guard: FakeGuard;
-let bridge: HttpBridge;
-let log: string[];
+const behind = twoServers(SERVER);
+const { start, linesOf, pids } = behind;
 const open: Exchange[] = [];
 
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'countersign-stateless-'));
-  guard = new FakeGuard();
-  log = [];
-});
-afterEach(async () => {
+afterEach(() => {
   for (const exchange of open.splice(0)) exchange.hangUp();
-  await bridge.close();
-  rmSync(folder, { recursive: true, force: true });
 });
 
-async function start(options: Partial<HttpGatewayOptions> = {}): Promise<void> {
-  bridge = await startHttpGateway({
-    servers: ['one', 'two'].map((name) => ({ name, command: process.execPath, args: [SERVER, join(folder, name)], killGraceMs: 200 })),
-    guard: async () => guard,
-    version: '0',
-    stderr: new PassThrough().resume(),
-    log: (text) => log.push(text),
-    exitGraceMs: 100,
-    greetingWaitMs: 30_000,
-    port: 0,
-    ...options,
-  });
-}
-
-const linesOf = (file: string): string[] =>
-  existsSync(join(folder, file)) ? readFileSync(join(folder, file), 'utf8').split('\n').slice(0, -1) : [];
 const callsOf = (server: string): JsonObject[] =>
   linesOf(server)
     .map((line) => JSON.parse(line) as JsonObject)
     .filter(({ method }) => method === 'tools/call' || method === 'prompts/get');
-const pids = (): number[] => [...linesOf('one.pids'), ...linesOf('two.pids')].map(Number);
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 interface Sending {
   readonly token?: string;
@@ -75,7 +36,7 @@ interface Sending {
 function send(message: JsonObject, { token, headers }: Sending = {}): Exchange {
   const params = message['params'] as { readonly name?: string };
   const exchange = new Exchange(
-    bridge.url,
+    behind.url,
     'POST',
     {
       'mcp-protocol-version': VERSION,
@@ -122,14 +83,14 @@ describe('a client without a session', () => {
     await start();
     expect(pids()).toEqual([]);
     const client = new Client({ name: 'test', version: '1' }, { versionNegotiation: { mode: 'auto' } });
-    await client.connect(new StreamableHTTPClientTransport(new URL(bridge.url)));
+    await client.connect(new StreamableHTTPClientTransport(new URL(behind.url)));
     onTestFinished(() => client.close());
     expect(client.getProtocolEra()).toBe('modern');
     const { tools } = await client.listTools();
     expect(tools.map(({ name }) => name)).toEqual(['one__echo', 'one__pay', 'two__echo', 'two__pay']);
     expect(await client.callTool({ name: 'two__echo', arguments: { a: 1 } })).toMatchObject({ content: [{ text: '{"a":1}' }] });
     expect(await client.callTool({ name: 'one__denied', arguments: {} })).toMatchObject({ isError: true });
-    expect(guard.calls.map(({ tool }) => [tool.server, tool.name])).toEqual([
+    expect(behind.guard.calls.map(({ tool }) => [tool.server, tool.name])).toEqual([
       ['two', 'echo'],
       ['one', 'denied'],
     ]);
@@ -159,8 +120,8 @@ describe('a client without a session', () => {
     await send(modern(1, 'tools/list')).done;
     const got = await send(call(2, 'one__echo', { region: 'eu' }), { headers }).done;
     expect(got).toMatchObject({ status: 400, messages: [{ id: 2, error: { code: -32020, message: expect.stringContaining(named) } }] });
-    expect([callsOf('one'), callsOf('two'), guard.calls]).toEqual([[], [], []]);
-    await vi.waitFor(() => expect(guard.refusals).toHaveLength(1), PATIENCE);
+    expect([callsOf('one'), callsOf('two'), behind.guard.calls]).toEqual([[], [], []]);
+    await vi.waitFor(() => expect(behind.guard.refusals).toHaveLength(1), PATIENCE);
     const right = send(call(3, 'one__echo', { region: 'eu' }), { headers: { 'mcp-param-region': 'eu' } });
     expect(textOf(await right.done)).toEqual({ region: 'eu' });
   });
@@ -201,10 +162,10 @@ describe('a client without a session', () => {
     const { _meta } = params as { readonly _meta: JsonObject };
     const body = template.replace('PARAMS', JSON.stringify(params)).replace('META', JSON.stringify(_meta));
     const headers = { 'mcp-protocol-version': VERSION, 'mcp-method': 'tools/call', 'mcp-name': name };
-    const got = await new Exchange(bridge.url, 'POST', headers, body).done;
+    const got = await new Exchange(behind.url, 'POST', headers, body).done;
     expect(got.messages).toMatchObject([{ error: {} }]);
-    await vi.waitFor(() => expect(guard.refusals).toHaveLength(1), PATIENCE);
-    expect([callsOf('one'), callsOf('two'), guard.calls]).toEqual([[], [], []]);
+    await vi.waitFor(() => expect(behind.guard.refusals).toHaveLength(1), PATIENCE);
+    expect([callsOf('one'), callsOf('two'), behind.guard.calls]).toEqual([[], [], []]);
   });
 });
 
@@ -251,7 +212,7 @@ describe('clients without sessions are not in reach of one another', () => {
     await send(call(2, 'two__changed')).done;
     await two.until(({ messages }) => messages.length > (before[1] ?? 0) + 1);
     expect(one.messages.length).toBe(count);
-    await bridge.close();
+    await behind.close();
     expect((await two.done).messages.at(-1)).toMatchObject({ id: 'mine', result: { resultType: 'complete' } });
   });
 
@@ -263,7 +224,7 @@ describe('clients without sessions are not in reach of one another', () => {
     await vi.waitFor(() => expect(callsOf('one').at(-1)).toMatchObject({ params: { name: 'hold' } }), PATIENCE);
     await vi.waitFor(() => expect(first.filter(isAlive)).toEqual([]), PATIENCE);
     expect((await send(call(1, 'one__echo'), { token: 'third' }).done).status).toBe(503);
-    await bridge.close();
+    await behind.close();
     expect((await held.done).messages).toMatchObject([{ id: 1, error: { code: -32000 } }]);
     expect(pids().filter(isAlive)).toEqual([]);
   });
@@ -290,9 +251,9 @@ describe('what a server wants brought back', () => {
     const brought = await asked(1, 'one__ask', { a: 1.5 });
     expect(brought.requestState).not.toContain('state');
     const got = await send(call(2, 'one__ask', { a: 1.5 }, { ...brought })).done;
-    expect(textOf(got)).toEqual({ requestState: `state ${join(folder, 'one')} 0`, inputResponses: brought.inputResponses });
+    expect(textOf(got)).toEqual({ requestState: `state ${join(behind.folder, 'one')} 0`, inputResponses: brought.inputResponses });
     expect(linesOf('two').join()).not.toContain('state');
-    expect(guard.calls.map(({ tool }) => tool.name)).toEqual(['ask', 'ask']);
+    expect(behind.guard.calls.map(({ tool }) => tool.name)).toEqual(['ask', 'ask']);
   });
 
   it('of a prompt too', async () => {
@@ -300,7 +261,7 @@ describe('what a server wants brought back', () => {
     const get = (id: unknown, more: JsonObject = {}): JsonObject => modern(id, 'prompts/get', { name: 'two__p', ...more });
     const brought = askedIn(await send(get(1)).done);
     await send(get(2, { ...brought })).done;
-    expect(broughtTo('two')).toEqual({ requestState: `state ${join(folder, 'two')} 0`, inputResponses: brought.inputResponses });
+    expect(broughtTo('two')).toEqual({ requestState: `state ${join(behind.folder, 'two')} 0`, inputResponses: brought.inputResponses });
     await send(get(3, { ...brought, arguments: { other: 'x' } })).done;
     expect(broughtTo('two')).toEqual({});
   });
@@ -324,7 +285,7 @@ describe('what a server wants brought back', () => {
     // A new call: the server is asked anew, and sees nothing of what was brought.
     expect(askedIn(again).requestState).not.toBe(brought.requestState);
     expect(broughtTo('one')).toEqual({});
-    expect(log.join()).toContain('counts for nothing');
+    expect(behind.log.join()).toContain('counts for nothing');
   });
 
   it('counts once, for its own call, server and client', async () => {
@@ -403,7 +364,7 @@ describe('an approval through the client', () => {
     askedIn(await send(call(3, 'one__ask', {}, { ...question }), { token: 'theirs' }).done, YES);
     expect(callsOf('one')).toHaveLength(1);
     const done = await send(call(4, 'one__ask', {}, { ...question }), mine).done;
-    expect(textOf(done)).toMatchObject({ requestState: `state ${join(folder, 'one')} 0` });
+    expect(textOf(done)).toMatchObject({ requestState: `state ${join(behind.folder, 'one')} 0` });
     expect(callsOf('one')).toHaveLength(2);
   });
 });
@@ -444,7 +405,7 @@ it('a task at a server over HTTP is of the client whose call made it, and its re
     json(response, { jsonrpc: '2.0', id: message['id'], result });
   });
   onTestFinished(() => server.close());
-  guard.rule = () => ({ kind: 'shown', value: { content: [{ type: 'text', text: 'masked' }] }, mask: (beside) => beside });
+  behind.guard.rule = () => ({ kind: 'shown', value: { content: [{ type: 'text', text: 'masked' }] }, mask: (beside) => beside });
   await start({ servers: [{ name: 'far', url: server.url }] });
   const fetched = async (token: string): Promise<string> => {
     const headers = { 'mcp-name': 'far__t-1' };
@@ -453,8 +414,8 @@ it('a task at a server over HTTP is of the client whose call made it, and its re
   const made = await send(call(1, 'far__t'), { token: 'mine' }).done;
   expect(made.messages).toMatchObject([{ result: { resultType: 'task', taskId: 'far__t-1' } }]);
   expect(await fetched('of-another')).toContain('another client');
-  expect(guard.outcomes).toEqual([]);
+  expect(behind.guard.outcomes).toEqual([]);
   expect(await fetched('mine')).toContain('masked');
   for (const token of ['of-another', 'mine']) expect(await fetched(token)).not.toContain('THE SECRET');
-  expect(guard.outcomes).toHaveLength(1);
+  expect(behind.guard.outcomes).toHaveLength(1);
 });

@@ -1,7 +1,7 @@
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import { KEY, RIGHT_HOST, WRONG_HOST } from './certificates.ts';
+import { KEY, RIGHT_HOST, WRONG_HOST } from '../../../core/test/fixtures/certificates.ts';
 import { INITIALIZE, RemoteClient } from './remote-client.ts';
 
 const open: { close(): Promise<unknown> }[] = [];

@@ -1,10 +1,10 @@
 /** A server over TLS: trusted only if its certificate is. */
 import { createServer } from 'node:https';
 import { afterEach, expect, it } from 'vitest';
+import { KEY, RIGHT_HOST, WRONG_HOST } from '../../../core/test/fixtures/certificates.ts';
 import { startHttpProxy } from '../../src/http/http-proxy.ts';
 import { HttpUpstream } from '../../src/http/upstream-http.ts';
 import { FakeGuard } from '../fake-guard.ts';
-import { KEY, RIGHT_HOST, WRONG_HOST } from './certificates.ts';
 import { call, wholeAnswer } from './harness.ts';
 import { post, RawClient } from './raw.ts';
 import { RecordingUpstream } from './recording-upstream.ts';
