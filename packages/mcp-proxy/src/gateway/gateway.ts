@@ -206,14 +206,12 @@ export class Gateway {
     const meta = valueAt(params, ['_meta']);
     const version = statelessVersion(params);
     if (!isObject(meta) || version === undefined) return this.#client.fail(key, route, RPC_ERRORS.INVALID_REQUEST, 'initialize first');
-    const spoken = this.#handshake.spoken();
-    // Every server would have to be started again for each change.
-    if (spoken !== undefined && spoken !== version) {
-      const data = { supported: [spoken], requested: version };
-      return this.#client.fail(key, route, UNSUPPORTED_VERSION, `this connection speaks ${spoken}`, data);
-    }
     this.#phase = 'stateless';
-    await this.#handshake.stateless(meta);
+    const supported = await this.#handshake.stateless(meta);
+    if (supported !== undefined) {
+      const data = { supported, requested: version };
+      return this.#client.fail(key, route, UNSUPPORTED_VERSION, `not every server here speaks ${version} without a session`, data);
+    }
     return answer(meta);
   }
 

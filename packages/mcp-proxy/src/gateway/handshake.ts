@@ -31,6 +31,8 @@ const GONE = -32000;
 
 export class Handshake {
   readonly #options: HandshakeOptions;
+  /** In a version without a session, while it goes on. */
+  #greeting: { readonly version: string; readonly done: Promise<void> } | undefined;
 
   constructor(options: HandshakeOptions) {
     this.#options = options;
@@ -70,12 +72,41 @@ export class Handshake {
   }
 
   /** The version that some server is spoken to in without a session. */
-  spoken(): string | undefined {
+  #spoken(): string | undefined {
     return [...this.#options.members.values()].map((member) => member.statelessVersion).find((version) => version !== undefined);
   }
 
-  /** Sees to it that servers are up for requests without a session; waits no longer than for a greeting. */
-  async stateless(meta: JsonObject): Promise<void> {
+  /**
+   * Sees to it that servers are up for requests without a session; waits no longer than for a greeting. Every server would have to be
+   * started again for each change of the version, and who names one is anybody: those who name another wait for the first, and one that
+   * servers said they do not speak starts none.
+   *
+   * @returns versions there are in place of this one; undefined when it is spoken to the servers.
+   */
+  async stateless(meta: JsonObject): Promise<readonly string[] | undefined> {
+    const version = versionOf(meta);
+    while (this.#greeting !== undefined && this.#greeting.version !== version) await this.#greeting.done;
+    const others = this.#othersThan(version);
+    if (others !== undefined) return others;
+    const done = this.#stateless(meta).finally(() => {
+      if (this.#greeting?.done === done) this.#greeting = undefined;
+    });
+    this.#greeting = { version, done };
+    await done;
+    return this.#othersThan(version);
+  }
+
+  #othersThan(version: string): readonly string[] | undefined {
+    const spoken = this.#spoken();
+    if (spoken !== undefined) return spoken === version ? undefined : [spoken];
+    const known = [...this.#options.members.values()].flatMap(({ statelessVersions }) => (statelessVersions ? [statelessVersions] : []));
+    const [first = [], ...rest] = known;
+    if (known.every((versions) => versions.includes(version))) return undefined;
+    const common = first.filter((each) => rest.every((versions) => versions.includes(each)));
+    return common.length > 0 ? common : SESSION_VERSIONS;
+  }
+
+  async #stateless(meta: JsonObject): Promise<void> {
     const deadline = performance.now() + (this.#options.waitMs ?? GREETING_WAIT_MS);
     const hello: Hello = { era: 'stateless', meta: helloMeta(meta), version: versionOf(meta) };
     const members = [...this.#options.members.values()];

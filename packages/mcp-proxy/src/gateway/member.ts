@@ -76,6 +76,7 @@ export class Member {
   #hello: Hello | undefined;
   /** How the last connection was. */
   #greeted: Hello | undefined;
+  #statelessVersions: readonly string[] | undefined;
   #count = 0;
   #isSilent = false;
   #timer: NodeJS.Timeout | undefined;
@@ -89,6 +90,11 @@ export class Member {
 
   get offer(): Offer | undefined {
     return this.#state.kind === 'ready' ? this.#state.offer : undefined;
+  }
+
+  /** Versions without a session that it last said it speaks; also one that was greeted in another. */
+  get statelessVersions(): readonly string[] | undefined {
+    return this.#statelessVersions;
   }
 
   /** The version it is spoken to in, when that is without a session. */
@@ -255,6 +261,7 @@ export class Member {
     if (this.#state.kind !== 'starting' || this.#state.link !== link) return;
     if (answer.kind === 'error' && hello.era === 'session') return this.#drop(link, `it refused ${method}: ${answer.message}`);
     const offer = answer.kind === 'result' ? offerOf(answer.value) : { versions: [], capabilities: {} };
+    if (hello.era === 'stateless' && offer.versions.length > 0) this.#statelessVersions = offer.versions;
     // Meanwhile the others may have come to a version.
     const wanted = this.#hello ?? hello;
     const isFit = wanted.era === 'session' && !wanted.isAgreed ? offer.versions.length > 0 : offer.versions.includes(wanted.version);

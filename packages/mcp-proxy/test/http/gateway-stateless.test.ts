@@ -126,6 +126,21 @@ describe('a client without a session', () => {
     expect(textOf(await right.done)).toEqual({ region: 'eu' });
   });
 
+  it('that names versions nobody speaks spoils nothing for others, first or in between', async () => {
+    await start();
+    const of = (version: string, id: number): Exchange => {
+      const text = JSON.stringify(call(id, 'one__echo', { id })).replaceAll(VERSION, version);
+      return send(JSON.parse(text) as JsonObject, { headers: { 'mcp-protocol-version': version } });
+    };
+    const sent = Array.from({ length: 30 }, (_, i) => ({ i, exchange: i % 2 === 0 ? of(`2099-01-${10 + i}`, i) : of(VERSION, i) }));
+    for (const { i, exchange } of sent) {
+      const got = await exchange.done;
+      if (i % 2 === 0) expect(got).toMatchObject({ messages: [{ id: i, error: {} }] });
+      else expect(textOf(got)).toEqual({ id: i });
+    }
+    expect(callsOf('one')).toHaveLength(15);
+  });
+
   it('makes no session of what others share, and speaks for nobody else', async () => {
     await start();
     const initialize = modern(1, 'initialize', { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'x' } });

@@ -12,11 +12,11 @@ export interface TwoServers {
   readonly guard: FakeGuard;
   readonly log: readonly string[];
   readonly url: string;
-  start(options?: Partial<HttpGatewayOptions>): Promise<void>;
+  readonly start: (options?: Partial<HttpGatewayOptions>) => Promise<void>;
   /** Of a file in the folder. */
-  linesOf(file: string): string[];
+  readonly linesOf: (file: string) => string[];
   /** Of every process that was started. */
-  pids(): number[];
+  readonly pids: () => number[];
   close(): Promise<void>;
 }
 
@@ -48,7 +48,7 @@ export function twoServers(program: string): TwoServers {
     get url() {
       return bridge?.url ?? '';
     },
-    async start(options = {}) {
+    start: async (options = {}) => {
       bridge = await startHttpGateway({
         servers: ['one', 'two'].map((name) => ({ name, command: process.execPath, args: [program, join(folder, name)], killGraceMs: 200 })),
         guard: async () => guard,
