@@ -89,7 +89,7 @@ async function authorizeCall(
       const settled = decided.kind === 'edited' && edited.length >= MAX_EDITS ? await refuseChain(decided.of, rules, engine) : decided;
       if (settled.kind !== 'edited') {
         // Until the edited call is decided, whoever comes back finds the way to it through the one that was asked about.
-        if (isRecorded(settled)) await refuseEdited(edited, settled.callId, rules, engine);
+        if (edited.length > 0 && isRecorded(settled)) await refuseEdited(edited, settled.callId, rules, engine);
         return settled;
       }
       edited.push(settled.of);
@@ -125,14 +125,16 @@ async function decide(
     const turnedDown = new Set<string>();
     for (let round = 0; round < MAX_ROUNDS; round++) {
       turn?.end();
-      turn = await turnOf(call.session, round, rules, engine);
+      const inLine = turnOf(call.session, round, rules, engine);
+      turn = inLine === undefined ? undefined : await inLine;
       // Before policy, which may have moved to allow: what a person refused does not run.
       const denied = asked === undefined ? undefined : await denialOf(asked, call, options, rules, engine);
       if (denied !== undefined) return denied;
       // One policy decides one round, whatever is put in force meanwhile.
       const now = rules.now();
       options.story?.isUnder(now.policy);
-      await engine.recordPolicy(now.policy);
+      const recording = engine.recordPolicy(now.policy);
+      if (recording !== undefined) await recording;
       const session = await engine.store.session(call.session);
       const judgement = await judge(call, session, now.policy, engine.store.nowMs(), engine);
       if (judgement.decision.effect === 'deny') {
@@ -210,8 +212,8 @@ async function decide(
 }
 
 /** A call that was stale waits until those before it are through; so does one that counts, while there are any. */
-async function turnOf(session: string, round: number, rules: Rules, { turns }: Engine): Promise<Turn | undefined> {
-  const counts = (rules.now().policy.counts ?? []).length > 0;
+function turnOf(session: string, round: number, rules: Rules, { turns }: Engine): Promise<Turn> | undefined {
+  const counts = (rules.policy.counts ?? []).length > 0;
   return round > 0 || (counts && turns.isTaken(session)) ? turns.take(session) : undefined;
 }
 
@@ -223,7 +225,7 @@ export async function earlierCall(
 ): Promise<CallRow | undefined> {
   const known = call.key === undefined ? undefined : await engine.store.callByKey(call.key);
   if (known !== undefined || options.adopt === undefined || options.adopt === false) return known;
-  return engine.store.askedCall(call.match);
+  return await engine.store.askedCall(call.match);
 }
 
 function askOf(row: CallRow | undefined): Asked | undefined {
@@ -336,7 +338,7 @@ async function commitAllow(
   };
   const committed = await engine.inForce.commit(rules.epoch, () => engine.store.commit(unit));
   // The ledger first: what the audit log tells is so. Then the permit, if every log that is required has the line.
-  const isLogged = await engine.audit.after(unit, committed);
+  const isLogged = !engine.audit.isUsed || (await engine.audit.after(unit, committed));
   if (committed.kind === 'stale') return 'again';
   if (committed.kind === 'not-granted') return 'not-granted';
   if (committed.kind === 'repeat')

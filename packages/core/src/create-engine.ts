@@ -35,7 +35,8 @@ const MAX_POLICY_DOCUMENT_BYTES = 900_000;
 export function createEngine(options: GuardOptions): Engine & { close(): Promise<void> } {
   checkOptions(options);
   const { store } = options;
-  const recorded = new Map<string, Promise<unknown>>();
+  /** By hash; undefined once it stands in the ledger. */
+  const recorded = new Map<string, Promise<void> | undefined>();
   const writes = new Set<Promise<unknown>>();
   const report: Engine['report'] = (error, context) => {
     try {
@@ -47,13 +48,15 @@ export function createEngine(options: GuardOptions): Engine & { close(): Promise
   const audit = new AuditTrail(options.audit ?? [], { nowMs: () => store.nowMs(), report });
   const track = (write: Promise<unknown>): void => {
     writes.add(write);
-    void write.finally(() => writes.delete(write));
+    const over = (): boolean => writes.delete(write);
+    void write.then(over, over);
   };
-  const commit: Store['commit'] = async (unit, how) => {
+  const commitTold: Store['commit'] = async (unit, how) => {
     const committed = await store.commit(unit, how);
-    if (audit.isUsed) track(audit.after(unit, committed));
+    track(audit.after(unit, committed));
     return committed;
   };
+  const commit: Store['commit'] = (unit, how) => (audit.isUsed ? commitTold(unit, how) : store.commit(unit, how));
   const redactor = options.redactor ?? createRedactor();
   const inForce = new PolicyInForce(onePolicy(options.policy));
   const { notify } = options.approvals ?? {};
@@ -89,19 +92,17 @@ export function createEngine(options: GuardOptions): Engine & { close(): Promise
     authenticGrants: new Map<string, string | undefined>(),
     prompts: new Map<string, AbortController>(),
     report,
-    async recordPolicy(policy: Policy, isPutInForce = false): Promise<void> {
-      const known = recorded.get(policy.hash);
-      if (known !== undefined && !isPutInForce) return void (await known);
+    recordPolicy(policy: Policy, isPutInForce = false): Promise<void> | undefined {
       const { id, version, hash, document } = policy;
+      if (!isPutInForce && recorded.has(hash)) return recorded.get(hash);
       const body = { kind: 'policy', policy: { id, ...(version !== undefined && { version }), hash }, document } as const;
-      const write = commit({ kind: 'record', body, once: `policy:${hash}` }).then(requireRecorded);
+      const write = commit({ kind: 'record', body, once: `policy:${hash}` }).then((committed) => {
+        requireRecorded(committed);
+        recorded.set(hash, undefined);
+      });
       recorded.set(hash, write);
-      try {
-        await write;
-      } catch (error) {
-        recorded.delete(hash);
-        throw error;
-      }
+      write.catch(() => recorded.delete(hash));
+      return write;
     },
     async resolve(id: string, answer: ApprovalAnswer, approver: Approver): Promise<ApprovalRow> {
       const row = await resolveApproval(id, answer, approver, engine);

@@ -57,9 +57,10 @@ export interface Engine {
    * Records a policy's document once per ledger.
    *
    * @param isPutInForce - ask the ledger again whether it may be: a newer bundle may stand there by now.
+   * @returns undefined when it stands there already.
    * @throws {CountersignError} `POLICY_BUNDLE_ROLLED_BACK`, `LEDGER_*`
    */
-  recordPolicy(policy: Policy, isPutInForce?: boolean): Promise<void>;
+  recordPolicy(policy: Policy, isPutInForce?: boolean): Promise<void> | undefined;
   resolve(id: string, answer: ApprovalAnswer, approver: Approver): Promise<ApprovalRow>;
   /** Keeps hold of a write nobody awaits, so that `close` can. */
   track(write: Promise<unknown>): void;

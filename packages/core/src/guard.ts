@@ -97,7 +97,7 @@ export function createGuard(options: GuardOptions): Guard {
       return { ...engine.counts, lostAuditRecords: engine.audit.lost };
     },
     authorize: async (call, options = {}) =>
-      authorize(ownedBy(prepareCall(call, engine, options.costOf), options.adopt, engine), options, rules, engine),
+      await authorize(ownedBy(prepareCall(call, engine, options.costOf), options.adopt, engine), options, rules, engine),
     once: async (call, options, use) =>
       runOnce(ownedBy(prepareCall(call, engine, options.costOf), options.adopt, engine), options, use, { rules, engine, results }),
     run: (call, fn, options = {}) => runUnder(rules, call, fn, options),

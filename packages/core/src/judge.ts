@@ -47,7 +47,9 @@ export interface JudgeDeps {
 
 export async function judge(call: PreparedCall, session: SessionFacts, policy: Policy, atMs: number, deps: JudgeDeps): Promise<Judgement> {
   const recorder = new FactRecorder();
-  const counts = await countsOf(policy, session, deps);
+  // What is there already is not waited for: each wait is a turn of the queue of promises, and a call would take dozens.
+  const { counts: counted = [] } = policy;
+  const counts = counted.length === 0 || session.halted ? undefined : await countsOf(counted, session, deps);
   const input = policyInput(call, session, { atMs, recorder, counts }, deps);
   // What is to happen after a halt may be asked about; whether here, the transaction says.
   if (session.halted && !isAfterHalt(call.tool)) {
@@ -66,8 +68,11 @@ export async function judge(call: PreparedCall, session: SessionFacts, policy: P
   // In audit mode too: whoever changes a tool behind its user's back is not there to be watched.
   if (pin.objection?.effect === 'deny') return { ...denialOf(pin.objection, deps.redactor), ...about };
   // Over the private copy, not the shown view: a path must not hide behind a placeholder.
-  const own = await evaluatePolicy(deps.ownFiles, { ...input, args: call.args as Json });
-  const verdict = own.effect === 'abstain' ? withoutSecrets(await evaluatePolicy(policy, input), policy, deps.redactor) : own;
+  const owned = evaluatePolicy(deps.ownFiles, { ...input, args: call.args as Json });
+  const own = owned instanceof Promise ? await owned : owned;
+  const asked = own.effect === 'abstain' ? evaluatePolicy(policy, input) : undefined;
+  const said = asked instanceof Promise ? await asked : asked;
+  const verdict = said === undefined ? own : withoutSecrets(said, policy, deps.redactor);
   return { ...withPin(rulingOf(verdict, policy, deps.mode, deps.redactor), pin, deps.redactor), ...about };
 }
 
@@ -155,9 +160,7 @@ function defaultVerdict(effect: Effect, abstained: PolicyVerdict): PolicyVerdict
 }
 
 /** Read after the session was: a call that is allowed in between is counted, and the transaction counts again. */
-async function countsOf(policy: Policy, session: SessionFacts, deps: JudgeDeps): Promise<ReadonlyMap<string, number> | undefined> {
-  const { counts = [] } = policy;
-  if (counts.length === 0 || session.halted) return undefined;
+async function countsOf(counts: readonly string[], session: SessionFacts, deps: JudgeDeps): Promise<ReadonlyMap<string, number>> {
   const tools = await deps.store.sessionCalls(session.id);
   return new Map(counts.map((subject) => [subject, countOf(subject, tools)]));
 }

@@ -87,10 +87,7 @@ export function createPermit(granted: Granted, deps: PermitDeps): Permit {
     const passedMs = granted.decidedAtMs === undefined ? performance.now() - startedAt : deps.store.nowMs() - granted.decidedAtMs;
     const durationMs = Math.max(0, Math.round(passedMs));
     story?.settled(settlement(outcome, durationMs, judged, deps));
-    const write = writeOutcome(granted, outcome, durationMs, lazy, deps, judged).catch((error: unknown) => {
-      deps.lost(error, callId);
-      return undefined;
-    });
+    const write = writeOutcome(granted, outcome, durationMs, lazy, deps, judged);
     deps.track(write);
     return write;
   };
@@ -167,6 +164,7 @@ function shownResult(released: Released): Pick<Outcome, 'result'> {
   return released.kind === 'shown' && released.value !== undefined ? { result: released.value } : {};
 }
 
+/** Never rejects: an outcome that is lost is counted and told, and what the tool brought stands. */
 async function writeOutcome(
   granted: Granted,
   outcome: Outcome,
@@ -174,7 +172,22 @@ async function writeOutcome(
   lazy: boolean,
   deps: PermitDeps,
   judged?: JudgedResult,
-): Promise<Committed> {
+): Promise<Committed | undefined> {
+  try {
+    return await deps.commit(outcomeUnit(granted, outcome, durationMs, deps, judged), { lazy });
+  } catch (error) {
+    deps.lost(error, granted.callId);
+    return undefined;
+  }
+}
+
+function outcomeUnit(
+  granted: Granted,
+  outcome: Outcome,
+  durationMs: number,
+  deps: PermitDeps,
+  judged: JudgedResult | undefined,
+): OutcomeUnit {
   const resources = endWatch(granted.watch, granted.callId, deps);
   const opening = openingOf(outcome, deps.redactor);
   const { result, error } = opening?.sections ?? {};
@@ -194,7 +207,7 @@ async function writeOutcome(
     ...(resources !== undefined && { resources }),
   };
   const refund = refundOf(outcome, deps);
-  return deps.commit({ kind: 'outcome', body, ...(opening && { opening }), ...(refund && { refund }) }, { lazy });
+  return { kind: 'outcome', body, ...(opening && { opening }), ...(refund && { refund }) };
 }
 
 /** Which budgets give back; the transaction works out what. */

@@ -33,6 +33,7 @@ export class GuardSource {
   readonly #open: () => Promise<ProxyGuard>;
   readonly #log: (text: string) => void;
   #opening: Promise<ProxyGuard> | undefined;
+  #opened: ProxyGuard | undefined;
 
   constructor(open: () => Promise<ProxyGuard>, log: (text: string) => void) {
     this.#open = open;
@@ -40,7 +41,7 @@ export class GuardSource {
   }
 
   /** Never rejects: whatever breaks is a refusal. */
-  async authorize(call: ToolCall, options: AuthorizeOptions): Promise<Authorization | Unavailable> {
+  authorize(call: ToolCall, options: AuthorizeOptions): Promise<Authorization | Unavailable> {
     return this.#ask((guard) => guard.authorize(call, options), 'a call could not be decided');
   }
 
@@ -72,7 +73,7 @@ export class GuardSource {
   async #ask<T>(question: (guard: ProxyGuard) => Promise<T>, failed: string): Promise<T | Unavailable> {
     let guard: ProxyGuard;
     try {
-      guard = await this.#guard();
+      guard = this.#opened ?? (await this.#guard());
     } catch (error) {
       this.#log(`the guard could not be opened: ${errorText(error)}`);
       return {
@@ -117,7 +118,8 @@ export class GuardSource {
     // An opener may throw before it returns a promise.
     const opening = (this.#opening ??= Promise.resolve().then(this.#open));
     try {
-      return await opening;
+      this.#opened = await opening;
+      return this.#opened;
     } catch (error) {
       if (this.#opening === opening) this.#opening = undefined;
       throw error;

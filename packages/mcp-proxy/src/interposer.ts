@@ -365,5 +365,6 @@ function keyOf(idJson: string | undefined): string | undefined {
 
 function track(set: Set<Promise<void>>, work: Promise<void>): void {
   set.add(work);
-  void work.finally(() => set.delete(work));
+  const over = (): boolean => set.delete(work);
+  void work.then(over, over);
 }

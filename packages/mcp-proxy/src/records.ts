@@ -15,7 +15,8 @@ export class Records {
   /** Is waited for by `done`. @param work - must not reject. */
   add(work: Promise<void>): void {
     this.#pending.add(work);
-    void work.finally(() => this.#pending.delete(work));
+    const over = (): boolean => this.#pending.delete(work);
+    void work.then(over, over);
   }
 
   /** Resolves when nothing is being written. */

@@ -36,17 +36,18 @@ export async function pinFinding(
   if (declared === undefined || pins === 'off' || pins === 'warn') return NOTHING;
   const state = await store.pin(tool.server, tool.name);
   const pinned = state?.pinned?.digest ?? null;
-  const objection = await objectionTo(tool, declared, state, pins, store);
-  return { pinned, ...(objection !== undefined && { objection }) };
+  const found = objectionTo(tool, declared, state, pins, store);
+  const objection = found instanceof Promise ? await found : found;
+  return objection === undefined ? { pinned } : { pinned, objection };
 }
 
-async function objectionTo(
+function objectionTo(
   { server, name }: ToolRef,
   declared: NonNullable<ToolRef['declared']>,
   state: PinState | undefined,
   pins: 'deny' | 'ask',
   store: Pick<Store, 'opening'>,
-): Promise<PinObjection | undefined> {
+): PinObjection | undefined | Promise<PinObjection> {
   const tool = `${server === undefined ? '' : `${server}/`}${name}`;
   if (declared === 'unpinnable')
     return refused('TOOL_UNPINNED', `${tool} is declared in a way that cannot be compared with what was trusted`);
@@ -56,15 +57,23 @@ async function objectionTo(
       : refused('TOOL_UNPINNED', `the declaration of ${tool} is not on record: list the tools again`);
   if (state.pinned === undefined) return refused('TOOL_UNPINNED', `a person took back the trust in ${tool}`);
   const other = otherThan(state, declared);
-  if (other !== undefined) {
-    const what = changesText(await declarationChanges(state, store, state.recorded.get(other)));
-    const reason = `${tool} is not what was trusted since ${new Date(state.sinceMs).toISOString().slice(0, 10)}${what === '' ? '' : `: ${what}`}`;
-    return { effect: pins === 'ask' ? 'require_approval' : 'deny', reasonCode: 'TOOL_CHANGED', reason };
-  }
+  if (other !== undefined) return changedObjection(tool, state, other, pins, store);
   const flags = state.acceptedBy === undefined ? state.pinned.flags.filter((flag) => flag !== 'shadows') : [];
   if (pins !== 'ask' || flags.length === 0) return undefined;
   const reason = `${tool} was flagged when it was first seen (${flags.join(', ')}), and nobody accepted it since`;
   return { effect: 'require_approval', reasonCode: 'TOOL_FLAGGED', reason };
+}
+
+async function changedObjection(
+  tool: string,
+  state: PinState,
+  other: string,
+  pins: 'deny' | 'ask',
+  store: Pick<Store, 'opening'>,
+): Promise<PinObjection> {
+  const what = changesText(await declarationChanges(state, store, state.recorded.get(other)));
+  const reason = `${tool} is not what was trusted since ${new Date(state.sinceMs).toISOString().slice(0, 10)}${what === '' ? '' : `: ${what}`}`;
+  return { effect: pins === 'ask' ? 'require_approval' : 'deny', reasonCode: 'TOOL_CHANGED', reason };
 }
 
 /** A declaration the client was shown that is not trusted: the one it was shown last, or one before. */

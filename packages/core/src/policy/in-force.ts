@@ -39,13 +39,24 @@ export class PolicyInForce {
   /** Commits what was decided in `epoch`; `stale`, and nothing written, when the policy is another one by now. */
   async commit(epoch: number, write: () => Promise<Committed>): Promise<Committed> {
     while (this.#change !== undefined) await this.#change;
-    return epoch === this.#epoch ? this.#hold(write) : { kind: 'stale' };
+    if (epoch !== this.#epoch) return { kind: 'stale' };
+    this.#running++;
+    try {
+      return await write();
+    } finally {
+      this.#ran();
+    }
   }
 
   /** Writes what stands under any policy; the one in force stays so until it is written. Never within another write. */
   async during<T>(write: () => Promise<T>): Promise<T> {
     while (this.#change !== undefined) await this.#change;
-    return this.#hold(write);
+    this.#running++;
+    try {
+      return await write();
+    } finally {
+      this.#ran();
+    }
   }
 
   /**
@@ -84,16 +95,10 @@ export class PolicyInForce {
     }
   }
 
-  async #hold<T>(write: () => Promise<T>): Promise<T> {
-    this.#running++;
-    try {
-      return await write();
-    } finally {
-      this.#running--;
-      if (this.#running === 0) {
-        this.#wakeChange?.();
-        this.#wakeChange = undefined;
-      }
-    }
+  #ran(): void {
+    this.#running--;
+    if (this.#running > 0) return;
+    this.#wakeChange?.();
+    this.#wakeChange = undefined;
   }
 }
