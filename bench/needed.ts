@@ -8,7 +8,7 @@
  */
 import { createRedactor, type Policy, type PolicyInput } from '@countersign/core';
 import type { EntryRef } from '../packages/core/src/call.ts';
-import { callMatch } from '../packages/core/src/call-key.ts';
+import { callNames } from '../packages/core/src/call-key.ts';
 import { entryText, newOrderedId } from '../packages/core/src/ledger/body.ts';
 import { commitSection, newOpeningKey } from '../packages/core/src/ledger/commitment.ts';
 import type { EntryBody, Opening } from '../packages/core/src/ledger/entry.ts';
@@ -36,7 +36,8 @@ export function neededWork(policy: Policy, store: { readonly writer: string; mac
   return {
     decide() {
       const { exact, value } = captureArguments(ARGS);
-      const match = callMatch({ agent: AGENT, session: SESSION, principal: undefined, tool: TOOL, exact }, (text) => store.mac(text));
+      const named = { agent: AGENT, session: SESSION, principal: undefined, tool: TOOL, exact };
+      const { match } = callNames(named, undefined, (text) => store.mac(text));
       const { shown, findings } = redactor.redact(value);
       const input: PolicyInput = {
         tool: TOOL,

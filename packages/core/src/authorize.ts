@@ -187,11 +187,11 @@ async function decide(
         args: call.args,
         decision: committed.decision,
         entry: committed.entry,
-        ...(call.edited !== undefined && { edited: call.edited }),
         watch,
         story: options.story,
         policy: now.policy,
         input: judgement.input,
+        ...(call.edited !== undefined && { edited: call.edited }),
       };
       watch = undefined;
       return createPermit(granted, engine);
@@ -315,7 +315,7 @@ async function commitAllow(
   const reasonCode = grant === undefined ? 'APPROVAL_GRANTED' : 'GRANT_USED';
   const decision: Decision =
     use === undefined && grant === undefined ? judgement.decision : { ...judgement.decision, effect: 'allow', reasonCode };
-  const { body, opening } = draftDecision({ ...call, recorder }, decision, labels, rules.policy, engine);
+  const { body, opening } = draftDecision(call, decision, labels, rules.policy, engine, recorder);
   const binding =
     use === undefined || asked === undefined
       ? {}
@@ -327,11 +327,12 @@ async function commitAllow(
     opening,
     call: rowFacts(call),
     sessionVersion: input.session.version,
+    charges,
+    auditBudgets: engine.mode === 'audit',
+    // Last: what follows a spread is put in more slowly.
     ...(counted !== undefined && { counted }),
     ...(judgement.pinned !== undefined && { pinned: judgement.pinned }),
     ...coverage(engine),
-    charges,
-    auditBudgets: engine.mode === 'audit',
     ...(use !== undefined && { use }),
     ...(grant !== undefined && { grant }),
     ...(custody !== undefined && { custody }),

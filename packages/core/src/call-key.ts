@@ -20,14 +20,24 @@ export interface KeyedCall {
   readonly exact: string;
 }
 
-/** @param mac - HMAC under the store's secret. */
-export function callKey(
+/**
+ * `key` and `match`. What they have in common is written once.
+ *
+ * @param framework - absent: the call has no key.
+ * @param mac - HMAC under the store's secret.
+ */
+export function callNames(
   call: KeyedCall,
-  framework: { readonly id: string; readonly turn: string | undefined; readonly attempt: number },
+  framework: { readonly id: string; readonly turn: string | undefined; readonly attempt: number } | undefined,
   mac: (text: string) => string,
-): string {
+): { readonly key: string | undefined; readonly match: string } {
+  const asked = canonicalize(subject(call));
+  const match = mac(`countersign/call-match/v1\n${asked}`);
+  if (framework === undefined) return { key: undefined, match };
   const { id, turn, attempt } = framework;
-  return mac(`countersign/call-key/v1\n${canonicalize([id, turn ?? null, attempt, ...subject(call)])}`);
+  // Two lists, neither empty, become one.
+  const tried = canonicalize([id, turn ?? null, attempt]);
+  return { key: mac(`countersign/call-key/v1\n${tried.slice(0, -1)},${asked.slice(1)}`), match };
 }
 
 /** @param leaf - leaf hash of the answer that proposed the arguments. */
@@ -40,10 +50,6 @@ export function custodyName(
   mac: (text: string) => string,
 ): string {
   return mac(`countersign/custody/v1\n${canonicalize([call.agent, call.session, call.id])}`);
-}
-
-export function callMatch(call: KeyedCall, mac: (text: string) => string): string {
-  return mac(`countersign/call-match/v1\n${canonicalize(subject(call))}`);
 }
 
 /** A match that counts for one of several clients only. @param owner - which one. */

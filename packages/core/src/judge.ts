@@ -181,12 +181,14 @@ export function policyInput(call: PreparedCall, session: SessionFacts, circumsta
     args: call.shown,
     findings: call.findings,
     agent: deps.agent,
-    ...(call.principal !== undefined && { principal: call.principal }),
     session,
     mode: deps.mode,
-    ...(call.cost !== undefined && { cost: call.cost }),
     atMs,
     lookups: recorder,
+    raw: (pointer) => atPointer(call.args, pointer),
+    // Last: what follows a spread is put in more slowly.
+    ...(call.principal !== undefined && { principal: call.principal }),
+    ...(call.cost !== undefined && { cost: call.cost }),
     ...(root !== undefined && { root }),
     ...(counts !== undefined && {
       countCalls(subject: string) {
@@ -196,7 +198,6 @@ export function policyInput(call: PreparedCall, session: SessionFacts, circumsta
         return count;
       },
     }),
-    raw: (pointer) => atPointer(call.args, pointer),
   };
 }
 

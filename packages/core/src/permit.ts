@@ -68,8 +68,8 @@ export function createPermit(granted: Granted, deps: PermitDeps): Permit {
     callId,
     tool: toolOf(granted.input.tool),
     session,
-    ...(principal !== undefined && { principal }),
     sinceMs: granted.decidedAtMs ?? deps.store.nowMs(),
+    ...(principal !== undefined && { principal }),
   });
   const holdsResult = holdsResultOf(granted.policy, granted.input.tool);
   /** Once; what became of it is told by the promise. */
@@ -97,7 +97,6 @@ export function createPermit(granted: Granted, deps: PermitDeps): Permit {
     decision,
     entry,
     args,
-    ...(edited !== undefined && { edited: { call: edited.call, shown: granted.input.args } }),
     within(fn) {
       if (settled) throw new CountersignError('PERMIT_ALREADY_SETTLED', `call ${callId} was settled before: a permit runs one call`);
       const run = (): ReturnType<typeof fn> =>
@@ -127,6 +126,8 @@ export function createPermit(granted: Granted, deps: PermitDeps): Permit {
       if (durable !== false && (await write) === undefined && durable === 'or-throw')
         throw new CountersignError('LEDGER_WRITE_FAILED', `what became of call ${callId} could not be recorded: its decision stands open`);
     },
+    // Last: what follows a spread is put in more slowly.
+    ...(edited !== undefined && { edited: { call: edited.call, shown: granted.input.args } }),
   };
   STATES.set(permit, state);
   return permit;
@@ -198,8 +199,8 @@ function outcomeUnit(
     call: granted.callId,
     decision: granted.entry,
     status: outcome.status,
-    ...(outcome.error !== undefined && { error_type: errorType(outcome.error, deps.redactor) }),
     duration_ms: durationMs,
+    ...(outcome.error !== undefined && { error_type: errorType(outcome.error, deps.redactor) }),
     ...(opening !== undefined && result !== undefined && { result_commit: commitSection(opening.key, 'result', result) }),
     ...(opening !== undefined && error !== undefined && { error_commit: commitSection(opening.key, 'error', error) }),
     ...(judged !== undefined && judged.labels.length > 0 && { labels: judged.labels }),

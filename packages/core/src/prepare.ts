@@ -9,7 +9,7 @@ import {
   type ToolCall,
   type ToolRef,
 } from './call.ts';
-import { callKey, callMatch, type KeyedCall, ownedMatch } from './call-key.ts';
+import { callNames, type KeyedCall, ownedMatch } from './call-key.ts';
 import { CountersignError } from './errors.ts';
 import { newOrderedId } from './ledger/body.ts';
 import { isClean, isName, isText, MAX_NAME_CHARS } from './names.ts';
@@ -121,8 +121,7 @@ export function prepareCall(call: ToolCall, deps: PrepareDeps, costOf?: (args: u
     id,
     attempt,
     cost,
-    key: id === undefined ? undefined : callKey(keyed, { id, turn, attempt }, mac),
-    match: callMatch(keyed, mac),
+    ...callNames(keyed, id === undefined ? undefined : { id, turn, attempt }, mac),
   };
 }
 
@@ -149,23 +148,23 @@ type Surroundings = Pick<CallScope, 'session' | 'principal'>;
 function readNames(call: ToolCall, outer: Surroundings, deps: PrepareDeps): CallNames | string {
   const { session = outer.session, principal = outer.principal, id, turn, attempt = 1, cost } = call;
   const tool = toolRef(call.tool, deps.redactor);
-  const named: readonly (readonly [string, unknown])[] = [
-    ['tool name', tool.name],
-    ['server name', tool.server],
-    ['schema digest', tool.schema],
-    ['session', session],
-    ['principal', principal],
-  ];
-  for (const [what, value] of named) {
-    if (value === undefined && what !== 'tool name') continue;
-    if (!isName(value)) return `the ${what} must be a string of 1 to ${MAX_NAME_CHARS} characters without control characters`;
-    // A name stands in the entry itself, where nothing can erase it.
-    if (!isClean(value, deps.redactor)) return `the ${what} looks like a secret`;
-  }
+  const problem =
+    problemWith('tool name', tool.name, deps) ??
+    (tool.server === undefined ? undefined : problemWith('server name', tool.server, deps)) ??
+    (tool.schema === undefined ? undefined : problemWith('schema digest', tool.schema, deps)) ??
+    (session === undefined ? undefined : problemWith('session', session, deps)) ??
+    (principal === undefined ? undefined : problemWith('principal', principal, deps));
+  if (problem !== undefined) return problem;
   if (id !== undefined && !isText(id)) return `the framework id must be a string of 1 to ${MAX_NAME_CHARS} characters`;
   if (turn !== undefined && !isText(turn)) return `the turn must be a string of 1 to ${MAX_NAME_CHARS} characters`;
   if (!Number.isSafeInteger(attempt) || attempt < 1) return 'attempt must be a whole number from 1 on';
   return { tool, session, principal, id, turn, attempt, cost };
+}
+
+function problemWith(what: string, name: unknown, { redactor }: PrepareDeps): string | undefined {
+  if (!isName(name)) return `the ${what} must be a string of 1 to ${MAX_NAME_CHARS} characters without control characters`;
+  // A name stands in the entry itself, where nothing can erase it.
+  return isClean(name, redactor) ? undefined : `the ${what} looks like a secret`;
 }
 
 export function isUnusable(call: PreparedCall | UnusableCall): call is UnusableCall {
@@ -178,13 +177,12 @@ export function toolRef(tool: ToolRef, redactor: Pick<Redactor, 'text'>): ToolRe
   const annotations = annotationsOf(tool.annotations, redactor);
   const declared = declaredOf(tool.declared);
   const digest = schema ?? (typeof declared === 'object' ? declared.digest : undefined);
-  return {
-    ...(server !== undefined && { server }),
-    name,
-    ...(digest !== undefined && { schema: digest }),
-    ...(annotations !== undefined && { annotations }),
-    ...(declared !== undefined && { declared }),
-  };
+  const ref: { -readonly [Member in keyof ToolRef]: ToolRef[Member] } = { name };
+  if (server !== undefined) ref.server = server;
+  if (digest !== undefined) ref.schema = digest;
+  if (annotations !== undefined) ref.annotations = annotations;
+  if (declared !== undefined) ref.declared = declared;
+  return ref;
 }
 
 const DIGEST_SHAPE = /^[0-9a-f]{64}$/;

@@ -37,7 +37,7 @@ export async function openAsk(
   const bindKey = newOpeningKey();
   const approvalId = newId();
   const { decision, input, recorder } = judgement;
-  const { body, opening } = draftDecision({ ...call, recorder }, decision, [], rules.policy, engine);
+  const { body, opening } = draftDecision(call, decision, [], rules.policy, engine, recorder);
   const terms = termsOf(judgement.terms, rules, engine);
   const counted = recorder.counted();
   const unit: DecideUnit = {

@@ -47,11 +47,20 @@ const TIME_BYTES = 6;
  * written out before anybody may proceed.
  */
 export function newOrderedId(atMs: number): string {
-  const time = Math.max(0, Math.floor(atMs))
+  if (atMs !== timeOf.ms) timeOf = { ms: atMs, text: timeText(atMs) };
+  if (offset + ID_BYTES > pool.length) refill();
+  offset += ID_BYTES;
+  return timeOf.text + pool.toString('hex', offset - ID_BYTES + TIME_BYTES, offset);
+}
+
+/** The last one: ids come in bursts. */
+let timeOf = { ms: 0, text: timeText(0) };
+
+function timeText(atMs: number): string {
+  return Math.max(0, Math.floor(atMs))
     .toString(16)
     .padStart(2 * TIME_BYTES, '0')
     .slice(-2 * TIME_BYTES);
-  return time + newId().slice(2 * TIME_BYTES);
 }
 
 const POOL_IDS = 128;
@@ -61,10 +70,12 @@ let offset = 0;
 
 /** 128 random bits, hex. The generator is asked for many at once: one call costs more than the bytes. */
 export function newId(): string {
-  if (offset + ID_BYTES > pool.length) {
-    pool = randomBytes(POOL_IDS * ID_BYTES);
-    offset = 0;
-  }
+  if (offset + ID_BYTES > pool.length) refill();
   offset += ID_BYTES;
   return pool.toString('hex', offset - ID_BYTES, offset);
+}
+
+function refill(): void {
+  pool = randomBytes(POOL_IDS * ID_BYTES);
+  offset = 0;
 }

@@ -95,15 +95,47 @@ function writeObject(members: object, depth: number): string {
   const prototype: unknown = Object.getPrototypeOf(members);
   if (prototype !== Object.prototype && prototype !== null) throw invalid('an object is not a plain object');
   const keys = Object.keys(members);
-  if (!areSorted(keys)) keys.sort();
+  sort(keys);
   let text = '{';
   for (const key of keys) {
     const member = (members as Readonly<Record<string, unknown>>)[key];
     if (member === undefined) continue;
-    text += `${text.length === 1 ? '' : ','}${writeString(key)}:${write(member, depth)}`;
+    text += text.length === 1 ? writeName(key) : `,${writeName(key)}`;
+    text += write(member, depth);
     if (text.length > MAX_CANONICAL_CHARS) throw tooLong();
   }
   return `${text}}`;
+}
+
+/** Names that are remembered as they are written: those of entries are always the same. */
+const MAX_WRITTEN_NAMES = 500;
+const MAX_WRITTEN_NAME_CHARS = 32;
+const WRITTEN = new Map<string, string>();
+
+function writeName(name: string): string {
+  const known = WRITTEN.get(name);
+  if (known !== undefined) return known;
+  const written = `${writeString(name)}:`;
+  if (name.length > MAX_WRITTEN_NAME_CHARS) return written;
+  if (WRITTEN.size >= MAX_WRITTEN_NAMES) WRITTEN.clear();
+  WRITTEN.set(name, written);
+  return written;
+}
+
+/** Few names are sorted faster where they are than by a library that makes lists for it. */
+const FEW_KEYS = 32;
+
+function sort(keys: string[]): void {
+  if (keys.length > FEW_KEYS) {
+    if (!areSorted(keys)) keys.sort();
+    return;
+  }
+  for (let i = 1; i < keys.length; i++) {
+    const key = keys[i] as string;
+    let at = i;
+    for (; at > 0 && (keys[at - 1] as string) > key; at--) keys[at] = keys[at - 1] as string;
+    keys[at] = key;
+  }
 }
 
 /** For values of JSON.parse. Past the depth limit it answers false, and canonicalize then says why. */

@@ -62,12 +62,11 @@ export function commitSection(key: string, section: string, value: Json): string
   const pointer = sectionPointer(section);
   const members = objectMembers(value);
   // INVARIANT: canonicalize leaves undefined members out, so they have no digest either.
-  const names = members === undefined ? [] : Object.keys(members).filter((name) => members[name] !== undefined);
-  const places = members === undefined ? [pointer] : names.map((name) => `${pointer}/${escapePointer(name)}`);
+  if (members === undefined) return commitDigests([fieldDigest(saltsOf(key, [pointer])[0] as string, pointer, value)]);
+  const names = Object.keys(members).filter((name) => members[name] !== undefined);
+  const places = names.map((name) => `${pointer}/${escapePointer(name)}`);
   const salts = saltsOf(key, places);
-  return commitDigests(
-    places.map((place, i) => fieldDigest(salts[i] as string, place, members === undefined ? value : (members[names[i] as string] as Json))),
-  );
+  return commitDigests(places.map((place, i) => fieldDigest(salts[i] as string, place, members[names[i] as string] as Json)));
 }
 
 /**
@@ -98,7 +97,7 @@ export function fieldDigest(salt: string, pointer: string, value: Json): string 
 
 /** The commitment that a set of digests gives, whatever their order. */
 export function commitDigests(digests: readonly string[]): string {
-  return hash('sha256', `countersign/arguments/v1\n${canonicalize(digests.toSorted())}`, 'hex');
+  return hash('sha256', `countersign/arguments/v1\n${canonicalize(digests.length < 2 ? digests : digests.toSorted())}`, 'hex');
 }
 
 /** RFC 6901 pointer of a section: `/reason`. */
@@ -150,5 +149,5 @@ function checkKey(key: string): void {
 }
 
 function escapePointer(token: string): string {
-  return token.replaceAll('~', '~0').replaceAll('/', '~1');
+  return token.includes('~') || token.includes('/') ? token.replaceAll('~', '~0').replaceAll('/', '~1') : token;
 }

@@ -18,6 +18,9 @@ const MAX_SHORT_CHARS = 256;
 // Reused: a buffer per text costs more than its hash. Hashing is synchronous and never re-enters.
 const inner = Buffer.alloc(BLOCK_BYTES + 3 * MAX_SHORT_CHARS);
 const outer = Buffer.alloc(BLOCK_BYTES + DIGEST_BYTES);
+// Behind the key each block is its pad alone, whatever the key.
+inner.fill(INNER_PAD, KEY_BYTES, BLOCK_BYTES);
+outer.fill(OUTER_PAD, KEY_BYTES, BLOCK_BYTES);
 
 /**
  * Runs `use` with the HMAC under `key`. It gives lower-case hex, and works only until `use` returns.
@@ -31,14 +34,11 @@ export function withHmacKey<T>(key: string, use: (hmac: (text: string) => string
     inner[i] = byte ^ INNER_PAD;
     outer[i] = byte ^ OUTER_PAD;
   }
-  inner.fill(INNER_PAD, KEY_BYTES, BLOCK_BYTES);
-  outer.fill(OUTER_PAD, KEY_BYTES, BLOCK_BYTES);
   try {
     return use((text) => (text.length > MAX_SHORT_CHARS ? longHmac(key, text) : shortHmac(text)));
   } finally {
-    // A key that is erased from its opening must not be found here.
-    inner.fill(0, 0, BLOCK_BYTES);
-    outer.fill(0);
+    // A key that is erased from its opening must not be found here, nor what was made of it.
+    for (let i = 0; i < KEY_BYTES; i++) inner[i] = outer[i] = outer[BLOCK_BYTES + i] = 0;
   }
 }
 

@@ -3,6 +3,7 @@ import { types } from 'node:util';
 import { CountersignError } from '../errors.ts';
 import { ARRAY_BUFFER_BYTES, BINARY_CLASSES, copyBytes, TYPED_ARRAY_BYTES, URL_TEXT } from './host-types.ts';
 import { pointerText } from './pointer.ts';
+import { addMember } from './read.ts';
 import type { Redactor } from './redact.ts';
 import { redactText } from './scan.ts';
 
@@ -56,11 +57,16 @@ const PLAIN_STRING = /^[ !#-[\]-~]*$/;
 const SHORT_CHARS = 128;
 const UNDEFINED: CapturedArguments = { value: undefined, exact: '!undefined' };
 
+function inOrder(texts: readonly string[], names: readonly string[]): readonly string[] {
+  const order = names.map((_, i) => i).sort((one, other) => ((names[one] as string) < (names[other] as string) ? -1 : 1));
+  return order.map((i) => texts[i] as string);
+}
+
 class Capture {
   readonly #redactor: Pick<Redactor, 'text'>;
   refusal: CountersignError | undefined;
   readonly #path: (string | number)[] = [];
-  readonly #ancestors = new Set<object>();
+  readonly #ancestors: object[] = [];
   #nodes = 0;
   #chars = 0;
   #binaryBytes = 0;
@@ -109,11 +115,11 @@ class Capture {
   }
 
   #object(raw: object): CapturedArguments {
-    if (this.#ancestors.has(raw)) this.refuse('contains itself; pass a tree');
-    if (this.#ancestors.size >= MAX_ARGUMENT_DEPTH) this.refuse(`is nested deeper than ${MAX_ARGUMENT_DEPTH} levels`);
-    this.#ancestors.add(raw);
+    if (this.#ancestors.includes(raw)) this.refuse('contains itself; pass a tree');
+    if (this.#ancestors.length >= MAX_ARGUMENT_DEPTH) this.refuse(`is nested deeper than ${MAX_ARGUMENT_DEPTH} levels`);
+    this.#ancestors.push(raw);
     const captured = this.#container(raw);
-    this.#ancestors.delete(raw);
+    this.#ancestors.pop();
     return captured;
   }
 
@@ -135,24 +141,25 @@ class Capture {
   #plain(raw: object): CapturedArguments {
     const keys = Reflect.ownKeys(raw);
     this.#checkRoom(keys.length);
-    const members: [string, unknown][] = [];
-    const texts: [string, string][] = [];
+    const value: { [name: string]: unknown } = {};
+    const names: string[] = [];
+    const texts: string[] = [];
+    let isSorted = true;
     for (const key of keys) {
       if (typeof key === 'symbol') this.refuse('has a symbol as key');
       this.#path.push(key);
       if (key === '__proto__') this.refuse('has the name __proto__; rename it');
       const member = this.any(this.#read(raw, key));
       if (member !== UNDEFINED) {
-        members.push([key, member.value]);
-        texts.push([key, `${this.#quote(key)}:${member.exact}`]);
+        addMember(value, key, member.value);
+        // RFC 8785 section 3.2.3: by UTF-16 code units, which is how JavaScript compares strings.
+        isSorted &&= names.length === 0 || (names.at(-1) as string) < key;
+        names.push(key);
+        texts.push(`${this.#quote(key)}:${member.exact}`);
       }
       this.#path.pop();
     }
-    // RFC 8785 section 3.2.3: by UTF-16 code units, which is how JavaScript compares strings.
-    texts.sort((one, other) => (one[0] < other[0] ? -1 : 1));
-    let exact = '{';
-    for (const [, text] of texts) exact += exact === '{' ? text : `,${text}`;
-    return { value: Object.fromEntries(members), exact: `${exact}}` };
+    return { value, exact: `{${(isSorted ? texts : inOrder(texts, names)).join(',')}}` };
   }
 
   #array(raw: readonly unknown[]): CapturedArguments & { readonly value: readonly unknown[] } {

@@ -1,6 +1,7 @@
 import { types } from 'node:util';
 import type { Json } from '../call.ts';
 import { typedPlaceholder } from './host-types.ts';
+import { addMember } from './read.ts';
 import type { Redactor } from './redact.ts';
 import { redactText } from './scan.ts';
 
@@ -54,7 +55,7 @@ export function errorType(error: unknown, redactor?: Pick<Redactor, 'text'>): st
 /** Copies what is worth showing into plain JSON, within the bounds above. */
 class Sketch {
   readonly #redactor: Redactor;
-  readonly #ancestors = new Set<object>();
+  readonly #ancestors: object[] = [];
   #nodes = MAX_EXCERPT_NODES;
   #chars = MAX_SCANNED_CHARS;
 
@@ -92,11 +93,11 @@ class Sketch {
 
   #object(value: object): Json {
     if (types.isProxy(value)) return '[proxy]';
-    if (this.#ancestors.has(value)) return '[cycle]';
-    if (this.#ancestors.size >= MAX_EXCERPT_DEPTH) return '[too deep]';
-    this.#ancestors.add(value);
+    if (this.#ancestors.includes(value)) return '[cycle]';
+    if (this.#ancestors.length >= MAX_EXCERPT_DEPTH) return '[too deep]';
+    this.#ancestors.push(value);
     const shown = this.#container(value);
-    this.#ancestors.delete(value);
+    this.#ancestors.pop();
     return shown;
   }
 
@@ -121,17 +122,19 @@ class Sketch {
 
   #plain(value: object): Json {
     const names = Object.keys(value);
-    const members: [string, Json][] = [];
+    const shown: { [name: string]: Json } = {};
+    let members = 0;
     for (const name of names) {
       if (this.#nodes <= 0) {
-        members.push(['…', `[${names.length - members.length} more]`]);
+        addMember(shown, '…', `[${names.length - members} more]`);
         break;
       }
       const descriptor = Object.getOwnPropertyDescriptor(value, name);
       if (descriptor !== undefined && 'value' in descriptor && descriptor.value === undefined) continue;
-      members.push([this.#text(name), this.#member(descriptor)]);
+      addMember(shown, this.#text(name), this.#member(descriptor));
+      members += 1;
     }
-    return Object.fromEntries(members);
+    return shown;
   }
 
   #error(error: object): Json {

@@ -46,6 +46,12 @@ export function copyBytes(array: object): Uint8Array<ArrayBuffer> {
  * `[map:2]`, `[set:3]`, `[regexp]`, `[url https://...]`. The URL is not redacted here. `undefined` for every other object.
  */
 export function typedPlaceholder(value: object): string | undefined {
+  // Most objects are plain, and each question below leaves the engine. Whoever takes its prototype from a map has a plain object.
+  if (!types.isProxy(value)) {
+    if (Array.isArray(value)) return undefined;
+    const prototype: unknown = Object.getPrototypeOf(value);
+    if ((prototype === Object.prototype || prototype === null) && !ArrayBuffer.isView(value)) return undefined;
+  }
   if (types.isDate(value)) return dateText(Date.prototype.getTime.call(value));
   if (types.isMap(value)) return `[map:${MAP_SIZE(value)}]`;
   if (types.isSet(value)) return `[set:${SET_SIZE(value)}]`;

@@ -5,8 +5,8 @@
 import { types } from 'node:util';
 
 /** Own enumerable members with a text as name. */
-export function readMembers(value: object): [string, unknown][] {
-  return Object.keys(value).map((name): [string, unknown] => [name, dataOf(Object.getOwnPropertyDescriptor(value, name))]);
+export function readMembers(value: object, names: readonly string[] = Object.keys(value)): [string, unknown][] {
+  return names.map((name): [string, unknown] => [name, dataOf(Object.getOwnPropertyDescriptor(value, name))]);
 }
 
 /** As many items as the list is long; a hole is `undefined`. The caller bounds the length. */
@@ -14,6 +14,12 @@ export function readItems(items: readonly unknown[]): unknown[] {
   const read: unknown[] = [];
   for (let i = 0; i < items.length; i++) read.push(dataOf(Object.getOwnPropertyDescriptor(items, i)));
   return read;
+}
+
+/** Gives a new object one more member of its own, whatever objects inherit by that name. */
+export function addMember<T>(members: { [name: string]: T }, name: string, member: T): void {
+  if (name in members) Object.defineProperty(members, name, { value: member, enumerable: true, configurable: true, writable: true });
+  else members[name] = member;
 }
 
 /** `[proxy]` for one: any question to it but this runs a trap, or throws. */

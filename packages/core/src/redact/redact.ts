@@ -6,7 +6,7 @@ import { COMMAND_PASSWORD, passwordsInCommand } from './detectors/commands.ts';
 import { typedPlaceholder } from './host-types.ts';
 import { isHarmlessValue, isSecretMember, isSecretName, nameWords } from './key-names.ts';
 import { pointerText } from './pointer.ts';
-import { readItems, readMembers, withoutProxy } from './read.ts';
+import { addMember, readItems, readMembers, withoutProxy } from './read.ts';
 import { detectorsFor, KEY_NAME_KIND, REDACTION_KINDS, TEXT_KIND, VALUE_KIND } from './rules.ts';
 import { redactText, type TextRules, textRules } from './scan.ts';
 import { hideSplit } from './split.ts';
@@ -84,8 +84,10 @@ class View {
   readonly findings: RedactionFinding[] = [];
   readonly #rules: Rules;
   readonly #path: (string | number)[] = [];
-  readonly #kinds = new Set<string>();
-  readonly #ancestors = new Set<object>();
+  readonly #kinds: string[] = [];
+  /** As deep as the path is bounded. */
+  readonly #ancestors: object[] = [];
+  readonly #noted = (kind: string): void => this.#note(kind);
   #nodes = MAX_SHOWN_NODES;
 
   constructor(rules: Rules) {
@@ -100,22 +102,23 @@ class View {
     if (this.#path.length >= MAX_SHOWN_DEPTH) return '[too deep]';
     const text = typedPlaceholder(value);
     if (text !== undefined) return this.#text(text);
-    if (this.#ancestors.has(value)) return '[cycle]';
-    this.#ancestors.add(value);
+    if (this.#ancestors.includes(value)) return '[cycle]';
+    this.#ancestors.push(value);
     const shown = this.#container(value);
-    this.#ancestors.delete(value);
+    this.#ancestors.pop();
     return shown;
   }
 
   #container(value: object): Json {
-    const size = Array.isArray(value) ? value.length : Object.keys(value).length;
+    const names = Array.isArray(value) ? undefined : Object.keys(value);
+    const size = names?.length ?? (value as readonly unknown[]).length;
     if (size > this.#nodes) return '[too many]';
     this.#nodes -= size;
-    return Array.isArray(value) ? this.#array(readItems(value)) : this.#object(readMembers(value));
+    return names === undefined ? this.#array(readItems(value as readonly unknown[])) : this.#object(readMembers(value, names));
   }
 
   #text(value: string): string {
-    return redactText(value, this.#rules.text, (kind) => this.#note(kind));
+    return redactText(value, this.#rules.text, this.#noted);
   }
 
   #number(value: number): Json {
@@ -202,15 +205,15 @@ class View {
   #object(entries: readonly (readonly [string, unknown])[]): Json {
     const names = this.#names(entries);
     const isPair = names.some((name) => VALUE_NAMES.has(name)) && this.#namesSecret(entries, names);
-    const members = entries.map(([ownName, item], i): [string, Json] => {
+    const shown: { [name: string]: Json } = {};
+    for (const [i, [ownName, item]] of entries.entries()) {
       const name = names[i] ?? ownName;
       this.#path.push(name);
       const secret = isSecretMember(name, asShown(item), this.#rules.keys) || (isPair && VALUE_NAMES.has(name));
-      const shown = secret ? this.#secret(item) : this.any(item);
+      addMember(shown, name, secret ? this.#secret(item) : this.any(item));
       this.#path.pop();
-      return [name, shown];
-    });
-    return Object.fromEntries(members);
+    }
+    return shown;
   }
 
   /** Names as shown. They may be secrets too; replaced ones are numbered where they would collide. */
@@ -262,8 +265,9 @@ class View {
   }
 
   #note(kind: string): void {
-    if (this.findings.length >= MAX_FINDINGS && this.#kinds.has(kind)) return;
-    this.#kinds.add(kind);
+    const isKnown = this.#kinds.includes(kind);
+    if (isKnown && this.findings.length >= MAX_FINDINGS) return;
+    if (!isKnown) this.#kinds.push(kind);
     const pointer = pointerText(this.#path);
     const last = this.findings.at(-1);
     if (last?.kind !== kind || last.pointer !== pointer) this.findings.push({ kind, pointer });

@@ -18,6 +18,15 @@ describe('canonicalize', () => {
     expect(canonicalize({ b: [1e21, -0], a: 'é\n' })).toBe('{"a":"é\\n","b":[1e+21,0]}');
   });
 
+  it('sorts few names and many, and writes names alike however often they came', () => {
+    for (const count of [2, 31, 32, 33, 200, 1200]) {
+      const names = Array.from({ length: count }, (_, i) => `"${(i * 7919) % count}\u00e9`);
+      const value = Object.fromEntries(names.map((name, i) => [name, i]));
+      expect(canonicalize(value)).toBe(canonicalizeOracle(value));
+      expect(canonicalize(value)).toBe(canonicalizeOracle(value));
+    }
+  });
+
   it.each([
     [null, 'null'],
     [true, 'true'],

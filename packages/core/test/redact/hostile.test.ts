@@ -199,6 +199,9 @@ const VALUES: readonly (readonly [string, (runs: Runs) => unknown])[] = [
   ['a false date', () => Object.create(Date.prototype) as unknown],
   ['a false map', () => Object.setPrototypeOf({ a: secret }, Map.prototype) as unknown],
   ['a false address', () => Object.setPrototypeOf({ href: secret }, URL.prototype) as unknown],
+  ['a map with the prototype of an object', () => Object.setPrototypeOf(new Map([[secret, secret]]), Object.prototype) as unknown],
+  ['a date with the prototype of an object', () => Object.setPrototypeOf(new Date(0), Object.prototype) as unknown],
+  ['many bytes with the prototype of an object', () => Object.setPrototypeOf(new Uint8Array(1_000_000), Object.prototype) as unknown],
   ['a false list', () => Object.setPrototypeOf({ 0: secret, length: 1 }, Array.prototype) as unknown],
   [
     'a date with a method of its own',

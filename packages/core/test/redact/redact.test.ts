@@ -135,6 +135,12 @@ describe('the shown view', () => {
     expect(shownOf(value)).toEqual(expected);
   });
 
+  it.each([Object.prototype, null])('goes by the prototype %j, but looks into no bytes', (prototype) => {
+    const as = (value: object): unknown => Object.setPrototypeOf(value, prototype);
+    const { shown } = redactor.redact({ map: as(new Map([[1, 2]])), date: as(new Date(0)), bytes: as(new Uint8Array(12)) });
+    expect(shown).toEqual({ map: {}, date: {}, bytes: '[bytes:12]' });
+  });
+
   it('shares nothing with the value', () => {
     const value = { a: { b: [1] } };
     const { shown } = redactor.redact(value);
