@@ -60,7 +60,7 @@ class Scanner {
   readonly #bytes: Buffer;
   readonly #decidingKeys: ReadonlySet<string>;
   #at = 0;
-  readonly #flaws = new Map<string, Flaw>();
+  #flaws: Map<string, Flaw> | undefined;
   #id: { readonly start: number; readonly end: number } | undefined;
 
   constructor(bytes: Buffer, decidingKeys: ReadonlySet<string>) {
@@ -76,7 +76,8 @@ class Scanner {
       this.#space();
       if (this.#at !== this.#bytes.length) throw new Fault('not-json');
       const topLevel = opening === 0x7b ? 'object' : opening === 0x5b ? 'array' : 'scalar';
-      return { ok: true, topLevel, flaws: [...this.#flaws.values()], ...(this.#id === undefined ? {} : { id: this.#id }) };
+      const flaws = this.#flaws === undefined ? [] : [...this.#flaws.values()];
+      return { ok: true, topLevel, flaws, ...(this.#id === undefined ? {} : { id: this.#id }) };
     } catch (error) {
       if (!(error instanceof Fault)) throw error;
       return { ok: false, fault: error.fault, offset: this.#at };
@@ -97,7 +98,7 @@ class Scanner {
 
   #object(zone: Zone, depth: number): void {
     if (depth > MAX_DEPTH) throw new Fault('too-deep');
-    const keys = new Set<string>();
+    const keys = new Keys();
     this.#at += 1;
     this.#space();
     if (this.#skip(0x7d)) return;
@@ -105,8 +106,7 @@ class Scanner {
       this.#space();
       const offset = this.#at;
       const key = this.#key(zone);
-      this.#judgeKey(key, keys, zone, offset);
-      keys.add(key);
+      this.#judgeKey(key, keys.add(key), zone, offset);
       this.#space();
       this.#expect(0x3a);
       this.#space();
@@ -131,8 +131,8 @@ class Scanner {
     this.#expect(0x5d);
   }
 
-  #judgeKey(key: string, seen: ReadonlySet<string>, zone: Zone, offset: number): void {
-    if (seen.has(key)) this.#flaw('duplicate-key', zone, offset);
+  #judgeKey(key: string, isNew: boolean, zone: Zone, offset: number): void {
+    if (!isNew) this.#flaw('duplicate-key', zone, offset);
     if (key === '__proto__') this.#flaw('proto-key', zone, offset);
     const deciding = zone === 'top' || zone === 'params';
     if (deciding && lookalike(key, this.#decidingKeys) !== undefined) this.#flaw('lookalike-key', zone, offset);
@@ -229,7 +229,24 @@ class Scanner {
 
   #flaw(kind: FlawKind, zone: Zone, offset: number): void {
     const name = `${kind} ${zone}`;
+    this.#flaws ??= new Map();
     if (!this.#flaws.has(name)) this.#flaws.set(name, { kind, zone, offset });
+  }
+}
+
+/** As a rule an object has a few keys, and a list of them costs less than a set. */
+const FEW_KEYS = 8;
+
+class Keys {
+  readonly #few: string[] = [];
+  #many: Set<string> | undefined;
+
+  /** @returns false for one that was added before. */
+  add(key: string): boolean {
+    if (this.#many?.has(key) ?? this.#few.includes(key)) return false;
+    if (this.#many !== undefined) this.#many.add(key);
+    else if (this.#few.push(key) > FEW_KEYS) this.#many = new Set(this.#few);
+    return true;
   }
 }
 

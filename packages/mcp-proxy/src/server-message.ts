@@ -44,7 +44,7 @@ export type ServerMessage =
 
 /** Keys that decide what a message of the server is, and so must be spelt in one way only. */
 const SERVER_KEYS: ReadonlySet<string> = new Set(['jsonrpc', 'id', 'method', 'result', 'error']);
-const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf]);
+const BYTE_ORDER_MARK = [0xef, 0xbb, 0xbf] as const;
 const CR = 0x0d;
 
 /** @param line - a line without its terminator, or a whole body. Never throws. */
@@ -58,8 +58,9 @@ export function readServerMessage(line: Buffer, framing: Framing = 'lines'): Ser
   if (parsed === undefined) return unreadable(content, text, 'not valid JSON');
   const messages = (Array.isArray(parsed.value) ? parsed.value : [parsed.value]).filter(isObject);
   const ended = messages.flatMap(taskEndedIn);
-  if (!messages.some(canBeResponse)) return ended.length === 0 ? { kind: 'other' } : { kind: 'other', ended };
-  const answers = readAnswers(messages, content);
+  const possible = messages.filter(canBeResponse);
+  if (possible.length === 0) return ended.length === 0 ? { kind: 'other' } : { kind: 'other', ended };
+  const answers = readAnswers(possible, content);
   // Batches are of an era that had no tasks.
   return answers.kind === 'responses' && ended.length > 0
     ? { kind: 'unclear', problem: 'the result of a task beside an answer', responses: answers.responses }
@@ -77,7 +78,8 @@ function taskEndedIn(message: JsonObject): readonly string[] {
 function trim(line: Buffer): Buffer {
   let end = line.length;
   while (end > 0 && line[end - 1] === CR) end -= 1;
-  return line.subarray(line.subarray(0, 3).equals(BYTE_ORDER_MARK) ? 3 : 0, end);
+  const start = BYTE_ORDER_MARK.every((byte, i) => line[i] === byte) ? BYTE_ORDER_MARK.length : 0;
+  return start === 0 && end === line.length ? line : line.subarray(start, end);
 }
 
 function parse(text: string): { readonly value: unknown } | undefined {
@@ -90,32 +92,36 @@ function parse(text: string): { readonly value: unknown } | undefined {
 
 /** True unless every reader takes the message for something else, whatever case it reads keys in. */
 function canBeResponse(message: JsonObject): boolean {
-  const keys = Object.keys(message);
-  const names = new Set(keys.map((key) => lookalike(key, SERVER_KEYS) ?? key));
-  if (names.has('result') || names.has('error')) return true;
+  let [hasId, hasOtherMethod] = [false, false];
+  for (const key of Object.keys(message)) {
+    const like = lookalike(key, SERVER_KEYS);
+    const name = like ?? key;
+    if (name === 'result' || name === 'error') return true;
+    hasId ||= name === 'id';
+    hasOtherMethod ||= like === 'method';
+  }
   // Go's readers know a response by its missing or empty method, and take one without a result for an empty result.
   const method = member(message, 'method');
-  const hasMethod = typeof method === 'string' && method !== '' && !keys.some((key) => lookalike(key, SERVER_KEYS) === 'method');
-  return names.has('id') && !hasMethod;
+  return hasId && (hasOtherMethod || typeof method !== 'string' || method === '');
 }
 
+/** @param messages - that can be responses. */
 function readAnswers(messages: readonly JsonObject[], content: Buffer): ServerMessage {
-  const responses = messages.filter(canBeResponse).map(readResponse);
+  const responses = messages.map(readResponse);
   const unclear = (problem: string): ServerMessage => ({ kind: 'unclear', problem, responses });
   const scan = scanJson(content, SERVER_KEYS);
   if (!scan.ok) return unclear(scan.fault === 'too-deep' ? 'nested too deeply' : 'not valid JSON');
   if (scan.flaws.some(({ zone }) => zone === 'top')) return unclear('a key is repeated or looks like a reserved one');
-  if (messages.some((message) => canBeResponse(message) && !isClear(message))) {
-    return unclear('neither clearly a result nor clearly an error');
-  }
+  if (!messages.every(isClear)) return unclear('neither clearly a result nor clearly an error');
   return { kind: 'responses', responses, repeatsKeys: scan.flaws.some(({ kind }) => kind === 'duplicate-key') };
 }
 
 /** Some servers send both members, one of them null: then the other one counts to every reader. */
 function isClear(message: JsonObject): boolean {
-  const members = ['result', 'error'].filter((name) => Object.hasOwn(message, name));
-  const full = members.filter((name) => message[name] !== null);
-  return !Object.hasOwn(message, 'method') && (members.length === 1 || full.length === 1);
+  if (Object.hasOwn(message, 'method')) return false;
+  const [hasResult, hasError] = [Object.hasOwn(message, 'result'), Object.hasOwn(message, 'error')];
+  if (hasResult !== hasError) return true;
+  return hasResult && (message['result'] === null) !== (message['error'] === null);
 }
 
 function readResponse(message: JsonObject): ServerResponse {

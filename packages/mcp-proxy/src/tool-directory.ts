@@ -85,14 +85,11 @@ export class ToolDirectory {
 
   ref(server: string, name: string): ToolRef {
     const known = this.#tools.get(name);
-    const { annotations, digest } = known ?? {};
-    return {
-      server,
-      name,
-      ...(digest !== undefined && { schema: digest }),
-      ...(annotations !== undefined && { annotations }),
-      ...(this.#pins && { declared: this.#declared(known) }),
-    };
+    const ref: { -readonly [Member in keyof ToolRef]: ToolRef[Member] } = { server, name };
+    if (known?.digest !== undefined) ref.schema = known.digest;
+    if (known?.annotations !== undefined) ref.annotations = known.annotations;
+    if (this.#pins) ref.declared = this.#declared(known);
+    return ref;
   }
 
   #declared(known: Known | undefined): NonNullable<ToolRef['declared']> {

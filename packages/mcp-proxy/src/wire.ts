@@ -63,9 +63,14 @@ export class LineReader {
     while (start < chunk.length) {
       const newline = chunk.indexOf(LF, start);
       const end = newline === -1 ? chunk.length : newline + 1;
-      const part = chunk.subarray(start, end);
-      if (newline === -1) this.#keep(part);
-      else lines.push(...this.#complete(part));
+      // As a rule one message is one read.
+      const part = start === 0 && end === chunk.length ? chunk : chunk.subarray(start, end);
+      if (newline === -1) {
+        this.#keep(part);
+      } else {
+        const line = this.#complete(part);
+        if (line !== undefined) lines.push(line);
+      }
       start = end;
     }
     this.#tellOverlong();
@@ -74,12 +79,14 @@ export class LineReader {
 
   /** The last line, if the stream ended without a newline. */
   end(): Line[] {
-    return this.#sizeBytes === 0 ? [] : this.#complete(Buffer.of(LF));
+    const last = this.#sizeBytes === 0 ? undefined : this.#complete(Buffer.of(LF));
+    return last === undefined ? [] : [last];
   }
 
-  #complete(part: Buffer): Line[] {
+  /** @returns undefined for what is done with. */
+  #complete(part: Buffer): Line | undefined {
     // The common case: the whole line lies in one chunk and needs no copy.
-    if (this.#sizeBytes === 0 && part.length <= this.#maxBytes) return [this.#line(part)];
+    if (this.#sizeBytes === 0 && part.length <= this.#maxBytes) return this.#line(part);
     this.#keep(part);
     const sizeBytes = this.#sizeBytes;
     const buffer = this.#buffer ?? Buffer.alloc(0);
@@ -89,9 +96,9 @@ export class LineReader {
     this.#tail = undefined;
     this.#overlong = undefined;
     this.#sizeBytes = 0;
-    if (tail === undefined) return [this.#line(buffer.subarray(0, sizeBytes))];
+    if (tail === undefined) return this.#line(buffer.subarray(0, sizeBytes));
     this.#first = false;
-    return isDone ? [] : [{ kind: 'oversize', sizeBytes, head: buffer, tail }];
+    return isDone ? undefined : { kind: 'oversize', sizeBytes, head: buffer, tail };
   }
 
   #tellOverlong(): void {
@@ -122,7 +129,7 @@ export class LineReader {
   #line(bytes: Buffer): MessageLine {
     const start = this.#first && bytes.subarray(0, 3).equals(BYTE_ORDER_MARK) ? 3 : 0;
     this.#first = false;
-    const end = bytes.length - (bytes.at(-2) === CR ? 2 : 1);
+    const end = bytes.length - (bytes[bytes.length - 2] === CR ? 2 : 1);
     return { kind: 'line', bytes, content: bytes.subarray(start, Math.max(start, end)) };
   }
 }

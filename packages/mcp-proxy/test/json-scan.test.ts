@@ -10,6 +10,11 @@ function flaws(text: string): string[] {
   return result.flaws.map(({ kind, zone }) => `${kind} ${zone}`);
 }
 
+/** So many members, and after them one with the name of an earlier one. */
+function objectOf(count: number, repeated: number): string {
+  return `{${[...Array(count).keys(), repeated].map((i) => `"k${i}":0`).join(',')}}`;
+}
+
 function parses(bytes: Buffer): boolean {
   try {
     JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes));
@@ -91,6 +96,11 @@ describe('scanJson', () => {
     ['{"params":{"a":[{"b":{"c":1,"c":2}}]}}', ['duplicate-key inside-params']],
     ['{"x":{"params":{"c":1,"c":2}}}', ['duplicate-key elsewhere']],
     ['{"":1,"":2}', ['duplicate-key top']],
+    [objectOf(8, 0), ['duplicate-key top']],
+    [objectOf(9, 0), ['duplicate-key top']],
+    [objectOf(10, 8), ['duplicate-key top']],
+    [objectOf(40, 9), ['duplicate-key top']],
+    [objectOf(40, 39), ['duplicate-key top']],
     ['{"__proto__":1}', ['proto-key top']],
     ['[{"id":1,"id":2}]', ['duplicate-key top']],
     ['[[{"id":1,"id":2}]]', ['duplicate-key elsewhere']],

@@ -102,8 +102,8 @@ export class ApprovalDesk {
 
   /** Takes out what a call brings back of ours. Uses it up. */
   receive(call: CallMessage): Received {
-    const brought = carriedOf(call.params);
-    if (!call.stateless || brought.requestState === undefined) return { call, isRewritten: false };
+    const brought = call.stateless ? carriedOf(call.params) : {};
+    if (brought.requestState === undefined) return { call, isRewritten: false };
     const digest = callDigest(this.#target.server, call.tool, call.args) ?? '';
     const { states, rounds } = this.#target.approvals;
     const state = states.spend(brought.requestState, { owner: this.#owner(), call: digest });
