@@ -52,6 +52,25 @@ describe('processes', () => {
     expect(host.tree.members().map(({ pid }) => pid)).toStrictEqual([100, 900, 20, 10]);
   });
 
+  it('five thousand at once, amid as many strangers: each is told of, and those that vanish and come while they are looked at', async () => {
+    const many = Array.from({ length: 5_000 }, (_, at) => ({ ...CHILD, pid: 10_000 + at, start: 2_000 + at }));
+    for (const each of many) {
+      host.proc.put(each);
+      host.proc.put({ pid: each.pid + 10_000, start: each.start, parent: 1, exe: '/usr/bin/cat', argv: ['cat'] });
+    }
+    const found = await host.look();
+    expect(new Set(found.flatMap(({ action }) => (action.kind === 'spawn' ? action.child.pid : []))).size).toBe(5_000);
+    expect(found.filter(({ action }) => action.kind === 'exec')).toHaveLength(5_000);
+    expect(host.tree.size).toBe(5_001);
+    for (const { pid } of many.slice(0, 2_500)) host.proc.remove(pid);
+    host.proc.put({ ...CHILD, pid: 9_999, start: 9_999 });
+    const [ends, others] = [await host.look(), await host.look()];
+    expect(ends.filter(({ action }) => action.kind === 'exit')).toHaveLength(2_500);
+    expect(ends.filter(({ action }) => action.kind === 'spawn')).toHaveLength(1);
+    expect(others).toEqual([]);
+    expect([host.tree.size, host.deaths]).toEqual([2_502, []]);
+  }, 60_000);
+
   it('an orphan by its marker, an orphan that was left to us, and none without either', async () => {
     host.proc.put({ pid: 1, start: 1, parent: 0 });
     host.proc.put({ pid: 50, start: 2, parent: 1 });
