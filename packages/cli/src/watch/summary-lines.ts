@@ -9,13 +9,14 @@ const MAX_INCIDENTS = 10;
 
 export function summaryLines(summary: WardenSummary): readonly string[] {
   const { verdicts, rules, incidents, lost, sensors } = summary;
-  const counts = `${summary.activities} activities in ${span(summary.durationMs)}: ${verdicts.FLAG} flagged, ${verdicts.HALT} halts, ${verdicts.KILL} kills`;
+  const seen = amount(summary.activities, 'activity', 'activities');
+  const counts = `${seen} in ${span(summary.durationMs)}: ${verdicts.FLAG} flagged, ${amount(verdicts.HALT, 'halt')}, ${amount(verdicts.KILL, 'kill')}`;
   const missed = sensors.reduce((sum, sensor) => sum + sensor.lost, 0);
   const gaps = [
-    ...(lost.log > 0 ? [`${lost.log} activities are in no log`] : []),
-    ...(lost.ledger > 0 ? [`${lost.ledger} verdicts ARE NOT IN THE LEDGER`] : []),
-    ...(lost.judge > 0 ? [`${lost.judge} questions the judge did not answer`] : []),
-    ...(missed > 0 ? [`${missed} readings the sensors know they missed`] : []),
+    ...(lost.log > 0 ? [`${amount(lost.log, 'activity is', 'activities are')} in no log`] : []),
+    ...(lost.ledger > 0 ? [`${amount(lost.ledger, 'verdict IS', 'verdicts ARE')} NOT IN THE LEDGER`] : []),
+    ...(lost.judge > 0 ? [`${amount(lost.judge, 'question')} the judge did not answer`] : []),
+    ...(missed > 0 ? [`${amount(missed, 'reading')} the sensors know they missed`] : []),
   ];
   const fell = sensors.filter((sensor) => !sensor.isAlive && sensor.level > summary.level && sensor.level >= 'L2');
   const probe = sensors.find(({ programs }) => programs !== undefined);
@@ -32,12 +33,13 @@ export function summaryLines(summary: WardenSummary): readonly string[] {
   ];
 }
 
+function amount(count: number, one: string, many = `${one}s`): string {
+  return `${count} ${count === 1 ? one : many}`;
+}
+
 /** Only what was told: whoever got past it told nothing. */
 function probeText({ programs = 0, seen, isAlive }: WardenSummary['sensors'][number]): string {
-  const those =
-    programs === 0
-      ? 'no Node program told anything'
-      : `${programs === 1 ? '1 Node program' : `${programs} Node programs`} told of ${seen} ${seen === 1 ? 'act' : 'acts'}`;
+  const those = programs === 0 ? 'no Node program told anything' : `${amount(programs, 'Node program')} told of ${amount(seen, 'act')}`;
   return isAlive ? those : `${those}; IT FELL SILENT: not all Node programs told what they did`;
 }
 

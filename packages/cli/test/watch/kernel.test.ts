@@ -237,7 +237,7 @@ describe.skipIf(!canHold)('the last an agent does', SLOW, () => {
     for (let n = 1; n <= RUNS; n++) {
       const agent = startCli([...KERNEL, '--mode', 'audit_only', '--', 'cat', 'bait.txt'], { cwd });
       const { stderr } = await agent.ended;
-      expect(stderr).toMatch(/: \d+ activities in \d+s: 0 flagged, 0 halts, 1 kills/);
+      expect(stderr).toMatch(/: \d+ activities in \d+s: 0 flagged, 0 halts, 1 kill$/m);
       expect(await entriesOf(cwd, 'verdict')).toHaveLength(n);
     }
   });

@@ -96,7 +96,7 @@ export function actionText(action: Action, redactor: Redactor): string {
     case 'exit':
       return 'exit';
     case 'resource':
-      return `use the resources of ${action.processes} processes`;
+      return `use the resources of ${action.processes} process${action.processes === 1 ? '' : 'es'}`;
   }
 }
 

@@ -62,6 +62,7 @@ describe('an alert', () => {
     [{ kind: 'dns', name: 'example.com' }, 'look up example.com'],
     [{ kind: 'memory', target: 1 }, 'reach into process 1'],
     [{ kind: 'resource', processes: 3 }, 'use the resources of 3 processes'],
+    [{ kind: 'resource', processes: 1 }, 'use the resources of 1 process'],
   ] as readonly (readonly [Action, string])[])('%o', (action, expected) => {
     expect(alert(action).action).toBe(expected);
   });
