@@ -1,7 +1,10 @@
 /**
  * Judged rows on their way between threads. Cloning an object costs several times what judging its row did: ordinary
- * entries travel as numbers and a table of strings, all others as they are.
+ * entries travel as numbers, a table of the names they share and what differs from row to row one after the other; all others
+ * as they are.
  */
+import type { BudgetCharge } from '../ledger/entry.ts';
+import { toHex } from '../ledger/merkle.ts';
 import type { Judged, PlainDecision, PlainOutcome } from './judged.ts';
 import { NOTHING_FOUND } from './judged.ts';
 
@@ -11,75 +14,115 @@ const OUTCOME = 2;
 const NONE = -1;
 const DIGEST_CHARS = 32;
 const HASH_CHARS = 64;
+const ID_CHARS = 32;
+const FIRST_NUMBERS = 8192;
+/** More than a row without charges, or a charge, has. */
+const ROOM = 16;
 
 export interface Packed {
   /** Row after row: one of the three numbers above, then the fields in the order that `Packer` writes. */
   readonly numbers: Float64Array<ArrayBuffer>;
   readonly strings: readonly string[];
-  /** Leaf hashes of the ordinary rows, one after the other: digests, and the same in hex. */
+  /** Leaf hashes of the ordinary rows, one after the other, as digests: those stored beside them are the same. */
   readonly leaves: string;
-  readonly stored: string;
+  /** Their calls, and of each outcome the leaf hash of the decision it names, in hex. */
+  readonly calls: string;
+  readonly decisions: string;
   readonly others: readonly Judged[];
 }
 
 export class Packer {
-  private readonly numbers: number[] = [];
+  private numbers = new Float64Array(FIRST_NUMBERS);
+  private length = 0;
   private readonly strings: string[] = [];
   private readonly places = new Map<string, number>();
+  /** Of each name in a row, the one of the row before: comparing is cheaper than looking up. */
+  private readonly last: { readonly text: string; readonly place: number }[] = [];
   private readonly others: Judged[] = [];
   private leaves = '';
-  private stored = '';
+  private calls = '';
+  private decisions = '';
   rows = 0;
 
   add(row: Judged): void {
     this.rows++;
     const { content } = row;
-    if (content.is !== 'plain' || row.found.length > 0 || row.more > 0) {
-      this.numbers.push(OTHER);
+    if (content.is !== 'plain' || row.leaf === undefined || row.found.length > 0 || row.more > 0) {
+      this.room();
+      this.number(OTHER);
       this.others.push(row);
       return;
     }
-    this.leaves += row.leaf ?? '';
-    this.stored += row.stored ?? '';
+    this.leaves += row.leaf;
+    this.calls += content.entry.call;
     if (content.entry.kind === 'decision') this.decision(row, content.entry);
     else this.outcome(row, content.entry);
   }
 
   take(): Packed {
-    const { strings, leaves, stored, others } = this;
-    return { numbers: Float64Array.from(this.numbers), strings, leaves, stored, others };
+    const { strings, leaves, calls, decisions, others } = this;
+    return { numbers: this.numbers.slice(0, this.length), strings, leaves, calls, decisions, others };
   }
 
-  private decision({ seq, withheld }: Judged, entry: PlainDecision): void {
-    const { agent, call, effect, mode, policy, session, would, writer, budgets } = entry;
-    this.numbers.push(
-      DECISION,
-      seq,
-      withheld ? 1 : 0,
-      entry.at,
-      this.place(agent),
-      this.place(call),
-      this.place(session),
-      this.place(writer),
-    );
-    this.numbers.push(this.place(effect), this.place(mode), this.place(would), this.place(policy.hash), this.place(policy.id));
-    this.numbers.push(budgets?.length ?? NONE);
-    for (const { cost, id, key, left, limit, per, window_ms: window } of budgets ?? [])
-      this.numbers.push(cost, this.place(id), this.place(key), left, limit, this.place(per), window ?? NONE);
+  private decision(row: Judged, entry: PlainDecision): void {
+    this.common(DECISION, row, entry);
+    this.name(3, entry.effect);
+    this.name(4, entry.mode);
+    this.name(5, entry.would);
+    this.name(6, entry.policy.hash);
+    this.name(7, entry.policy.id);
+    this.number(entry.budgets?.length ?? NONE);
+    for (const { cost, id, key, left, limit, per, window_ms: window } of entry.budgets ?? []) {
+      this.room();
+      this.number(cost);
+      this.name(8, id);
+      this.name(9, key);
+      this.number(left);
+      this.number(limit);
+      this.name(10, per);
+      this.number(window ?? NONE);
+    }
   }
 
-  private outcome({ seq, withheld }: Judged, { at, agent, call, session, writer, decision }: PlainOutcome): void {
-    this.numbers.push(OUTCOME, seq, withheld ? 1 : 0, at, this.place(agent), this.place(call), this.place(session), this.place(writer));
-    this.numbers.push(decision.of, this.place(decision.leaf));
+  private outcome(row: Judged, entry: PlainOutcome): void {
+    this.common(OUTCOME, row, entry);
+    this.number(entry.decision.of);
+    this.decisions += entry.decision.leaf;
   }
 
-  private place(text: string): number {
+  private common(tag: number, { seq, withheld }: Judged, { at, agent, session, writer }: PlainDecision | PlainOutcome): void {
+    this.room();
+    this.number(tag);
+    this.number(seq);
+    this.number(withheld ? 1 : 0);
+    this.number(at);
+    this.name(0, agent);
+    this.name(1, session);
+    this.name(2, writer);
+  }
+
+  private number(value: number): void {
+    this.numbers[this.length++] = value;
+  }
+
+  /** @param field - which of the names in a row. */
+  private name(field: number, text: string): void {
+    const last = this.last[field];
+    if (last?.text === text) return this.number(last.place);
     let place = this.places.get(text);
     if (place === undefined) {
       place = this.strings.push(text) - 1;
       this.places.set(text, place);
     }
-    return place;
+    this.last[field] = { text, place };
+    this.number(place);
+  }
+
+  private room(): void {
+    if (this.length + ROOM <= this.numbers.length) return;
+    const grown = new Float64Array(this.numbers.length * 2);
+    grown.set(this.numbers);
+    this.numbers = grown;
   }
 }
 
@@ -96,10 +139,12 @@ class Unpacker {
   }
 
   rows(): readonly Judged[] {
-    const { numbers, others, leaves, stored } = this.packed;
+    const { numbers, others, leaves, calls, decisions } = this.packed;
+    const stored = toHex(leaves);
     const rows: Judged[] = [];
     let other = 0;
     let plain = 0;
+    let outcome = 0;
     while (this.at < numbers.length) {
       const tag = this.number();
       if (tag === OTHER) {
@@ -108,7 +153,10 @@ class Unpacker {
       }
       const seq = this.number();
       const withheld = this.number() === 1;
-      const fields = { at: this.number(), agent: this.text(), call: this.text(), session: this.text(), writer: this.text() };
+      const call = calls.slice(plain * ID_CHARS, (plain + 1) * ID_CHARS);
+      const fields = { at: this.number(), agent: this.text(), call, session: this.text(), writer: this.text() };
+      const entry =
+        tag === DECISION ? this.decision(fields) : this.outcome(fields, decisions.slice(outcome * HASH_CHARS, ++outcome * HASH_CHARS));
       rows.push({
         seq,
         leaf: leaves.slice(plain * DIGEST_CHARS, (plain + 1) * DIGEST_CHARS),
@@ -116,7 +164,7 @@ class Unpacker {
         fits: true,
         found: NOTHING_FOUND,
         more: 0,
-        content: { is: 'plain', entry: tag === DECISION ? this.decision(fields) : this.outcome(fields) },
+        content: { is: 'plain', entry },
         withheld,
       });
       plain++;
@@ -124,25 +172,27 @@ class Unpacker {
     return rows;
   }
 
-  private decision(fields: Fields): PlainDecision {
+  private decision({ at, agent, call, session, writer }: Fields): PlainDecision {
     const [effect, mode, would] = [this.text(), this.text(), this.text()] as [PlainDecision['effect'], PlainDecision['mode'], 'allow'];
     const policy = { hash: this.text(), id: this.text() };
-    return { kind: 'decision', ...fields, effect, mode, would, policy, budgets: this.budgets() };
+    return { kind: 'decision', at, agent, call, session, writer, effect, mode, would, policy, budgets: this.budgets() };
   }
 
   private budgets(): PlainDecision['budgets'] {
     const count = this.number();
     if (count === NONE) return undefined;
-    return Array.from({ length: count }, () => {
+    const charges: BudgetCharge[] = [];
+    for (let i = 0; i < count; i++) {
       const charge = { cost: this.number(), id: this.text(), key: this.text(), left: this.number(), limit: this.number() };
-      const per = this.text() as 'agent';
+      const per = this.text() as BudgetCharge['per'];
       const window = this.number();
-      return window === NONE ? { ...charge, per } : { ...charge, per, window_ms: window };
-    });
+      charges.push(window === NONE ? { ...charge, per } : { ...charge, per, window_ms: window });
+    }
+    return charges;
   }
 
-  private outcome(fields: Fields): PlainOutcome {
-    return { kind: 'outcome', ...fields, decision: { of: this.number(), leaf: this.text() } };
+  private outcome({ at, agent, call, session, writer }: Fields, leaf: string): PlainOutcome {
+    return { kind: 'outcome', at, agent, call, session, writer, decision: { of: this.number(), leaf } };
   }
 
   private number(): number {
