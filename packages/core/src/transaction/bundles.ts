@@ -1,6 +1,6 @@
 /**
- * Which bundle of an id was the newest. A mark says where to look, and what stands there decides; where there is no mark, or
- * it leads nowhere, all entries are read once.
+ * Which bundle of an id was the newest. A mark says where to look, and what stands there and after it decides: whoever edits the
+ * row may put the mark back, to where an older one was the newest. Where there is none, or it leads nowhere, all entries are read.
  */
 import type { EntryRef } from '../call.ts';
 import { type BundleMark, bundlesIn } from '../policy/bundle-mark.ts';
@@ -25,9 +25,9 @@ function newestOf(id: string, tx: Tx): BundleMark | undefined {
   const mark = tx.mark(nameOf(id));
   const marked = mark === undefined ? undefined : tx.entry(mark);
   const found = marked?.kind === 'policy' ? ofId(id, marked.document) : [];
-  if (found.length > 0) return newest(found);
-  const all = tx.entriesAbout(-1, '"kind":"policy"').flatMap((entry) => (entry.kind === 'policy' ? ofId(id, entry.document) : []));
-  return newest(all);
+  const from = mark === undefined || found.length === 0 ? -1 : mark.of;
+  const later = tx.entriesAbout(from, '"kind":"policy"').flatMap((entry) => (entry.kind === 'policy' ? ofId(id, entry.document) : []));
+  return newest([...found, ...later]);
 }
 
 function ofId(id: string, document: string): readonly BundleMark[] {
