@@ -1,11 +1,13 @@
 /**
- * All rows judged, in order: on this thread, or by several whose results are put in order here.
+ * All rows judged, in order: on this thread, or by others whose results are put in order here.
  *
- * Each thread has a connection of its own, and so a snapshot that may be later than ours. Entries are only ever added, so
+ * What follows on judging, entry by entry, is as much work and stays with this thread, which is one of those asked for.
+ *
+ * Each of the others has a connection of its own, and so a snapshot that may be later than ours. Entries are only ever added, so
  * those below our size are the same; one that is not was tampered with, and does not give our root. Openings are also
  * erased (`forget`): where a later snapshot lacks one, ours is asked.
  *
- * A thread decides nothing: if one crashes, stays silent or has another file before it, the rest is read here.
+ * They decide nothing: if one crashes, stays silent or has another file before it, the rest is read here.
  */
 import type { Worker } from 'node:worker_threads';
 import { startThread } from '../thread.ts';
@@ -22,7 +24,7 @@ const SILENCE_MS = 60_000;
 const STOP_MS = 2000;
 
 /** Few, so that parts that wait to be taken are not copied by the garbage collector again and again. */
-const RANGE_ROWS = 256;
+const RANGE_ROWS = 1024;
 
 /** What a thread makes dies young; left alone, V8 gives each of them up to 100 MB for it, and none is faster. */
 const YOUNG_MB = 24;
@@ -41,6 +43,7 @@ export interface ThreadOptions {
 }
 
 export interface ScanOptions extends ThreadOptions {
+  /** This one among them. */
   readonly threads: number;
   /** First position. */
   readonly from?: number;
@@ -63,8 +66,9 @@ async function* threadedParts(source: LedgerSource, file: string, options: ScanO
   const { threads, from = 0, start = startScan, silenceMs = SILENCE_MS, rangeRows = RANGE_ROWS } = options;
   const lanes: Lane[] = [];
   try {
-    for (let index = 0; index < threads; index++)
-      lanes.push(new Lane(start({ file, from, size: source.size, rangeRows, index, of: threads }), silenceMs));
+    const others = threads - 1;
+    for (let index = 0; index < others; index++)
+      lanes.push(new Lane(start({ file, from, size: source.size, rangeRows, index, of: others }), silenceMs));
     const notes = await Promise.all(lanes.map((lane) => readyLane(lane, source)));
     const own = source.newestCheckpoint()?.note;
     const isLater = notes.some((note) => note !== own);

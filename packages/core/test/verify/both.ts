@@ -1,4 +1,4 @@
-/** Verifies on one thread, and as two and three threads would: whatever is wrong with a ledger, the reports are the same. */
+/** Verifies on one thread, and as on two and three, this one among them: whatever is wrong with a ledger, the reports are the same. */
 import { expect } from 'vitest';
 import type { VerifyOptions, VerifyReport } from '../../src/sqlite/index.ts';
 import type { ScanWorker } from '../../src/verify/scan.ts';
@@ -46,7 +46,7 @@ export async function verifyLedger(path: string, options: VerifyOptions = {}): P
       return hereInstead(task, (error) => failures.push(error));
     };
     expect(await verifyWith(path, { ...options, threads }, { start, rangeRows: 16 })).toEqual(report);
-    expect([0, threads]).toContain(started);
+    expect([0, threads - 1]).toContain(started);
     // Otherwise one thread did it all, and nothing was compared.
     const isDamaged = report.problems.some(({ code }) => code === 'DATABASE_DAMAGED' || code === 'LEDGER_UNREADABLE');
     if (!isDamaged) expect(failures).toEqual([]);
