@@ -37,25 +37,10 @@ export class GrowingTree {
 
   /** @returns the tiles this leaf completed, lowest level first. */
   push(leaf: string): readonly DigestTile[] {
-    const roots = this.#carry(leaf, this.#size, 0);
+    const roots = this.#carry(leaf);
     this.#size++;
     (this.#open[0] as string[]).push(leaf);
-    return roots.length === 0 ? NONE : this.#complete(0, roots);
-  }
-
-  /**
-   * Pushes 256 leaves at once, whose subtree somebody else has worked out. Only where a tile begins.
-   *
-   * @param hashes - the 256 leaves, one after the other.
-   * @param root - the digest over them.
-   */
-  pushTile(hashes: string, root: string): readonly DigestTile[] {
-    const index = this.#size / TILE_WIDTH;
-    const roots = this.#carry(root, index, TILE_HEIGHT);
-    this.#size += TILE_WIDTH;
-    const above = (this.#open[1] ??= []);
-    above.push(root);
-    return [{ level: 0, index, hashes, root }, ...this.#complete(1, roots)];
+    return roots.length === 0 ? NONE : this.#complete(roots);
   }
 
   root(): string {
@@ -70,16 +55,15 @@ export class GrowingTree {
   }
 
   /**
-   * Joins a new subtree with those before it.
+   * Joins a new leaf with those before it.
    *
-   * @param count - how many subtrees of its level there were.
    * @returns the roots that now stand for a full tile, lowest first.
    */
-  #carry(subtree: string, count: number, from: number): readonly string[] {
-    let node = subtree;
-    let level = from;
+  #carry(leaf: string): readonly string[] {
+    let node = leaf;
+    let level = 0;
     let roots: string[] | undefined;
-    for (let rest = count; rest % 2 === 1; rest = (rest - 1) / 2) {
+    for (let rest = this.#size; rest % 2 === 1; rest = (rest - 1) / 2) {
       node = nodeDigest(this.#peaks.pop() as string, node);
       level++;
       if (level % TILE_HEIGHT === 0) (roots ??= []).push(node);
@@ -88,10 +72,9 @@ export class GrowingTree {
     return roots ?? NO_ROOTS;
   }
 
-  /** Takes full tiles off from a level on; each of their roots belongs to the level above. */
-  #complete(from: number, roots: readonly string[]): readonly DigestTile[] {
-    return roots.map((root, i) => {
-      const level = from + i;
+  /** Takes full tiles off; each of their roots belongs to the level above. */
+  #complete(roots: readonly string[]): readonly DigestTile[] {
+    return roots.map((root, level) => {
       const hashes = (this.#open[level] as string[]).join('');
       this.#open[level] = [];
       (this.#open[level + 1] ??= []).push(root);
@@ -101,17 +84,6 @@ export class GrowingTree {
 }
 
 const NO_ROOTS: readonly string[] = [];
-
-/** The digest over 256 leaves. */
-export function tileRoot(leaves: readonly string[]): string {
-  let level = leaves;
-  while (level.length > 1) {
-    const above: string[] = [];
-    for (let i = 0; i < level.length; i += 2) above.push(nodeDigest(level[i] as string, level[i + 1] as string));
-    level = above;
-  }
-  return level[0] as string;
-}
 
 /** Number of full tiles of a log of `size` leaves, all levels. */
 export function fullTiles(size: number): number {

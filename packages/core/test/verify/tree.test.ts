@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { CompactRange, fromHex, leafDigest, leafHash, nodeDigest, nodeHash, toHex } from '../../src/ledger/merkle.ts';
 import { type Tile, TileTree } from '../../src/ledger/tiles.ts';
-import { type DigestTile, fullTiles, GrowingTree, tileRoot } from '../../src/verify/tree.ts';
+import { type DigestTile, fullTiles, GrowingTree } from '../../src/verify/tree.ts';
 
 const leaves = Array.from({ length: 1100 }, (_, i) => leafHash(String(i)));
 
@@ -40,22 +40,6 @@ describe('the verifier’s own tree', () => {
     expect(tiles.at(-1)?.level).toBe(0);
     expect(tiles.some(({ level }) => level === 1)).toBe(true);
     expect(tree.root()).toBe(writer.root());
-  });
-
-  it('takes whole tiles as it takes their leaves', () => {
-    const one = new GrowingTree();
-    const other = new GrowingTree();
-    const many = Array.from({ length: 66_000 }, (_, i) => fromHex(leaves[i % leaves.length] as string));
-    const tiles = many.flatMap((leaf) => one.push(leaf));
-    const taken: DigestTile[] = [];
-    for (let at = 0; at < many.length; at += 256) {
-      const part = many.slice(at, at + 256);
-      if (part.length === 256 && at % 512 === 0) taken.push(...other.pushTile(part.join(''), tileRoot(part)));
-      else for (const leaf of part) taken.push(...other.push(leaf));
-    }
-    expect(taken).toEqual(tiles);
-    expect(other.root()).toBe(one.root());
-    expect(other.size).toBe(one.size);
   });
 
   it('goes its own way after it was cloned', () => {
