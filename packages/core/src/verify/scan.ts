@@ -1,7 +1,8 @@
 /**
  * All rows judged, in order: on this thread, or by others whose results are put in order here.
  *
- * What follows on judging, entry by entry, is as much work and stays with this thread, which is one of those asked for.
+ * What follows on judging, entry by entry, is as much work and stays with this thread, which is one of those asked for. Where clear
+ * text lies beside the entries judging is far more, and this thread mostly waits: there the others are as many as were asked for.
  *
  * Each of the others has a connection of its own, and so a snapshot that may be later than ours. Entries are only ever added, so
  * those below our size are the same; one that is not was tampered with, and does not give our root. Openings are also
@@ -66,7 +67,7 @@ async function* threadedParts(source: LedgerSource, file: string, options: ScanO
   const { threads, from = 0, start = startScan, silenceMs = SILENCE_MS, rangeRows = RANGE_ROWS } = options;
   const lanes: Lane[] = [];
   try {
-    const others = threads - 1;
+    const others = hasOpenings(source, from) ? threads : threads - 1;
     for (let index = 0; index < others; index++)
       lanes.push(new Lane(start({ file, from, size: source.size, rangeRows, index, of: others }), silenceMs));
     const notes = await Promise.all(lanes.map((lane) => readyLane(lane, source)));
@@ -86,6 +87,12 @@ async function* threadedParts(source: LedgerSource, file: string, options: ScanO
   } finally {
     await Promise.all(lanes.map(async (lane) => lane.stop()));
   }
+}
+
+/** As far as its first rows tell. */
+function hasOpenings(source: LedgerSource, from: number): boolean {
+  for (const rows of source.chunks(from)) return rows.some((row) => row.opening !== undefined);
+  return false;
 }
 
 function startScan(task: ScanTask): ScanWorker {

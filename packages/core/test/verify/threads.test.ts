@@ -36,6 +36,21 @@ it('real threads give the report of one', async () => {
   }
 });
 
+it('this thread is one of those asked for, unless it would mostly wait: with clear text beside the entries', async () => {
+  const started = async (file: string, threads: number): Promise<number> => {
+    let count = 0;
+    const start = (task: ScanTask): ScanWorker => {
+      count++;
+      return hereInstead(task);
+    };
+    await verifyWith(file, { ...OPTIONS, threads }, { start, rangeRows: 64 });
+    return count;
+  };
+  const bare = tampered(large, (database) => database.exec('DELETE FROM openings'));
+  expect([await started(large, 2), await started(large, 3)]).toEqual([2, 3]);
+  expect([await started(bare, 2), await started(bare, 3)]).toEqual([1, 2]);
+});
+
 it('real threads find what one finds', async () => {
   const changed = tampered(large, (database) => {
     database.exec(`UPDATE entries SET body = replace(body, 'allow', 'deny') WHERE seq IN (100, 300, 500)`);
