@@ -44,7 +44,7 @@ export interface ThreadOptions {
 }
 
 export interface ScanOptions extends ThreadOptions {
-  /** This one among them. */
+  /** This one among them, unless it would mostly wait. */
   readonly threads: number;
   /** First position. */
   readonly from?: number;
