@@ -1,5 +1,5 @@
 /** Files rewritten, or only what would change, told to people and programs. */
-import { createRedactor } from '@countersign/core';
+import { createRedactor, type Redactor } from '@countersign/core';
 import { type Output, safe } from '../output.ts';
 import { replaceConfigFile } from './config-file.ts';
 import { unifiedDiff } from './diff.ts';
@@ -22,6 +22,8 @@ const STATUS_STYLES = {
 const STATUS_CHARS = 11;
 /** A file on one line is shown as far as a reader will follow. */
 const MAX_DIFF_LINE_CHARS = 2_000;
+/** What `--header-env` is given: `remote-entry.ts` writes it. */
+const HEADER_WORD = /(?<quote>["'])(?<name>[^"'=\s]{1,128})=(?<variable>COUNTERSIGN_HEADER_[1-9][0-9]?)\k<quote>/g;
 
 /** Writes what changed, unless `isDryRun`, and tells it. @returns the same for `--json`. */
 export function carryOut(rewrites: readonly Rewrite[], isDryRun: boolean, output: Output): readonly unknown[] {
@@ -61,9 +63,22 @@ function serverJson({ name, project, status, server, config, why }: ServerReport
 function shownDiff({ target: { client, file }, result }: Rewrite): readonly string[] {
   const redactor = createRedactor();
   const hidden = (text: string): string => hiddenValues({ ...client, path: file.path, text });
+  // Redacted whole, then cut: the half of a secret is not known for one.
   return unifiedDiff(hidden(file.text), hidden(result.text), file.path).map((line) =>
-    safe(redactor.text(line.slice(0, MAX_DIFF_LINE_CHARS).replace(/\r$/, ''))),
+    safe(redactedLine(line.replace(/\r$/, ''), redactor).slice(0, MAX_DIFF_LINE_CHARS)),
   );
+}
+
+/** What stands for the value of a header is the name of a variable, and no secret. Quotes stay in pairs on either side of it. */
+function redactedLine(line: string, redactor: Redactor): string {
+  let shown = '';
+  let from = 0;
+  for (const { 0: whole, index, groups } of line.matchAll(HEADER_WORD)) {
+    const { quote = '', name = '', variable = '' } = groups ?? {};
+    shown += `${redactor.text(line.slice(from, index))}${quote}${redactor.text(name)}=${variable}${quote}`;
+    from = index + whole.length;
+  }
+  return shown + redactor.text(line.slice(from));
 }
 
 function diffLine(line: string, output: Output): string {

@@ -118,6 +118,45 @@ describe('wrap and unwrap', () => {
     expect(JSON.stringify(json(await run(['wrap', 'cursor', '--dry-run', '--json'], { cwd, env })))).not.toContain(TOKEN);
   });
 
+  it('name with --dry-run the variables that headers move to, and nothing of what is in them', async () => {
+    const far = {
+      type: 'http',
+      url: 'https://far.example/mcp',
+      headers: { Authorization: `Bearer ${TOKEN}`, 'X-Api-Key': 'hunter2 and more', [`X-${TOKEN}`]: 'x' },
+    };
+    const env = { HOME: home({ '.cursor/mcp.json': JSON.stringify({ mcpServers: { far } }, undefined, 2) }) };
+    const cwd = folder();
+    for (const argv of [
+      ['wrap', 'cursor', '--dry-run'],
+      ['wrap', 'cursor'],
+      ['unwrap', 'cursor', '--dry-run'],
+    ]) {
+      const { stdout } = await run(argv, { cwd, env });
+      expect(stdout).not.toContain(TOKEN);
+      expect(stdout).not.toContain('hunter2');
+      if (!argv.includes('--dry-run')) continue;
+      expect(stdout).toContain('"Authorization=COUNTERSIGN_HEADER_1"');
+      expect(stdout).toContain('"X-Api-Key=COUNTERSIGN_HEADER_2"');
+      expect(stdout).toContain('[redacted:github-token]');
+    }
+  });
+
+  it.each([
+    ['a secret behind the name of a variable', `"Authorization=COUNTERSIGN_HEADER_1${TOKEN}"`],
+    ['another name than ours', '"Authorization=hunter2-COUNTERSIGN_HEADER_1"'],
+    ['a secret beside it', `"Authorization=COUNTERSIGN_HEADER_1", "--token=${TOKEN}", "password=hunter2"`],
+    ['a secret where a long line is cut', `"${'x '.repeat(990)}", "${TOKEN}"`],
+    ['a secret that the cut halves', `"${'x '.repeat(950)}", "--key", "${'x'.repeat(20)}", "${TOKEN}"`],
+  ])('hide with --dry-run %s', async (_what, args) => {
+    for (let cut = 0; cut < 40; cut += 3) {
+      const text = `{"mcpServers":{"a":{"command":"x","args":[${'"", '.repeat(cut)}${args}]}}}`;
+      const env = { HOME: home({ '.cursor/mcp.json': text }) };
+      const { code, stdout } = await run(['wrap', 'cursor', '--dry-run'], { cwd: folder(), env });
+      expect(code).toBe(0);
+      expect(stdout).not.toMatch(/ghp_|hunter2/);
+    }
+  });
+
   it('choose servers, files and projects', async () => {
     const text = '{"mcpServers":{"a":{"command":"x"},"b":{"command":"y"}}}';
     const env = { HOME: home({ '.claude.json': text }) };
