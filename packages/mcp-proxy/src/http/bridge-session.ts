@@ -65,10 +65,12 @@ export class BridgeSession {
     const version = exchange.request.headers['mcp-protocol-version'] ?? '';
     // Of an id that nobody follows no answer is known for one to this exchange.
     const isAnswerable = message?.kind === 'request' && message.key !== undefined;
+    let isAsked = false;
     const lane: PostLane = new PostLane({
       exchange,
       isRequest,
       toServer: (bytes) => {
+        isAsked = true;
         this.#peer.write(bytes);
         if (isRequest && !isAnswerable) lane.dropped();
       },
@@ -78,7 +80,7 @@ export class BridgeSession {
       onOver: (answer) => {
         this.#usedAt = Date.now();
         this.#waiting.delete(waiting);
-        if (method === 'initialize') this.#greeted(answer);
+        if (method === 'initialize') this.#greeted(answer, isAsked);
       },
       // Its client may come back for the answer. One that was not told the session cannot.
       onGone: () => {
@@ -91,10 +93,13 @@ export class BridgeSession {
   }
 
   /** Without a first greeting there is no session; one that is refused later changes nothing. */
-  #greeted(answer: Buffer | undefined): void {
+  #greeted(answer: Buffer | undefined, isAsked: boolean): void {
     if (this.#isBegun) return;
     this.#isBegun = !failed(answer);
-    if (!this.#isBegun) this.end();
+    if (this.#isBegun) return;
+    const problem = isAsked && answer !== undefined && !this.#isEnding ? this.#peer.notBegun() : undefined;
+    if (problem !== undefined) this.#complain(problem);
+    this.end();
   }
 
   /** The stream of the server's own messages, or, after `Last-Event-ID`, one that broke off. */

@@ -51,6 +51,9 @@ export class GatewayPeer implements SessionPeer {
     }
   }
 
+  /** Each server tells of itself. */
+  notBegun(): undefined {}
+
   /** The interposers of the servers write to them. */
   write(): void {}
 

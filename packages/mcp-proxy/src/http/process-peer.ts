@@ -1,4 +1,5 @@
 import { Interposer, type InterposerOptions } from '../interposer.ts';
+import type { ServerEnd } from '../server-peer.ts';
 import { pump } from '../stdio.ts';
 import type { Target } from '../target.ts';
 import { type StartedServer, Upstream, type UpstreamOptions } from '../upstream.ts';
@@ -35,16 +36,19 @@ export function processPeer(options: ProcessPeerOptions, client: SessionClient):
     (line) => interposer.fromServer(line, line.kind === 'line' ? client.laneFor(parse(line.content)) : undefined),
     (head) => interposer.serverOverlong(head),
   );
+  let end: ServerEnd | undefined;
   return {
     get isFull() {
       return upstream.stdin.writableLength > MAX_PIPE_BYTES;
     },
     ended: (async () => {
-      const { code, reason } = await upstream.ended;
+      end = await upstream.ended;
       await output;
-      await interposer.serverEnded(reason);
-      return code === 0 ? undefined : reason;
+      await interposer.serverEnded(end.reason);
+      return end.code === 0 ? undefined : `server ${target.server}: ${end.reason}`;
     })(),
+    // What it said is the client's to read.
+    notBegun: () => `server ${target.server} began no session: ${end?.reason ?? 'it answered initialize with an error'}`,
     fromClient: (line, lane) => interposer.fromClient(line, lane),
     write: (bytes) => {
       if (!upstream.stdin.destroyed) upstream.stdin.write(bytes);

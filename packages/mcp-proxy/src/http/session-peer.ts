@@ -18,6 +18,8 @@ export interface SessionPeer {
   readonly isFull: boolean;
   /** Resolves when it is gone and everything is answered; with what people are told when it went by itself and should not have. */
   readonly ended: Promise<string | undefined>;
+  /** The first greeting failed. @returns what people are told of that; undefined when they were told already */
+  notBegun(): string | undefined;
   /**
    * One message of the client. Every lane is told in the end that it is over.
    *

@@ -145,7 +145,7 @@ export class SharedProcess {
     const { code, reason } = await upstream.ended;
     await output;
     this.#upstream = undefined;
-    if (code !== 0 && !this.#isClosing) this.#options.target.log(reason);
+    if (code !== 0 && !this.#isClosing) this.#options.target.log(`server ${this.#options.target.server}: ${reason}`);
     const isSteady = Date.now() - startedAt > STEADY_MS;
     this.#backOffMs = isSteady ? 0 : Math.min(Math.max(FIRST_BACK_OFF_MS, 2 * this.#backOffMs), MOST_BACK_OFF_MS);
     this.#notBefore = Date.now() + this.#backOffMs;

@@ -120,6 +120,49 @@ it('answers who begins a session where the server cannot be started, and serves 
   }
 });
 
+describe('the log names the server whose first greeting failed', () => {
+  const scripted = (script: string): Partial<StdioBridgeOptions> => ({ args: ['-e', script] });
+  const answering = (answer: string): Partial<StdioBridgeOptions> =>
+    scripted(`process.stdin.once('data', () => process.stdout.write(${JSON.stringify(`${answer}\n`)})); setInterval(() => {}, 1000)`);
+
+  it.each([
+    ['one that cannot be started', cannotStart(), /^server piped began no session: the server could not be started/],
+    ['one that is not there', { command: '/nowhere/server' }, /^server piped began no session: .*not found/],
+    ['one that ends with a code', scripted('process.exit(3)'), /^server piped began no session: the server ended with exit code 3$/],
+    ['one that ends well', scripted(''), /^server piped began no session: the server ended with exit code 0$/],
+    [
+      'one that says no',
+      answering('{"jsonrpc":"2.0","id":1,"error":{"code":-32602,"message":"hunter2"}}'),
+      /^server piped began no session: it answered initialize with an error$/,
+    ],
+  ])('%s, in one line', async (_what, options, line) => {
+    await start(options);
+    const got = await post({ ...INITIALIZE, id: 1 }).done;
+    expect(got.messages).toMatchObject([{ id: 1, error: {} }]);
+    await bridge.close();
+    expect(logged.filter((each) => each.includes('piped'))).toEqual([expect.stringMatching(line)]);
+    expect(logged.filter((each) => each.includes('the server'))).toHaveLength(line.source.includes('answered') ? 0 : 1);
+    expect(logged.join()).not.toContain('hunter2');
+  });
+
+  it('but not one that was never asked, and not for a greeting that came later', async () => {
+    await start();
+    expect((await post('{"jsonrpc":"2.0","id":1,"id":2,"method":"initialize","params":{}}').done).messages).toMatchObject([{ error: {} }]);
+    const session = await begin();
+    await session.post({ ...INITIALIZE, id: 9, params: { protocolVersion: 'bad' } }).done;
+    await bridge.close();
+    expect(logged.filter((each) => each.includes('piped'))).toEqual([]);
+  });
+
+  it('and one that ends in the middle of a session', async () => {
+    await start();
+    const session = await begin();
+    process.kill(pids()[0] ?? 0, 'SIGKILL');
+    await vi.waitFor(() => expect(logged).toContain('server piped: the server ended with SIGKILL'), { timeout: 10_000 });
+    expect((await session.post(call(1, 'echo')).done).status).toBe(404);
+  });
+});
+
 /** Longer than beginning a session takes, on whatever machine. */
 const IDLE_MS = 1_500;
 
@@ -316,6 +359,13 @@ describe('the stateless protocol in front of a server over stdio', () => {
     const params = message['params'] as JsonObject;
     return { ...message, params: { ...params, _meta: { ...(params['_meta'] as JsonObject), ...meta } } };
   };
+
+  it('the log names the server that ended', async () => {
+    await start();
+    await ask(modernCall(1, 'echo')).done;
+    process.kill(pids()[0] ?? 0, 'SIGKILL');
+    await vi.waitFor(() => expect(logged).toContain('server piped: the server ended with SIGKILL'), { timeout: 10_000 });
+  });
 
   it('serves clients with the same ids and tokens from one process, and each gets what is its own', async () => {
     await start();
