@@ -74,6 +74,7 @@ class Supervisor {
   readonly #targets: Targets;
   readonly #answering: Answering;
   readonly #broker: Broker | undefined;
+  readonly #own: OwnDescriptors;
   readonly #held = new HeldCalls();
   readonly #outbox: Outbox;
   readonly #notification = new Notification();
@@ -85,6 +86,8 @@ class Supervisor {
   readonly #id = Buffer.alloc(ID_BYTES);
   #swept = 0;
   #isStopped = false;
+  /** Why it stopped of its own accord. */
+  #failure: string | undefined;
 
   constructor(start: SupervisorStart, { kernel: calls, files }: Native) {
     this.#start = start;
@@ -103,6 +106,7 @@ class Supervisor {
     this.#targets = new Targets(calls);
     const processes = processesOf(process.pid);
     const own = new OwnDescriptors(files);
+    this.#own = own;
     this.#answering = new Answering({
       ...start,
       memory,
@@ -136,10 +140,14 @@ class Supervisor {
       this.#waiting.writeInt16LE(isWaiting ? 0 : POLLIN, LISTENER_EVENTS_AT);
       const ready = this.#calls.poll(this.#waiting, this.#timeout(isWaiting));
       if (ready === -EINTR) continue;
-      if (ready < 0) return this.#end(`waiting for calls failed (${errorName(ready)})`);
+      if (ready < 0) {
+        this.#fail(`waiting for calls failed (${errorName(ready)})`);
+        break;
+      }
       if (this.#broker?.isWaiting === true && !this.#gate.isShut) this.#broker.tick(Date.now());
       if (this.#isReady(1)) this.#hear();
-      if (!this.#receiveSome()) break;
+      // The listener may be gone by then.
+      if (this.#isStopped || !this.#receiveSome()) break;
       if (ready === 0 || this.#outbox.isDue) this.#outbox.flush();
       this.#sweep();
     }
@@ -151,7 +159,7 @@ class Supervisor {
     const events = this.#waiting.readInt16LE(LISTENER_EVENTS_AT + 2);
     if (events === 0) return true;
     if ((events & POLLIN) === 0) {
-      if ((events & POLLHUP) === 0) this.#end(`the listener cannot be waited for (${events})`);
+      if ((events & POLLHUP) === 0) this.#fail(`the listener cannot be waited for (${events})`);
       else say({ kind: 'over' });
       return false;
     }
@@ -190,7 +198,7 @@ class Supervisor {
     const got = this.#calls.receive(this.#start.listener, this.#notification.bytes);
     // It was ended between the two steps.
     if (got === -ENOENT || got === -EINTR) return;
-    if (got < 0) return this.#end(`receiving a call failed (${errorName(got)})`);
+    if (got < 0) return this.#fail(`receiving a call failed (${errorName(got)})`);
     const trapped = this.#notification.parse(this.#names);
     if (trapped === undefined) return this.#send(this.#response.fails(this.#notification.id, ENOSYS));
     this.#control[CALLER] = trapped.tid;
@@ -242,8 +250,13 @@ class Supervisor {
     this.#calls.send(this.#start.listener, response);
   }
 
-  #end(reason?: string): void {
+  #fail(reason: string): void {
     this.#isStopped = true;
+    this.#failure = reason;
+  }
+
+  /** Once: what is closed here is another's the next moment. */
+  #end(): void {
     for (const { id, opened } of this.#held.clear()) {
       opened?.drop();
       this.#send(this.#response.fails(id, EPERM));
@@ -251,7 +264,8 @@ class Supervisor {
     this.#outbox.flush();
     this.#targets.close();
     this.#broker?.close();
-    if (reason !== undefined) say({ kind: 'failed', reason });
+    this.#own.close();
+    if (this.#failure !== undefined) say({ kind: 'failed', reason: this.#failure });
     parentPort?.close();
   }
 }

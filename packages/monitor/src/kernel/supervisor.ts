@@ -124,7 +124,10 @@ export class Supervisor {
     this.#thread.on('exit', () => {
       const error = unavailable(failure ?? 'its thread ended');
       // Nobody answers any more: what waits, and what comes, fails at once instead of waiting for ever.
-      this.#close();
+      this.#isClosed = true;
+      clearInterval(this.#looking);
+      native()?.close(options.listener);
+      native()?.close(wake);
       for (const nth of [...this.#asked.keys()]) this.#gateSeen(nth, this.#isOver);
       ready.reject(error);
       ended.resolve();
@@ -204,7 +207,7 @@ export class Supervisor {
     const timer = setTimeout(resolve, STOP_MS);
     await Promise.race([this.#ended, late]);
     clearTimeout(timer);
-    this.#close();
+    this.#hangUp();
   }
 
   #gateSeen(nth: number, isShut: boolean): void {
@@ -221,12 +224,15 @@ export class Supervisor {
   #looking: NodeJS.Timeout | undefined;
   #isClosed = false;
   #isOver = false;
-  #close(): void {
+  /**
+   * Without waiting for the thread. Its numbers stay taken until it has ended: it would read from, and answer to, whatever else this
+   * process opened under them.
+   */
+  #hangUp(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
     clearInterval(this.#looking);
-    native()?.close(this.#options.listener);
-    native()?.close(this.#wake);
+    native()?.kernel.replace(this.#options.listener, this.#wake);
   }
 }
 

@@ -33,6 +33,8 @@ export interface KernelCalls {
   /** @param how - `struct open_how`, 24 bytes */
   openat2(folder: number, path: string | Buffer, how: Buffer): number;
   close(fd: number): number;
+  /** From now on that number is of the same file as `by`; the file it was of is closed. */
+  replace(fd: number, by: number): number;
   read(fd: number, into: Buffer): number;
   pread(fd: number, into: Buffer, at: number): number;
   write(fd: number, from: Buffer): number;
@@ -86,6 +88,7 @@ const IOCTL_ADDFD = 0x4018_2103;
 const IOCTL_SET_FLAGS = 0x4008_2104;
 const SYNC_WAKE_UP = 1;
 const EFD_CLOEXEC = 0o2000000;
+const DUP_CLOEXEC = 0o2000000;
 const AT_FDCWD = -100;
 const AT_SYMLINK_NOFOLLOW = 0x100;
 const STATX_BASIC_AND_BIRTH = 0xfff;
@@ -132,6 +135,7 @@ export function kernelBindings(koffi: typeof Koffi, arch: string): KernelCalls {
   const eventfd = fn('eventfd', 'int', ['uint', 'int']);
   const openat = fn('openat', 'int', ['int', 'void *', 'int', 'uint']);
   const close = fn('close', 'int', ['int']);
+  const dup3 = fn('dup3', 'int', ['int', 'int', 'int']);
   const read = fn('read', 'long', ['int', 'void *', 'size_t']);
   const pread = fn('pread', 'long', ['int', 'void *', 'size_t', 'long']);
   const write = fn('write', 'long', ['int', 'void *', 'size_t']);
@@ -185,6 +189,7 @@ export function kernelBindings(koffi: typeof Koffi, arch: string): KernelCalls {
     openat: (folder, path, flags, mode) => openat(folder, pathOf(path), flags, mode),
     openat2: (folder, path, how) => openHow(OPENAT2, folder, pathOf(path), how, how.length),
     close,
+    replace: (fd, by) => dup3(by, fd, DUP_CLOEXEC),
     read: (fd, into) => read(fd, into, into.length),
     pread: (fd, into, at) => pread(fd, into, into.length, at),
     write: (fd, from) => write(fd, from, from.length),

@@ -2,11 +2,11 @@
  * A file system that does not answer, as NFS without its server. Level: exact. It keeps the whole tree waiting, which is told, and lets
  * nothing go on; and it keeps nobody from ending the tree.
  */
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { accessSync, constants, mkdtempSync, rmSync } from 'node:fs';
+import { accessSync, closeSync, constants, existsSync, mkdtempSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { getuid } from 'node:process';
 import { createInterface } from 'node:readline';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -55,6 +55,24 @@ async function hanging(...has: readonly 'files'[]): Promise<Hanging> {
   return { at, says, end };
 }
 
+/** A pipe of ours with something in it. */
+function opened(): { readonly fd: number; readonly unread: () => string } {
+  const at = join(mkdtempSync(join(tmpdir(), 'countersign-pipe-')), 'pipe');
+  execFileSync('mkfifo', [at]);
+  const fd = openSync(at, constants.O_RDWR | constants.O_NONBLOCK);
+  onTestFinished(() => {
+    closeSync(fd);
+    rmSync(dirname(at), { recursive: true });
+  });
+  writeSync(fd, 'as it was');
+  return { fd, unread: () => readable(fd) };
+}
+
+function readable(fd: number): string {
+  const into = Buffer.alloc(64);
+  return into.toString('utf8', 0, readSync(fd, into));
+}
+
 describe.skipIf(needs !== undefined).each(['deny-list', 'broker'] as const)('reads: %s', (trapReads) => {
   const begun = async (files: Hanging) => {
     const stalled = Promise.withResolvers<number>();
@@ -92,6 +110,19 @@ describe.skipIf(needs !== undefined).each(['deny-list', 'broker'] as const)('rea
     await run.supervisor.stop();
     expect(performance.now() - before).toBeLessThan(20_000);
     expect(run.told.some(({ observation: { action } }) => 'path' in action && action.path === run.project.good)).toBe(false);
+  });
+
+  it('a thread that comes back after we hung up touches nothing that was opened since', async () => {
+    const files = await hanging();
+    const { run } = await begun(files);
+    process.kill(run.pid, 'SIGKILL');
+    await run.ended;
+    await run.supervisor.stop();
+    const since = Array.from({ length: 32 }, opened);
+    expect(since.map(({ fd }) => fd)).not.toContain(run.listener);
+    await files.end();
+    await expect.poll(() => existsSync(`/proc/self/fd/${run.listener}`), { timeout: 20_000 }).toBe(false);
+    for (const { fd, unread } of since) expect([fd, unread()]).toEqual([fd, 'as it was']);
   });
 
   it('so it is with a name that lies in memory nobody can read: it is not gone past, and only its file system is waited for', async () => {
