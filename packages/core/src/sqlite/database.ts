@@ -133,25 +133,47 @@ export function isBusy(error: unknown): boolean {
   return typeof code === 'string' && (code.startsWith('SQLITE_BUSY') || code.startsWith('SQLITE_LOCKED'));
 }
 
-function identityCheck(file: string, opened: Identity): () => void {
+/** Times of files are coarse on some systems, two seconds at worst: a younger time of a folder may be that of two changes. */
+const SETTLED_MS = 3000;
+
+/**
+ * A file cannot come, go or be renamed without a new change time of its folder, so where that stands nothing in it needs to
+ * be looked at. Looking at the WAL itself after each commit is dear: since Linux 6.13 the next write to a file that was looked
+ * at gives it a time of its own, and its fsync has to write that too.
+ */
+export function identityCheck(file: string, opened: Identity, { nowMs, look }: IdentitySources = SYSTEM): () => void {
   const wal = `${file}-wal`;
+  const folder = dirname(file);
   let walOpened: Identity | undefined;
+  let intact: Looked | undefined;
   return () => {
-    if (!isSame(identity(file), opened)) throw replaced(file);
-    const now = identity(wal);
-    walOpened ??= now;
+    // INVARIANT: before the files, so that what happens to them from here on shows in it the next time.
+    const now = look(folder);
+    if (isSame(now, intact) && now?.ctimeNs === intact?.ctimeNs) return;
+    if (!isSame(look(file), opened)) throw replaced(file);
+    const walNow = look(wal);
+    walOpened ??= walNow;
     // While a connection is open SQLite never removes the WAL: a missing or other one means somebody did.
-    if (!isSame(now, walOpened)) throw replaced(wal);
+    if (!isSame(walNow, walOpened)) throw replaced(wal);
+    intact = now !== undefined && nowMs() - Number(now.ctimeMs) > SETTLED_MS ? now : undefined;
   };
 }
 
 /** BigInts: inode numbers of some file systems exceed 2^53. */
 type Identity = Pick<BigIntStats, 'dev' | 'ino'>;
+type Looked = Pick<BigIntStats, 'dev' | 'ino' | 'ctimeNs' | 'ctimeMs'>;
+
+export interface IdentitySources {
+  readonly nowMs: () => number;
+  readonly look: (path: string) => Looked | undefined;
+}
+
+const SYSTEM: IdentitySources = { nowMs: Date.now, look: identity };
 
 /** Undefined also when the path cannot be followed any more: for what was opened that is as good as gone. */
-function identity(file: string): Identity | undefined {
+function identity(path: string): BigIntStats | undefined {
   try {
-    return statSync(file, { bigint: true, throwIfNoEntry: false });
+    return statSync(path, { bigint: true, throwIfNoEntry: false });
   } catch {
     return undefined;
   }
