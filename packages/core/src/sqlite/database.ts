@@ -137,9 +137,11 @@ export function isBusy(error: unknown): boolean {
 const SETTLED_MS = 3000;
 
 /**
- * A file cannot come, go or be renamed without a new change time of its folder, so where that stands nothing in it needs to
- * be looked at. Looking at the WAL itself after each commit is dear: since Linux 6.13 the next write to a file that was looked
- * at gives it a time of its own, and its fsync has to write that too.
+ * The file is looked at each time; the WAL only where its folder changed, as it cannot come, go or be renamed without that.
+ * Looking at the WAL after each commit is dear: docs/decisions/2026-11-27-the-folder-tells-of-the-wal.md
+ *
+ * @param opened - the file as it was when it was opened
+ * @returns throws `LEDGER_REPLACED` when the path leads elsewhere
  */
 export function identityCheck(file: string, opened: Identity, { nowMs, look }: IdentitySources = SYSTEM): () => void {
   const wal = `${file}-wal`;
@@ -147,10 +149,10 @@ export function identityCheck(file: string, opened: Identity, { nowMs, look }: I
   let walOpened: Identity | undefined;
   let intact: Looked | undefined;
   return () => {
-    // INVARIANT: before the files, so that what happens to them from here on shows in it the next time.
+    if (!isSame(look(file), opened)) throw replaced(file);
+    // INVARIANT: before the WAL, so that what happens to that from here on shows in it the next time.
     const now = look(folder);
     if (isSame(now, intact) && now?.ctimeNs === intact?.ctimeNs) return;
-    if (!isSame(look(file), opened)) throw replaced(file);
     const walNow = look(wal);
     walOpened ??= walNow;
     // While a connection is open SQLite never removes the WAL: a missing or other one means somebody did.
