@@ -5,6 +5,9 @@
 
 export type RawHeaders = readonly string[];
 
+/** What node does not write into a head. */
+export const NOT_WRITTEN: RegExp = /[^\t\x20-\x7e\x80-\xff]/g;
+
 /** About one connection (RFC 9110, section 7.6.1), whatever `Connection` says. */
 const HOP_BY_HOP: ReadonlySet<string> = new Set([
   'connection',

@@ -4,10 +4,15 @@ import { CountersignError } from '@countersign/core';
 import type { Target } from '../target.ts';
 import { BodyBudget } from './body.ts';
 import type { AnswerHead } from './client-side.ts';
-import { headersForClient } from './headers.ts';
+import { headersForClient, NOT_WRITTEN } from './headers.ts';
 import type { HttpExchange } from './listener.ts';
 import { ParamHeaders } from './param-headers.ts';
 import type { HttpUpstream } from './upstream-http.ts';
+
+const BAD_GATEWAY = 502;
+/** Of an answer: what is below is said before one. */
+const LEAST_STATUS = 200;
+const MOST_STATUS = 999;
 
 export class Relayed {
   readonly target: Target;
@@ -37,9 +42,11 @@ export class Relayed {
 
   headOf(answer: IncomingMessage, exchange: HttpExchange, sizeBytes?: number | 'same'): AnswerHead {
     const rewrite = (name: string, value: string): string => this.#rewritten(name, value, exchange);
+    const { statusCode: status = BAD_GATEWAY, statusMessage = '' } = answer;
     return {
-      status: answer.statusCode ?? 502,
-      message: answer.statusMessage ?? '',
+      // Node reads more than it writes, and what it does not write it throws: `099`, or a control character in the reason.
+      status: status >= LEAST_STATUS && status <= MOST_STATUS ? status : BAD_GATEWAY,
+      message: statusMessage.replaceAll(NOT_WRITTEN, ''),
       headers: headersForClient(answer.rawHeaders, rewrite, sizeBytes),
     };
   }
