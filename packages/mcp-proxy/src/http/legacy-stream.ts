@@ -49,7 +49,7 @@ export class LegacyStream {
     if (response.statusCode !== 200 || typeOf(response) !== 'text/event-stream') {
       const said = await readErrorBody(response);
       response.destroy();
-      throw new RemoteError(server.withoutSecrets(statusText(response.statusCode ?? 0, said, false)));
+      throw new RemoteError(statusText(response.statusCode ?? 0, said, false, (text) => server.withoutSecrets(text)));
     }
     const endpoint = Promise.withResolvers<URL>();
     const late = setTimeout(() => endpoint.reject(new RemoteError('the server did not say where to POST messages')), ENDPOINT_WAIT_MS);

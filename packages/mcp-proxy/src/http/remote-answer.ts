@@ -23,9 +23,12 @@ export async function readErrorBody(response: IncomingMessage): Promise<Buffer |
   return response.complete ? Buffer.concat(chunks) : undefined;
 }
 
-/** @param hasSession - the request named a session. */
-export function statusText(status: number, body: Buffer | undefined, hasSession: boolean): string {
-  const said = errorMessage(body);
+/**
+ * @param hasSession - the request named a session.
+ * @param hide - takes secrets out of the server's words.
+ */
+export function statusText(status: number, body: Buffer | undefined, hasSession: boolean, hide: (text: string) => string): string {
+  const said = errorMessage(body, hide);
   const told = said === undefined ? '' : `: ${said}`;
   if (status === 401)
     return `the server answered 401: it wants a credential, or another one. Give it in a header, from an environment variable or a file: --header 'Authorization: Bearer \${TOKEN}'`;
@@ -38,9 +41,14 @@ export function statusText(status: number, body: Buffer | undefined, hasSession:
 }
 
 /** The server's words, if it answered with a JSON-RPC error. One line, bounded. */
-function errorMessage(body: Buffer | undefined): string | undefined {
+function errorMessage(body: Buffer | undefined, hide: (text: string) => string): string | undefined {
   const parsed = body === undefined ? undefined : parse(body);
   const error = isObject(parsed) ? member(parsed, 'error') : undefined;
   const message = isObject(error) ? member(error, 'message') : undefined;
-  return typeof message === 'string' ? message.replace(/\p{Cc}/gu, ' ').slice(0, MAX_SHOWN_CHARS) : undefined;
+  // Hidden first, then cut: the half of a secret is not found.
+  return typeof message === 'string'
+    ? hide(message)
+        .replace(/\p{Cc}/gu, ' ')
+        .slice(0, MAX_SHOWN_CHARS)
+    : undefined;
 }

@@ -86,6 +86,8 @@ export class RemoteServer {
   /** The text without values of headers, should a server repeat them. */
   withoutSecrets(text: string): string {
     const secrets = Object.values(this.#headers).flatMap((value) => [value, ...value.split(/\s+/)]);
+    // The longest first: one may begin with another.
+    secrets.sort((one, other) => other.length - one.length);
     return secrets.filter((secret) => secret.length >= 6).reduce((told, secret) => told.replaceAll(secret, '[redacted]'), text);
   }
 

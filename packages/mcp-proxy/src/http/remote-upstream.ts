@@ -153,7 +153,7 @@ export class RemoteUpstream implements ServerPeer {
     const status = response.statusCode ?? 0;
     const said = status >= 300 ? await readErrorBody(response) : undefined;
     response.destroy();
-    return { status, text: this.#server.withoutSecrets(statusText(status, said, this.#session.isOpen)) };
+    return { status, text: this.#statusText(status, said) };
   }
 
   async #exchange(exchange: Exchange, body: Buffer, onSent: () => void): Promise<void> {
@@ -217,7 +217,11 @@ export class RemoteUpstream implements ServerPeer {
         // It does not speak that either: what it first said stands.
       }
     }
-    return this.#fail(exchange, this.#server.withoutSecrets(statusText(status, said, this.#session.isOpen)));
+    return this.#fail(exchange, this.#statusText(status, said));
+  }
+
+  #statusText(status: number, said: Buffer | undefined): string {
+    return statusText(status, said, this.#session.isOpen, (text) => this.#server.withoutSecrets(text));
   }
 
   async #askLegacy(exchange: Exchange, body: Buffer, signal: AbortSignal, onSent: () => void): Promise<void> {

@@ -234,6 +234,21 @@ describe('a client over stdio in front of a server over HTTP', () => {
     expect(client.output + client.log + JSON.stringify(client.guard.outcomes)).not.toMatch(/hunter2|key-secret/);
   });
 
+  it('shows no half of a secret where the words of a server are cut, nor the end of one that begins with another', async () => {
+    let padding = 0;
+    const server = await serve(({ headers }, response) =>
+      json(
+        response,
+        { error: { code: 1, message: `${'x'.repeat(padding)}${String(headers['x-key'])} ${String(headers['x-other'])}` } },
+        403,
+      ),
+    );
+    const client = connect(server.url, { headers: { 'X-Other': 'hunter2', 'X-Key': 'hunter2-and-the-rest-of-it' } });
+    for (padding = 265; padding < 305; padding++) await client.ask(call(padding));
+    expect(client.output + client.log).toContain('x[redacted]');
+    expect(client.output + client.log).not.toMatch(/xh|hun|rest/);
+  });
+
   it.each([307, 308, 302])('takes no credential to another origin (%i)', async (status) => {
     const other = await serve(({ message }, response) => json(response, result(message['id'])));
     const server = await serve((_received, response) => void response.writeHead(status, { location: other.url }).end());
