@@ -20,6 +20,7 @@ import { answerAccepted, answerJson, refuseHttp } from './refuse.ts';
 import type { SessionClient } from './session-peer.ts';
 import { sessionKey } from './sessions.ts';
 import { StatelessGateway } from './stateless-gateway.ts';
+import { BEGINS_A_SESSION } from './stdio-bridge.ts';
 
 /** Servers of all sessions at once; with many servers there is room for fewer sessions. Those of clients without sessions count apart. */
 export const MAX_GATEWAY_SERVERS = 256;
@@ -71,8 +72,7 @@ class Gateways implements Behind {
     if (message.key === undefined)
       return this.invalid(exchange, message, INVALID_REQUEST, 'id of a request is not an integer or a short string');
     // It would make a session of what others share.
-    if (message.method === 'initialize')
-      return this.invalid(exchange, message, INVALID_REQUEST, 'initialize begins a session, which this version of the protocol has not');
+    if (message.method === 'initialize') return this.invalid(exchange, message, INVALID_REQUEST, BEGINS_A_SESSION);
     const header = this.#contradiction(exchange, message);
     if (header !== undefined) return this.invalid(exchange, message, HEADER_MISMATCH, `the header ${header} and the message disagree`);
     const gateway = this.#gatewayOf(sessionKey('', exchange.request.rawHeaders));

@@ -4,7 +4,8 @@
  *
  * - on the pipe every request has an id of ours, and a progress token of ours if it has one; clients choose neither;
  * - a message of the server goes to the request it names, and to nobody when it names none;
- * - only a client that hangs up cancels, and only what it asked; notifications of clients do not reach the process.
+ * - only a client that hangs up cancels, and only what it asked; notifications of clients do not reach the process;
+ * - a task is for whoever made it: the process cannot tell its clients apart.
  */
 import { errorAnswer } from '../answer.ts';
 import { Interposer, type InterposerOptions } from '../interposer.ts';
@@ -12,6 +13,7 @@ import { excerptId, isObject, member, RPC_ERRORS } from '../message.ts';
 import { overlong, tooLong } from '../refusals.ts';
 import { pump } from '../stdio.ts';
 import type { Target } from '../target.ts';
+import { taskIn } from '../task-answers.ts';
 import { type StartedServer, Upstream, type UpstreamOptions } from '../upstream.ts';
 import { type Line, MAX_MESSAGE_BYTES, type MessageLine, type OversizeLine } from '../wire.ts';
 import type { HttpExchange } from './listener.ts';
@@ -21,6 +23,7 @@ import { onThePipe, ownerOf, withClientId, withClientNames } from './pipe-ids.ts
 import { PostLane } from './post-lane.ts';
 import { sessionKey } from './sessions.ts';
 import { statelessStatus } from './stateless-status.ts';
+import { TaskOwners } from './task-owners.ts';
 
 /** Requests of all clients without an answer. */
 export const MAX_SHARED_REQUESTS = 4_096;
@@ -43,6 +46,8 @@ type Request = Extract<Outgoing, { readonly kind: 'request' }>;
 
 interface Route {
   readonly request: Request;
+  /** Who asked. */
+  readonly owner: string;
   readonly interposer: Interposer;
   readonly lane: PostLane;
   /** As the client gave it. */
@@ -55,6 +60,7 @@ export class SharedProcess {
   readonly #options: SharedProcessOptions;
   readonly #routes = new Map<string, Route>();
   readonly #endings = new Set<Promise<void>>();
+  readonly #tasks = new TaskOwners();
   #upstream: Upstream | undefined;
   #count = 0;
   #backOffMs = 0;
@@ -77,18 +83,22 @@ export class SharedProcess {
       onOver: () => this.#over(id),
       onGone: () => this.#gone(id),
     });
+    const owner = sessionKey('', exchange.request.rawHeaders);
     const interposer = new Interposer({
       target,
       lane,
-      owner: sessionKey('', exchange.request.rawHeaders),
+      owner,
       ...(onInvalid !== undefined && { onInvalid }),
       ...(answerAt !== undefined && { answerAt }),
       ...(cancelGraceMs !== undefined && { cancelGraceMs }),
     });
-    const refuse = (text: string): void => lane.toClient(errorAnswer(request.idJson, RPC_ERRORS.LIMIT, text), 'answer');
+    const refuse = (text: string, code: number = RPC_ERRORS.LIMIT): void =>
+      lane.toClient(errorAnswer(request.idJson, code, text), 'answer');
+    const notTheirs = this.#tasks.objectionTo(request, owner);
+    if (notTheirs !== undefined) return refuse(notTheirs, RPC_ERRORS.CALL_REFUSED);
     if (this.#routes.size >= MAX_SHARED_REQUESTS) return refuse('too many requests are waiting for an answer; retry later');
     if ((this.#upstream?.stdin.writableLength ?? 0) > MAX_PIPE_BYTES) return refuse('the server does not read; retry later');
-    this.#routes.set(id, { request, interposer, lane, token: undefined, isSent: false, isOver: false });
+    this.#routes.set(id, { request, owner, interposer, lane, token: undefined, isSent: false, isOver: false });
     interposer.fromClient(line);
   }
 
@@ -145,6 +155,7 @@ export class SharedProcess {
     const { code, reason } = await upstream.ended;
     await output;
     this.#upstream = undefined;
+    this.#tasks.clear();
     if (code !== 0 && !this.#isClosing) this.#options.target.log(`server ${this.#options.target.server}: ${reason}`);
     const isSteady = Date.now() - startedAt > STEADY_MS;
     this.#backOffMs = isSteady ? 0 : Math.min(Math.max(FIRST_BACK_OFF_MS, 2 * this.#backOffMs), MOST_BACK_OFF_MS);
@@ -175,8 +186,15 @@ export class SharedProcess {
     const bytes = route === undefined ? undefined : withClientId(content, route.request.idJson);
     if (route === undefined || bytes === undefined) return this.#drop('an answer to no open request');
     if (route.request.method === 'tools/list') this.#options.headers.learn(parse(bytes));
+    if (route.request.method === 'tools/call') this.#noteTask(bytes, route);
     route.interposer.fromServer(lineOfBytes(bytes));
     if (route.isOver) this.#routes.delete(id as string);
+  }
+
+  #noteTask(bytes: Buffer, { owner }: Route): void {
+    const message = parse(bytes);
+    const taskId = isObject(message) ? taskIn({ id: undefined, result: member(message, 'result') }) : undefined;
+    if (taskId !== undefined) this.#tasks.made(taskId, owner);
   }
 
   #tooLarge({ sizeBytes, head, tail }: OversizeLine): void {

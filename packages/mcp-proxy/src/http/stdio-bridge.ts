@@ -34,6 +34,8 @@ export interface StdioBridgeOptions
   readonly onReady?: (upstream: StartedServer) => void;
 }
 
+export const BEGINS_A_SESSION = 'initialize begins a session, which this version of the protocol has not';
+
 type Request = Extract<Outgoing, { readonly kind: 'request' }>;
 
 export function stdioBridge(options: StdioBridgeOptions): Bridge {
@@ -60,6 +62,8 @@ class Processes implements Behind {
   stateless(exchange: HttpExchange, line: Line, message: Outgoing): void {
     // In this protocol nobody but who asked can have anything to add; it would reach a process that others share.
     if (message.kind !== 'request') return answerAccepted(exchange);
+    // To a process that knows sessions too, everybody would be in this one.
+    if (message.method === 'initialize') return this.invalid(exchange, message, RPC_ERRORS.INVALID_REQUEST, BEGINS_A_SESSION);
     const problem = this.#contradiction(exchange, message);
     if (problem !== undefined) return this.invalid(exchange, message, RPC_ERRORS.HEADER_MISMATCH, problem);
     this.#shared.post(exchange, line, message);

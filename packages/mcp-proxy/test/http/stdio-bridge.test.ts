@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Bridge } from '../../src/http/bridge.ts';
 import { type HttpListener, listenHttp } from '../../src/http/listener.ts';
 import { type StdioBridgeOptions, stdioBridge } from '../../src/http/stdio-bridge.ts';
+import { TaskOwners } from '../../src/http/task-owners.ts';
 import { isObject, type JsonObject } from '../../src/message.ts';
 import { FakeGuard } from '../fake-guard.ts';
 import { Exchange, type Got } from './http-client.ts';
@@ -161,6 +162,18 @@ describe('the log names the server whose first greeting failed', () => {
     await vi.waitFor(() => expect(logged).toContain('server piped: the server ended with SIGKILL'), { timeout: 10_000 });
     expect((await session.post(call(1, 'echo')).done).status).toBe(404);
   });
+});
+
+it("a task that is not remembered any more is nobody's", () => {
+  const tasks = new TaskOwners(2);
+  for (const id of ['1', '2', '2']) tasks.made(id, 'a');
+  const objection = (taskId: string, owner: string): string | undefined =>
+    tasks.objectionTo({ kind: 'request', method: 'tasks/get', idJson: '1', params: { taskId } }, owner);
+  expect(objection('3', 'a')).toBeUndefined();
+  tasks.made('3', 'b');
+  expect(['1', '2', '3'].map((id) => objection(id, 'a') === undefined)).toEqual([false, true, false]);
+  tasks.clear();
+  expect(objection('1', 'b')).toBeUndefined();
 });
 
 /** Longer than beginning a session takes, on whatever machine. */
@@ -418,6 +431,35 @@ describe('the stateless protocol in front of a server over stdio', () => {
     await ask(modernCall(2, 'release')).done;
     expect(await victim.done).toMatchObject({ messages: [{ id: 1, result: {} }] });
     expect(received().some((line) => line.includes('cancelled'))).toBe(false);
+  });
+
+  it.each(['tasks/get', 'tasks/result', 'tasks/cancel', 'tasks/update'])('lets nobody reach the task of another by %s', async (method) => {
+    await start();
+    const [alice, bob] = [{ authorization: 'Bearer a' }, { authorization: 'Bearer b' }];
+    expect((await ask(modernCall(1, 'task', { taskId: 'task-1' }), alice).done).messages).toMatchObject([{ result: { taskId: 'task-1' } }]);
+    const about = (taskId: string, who: Record<string, string>): Promise<Got> =>
+      ask(modern(2, method, { taskId }), { ...who, ...(method !== 'tasks/result' && { 'mcp-name': taskId }) }).done;
+    for (const headers of [bob, {}]) expect((await about('task-1', headers)).messages).toMatchObject([{ id: 2, error: { code: -32_050 } }]);
+    expect((await ask(modern(3, 'tasks/list'), bob).done).messages).toMatchObject([{ id: 3, error: {} }]);
+    expect(received().filter((line) => line.includes('"tasks/'))).toEqual([]);
+    expect((await about('task-1', alice)).messages).toMatchObject([{ id: 2, result: { method } }]);
+    // The server says whether there is one.
+    expect((await about('task-2', bob)).messages).toMatchObject([{ id: 2, result: { method } }]);
+    // What is made again by the same name, after the process was, is its maker's.
+    process.kill(pids()[0] ?? 0, 'SIGKILL');
+    await vi.waitFor(() => expect(logged.join()).toContain('SIGKILL'), { timeout: 10_000 });
+    await vi.waitFor(async () => expect((await ask(modernCall(4, 'task', { taskId: 'task-1' }), bob).done).body).toContain('task-1'), {
+      timeout: 10_000,
+    });
+    expect((await about('task-1', alice)).messages).toMatchObject([{ id: 2, error: { code: -32_050 } }]);
+    expect((await about('task-1', bob)).messages).toMatchObject([{ id: 2, result: { method } }]);
+  });
+
+  it('lets nobody make a session of the process that others share', async () => {
+    await start();
+    const got = await ask(modern(1, 'initialize', { protocolVersion: '2025-11-25', capabilities: {} })).done;
+    expect([got.status, got.messages]).toMatchObject([400, [{ id: 1, error: { code: -32_600 } }]]);
+    expect(received()).toEqual([]);
   });
 
   it('gives nobody what the server says of no request', async () => {
