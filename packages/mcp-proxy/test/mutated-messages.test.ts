@@ -4,6 +4,7 @@ import { overBridge } from './fuzz/bridge.ts';
 import { type Drive, run } from './fuzz/campaign.ts';
 import { overGateway } from './fuzz/gateway.ts';
 import { overHttp } from './fuzz/http.ts';
+import { toLegacy } from './fuzz/legacy.ts';
 import type { Traffic } from './fuzz/oracle.ts';
 import { toolsCalled } from './fuzz/readers.ts';
 import { toHttp } from './fuzz/remote.ts';
@@ -19,6 +20,7 @@ const transports: readonly (readonly [string, Drive, number])[] = [
   // It answers most of them itself.
   ['http to two servers', overGateway, 5],
   ['stdio to http', toHttp, 30],
+  ['stdio to http+sse', toLegacy, 30],
 ];
 
 it.each(transports)(

@@ -7,14 +7,17 @@ import type { Sent } from './messages.ts';
 import { linesOf, type Traffic } from './oracle.ts';
 
 export async function toHttp(messages: readonly Sent[]): Promise<Traffic> {
+  return throughRemote(messages, await HttpUpstream.start(), 'auto');
+}
+
+export async function throughRemote(messages: readonly Sent[], upstream: HttpUpstream, transport: 'auto' | 'sse'): Promise<Traffic> {
   const { guard, store } = someAllowed();
-  const upstream = await HttpUpstream.start();
   const [stdin, stdout, stderr] = [new PassThrough(), new PassThrough(), new PassThrough()];
   const answers: Buffer[] = [];
   stdout.on('data', (chunk: Buffer) => answers.push(chunk));
   stderr.resume();
   try {
-    const running = runRemoteProxy({ url: upstream.url, server: 's', guard: async () => guard, stdin, stdout, stderr });
+    const running = runRemoteProxy({ url: upstream.url, transport, server: 's', guard: async () => guard, stdin, stdout, stderr });
     for (const { bytes } of messages) if (!stdin.write(bytes)) await new Promise((resolve) => stdin.once('drain', resolve));
     stdin.end();
     const code = await running;

@@ -4,6 +4,7 @@ import { overBridge } from './bridge.ts';
 import { type Drive, run } from './campaign.ts';
 import { overGateway } from './gateway.ts';
 import { overHttp } from './http.ts';
+import { toLegacy } from './legacy.ts';
 import { toHttp } from './remote.ts';
 import { overStdio } from './stdio.ts';
 
@@ -14,6 +15,7 @@ const TRANSPORTS = new Map<string, Drive>([
   ['bridge', overBridge],
   ['gateway', overGateway],
   ['remote', toHttp],
+  ['legacy', toLegacy],
 ]);
 const [count = '200000', transport = 'stdio', seed = String(randomInt(2 ** 31))] = process.argv.slice(2);
 const drive = TRANSPORTS.get(transport);
