@@ -1,6 +1,6 @@
 /** Which process a thread belongs to. Looked up once, and asked again cheaply whether it is still the same: a number may be another's by now. */
 import type { Actor } from '../activity.ts';
-import type { KernelCalls } from '../native/kernel-calls.ts';
+import { type KernelCalls, STATX_BYTES } from '../native/kernel-calls.ts';
 import type { Markers } from '../tree/markers.ts';
 import { type ProcReader, procReader } from '../tree/proc-fs.ts';
 import { processOfThread } from './processes.ts';
@@ -43,6 +43,9 @@ export class Targets {
   /** By pid: threads of it that may have become another program, and have not been heard of since. */
   readonly #executing = new Map<number, Set<number>>();
   readonly #byte = Buffer.alloc(1);
+  readonly #status = Buffer.alloc(STATX_BYTES);
+  /** The process that was heard of last. */
+  #last = 0;
   #uses = 0;
   #hasThreadDescriptors = true;
 
@@ -57,10 +60,13 @@ export class Targets {
     const known = this.#known.get(tid);
     if (known !== undefined && this.#isAlive(known.witness)) {
       known.used = ++this.#uses;
+      this.#last = known.target.pid;
       return known.target;
     }
     this.#forget(tid);
-    return this.#look(tid);
+    const target = this.#look(tid);
+    if (target !== undefined) this.#last = target.pid;
+    return target;
   }
 
   /**
@@ -89,10 +95,11 @@ export class Targets {
   #look(tid: number): Target | undefined {
     const witness = this.#witness(tid);
     if (witness < 0) return undefined;
-    const pid = processOfThread(tid, this.#root);
+    const fellow = this.#fellow(tid);
+    const pid = fellow?.pid ?? processOfThread(tid, this.#root);
     // Asked first: what is read once the kernel is done is of the new program.
     const mayChange = pid !== undefined && this.#mayBecomeAnother(pid, tid);
-    const target = pid === undefined ? undefined : (this.#another(pid, tid) ?? this.#read(pid, tid));
+    const target = fellow ?? (pid === undefined ? undefined : (this.#another(pid, tid) ?? this.#read(pid, tid)));
     // Its number may be another's by now, and what was read is of that one.
     const isThere = this.#isAlive(witness);
     if (target === undefined || mayChange || !isThere) {
@@ -103,6 +110,16 @@ export class Targets {
     this.#known.set(tid, { target, witness, used: ++this.#uses });
     this.#threadOf.set(target.pid, tid);
     return target;
+  }
+
+  /**
+   * Programs with many threads start them while they work: a new one is of the process that called last, as a rule. One look tells, where
+   * finding out of which it is takes five. That process is still the same as long as the thread that is known of it is alive.
+   */
+  #fellow(tid: number): Target | undefined {
+    const pid = this.#last;
+    if (!this.#threadOf.has(pid) || this.#calls.statx(`${this.#root}/${pid}/task/${tid}`, false, this.#status) < 0) return undefined;
+    return this.#another(pid, tid);
   }
 
   /** All threads of a process run its program: once it is known of one that is alive, it need not be read for the others. */

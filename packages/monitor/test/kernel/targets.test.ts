@@ -51,6 +51,8 @@ class FakeThreads {
     isAlive: (fd: number) => ([...this.#alive.values()].includes(fd) ? 0 : ESRCH),
     close: (fd: number) => Number(this.#open.delete(fd)),
     openat: () => ESRCH,
+    // No process has a thread but its first.
+    statx: () => ESRCH,
     pread: () => ESRCH,
   } as Partial<KernelCalls> as KernelCalls;
 }
