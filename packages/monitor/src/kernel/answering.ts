@@ -143,8 +143,8 @@ export class Answering {
   #open(trapped: Trapped, target: Target, request: OpenRequest): void {
     const { paths, files, opener, safeReads, since } = this.#parts;
     const opened = opener?.open(trapped, request, target);
-    const place = opened?.place ?? paths.place(request.tid, request.folder, request.name, follows(request.flags));
     const isRead = (request.flags & WRITES) === 0;
+    const place = opened?.place ?? paths.place(request.tid, request.folder, request.name, follows(request.flags), isRead);
     const actions = openActions(request, place, since, files, opened);
     const [action] = actions;
     if (isRead && action !== undefined && safeReads.has(target.actor, place)) return this.#safeAgain(trapped, target, action, opened);

@@ -31,6 +31,7 @@ export interface PathsParts {
 
 const SLASH = 47;
 const DOT = 46;
+const CLOSING = 41;
 const LAST_ASCII = 127;
 const PROC = Buffer.from('/proc');
 const { EBADF, ENOENT, ENOTDIR } = constants.errno;
@@ -57,11 +58,12 @@ export class Paths {
 
   /**
    * @param follow - the last name too, when it is a link
+   * @param reads - nothing is made where there is nothing
    * @throws where we have no descriptor left to look it up with: nobody knows then where it leads
    */
-  place(tid: number, folder: number, name: Buffer, follow: boolean): Place {
+  place(tid: number, folder: number, name: Buffer, follow: boolean, reads = false): Place {
     const { files } = this.#parts;
-    const plain = this.#plain(tid, folder, name, follow);
+    const plain = this.#plain(tid, folder, name, follow, reads);
     if (plain !== undefined) return { path: plain, resolved: plain };
     const from = this.#from(tid, folder, name);
     try {
@@ -104,14 +106,38 @@ export class Paths {
    * Most lead where they say: there is no link on the way, or nothing at its end. That costs a third of what it costs to find out where
    * another leads. It is asked for as a folder: of all else the kernel says that it is none, and there is nothing to close.
    */
-  #plain(tid: number, folder: number, name: Buffer, follow: boolean): string | undefined {
+  #plain(tid: number, folder: number, name: Buffer, follow: boolean, reads: boolean): string | undefined {
     const length = this.#joined(name[0] === SLASH ? 0 : this.#folder(tid, folder), name);
     if (length === 0 || !isPlain(this.#name, length)) return undefined;
+    const found = this.#look(AT_FDCWD, this.#name, follow);
+    const isThere = found === 0 || found === -ENOTDIR;
+    return isThere || (found === -ENOENT && reads && this.#isNowhere(tid, folder, name, length))
+      ? this.#name.toString('latin1', 0, length)
+      : undefined;
+  }
+
+  /** Over no link at all, not even in between: one that is met says so (ELOOP), also where it leads to nothing. */
+  #look(from: number, name: Buffer, follow: boolean): number {
     this.#how.writeUInt32LE(O_PATH | O_CLOEXEC | O_DIRECTORY | (follow ? 0 : O_NOFOLLOW), 0);
-    const { files } = this.#parts;
-    const fd = files.openat2(AT_FDCWD, this.#name, this.#how);
-    if (fd >= 0) files.close(fd);
-    return fd >= 0 || fd === -ENOTDIR ? this.#name.toString('latin1', 0, length) : undefined;
+    const fd = this.#parts.files.openat2(from, name, this.#how);
+    if (fd >= 0) this.#parts.files.close(fd);
+    return Math.min(fd, 0);
+  }
+
+  /**
+   * Whoever reads what is not there gets nothing, if it is not there for them either: another folder may lie under the name of theirs by
+   * now, or over it. Theirs itself is asked.
+   */
+  #isNowhere(tid: number, folder: number, name: Buffer, length: number): boolean {
+    if (name[0] === SLASH) return true;
+    const start = length - name.length + (isHere(name) ? HERE_BYTES : 0);
+    // It may be gone: the name the kernel gives it then is not its own.
+    if (this.#name[start - 2] === CLOSING) return false;
+    const from = this.#from(tid, folder, name);
+    if (from < 0) return false;
+    const found = this.#look(from, this.#name.subarray(start), true);
+    this.#parts.files.close(from);
+    return found === -ENOENT;
   }
 
   /**
@@ -128,7 +154,7 @@ export class Paths {
   /** The name after its folder, in `#name`, with a zero at its end. @returns the length without that; 0: there is no room, or no folder */
   #joined(folder: number, name: Buffer): number {
     if (folder === 0 && name[0] !== SLASH) return 0;
-    const from = folder > 0 && name[0] === DOT && name[1] === SLASH ? 2 : 0;
+    const from = folder > 0 && isHere(name) ? HERE_BYTES : 0;
     const start = folder === 0 ? 0 : folder + 1;
     const length = start + name.length - from;
     if (length >= MAX_PLAIN_BYTES) return 0;
@@ -183,6 +209,13 @@ export class Paths {
 /** A thread has a folder of its own in /proc, with the memory of its process in it. @param resolved - absolute, or it leads nowhere */
 function placeOf(path: string, resolved?: string): Place {
   return { path: ofWholeProcess(path), ...(resolved?.startsWith('/') === true && { resolved: ofWholeProcess(resolved) }) };
+}
+
+const HERE_BYTES = 2;
+
+/** `./` */
+function isHere(name: Buffer): boolean {
+  return name[0] === DOT && name[1] === SLASH;
 }
 
 /** From the root, and nothing in it that has another spelling, another text, or another meaning for whoever looks. */

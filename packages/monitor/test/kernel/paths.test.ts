@@ -50,8 +50,12 @@ describe.skipIf(missing)('where a name leads', () => {
   } as FileCalls;
   const own = new OwnDescriptors(counting);
   const paths = new Paths({ files: counting, own, walker: new Walker(counting, own, procFiles(counting)), processOf: processOfThread });
-  const lead = (folder: number, name: string, follow = true): string | undefined =>
-    paths.place(process.pid, folder, Buffer.from(name), follow).resolved;
+  const lead = (folder: number, name: string, follow = true, reads = false): string | undefined =>
+    paths.place(process.pid, folder, Buffer.from(name), follow, reads).resolved;
+  const looksAt = (folder: number, name: string): readonly [string | undefined, number] => {
+    looks = 0;
+    return [lead(folder, name, true, true), looks];
+  };
   const within = <Result>(folder: string, then: (fd: number) => Result): Result => {
     const fd = openSync(folder, constants.O_RDONLY | constants.O_DIRECTORY);
     try {
@@ -114,10 +118,65 @@ describe.skipIf(missing)('where a name leads', () => {
       rmdirSync(gone);
       mkdirSync(`${gone} (deleted)`);
       expect(lead(fd, 'file')).toBe(join(gone, 'file'));
+      expect(lead(fd, 'file', true, true)).toBe(join(gone, 'file'));
+      expect(lead(fd, './file', true, true)).toBe(join(gone, 'file'));
       writeFileSync(join(root, 'outside'), '');
       symlinkSync(join(root, 'outside'), `${gone} (deleted)/link`);
       expect(lead(fd, 'link')).toBe(join(gone, 'link'));
+      expect(lead(fd, 'link', true, true)).toBe(join(gone, 'link'));
     });
+  });
+
+  test('what is not there, for whoever reads: one look from the root, two from a folder, and the place it would have', () => {
+    expect(looksAt(AT_FDCWD, join(root, 'a/b/new'))).toEqual([join(root, 'a/b/new'), 1]);
+    for (const name of ['b/new', './b/new']) expect(within(join(root, 'a'), (fd) => looksAt(fd, name))).toEqual([join(root, 'a/b/new'), 2]);
+    expect(looksAt(AT_FDCWD, join(root, 'nowhere/new'))).toEqual([join(root, 'nowhere/new'), 1]);
+  });
+
+  test('a link on the way to what is not there, or one that leads to nothing, is followed all the same', () => {
+    symlinkSync(join(root, 'b/secret'), join(root, 'a/dangling'));
+    symlinkSync('dangling', join(root, 'a/to-dangling'));
+    symlinkSync('a/b/secret', join(root, 'beside'));
+    mkdirSync(join(root, 'b'));
+    for (const name of ['a/dangling', 'a/to-dangling', 'to-a/dangling', 'to-a/to-dangling', 'a/../a/dangling', 'a//dangling']) {
+      expect(lead(AT_FDCWD, join(root, '.', name), true, true)).toBe(join(root, 'b/secret'));
+      expect(within(root, (fd) => lead(fd, name, true, true))).toBe(join(root, 'b/secret'));
+    }
+    for (const from of [AT_FDCWD, undefined])
+      expect(from === undefined ? within(root, (fd) => lead(fd, 'beside', true, true)) : lead(from, join(root, 'beside'), true, true)).toBe(
+        join(root, 'a/b/secret'),
+      );
+    for (const name of ['to-a/new', 'to-a/./new', 'a/to-b/../new', 'to-a/new/'])
+      expect(lead(AT_FDCWD, join(root, '.', name), true, true)).toBe(join(root, 'a/new'));
+    expect(lead(AT_FDCWD, join(root, 'a/to-self/nothing'), true, true)).toBe(`/proc/${process.pid}/nothing`);
+  });
+
+  test('whoever may make it is told by all that there is to it', () => {
+    expect(lead(AT_FDCWD, join(root, 'nowhere/made'), true, false)).toBeUndefined();
+    looks = 0;
+    expect(lead(AT_FDCWD, join(root, 'a/b/made'), true, false)).toBe(join(root, 'a/b/made'));
+    expect(looks).toBeGreaterThan(2);
+  });
+
+  test('nothing under the name its folder has says nothing of what is in that folder: another one may lie there by now', () => {
+    const [its, other] = [join(root, 'its'), join(root, 'other')];
+    for (const folder of [its, other]) mkdirSync(folder);
+    symlinkSync(join(root, 'secret'), join(its, 'link'));
+    symlinkSync('link', join(its, 'to-link'));
+    const misled: FileCalls = {
+      ...counting,
+      // As the kernel names a folder over which another one was mounted, or that was moved since it was asked.
+      readlinkat: (folder: number, path: Buffer, into: Buffer) =>
+        path.toString('latin1').startsWith(`/proc/${process.pid}/fd/`)
+          ? into.write(other, 'latin1')
+          : (files?.readlinkat(folder, path, into) ?? -1),
+    };
+    const asked = new Paths({ files: misled, own, walker: new Walker(counting, own, procFiles(counting)), processOf: processOfThread });
+    const read = (fd: number, name: string): string | undefined => asked.place(process.pid, fd, Buffer.from(name), true, true).resolved;
+    for (const name of ['link', './link', 'to-link']) expect(within(its, (fd) => read(fd, name))).toBe(join(root, 'secret'));
+    expect(within(its, (fd) => read(fd, 'nothing'))).toBe(join(other, 'nothing'));
+    // No folder at all.
+    expect(read(999, 'link')).toBeUndefined();
   });
 
   test('self in /proc is whoever asks, by whatever way', () => {

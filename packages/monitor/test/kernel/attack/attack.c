@@ -106,6 +106,61 @@ static void self_links(char **argv) {
   say("truncate", truncate("self", 3));
 }
 
+/* argv[2]: folder of the secret, where `new` is not there, and is forbidden. */
+static void nothing_there(char **argv) {
+  char path[4096];
+  const char *names[] = {"new", "./new", "nowhere/../new", "/new", "new/", "new/.", "folder/x"};
+  for (int i = 0; i < 7; i++) {
+    snprintf(path, sizeof path, "%s/%s", argv[2], names[i]);
+    take(names[i], path);
+  }
+  take("mine", "nothing");
+  take("mine-below", "nothing/at/all");
+  snprintf(path, sizeof path, "%s/new", argv[2]);
+  symlink(path, "dangling");
+  symlink("dangling", "to-dangling");
+  symlink(argv[2], "to-secret");
+  take("dangling", "dangling");
+  take("to-dangling", "to-dangling");
+  take("below-link", "to-secret/new");
+  int fd = open(argv[2], O_PATH);
+  say("from-folder", openat(fd, "new", O_RDONLY));
+  say("from-folder-here", openat(fd, "./new", O_RDONLY));
+  chdir(argv[2]);
+  take("here", "new");
+  say("make", open("new", O_RDONLY | O_CREAT, 0600));
+  say("make-by-link", open("../dangling", O_RDONLY | O_CREAT, 0600));
+  say("cut", open("new", O_RDONLY | O_TRUNC));
+  say("how", syscall(SYS_openat2, AT_FDCWD, "new", &(struct {uint64_t flags, mode, resolve;}){O_RDONLY, 0, 0}, 24));
+  say("made", access("new", F_OK));
+}
+
+static void *makes_and_takes(void *link) {
+  for (;;) {
+    symlink("secret/key", link);
+    usleep(20);
+    unlinkat(AT_FDCWD, link, 0);
+  }
+  return NULL;
+}
+
+/* argv[2]: how often. A name that is now a link to the secret, now nothing: from the root, and from its folder. */
+static void now_nothing(char **argv) {
+  pthread_t thread;
+  char text[64], path[4096];
+  getcwd(path, sizeof path);
+  strcat(path, "/flickers");
+  pthread_create(&thread, NULL, makes_and_takes, "flickers");
+  long leaks = 0, refused = 0, missing = 0, tries = atol(argv[2]);
+  for (long i = 0; i < tries; i++) {
+    int fd = open(i % 2 ? path : "flickers", O_RDONLY);
+    if (fd < 0) errno == ENOENT ? missing++ : refused++;
+    else leaks += read(fd, text, sizeof text) > 0;
+    if (fd >= 0) close(fd);
+  }
+  printf("nothing %s refused %s leaks %ld\n", missing > 0 ? "some" : "none", refused > 0 ? "some" : "none", leaks);
+}
+
 static void datagrams(char **argv) {
   struct sockaddr_in to = {.sin_family = AF_UNSPEC, .sin_port = htons(atoi(argv[2])), .sin_addr.s_addr = inet_addr("127.0.0.1")};
   int fd = socket(AF_INET, SOCK_DGRAM, 0);
@@ -365,6 +420,8 @@ int main(int argc, char **argv) {
   if (!strcmp(deed, "odd-names")) odd_names(argv);
   else if (!strcmp(deed, "move-above")) move_above(argv);
   else if (!strcmp(deed, "self-links")) self_links(argv);
+  else if (!strcmp(deed, "nothing-there")) nothing_there(argv);
+  else if (!strcmp(deed, "now-nothing")) now_nothing(argv);
   else if (!strcmp(deed, "datagrams")) datagrams(argv);
   else if (!strcmp(deed, "families")) families();
   else if (!strcmp(deed, "warden")) warden(argv);

@@ -89,6 +89,36 @@ describe.skipIf(missing !== undefined).each(MODES)('reads: %s', (trapReads) => {
     expect(isUntouched()).toBe(true);
   });
 
+  it('what is not there is judged by the name it would have: by its own, by links to it, from its folder; nothing is made under it', async () => {
+    const { said, stopped, actions, project } = await attacked({ trapReads, args: ({ secret }) => ['nothing-there', secret] });
+    expect(said).toEqual([
+      'new EPERM',
+      './new EPERM',
+      'nowhere/../new EPERM',
+      '/new EPERM',
+      'new/ EPERM',
+      'new/. EPERM',
+      'folder/x EPERM',
+      'mine ENOENT',
+      'mine-below ENOENT',
+      'dangling EPERM',
+      'to-dangling EPERM',
+      'below-link EPERM',
+      'from-folder EPERM',
+      'from-folder-here EPERM',
+      'here EPERM',
+      'make EPERM',
+      'make-by-link EPERM',
+      'cut EPERM',
+      'how EPERM',
+      'made ENOENT',
+    ]);
+    expect(stopped.map(({ kind }) => kind)).toEqual([...Array(13).fill('read'), 'write', 'write', 'write', 'read']);
+    expect(actions).toContainEqual(
+      expect.objectContaining({ kind: 'read', path: `${project.work}/nothing`, resolved: `${project.work}/nothing` }),
+    );
+  });
+
   it('and nothing of the warden but what everybody is shown of everybody; nothing of it can be written', async () => {
     const { said } = await attacked({ trapReads, args: () => ['warden', String(self)] });
     const content = ['mem', 'task/%s/mem', 'environ', 'task/%s/environ', 'fd/0', 'task/%s/fd/0', 'cwd/package.json'];

@@ -13,6 +13,11 @@ describe.skipIf(missing !== undefined)('under the broker', () => {
     expect(said).toEqual([expect.stringMatching(/^made \d+ refused [1-9]\d* leaks 0$/)]);
     expect(isUntouched()).toBe(true);
   });
+
+  it('a name that is now nothing, now a link to the secret: never the secret', async () => {
+    const { said } = await attacked({ trapReads: 'broker', args: () => ['now-nothing', '2000'] });
+    expect(said).toEqual(['nothing some refused some leaks 0']);
+  });
 });
 
 describe.skipIf(missing !== undefined).each(['deny-list', 'broker'] as const)('reads: %s', (trapReads) => {
