@@ -138,7 +138,7 @@ async function decide(
       const session = await engine.store.session(call.session);
       const judgement = await judge(call, session, now.policy, engine.store.nowMs(), engine);
       if (judgement.decision.effect === 'deny') {
-        const refused = await refuseJudged({ ...call, recorder: judgement.recorder }, judgement.decision, now, engine);
+        const refused = await refuseJudged({ ...call, recorder: judgement.recorder }, judgement, now, engine);
         if (refused === 'again') continue;
         return refused;
       }
@@ -327,6 +327,7 @@ async function commitAllow(
     opening,
     call: rowFacts(call),
     sessionVersion: input.session.version,
+    sessionLabels: input.session.labels,
     charges,
     auditBudgets: engine.mode === 'audit',
     // Last: what follows a spread is put in more slowly.

@@ -21,7 +21,7 @@ import { type GrantUse, noteGrant, noteUse, revoke, useOfGrant } from './transac
 import { isStopped, resume } from './transaction/halts.ts';
 import { answerPins, isPinMoved, pin } from './transaction/pins.ts';
 import { refundCharges } from './transaction/refunds.ts';
-import { addLabels, record, startSession } from './transaction/sessions.ts';
+import { noteLabels, record, startSession, wasMisled } from './transaction/sessions.ts';
 import type { CallRecord, SessionRecord, Tx } from './transaction/tx.ts';
 
 export function applyUnit(unit: Unit, tx: Tx): Committed {
@@ -68,6 +68,7 @@ function decide(unit: DecideUnit, tx: Tx): Committed {
   if (body.effect !== 'deny' && isStopped(unit, tx))
     return inSession(unit, session, tx, () => refuse(unit, own, tx, denied(unit, 'SESSION_HALTED', haltedReason(body.session))));
   if (unit.sessionVersion !== undefined && (session?.version ?? 0) !== unit.sessionVersion) return { kind: 'stale' };
+  if (wasMisled(unit, session, tx)) return { kind: 'stale' };
   if (unit.counted !== undefined && hasCountedOtherwise(unit.counted, body.session, tx)) return { kind: 'stale' };
   if (isPinMoved(unit, tx)) return { kind: 'stale' };
   const granted = unit.grant === undefined ? undefined : useOfGrant(unit, unit.grant, tx);
@@ -129,7 +130,7 @@ function allow(unit: DecideUnit, own: CallRecord | undefined, budgets: Charged, 
     if (row !== undefined) tx.putApproval({ ...row, state: 'consumed' });
   }
   if (unit.grant !== undefined && granted !== undefined) noteUse(unit.grant.id, granted.left, tx);
-  if (body.labels !== undefined) addLabels(body.session, body.labels, tx);
+  if (body.labels !== undefined) noteLabels(body.session, tx);
   const record = callRecord(unit, own, body, entry, 'allowed', tx);
   if (unit.custody !== undefined) tx.takeCustody(unit.custody);
   // The entry names who wrote it; the row, whose life the call depends on.
@@ -238,7 +239,7 @@ function settle(unit: OutcomeUnit, tx: Tx): Committed {
     tx.putCall({ ...kept, state: 'settled', status: body.status satisfies OutcomeStatus, outcome: entry });
     if (row.writer !== tx.writer) tx.endCustody(row.writer);
   }
-  if (body.labels !== undefined) addLabels(body.session, body.labels, tx);
+  if (body.labels !== undefined) noteLabels(body.session, tx);
   return { kind: 'settled', entry };
 }
 

@@ -3,6 +3,7 @@ import type { BuiltInReasonCode, Decision, EntryRef, OutcomeStatus, Refusal } fr
 import { draftDecision, type RecordedCall } from './draft.ts';
 import type { Engine, Rules } from './engine.ts';
 import { CountersignError } from './errors.ts';
+import type { Judgement } from './judge.ts';
 import type { Policy } from './policy/policy.ts';
 import type { PreparedCall } from './prepare.ts';
 import type { CallRow, DecideUnit } from './store.ts';
@@ -31,14 +32,14 @@ export async function refuse(call: PreparedCall | RecordedCall, decision: Decisi
   return refusal(call.callId, decision, engine, committed.kind === 'decided' ? { entry: committed.entry } : {});
 }
 
-/** Records that policy says no. `again`: another policy is in force by now, which has to say it itself. */
+/** Records that policy says no. `again`: another policy is in force by now, or entries give the session other labels. */
 export async function refuseJudged(
   call: PreparedCall & Pick<RecordedCall, 'recorder'>,
-  decision: Decision,
+  { decision, input }: Pick<Judgement, 'decision' | 'input'>,
   rules: Rules,
   engine: Engine,
 ): Promise<Refusal | 'again'> {
-  const unit = denyUnit(call, decision, rules.policy, engine);
+  const unit = { ...denyUnit(call, decision, rules.policy, engine), sessionLabels: input.session.labels };
   const committed = await engine.inForce.commit(rules.epoch, () => engine.commit(unit));
   if (committed.kind === 'stale') return 'again';
   return refusal(call.callId, decision, engine, committed.kind === 'decided' ? { entry: committed.entry } : {});

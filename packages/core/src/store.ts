@@ -112,6 +112,8 @@ export interface DecideUnit {
   readonly call: { readonly key?: string; readonly match: string; readonly bindKey?: string };
   /** Version the decision was made on; the unit comes back `stale` when it moved. Absent = does not depend on it. */
   readonly sessionVersion?: number;
+  /** Labels of the session, sorted, that the decision was made on; the unit comes back `stale` when entries say otherwise. Absent = does not depend on them. */
+  readonly sessionLabels?: readonly string[];
   /**
    * The declaration of its tool that was trusted when it was decided on; null: none. The unit comes back `stale` when it is
    * another by now. Absent = does not depend on it.

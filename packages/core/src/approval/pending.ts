@@ -46,6 +46,7 @@ export async function openAsk(
     opening,
     call: { ...rowFacts(call), bindKey },
     sessionVersion: input.session.version,
+    sessionLabels: input.session.labels,
     ...(counted !== undefined && { counted }),
     ...coverage(engine),
     ask: { id: approvalId, ...terms },

@@ -2,21 +2,24 @@
 import { randomBytes } from 'node:crypto';
 import { CountersignError } from '../errors.ts';
 import { canonicalize } from './canonical.ts';
-import { ENTRY_KINDS, ENTRY_VERSION, type Entry, type EntryBody, type EntryStamp, MAX_ENTRY_BYTES } from './entry.ts';
+import { type DecisionBody, ENTRY_KINDS, ENTRY_VERSION, type Entry, type EntryBody, type EntryStamp, MAX_ENTRY_BYTES } from './entry.ts';
 
 /** What a store adds to a draft. */
-export interface Stamp extends Pick<EntryStamp, 'writer' | 'newest'> {
+export interface Stamp extends Pick<EntryStamp, 'writer' | 'newest'>, LabelStamp {
   readonly atMs: number;
 }
+
+/** What a store says of the labels of a session. */
+export type LabelStamp = Pick<DecisionBody, 'labelled' | 'session_labels'>;
 
 /**
  * Stamps a draft and writes it as RFC 8785 text: exactly the bytes that are stored and hashed.
  *
  * @throws {CountersignError} `ENTRY_TOO_LARGE`, `CANONICAL_INVALID`
  */
-export function entryText(body: EntryBody, { atMs, writer, newest }: Stamp): string {
-  // A waymark is the store's word, never that of a draft, which holds what an application gave: undefined takes that away.
-  const text = canonicalize({ ...body, v: ENTRY_VERSION, id: newId(), at: atMs, writer, newest });
+export function entryText(body: EntryBody, { atMs, writer, newest, labelled, session_labels }: Stamp): string {
+  // These are the store's word, never that of a draft, which holds what an application gave: undefined takes that away.
+  const text = canonicalize({ ...body, v: ENTRY_VERSION, id: newId(), at: atMs, writer, newest, labelled, session_labels });
   // A UTF-16 unit is at most three bytes: most texts need no second count.
   if (text.length * 3 > MAX_ENTRY_BYTES && Buffer.byteLength(text) > MAX_ENTRY_BYTES) {
     throw new CountersignError('ENTRY_TOO_LARGE', `a ${body.kind} entry of ${Buffer.byteLength(text)} bytes exceeds ${MAX_ENTRY_BYTES}`);

@@ -42,6 +42,16 @@ export interface Newest {
   readonly halt?: EntryRef;
   /** The one that tells of a pin. */
   readonly pin?: EntryRef;
+  /** The one that gave a session a label, in a list that is empty when none did. Absent where some of those are not in the index. */
+  readonly labelled?: readonly EntryRef[];
+}
+
+/** Of an entry that gives its session a label it did not have: the index of labels (`label-index.ts`). Added by the store. */
+export interface Labelled {
+  /** Labels of the session from here on, sorted. */
+  readonly all: readonly string[];
+  /** By bits that their sessions' keys share with this one's, in rising order: the newest entry that gave one of those a label. */
+  readonly others: readonly (readonly [bits: number, of: number])[];
 }
 
 export interface BudgetCharge {
@@ -86,7 +96,11 @@ export interface DecisionBody {
   readonly facts_commit?: string;
   /** Kinds of secrets the redactor replaced, sorted, without repeats. */
   readonly redacted?: readonly string[];
+  /** Labels for the session, which it has once the call is allowed. */
   readonly labels?: readonly string[];
+  readonly labelled?: Labelled;
+  /** Labels of the session when this was decided, sorted; absent when it had none. Added by the store. */
+  readonly session_labels?: readonly string[];
   readonly budgets?: readonly BudgetCharge[];
   /** An ask carries the terms, an allow the answers it consumed, a refusal only the id. */
   readonly approval?: {
@@ -251,6 +265,7 @@ export interface OutcomeBody {
   readonly result_commit?: string;
   readonly error_commit?: string;
   readonly labels?: readonly string[];
+  readonly labelled?: Labelled;
   /** What rules on results made of it; absent when none matched. */
   readonly released?: ReleasedResult;
   readonly resources?: ResourceFigures;
@@ -267,6 +282,7 @@ export interface SessionBody {
   readonly session: string;
   readonly event: 'start' | 'end' | 'labels' | 'coverage' | 'halted' | 'resumed';
   readonly labels?: readonly string[];
+  readonly labelled?: Labelled;
   /** What the monitor can see: none, L0 ... L3. */
   readonly coverage?: string;
   readonly reason_code?: string;

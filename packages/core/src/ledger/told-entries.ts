@@ -11,12 +11,12 @@
  */
 import type { EntryRef } from '../call.ts';
 import type { EntriesSince } from '../grant/history.ts';
-import type { Entry, Newest, RecoveryBody } from './entry.ts';
+import type { Entry, RecoveryBody } from './entry.ts';
 import { placedEntries } from './placed-entries.ts';
 import { chainTo, newestWaymark, type WaymarkSource } from './waymark.ts';
 
 /** How the entry that tells of an unsigned tail reads. */
-const TAIL_MARK = '"event":"unsigned-tail"';
+export const TAIL_MARK = '"event":"unsigned-tail"';
 
 /** Where entries are found. */
 export interface ToldSource extends WaymarkSource {
@@ -40,7 +40,7 @@ export interface Matter<Body> {
   readonly marks: readonly string[];
   readonly isTold: (entry: Entry) => entry is Entry & Body;
   /** Under which name waymarks lead to the newest. */
-  readonly waymark: keyof Newest;
+  readonly waymark: 'halt' | 'pin';
   /** Entries that tell that some of them stood unsigned are among those that name the one before. */
   readonly chainsTails: boolean;
   /** One more, in the order of the tree. */

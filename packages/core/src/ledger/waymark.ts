@@ -1,8 +1,8 @@
 /**
- * Waymarks: from time to time an entry names the newest entries before it that tell of halts and of pins.
+ * Waymarks: from time to time an entry names the newest entries before it that tell of halts, of pins and of labels.
  *
  * Who stands still and what is trusted follows from entries, and whoever opens a ledger must not miss one of them: from the
- * newest waymark back they are a chain, and what follows it is read. So that costs at most `WAYMARK_EVERY` entries, however
+ * newest waymark back they are a chain (labels: an index, `label-index.ts`), and what follows it is read. So that costs at most `WAYMARK_EVERY` entries, however
  * long the ledger is. A waymark is part of an entry, so only who can add entries to the tree can make one; the row that leads
  * to it is a hint: an older waymark only means that more is read, and where it leads to none, everything is.
  */
@@ -60,7 +60,7 @@ export function chainTo<Told extends Entry & { readonly before?: EntryRef }>(
 /** A longer entry is no waymark: with it, it could be larger than entries may be. */
 const MAX_WAYMARK_CHARS = 65_536;
 
-/** What a writer knows of halts, or of pins. */
+/** What a writer knows of halts, of pins, or of labels. */
 interface Book {
   readonly newest: EntryRef | undefined;
   readonly isDoubtful: boolean;
@@ -69,7 +69,7 @@ interface Book {
 /** When a writer leaves the next one, and what that names. */
 export class Waymarks {
   private readonly source: WaymarkSource;
-  private readonly books: { halts(): Book; pins(): Book };
+  private readonly books: { halts(): Book; pins(): Book; labelBook(): Book };
   /** Where the last one stands, as far as this writer knows; undefined: it did not look yet. */
   private last: number | undefined;
   /** The last one may be anybody's. */
@@ -99,7 +99,9 @@ export class Waymarks {
     if (halts.isDoubtful || pins.isDoubtful) return undefined;
     const { newest: halt } = halts;
     const { newest: pin } = pins;
-    return { ...(halt !== undefined && { halt }), ...(pin !== undefined && { pin }) };
+    const labels = this.books.labelBook();
+    const labelled = labels.isDoubtful ? undefined : labels.newest === undefined ? [] : [labels.newest];
+    return { ...(halt !== undefined && { halt }), ...(pin !== undefined && { pin }), ...(labelled !== undefined && { labelled }) };
   }
 
   /** Entries were rolled back: the last one may have gone with them. */

@@ -9,6 +9,7 @@ import type { Mode, ReasonCode, Released, ResultAction } from '../call.ts';
 import { RESULT_ACTIONS } from '../call.ts';
 import { cleanText } from '../detect/clean.ts';
 import type { ReleasedResult } from '../ledger/entry.ts';
+import { union } from '../ledger/label-index.ts';
 import type { Policy, PolicyInput, ResultVerdict, SessionFacts } from '../policy/policy.ts';
 import { mergeResultVerdicts } from '../policy/result-rule.ts';
 import { evaluateResult } from '../policy/result-verdict.ts';
@@ -48,8 +49,9 @@ export async function judgeResult(
   const facts = new ReadFacts(given, deps.redactor);
   let said: ResultVerdict;
   try {
-    // Other calls may have labelled the session since the decision.
-    const session = await deps.store.session(input.session.id);
+    // Other calls may have labelled the session since the decision. What it was made on follows from entries, and labels stay.
+    const now = await deps.store.session(input.session.id);
+    const session = { ...now, labels: union(now.labels, input.session.labels) };
     const ruled = await evaluateResult(policy, { ...input, session, atMs: deps.store.nowMs(), result: facts });
     said = withoutSecrets(also.length === 0 ? ruled : mergeResultVerdicts([ruled, ...also]), deps.redactor);
   } catch (error) {

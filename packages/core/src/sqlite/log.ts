@@ -237,12 +237,26 @@ export class Log {
 
   /** Text of the entry at `ref`, proven against the root we stand on; undefined when it is not there. */
   proven(ref: EntryRef): string | undefined {
-    if (!Number.isSafeInteger(ref.of) || ref.of < 0 || ref.of >= this.tree.size) return undefined;
-    const text = this.statements.body.get(ref.of);
-    if (text === undefined || leafHash(text) !== ref.leaf) return undefined;
-    const size = this.tree.size;
-    const proof = inclusionProof(ref.of, size, (level, index) => this.tree.subtree(level, index));
-    return verifyInclusion({ index: ref.of, size, leaf: ref.leaf, root: this.tree.root(), proof }) ? text : undefined;
+    const { text, leaf } = this.stored(ref.of) ?? {};
+    return text !== undefined && leaf === ref.leaf && this.isProven(ref) ? text : undefined;
+  }
+
+  /** The same of whatever stands at that position. */
+  provenAt(of: number): string | undefined {
+    const { text, leaf } = this.stored(of) ?? {};
+    return text !== undefined && leaf !== undefined && this.isProven({ of, leaf }) ? text : undefined;
+  }
+
+  private stored(of: number): { readonly text: string; readonly leaf: string } | undefined {
+    if (!Number.isSafeInteger(of) || of < 0 || of >= this.tree.size) return undefined;
+    const text = this.statements.body.get(of);
+    return text === undefined ? undefined : { text, leaf: leafHash(text) };
+  }
+
+  private isProven({ of, leaf }: EntryRef): boolean {
+    const { size } = this.tree;
+    const proof = inclusionProof(of, size, (level, index) => this.tree.subtree(level, index));
+    return verifyInclusion({ index: of, size, leaf, root: this.tree.root(), proof });
   }
 
   /**

@@ -9,6 +9,7 @@ import { HaltBook } from '../halt/book.ts';
 import { entryText, parseEntry } from '../ledger/body.ts';
 import { canonicalize } from '../ledger/canonical.ts';
 import type { Entry, EntryBody, Opening } from '../ledger/entry.ts';
+import { LabelBook, labelStamp } from '../ledger/label-book.ts';
 import { WAYMARK, Waymarks } from '../ledger/waymark.ts';
 import { PinBook } from '../pin/book.ts';
 import type { ToolCount } from '../policy/call-counts.ts';
@@ -45,6 +46,7 @@ export class Rows implements Tx {
   private readonly counts: SessionCalls;
   private readonly book: PinBook;
   private readonly haltBook: HaltBook;
+  private readonly labelsTold: LabelBook;
   private readonly waymarks: Waymarks;
   /** By place and hash. */
   private readonly proven = new Map<string, Entry>();
@@ -66,10 +68,12 @@ export class Rows implements Tx {
     const source = {
       entriesSince: (of: number, wanted: (text: string) => boolean) => log.provenSince(of, wanted),
       entry: (ref: EntryRef) => this.entry(ref),
+      entryAt: (of: number) => this.entryAt(of),
       mark: (name: string) => this.mark(name),
     };
     this.book = new PinBook(source);
     this.haltBook = new HaltBook(source);
+    this.labelsTold = new LabelBook(source);
     this.waymarks = new Waymarks(source, this);
   }
 
@@ -94,26 +98,34 @@ export class Rows implements Tx {
     this.counts.clear();
     this.book.clear();
     this.haltBook.clear();
+    this.labelsTold.clear();
     this.waymarks.clear();
     this.proven.clear();
   }
 
   append(body: EntryBody, opening?: Opening): EntryRef {
     const { atMs, writer } = this;
-    const plain = entryText(body, { atMs, writer });
+    const labels = labelStamp(body, () => this.labelBook());
+    const plain = entryText(body, { atMs, writer, ...labels });
     const newest = this.waymarks.next(body, plain, this.log.size);
-    const ref = this.log.append(newest === undefined ? plain : entryText(body, { atMs, writer, newest }), atMs);
+    const ref = this.log.append(newest === undefined ? plain : entryText(body, { atMs, writer, newest, ...labels }), atMs);
     if (newest !== undefined) this.putMark(WAYMARK, ref);
     this.histories.appended(ref.of, body);
     this.counts.appended(ref.of, body);
     this.book.appended(ref, this.atMs, body);
     this.haltBook.appended(ref, this.atMs, body);
+    this.labelsTold.appended(ref, labels === undefined ? body : { ...body, ...labels });
     if (opening !== undefined) this.statements.insertOpening.run(ref.of, opening.key, canonicalize(opening.sections));
     return ref;
   }
 
   entry(ref: EntryRef): Entry | undefined {
     const text = this.log.proven(ref);
+    return text === undefined ? undefined : parseEntry(text);
+  }
+
+  private entryAt(of: number): Entry | undefined {
+    const text = this.log.provenAt(of);
     return text === undefined ? undefined : parseEntry(text);
   }
 
@@ -158,6 +170,14 @@ export class Rows implements Tx {
   /** Those of two that are there, in one read: with its locks that costs as much as one of them. */
   sessions(one: string, other: string): readonly SessionRecord[] {
     return this.sessionRows.two(one, other);
+  }
+
+  labels(session: string): readonly string[] {
+    return this.labelBook().of(session);
+  }
+
+  labelBook(): LabelBook {
+    return this.labelsTold.readOn(this.log.size);
   }
 
   sessionCalls(session: string): readonly ToolCount[] {

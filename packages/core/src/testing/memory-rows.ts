@@ -4,6 +4,7 @@ import { GrantHistories, type GrantHistory, type GrantPlaces } from '../grant/hi
 import { HaltBook } from '../halt/book.ts';
 import { entryText, parseEntry } from '../ledger/body.ts';
 import type { Entry, EntryBody, Opening } from '../ledger/entry.ts';
+import { LabelBook, labelStamp } from '../ledger/label-book.ts';
 import { leafHash } from '../ledger/merkle.ts';
 import { PinBook } from '../pin/book.ts';
 import type { ToolCount } from '../policy/call-counts.ts';
@@ -31,6 +32,12 @@ export class MemoryRows implements Tx {
     entry: (ref) => this.entry(ref),
     mark: (name) => this.mark(name),
   });
+  private readonly labelsTold = new LabelBook({
+    entriesSince: (of, wanted) => this.texts.slice(of + 1).filter(wanted),
+    entry: (ref) => this.entry(ref),
+    entryAt: (of) => this.entry({ of, leaf: this.leaves[of] ?? '' }),
+    mark: (name) => this.mark(name),
+  });
   private readonly leaves: string[] = [];
   private readonly sessions = new Map<string, SessionRecord>();
   private readonly keys = new Map<string, string>();
@@ -44,13 +51,16 @@ export class MemoryRows implements Tx {
   }
 
   append(body: EntryBody, opening?: Opening): EntryRef {
-    const text = entryText(body, this);
+    const { atMs, writer } = this;
+    const labels = labelStamp(body, () => this.labelsTold.readOn(this.texts.length));
+    const text = entryText(body, { atMs, writer, ...labels });
     const ref = { of: this.texts.length, leaf: leafHash(text) };
     this.texts.push(text);
     this.leaves.push(ref.leaf);
     this.counts.appended(ref.of, body);
     this.book.appended(ref, this.atMs, body);
     this.haltBook.appended(ref, this.atMs, body);
+    this.labelsTold.appended(ref, labels === undefined ? body : { ...body, ...labels });
     if (opening !== undefined) this.openings.set(ref.of, opening);
     return ref;
   }
@@ -90,6 +100,10 @@ export class MemoryRows implements Tx {
 
   session(id: string): SessionRecord | undefined {
     return this.sessions.get(id);
+  }
+
+  labels(session: string): readonly string[] {
+    return this.labelsTold.readOn(this.texts.length).of(session);
   }
 
   sessionCalls(session: string): readonly ToolCount[] {

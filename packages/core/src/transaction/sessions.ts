@@ -3,7 +3,7 @@ import type { EntryRef } from '../call.ts';
 import type { Committed, DecideUnit, RecordUnit } from '../store.ts';
 import { markBundles, rolledBack } from './bundles.ts';
 import { appendSession, recordHalt } from './halts.ts';
-import type { Tx } from './tx.ts';
+import type { SessionRecord, Tx } from './tx.ts';
 
 export function record(unit: RecordUnit, tx: Tx): Committed {
   const { body } = unit;
@@ -21,8 +21,7 @@ export function record(unit: RecordUnit, tx: Tx): Committed {
   if (body.kind === 'policy') markBundles(body.document, entry, tx);
   if (body.kind === 'session') {
     const row = session ?? { id: body.session, agent: body.agent, labels: [], version: 1, halted: false, startedAtMs: tx.atMs };
-    const labels = body.labels === undefined ? row.labels : union(row.labels, body.labels);
-    tx.putSession({ ...row, labels, version: row.version + 1 });
+    tx.putSession({ ...row, labels: tx.labels(body.session), version: row.version + 1 });
   }
   return { kind: 'recorded', entry };
 }
@@ -41,13 +40,28 @@ export function startSession(unit: DecideUnit, tx: Tx): void {
   tx.putSession({ id: session, agent, labels: [], version: 0, halted: false, startedAtMs: tx.atMs });
 }
 
-export function addLabels(session: string, labels: readonly string[], tx: Tx): void {
+/** After an entry that gives its session labels: the row says what entries say. */
+export function noteLabels(session: string, tx: Tx): void {
   const row = tx.session(session);
   if (row === undefined) return;
-  const all = union(row.labels, labels);
-  if (all.length > row.labels.length) tx.putSession({ ...row, labels: all, version: row.version + 1 });
+  const labels = tx.labels(session);
+  if (!isSame(row.labels, labels)) tx.putSession({ ...row, labels, version: row.version + 1 });
 }
 
-function union(some: readonly string[], more: readonly string[]): readonly string[] {
-  return [...new Set([...some, ...more])].toSorted();
+/**
+ * Whether a decision was made on other labels than the entries give its session: somebody edited the row, or took it away.
+ * Then the row is made to say what they say, so that whoever decides anew reads that.
+ */
+export function wasMisled({ body, sessionLabels }: DecideUnit, row: SessionRecord | undefined, tx: Tx): boolean {
+  if (sessionLabels === undefined) return false;
+  const labels = tx.labels(body.session);
+  if (isSame(sessionLabels, labels)) return false;
+  const { session: id, agent } = body;
+  if (row !== undefined) tx.putSession({ ...row, labels, version: row.version + 1 });
+  else tx.putSession({ id, agent, labels, version: 1, halted: tx.halts().of(id) !== undefined, startedAtMs: tx.atMs });
+  return true;
+}
+
+function isSame(some: readonly string[], other: readonly string[]): boolean {
+  return some.length === other.length && some.every((label, i) => label === other[i]);
 }

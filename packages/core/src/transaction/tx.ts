@@ -68,6 +68,11 @@ export interface Tx {
   keepNote(note: string, reason: 'signed' | 'anchor'): boolean;
   session(id: string): SessionRecord | undefined;
   putSession(row: SessionRecord): void;
+  /**
+   * Labels of a session, sorted; from entries proven to be the tree's, those of this transaction included, not from rows.
+   * @throws {CountersignError} `LEDGER_CORRUPT` when what is stored is not what the tree holds.
+   */
+  labels(session: string): readonly string[];
   /** Allowed calls of a session, by tool; from entries proven to be the tree's, those of this transaction included. */
   sessionCalls(session: string): readonly ToolCount[];
   callById(id: string): (CallRecord & CallRow) | undefined;

@@ -71,6 +71,9 @@ export const VERIFY_CODES = {
   UNKNOWN_FIELD: 'The entry has fields that this version does not check.',
   TIME_BACKWARDS: 'The entry is older than one before it.',
   SESSION_NOT_STARTED: 'A decision stands in a session that has no entry before it.',
+  LABELS_MISMATCH: 'A decision was made on other labels than entries before it give its session.',
+  LABEL_INDEX_MISMATCH:
+    'An entry that gives its session a label names other labels than it has, or does not lead to those of other sessions.',
   ALLOW_WHILE_HALTED: 'A call was allowed in a halted session.',
   POLICY_UNRECORDED: 'The policy of a decision was not recorded before it.',
   POLICY_HASH_MISMATCH: 'A recorded policy document does not have its hash.',
@@ -142,7 +145,7 @@ export const VERIFY_CODES = {
   PIN_DIGEST: 'A declaration beside a pin entry is not the one its digest names.',
   PIN_SIGNATURE: 'An answer about tools by key is not signed, or its signature does not verify.',
   // Halts and incidents
-  WAYMARK_MISMATCH: 'An entry names other entries than the newest halt, or end of one, and the newest pin before it.',
+  WAYMARK_MISMATCH: 'An entry names other entries than the newest halt, or end of one, the newest pin and the newest label before it.',
   HALT_ORDER: 'A session entry does not name the newest halt, or end of one, before it.',
   RESUME_MISMATCH: 'A halt was ended that did not stand, or the entry names another.',
   RESUME_SIGNATURE: 'An end of a halt by key is not signed, or its signature does not verify.',

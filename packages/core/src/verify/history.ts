@@ -10,6 +10,7 @@ import { Halts } from './halts.ts';
 import type { ReadCheckpoint } from './heads.ts';
 import { Incidents } from './incidents.ts';
 import type { Told } from './judged.ts';
+import { Labels } from './labels.ts';
 import { Pins } from './pins.ts';
 import type { EntryOf, Placed } from './placed.ts';
 import type { Recall, Recalled } from './recall.ts';
@@ -27,6 +28,7 @@ export class History {
   private readonly halts: Halts;
   private readonly incidents: Incidents;
   private readonly waymarks: Waymarks;
+  private readonly labels: Labels;
   private readonly context: Context;
   private readonly calls: Calls;
   private readonly budgets: Budgets;
@@ -48,6 +50,7 @@ export class History {
     this.halts = new Halts(findings, suspect, approvers);
     this.incidents = new Incidents(findings, suspect);
     this.waymarks = new Waymarks(findings, suspect);
+    this.labels = new Labels(findings, recall && ((of) => this.recalledEntry(of)));
     this.context = new Context(findings);
     this.calls = new Calls(findings, suspect);
     this.budgets = new Budgets(findings);
@@ -92,7 +95,7 @@ export class History {
   /** A kind that claims nothing about calls. */
   other(placed: Placed, stamp: Stamp): void {
     this.counts.others++;
-    this.waymark(placed, stamp.newest);
+    this.waymark(placed, stamp.newest, stamp.writer);
     this.context.time(placed, stamp.at, stamp.writer);
   }
 
@@ -102,8 +105,9 @@ export class History {
    */
   take(placed: Placed, entry: Told, shown: string | undefined, incident?: string): void {
     const { counts } = this;
-    this.waymark(placed, entry.newest);
+    this.waymark(placed, entry.newest, entry.writer);
     this.context.time(placed, entry.at, entry.writer);
+    this.labels.take(placed, entry, this.hasUnread);
     switch (entry.kind) {
       case 'decision':
         this.decision(placed, entry, shown);
@@ -173,11 +177,13 @@ export class History {
     this.context.finish(head?.signatures ?? [], this.recall !== undefined);
   }
 
-  private waymark(placed: Placed, newest: Newest | undefined): void {
+  private waymark(placed: Placed, newest: Newest | undefined, writer: string): void {
     if (newest === undefined) return;
     if (newest.halt !== undefined) this.recallHalts(newest.halt.of);
     if (newest.pin !== undefined) this.recallPins(newest.pin.of);
-    this.waymarks.take(placed, newest, { halt: this.halts.newest, pin: this.pins.newest }, this.hasUnread);
+    this.labels.named(newest.labelled, writer);
+    const before = { halt: this.halts.newest, pin: this.pins.newest, labelled: this.labels.newest };
+    this.waymarks.take(placed, newest, before, this.hasUnread);
   }
 
   private decision(placed: Placed, entry: Extract<Told, { readonly kind: 'decision' }>, shown: string | undefined): void {
@@ -315,6 +321,15 @@ export class History {
     this.remember(this.recall?.once(of), ({ placed, content }) => {
       if (content.is === 'told' && content.entry.kind === 'verdict') this.incidents.recalled(placed, content.entry);
     });
+  }
+
+  /** An entry of the index of labels: others may have asked for it, too. */
+  private recalledEntry(of: number): Recalled | undefined {
+    let found: Recalled | undefined;
+    this.remember(this.recall?.at(of), (recalled) => {
+      found = recalled;
+    });
+    return found;
   }
 
   private remember(recalled: Recalled | undefined, take: (recalled: Recalled) => void): void {

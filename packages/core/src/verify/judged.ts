@@ -17,19 +17,24 @@ export interface Found {
 
 type PlainFields = 'kind' | 'at' | 'writer' | 'agent' | 'session' | 'call';
 
-/** What history asks of a decision in which neither an approval, an edit nor a grant takes part, and that is no waymark. */
+/** What history asks of a decision in which neither an approval, an edit nor a grant takes part, that is not in the index of labels, and that is no waymark. */
 export type PlainDecision = Pick<EntryOf<'decision'>, PlainFields | 'mode' | 'would'> & {
   readonly budgets: readonly BudgetCharge[] | undefined;
   readonly effect: 'allow' | 'deny';
   readonly policy: Pick<EntryOf<'decision'>['policy'], 'id' | 'hash'>;
+  /** Labels it gives, and `session_labels`: as canonical JSON. */
+  readonly given: string | undefined;
+  readonly seen: string | undefined;
   readonly newest?: undefined;
   readonly approval?: undefined;
   readonly edited?: undefined;
   readonly grant?: undefined;
 };
 
-/** What history asks of an outcome that gives nothing back, whose result no rule looked at, and that is no waymark. */
+/** What history asks of an outcome that gives nothing back, whose result no rule looked at, that is not in the index of labels, and that is no waymark. */
 export type PlainOutcome = Pick<EntryOf<'outcome'>, PlainFields | 'decision'> & {
+  /** Labels it gives, as canonical JSON. */
+  readonly given: string | undefined;
   readonly newest?: undefined;
   readonly refunds?: undefined;
   readonly released?: undefined;

@@ -71,6 +71,8 @@ export class Packer {
     this.name(5, entry.would);
     this.name(6, entry.policy.hash);
     this.name(7, entry.policy.id);
+    this.labels(11, entry.given);
+    this.labels(12, entry.seen);
     this.number(entry.budgets?.length ?? NONE);
     for (const { cost, id, key, left, limit, per, window_ms: window } of entry.budgets ?? []) {
       this.room();
@@ -88,6 +90,12 @@ export class Packer {
     this.common(OUTCOME, row, entry);
     this.number(entry.decision.of);
     this.decisions += entry.decision.leaf;
+    this.labels(11, entry.given);
+  }
+
+  private labels(field: number, text: string | undefined): void {
+    if (text === undefined) this.number(NONE);
+    else this.name(field, text);
   }
 
   private common(tag: number, { seq, withheld }: Judged, { at, agent, session, writer }: PlainDecision | PlainOutcome): void {
@@ -175,7 +183,8 @@ class Unpacker {
   private decision({ at, agent, call, session, writer }: Fields): PlainDecision {
     const [effect, mode, would] = [this.text(), this.text(), this.text()] as [PlainDecision['effect'], PlainDecision['mode'], 'allow'];
     const policy = { hash: this.text(), id: this.text() };
-    return { kind: 'decision', at, agent, call, session, writer, effect, mode, would, policy, budgets: this.budgets() };
+    const [given, seen] = [this.labels(), this.labels()];
+    return { kind: 'decision', at, agent, call, session, writer, effect, mode, would, policy, budgets: this.budgets(), given, seen };
   }
 
   private budgets(): PlainDecision['budgets'] {
@@ -192,7 +201,12 @@ class Unpacker {
   }
 
   private outcome({ at, agent, call, session, writer }: Fields, leaf: string): PlainOutcome {
-    return { kind: 'outcome', at, agent, call, session, writer, decision: { of: this.number(), leaf } };
+    return { kind: 'outcome', at, agent, call, session, writer, decision: { of: this.number(), leaf }, given: this.labels() };
+  }
+
+  private labels(): string | undefined {
+    const place = this.number();
+    return place === NONE ? undefined : this.packed.strings[place];
   }
 
   private number(): number {

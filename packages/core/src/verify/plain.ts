@@ -25,9 +25,9 @@ const HASH_HEX = `[0-9a-f]{${HASH_DIGITS}}`;
 /** How a decision ends: mostly the same for all calls of a tool in a session. No two parts can match the same text. */
 const DECISION_TAIL = new RegExp(
   [
-    `^,"kind":"decision",(?:"labels":${TEXTS},)?"mode":"(audit|confirm|enforce)","policy":\\{"hash":"(${HASH_HEX})","id":"(${TEXT})"`,
+    `^,"kind":"decision",(?:"labels":(${TEXTS}),)?"mode":"(audit|confirm|enforce)","policy":\\{"hash":"(${HASH_HEX})","id":"(${TEXT})"`,
     `(?:,"version":"${STRING}")?\\},(?:"principal":"${TEXT}",)?"reason_code":"${TEXT}",(?:"reason_commit":"(${HASH_HEX})",)?`,
-    `(?:"redacted":${TEXTS},)?(?:"rule":"${TEXT}",)?"session":"(${TEXT})","tool":\\{"name":"${TEXT}"(?:,"schema":"${TEXT}")?`,
+    `(?:"redacted":${TEXTS},)?(?:"rule":"${TEXT}",)?"session":"(${TEXT})"(?:,"session_labels":(${TEXTS}))?,"tool":\\{"name":"${TEXT}"(?:,"schema":"${TEXT}")?`,
     `(?:,"server":"${TEXT}")?\\},"v":1,"would":"(allow|deny|require_approval)","writer":"(${ID_HEX})"\\}$`,
   ].join(''),
 );
@@ -45,7 +45,15 @@ export interface Plain {
 
 const scanner = new Scanner();
 // What is cut from a body is a view on the whole of it, and would keep it: names and ids are taken out of it.
-const names = { agent: new Names(), session: new Names(), writer: new Names(), policy: new Names(), budget: new Names(), key: new Names() };
+const names = {
+  agent: new Names(),
+  session: new Names(),
+  writer: new Names(),
+  policy: new Names(),
+  budget: new Names(),
+  key: new Names(),
+  labels: new Names(),
+};
 
 /** @param body - a well-formed text. @returns undefined when the text needs the long way. */
 export function readPlain(body: string): Plain | undefined {
@@ -92,9 +100,9 @@ function readDecision(
   scanner.skipHex(ID_DIGITS);
   const tail = scanner.hasFailed ? undefined : decisionTails.read();
   if (tail === undefined) return undefined;
-  const { mode, policy, session, would, writer } = tail;
+  const { given, mode, policy, seen, session, would, writer } = tail;
   const call = scanner.copy(callAt, ID_DIGITS);
-  const entry: PlainDecision = { kind: 'decision', agent, at, call, effect, mode, policy, session, would, writer, budgets };
+  const entry: PlainDecision = { kind: 'decision', agent, at, call, effect, mode, policy, session, would, writer, budgets, given, seen };
   return { entry, commits: decisionCommits(args, facts, tail.reasonCommit) };
 }
 
@@ -103,7 +111,8 @@ const DURATION = literal('},"duration_ms":');
 const ERROR_COMMIT = literal(',"error_commit":"');
 const ERROR_TYPE = literal(',"error_type":"');
 const KIND_OUTCOME = literal(',"kind":"outcome"');
-const LABELS = literal(',"labels":["');
+const LABELS = literal(',"labels":');
+const TEXTS_BEGIN = literal('["');
 const RESOURCES = literal(',"resources":{');
 const RESULT_COMMIT = literal(',"result_commit":"');
 
@@ -118,13 +127,22 @@ function readOutcome(agent: string, at: number, callAt: number): Plain | undefin
   scanner.need(ID);
   scanner.skipHex(ID_DIGITS);
   scanner.need(KIND_OUTCOME);
-  if (scanner.take(LABELS)) skipTexts();
+  const given = scanner.take(LABELS) ? texts() : undefined;
   if (scanner.take(RESOURCES)) skipResources();
   const result = commit(RESULT_COMMIT);
   const tail = scanner.hasFailed ? undefined : outcomeTails.read();
   if (tail === undefined) return undefined;
   const call = scanner.slice(callAt, callAt + ID_DIGITS);
-  const entry: PlainOutcome = { kind: 'outcome', agent, at, call, decision: { leaf, of }, session: tail.session, writer: tail.writer };
+  const entry: PlainOutcome = {
+    kind: 'outcome',
+    agent,
+    at,
+    call,
+    decision: { leaf, of },
+    session: tail.session,
+    writer: tail.writer,
+    given,
+  };
   return { entry, commits: commits('error', error, 'result', result) };
 }
 
@@ -135,11 +153,14 @@ function commit(name: Literal): string | undefined {
 const NEXT_TEXT = literal(',"');
 const END_OF_TEXTS = literal(']');
 
-/** From behind the first quote of a list to its end. */
-function skipTexts(): void {
+/** A list of texts, as it is written. */
+function texts(): string {
+  const { left } = scanner;
+  scanner.need(TEXTS_BEGIN);
   do scanner.skipText();
   while (scanner.take(NEXT_TEXT));
   scanner.need(END_OF_TEXTS);
+  return scanner.hasFailed ? '' : names.labels.own(scanner.sinceLeft(left));
 }
 
 const CPU = literal('"cpu_ms":');
@@ -235,17 +256,21 @@ class Tails<Tail extends object> {
   }
 }
 
-type DecisionTail = Pick<PlainDecision, 'mode' | 'policy' | 'session' | 'would' | 'writer'> & { readonly reasonCommit: string | undefined };
+type DecisionTail = Pick<PlainDecision, 'given' | 'mode' | 'policy' | 'seen' | 'session' | 'would' | 'writer'> & {
+  readonly reasonCommit: string | undefined;
+};
 
 const decisionTails = new Tails<DecisionTail>(
   DECISION_TAIL,
   (found) => ({
-    mode: found[1] as DecisionTail['mode'],
-    policy: { hash: names.policy.own(found[2] as string), id: names.policy.own(found[3] as string) },
-    reasonCommit: found[4],
-    session: names.session.own(found[5] as string),
-    would: found[6] as DecisionTail['would'],
-    writer: names.writer.own(found[7] as string),
+    given: found[1] && names.labels.own(found[1]),
+    mode: found[2] as DecisionTail['mode'],
+    policy: { hash: names.policy.own(found[3] as string), id: names.policy.own(found[4] as string) },
+    reasonCommit: found[5],
+    session: names.session.own(found[6] as string),
+    seen: found[7] && names.labels.own(found[7]),
+    would: found[8] as DecisionTail['would'],
+    writer: names.writer.own(found[9] as string),
   }),
   // One with a commitment of its own does not.
   ({ reasonCommit }) => reasonCommit === undefined,

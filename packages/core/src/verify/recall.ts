@@ -27,6 +27,11 @@ export class Recall {
     return this.find(index);
   }
 
+  /** The same, however often it was asked for. */
+  at(index: number): Recalled | undefined {
+    return index >= this.start.size ? undefined : this.find(index);
+  }
+
   last(): Recalled | undefined {
     return this.find(this.start.size - 1);
   }

@@ -76,6 +76,11 @@ export class Scanner {
     return this.end - this.at;
   }
 
+  /** What was stepped over since so many bytes were left. */
+  sinceLeft(left: number): string {
+    return this.slice(this.end - left, this.at);
+  }
+
   rest(): string {
     return this.slice(this.at, this.end);
   }

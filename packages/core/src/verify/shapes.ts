@@ -35,7 +35,8 @@ const ref = z.strictObject({ of: count, leaf: hash });
 const names = z.array(text);
 const policy = z.strictObject({ id: text, version: z.string().optional(), hash });
 
-const newest = z.strictObject({ halt: ref.optional(), pin: ref.optional() });
+const newest = z.strictObject({ halt: ref.optional(), pin: ref.optional(), labelled: z.array(ref).max(1).optional() });
+const labelled = z.strictObject({ all: names.min(1), others: z.array(z.tuple([z.int().min(0).max(255), count])) });
 const stamp = { v: z.literal(ENTRY_VERSION), id, at: count, writer: id, newest: newest.optional() };
 const stampShape = z.object({ ...stamp, kind: text });
 const effect = z.enum(['allow', 'deny', 'require_approval']);
@@ -116,6 +117,8 @@ const SHAPES = new Map<string, z.ZodType>(
       facts_commit: hash.optional(),
       redacted: names.optional(),
       labels: names.optional(),
+      labelled: labelled.optional(),
+      session_labels: names.optional(),
       budgets: z.array(charge).optional(),
       approval: z
         .strictObject({
@@ -177,6 +180,7 @@ const SHAPES = new Map<string, z.ZodType>(
       result_commit: hash.optional(),
       error_commit: hash.optional(),
       labels: names.optional(),
+      labelled: labelled.optional(),
       released: z
         .strictObject({
           action: z.enum(RESULT_ACTIONS),
@@ -202,6 +206,7 @@ const SHAPES = new Map<string, z.ZodType>(
       session: text,
       event: z.enum(['start', 'end', 'labels', 'coverage', 'halted', 'resumed']),
       labels: names.optional(),
+      labelled: labelled.optional(),
       coverage: text.optional(),
       reason_code: text.optional(),
       scope: z.literal('ledger').optional(),

@@ -1,4 +1,4 @@
-/** Waymarks: that they name the newest entries before them. Whoever opens a ledger there must find every halt and every pin. */
+/** Waymarks: that they name the newest entries before them. Whoever opens a ledger there must find every halt, pin and label. */
 import type { EntryRef } from '../call.ts';
 import type { Newest } from '../ledger/entry.ts';
 import { names, type Placed } from './placed.ts';
@@ -8,6 +8,8 @@ import type { Findings } from './report.ts';
 export interface Before {
   readonly halt: Placed | undefined;
   readonly pin: Placed | undefined;
+  /** Undefined: nobody can tell. */
+  readonly labelled: { readonly placed: Placed | undefined; readonly isIndexed: boolean } | undefined;
 }
 
 export class Waymarks {
@@ -23,6 +25,11 @@ export class Waymarks {
   take(placed: Placed, newest: Newest, before: Before, gaps: boolean): void {
     this.compare(placed, 'halt, or end of one,', newest.halt, before.halt, gaps);
     this.compare(placed, 'pin entry', newest.pin, before.pin, gaps);
+    if (newest.labelled === undefined || before.labelled === undefined) return;
+    this.compare(placed, 'entry that gave a label', newest.labelled[0], before.labelled.placed, gaps);
+    if (before.labelled.isIndexed || gaps) return;
+    const message = 'the entry leads to an index of labels, and some before it are not in there';
+    this.findings.problem(placed.number, 'WAYMARK_MISMATCH', message);
   }
 
   private compare(placed: Placed, what: string, ref: EntryRef | undefined, newest: Placed | undefined, gaps: boolean): void {

@@ -19,7 +19,11 @@ function compared(text: string): boolean {
   if (plain === undefined) return false;
   const value = parseCanonical(text) as { readonly [key: string]: Json };
   expect(readShape(value)).toMatchObject({ kind: 'known', unknownFields: undefined });
-  expect(value).toMatchObject(JSON.parse(JSON.stringify(plain.entry)) as object);
+  const { given, ...entry } = plain.entry;
+  const { seen, ...rest } = 'seen' in entry ? entry : { ...entry, seen: undefined };
+  expect(value).toMatchObject(JSON.parse(JSON.stringify(rest)) as object);
+  expect([given, seen]).toEqual([value['labels'], value['session_labels']].map((labels) => labels && JSON.stringify(labels)));
+  expect(value['labelled']).toBeUndefined();
   expect(value['kind'] === 'decision' ? value['approval'] : undefined).toBeUndefined();
   expect(value['budgets']).toEqual(plain.entry.kind === 'decision' ? plain.entry.budgets : undefined);
   expect(Object.fromEntries(plain.commits)).toEqual(Object.fromEntries(commitsOf(value)));
@@ -37,8 +41,9 @@ const outcome = (): number => at(/"kind":"outcome"/);
 describe('the short way of reading an entry', () => {
   it('takes ordinary decisions and outcomes, and no other kind', () => {
     for (const each of texts) {
-      const { kind, approval } = JSON.parse(each) as { readonly kind: string; readonly approval?: unknown };
-      expect(compared(each), each).toBe(kind === 'outcome' || (kind === 'decision' && approval === undefined));
+      const { kind, approval, labelled } = JSON.parse(each) as { readonly [field: string]: unknown };
+      const isPlain = kind === 'outcome' || (kind === 'decision' && approval === undefined);
+      expect(compared(each), each).toBe(isPlain && labelled === undefined);
     }
   });
 
@@ -54,6 +59,7 @@ describe('the short way of reading an entry', () => {
       principal: '\u{1f600}',
       redacted: ['iban'],
       rule: 'r',
+      session_labels: ['a', 'y\u00e9'],
       tool: { name: 'n', schema: 's', server: 't' },
       policy: { hash: 'c'.repeat(64), id: 'p', version: '' },
       budgets: [charge, forLife, charge],
