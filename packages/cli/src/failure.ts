@@ -83,6 +83,7 @@ const NEXT_STEPS: ReadonlyMap<ErrorCode, string> = new Map<ErrorCode, string>([
     'MONITOR_UNAVAILABLE',
     'run `countersign doctor` to see what this host offers; `--kernel auto` starts an agent without what is missing, and says so',
   ],
+  ['PROCESS_REFUSED', 'name the agent itself: `countersign attach --pid N` or `--name PROGRAM`, or start it with `countersign run`'],
   ['APPROVAL_NOT_FOUND', 'run `countersign approvals list` to see what waits'],
   ['APPROVAL_NOT_PENDING', 'run `countersign approvals list` to see what still waits'],
   ['KEY_INVALID', 'check the key file; `countersign keygen` makes a new one'],

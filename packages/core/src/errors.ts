@@ -73,6 +73,8 @@ export const ERROR_CODES = {
     'This host does not offer what a sensor or a container needs. The message says what; `countersign doctor` shows what there is.',
   SCOPE_INVALID: 'The scope is not one. The message names the place.',
   PROCESS_NOT_FOUND: 'No such process, or more than one where one was asked for. The message says which.',
+  PROCESS_REFUSED:
+    "This process may not be watched: it holds all others, is the kernel's or another user's, or what started the watching. Nothing was attached.",
   ACTIVITY_REFUSED: 'The probe refused what this code was about to do: its scope does not allow it. The rule is in `details`.',
   ACTIVITY_LOG_FAILED: 'The activity log of the monitor could not be written or read. Watching, verdicts and the ledger go on.',
   INCIDENT_NOT_FOUND: 'There is no incident of that id in this log folder, or its file holds something else.',

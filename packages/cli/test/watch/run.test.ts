@@ -415,8 +415,8 @@ describe.skipIf(!isLinux)('attach', SLOW, () => {
   });
 
   it.each([
-    [['--pid', '1'], 'MONITOR_UNAVAILABLE'],
-    [['--pid', String(process.pid)], 'MONITOR_UNAVAILABLE'],
+    [['--pid', '1'], 'PROCESS_REFUSED'],
+    [['--pid', String(process.pid)], 'PROCESS_REFUSED'],
     [['--pid', '4194303'], 'PROCESS_NOT_FOUND'],
     [['--name', 'surely-nobody-is-called-that'], 'PROCESS_NOT_FOUND'],
     [['--pid', 'x'], 'USAGE'],

@@ -19,7 +19,7 @@ export interface ChooseOptions {
   readonly user: number;
 }
 
-/** @throws {CountersignError} `PROCESS_NOT_FOUND`, `MONITOR_UNAVAILABLE` for one that may not be watched */
+/** @throws {CountersignError} `PROCESS_NOT_FOUND`, `PROCESS_REFUSED` for one that may not be watched */
 export function processByPid(pid: number, options: ChooseOptions): ProcessId {
   const { reader, self, user } = options;
   const stat = Number.isSafeInteger(pid) && pid > 0 ? reader.stat(pid) : undefined;
@@ -83,5 +83,5 @@ function ancestors(self: number, reader: Pick<ProcReader, 'stat'>): ReadonlySet<
 }
 
 function refused(message: string): CountersignError {
-  return new CountersignError('MONITOR_UNAVAILABLE', message);
+  return new CountersignError('PROCESS_REFUSED', message);
 }

@@ -36,7 +36,7 @@ export interface Found {
 /**
  * @returns what there is, and the options that fit it: what cannot be had together is left out, which is told.
  * @param probeFiles - what its Node programs load the probe from, where they are to.
- * @throws {CountersignError} `PROCESS_NOT_FOUND`, `MONITOR_UNAVAILABLE`. Nothing runs then that was not running before.
+ * @throws {CountersignError} `PROCESS_NOT_FOUND`, `PROCESS_REFUSED`, `MONITOR_UNAVAILABLE`. Nothing runs then that was not running before.
  */
 export async function findAgent(
   options: WatchOptions,

@@ -41,7 +41,7 @@ const LOOK_MS = 250;
 /**
  * Launches or finds the agent and watches it.
  *
- * @throws {CountersignError} `PROCESS_NOT_FOUND`, `MONITOR_UNAVAILABLE`, `OPTIONS_INVALID`, `LEDGER_*`. Nothing runs then that was not running before.
+ * @throws {CountersignError} `PROCESS_NOT_FOUND`, `PROCESS_REFUSED`, `MONITOR_UNAVAILABLE`, `OPTIONS_INVALID`, `LEDGER_*`. Nothing runs then that was not running before.
  */
 export async function watchProcesses(options: WatchOptions): Promise<Watched> {
   const reader = procReader();

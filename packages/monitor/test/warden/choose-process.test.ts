@@ -68,19 +68,19 @@ describe('by pid', () => {
     [Number.NaN, 'PROCESS_NOT_FOUND'],
     [70.5, 'PROCESS_NOT_FOUND'],
     [77, 'PROCESS_NOT_FOUND'],
-    [1, 'MONITOR_UNAVAILABLE: process 1'],
-    [9, "MONITOR_UNAVAILABLE: process 9 is the kernel's own"],
-    [60, 'MONITOR_UNAVAILABLE: process 60 is this command'],
-    [50, 'MONITOR_UNAVAILABLE: process 50 is this command, or what started it'],
-    [75, "MONITOR_UNAVAILABLE: process 75 is user 0's"],
+    [1, 'PROCESS_REFUSED: process 1'],
+    [9, "PROCESS_REFUSED: process 9 is the kernel's own"],
+    [60, 'PROCESS_REFUSED: process 60 is this command'],
+    [50, 'PROCESS_REFUSED: process 50 is this command, or what started it'],
+    [75, "PROCESS_REFUSED: process 75 is user 0's"],
   ])('refuses %d', (pid, message) => {
     expect(codeOf(() => processByPid(pid, options()))).toContain(message);
   });
 
   it('root may watch everybody, and still not itself', () => {
     expect(processByPid(75, options({ user: 0 }))).toMatchObject({ pid: 75 });
-    expect(codeOf(() => processByPid(1, options({ user: 0 })))).toContain('MONITOR_UNAVAILABLE');
-    expect(codeOf(() => processByPid(60, options({ user: 0 })))).toContain('MONITOR_UNAVAILABLE');
+    expect(codeOf(() => processByPid(1, options({ user: 0 })))).toContain('PROCESS_REFUSED');
+    expect(codeOf(() => processByPid(60, options({ user: 0 })))).toContain('PROCESS_REFUSED');
   });
 });
 
