@@ -1,6 +1,6 @@
 /** Paths that mean something by themselves: credentials, what starts by itself, what a system cannot be without. */
 import type { ShellEffect } from './analysis.ts';
-import { hasGlob, isKnown, NUMBER, ONE, SPLIT, STAR, UNKNOWN } from './field.ts';
+import { type Field, hasGlob, isKnown, NUMBER, ONE, SPLIT, STAR, UNKNOWN } from './field.ts';
 
 /** `mention`: an argument of a program that is not known by name. */
 export type PathUse = 'read' | 'write' | 'append' | 'delete' | 'mention';
@@ -277,4 +277,10 @@ function globMatches(segment: string, name: string): boolean {
 
 function isMark(segment: string, at: number): boolean {
   return !isKnown(segment.charAt(at));
+}
+
+/** The whole home folder or system: whatever secret there is lies in it. */
+export function isBroad(path: Field): boolean {
+  const plain = path.endsWith('/') && path.length > 1 ? path.slice(0, -1) : path;
+  return ['~', '/', '/home', '/root', '/etc', '/Users'].includes(plain);
 }

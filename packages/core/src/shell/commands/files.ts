@@ -1,19 +1,8 @@
 /** Commands that remove, copy, move and change files. */
-import { baseName, type Field, hasGlob, isHidden, isKnown, STAR } from '../field.ts';
+import { baseName, type Field, isHidden, isKnown, STAR } from '../field.ts';
 import { mentionPaths } from '../mentions.ts';
 import { isVital, segmentsOf } from '../places.ts';
-import {
-  type Call,
-  type Handler,
-  has,
-  type OptionSyntax,
-  parseOptions,
-  read,
-  runInside,
-  undecidedIfHidden,
-  valuesOf,
-  write,
-} from './call.ts';
+import { type Call, type Handler, has, type OptionSyntax, parseOptions, read, undecidedIfHidden, valuesOf, write } from './call.ts';
 
 function remove(path: Field, { context }: Call): void {
   context.recorder.path('delete', path, context.state.places);
@@ -197,201 +186,12 @@ const make: Handler = (call) => {
     call.context.recorder.path('append', path, call.context.state.places);
 };
 
-/** Programs that read their operands and nothing else. */
-const reader: Handler = (call) => {
-  const { recorder } = call.context;
-  const options = parseOptions(call.args, READERS.get(call.name) ?? {});
-  for (const path of options.operands) {
-    read(path, call);
-    if (isBroad(path) && RECURSIVE.has(call.name)) recorder.find('credentials');
-  }
-  mentionPaths(
-    call.args.filter((arg) => arg.startsWith('-')),
-    call.context,
-  );
-};
-
-/** The whole home folder or system: whatever secret there is lies in it. */
-function isBroad(path: Field): boolean {
-  const plain = path.endsWith('/') && path.length > 1 ? path.slice(0, -1) : path;
-  return ['~', '/', '/home', '/root', '/etc', '/Users'].includes(plain);
-}
-const RECURSIVE: ReadonlySet<string> = new Set(['scp', 'zip', '7z']);
-
-const READERS: ReadonlyMap<string, OptionSyntax> = new Map<string, OptionSyntax>([
-  ['head', { short: 'nc', long: ['lines', 'bytes'] }],
-  ['tail', { short: 'ncs', long: ['lines', 'bytes', 'pid', 'sleep-interval'] }],
-  ['cut', { short: 'bcdf', long: ['bytes', 'characters', 'delimiter', 'fields', 'output-delimiter'] }],
-  ['stat', { short: 'cf', long: ['format', 'printf'] }],
-  ['wc', { long: ['files0-from'] }],
-  ['od', { short: 'AjNtwS' }],
-  ['xxd', { short: 'bcglos' }],
-  ['hexdump', { short: 'efns' }],
-  ['strings', { short: 'noTe' }],
-  ['diff', { short: 'UCIxX', long: ['unified', 'context', 'exclude', 'label'] }],
-  ['ls', { short: 'wTI', long: ['ignore', 'hide', 'width', 'block-size', 'color', 'sort', 'time-style'] }],
-  ['tree', { short: 'LPIoH' }],
-  ['du', { short: 'dBtX', long: ['max-depth', 'exclude', 'block-size'] }],
-  ['bat', { short: 'lrHm', long: ['language', 'line-range', 'style', 'theme'] }],
-  ['fold', { short: 'w' }],
-  ['column', { short: 'stcoNT' }],
-  ['paste', { short: 'd' }],
-  ['join', { short: '12atejo' }],
-  ['nl', { short: 'bdfhilnsvw' }],
-  ['base64', { short: 'wio' }],
-  ['fmt', { short: 'w' }],
-  ['pr', { short: 'hlow' }],
-  ['comm', {}],
-  ['cmp', { short: 'in' }],
-]);
-
-const sort: Handler = (call) => {
-  const options = parseOptions(call.args, {
-    short: 'koStT',
-    long: [
-      'key',
-      'output',
-      'field-separator',
-      'buffer-size',
-      'temporary-directory',
-      'compress-program',
-      'parallel',
-      'sort',
-      'files0-from',
-      'batch-size',
-      'random-source',
-    ],
-  });
-  for (const path of options.operands) read(path, call);
-  for (const path of valuesOf(options, 'o', 'output')) write(path, call);
-  for (const program of valuesOf(options, 'compress-program')) runInside([program], call);
-  undecidedIfHidden(options, call);
-};
-
-const uniq: Handler = (call) => {
-  const [input, output] = parseOptions(call.args, {
-    short: 'fsw',
-    long: ['skip-fields', 'skip-chars', 'check-chars', 'group', 'all-repeated'],
-  }).operands;
-  if (input !== undefined) read(input, call);
-  if (output !== undefined) write(output, call);
-};
-
-const split: Handler = (call) => {
-  const options = parseOptions(call.args, {
-    short: 'abCln',
-    long: ['suffix-length', 'bytes', 'line-bytes', 'lines', 'number', 'filter', 'additional-suffix', 'separator'],
-  });
-  undecidedIfHidden(options, call);
-  for (const code of valuesOf(options, 'filter')) {
-    if (isKnown(code)) call.context.engine.runText(code, call.context);
-    else call.context.recorder.runsUnknown('script');
-  }
-  if (options.operands[0] !== undefined) read(options.operands[0], call);
-};
-
-const TAR_PROGRAMS = [
-  'I',
-  'use-compress-program',
-  'to-command',
-  'info-script',
-  'new-volume-script',
-  'F',
-  'rsh-command',
-  'rmt-command',
-  'checkpoint-action',
-];
-
-const tar: Handler = (call) => {
-  const { recorder, state } = call.context;
-  const [first = '', ...rest] = call.args;
-  // The old form has no dash: tar xzf file.
-  const args =
-    first !== '' && !first.startsWith('-') && !hasGlob(first) && isKnown(first) && [...first].every((c) => c >= 'A' && c <= 'z')
-      ? [`-${first}`, ...rest]
-      : call.args;
-  const options = parseOptions(args, {
-    short: 'fCITXbgHKLNVF',
-    long: [
-      'file',
-      'directory',
-      'use-compress-program',
-      'to-command',
-      'exclude',
-      'checkpoint-action',
-      'info-script',
-      'new-volume-script',
-      'rsh-command',
-      'rmt-command',
-      'transform',
-      'strip-components',
-      'files-from',
-      'exclude-from',
-      'format',
-      'owner',
-      'group',
-      'mtime',
-      'sort',
-    ],
-  });
-  undecidedIfHidden(options, call);
-  for (const program of valuesOf(options, ...TAR_PROGRAMS)) {
-    const code = program.startsWith('exec=') ? program.slice(5) : program;
-    if (has(options, 'checkpoint-action') && !program.startsWith('exec=') && !COMPRESSORS.has(program.split(' ')[0] ?? '')) continue;
-    if (isKnown(code)) call.context.engine.runText(code, { ...call.context, state: state.fork() });
-    else recorder.runsUnknown('script');
-  }
-  const archives = valuesOf(options, 'f', 'file');
-  for (const folder of valuesOf(options, 'C', 'directory'))
-    recorder.path(has(options, 'c', 'create') ? 'read' : 'append', folder, state.places);
-  const isWriting = has(options, 'c', 'create', 'r', 'append', 'u', 'update');
-  for (const archive of archives) {
-    if (isWriting) write(archive, call);
-    else read(archive, call);
-    if (archive.includes(':') && !archive.startsWith('/') && !archive.startsWith('.')) recorder.find('network');
-  }
-  if (has(options, 'P', 'absolute-names')) recorder.find('destructive');
-  if (has(options, 'remove-files', 'recursive-unlink', 'unlink-first')) recorder.find('destructive');
-  if (!isWriting) return;
-  for (const path of options.operands) {
-    read(path, call);
-    if (isBroad(path)) recorder.find('credentials');
-  }
-};
-const COMPRESSORS: ReadonlySet<string> = new Set(['gzip', 'pigz', 'zstd', 'xz', 'bzip2', 'lz4']);
-
-/** `-rm`: the letters before are none that take the rest of the word, as `-x` does. */
-const BUNDLED_MOVE = /^-[^-bnitxP]*m/;
-const BUNDLED_TEST = /^-[^-bnitxP]+TT/;
-const zip: Handler = (call) => {
-  const options = parseOptions(call.args, { short: 'bnitxP', words: true, long: ['TT', 'unzip-command', 'x', 'i', 'P', 'b', 'n', 't'] });
-  undecidedIfHidden(options, call);
-  for (const code of valuesOf(options, 'TT', 'unzip-command')) {
-    if (isKnown(code)) call.context.engine.runText(code, call.context);
-    else call.context.recorder.runsUnknown('script');
-  }
-  if (options.names.some((name) => name.startsWith('TT')) || call.args.some((arg) => BUNDLED_TEST.test(arg)))
-    call.context.recorder.undecided('code');
-  if (has(options, 'move') || call.args.some((arg) => BUNDLED_MOVE.test(arg))) call.context.recorder.find('destructive');
-  const [archive, ...paths] = options.operands;
-  if (archive !== undefined) write(archive, call);
-  for (const path of paths) {
-    read(path, call);
-    if (isBroad(path)) call.context.recorder.find('credentials');
-  }
-};
-
 const rename: Handler = (call) => {
   // Perl's rename takes code.
   const [first = ''] = parseOptions(call.args).operands;
   if (/^(s|y|tr)\b/.test(first) || first.includes('$') || !isKnown(first)) call.context.recorder.undecided('code');
   mentionPaths(call.args, call.context);
 };
-
-const READER_NAMES =
-  'cat head tail less more bat batcat nl tac rev cut paste join fold fmt pr column comm cmp diff diff3 sdiff colordiff wc od xxd hexdump hd strings file stat ls dir vdir tree du df md5sum sha1sum sha224sum sha256sum sha384sum sha512sum shasum cksum sum b2sum base64 base32 zcat bzcat xzcat zless gunzip-c readlink realpath look tsort expand unexpand iconv nm objdump ldd otool eza exa lsd'.split(
-    ' ',
-  );
 
 export const FILES: readonly (readonly [string, Handler])[] = [
   ['rm', rm],
@@ -432,15 +232,6 @@ export const FILES: readonly (readonly [string, Handler])[] = [
   ['mkdir', make],
   ['mknod', make],
   ['mkfifo', make],
-  ['sort', sort],
-  ['uniq', uniq],
-  ['split', split],
-  ['csplit', split],
-  ['tar', tar],
-  ['gtar', tar],
-  ['bsdtar', tar],
-  ['zip', zip],
   ['rename', rename],
   ['prename', rename],
-  ...READER_NAMES.map((name): readonly [string, Handler] => [name, reader]),
 ];

@@ -1,4 +1,5 @@
 /** Programs known by name. One that is not known runs, may touch the paths it names, and is judged no further. */
+import { ARCHIVES } from './archives.ts';
 import { BUILTINS } from './builtins.ts';
 import type { Call, Handler } from './call.ts';
 import { CONTAINERS } from './containers.ts';
@@ -7,6 +8,7 @@ import { FILES } from './files.ts';
 import { git } from './git.ts';
 import { NETWORK } from './network.ts';
 import { MANAGER_HANDLERS } from './packages.ts';
+import { READING } from './reading.ts';
 import { awk, FOLLOWED_SHELLS, interpreterHandlers, OTHER_SHELLS, otherShell, shell, su } from './shells.ts';
 import { printsVariables, SYSTEM } from './system.ts';
 import { TEXT_COMMANDS } from './text.ts';
@@ -26,6 +28,8 @@ const envWrapper = WRAPPED.get('env');
 /** Later ones replace earlier ones of the same name. */
 export const COMMANDS: ReadonlyMap<string, Handler> = new Map<string, Handler>([
   ...FILES,
+  ...READING,
+  ...ARCHIVES,
   ...TEXT_COMMANDS,
   ...SYSTEM,
   ...NETWORK,
