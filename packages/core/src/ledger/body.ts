@@ -4,6 +4,8 @@ import { CountersignError } from '../errors.ts';
 import { canonicalize } from './canonical.ts';
 import { type DecisionBody, ENTRY_KINDS, ENTRY_VERSION, type Entry, type EntryBody, type EntryStamp, MAX_ENTRY_BYTES } from './entry.ts';
 
+const OPENING_BRACE = 0x7b;
+
 /** What a store adds to a draft. */
 export interface Stamp extends Pick<EntryStamp, 'writer' | 'newest'>, LabelStamp {
   readonly atMs: number;
@@ -20,6 +22,9 @@ export type LabelStamp = Pick<DecisionBody, 'labelled' | 'session_labels'>;
 export function entryText(body: EntryBody, { atMs, writer, newest, labelled, session_labels }: Stamp): string {
   // These are the store's word, never that of a draft, which holds what an application gave: undefined takes that away.
   const text = canonicalize({ ...body, v: ENTRY_VERSION, id: newId(), at: atMs, writer, newest, labelled, session_labels });
+  // Reading a character joins the pieces that the text was put together from. Whoever keeps it, keeps one string and not dozens,
+  // each of which the collector would look at.
+  if (text.charCodeAt(0) !== OPENING_BRACE) throw new CountersignError('ENTRY_INVALID', 'an entry is an object');
   // A UTF-16 unit is at most three bytes: most texts need no second count.
   if (text.length * 3 > MAX_ENTRY_BYTES && Buffer.byteLength(text) > MAX_ENTRY_BYTES) {
     throw new CountersignError('ENTRY_TOO_LARGE', `a ${body.kind} entry of ${Buffer.byteLength(text)} bytes exceeds ${MAX_ENTRY_BYTES}`);
