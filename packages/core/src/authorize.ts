@@ -31,7 +31,18 @@ const MAX_GRANTS_TRIED = 5;
 export type AuthorizeWithin = AuthorizeOptions & { readonly usesGrants?: false; readonly story?: CallStory; readonly custody?: Custody };
 
 /** Never throws: whatever goes wrong on the way is a refusal. */
-export async function authorize(
+export function authorize(
+  prepared: PreparedCall | UnusableCall,
+  options: AuthorizeWithin,
+  rules: Rules,
+  engine: Engine,
+): Promise<Authorization> {
+  const isFollowed = engine.stories !== undefined || options.signal !== undefined;
+  return isFollowed ? authorizeFollowed(prepared, options, rules, engine) : authorizeCall(prepared, options, rules, engine);
+}
+
+/** A call that somebody is told of, or may give up. */
+async function authorizeFollowed(
   prepared: PreparedCall | UnusableCall,
   options: AuthorizeWithin,
   rules: Rules,
@@ -82,7 +93,9 @@ async function authorizeCall(
     const within = handOver === undefined ? options : { ...options, custody: custodyOf(prepared, handOver, engine) };
     const edited: PreparedCall[] = [];
     let call = prepared;
-    let earlier = await earlierCall(prepared, options, engine);
+    // A call without a name is nobody's repeat, and need not be waited for.
+    const mayBeKnown = prepared.key !== undefined || (options.adopt !== undefined && options.adopt !== false);
+    let earlier = mayBeKnown ? await earlierCall(prepared, options, engine) : undefined;
     if (isGivenUp(options) && !(await takesBack(earlier, options, engine))) return await refuseGivenUp(prepared, rules, engine);
     for (;;) {
       const decided = await decide(call, earlier, within, rules, engine);
@@ -318,12 +331,12 @@ async function commitAllow(
   const { body, opening } = draftDecision(call, decision, labels, rules.policy, engine, recorder);
   const binding =
     use === undefined || asked === undefined
-      ? {}
+      ? undefined
       : { approval: { id: use.approval, answers: use.answers }, binds: callBinding(call, rules.policy.hash, asked.bindKey) };
   const counted = recorder.counted();
   const unit: DecideUnit = {
     kind: 'decide',
-    body: { ...body, ...binding },
+    body: binding === undefined ? body : { ...body, ...binding },
     opening,
     call: rowFacts(call),
     sessionVersion: input.session.version,

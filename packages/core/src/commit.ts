@@ -8,6 +8,7 @@
  * ledger's key, so asks, answers and earlier uses of an approval are read back from entries proven to be in the tree.
  */
 import type { BuiltInReasonCode, EntryRef, OutcomeStatus } from './call.ts';
+import type { Draft } from './draft.ts';
 import { haltedReason } from './halt/reason.ts';
 import { commitSection, newOpeningKey } from './ledger/commitment.ts';
 import type { DecisionBody, Opening, OutcomeBody } from './ledger/entry.ts';
@@ -116,13 +117,13 @@ function decideIn(unit: DecideUnit, own: CallRecord | undefined, granted: GrantU
 }
 
 function allow(unit: DecideUnit, own: CallRecord | undefined, budgets: Charged, granted: GrantUse | undefined, tx: Tx): Committed {
-  const over = budgets.over === undefined ? {} : { would: 'deny' as const, reason_code: budgets.over };
-  const body: DecisionBody = {
-    ...unit.body,
-    ...over,
-    ...(budgets.charges.length > 0 && { budgets: budgets.charges }),
-    ...(unit.grant !== undefined && granted !== undefined && { grant: { ...unit.grant, use: granted.use } }),
-  };
+  const body: Draft<DecisionBody> = { ...unit.body };
+  if (budgets.over !== undefined) {
+    body.would = 'deny';
+    body.reason_code = budgets.over;
+  }
+  if (budgets.charges.length > 0) body.budgets = budgets.charges;
+  if (unit.grant !== undefined && granted !== undefined) body.grant = { ...unit.grant, use: granted.use };
   const entry = tx.append(body, unit.opening);
   for (const { id, key, cost } of budgets.charges) tx.charge({ budget: id, key, cost, call: body.call });
   if (unit.use !== undefined) {
@@ -232,15 +233,21 @@ function settle(unit: OutcomeUnit, tx: Tx): Committed {
   // The permit's owner settles once; a second outcome for one decision would make the ledger invalid.
   if (row?.outcome !== undefined) return { kind: 'settled', entry: row.outcome };
   const refunds = refundCharges(unit, row, tx);
-  const body: OutcomeBody = { ...unit.body, ...(refunds.length > 0 && { refunds }) };
+  const body: OutcomeBody = refunds.length > 0 ? { ...unit.body, refunds } : unit.body;
   const { entry } = appendUnlessForgotten(body, unit.opening, row, tx);
   if (row !== undefined) {
-    const { bindKey: _gone, ...kept } = row;
-    tx.putCall({ ...kept, state: 'settled', status: body.status satisfies OutcomeStatus, outcome: entry });
+    tx.putCall({ ...withoutBindKey(row), state: 'settled', status: body.status satisfies OutcomeStatus, outcome: entry });
     if (row.writer !== tx.writer) tx.endCustody(row.writer);
   }
   if (body.labels !== undefined) noteLabels(body.session, tx);
   return { kind: 'settled', entry };
+}
+
+/** Most calls were never asked about, and have none. */
+function withoutBindKey(row: CallRecord): CallRecord {
+  if (row.bindKey === undefined) return row;
+  const { bindKey: _gone, ...kept } = row;
+  return kept;
 }
 
 function callRecord(
@@ -251,17 +258,20 @@ function callRecord(
   state: CallState,
   tx: Tx,
 ): CallRecord {
+  const { key, match, bindKey } = unit.call;
+  const approval = own?.approval;
   return {
     id: body.call,
-    ...(unit.call.key !== undefined && { key: unit.call.key }),
-    match: unit.call.match,
+    match,
     state,
     session: body.session,
     agent: body.agent,
     writer: tx.writer,
-    ...(unit.call.bindKey !== undefined && { bindKey: unit.call.bindKey }),
-    ...(own?.approval !== undefined && { approval: own.approval }),
     decision: entry,
     reasonCode: body.reason_code,
+    // Last: what follows a spread is put in more slowly.
+    ...(key !== undefined && { key }),
+    ...(bindKey !== undefined && { bindKey }),
+    ...(approval !== undefined && { approval }),
   };
 }

@@ -68,7 +68,8 @@ export function draftDecision(
   return { body, opening: { key, sections } };
 }
 
-type Draft<Body> = { -readonly [Member in keyof Body]: Body[Member] };
+/** A body that is being put together. */
+export type Draft<Body> = { -readonly [Member in keyof Body]: Body[Member] };
 
 function toolOf({ name, schema, server }: ToolRef): DecisionBody['tool'] {
   if (server === undefined) return schema === undefined ? { name } : { name, schema };

@@ -84,7 +84,7 @@ export function createGuard(options: GuardOptions): Guard {
       // Of the shape of the result, or a text in its place: whoever guards a function by rules on results expects one.
       return (released.kind === 'shown' ? released.value : released.text) as T;
     };
-    return runOnce(prepared, { ...options, form: 'run' }, run, { rules: under, engine, results });
+    return await runOnce(prepared, { ...options, form: 'run' }, run, { rules: under, engine, results });
   }
 
   return {

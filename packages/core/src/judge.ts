@@ -1,5 +1,6 @@
 /** Steps 2 and 3: what policy says about a call in a session, and what the mode makes of it. Writes nothing. */
 import { type ApprovalTerms, type Decision, type Effect, type Json, MAX_REASON_CHARS, type Mode } from './call.ts';
+import type { Draft } from './draft.ts';
 import { isAfterHalt } from './halt/after-halt.ts';
 import { haltedReason } from './halt/reason.ts';
 import { isClean } from './names.ts';
@@ -63,8 +64,9 @@ export async function judge(call: PreparedCall, session: SessionFacts, policy: P
       recorder,
     };
   }
-  const pin = await pinFinding(call.tool, deps);
-  const about = { input, recorder, ...(pin.pinned !== undefined && { pinned: pin.pinned }) };
+  const found = pinFinding(call.tool, deps);
+  const pin = found instanceof Promise ? await found : found;
+  const about = pin.pinned === undefined ? { input, recorder } : { input, recorder, pinned: pin.pinned };
   // In audit mode too: whoever changes a tool behind its user's back is not there to be watched.
   if (pin.objection?.effect === 'deny') return { ...denialOf(pin.objection, deps.redactor), ...about };
   // Over the private copy, not the shown view: a path must not hide behind a placeholder.
@@ -108,25 +110,24 @@ export function rulingOf(verdict: PolicyVerdict, policy: Pick<Policy, 'default'>
   const would: PolicyVerdict = verdict.effect === 'abstain' ? defaultVerdict(policy.default ?? 'deny', verdict) : verdict;
   const effect = enforced(would, verdict.effect === 'abstain', mode);
   const { labels = [], reason, rule } = would as Exclude<PolicyVerdict, { effect: 'abstain' }>;
-  const decision: Decision = {
-    effect,
-    would: would.effect as Effect,
-    reasonCode: reasonCode(would, effect, mode),
-    // A policy function may quote what it saw; only the shown view is clean.
-    ...(reason !== undefined && { reason: shortReason(reason, redactor) }),
-    ...(rule !== undefined && { rule }),
-  };
+  const decision: Draft<Decision> = { effect, would: would.effect as Effect, reasonCode: reasonCode(would, effect, mode) };
+  // A policy function may quote what it saw; only the shown view is clean.
+  if (reason !== undefined) decision.reason = shortReason(reason, redactor);
+  if (rule !== undefined) decision.rule = rule;
   if (would.effect !== 'require_approval') return { decision, labels, terms: {}, asks: effect === 'require_approval' ? 1 : 0 };
   return { decision, labels, terms: would.terms ?? {}, asks: would.asks ?? 1 };
 }
 
 /** A policy function sees raw arguments, and what it names stands in the entry, where nothing can erase it. */
 function withoutSecrets(verdict: PolicyVerdict, policy: Policy, redactor: Pick<Redactor, 'text'>): PolicyVerdict {
-  const { labels = [] } = verdict;
-  const { rule, reasonCode } = verdict.effect === 'abstain' ? {} : verdict;
-  const approvers = verdict.effect === 'require_approval' ? (verdict.terms?.approvers ?? []) : [];
-  const areClean = [rule, reasonCode, ...labels, ...approvers].every((name) => name === undefined || isClean(name, redactor));
-  return areClean ? verdict : failedVerdict(policy, 'gave a name that looks like a secret');
+  const areClean = (names: readonly string[] | undefined): boolean => names?.every((name) => isClean(name, redactor)) ?? true;
+  const isFit =
+    areClean(verdict.labels) &&
+    (verdict.effect === 'abstain' ||
+      ((verdict.rule === undefined || isClean(verdict.rule, redactor)) &&
+        (verdict.reasonCode === undefined || isClean(verdict.reasonCode, redactor)) &&
+        (verdict.effect !== 'require_approval' || areClean(verdict.terms?.approvers))));
+  return isFit ? verdict : failedVerdict(policy, 'gave a name that looks like a secret');
 }
 
 /** Audit lets run what policy would not; confirm asks where no rule matched. What fails closed stays closed in every mode. */
@@ -176,7 +177,7 @@ export interface Circumstances {
 export function policyInput(call: PreparedCall, session: SessionFacts, circumstances: Circumstances, deps: JudgeDeps): PolicyInput {
   const { atMs, recorder, counts } = circumstances;
   const root = deps.roots.of(call.tool);
-  return {
+  const input: Draft<PolicyInput> = {
     tool: call.tool,
     args: call.shown,
     findings: call.findings,
@@ -186,19 +187,18 @@ export function policyInput(call: PreparedCall, session: SessionFacts, circumsta
     atMs,
     lookups: recorder,
     raw: (pointer) => atPointer(call.args, pointer),
-    // Last: what follows a spread is put in more slowly.
-    ...(call.principal !== undefined && { principal: call.principal }),
-    ...(call.cost !== undefined && { cost: call.cost }),
-    ...(root !== undefined && { root }),
-    ...(counts !== undefined && {
-      countCalls(subject: string) {
-        const count = counts.get(subject);
-        if (count === undefined) throw new ConditionFault('nobody counted these calls');
-        recorder.readCalls(subject, count);
-        return count;
-      },
-    }),
   };
+  if (call.principal !== undefined) input.principal = call.principal;
+  if (call.cost !== undefined) input.cost = call.cost;
+  if (root !== undefined) input.root = root;
+  if (counts !== undefined)
+    input.countCalls = (subject) => {
+      const count = counts.get(subject);
+      if (count === undefined) throw new ConditionFault('nobody counted these calls');
+      recorder.readCalls(subject, count);
+      return count;
+    };
+  return input;
 }
 
 /** RFC 6901, own members only: `/constructor` of an argument object is an argument or nothing. */

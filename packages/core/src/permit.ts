@@ -10,6 +10,7 @@ import {
   type ToolRef,
 } from './call.ts';
 import type { CallStory } from './call-story.ts';
+import type { Draft } from './draft.ts';
 import type { Engine } from './engine.ts';
 import { CountersignError } from './errors.ts';
 import type { CallWatch } from './interfaces.ts';
@@ -191,24 +192,30 @@ function outcomeUnit(
 ): OutcomeUnit {
   const resources = endWatch(granted.watch, granted.callId, deps);
   const opening = openingOf(outcome, deps.redactor);
-  const { result, error } = opening?.sections ?? {};
-  const body: OutcomeUnit['body'] = {
-    kind: 'outcome',
+  // Members are added where they are there: spreading each `undefined` away is slow.
+  const body: Draft<OutcomeUnit['body']> = {
     agent: deps.agent,
-    session: granted.session,
     call: granted.callId,
     decision: granted.entry,
-    status: outcome.status,
     duration_ms: durationMs,
-    ...(outcome.error !== undefined && { error_type: errorType(outcome.error, deps.redactor) }),
-    ...(opening !== undefined && result !== undefined && { result_commit: commitSection(opening.key, 'result', result) }),
-    ...(opening !== undefined && error !== undefined && { error_commit: commitSection(opening.key, 'error', error) }),
-    ...(judged !== undefined && judged.labels.length > 0 && { labels: judged.labels }),
-    ...(judged?.record !== undefined && { released: judged.record }),
-    ...(resources !== undefined && { resources }),
+    kind: 'outcome',
+    session: granted.session,
+    status: outcome.status,
   };
+  if (outcome.error !== undefined) body.error_type = errorType(outcome.error, deps.redactor);
+  if (opening !== undefined) {
+    const { result, error } = opening.sections;
+    if (result !== undefined) body.result_commit = commitSection(opening.key, 'result', result);
+    if (error !== undefined) body.error_commit = commitSection(opening.key, 'error', error);
+  }
+  if (judged !== undefined && judged.labels.length > 0) body.labels = judged.labels;
+  if (judged?.record !== undefined) body.released = judged.record;
+  if (resources !== undefined) body.resources = resources;
+  const unit: Draft<OutcomeUnit> = { kind: 'outcome', body };
+  if (opening !== undefined) unit.opening = opening;
   const refund = refundOf(outcome, deps);
-  return { kind: 'outcome', body, ...(opening && { opening }), ...(refund && { refund }) };
+  if (refund !== undefined) unit.refund = refund;
+  return unit;
 }
 
 /** Which budgets give back; the transaction works out what. */
@@ -221,11 +228,12 @@ function refundOf({ status, refund }: Outcome, { budgets }: Pick<Engine, 'budget
 
 /** Excerpts, redacted before they are cut; the body holds only commitments to them. */
 function openingOf(outcome: Outcome, redactor: Redactor): Opening | undefined {
-  const sections = {
-    ...(outcome.result !== undefined && { result: { excerpt: showAnything(outcome.result, redactor) } }),
-    ...(outcome.error !== undefined && { error: { excerpt: showAnything(outcome.error, redactor) } }),
-  };
-  return Object.keys(sections).length === 0 ? undefined : { key: newOpeningKey(), sections };
+  const { result, error } = outcome;
+  if (result === undefined && error === undefined) return undefined;
+  const sections: Draft<Opening['sections']> = {};
+  if (result !== undefined) sections['result'] = { excerpt: showAnything(result, redactor) };
+  if (error !== undefined) sections['error'] = { excerpt: showAnything(error, redactor) };
+  return { key: newOpeningKey(), sections };
 }
 
 function endWatch(watch: CallWatch | undefined, callId: string, deps: PermitDeps): ResourceFigures | undefined {

@@ -25,23 +25,24 @@ export interface RunDeps {
   readonly results: RunResults;
 }
 
+const NOT_KEPT: KeepLater<unknown> = () => () => undefined;
+
 /** @param options - `form`: results of another form are not given. */
 export async function runOnce<T>(call: PreparedCall | UnusableCall, options: OnceOptions, use: Use<T>, deps: RunDeps): Promise<T> {
   const { rules, engine, results } = deps;
   // Nobody finds a call without a key again.
-  const unseen = async (): Promise<T> => use(await authorize(call, options, rules, engine), () => () => undefined);
-  if (isUnusable(call) || call.key === undefined) return unseen();
+  if (isUnusable(call) || call.key === undefined) return await use(await authorize(call, options, rules, engine), NOT_KEPT);
   const key = keyOf(options.form, call.key);
   const within = currentCall()?.callId;
   for (;;) {
     const running = results.inFlight(key);
     // Only a run that was started from the same place is waited for: a call that comes with itself, or two calls that come with
     // each other, would wait forever. The store refuses those (`CALL_IN_PROGRESS`).
-    if (running !== undefined && running.within !== within) return unseen();
+    if (running !== undefined && running.within !== within) return await use(await authorize(call, options, rules, engine), NOT_KEPT);
     if (running !== undefined) {
       const ended = await endOf(running, options.signal);
       if (ended === 'aborted')
-        return use(refusal(call.callId, denial('CALL_CANCELLED', 'the caller gave up waiting'), engine), () => () => undefined);
+        return await use(refusal(call.callId, denial('CALL_CANCELLED', 'the caller gave up waiting'), engine), NOT_KEPT);
       // What happened while it ran counts: without a result to be given, the call is decided, as one that ran.
       if (ended !== undefined && (await mayBeGiven(ended, call, deps))) return given(ended);
       continue;
@@ -49,7 +50,7 @@ export async function runOnce<T>(call: PreparedCall | UnusableCall, options: Onc
     const kept = results.kept(key);
     if (kept !== undefined && (await mayBeGiven(kept, call, deps))) return given(kept);
     // Another one may have begun meanwhile; from here to `begin` nothing is awaited.
-    if (results.inFlight(key) === undefined) return begin(key, within, call, options, use, deps);
+    if (results.inFlight(key) === undefined) return await begin(key, within, call, options, use, deps);
   }
 }
 
@@ -65,7 +66,7 @@ function keyOf(form: string, key: string): string {
   return `${key} ${form}`;
 }
 
-async function begin<T>(
+function begin<T>(
   key: string,
   within: string | undefined,
   call: PreparedCall,
@@ -84,7 +85,7 @@ async function begin<T>(
   };
   const run = (async () => {
     authorization = await authorize(call, options, rules, engine);
-    return use(authorization, keepLater);
+    return await use(authorization, keepLater);
   })();
   const kept = (value: unknown, thrown: boolean): KeptResult | undefined =>
     isLater ? undefined : resultOf(authorization, { value, thrown });

@@ -66,7 +66,9 @@ export function commitSection(key: string, section: string, value: Json): string
   const names = Object.keys(members).filter((name) => members[name] !== undefined);
   const places = names.map((name) => `${pointer}/${escapePointer(name)}`);
   const salts = saltsOf(key, places);
-  return commitDigests(places.map((place, i) => fieldDigest(salts[i] as string, place, members[names[i] as string] as Json)));
+  const digests = places.map((place, i) => fieldDigest(salts[i] as string, place, members[names[i] as string] as Json));
+  // As `commitDigests`. In digests made here there is nothing to escape.
+  return digests.length === 0 ? commitDigests(digests) : listCommitment(`["${digests.sort().join('","')}"]`);
 }
 
 /**
@@ -97,7 +99,12 @@ export function fieldDigest(salt: string, pointer: string, value: Json): string 
 
 /** The commitment that a set of digests gives, whatever their order. */
 export function commitDigests(digests: readonly string[]): string {
-  return hash('sha256', `countersign/arguments/v1\n${canonicalize(digests.length < 2 ? digests : digests.toSorted())}`, 'hex');
+  return listCommitment(canonicalize(digests.length < 2 ? digests : digests.toSorted()));
+}
+
+/** @param list - canonical text. */
+function listCommitment(list: string): string {
+  return hash('sha256', `countersign/arguments/v1\n${list}`, 'hex');
 }
 
 /** RFC 6901 pointer of a section: `/reason`. */

@@ -28,12 +28,23 @@ export interface PinFinding {
 
 const NOTHING: PinFinding = {};
 
-export async function pinFinding(
-  tool: ToolRef,
-  { pins, store }: { readonly pins: PinMode; readonly store: Pick<Store, 'pin' | 'opening'> },
-): Promise<PinFinding> {
+interface PinDeps {
+  readonly pins: PinMode;
+  readonly store: Pick<Store, 'pin' | 'opening'>;
+}
+
+export function pinFinding(tool: ToolRef, deps: PinDeps): PinFinding | Promise<PinFinding> {
   const { declared } = tool;
-  if (declared === undefined || pins === 'off' || pins === 'warn') return NOTHING;
+  const { pins } = deps;
+  return declared === undefined || pins === 'off' || pins === 'warn' ? NOTHING : findingOn(tool, declared, pins, deps);
+}
+
+async function findingOn(
+  tool: ToolRef,
+  declared: NonNullable<ToolRef['declared']>,
+  pins: 'deny' | 'ask',
+  { store }: PinDeps,
+): Promise<PinFinding> {
   const state = await store.pin(tool.server, tool.name);
   const pinned = state?.pinned?.digest ?? null;
   const found = objectionTo(tool, declared, state, pins, store);

@@ -75,29 +75,33 @@ export function readVerdict(verdict: unknown): PolicyVerdict | undefined {
   if (typeof verdict !== 'object' || verdict === null) return undefined;
   const fields: Readonly<Record<string, unknown>> = { ...verdict };
   const { effect, rule, reasonCode, reason, labels, always, terms, asks } = fields;
-  if (!isAbsentOr(reason, isText)) return undefined;
-  const why = reason === undefined ? {} : { reason: boundReason(String(reason)) };
-  if (!isAbsentOr(labels, isLabels)) return undefined;
-  const facts = labels === undefined ? {} : { labels: [...labels] };
-  if (effect === 'abstain') return { effect, ...why, ...facts };
+  if (!isAbsentOr(reason, isText) || !isAbsentOr(labels, isLabels)) return undefined;
+  // Members are added where they are there: each call has two verdicts, and spreading each `undefined` away is slow.
+  const read: Ruled = {};
+  if (reason !== undefined) read.reason = boundReason(reason);
+  if (labels !== undefined) read.labels = [...labels];
+  if (effect === 'abstain') return { effect, ...read };
   if (!isAbsentOr(rule, isName) || !isAbsentOr(reasonCode, isName)) return undefined;
-  const ruled = {
-    ...(rule === undefined ? {} : { rule }),
-    ...(reasonCode === undefined ? {} : { reasonCode }),
-    ...why,
-    ...facts,
-  };
-  if (effect === 'allow') return { effect, ...ruled };
+  if (rule !== undefined) read.rule = rule;
+  if (reasonCode !== undefined) read.reasonCode = reasonCode;
+  if (effect === 'allow') return { effect, ...read };
   if (effect === 'deny') {
     if (always !== undefined && typeof always !== 'boolean') return undefined;
-    return always === true ? { effect, ...ruled, always } : { effect, ...ruled };
+    return always === true ? { effect, ...read, always } : { effect, ...read };
   }
   if (effect !== 'require_approval') return undefined;
   if (!isAbsentOr(asks, isPositive)) return undefined;
   const count = asks === undefined ? {} : { asks };
-  if (terms === undefined) return { effect, ...ruled, ...count };
-  const read = readTerms(terms);
-  return read === undefined ? undefined : { effect, ...ruled, terms: read, ...count };
+  if (terms === undefined) return { effect, ...read, ...count };
+  const asked = readTerms(terms);
+  return asked === undefined ? undefined : { effect, ...read, terms: asked, ...count };
+}
+
+interface Ruled {
+  rule?: string;
+  reasonCode?: string;
+  reason?: string;
+  labels?: readonly string[];
 }
 
 function readTerms(terms: unknown): Partial<ApprovalTerms> | undefined {

@@ -4,7 +4,8 @@ import type { DecisionBody } from '../ledger/entry.ts';
 import type { Tx } from './tx.ts';
 
 /** Why a call may not be asked about or allowed on the edit it names; undefined when it may, or names none. */
-export function objectionToEdit({ edited, ...body }: DecisionBody, tx: Tx): BuiltInReasonCode | undefined {
+export function objectionToEdit(body: DecisionBody, tx: Tx): BuiltInReasonCode | undefined {
+  const { edited } = body;
   if (edited === undefined) return undefined;
   const given = tx.entry(edited.answer);
   if (given?.kind !== 'approval' || given.answer !== 'deny' || given.args_commit === undefined) return 'APPROVAL_FORGED';
