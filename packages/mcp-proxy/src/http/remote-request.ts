@@ -83,9 +83,10 @@ export class RemoteServer {
     this.#agent.destroy();
   }
 
-  /** The text without values of headers, should a server repeat them. */
+  /** The text without values of headers and what stands behind the host, should a server repeat them. */
   withoutSecrets(text: string): string {
-    const secrets = Object.values(this.#headers).flatMap((value) => [value, ...value.split(/\s+/)]);
+    const { pathname, search } = this.#url;
+    const secrets = [...Object.values(this.#headers).flatMap((value) => [value, ...value.split(/\s+/)]), pathname, search];
     // The longest first: one may begin with another.
     secrets.sort((one, other) => other.length - one.length);
     return secrets.filter((secret) => secret.length >= 6).reduce((told, secret) => told.replaceAll(secret, '[redacted]'), text);
@@ -129,9 +130,9 @@ export class RemoteServer {
   }
 }
 
-/** For logs and errors: without credentials and query, either of which may be secret. */
-export function shownUrl(url: URL): string {
-  return `${url.origin}${url.pathname}`;
+/** For logs and errors: where it is, and nothing behind that. Some servers take a path, or a query, for a credential. */
+export function shownUrl({ origin, pathname, search }: URL): string {
+  return pathname === '/' && search === '' ? origin : `${origin}/...`;
 }
 
 function checkedUrl(text: string): URL {

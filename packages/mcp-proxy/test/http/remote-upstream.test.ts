@@ -216,7 +216,8 @@ describe('a client over stdio in front of a server over HTTP', () => {
     const server = await recordingServer(() => {});
     await server.close();
     const client = connect(`${server.url}?token=hunter2`);
-    expect(await client.ask(INITIALIZE)).toMatchObject({ error: { message: `${server.url} cannot be reached [ECONNREFUSED]` } });
+    const { origin } = new URL(server.url);
+    expect(await client.ask(INITIALIZE)).toMatchObject({ error: { message: `${origin}/... cannot be reached [ECONNREFUSED]` } });
   });
 
   it('sends headers to their server, and shows them to nobody', async () => {
@@ -232,6 +233,18 @@ describe('a client over stdio in front of a server over HTTP', () => {
     expect(server.received[0]?.headers).toMatchObject({ authorization: 'Bearer hunter2-secret', 'x-key': 'key-secret' });
     expect(client.output + client.log).toMatch(/bad \[redacted\]/);
     expect(client.output + client.log + JSON.stringify(client.guard.outcomes)).not.toMatch(/hunter2|key-secret/);
+  });
+
+  it('shows nothing of its url but where it is, whatever the server says', async () => {
+    const server = await serve(({ url, message }, response) =>
+      message['id'] === 1 ? void response.destroy() : json(response, { error: { code: 1, message: `Cannot POST ${url}` } }, 404),
+    );
+    const client = connect(`${server.url}/hunter2-path/mcp?key=hunter2-query`);
+    await client.ask(call(1));
+    await client.ask(call(2));
+    expect(client.output).toContain(`${new URL(server.url).origin}/... cannot be reached`);
+    expect(client.output).toContain('Cannot POST [redacted][redacted]');
+    expect(client.output + client.log + JSON.stringify(client.guard.outcomes)).not.toContain('hunter2');
   });
 
   it('shows no half of a secret where the words of a server are cut, nor the end of one that begins with another', async () => {
