@@ -7,6 +7,10 @@ import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/
 import { atMost, type Claim, printed } from './figure.ts';
 import { interleaved, quantileRatio, type Times } from './mcp-times.ts';
 
+const CHILD = './mcp-http-child.ts';
+const RELAY = './mcp-http-relay-child.ts';
+
+const relayed = 'floor: MCP over HTTP, a call through a process that only passes requests on / the call without it, p50';
 const name = (percent: number): string => `MCP over HTTP, memory store: a call through the proxy / the call without it, p${percent}`;
 
 export const mcpHttpClaims: readonly Claim[] = [
@@ -14,18 +18,19 @@ export const mcpHttpClaims: readonly Claim[] = [
   ...[95, 99].map((percent): Claim => {
     return { name: name(percent), measure: async () => printed(name(percent), quantileRatio(await measured(), percent / 100)) };
   }),
+  { name: relayed, measure: async () => printed(relayed, quantileRatio(await measure(RELAY), 0.5)) },
 ];
 
 let times: Promise<Times> | undefined;
 
 function measured(): Promise<Times> {
-  times ??= measure();
+  times ??= measure(CHILD);
   return times;
 }
 
-async function measure(): Promise<Times> {
-  const server = await start();
-  const proxy = await start(server.url);
+async function measure(between: string): Promise<Times> {
+  const server = await start(CHILD);
+  const proxy = await start(between, server.url);
   const [direct, proxied] = [await connect(server.url), await connect(proxy.url)];
   try {
     return await interleaved(direct, proxied);
@@ -35,8 +40,8 @@ async function measure(): Promise<Times> {
   }
 }
 
-async function start(...args: string[]): Promise<{ readonly url: string; readonly child: ChildProcess }> {
-  const file = fileURLToPath(new URL('./mcp-http-child.ts', import.meta.url));
+async function start(script: string, ...args: string[]): Promise<{ readonly url: string; readonly child: ChildProcess }> {
+  const file = fileURLToPath(new URL(script, import.meta.url));
   const child = fork(file, args, { execArgv: ['--conditions=@countersign/source', '--no-warnings'] });
   const [url] = (await once(child, 'message')) as [string];
   return { url, child };
