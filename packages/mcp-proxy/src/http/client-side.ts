@@ -11,8 +11,13 @@ export interface AnswerHead {
   readonly headers: string[];
 }
 
+/** How long the head of a stream waits for its first event: as a rule that is right behind it, and both leave together. */
+export const HEAD_WAIT_MS = 10;
+
 export class ClientSide {
   readonly #exchange: HttpExchange;
+  #head: NodeJS.Timeout | undefined;
+  #isBatched = false;
 
   constructor(exchange: HttpExchange) {
     this.#exchange = exchange;
@@ -32,13 +37,31 @@ export class ClientSide {
   }
 
   /** The server's head, for a body that follows. */
-  begin({ status, message, headers }: AnswerHead): void {
+  begin({ status, message, headers }: AnswerHead, waitMs = 0): void {
     const { response } = this;
     response.writeHead(status, message, headers);
-    // With what came in the same piece, if something did: one write instead of two.
-    setImmediate(() => {
-      if (!this.isOver) response.flushHeaders();
-    });
+    this.#head = setTimeout(() => this.isOver || response.flushHeaders(), waitMs);
+  }
+
+  /** A piece of the body that follows. @returns false if the client has not read what came before. */
+  write(bytes: Buffer): boolean {
+    clearTimeout(this.#head);
+    this.#batch();
+    return this.response.write(bytes);
+  }
+
+  /** What is written in one turn leaves together. The end of a stream comes one tick after its last event. */
+  #batch(): void {
+    const { socket } = this.response;
+    if (socket === null || this.#isBatched) return;
+    this.#isBatched = true;
+    socket.cork();
+    process.nextTick(() =>
+      process.nextTick(() => {
+        this.#isBatched = false;
+        socket.uncork();
+      }),
+    );
   }
 
   /** The server's head and a whole body. */
@@ -77,7 +100,7 @@ export class ClientSide {
       });
       response.flushHeaders();
     }
-    response.write(formatEvent({ data: trimmed(bytes) }));
+    this.write(formatEvent({ data: trimmed(bytes) }));
   }
 
   /** The last message. */

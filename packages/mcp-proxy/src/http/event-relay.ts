@@ -2,13 +2,14 @@
  * Passes a stream of events on as it comes. Every message in it is examined; an event whose message was not changed keeps every byte,
  * and one whose message was keeps everything else: its id, its comments, its order.
  */
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import type { Interposer } from '../interposer.ts';
 import type { Lane } from '../lane.ts';
 import { readServerMessage } from '../server-message.ts';
 import { EventReader, MAX_EVENT_BYTES, type SsePiece } from '../sse.ts';
 import { formatEvent, type SseEvent, withData } from '../sse-event.ts';
 import { bodyLine } from './body.ts';
+import type { ClientSide } from './client-side.ts';
 import type { ReleasedAnswers } from './released-answers.ts';
 import { DrainedSink } from './sink.ts';
 
@@ -23,7 +24,7 @@ export interface Reader {
 
 export interface EventRelayOptions {
   readonly source: IncomingMessage;
-  readonly response: ServerResponse;
+  readonly client: ClientSide;
   /** Whom a message is for. */
   readonly readerOf: (data: Buffer) => Reader;
   /** A resumed stream: the server repeats what it sent. */
@@ -44,9 +45,9 @@ export class EventRelay {
   isEnded = false;
 
   constructor(options: EventRelayOptions) {
-    const { source, response } = options;
+    const { source, client } = options;
     this.#options = options;
-    this.#sink = new DrainedSink(source, response);
+    this.#sink = new DrainedSink(source, client);
     this.#events = new EventReader(MAX_EVENT_BYTES, (head) => options.readerOf(head).interposer.serverOverlong(head, this.#laneOf()));
     const over = (how: 'ended' | 'broken'): void => {
       if (this.isEnded) return;

@@ -10,7 +10,7 @@ import { tooLong } from '../refusals.ts';
 import type { Line } from '../wire.ts';
 import { contradiction } from './agreement.ts';
 import { readBody } from './body.ts';
-import { answerKind, ClientSide } from './client-side.ts';
+import { answerKind, ClientSide, HEAD_WAIT_MS } from './client-side.ts';
 import { EventRelay } from './event-relay.ts';
 import { headerOf, type RawHeaders } from './headers.ts';
 import type { HttpExchange } from './listener.ts';
@@ -133,11 +133,11 @@ export class Post implements Lane {
 
   #streamed(source: IncomingMessage): void {
     const { relayed, exchange, session } = this.#options;
-    if (!this.#client.isStream) this.#client.begin(relayed.headOf(source, exchange));
+    if (!this.#client.isStream) this.#client.begin(relayed.headOf(source, exchange), HEAD_WAIT_MS);
     const reader = { interposer: this.#interposer, ...(session !== undefined && { answers: session.answers }) };
     this.#events = new EventRelay({
       source,
-      response: this.#client.response,
+      client: this.#client,
       readerOf: () => reader,
       isResumed: false,
       log: relayed.target.log,

@@ -86,7 +86,7 @@ export class HttpRelay implements McpHandler {
           client.begin(relayed.headOf(answer, exchange));
           const events: EventRelay = new EventRelay({
             source: answer,
-            response: exchange.response,
+            client,
             readerOf: (data) => (session === undefined ? stranger : this.#readerOf(session, data)),
             isResumed: headerOf(exchange.request.rawHeaders, 'last-event-id') !== undefined,
             log: relayed.target.log,

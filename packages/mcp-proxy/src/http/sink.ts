@@ -1,4 +1,5 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage } from 'node:http';
+import type { ClientSide } from './client-side.ts';
 import { unreadError } from './unread.ts';
 
 /** How long a client may leave what it was sent unread. */
@@ -7,21 +8,21 @@ export const WRITE_STALL_MS = 60_000;
 /** Writes to the client no faster than it reads: the server is not read meanwhile. */
 export class DrainedSink {
   readonly #source: IncomingMessage;
-  readonly #response: ServerResponse;
+  readonly #client: ClientSide;
   #stalled: NodeJS.Timeout | undefined;
 
-  constructor(source: IncomingMessage, response: ServerResponse) {
+  constructor(source: IncomingMessage, client: ClientSide) {
     this.#source = source;
-    this.#response = response;
-    response.on('drain', () => this.#drained());
-    response.on('close', () => this.#drained());
+    this.#client = client;
+    client.response.on('drain', () => this.#drained());
+    client.response.on('close', () => this.#drained());
   }
 
   write(bytes: Buffer): void {
-    const response = this.#response;
-    if (response.destroyed || response.writableEnded || response.write(bytes)) return;
+    const client = this.#client;
+    if (client.isOver || client.write(bytes)) return;
     this.#source.pause();
-    this.#stalled ??= setTimeout(() => response.destroy(unreadError()), WRITE_STALL_MS).unref();
+    this.#stalled ??= setTimeout(() => client.response.destroy(unreadError()), WRITE_STALL_MS).unref();
   }
 
   #drained(): void {
