@@ -177,6 +177,7 @@ function problemOf(bytes: Buffer, start: number): string | undefined {
   // At the start of a stream that lost the events before it, the mark would be dropped and the name behind it be one.
   if (startsWithMark(bytes.subarray(start))) return 'a byte order mark within the stream';
   for (let at = bytes.indexOf(DATA, 1); at !== -1; at = bytes.indexOf(DATA, at + DATA.length)) {
+    if (bytes[at - 1] === LF) continue;
     if (FOREIGN_LINE_END.test(bytes.toString('latin1', Math.max(0, at - 3), at))) return 'a line end to some readers, and data behind it';
   }
   return undefined;

@@ -83,7 +83,8 @@ export function readBody(
 }
 
 export function bodyLine(bytes: Buffer): Line {
-  return { kind: 'line', bytes, content: bytes.subarray(bytes.subarray(0, 3).equals(BYTE_ORDER_MARK) ? 3 : 0) };
+  const isMarked = bytes[0] === BYTE_ORDER_MARK[0] && bytes.subarray(0, 3).equals(BYTE_ORDER_MARK);
+  return { kind: 'line', bytes, content: isMarked ? bytes.subarray(3) : bytes };
 }
 
 function lastBytes(before: Buffer, part: Buffer): Buffer {

@@ -95,6 +95,8 @@ function targetObjection({ url = '' }: IncomingMessage): Refused | undefined {
   if (!url.startsWith('/') || url.startsWith('//') || url.length > MAX_TARGET_CHARS || /[#\\\s]/.test(url)) return refused;
   const end = url.indexOf('?');
   const path = end < 0 ? url : url.slice(0, end);
+  // Without a dot or an escape there is nothing to resolve.
+  if (/^(?:\/[\w~-]+)+\/?$/.test(path)) return undefined;
   return URL.parse(`http://localhost${path}`)?.pathname === path ? undefined : refused;
 }
 

@@ -75,7 +75,7 @@ class Gateways implements Behind {
     if (message.method === 'initialize') return this.invalid(exchange, message, INVALID_REQUEST, BEGINS_A_SESSION);
     const header = this.#contradiction(exchange, message);
     if (header !== undefined) return this.invalid(exchange, message, HEADER_MISMATCH, `the header ${header} and the message disagree`);
-    const gateway = this.#gatewayOf(sessionKey('', exchange.request.rawHeaders));
+    const gateway = this.#gatewayOf(sessionKey('', exchange.request));
     if (gateway === undefined) return refuseHttp(exchange, { status: 503, text: 'too many clients are served; retry later' });
     if (!gateway.post(exchange, line.bytes, message)) this.invalid(exchange, message, INVALID_REQUEST, 'a key is repeated in the request');
   }

@@ -46,7 +46,7 @@ export class HttpRelay implements McpHandler {
       exchange,
       ...(session !== undefined && { session }),
       onSession: (id, interposer) => {
-        const key = sessionKey(id, exchange.request.rawHeaders);
+        const key = sessionKey(id, exchange.request);
         if (id !== '' && this.#sessions.find(key) === undefined) {
           isAdopted = true;
           this.#others.delete(interposer);
@@ -60,7 +60,7 @@ export class HttpRelay implements McpHandler {
         else if (!isAdopted) this.#finish(interposer, 'the exchange is over');
       },
     });
-    const interposer = session?.interposer ?? this.#interposer(post, sessionKey('', exchange.request.rawHeaders));
+    const interposer = session?.interposer ?? this.#interposer(post, sessionKey('', exchange.request));
     if (session === undefined) this.#others.add(interposer);
     post.start(body, interposer);
   }
@@ -70,7 +70,7 @@ export class HttpRelay implements McpHandler {
     const client = new ClientSide(exchange);
     const relayed = this.#relayed;
     // Who has no session has asked nothing: no answer is for it.
-    const stranger = { interposer: this.#interposer(NOBODY, sessionKey('', exchange.request.rawHeaders)) };
+    const stranger = { interposer: this.#interposer(NOBODY, sessionKey('', exchange.request)) };
     const asked = relayed.upstream.ask(
       { method: 'GET', target: relayed.targetOf(exchange), headers: exchange.request.rawHeaders },
       {
@@ -160,7 +160,7 @@ export class HttpRelay implements McpHandler {
   #sessionOf({ request }: HttpExchange): Session | undefined {
     const id = sessionIdOf(request.rawHeaders);
     if (id === undefined) return undefined;
-    const key = sessionKey(id, request.rawHeaders);
+    const key = sessionKey(id, request);
     const session = this.#sessions.find(key) ?? this.#sessions.create(id, key, this.#interposer(NOBODY, key));
     if (!this.#sessions.isKept(session)) this.#others.add(session.interposer);
     session.uses += 1;

@@ -5,7 +5,9 @@
  * The id belongs to the server and says nothing about who uses it. A session here is an id together with the credentials it came
  * with: who guesses an id cancels nothing and answers nothing of another client's, even before the server has refused him.
  */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Interposer } from '../interposer.ts';
 import { headerOf, type RawHeaders } from './headers.ts';
 import { ReleasedAnswers } from './released-answers.ts';
@@ -29,6 +31,8 @@ export interface Session {
 export class Sessions {
   readonly #byKey = new Map<string, Session>();
   readonly #byId = new Map<string, Set<Session>>();
+  /** The last one in `#byKey`. */
+  #newest: Session | undefined;
   readonly #now: () => number;
   readonly #forgotten: (session: Session, reason: string) => void;
 
@@ -45,9 +49,12 @@ export class Sessions {
   find(key: string): Session | undefined {
     const session = this.#byKey.get(key);
     if (session === undefined) return undefined;
-    // The oldest comes first in a map.
-    this.#byKey.delete(key);
-    this.#byKey.set(key, session);
+    if (session !== this.#newest) {
+      // The oldest comes first in a map.
+      this.#byKey.delete(key);
+      this.#byKey.set(key, session);
+      this.#newest = session;
+    }
     session.usedAtMs = this.#now();
     return session;
   }
@@ -61,6 +68,7 @@ export class Sessions {
     if (this.#byKey.has(session.key)) return;
     this.#expire();
     this.#byKey.set(session.key, session);
+    this.#newest = session;
     const others = this.#byId.get(session.id);
     if (others === undefined) this.#byId.set(session.id, new Set([session]));
     else others.add(session);
@@ -108,16 +116,23 @@ export function sessionIdOf(headers: RawHeaders): string | undefined {
 
 const CREDENTIAL = /auth|cookie|token|secret|api[-_]?key/i;
 
+/** What a key was last made of, by connection: as a rule all requests of one are the same client's. */
+const known = new WeakMap<Socket, { readonly text: string; readonly key: string }>();
+
 /** A digest of the session id and of everything in the request that may say who its client is. */
-export function sessionKey(id: string, headers: RawHeaders): string {
-  const hash = createHash('sha256');
-  const add = (text: string): void => void hash.update(`${text.length}:`).update(text, 'latin1');
-  add(id);
-  for (let i = 0; i + 1 < headers.length; i += 2) {
-    const name = (headers[i] as string).toLowerCase();
-    if (!CREDENTIAL.test(name)) continue;
-    add(name);
-    add(headers[i + 1] as string);
+export function sessionKey(id: string, { rawHeaders, socket }: Pick<IncomingMessage, 'rawHeaders' | 'socket'>): string {
+  let text = sized(id);
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    const name = (rawHeaders[i] as string).toLowerCase();
+    if (CREDENTIAL.test(name)) text += sized(name) + sized(rawHeaders[i + 1] as string);
   }
-  return hash.digest('base64');
+  const last = known.get(socket);
+  if (last?.text === text) return last.key;
+  const key = hash('sha256', text, 'base64');
+  known.set(socket, { text, key });
+  return key;
+}
+
+function sized(text: string): string {
+  return `${text.length}:${text}`;
 }

@@ -83,7 +83,7 @@ export class SharedProcess {
       onOver: () => this.#over(id),
       onGone: () => this.#gone(id),
     });
-    const owner = sessionKey('', exchange.request.rawHeaders);
+    const owner = sessionKey('', exchange.request);
     const interposer = new Interposer({
       target,
       lane,

@@ -42,6 +42,37 @@ async function ended(count: number): Promise<void> {
   while (http.guard.outcomes.length < count) await new Promise<void>((resolve) => setImmediate(resolve));
 }
 
+describe('clients that share a connection', () => {
+  it('are told apart by what each request says of its client', async () => {
+    const open: ServerResponse[] = [];
+    http.upstream.answer = ({ method, body }, response) => {
+      const { method: rpc } = JSON.parse(body.toString() || '{}') as { method?: string };
+      if (rpc === 'tools/call') open.push(response);
+      else response.writeHead(method === 'POST' ? 202 : 405).end();
+    };
+    const cancelled = '{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}';
+    const client = http.connect().send(post(call(1, 'read'), [S1, 'authorization: Bearer one']));
+    await http.upstream.until(1);
+    const shared = http.connect().send(post(cancelled, [S1, 'authorization: Bearer one-too']));
+    await shared.until(/ 202 /);
+    shared.send(post(cancelled, [S1, 'authorization: Bearer two']));
+    await shared.until(/ 202 [^]* 202 /);
+    // Neither is whoever asked.
+    json(open[0] as ServerResponse, { jsonrpc: '2.0', id: 1, result: { content: [] } });
+    await client.until(/"content":\[\]/);
+    await ended(1);
+    expect(http.guard.outcomes).toMatchObject([{ outcome: { status: 'success' } }]);
+    // A third request of the same connection is.
+    client.send(post(call(2, 'read'), [S1, 'authorization: Bearer one']));
+    await http.upstream.until(4);
+    shared.send(post(cancelled.replace('1}', '2}'), [S1, 'authorization: Bearer one']));
+    await shared.until(/ 202 [^]* 202 [^]* 202 /);
+    open[1]?.destroy();
+    await ended(2);
+    expect(http.guard.outcomes[1]).toMatchObject({ outcome: { status: 'cancelled' } });
+  });
+});
+
 describe('a stream that breaks off', () => {
   const raw = `id: 7\ndata: ${result(1, 'a s3cret')}\n\n`;
   const masked = `id: 7\ndata: ${result(1, 'a [masked]')}\n\n`;
