@@ -140,7 +140,8 @@ export function isSecretMember(name: string, value: unknown, extra: readonly (re
   return word === 'pass' || (word === 'pwd' && !/^(?:[/~.]|[A-Za-z]:\\)/.test(value));
 }
 
-function isPlainName(name: string): boolean {
+/** Without a hint of any built-in name. */
+export function isPlainName(name: string): boolean {
   return !HINT.test(name) && ASCII.test(name);
 }
 

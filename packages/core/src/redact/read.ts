@@ -4,9 +4,9 @@
  */
 import { types } from 'node:util';
 
-/** Own enumerable members with a text as name. */
-export function readMembers(value: object, names: readonly string[] = Object.keys(value)): [string, unknown][] {
-  return names.map((name): [string, unknown] => [name, dataOf(Object.getOwnPropertyDescriptor(value, name))]);
+/** Members of its own, in the order of these names. */
+export function readValues(value: object, names: readonly string[]): unknown[] {
+  return names.map((name) => dataOf(Object.getOwnPropertyDescriptor(value, name)));
 }
 
 /** As many items as the list is long; a hole is `undefined`. The caller bounds the length. */

@@ -4,9 +4,9 @@ import { customDetectors, type DetectorDefinition } from './custom.ts';
 import { isPlaceholder, placeholder } from './detector.ts';
 import { COMMAND_PASSWORD, passwordsInCommand } from './detectors/commands.ts';
 import { typedPlaceholder } from './host-types.ts';
-import { isHarmlessValue, isSecretMember, isSecretName, nameWords } from './key-names.ts';
+import { isHarmlessValue, isPlainName, isSecretMember, isSecretName, nameWords } from './key-names.ts';
 import { pointerText } from './pointer.ts';
-import { addMember, readItems, readMembers, withoutProxy } from './read.ts';
+import { addMember, readItems, readValues, withoutProxy } from './read.ts';
 import { detectorsFor, KEY_NAME_KIND, REDACTION_KINDS, TEXT_KIND, VALUE_KIND } from './rules.ts';
 import { redactText, type TextRules, textRules } from './scan.ts';
 import { hideSplit } from './split.ts';
@@ -64,7 +64,8 @@ export interface Redactor {
 export function createRedactor(options: RedactionOptions = {}): Redactor {
   const keys = parseKeys(options.keys ?? []);
   const values = parseValues(options.values ?? []);
-  const rules: Rules = { keys, values, text: textRules(detectorsFor(keys), values, customDetectors(options.detectors ?? [])) };
+  const text = textRules(detectorsFor(keys), values, customDetectors(options.detectors ?? []));
+  const rules: Rules = { keys, values, text, plainNames: new Set() };
   return {
     redact(value) {
       const view = new View(rules);
@@ -78,7 +79,12 @@ interface Rules {
   readonly keys: readonly (readonly string[])[];
   readonly values: readonly string[];
   readonly text: TextRules;
+  /** Names that are shown as they are and say of no value that it is a secret. The same few come with every call. */
+  readonly plainNames: Set<string>;
 }
+
+const MAX_PLAIN_NAMES = 1000;
+const MAX_PLAIN_NAME_CHARS = 64;
 
 class View {
   readonly findings: RedactionFinding[] = [];
@@ -114,7 +120,7 @@ class View {
     const size = names?.length ?? (value as readonly unknown[]).length;
     if (size > this.#nodes) return '[too many]';
     this.#nodes -= size;
-    return names === undefined ? this.#array(readItems(value as readonly unknown[])) : this.#object(readMembers(value, names));
+    return names === undefined ? this.#array(readItems(value as readonly unknown[])) : this.#object(names, readValues(value, names));
   }
 
   #text(value: string): string {
@@ -202,14 +208,17 @@ class View {
     return isSecretMember(named, asShown(value), this.#rules.keys) && isWorthHiding(value);
   }
 
-  #object(entries: readonly (readonly [string, unknown])[]): Json {
-    const names = this.#names(entries);
-    const isPair = names.some((name) => VALUE_NAMES.has(name)) && this.#namesSecret(entries, names);
+  /** @param own - its names, in the order of its items. */
+  #object(own: readonly string[], items: readonly unknown[]): Json {
+    const names = this.#names(own);
+    const isPair = names.some((name) => VALUE_NAMES.has(name)) && this.#namesSecret(items, names);
+    const { keys, plainNames } = this.#rules;
     const shown: { [name: string]: Json } = {};
-    for (const [i, [ownName, item]] of entries.entries()) {
-      const name = names[i] ?? ownName;
+    for (let i = 0; i < names.length; i++) {
+      const name = names[i] as string;
+      const item = items[i];
       this.#path.push(name);
-      const secret = isSecretMember(name, asShown(item), this.#rules.keys) || (isPair && VALUE_NAMES.has(name));
+      const secret = (!plainNames.has(name) && isSecretMember(name, asShown(item), keys)) || (isPair && VALUE_NAMES.has(name));
       addMember(shown, name, secret ? this.#secret(item) : this.any(item));
       this.#path.pop();
     }
@@ -217,18 +226,18 @@ class View {
   }
 
   /** Names as shown. They may be secrets too; replaced ones are numbered where they would collide. */
-  #names(entries: readonly (readonly [string, unknown])[]): readonly string[] {
+  #names(own: readonly string[]): readonly string[] {
     let changed = false;
-    const shown = entries.map(([name]) => {
-      const text = this.#text(name);
+    const shown = own.map((name) => {
+      const text = this.#name(name);
       changed ||= text !== name;
       return text;
     });
-    if (!changed) return shown;
-    const taken = new Set(entries.filter(([name], i) => name === shown[i]).map(([name]) => name));
+    if (!changed) return own;
+    const taken = new Set(own.filter((name, i) => name === shown[i]));
     const next = new Map<string, number>();
     return shown.map((name, i) => {
-      if (name === entries[i]?.[0]) return name;
+      if (name === own[i]) return name;
       let unique = name;
       for (let number = next.get(name) ?? 1; taken.has(unique); number++) {
         unique = `${name}#${number + 1}`;
@@ -239,9 +248,21 @@ class View {
     });
   }
 
+  #name(name: string): string {
+    const { plainNames, keys } = this.#rules;
+    if (plainNames.has(name)) return name;
+    const text = this.#text(name);
+    if (text === name && keys.length === 0 && name.length <= MAX_PLAIN_NAME_CHARS && isPlainName(name)) {
+      // Whoever sends many names makes us forget them, and pays for each.
+      if (plainNames.size >= MAX_PLAIN_NAMES) plainNames.clear();
+      plainNames.add(name);
+    }
+    return text;
+  }
+
   /** `{ name: 'X-Api-Key', value: '...' }`: header and environment lists name the secret in a member of its own. */
-  #namesSecret(entries: readonly (readonly [string, unknown])[], names: readonly string[]): boolean {
-    return entries.some(([, item], i) => {
+  #namesSecret(items: readonly unknown[], names: readonly string[]): boolean {
+    return items.some((item, i) => {
       if (!NAME_NAMES.has(names[i] ?? '')) return false;
       const named = asShown(item);
       return typeof named === 'string' && isSecretName(redactText(named, this.#rules.text), this.#rules.keys);
@@ -299,7 +320,7 @@ function isWorthHiding(value: unknown, seen: Set<object> = new Set(), depth = 0)
   // What is too deep or too long to look into is hidden rather than shown.
   if (typedPlaceholder(value) !== undefined || depth > MAX_SHOWN_DEPTH) return true;
   seen.add(value);
-  if (!Array.isArray(value)) return readMembers(value).some(([, item]) => isWorthHiding(item, seen, depth + 1));
+  if (!Array.isArray(value)) return readValues(value, Object.keys(value)).some((item) => isWorthHiding(item, seen, depth + 1));
   return value.length > MAX_SHOWN_NODES || readItems(value).some((item) => isWorthHiding(item, seen, depth + 1));
 }
 

@@ -31,7 +31,7 @@ interface Part {
  * @param found - told the kind once for each item that held a part.
  */
 export function hideSplit(items: readonly unknown[], rules: TextRules, found: (item: number, kind: string) => void): readonly unknown[] {
-  if (items.length < 2) return items;
+  if (items.length < 2 || isBare(items, rules)) return items;
   let hidden: unknown[] | undefined;
   for (const joined of joinedRuns(items)) {
     const done = new Map<number, number>();
@@ -50,6 +50,25 @@ export function hideSplit(items: readonly unknown[], rules: TextRules, found: (i
     }
   }
   return hidden ?? items;
+}
+
+/** Most lists: neighbours that are short, and hold nothing when they are read together. */
+function isBare(items: readonly unknown[], rules: TextRules): boolean {
+  let joined = '';
+  let parts = 0;
+  for (let i = 0; i <= items.length; i++) {
+    const item = items[i];
+    if (typeof item === 'string') {
+      joined += item;
+      parts++;
+      continue;
+    }
+    // Of what is long the finder says that it is not bare.
+    if (parts > 1 && !rules.finder.isBare(joined)) return false;
+    joined = '';
+    parts = 0;
+  }
+  return true;
 }
 
 function* joinedRuns(items: readonly unknown[]): Generator<Joined> {

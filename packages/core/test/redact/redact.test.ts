@@ -194,6 +194,41 @@ describe('the shown view', () => {
   });
 });
 
+describe('what a redactor remembers of names', () => {
+  const secret = 'sk-ant-api03-abcdefghijklmnopqrstuvwxyz0123456789';
+  const ordinary = {
+    path: 'a',
+    limit: 3,
+    ccnum: 'no',
+    name: 'no',
+    value: 'no',
+    pass: 3,
+    pwd: '/home/x',
+    card: { last4: '1' },
+    auth: 'none',
+  };
+  const telling: readonly unknown[] = [
+    { pass: 'hunter22', pwd: 'hunter22', card: '4111 1111 1111 1111', auth: 'dXNlcjpwYXNzd29yZA==', password: 'hunter22' },
+    { path: secret, limit: secret, name: secret },
+    [{ name: 'X-Api-Key', value: 'hunter22' }],
+    { [secret]: 1, path: { password: 'hunter22' } },
+    { kundennummer: 'K-1234', limit: 'K-1234' },
+  ];
+
+  it.each([
+    ['the built-in rules', {}, /hunter22|abcdefghij|4111|dXNlcjpw/],
+    ['rules with names of their own', { keys: ['kundennummer', 'limit'] }, /hunter22|abcdefghij|4111|dXNlcjpw|K-1/],
+    ['rules with values of their own', { values: ['K-1234'] }, /hunter22|abcdefghij|4111|dXNlcjpw|K-1234/],
+  ])('changes nothing it shows, by %s', (_name, options, hidden) => {
+    const seasoned = createRedactor(options);
+    for (let i = 0; i < 2; i++) seasoned.redact(ordinary);
+    for (const value of telling) expect(seasoned.redact(value)).toEqual(createRedactor(options).redact(value));
+    for (let i = 0; i < 3000; i++) seasoned.redact({ [`member ${i}`]: i });
+    for (const value of [...telling, ordinary]) expect(seasoned.redact(value)).toEqual(createRedactor(options).redact(value));
+    expect(JSON.stringify(telling.map((value) => seasoned.redact(value).shown))).not.toMatch(hidden);
+  });
+});
+
 describe('redacting twice equals redacting once', () => {
   const piece = fc.oneof(
     anySecret.map(({ text }) => text),
