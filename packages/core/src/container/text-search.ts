@@ -47,35 +47,52 @@ export function textSearch(
     const hits: TextHit[] = [];
     for (const section of sections) {
       const value = section === 'entry' ? (facts.body ?? text) : facts.shown.get(section);
-      if (value !== undefined) collect(value, '', (pointer, found) => take(section, pointer, found));
+      if (value !== undefined) collect(value, [], (path, found) => take(section, path, found));
     }
     return hits;
 
-    function take(section: SearchSection, pointer: string, value: string): boolean {
+    function take(section: SearchSection, path: readonly (string | number)[], value: string): boolean {
       const hit = find(value, needle);
-      if (hit !== undefined) hits.push({ section, pointer, ...hit });
+      if (hit !== undefined) hits.push({ section, pointer: pointerOf(path), ...hit });
       return hits.length < MAX_HITS;
     }
   };
 }
 
-/** Every name and value. @returns false once nobody wants more. INVARIANT: facts are bounded in depth. */
-function collect(value: Json, pointer: string, take: (pointer: string, text: string) => boolean): boolean {
-  if (typeof value === 'string') return take(pointer, value);
-  if (typeof value !== 'object' || value === null) return take(pointer, String(value));
-  if (Array.isArray(value)) return value.every((item: Json, index) => collect(item, `${pointer}/${index}`, take));
-  return Object.entries(value).every(([name, item]) => {
-    const place = `${pointer}/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`;
-    return take(place, name) && collect(item, place, take);
-  });
+type Path = (string | number)[];
+
+/**
+ * Every name and value. Nearly none is a hit, and only of one is a pointer made.
+ *
+ * @param path - names and positions that lead here; as it was when this returns.
+ * @returns false once nobody wants more. INVARIANT: facts are bounded in depth.
+ */
+function collect(value: Json, path: Path, take: (path: Path, text: string) => boolean): boolean {
+  if (typeof value === 'string') return take(path, value);
+  if (typeof value !== 'object' || value === null) return take(path, String(value));
+  const names = Array.isArray(value) ? undefined : Object.keys(value);
+  const items = Array.isArray(value) ? (value as readonly Json[]) : Object.values(value);
+  for (let i = 0; i < items.length; i++) {
+    const name = names?.[i];
+    path.push(name ?? i);
+    const goesOn = (name === undefined || take(path, name)) && collect(items[i] as Json, path, take);
+    path.pop();
+    if (!goesOn) return false;
+  }
+  return true;
+}
+
+function pointerOf(path: readonly (string | number)[]): string {
+  return path.map((step) => `/${String(step).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
 }
 
 function find(value: string, needle: string): Pick<TextHit, 'before' | 'match' | 'after'> | undefined {
-  const text = value.normalize('NFC');
-  const folded = fold(text);
+  const isPlain = isAscii(value);
+  const text = isPlain ? value : value.normalize('NFC');
+  const folded = isPlain ? text.toLowerCase() : fold(text);
   const at = folded.indexOf(needle);
   if (at < 0) return undefined;
-  const [from, to] = folded.length === text.length && isAscii(text) ? [at, at + needle.length] : places(text, at, at + needle.length);
+  const [from, to] = isPlain ? [at, at + needle.length] : places(text, at, at + needle.length);
   return {
     before: Array.from(text.slice(Math.max(0, from - 2 * CONTEXT_CHARS), from))
       .slice(-CONTEXT_CHARS)
