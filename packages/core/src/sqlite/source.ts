@@ -132,11 +132,13 @@ class SqliteSource implements LedgerSource {
     }
   }
 
-  strayOpenings(limit: number): readonly number[] {
-    const strays = this.database.prepare<[number, number], number>(
-      'SELECT seq FROM openings WHERE seq < 0 OR seq >= ? ORDER BY seq LIMIT ?',
-    );
-    return strays.pluck().all(this.size, limit);
+  strayOpenings(limit: number, isPartial: boolean): readonly number[] {
+    const strays = (where: string): Statement<number[], number> =>
+      this.database.prepare<number[], number>(`SELECT seq FROM openings WHERE ${where} ORDER BY seq LIMIT ?`).pluck();
+    // This walks over every opening, and so over every page of theirs: one that is damaged may hide some from whoever looks by position.
+    if (!isPartial) return strays('seq < 0 OR seq >= ?').all(this.size, limit);
+    const before = strays('seq < 0').all(limit);
+    return [...before, ...strays('seq >= ?').all(this.size, limit - before.length)];
   }
 
   close(): void {

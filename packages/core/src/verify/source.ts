@@ -80,7 +80,7 @@ export interface LedgerSource {
   checkpointAfter(size: number): StoredCheckpoint | undefined;
   /** Leaf hashes that rows outside the log remember: hints, asked for only when the root does not match. */
   rememberedLeaves(): Iterable<EntryRef>;
-  /** Positions that have an opening and no entry; at most `limit`. */
-  strayOpenings(limit: number): readonly number[];
+  /** Positions that have an opening and no entry; at most `limit`. `isPartial`: what was not read is not walked over for it. */
+  strayOpenings(limit: number, isPartial: boolean): readonly number[];
   close(): void;
 }

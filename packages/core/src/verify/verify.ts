@@ -152,7 +152,7 @@ async function verifySource(source: LedgerSource, options: VerifyOptions, asked:
   integrity.keepRoot();
   checkpoints.checkCoverage();
   const isIntact = integrity.finish(checkpoints.newest, checkpoints.broken) && !findings.hasChanges;
-  for (const seq of source.strayOpenings(MAX_STRAYS))
+  for (const seq of source.strayOpenings(MAX_STRAYS, start !== undefined))
     findings.problem(0, 'OPENING_WITHOUT_ENTRY', `an opening lies at position ${seq}, where no entry stands`);
   openings.finish(integrity.size);
   history.finish(isIntact ? checkpoints.newest : undefined);

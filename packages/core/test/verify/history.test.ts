@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { canonicalize, type Json } from '../../src/index.ts';
 import { leafHash } from '../../src/ledger/merkle.ts';
 import { VERIFY_CODES, type VerifyCode } from '../../src/sqlite/index.ts';
+import { openSource } from '../../src/sqlite/source.ts';
 import { LEDGER_VKEY } from '../fixtures/ledger.ts';
 import { verifyLedger } from './both.ts';
 import { type Forgery, forged, type Loose, tampered } from './forge.ts';
@@ -395,6 +396,7 @@ describe('openings', () => {
       `INSERT INTO openings SELECT 0, key, sections FROM openings LIMIT 1`,
     ],
     ['OPENING_WITHOUT_ENTRY', 'an opening of no entry', `INSERT INTO openings SELECT 5000, key, sections FROM openings LIMIT 1`],
+    ['OPENING_WITHOUT_ENTRY', 'an opening before the first entry', `INSERT INTO openings SELECT -1, key, sections FROM openings LIMIT 1`],
   ])('%s: %s', async (code, _name, sql) => {
     const report = await verifyLedger(
       tampered(path, (database) => database.exec(sql)),
@@ -402,6 +404,32 @@ describe('openings', () => {
     );
     expect(report).toMatchObject({ status: 'invalid', integrity: 'intact', authorship: 'proven' });
     expect(report.problems.map((problem) => problem.code)).toContain(code);
+  });
+
+  it('of no entries are named in order, before the first and beyond the last, twenty at most', async () => {
+    const strays = async (positions: readonly number[]): Promise<readonly string[]> => {
+      const stray = tampered(path, (database) => {
+        for (const at of positions) database.exec(`INSERT INTO openings SELECT ${at}, key, sections FROM openings WHERE seq > 0 LIMIT 1`);
+      });
+      const source = openSource(path);
+      const since = source.newestCheckpoint()?.note ?? '';
+      source.close();
+      const [all, ends] = await Promise.all(
+        [OPTIONS, { ...OPTIONS, since }].map(async (options) => {
+          const { problems } = await verifyLedger(stray, options);
+          return problems
+            .filter(({ code }) => code === 'OPENING_WITHOUT_ENTRY')
+            .map(({ message }) => /position (-?\d+)/.exec(message)?.[1] ?? '');
+        }),
+      );
+      expect(ends).toEqual(all);
+      return all ?? [];
+    };
+    expect(await strays([9000, -1, 5000, -7])).toEqual(['-7', '-1', '5000', '9000']);
+    const before = Array.from({ length: 15 }, (_, i) => i - 15);
+    const beyond = Array.from({ length: 15 }, (_, i) => 5000 + i);
+    expect(await strays([...beyond, ...before])).toEqual([...before, ...beyond.slice(0, 5)].map(String));
+    expect(await strays(Array.from({ length: 30 }, (_, i) => i - 30))).toHaveLength(20);
   });
 
   it('that are missing are counted, and change nothing else', async () => {
