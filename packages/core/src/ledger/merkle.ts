@@ -61,7 +61,8 @@ export function leafDigest(text: string): string {
 }
 
 export function nodeDigest(left: string, right: string): string {
-  nodeBuffer.write(left + right, 1, 'latin1');
+  nodeBuffer.write(left, 1, 'latin1');
+  nodeBuffer.write(right, 33, 'latin1');
   return hash('sha256', nodeBuffer, 'binary');
 }
 

@@ -25,10 +25,12 @@ export class Budgets {
 
   allow(placed: Placed, entry: Pick<Extract<Told, { readonly kind: 'decision' }>, 'at' | 'mode' | 'budgets'>, gaps: boolean): void {
     const charges = entry.budgets ?? [];
-    for (const [i, charge] of charges.entries()) {
+    for (let i = 0; i < charges.length; i++) {
+      const charge = charges[i] as BudgetCharge;
       const account = this.account(charge);
       // Charges of one entry to the same account count one after the other.
-      const before = charges.slice(0, i).reduce((sum, other) => (isSame(other, charge) ? sum + BigInt(other.cost) : sum), 0n);
+      let before = 0n;
+      for (let j = 0; j < i; j++) if (isSame(charges[j] as BudgetCharge, charge)) before += BigInt((charges[j] as BudgetCharge).cost);
       const spent = account.spent(entry.at, charge.window_ms);
       const known = BigInt(charge.limit) - before - BigInt(charge.cost);
       const isRight = charge.left <= known - spent.atLeast && charge.left >= known - spent.atMost;

@@ -5,13 +5,13 @@ import { CountersignError } from '../errors.ts';
 import { isAfterHalt } from '../halt/after-halt.ts';
 import { canonicalize, parseCanonical } from '../ledger/canonical.ts';
 import { type Entry, MAX_ENTRY_BYTES } from '../ledger/entry.ts';
-import { isHash, leafDigest, toHex } from '../ledger/merkle.ts';
+import { isHash, toHex } from '../ledger/merkle.ts';
 import { isName } from '../names.ts';
 import type { VerifyCode } from './codes.ts';
 import { type Content, type Found, type Judged, NOTHING_FOUND, UNREAD } from './judged.ts';
 import { commitsOf, type JudgedOpening, judgeOpening } from './openings.ts';
 import { judgeDeclarations } from './pins.ts';
-import { readPlain } from './plain.ts';
+import { readBody } from './plain.ts';
 import { readShape } from './shapes.ts';
 import type { LedgerSource, SourceRow } from './source.ts';
 
@@ -25,29 +25,31 @@ export type RowSource = Pick<LedgerSource, 'bytes' | 'stores'>;
 
 /** @param rows - in order of position. Reads nothing but these rows, and bytes of them again where decoding may have hidden something. */
 export function judgeRows(rows: readonly SourceRow[], source: RowSource): readonly Judged[] {
-  const leaves = rows.map((row) => leafOf(row, source));
+  const bodies = rows.map((row) => bodyOf(row, source));
   // Nothing lies beside the bodies that could differ from them.
-  if (!source.stores.leaves) return rows.map((row, i) => judgeAlone(row, leaves[i]));
-  const allFit = toHex(leaves.join('')) === storedLeaves(rows);
+  if (!source.stores.leaves) return rows.map((row, i) => judgeAlone(row, bodies[i]));
+  const allFit = toHex(bodies.map((body) => body?.leaf).join('')) === storedLeaves(rows);
   return rows.map((row, i) => {
-    const leaf = leaves[i];
-    if (leaf === undefined) return unreadable(row);
-    if (allFit || toHex(leaf) === row.leaf) return judgeBody(row, leaf);
-    // Not what was recorded: nothing is read from it.
-    return { ...stub(row), leaf };
+    const body = bodies[i];
+    if (body === undefined) return unreadable(row);
+    if (allFit || toHex(body.leaf) === row.leaf) return judgeBody(row, body);
+    // Not what was recorded: what was read of it is not told.
+    return { ...stub(row), leaf: body.leaf };
   });
 }
 
-function judgeAlone(row: SourceRow, leaf: string | undefined): Judged {
-  return leaf === undefined ? unreadable(row) : judgeBody({ ...row, leaf: toHex(leaf) }, leaf);
+type ReadBody = ReturnType<typeof readBody>;
+
+function judgeAlone(row: SourceRow, body: ReadBody | undefined): Judged {
+  return body === undefined ? unreadable(row) : judgeBody({ ...row, leaf: toHex(body.leaf) }, body);
 }
 
 /** Undefined when there is nothing to hash, or two texts would have one hash. */
-function leafOf({ body, seq }: SourceRow, source: RowSource): string | undefined {
+function bodyOf({ body, seq }: SourceRow, source: RowSource): ReadBody | undefined {
   if (body === undefined) return undefined;
   // Two different byte sequences read as the same text.
   if (body.includes(REPLACEMENT) && !Buffer.from(body).equals(source.bytes(seq) ?? new Uint8Array())) return undefined;
-  return leafDigest(body);
+  return readBody(body);
 }
 
 /** One comparison for all: a hash is written in hex several times faster among many. */
@@ -78,15 +80,13 @@ function unreadable(row: SourceRow): Judged {
   return of('ENTRY_UNREADABLE', row.bytes > MAX_ENTRY_BYTES ? tooLarge : 'the body is not text');
 }
 
-function judgeBody(row: SourceRow, leaf: string): Judged {
-  const text = row.body as string;
-  const plain = readPlain(text);
+function judgeBody(row: SourceRow, { leaf, plain }: ReadBody): Judged {
   if (plain !== undefined) {
     const { found, more, withheld } = judgeOpening(row, plain.commits);
     const content: Content = { is: 'plain', entry: plain.entry };
     return { seq: row.seq, leaf, stored: row.leaf, fits: true, found, more, content, withheld };
   }
-  const body = parseBody(text);
+  const body = parseBody(row.body as string);
   if ('code' in body) return { ...stub(row), leaf, fits: true, found: [body] };
   return { ...judgeShape(row, body.value), seq: row.seq, leaf, stored: row.leaf, fits: true };
 }

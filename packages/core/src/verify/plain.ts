@@ -7,6 +7,7 @@
  * once, and long bodies are not tried.
  */
 import type { BudgetCharge } from '../ledger/entry.ts';
+import { leafDigest } from '../ledger/merkle.ts';
 import type { PlainDecision, PlainOutcome } from './judged.ts';
 import { type Literal, literal, MAX_SCANNED_CHARS, Names, Scanner } from './scanner.ts';
 
@@ -15,7 +16,7 @@ const MAX_TAILS = 256;
 const ID_DIGITS = 32;
 const HASH_DIGITS = 64;
 
-// A body is well formed UTF-16 (`leafDigest` refuses others), so what is no escape is written as it is.
+// A body is well formed UTF-16, so what is no escape is written as it is.
 const STRING = '[^"\\\\\\x00-\\x1f]*';
 const TEXT = '[^"\\\\\\x00-\\x1f]+';
 const TEXTS = `\\["${TEXT}"(?:,"${TEXT}")*\\]`;
@@ -55,10 +56,18 @@ const names = {
   labels: new Names(),
 };
 
-/** @param body - a well-formed text. @returns undefined when the text needs the long way. */
-export function readPlain(body: string): Plain | undefined {
-  if (body.length > MAX_SCANNED_CHARS) return undefined;
+/**
+ * @param body - a text from anybody.
+ * @returns `leaf`: its digest; `plain`: undefined when the text needs the long way.
+ * @throws {CountersignError} `CANONICAL_INVALID` as `leafDigest` does.
+ */
+export function readBody(body: string): { readonly leaf: string; readonly plain: Plain | undefined } {
+  if (body.length > MAX_SCANNED_CHARS || !body.isWellFormed()) return { leaf: leafDigest(body), plain: undefined };
   scanner.open(body);
+  return { leaf: scanner.leaf(), plain: readPlain() };
+}
+
+function readPlain(): Plain | undefined {
   scanner.need(AGENT);
   const agent = scanner.name(names.agent);
   const args = commit(ARGS_COMMIT);

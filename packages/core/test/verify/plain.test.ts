@@ -2,11 +2,18 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { Json } from '../../src/index.ts';
 import { parseCanonical } from '../../src/ledger/canonical.ts';
+import { leafDigest } from '../../src/ledger/merkle.ts';
 import { commitsOf } from '../../src/verify/openings.ts';
-import { readPlain } from '../../src/verify/plain.ts';
+import { type Plain, readBody } from '../../src/verify/plain.ts';
 import { readShape } from '../../src/verify/shapes.ts';
 import { entriesOf } from './forge.ts';
 import { writeScenario } from './scenario.ts';
+
+const readPlain = (text: string): Plain | undefined => {
+  const { leaf, plain } = readBody(text);
+  expect(leaf).toBe(leafDigest(text));
+  return plain;
+};
 
 let texts: readonly string[];
 beforeAll(async () => {
