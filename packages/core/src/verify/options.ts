@@ -35,9 +35,9 @@ export interface VerifyOptions {
   readonly approvers?: ReadonlyMap<string, string>;
   readonly onProgress?: (done: number, total: number) => void;
   /**
-   * Threads, 1 to 16: the others hash and check entries, and this one, which is one of them unless clear text beside the entries is to
-   * be checked too, puts in order what they find. When absent, as many as the
-   * machine has cores, up to 4, for a ledger where they are worth starting. The report is the same whatever they are.
+   * Threads, 1 to 16, this one among them: the others hash and check entries, and this one puts in order what they find and checks
+   * some itself. When absent, as many as the machine has cores, up to 4, for a ledger where they are worth starting. The report is
+   * the same whatever they are.
    */
   readonly threads?: number;
 }

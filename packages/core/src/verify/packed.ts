@@ -32,20 +32,24 @@ export interface Packed {
 }
 
 export class Packer {
+  /** Used again for every message. */
   private numbers = new Float64Array(FIRST_NUMBERS);
   private length = 0;
-  private readonly strings: string[] = [];
+  private strings: string[] = [];
   private readonly places = new Map<string, number>();
   /** Of each name in a row, the one of the row before: comparing is cheaper than looking up. */
-  private readonly last: { readonly text: string; readonly place: number }[] = [];
-  private readonly others: Judged[] = [];
-  private leaves = '';
-  private calls = '';
-  private decisions = '';
-  rows = 0;
+  private last: { readonly text: string; readonly place: number }[] = [];
+  private others: Judged[] = [];
+  private readonly leaves = new Texts();
+  private readonly calls = new Texts();
+  private readonly decisions = new Texts();
 
-  add(row: Judged): void {
-    this.rows++;
+  add(rows: readonly Judged[]): void {
+    for (const row of rows) this.row(row);
+    for (const texts of [this.leaves, this.calls, this.decisions]) texts.join();
+  }
+
+  private row(row: Judged): void {
     const { content } = row;
     if (content.is !== 'plain' || row.leaf === undefined || row.found.length > 0 || row.more > 0) {
       this.room();
@@ -53,15 +57,22 @@ export class Packer {
       this.others.push(row);
       return;
     }
-    this.leaves += row.leaf;
-    this.calls += content.entry.call;
+    this.leaves.add(row.leaf);
+    this.calls.add(content.entry.call);
     if (content.entry.kind === 'decision') this.decision(row, content.entry);
     else this.outcome(row, content.entry);
   }
 
+  /** All of it, and begins anew. */
   take(): Packed {
-    const { strings, leaves, calls, decisions, others } = this;
-    return { numbers: this.numbers.slice(0, this.length), strings, leaves, calls, decisions, others };
+    const { strings, leaves, calls, decisions, others, length } = this;
+    this.length = 0;
+    this.strings = [];
+    this.places.clear();
+    this.last = [];
+    this.others = [];
+    const numbers = this.numbers.slice(0, length);
+    return { numbers, strings, leaves: leaves.take(), calls: calls.take(), decisions: decisions.take(), others };
   }
 
   private decision(row: Judged, entry: PlainDecision): void {
@@ -89,7 +100,7 @@ export class Packer {
   private outcome(row: Judged, entry: PlainOutcome): void {
     this.common(OUTCOME, row, entry);
     this.number(entry.decision.of);
-    this.decisions += entry.decision.leaf;
+    this.decisions.add(entry.decision.leaf);
     this.labels(11, entry.given);
   }
 
@@ -131,6 +142,27 @@ export class Packer {
     const grown = new Float64Array(this.numbers.length * 2);
     grown.set(this.numbers);
     this.numbers = grown;
+  }
+}
+
+/** One text of many. What is added may be a view on a body, which lives as long: it is copied out before the next rows are read. */
+class Texts {
+  private added: string[] = [];
+  private text = '';
+
+  add(text: string): void {
+    this.added.push(text);
+  }
+
+  join(): void {
+    this.text += this.added.join('');
+    this.added = [];
+  }
+
+  take(): string {
+    const { text } = this;
+    this.text = '';
+    return text;
   }
 }
 

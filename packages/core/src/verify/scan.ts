@@ -1,8 +1,9 @@
 /**
- * All rows judged, in order: on this thread, or by others whose results are put in order here.
+ * All rows judged, in order: on this thread, or on this one and others.
  *
- * What follows on judging, entry by entry, is as much work and stays with this thread, which is one of those asked for. Where clear
- * text lies beside the entries judging is far more, and this thread mostly waits: there the others are as many as were asked for.
+ * What follows on judging, entry by entry, is nearly as much work and stays with this thread. It hands ranges of positions to the
+ * others, takes their answers in order, and judges rows itself whenever the answer that is next did not come yet: while the others
+ * start, and where they have more to do than this one, as with clear text beside the entries.
  *
  * Each of the others has a connection of its own, and so a snapshot that may be later than ours. Entries are only ever added, so
  * those below our size are the same; one that is not was tampered with, and does not give our root. Openings are also
@@ -10,19 +11,22 @@
  *
  * They decide nothing: if one crashes, stays silent or has another file before it, the rest is read here.
  */
-import type { Worker } from 'node:worker_threads';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { startThread } from '../thread.ts';
 import { judgeRows } from './judge.ts';
 import type { Judged } from './judged.ts';
-import { unpack } from './packed.ts';
-import type { ScanMessage, ScanTask } from './scan-messages.ts';
+import { Lane, type ScanWorker, ThreadFailure } from './scan-lane.ts';
+import type { Range, ScanTask } from './scan-messages.ts';
 import type { LedgerSource } from './source.ts';
 
-/** Requests a thread may be behind with: it works on one while the answer to another waits here. */
-const AHEAD = 2;
+/** Ranges a thread is asked for at once: it works on one while the answers to others wait here, and seldom waits itself. */
+const AHEAD = 4;
+/** Ranges that this thread judges before it is their turn. */
+const HERE_AHEAD = 2;
+/** Text of which rows judged here are held, characters; the rows read at once may exceed it. */
+const MAX_HELD_CHARS = 4_194_304;
 /** A part is at most 33 MB of text. */
 const SILENCE_MS = 60_000;
-const STOP_MS = 2000;
 
 /** Few, so that parts that wait to be taken are not copied by the garbage collector again and again. */
 const RANGE_ROWS = 1024;
@@ -30,21 +34,17 @@ const RANGE_ROWS = 1024;
 /** What a thread makes dies young; left alone, V8 gives each of them up to 100 MB for it, and none is faster. */
 const YOUNG_MB = 24;
 
-/** A worker thread, as far as it is used here. */
-export type ScanWorker = Pick<Worker, 'postMessage' | 'terminate'> & {
-  on(event: 'message', listener: (message: ScanMessage) => void): unknown;
-  on(event: 'error' | 'exit', listener: () => void): unknown;
-};
-
 /** How threads are run; other values are for tests. */
 export interface ThreadOptions {
   readonly start?: (task: ScanTask) => ScanWorker;
   readonly silenceMs?: number;
   readonly rangeRows?: number;
+  /** This thread judges rows, too; otherwise it waits for the others, come what may. */
+  readonly helps?: boolean;
 }
 
 export interface ScanOptions extends ThreadOptions {
-  /** This one among them, unless it would mostly wait. */
+  /** This one among them. */
   readonly threads: number;
   /** First position. */
   readonly from?: number;
@@ -62,25 +62,37 @@ export async function* judgedParts(source: LedgerSource, options: ScanOptions): 
   for (const chunk of source.chunks(next)) yield judgeRows(chunk, source);
 }
 
-/** Ends where the threads do, be it early. */
+/** Ends where the threads do, be it early: where one fails, or positions lie far apart. */
 async function* threadedParts(source: LedgerSource, file: string, options: ScanOptions): AsyncGenerator<readonly Judged[]> {
-  const { threads, from = 0, start = startScan, silenceMs = SILENCE_MS, rangeRows = RANGE_ROWS } = options;
-  const lanes: Lane[] = [];
+  const { threads, start = startScan, silenceMs = SILENCE_MS, helps = true } = options;
+  const lanes = Array.from({ length: threads - 1 }, () => new Lane(start({ file }), source, silenceMs));
+  const plan = new Plan(source, lanes, options);
   try {
-    const others = hasOpenings(source, from) ? threads : threads - 1;
-    for (let index = 0; index < others; index++)
-      lanes.push(new Lane(start({ file, from, size: source.size, rangeRows, index, of: others }), silenceMs));
-    const notes = await Promise.all(lanes.map((lane) => readyLane(lane, source)));
-    const own = source.newestCheckpoint()?.note;
-    const isLater = notes.some((note) => note !== own);
+    if (!helps) await Promise.all(lanes.map(async (lane) => lane.ready()));
     for (;;) {
-      const heads = await Promise.all(lanes.map(async (lane) => lane.head()));
-      const first = heads.reduce((best, head, i) => (rangeOf(head) < rangeOf(heads[best]) ? i : best), 0);
-      const head = heads[first];
-      if (head?.kind !== 'part') return;
-      (lanes[first] as Lane).take();
-      const rows = unpack(head.packed);
-      if (rows.length > 0) yield isLater ? rows.map((row) => asOfOurs(row, source)) : rows;
+      // Answers arrive between two turns.
+      await nextTurn();
+      plan.handOut();
+      const job = plan.first();
+      if (job === undefined) return;
+      if ('held' in job) {
+        let last: number | undefined;
+        for (const rows of partsOf(job, source)) {
+          last = rows.at(-1)?.seq;
+          yield rows;
+        }
+        if (last === undefined) return;
+        plan.done(job.to);
+        continue;
+      }
+      const part = job.lane.take();
+      if (part === undefined) {
+        if (!helps || !plan.judgeAhead()) await job.lane.news();
+        continue;
+      }
+      if (part.rows.length === 0) return;
+      yield job.lane.isLater ? part.rows.map((row) => asOfOurs(row, source)) : part.rows;
+      plan.done(part.next);
     }
   } catch (error) {
     if (!(error instanceof ThreadFailure)) throw error;
@@ -89,27 +101,101 @@ async function* threadedParts(source: LedgerSource, file: string, options: ScanO
   }
 }
 
-/** As far as its first rows tell. */
-function hasOpenings(source: LedgerSource, from: number): boolean {
-  for (const rows of source.chunks(from)) return rows.some((row) => row.opening !== undefined);
-  return false;
+/** A range that somebody has: another thread, or this one. */
+type Job = (Range & { readonly lane: Lane }) | HeldRange;
+
+/** Who judges what. */
+class Plan {
+  private readonly source: LedgerSource;
+  private readonly lanes: readonly Lane[];
+  private readonly rangeRows: number;
+  /** In order, from the one that is next. */
+  private readonly jobs: Job[] = [];
+  /** Nobody has positions from here on. */
+  private free: number;
+
+  constructor(source: LedgerSource, lanes: readonly Lane[], { from = 0, rangeRows = RANGE_ROWS }: ScanOptions) {
+    this.source = source;
+    this.lanes = lanes;
+    this.rangeRows = rangeRows;
+    this.free = from;
+  }
+
+  handOut(): void {
+    for (let asked = 0; asked < AHEAD; asked++)
+      for (const lane of this.lanes) if (lane.isReady && lane.asked === asked && this.isLeft) this.jobs.push(askedOf(lane, this.range()));
+    for (const lane of this.lanes) if (lane.isReady && lane.asked === 0) lane.end();
+  }
+
+  /** Undefined at the end. What nobody has, this thread has. */
+  first(): Job | undefined {
+    if (this.jobs.length === 0 && this.isLeft) this.jobs.push(heldRange(this.source, this.range(), 0));
+    return this.jobs[0];
+  }
+
+  /** The first was done up to a position. */
+  done(next: number): void {
+    const job = this.jobs.shift();
+    if (job !== undefined && 'lane' in job && next < job.to) this.jobs.unshift(askedOf(job.lane, { from: next, to: job.to }));
+  }
+
+  /** Judges a range here whose turn has not come. @returns false when there is none, or enough of them wait. */
+  judgeAhead(): boolean {
+    if (!this.isLeft || this.jobs.filter((job) => 'held' in job).length >= HERE_AHEAD) return false;
+    this.jobs.push(heldRange(this.source, this.range(), MAX_HELD_CHARS));
+    return true;
+  }
+
+  private get isLeft(): boolean {
+    return this.free < this.source.size;
+  }
+
+  private range(): Range {
+    const from = this.free;
+    this.free = Math.min(from + this.rangeRows, this.source.size);
+    return { from, to: this.free };
+  }
+}
+
+function askedOf(lane: Lane, range: Range): Job {
+  lane.ask(range);
+  return { ...range, lane };
+}
+
+/** A range of which this thread judged the rows below `from`. */
+interface HeldRange extends Range {
+  readonly held: readonly (readonly Judged[])[];
+}
+
+/**
+ * Ends where the file cannot be read: that is told when the turn of those rows has come, as if no others were judged before.
+ *
+ * @param maxChars - of text; the rest is judged when its turn comes.
+ */
+function heldRange(source: LedgerSource, { from, to }: Range, maxChars: number): HeldRange {
+  const held: (readonly Judged[])[] = [];
+  let next = from;
+  let chars = 0;
+  try {
+    for (const rows of source.chunks(from, to)) {
+      held.push(judgeRows(rows, source));
+      next = (rows.at(-1)?.seq ?? next) + 1;
+      for (const { body } of rows) chars += body?.length ?? 0;
+      if (chars >= maxChars) return { held, from: next, to };
+    }
+  } catch {
+    return { held, from: next, to };
+  }
+  return { held, from: to, to };
+}
+
+function* partsOf({ held, from, to }: HeldRange, source: LedgerSource): Generator<readonly Judged[]> {
+  yield* held;
+  for (const rows of source.chunks(from, to)) yield judgeRows(rows, source);
 }
 
 function startScan(task: ScanTask): ScanWorker {
   return startThread(import.meta.url, './scan-thread', { workerData: task, resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB } });
-}
-
-/** @returns the newest checkpoint of the thread's snapshot. */
-async function readyLane(lane: Lane, source: LedgerSource): Promise<string | undefined> {
-  const message = await lane.head();
-  if (message.kind !== 'ready' || message.ledgerId !== source.ledgerId || message.size < source.size) throw new ThreadFailure();
-  for (let i = 0; i < AHEAD; i++) lane.request();
-  lane.drop();
-  return message.note;
-}
-
-function rangeOf(message: ScanMessage | undefined): number {
-  return message?.kind === 'part' ? message.range : Number.POSITIVE_INFINITY;
 }
 
 /** What lies beside an entry may have been erased since our snapshot. */
@@ -117,81 +203,4 @@ function asOfOurs(row: Judged, source: LedgerSource): Judged {
   if (!row.withheld && row.found.length === 0) return row;
   for (const rows of source.chunks(row.seq, row.seq + 1)) return judgeRows(rows, source)[0] ?? row;
   return row;
-}
-
-class ThreadFailure extends Error {}
-
-/** A thread and the answers it gave that nobody took yet. */
-class Lane {
-  private readonly worker: ScanWorker;
-  private readonly silenceMs: number;
-  private readonly answers: ScanMessage[] = [];
-  private failed = false;
-  private wake: (() => void) | undefined;
-
-  constructor(worker: ScanWorker, silenceMs: number) {
-    this.worker = worker;
-    this.silenceMs = silenceMs;
-    worker.on('message', (message: ScanMessage) => {
-      this.answers.push(message);
-      this.wake?.();
-    });
-    // An error is followed by the exit.
-    worker.on('error', () => this.fail());
-    worker.on('exit', () => this.fail());
-  }
-
-  /** The oldest answer, which stays. @throws {ThreadFailure} when none comes. */
-  async head(): Promise<ScanMessage> {
-    while (this.answers.length === 0) {
-      if (this.failed) throw new ThreadFailure();
-      await this.nextAnswer();
-    }
-    return this.answers[0] as ScanMessage;
-  }
-
-  request(): void {
-    this.worker.postMessage('next');
-  }
-
-  drop(): void {
-    this.answers.shift();
-  }
-
-  take(): void {
-    this.drop();
-    this.request();
-  }
-
-  async stop(): Promise<void> {
-    if (!this.failed && this.answers.at(-1)?.kind !== 'end') await this.worker.terminate();
-    else if (!this.failed) await this.ended();
-  }
-
-  private fail(): void {
-    this.failed = true;
-    this.wake?.();
-  }
-
-  private async nextAnswer(): Promise<void> {
-    await this.within(this.silenceMs, () => this.fail());
-  }
-
-  private async ended(): Promise<void> {
-    await this.within(STOP_MS, () => void this.worker.terminate());
-  }
-
-  private async within(ms: number, late: () => void): Promise<void> {
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(() => {
-        late();
-        resolve();
-      }, ms);
-      this.wake = () => {
-        clearTimeout(timer);
-        this.wake = undefined;
-        resolve();
-      };
-    });
-  }
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { expect, it } from 'vitest';
 import { leafHash } from '../../src/ledger/merkle.ts';
-import type { ScanMessage } from '../../src/verify/scan-messages.ts';
+import type { ScanMessage, ScanRequest } from '../../src/verify/scan-messages.ts';
 import { serve } from '../../src/verify/scan-thread.ts';
 import { guardOn, openLedger, tempDirectory } from '../fixtures/ledger.ts';
 
@@ -27,12 +27,17 @@ it('a thread puts no more text into one message than was read at once', async ()
   raw.close();
 
   const messages: ScanMessage[] = [];
-  let next: () => void = () => {};
+  let ask: (request: ScanRequest) => void = () => {};
   serve(
-    { postMessage: (message) => void messages.push(message), on: (_event, listener) => (next = listener), close: () => {} },
-    { file: path, from: 0, size: size + large, rangeRows: 2048, index: 0, of: 1 },
+    { postMessage: (message) => void messages.push(message), on: (_event, listener) => (ask = listener), close: () => {} },
+    { file: path },
   );
-  while (messages.at(-1)?.kind !== 'end') next();
+  for (let from = 0; from < size + large; ) {
+    ask({ from, to: size + large });
+    const answer = messages.at(-1);
+    from = answer?.kind === 'part' ? answer.next : Number.POSITIVE_INFINITY;
+  }
+  ask('end');
   const parts = messages.flatMap((message) => (message.kind === 'part' ? [message.packed.others] : []));
   const texts = parts.map((others) => others.reduce((sum, { content }) => sum + JSON.stringify(content).length, 0));
   expect(parts.flat().filter(({ content }) => content.is === 'told').length).toBeGreaterThanOrEqual(large);

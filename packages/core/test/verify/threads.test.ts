@@ -1,10 +1,11 @@
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import Sqlite from 'better-sqlite3';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { verifyLedger } from '../../src/sqlite/index.ts';
-import type { ScanWorker } from '../../src/verify/scan.ts';
-import type { ScanTask } from '../../src/verify/scan-messages.ts';
+import type { ScanWorker } from '../../src/verify/scan-lane.ts';
+import type { ScanMessage, ScanRequest, ScanTask } from '../../src/verify/scan-messages.ts';
 import { verifyWith } from '../../src/verify/verify.ts';
 import { LEDGER_VKEY, openLedger, tempDirectory } from '../fixtures/ledger.ts';
 import { hereInstead } from './both.ts';
@@ -25,8 +26,8 @@ beforeAll(async () => {
   await store.close();
 });
 
-/** Real threads, small ranges. */
-const real = { rangeRows: 64 };
+/** Real threads, small ranges, all judged by them. */
+const real = { rangeRows: 64, helps: false };
 
 it('real threads give the report of one', async () => {
   for (const file of [path, large]) {
@@ -36,19 +37,93 @@ it('real threads give the report of one', async () => {
   }
 });
 
-it('this thread is one of those asked for, unless it would mostly wait: with clear text beside the entries', async () => {
-  const started = async (file: string, threads: number): Promise<number> => {
+it('this thread is one of those asked for', async () => {
+  const started = async (threads: number): Promise<number> => {
     let count = 0;
     const start = (task: ScanTask): ScanWorker => {
       count++;
       return hereInstead(task);
     };
-    await verifyWith(file, { ...OPTIONS, threads }, { start, rangeRows: 64 });
+    await verifyWith(large, { ...OPTIONS, threads }, { start, rangeRows: 64 });
     return count;
   };
-  const bare = tampered(large, (database) => database.exec('DELETE FROM openings'));
-  expect([await started(large, 2), await started(large, 3)]).toEqual([2, 3]);
-  expect([await started(bare, 2), await started(bare, 3)]).toEqual([1, 2]);
+  expect([await started(2), await started(3)]).toEqual([1, 2]);
+});
+
+describe('between two threads', () => {
+  /** What a thread was asked for and what it answered, by range. @param delay - turns until it gets a request. */
+  const watched =
+    (delay: number, asked: ScanRequest[], answered: number[]) =>
+    (task: ScanTask): ScanWorker => {
+      const worker = hereInstead(task);
+      return {
+        ...worker,
+        on: (event: string, listener: never) =>
+          worker.on(event as 'message', (message: ScanMessage) => {
+            if (message?.kind === 'part') answered.push(message.next);
+            (listener as (message: ScanMessage) => void)(message);
+          }),
+        postMessage: (request) => {
+          asked.push(request);
+          let turns = delay;
+          const wait = (): void => void (turns-- > 0 ? setImmediate(wait) : worker.postMessage(request));
+          wait();
+        },
+      };
+    };
+
+  it.each([1, 2, 5, 20])('rows are shared, whichever is faster: answers %d turns late', async (delay) => {
+    const report = await verifyLedger(large, { ...OPTIONS, threads: 1 });
+    const [asked, answered]: [ScanRequest[], number[]] = [[], []];
+    const start = watched(delay, asked, answered);
+    expect(await verifyWith(large, { ...OPTIONS, threads: 2 }, { start, rangeRows: 16 })).toEqual(report);
+    const ranges = asked.filter((request) => request !== 'end');
+    const positions = ranges.reduce((sum, { from, to }) => sum + to - from, 0);
+    expect(positions).toBeGreaterThanOrEqual(4 * 16);
+    expect(positions).toBeLessThan(report.entries);
+    expect(asked.at(-1)).toBe('end');
+    expect(answered).toHaveLength(ranges.length);
+  });
+
+  it('none that wait are held without end', async () => {
+    const asked: ScanRequest[] = [];
+    // It never answers, and is given up: until then this thread judged two ranges, and was asked for no more than four.
+    const start = watched(Number.POSITIVE_INFINITY, asked, []);
+    const report = await verifyLedger(large, { ...OPTIONS, threads: 1 });
+    const progress: number[] = [];
+    const onProgress = (done: number): void => void progress.push(done);
+    expect(await verifyWith(large, { ...OPTIONS, threads: 2, onProgress }, { start, rangeRows: 16, silenceMs: 50 })).toEqual(report);
+    expect(asked).toHaveLength(4);
+    expect(progress.at(-1)).toBe(report.entries);
+  });
+
+  it('a page that cannot be read is told where it stands, whoever comes upon it first', async () => {
+    const damaged = tampered(large, (database) => database.pragma('wal_checkpoint(TRUNCATE)'));
+    const database = new Sqlite(damaged, { readonly: true });
+    const bodies = database.prepare<[], string>('SELECT body FROM entries ORDER BY seq').pluck().all();
+    const pageBytes = Number(database.pragma('page_size', { simple: true }));
+    database.close();
+    const file = readFileSync(damaged);
+    const page = Math.floor(file.indexOf(bodies[700] as string) / pageBytes) * pageBytes;
+    writeFileSync(damaged, file.fill(0, page, page + 8));
+    const report = await verifyLedger(damaged, { ...OPTIONS, threads: 1 });
+    expect(report.problems).toContainEqual(
+      expect.objectContaining({ code: 'DATABASE_DAMAGED', message: expect.stringMatching(/after entry 6\d\d/) }),
+    );
+    // Rows are read 64 at once, and of those none when one cannot be: ranges begin where they do.
+    for (const delay of [0, 1, 5, 20]) {
+      const start = watched(delay, [], []);
+      expect(await verifyWith(damaged, { ...OPTIONS, threads: 2 }, { start, rangeRows: 64 })).toEqual(report);
+    }
+  });
+
+  it('positions that lie far apart are read here, and end', async () => {
+    const sparse = tampered(large, (database) => database.exec('UPDATE entries SET seq = seq + 50000 WHERE seq >= 700'));
+    const report = await verifyLedger(sparse, { ...OPTIONS, threads: 1 });
+    expect(report).toMatchObject({ status: 'invalid' });
+    for (const helps of [true, false])
+      expect(await verifyWith(sparse, { ...OPTIONS, threads: 2 }, { start: hereInstead, rangeRows: 16, helps })).toEqual(report);
+  });
 });
 
 it('real threads find what one finds', async () => {
@@ -72,7 +147,7 @@ describe('a thread that', () => {
     [
       'has another ledger before it',
       script(`const { parentPort } = require('node:worker_threads'); parentPort.postMessage({ kind: 'ready', ledgerId: 'x', size: 9999 });
-        parentPort.on('message', () => parentPort.postMessage({ kind: 'end' }))`),
+        parentPort.on('message', ({ to }) => parentPort.postMessage({ kind: 'part', packed: { numbers: [], strings: [], leaves: '', calls: '', decisions: '', others: [] }, next: to }))`),
     ],
     [
       'dies half-way',
@@ -85,9 +160,9 @@ describe('a thread that', () => {
             if (event === 'exit') exits.push(listener);
             return worker.on(event as 'message', listener);
           },
-          postMessage: () => {
+          postMessage: (request: ScanRequest) => {
             if (++answers > 3) for (const exit of exits) exit();
-            else worker.postMessage('next');
+            else worker.postMessage(request);
           },
           terminate: () => worker.terminate(),
         };
@@ -96,15 +171,9 @@ describe('a thread that', () => {
   ])('%s leaves its work to be done here', async (_name, start) => {
     for (const file of [large, edited(large, `UPDATE openings SET sections = '{}' WHERE seq = 700`)]) {
       const report = await verifyLedger(file, { ...OPTIONS, threads: 1 });
-      expect(await verifyWith(file, { ...OPTIONS, threads: 2 }, { start, rangeRows: 64, silenceMs: 300 })).toEqual(report);
+      for (const helps of [false, true])
+        expect(await verifyWith(file, { ...OPTIONS, threads: 2 }, { start, rangeRows: 64, silenceMs: 300, helps })).toEqual(report);
     }
-  });
-
-  it('ends before its part was read leaves that to be done here', async () => {
-    // It says that it is done after its first range: what it did not read is read here.
-    const short = (task: ScanTask): ScanWorker => hereInstead({ ...task, size: Math.min(task.size, 200) });
-    const report = await verifyLedger(large, { ...OPTIONS, threads: 1 });
-    expect(await verifyWith(large, { ...OPTIONS, threads: 2 }, { start: short, rangeRows: 64 })).toEqual(report);
   });
 });
 
@@ -129,7 +198,7 @@ it('a later snapshot of a thread, in which clear text was erased, is no finding'
     }
     return hereInstead(task);
   };
-  expect(await verifyWith(live, { ...OPTIONS, threads: 2 }, { start, rangeRows: 4 })).toEqual(before);
+  expect(await verifyWith(live, { ...OPTIONS, threads: 2 }, { start, rangeRows: 4, helps: false })).toEqual(before);
   expect(erased).toBe(true);
   await store.close();
 });
