@@ -37,14 +37,16 @@ const SPACE = 0x20;
 export function readEvent(bytes: Buffer, start = 0): SseEvent {
   const data = new DataLines(bytes.length);
   const fields: { id?: string; event?: string; retry?: number } = {};
-  for (const line of linesOf(bytes, start)) {
-    const { name, value } = fieldOf(bytes, line);
+  eachLine(bytes, start, (from, end) => {
+    const name = fieldOf(bytes, from, end);
+    if (name === undefined) return;
+    const value = bytes.subarray(valueAt(bytes, from + name.length, end), end);
     if (name === 'data') data.add(value);
     // A reader ignores an id with NUL, and a retry that is no number.
     else if (name === 'id' && !value.includes(0)) fields.id = value.toString('utf8');
     else if (name === 'event') fields.event = value.toString('utf8');
     else if (name === 'retry' && /^\d{1,9}$/.test(value.toString('latin1'))) fields.retry = Number(value.toString('latin1'));
-  }
+  });
   const text = data.joined();
   return { kind: 'event', bytes, start, ...(text !== undefined && { data: text }), ...fields };
 }
@@ -64,19 +66,18 @@ export function withData(event: SseEvent, data: Buffer): Buffer {
     done = at;
     isWritten = true;
   };
-  for (const line of linesOf(bytes, event.start)) {
-    const { name, value } = fieldOf(bytes, line);
-    const isBlank = line.start === line.end;
-    const terminator = bytes.subarray(line.end, line.next);
-    if (name === 'data') {
+  eachLine(bytes, event.start, (start, end, next) => {
+    const terminator = bytes.subarray(end, next);
+    if (fieldOf(bytes, start, end) === 'data') {
+      const value = valueAt(bytes, start + DATA_NAME.length, end);
       // As the event writes it: `data:` or `data: `.
-      if (!isWritten) write(line.start, value.length === 0 ? DATA : bytes.subarray(line.start, line.end - value.length), terminator);
-      else parts.push(bytes.subarray(done, line.start));
-      done = line.next;
+      if (!isWritten) write(start, value === end ? DATA : bytes.subarray(start, value), terminator);
+      else parts.push(bytes.subarray(done, start));
+      done = next;
       // Two line ends, which the line between them kept apart.
       if (parts.findLast((part) => part.length > 0)?.at(-1) === CR && bytes[done] === LF) parts.push(NEWLINE);
-    } else if (isBlank && !isWritten && line.next === bytes.length) write(line.start, DATA, terminator);
-  }
+    } else if (start === end && !isWritten && next === bytes.length) write(start, DATA, terminator);
+  });
   parts.push(bytes.subarray(done));
   return Buffer.concat(parts);
 }
@@ -109,14 +110,8 @@ function dataLines(data: Buffer, prefix: Buffer, terminator: Buffer): Buffer[] {
   }
 }
 
-interface LineAt {
-  readonly start: number;
-  /** Where its terminator begins, and the next line. */
-  readonly end: number;
-  readonly next: number;
-}
-
-function* linesOf(bytes: Buffer, from: number): Generator<LineAt> {
+/** @param visit - told where a line begins, where its terminator does, and where the next line. */
+function eachLine(bytes: Buffer, from: number, visit: (start: number, end: number, next: number) => void): void {
   let start = from;
   let [lf, cr] = [-1, -1];
   while (start < bytes.length) {
@@ -124,7 +119,7 @@ function* linesOf(bytes: Buffer, from: number): Generator<LineAt> {
     if (cr < start) cr = indexOrEnd(bytes, CR, start);
     const end = Math.min(lf, cr);
     const next = Math.min(end === cr && lf === cr + 1 ? end + 2 : end + 1, bytes.length);
-    yield { start, end, next };
+    visit(start, end, next);
     start = next;
   }
 }
@@ -134,17 +129,25 @@ function indexOrEnd(bytes: Buffer, byte: number, start: number): number {
   return index === -1 ? bytes.length : index;
 }
 
-/** Longest name of a field with a meaning, and its colon. */
-const NAME_BYTES = 6;
+const DATA_NAME = 'data';
+const NAMES = [DATA_NAME, 'id', 'event', 'retry'] as const;
 
-function fieldOf(bytes: Buffer, { start, end }: LineAt): { readonly name: string | undefined; readonly value: Buffer } {
-  const head = bytes.subarray(start, Math.min(end, start + NAME_BYTES));
-  const colon = head.indexOf(COLON);
-  if (colon === -1 && end - start > NAME_BYTES) return { name: undefined, value: head };
-  const name = head.toString('latin1', 0, colon === -1 ? head.length : colon);
-  if (colon === -1) return { name, value: bytes.subarray(end, end) };
-  const from = start + colon + 1;
-  return { name, value: bytes.subarray(bytes[from] === SPACE && from < end ? from + 1 : from, end) };
+/** The name of a line's field, if it has a meaning. */
+function fieldOf(bytes: Buffer, start: number, end: number): (typeof NAMES)[number] | undefined {
+  return NAMES.find((name) => isNamed(bytes, start, end, name));
+}
+
+function isNamed(bytes: Buffer, start: number, end: number, name: string): boolean {
+  const after = start + name.length;
+  if (after > end || (after < end && bytes[after] !== COLON)) return false;
+  for (let i = 0; i < name.length; i++) if (bytes[start + i] !== name.charCodeAt(i)) return false;
+  return true;
+}
+
+/** Where the value begins, behind the name that ends at `after`: one space before it does not count. */
+function valueAt(bytes: Buffer, after: number, end: number): number {
+  const from = Math.min(after + 1, end);
+  return from < end && bytes[from] === SPACE ? from + 1 : from;
 }
 
 /** Values of `data` lines as one text. The peer chooses how many there are: no object is kept for each. */

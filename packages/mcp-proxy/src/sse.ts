@@ -99,7 +99,7 @@ export class EventReader {
         endLine(isCrlf ? end + 2 : end + 1);
       }
     }
-    this.#held.add(chunk.subarray(done));
+    if (done < chunk.length) this.#held.add(chunk.subarray(done));
     this.#tellOverlong();
     return pieces;
   }
@@ -175,7 +175,7 @@ const DATA = Buffer.from('data');
 /** Both would let a server tell the client another answer than the one that was looked at. */
 function problemOf(bytes: Buffer, start: number): string | undefined {
   // At the start of a stream that lost the events before it, the mark would be dropped and the name behind it be one.
-  if (startsWithMark(bytes.subarray(start))) return 'a byte order mark within the stream';
+  if (startsWithMark(bytes, start)) return 'a byte order mark within the stream';
   for (let at = bytes.indexOf(DATA, 1); at !== -1; at = bytes.indexOf(DATA, at + DATA.length)) {
     if (bytes[at - 1] === LF) continue;
     if (FOREIGN_LINE_END.test(bytes.toString('latin1', Math.max(0, at - 3), at))) return 'a line end to some readers, and data behind it';
@@ -183,8 +183,8 @@ function problemOf(bytes: Buffer, start: number): string | undefined {
   return undefined;
 }
 
-function startsWithMark(bytes: Buffer): boolean {
-  return bytes.subarray(0, BYTE_ORDER_MARK.length).equals(BYTE_ORDER_MARK);
+function startsWithMark(bytes: Buffer, start: number): boolean {
+  return BYTE_ORDER_MARK.every((byte, i) => bytes[start + i] === byte);
 }
 
 /** Vertical tab, form feed, separators, NEL, U+2028 and U+2029, in UTF-8: Python's `splitlines`, and clients on it, end a line there. */
@@ -236,16 +236,16 @@ class HeldBytes {
 
   /** Everything held and `rest`; without a copy when that is only `rest`. */
   take(rest: Buffer): Taken {
-    const isWhole = this.sizeBytes === 0 && rest.length <= this.#maxBytes;
-    if (!isWhole) this.add(rest);
-    const bytes = isWhole ? rest : this.#buffer.subarray(0, this.sizeBytes);
-    const taken = { sizeBytes: bytes.length, head: this.#buffer, tail: this.#tail ?? EMPTY };
+    if (this.sizeBytes === 0 && rest.length <= this.#maxBytes) return { bytes: rest, sizeBytes: rest.length, head: EMPTY, tail: EMPTY };
+    this.add(rest);
+    const { sizeBytes } = this;
     const isOver = this.#tail !== undefined;
-    const sizeBytes = isWhole ? rest.length : this.sizeBytes;
+    const bytes = this.#buffer.subarray(0, sizeBytes);
+    const taken = { sizeBytes, head: this.#buffer, tail: this.#tail ?? EMPTY };
     this.#buffer = EMPTY;
     this.#tail = undefined;
     this.sizeBytes = 0;
-    return { ...taken, sizeBytes, ...(!isOver && { bytes }) };
+    return { ...taken, ...(!isOver && { bytes }) };
   }
 }
 

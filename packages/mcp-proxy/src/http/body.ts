@@ -45,13 +45,17 @@ export function readBody(
     let [sizeBytes, heldBytes] = [0, 0];
     let head: Buffer | undefined;
     let tail: Buffer = Buffer.alloc(0);
+    let isOver = false;
     const finish = (result: Line | 'gone' | 'busy'): void => {
+      if (isOver) return;
+      isOver = true;
       if (!keeps || typeof result === 'string') budget.give(heldBytes);
       heldBytes = 0;
-      message.off('data', take).off('end', whole).off('close', broken);
+      chunks.length = 0;
       resolve(result);
     };
     const take = (chunk: Buffer): void => {
+      if (isOver) return;
       sizeBytes += chunk.length;
       if (head !== undefined) {
         tail = lastBytes(tail, chunk);
@@ -72,12 +76,15 @@ export function readBody(
     };
     const whole = (): void => {
       if (head !== undefined) return finish({ kind: 'oversize', sizeBytes, head, tail });
+      if (isOver) return;
       const [first] = chunks;
       finish(bodyLine(chunks.length === 1 && first !== undefined ? first : Buffer.concat(chunks)));
     };
-    const broken = (): void => finish('gone');
-    message.on('data', take).once('end', whole).once('close', broken);
-    // Its own end of a broken message is `close`.
+    // Its own end of a broken message is `close`, which comes after every other one too.
+    message
+      .on('data', take)
+      .on('end', whole)
+      .on('close', () => finish('gone'));
     message.on('error', () => {});
   });
 }

@@ -59,8 +59,8 @@ export class EventRelay {
     source.on('data', (chunk: Buffer) => {
       for (const piece of this.#events.push(chunk)) this.#pass(piece);
     });
-    source.once('end', () => over('ended'));
-    source.once('close', () => over('broken'));
+    source.on('end', () => over('ended'));
+    source.on('close', () => over('broken'));
   }
 
   #pass(piece: SsePiece): void {

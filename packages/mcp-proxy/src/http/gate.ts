@@ -28,7 +28,7 @@ export interface GateOptions {
 
 const LOOPBACK_NAMES = ['localhost', '127.0.0.1', '[::1]'] as const;
 /** A second one of these would be read differently by somebody else on the way. */
-const SINGLE = [
+const SINGLE: ReadonlySet<string> = new Set([
   'host',
   'origin',
   'content-type',
@@ -41,7 +41,7 @@ const SINGLE = [
   'mcp-method',
   'mcp-name',
   'last-event-id',
-] as const;
+]);
 const PARAM_PREFIX = 'mcp-param-';
 const MAX_TARGET_CHARS = 8_192;
 const MAX_SHOWN_CHARS = 100;
@@ -51,28 +51,33 @@ export function createGate({ address, allowedHosts = [], allowedOrigins = [] }: 
   const own = isIP(address) === 6 ? `[${address}]` : address;
   const hosts = new Set([...LOOPBACK_NAMES, ...(isAnyAddress(address) ? [] : [own]), ...allowedHosts.map(checkedHost)]);
   const origins = new Set(allowedOrigins.map(checkedOrigin));
+  // As a rule all clients call us by one name.
+  let lastHost: string | undefined;
+  const hostObjectionTo = (host: string | undefined): Refused | undefined => {
+    if (host !== undefined && host === lastHost) return undefined;
+    const objection = hostObjection(host, hosts);
+    if (objection === undefined) lastHost = host;
+    return objection;
+  };
   return {
     objectionTo: (request) =>
       repeatIn(request) ??
-      hostObjection(request.headers.host, hosts) ??
+      hostObjectionTo(request.headers.host) ??
       originObjection(request.headers.origin, origins) ??
       targetObjection(request),
   };
 }
 
 function repeatIn({ rawHeaders }: IncomingMessage): Refused | undefined {
-  const seen = new Set<string>();
+  const seen: string[] = [];
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = (rawHeaders[i] ?? '').toLowerCase();
-    if (!isSingle(name)) continue;
-    if (seen.has(name)) return { status: 400, text: `the header ${name} is repeated` };
-    seen.add(name);
+    if (!SINGLE.has(name) && !name.startsWith(PARAM_PREFIX)) continue;
+    // At most `MAX_HEADERS` of them.
+    if (seen.includes(name)) return { status: 400, text: `the header ${name} is repeated` };
+    seen.push(name);
   }
   return undefined;
-}
-
-function isSingle(name: string): boolean {
-  return (SINGLE as readonly string[]).includes(name) || name.startsWith(PARAM_PREFIX);
 }
 
 function hostObjection(host: string | undefined, allowed: ReadonlySet<string>): Refused | undefined {

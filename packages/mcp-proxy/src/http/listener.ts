@@ -176,10 +176,13 @@ function bodyObjection({ headers }: IncomingMessage): Refused | undefined {
   const encoding = headers['content-encoding'];
   if (encoding !== undefined && encoding.trim().toLowerCase() !== 'identity')
     return { status: 415, text: 'an encoded body is not accepted; send it as it is' };
-  const type = /^\s*application\/json\s*(?:;\s*charset\s*=\s*("?)utf-?8\1\s*)?;?\s*$/i;
-  if (!type.test(headers['content-type'] ?? '')) return { status: 415, text: 'the content type must be application/json, in UTF-8' };
+  const type = headers['content-type'] ?? '';
+  if (type !== 'application/json' && !JSON_TYPE.test(type))
+    return { status: 415, text: 'the content type must be application/json, in UTF-8' };
   return undefined;
 }
+
+const JSON_TYPE = /^\s*application\/json\s*(?:;\s*charset\s*=\s*("?)utf-?8\1\s*)?;?\s*$/i;
 
 const MALFORMED: ReadonlyMap<string | undefined, { readonly status: number; readonly text: string }> = new Map([
   ['HPE_HEADER_OVERFLOW', { status: 431, text: 'Request Header Fields Too Large' }],

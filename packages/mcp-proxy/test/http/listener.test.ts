@@ -97,6 +97,14 @@ describe('the listener', () => {
     expect(logged.length).toBe(status === 200 ? 0 : 1);
   });
 
+  it('asks for the host of each request, whatever the one before it said', async () => {
+    const listener = await start({ allowedHosts: ['mine.example', 'strict.example:8443'] });
+    const statuses: number[] = [];
+    for (const host of ['localhost', 'attacker.example', 'localhost', 'attacker.example', 'localhost.attacker.example', '127.0.0.1'])
+      statuses.push(await statusOf(listener, text(post('{}')).replace('host: localhost', `host: ${host}`)));
+    expect(statuses).toEqual([200, 403, 200, 403, 403, 200]);
+  });
+
   it.each([
     ['of another site', 'https://attacker.example', 403],
     ['that looks like this machine', 'http://localhost.attacker.example', 403],
