@@ -71,7 +71,7 @@ function timeText(atMs: number): string {
     .slice(-2 * TIME_BYTES);
 }
 
-const POOL_IDS = 128;
+const POOL_IDS = 512;
 const ID_BYTES = 16;
 let pool = Buffer.alloc(0);
 let offset = 0;

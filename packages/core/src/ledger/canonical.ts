@@ -95,7 +95,7 @@ function writeObject(members: object, depth: number): string {
   const prototype: unknown = Object.getPrototypeOf(members);
   if (prototype !== Object.prototype && prototype !== null) throw invalid('an object is not a plain object');
   const keys = Object.keys(members);
-  sort(keys);
+  sortTexts(keys);
   let text = '{';
   for (const key of keys) {
     const member = (members as Readonly<Record<string, unknown>>)[key];
@@ -125,7 +125,8 @@ function writeName(name: string): string {
 /** Few names are sorted faster where they are than by a library that makes lists for it. */
 const FEW_KEYS = 32;
 
-function sort(keys: string[]): void {
+/** By UTF-16 code units. */
+export function sortTexts(keys: string[]): void {
   if (keys.length > FEW_KEYS) {
     if (!areSorted(keys)) keys.sort();
     return;

@@ -24,15 +24,15 @@
 import { hash, randomBytes } from 'node:crypto';
 import type { Json } from '../call.ts';
 import { CountersignError } from '../errors.ts';
-import { canonicalize } from './canonical.ts';
+import { canonicalize, sortTexts } from './canonical.ts';
 import type { Opening } from './entry.ts';
 import { withHmacKey } from './hmac.ts';
 
 const KEY_BYTES = 32;
 const SALT_BYTES = 16;
 const KEY_PATTERN = /^[0-9a-f]{64}$/;
-// One call to the system's generator serves 64 keys: it costs far more than the bytes it gives.
-const POOL_BYTES = 64 * KEY_BYTES;
+// One call to the generator serves 256 keys: it costs far more than the bytes it gives.
+const POOL_BYTES = 256 * KEY_BYTES;
 
 let pool = Buffer.alloc(0);
 let poolOffset = 0;
@@ -68,7 +68,9 @@ export function commitSection(key: string, section: string, value: Json): string
   const salts = saltsOf(key, places);
   const digests = places.map((place, i) => fieldDigest(salts[i] as string, place, members[names[i] as string] as Json));
   // As `commitDigests`. In digests made here there is nothing to escape.
-  return digests.length === 0 ? commitDigests(digests) : listCommitment(`["${digests.sort().join('","')}"]`);
+  if (digests.length === 0) return commitDigests(digests);
+  sortTexts(digests);
+  return listCommitment(`["${digests.join('","')}"]`);
 }
 
 /**

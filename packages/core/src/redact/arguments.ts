@@ -57,7 +57,25 @@ const PLAIN_STRING = /^[ !#-[\]-~]*$/;
 const SHORT_CHARS = 128;
 const UNDEFINED: CapturedArguments = { value: undefined, exact: '!undefined' };
 
-function inOrder(texts: readonly string[], names: readonly string[]): readonly string[] {
+/** More are sorted by a library, which makes lists for it. */
+const FEW_NAMES = 32;
+
+/** The texts in the order of their names. */
+function inOrder(texts: string[], names: string[]): readonly string[] {
+  if (names.length <= FEW_NAMES) {
+    for (let i = 1; i < names.length; i++) {
+      const name = names[i] as string;
+      const text = texts[i] as string;
+      let at = i;
+      for (; at > 0 && (names[at - 1] as string) > name; at--) {
+        names[at] = names[at - 1] as string;
+        texts[at] = texts[at - 1] as string;
+      }
+      names[at] = name;
+      texts[at] = text;
+    }
+    return texts;
+  }
   const order = names.map((_, i) => i).sort((one, other) => ((names[one] as string) < (names[other] as string) ? -1 : 1));
   return order.map((i) => texts[i] as string);
 }
