@@ -120,10 +120,13 @@ export class MessageStream {
       // Some servers on the way hold events back otherwise.
       'x-accel-buffering': 'no',
     });
-    response.flushHeaders();
     for (const event of events) response.write(formatEvent(event));
-    if (isResumable && events.length === 0 && this.#log !== undefined)
-      response.write(formatEvent({ id: this.#log.add(this.#id, Buffer.alloc(0)), data: Buffer.alloc(0) }));
+    if (events.length === 0) {
+      // With the head, in one write; the head alone does not wait for an event.
+      if (isResumable && this.#log !== undefined)
+        response.write(formatEvent({ id: this.#log.add(this.#id, Buffer.alloc(0)), data: Buffer.alloc(0) }));
+      else response.flushHeaders();
+    }
     if (this.#isFinished) {
       response.end();
       return;

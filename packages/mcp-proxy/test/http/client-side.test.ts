@@ -1,8 +1,10 @@
 /** When what is written to a client leaves. */
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterEach, expect, it } from 'vitest';
+import { afterEach, expect, it, vi } from 'vitest';
 import { ClientSide, HEAD_WAIT_MS } from '../../src/http/client-side.ts';
+import type { HttpExchange } from '../../src/http/listener.ts';
+import { EventLog, MessageStream } from '../../src/http/message-stream.ts';
 import { post, RawClient } from './raw.ts';
 
 const HEAD = { status: 200, message: 'OK', headers: ['Content-Type', 'text/event-stream'] };
@@ -14,23 +16,31 @@ afterEach(() => {
   for (const close of closing.splice(0)) close();
 });
 
-/** A client whose request is answered by `answer`, and how often something came. */
+/** A client whose request is answered by `answer`, and how often something left for it. */
 async function asking(
-  answer: (client: ClientSide, response: ServerResponse) => void,
+  answer: (client: ClientSide, response: ServerResponse, exchange: HttpExchange) => void,
 ): Promise<{ client: RawClient; pieces: () => number }> {
-  const server = createServer((request, response) =>
-    answer(new ClientSide({ request, response, target: '', path: '', query: '' }), response),
-  );
+  const leaves = vi.fn();
+  const server = createServer((request, response) => {
+    // A client in the same process reads only when this one has done all its writing.
+    for (const name of ['_write', '_writev'] as const) {
+      const write = request.socket[name]?.bind(request.socket) as (...args: unknown[]) => void;
+      request.socket[name] = (...args: unknown[]) => {
+        leaves();
+        write(...args);
+      };
+    }
+    const exchange = { request, response, target: '', path: '', query: '' };
+    answer(new ClientSide(exchange), response, exchange);
+  });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   closing.push(
     () => server.closeAllConnections(),
     () => server.close(),
   );
   const client = new RawClient((server.address() as AddressInfo).port);
-  let count = 0;
-  client.socket.on('data', () => (count += 1));
   client.send(post('{}'));
-  return { client, pieces: () => count };
+  return { client, pieces: () => leaves.mock.calls.length };
 }
 
 it('sends head, events and end of a stream at once where they come close together', async () => {
@@ -80,4 +90,17 @@ it('writes nothing to a client that is gone', async () => {
     });
   });
   expect((await gone).writableFinished).toBe(false);
+});
+
+it('sends the event that says where to take a stream up with the head', async () => {
+  const { client, pieces } = await asking((_side, _response, exchange) =>
+    new MessageStream(new EventLog()).attach(exchange, { isResumable: true }),
+  );
+  await client.until(/id: [^]*\n\n/);
+  expect(pieces()).toBe(1);
+});
+
+it('sends the head of a stream of ours that says nothing', async () => {
+  const { client } = await asking((_side, _response, exchange) => new MessageStream(new EventLog()).attach(exchange));
+  expect(await client.until(/\r\n\r\n/)).toMatch(/^HTTP\/1\.1 200 OK\r\n[^]*\r\n\r\n$/);
 });
