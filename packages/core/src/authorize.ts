@@ -15,7 +15,7 @@ import { findGrant, type GrantInHand } from './grant/find.ts';
 import type { AuthorizeOptions } from './guard-types.ts';
 import type { CallWatch } from './interfaces.ts';
 import { type Judgement, judge } from './judge.ts';
-import { createPermit } from './permit.ts';
+import { createPermit, type PermitState } from './permit.ts';
 import { isUnusable, type PreparedCall, type UnusableCall } from './prepare.ts';
 import { coverage, denial, failure, refusal, refuse, refuseJudged, refuseRepeat, refuseUnlogged, rowFacts } from './refusal.ts';
 import type { Turn } from './session-turns.ts';
@@ -28,7 +28,12 @@ const MAX_ROUNDS = 20;
 const MAX_GRANTS_TRIED = 5;
 
 /** A preview opens an ask and uses nothing up. */
-export type AuthorizeWithin = AuthorizeOptions & { readonly usesGrants?: false; readonly story?: CallStory; readonly custody?: Custody };
+export type AuthorizeWithin = AuthorizeOptions & {
+  readonly usesGrants?: false;
+  readonly story?: CallStory;
+  readonly custody?: Custody;
+  readonly state?: PermitState;
+};
 
 /** Never throws: whatever goes wrong on the way is a refusal. */
 export function authorize(
@@ -202,6 +207,7 @@ async function decide(
         entry: committed.entry,
         watch,
         story: options.story,
+        state: options.state,
         policy: now.policy,
         input: judgement.input,
         ...(call.edited !== undefined && { edited: call.edited }),

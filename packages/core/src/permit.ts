@@ -43,27 +43,22 @@ export interface Granted {
   readonly input: PolicyInput;
   /** When it was decided, store time, if another process did that; absent = now. */
   readonly decidedAtMs?: number;
+  readonly state?: PermitState | undefined;
 }
 
-/** What whoever keeps results has to know of a permit, and nobody else. */
+/** What whoever keeps results has to know of a permit, and nobody else: told in an object of theirs. */
 export interface PermitState {
-  /** Hash of the policy that decided the call, and what may be shown of its result. */
-  readonly policy: string;
+  /** Hash of the policy that decided the call, and what may be shown of its result; absent until there is a permit. */
+  policy?: string;
   /** How the call ended; absent until it has. */
   ended?: OutcomeStatus;
 }
 
-const STATES = new WeakMap<Permit, PermitState>();
-
-export function permitState(permit: Permit): Readonly<PermitState> | undefined {
-  return STATES.get(permit);
-}
-
 export function createPermit(granted: Granted, deps: PermitDeps): Permit {
-  const { callId, session, decision, entry, args, edited, story } = granted;
+  const { callId, session, decision, entry, args, edited, story, state } = granted;
   const { principal } = granted.input;
   const startedAt = performance.now();
-  const state: PermitState = { policy: granted.policy.hash };
+  if (state !== undefined) state.policy = granted.policy.hash;
   let settled = false;
   deps.openCalls.add({
     callId,
@@ -83,7 +78,7 @@ export function createPermit(granted: Granted, deps: PermitDeps): Permit {
   const settleOnce = (outcome: Outcome, lazy: boolean, judged?: JudgedResult): Promise<Committed | undefined> => {
     requireOpen(outcome);
     settled = true;
-    state.ended = outcome.status;
+    if (state !== undefined) state.ended = outcome.status;
     deps.openCalls.remove(callId);
     const passedMs = granted.decidedAtMs === undefined ? performance.now() - startedAt : deps.store.nowMs() - granted.decidedAtMs;
     const durationMs = Math.max(0, Math.round(passedMs));
@@ -92,7 +87,7 @@ export function createPermit(granted: Granted, deps: PermitDeps): Permit {
     deps.track(write);
     return write;
   };
-  const permit: Permit = {
+  return {
     kind: 'permit',
     callId,
     decision,
@@ -130,8 +125,6 @@ export function createPermit(granted: Granted, deps: PermitDeps): Permit {
     // Last: what follows a spread is put in more slowly.
     ...(edited !== undefined && { edited: { call: edited.call, shown: granted.input.args } }),
   };
-  STATES.set(permit, state);
-  return permit;
 }
 
 function toolOf({ server, name }: ToolRef): Pick<ToolRef, 'server' | 'name'> {

@@ -10,7 +10,7 @@ import { authorize } from './authorize.ts';
 import type { Authorization } from './call.ts';
 import type { Engine, Rules } from './engine.ts';
 import type { KeepLater, OnceOptions } from './guard-types.ts';
-import { permitState } from './permit.ts';
+import type { PermitState } from './permit.ts';
 import { isUnusable, type PreparedCall, type UnusableCall } from './prepare.ts';
 import { denial, refusal } from './refusal.ts';
 import type { KeptResult, RunInFlight, RunResults } from './run-results.ts';
@@ -76,19 +76,20 @@ function begin<T>(
 ): Promise<T> {
   let authorization: Authorization | undefined;
   let isLater = false;
+  const state: PermitState = {};
   const keepLater: KeepLater<T> = () => {
     isLater = true;
     return (value) => {
-      const result = resultOf(authorization, { value, thrown: false });
+      const result = resultOf(authorization, state, { value, thrown: false });
       if (result !== undefined) results.keep(key, result);
     };
   };
   const run = (async () => {
-    authorization = await authorize(call, options, rules, engine);
+    authorization = await authorize(call, { ...options, state }, rules, engine);
     return await use(authorization, keepLater);
   })();
   const kept = (value: unknown, thrown: boolean): KeptResult | undefined =>
-    isLater ? undefined : resultOf(authorization, { value, thrown });
+    isLater ? undefined : resultOf(authorization, state, { value, thrown });
   results.begin(key, {
     within,
     ended: run.then(
@@ -100,10 +101,13 @@ function begin<T>(
 }
 
 /** Undefined for what is no result of a run that came to an end of its own. */
-function resultOf(authorization: Authorization | undefined, made: Pick<KeptResult, 'value' | 'thrown'>): KeptResult | undefined {
-  const state = authorization?.kind === 'permit' ? permitState(authorization) : undefined;
-  if (state?.ended === undefined || state.ended === 'cancelled') return undefined;
-  return { policy: state.policy, ...made };
+function resultOf(
+  authorization: Authorization | undefined,
+  { policy, ended }: PermitState,
+  made: Pick<KeptResult, 'value' | 'thrown'>,
+): KeptResult | undefined {
+  if (authorization?.kind !== 'permit' || policy === undefined || ended === undefined || ended === 'cancelled') return undefined;
+  return { policy, ...made };
 }
 
 /**
