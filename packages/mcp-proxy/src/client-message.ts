@@ -3,9 +3,10 @@
  * could understand differently is refused here, before anyone decides about it.
  */
 import type { ClientResponse } from './approval/own-requests.ts';
-import { type FlawKind, type JsonScan, scanJson } from './json-scan.ts';
+import { type Flaw, type FlawKind, scanJson } from './json-scan.ts';
 import { lookalike } from './lookalike.ts';
 import { idKey, isObject, type JsonObject, MAX_ID_CHARS, member, RPC_ERRORS } from './message.ts';
+import { plainJson } from './plain-json.ts';
 
 export const MAX_TOOL_NAME_CHARS = 256;
 const CALL_METHOD = 'tools/call';
@@ -85,6 +86,9 @@ export type Framing = 'lines' | 'bodies';
 /** @param content - a line without its terminator, or a whole body. */
 export function readClientMessage(content: Buffer, framing: Framing = 'lines'): ClientMessage {
   if (content.length < 64 && BLANK.test(content.toString('latin1'))) return { kind: 'other' };
+  // In which there is no carriage return either: it would have to be escaped.
+  const plain = plainJson(content);
+  if (plain !== undefined) return readEnvelope(plain.value, plain.idJson, []);
   // JSON counts CR as space, but Python's text streams and Node's readline end a line there: they would see another message inside.
   if (framing === 'lines' && content.includes(0x0d))
     return unreadable('carriage-return', 'message holds a carriage return; a message is one line');
@@ -94,18 +98,16 @@ export function readClientMessage(content: Buffer, framing: Framing = 'lines'): 
   if (scan.topLevel === 'scalar') return unreadable('not-object', 'message is not a JSON object');
   const message: unknown = JSON.parse(content.toString('utf8'));
   if (!isObject(message)) return unreadable('not-object', 'message is not a JSON object');
-  return readEnvelope(message, scan, content);
+  const idJson = scan.id === undefined ? undefined : content.toString('utf8', scan.id.start, scan.id.end);
+  return readEnvelope(message, idJson, scan.flaws);
 }
-
-type Scanned = Extract<JsonScan, { readonly ok: true }>;
 
 const FAULT_TEXTS = { 'not-utf8': 'not valid UTF-8', 'not-json': 'not valid JSON', 'too-deep': 'nested too deeply' } as const;
 
-function readEnvelope(message: JsonObject, scan: Scanned, content: Buffer): ClientMessage {
-  const ambiguous = scan.flaws.find((flaw) => flaw.zone === 'top');
+function readEnvelope(message: JsonObject, idJson: string | undefined, flaws: readonly Flaw[]): ClientMessage {
+  const ambiguous = flaws.find((flaw) => flaw.zone === 'top');
   if (ambiguous !== undefined) return unreadable(ambiguous.kind, `${FLAW_TEXTS[ambiguous.kind]} in the message`);
   const id = member(message, 'id');
-  const idJson = scan.id === undefined ? undefined : content.toString('utf8', scan.id.start, scan.id.end);
   const method = member(message, 'method');
   const params = member(message, 'params');
   const answerId = typeof id === 'number' || typeof id === 'string' ? idJson : idJson === undefined ? undefined : 'null';
@@ -114,14 +116,14 @@ function readEnvelope(message: JsonObject, scan: Scanned, content: Buffer): Clie
   if (method === undefined) {
     if (idJson === undefined) return { kind: 'other' };
     const told = ['result', 'error'].filter((name) => Object.hasOwn(message, name)).map((name) => [name, message[name]]);
-    return { kind: 'response', id, isSound: scan.flaws.length === 0, ...Object.fromEntries(told) };
+    return { kind: 'response', id, isSound: flaws.length === 0, ...Object.fromEntries(told) };
   }
   if (typeof method !== 'string') return invalid('method-invalid', 'method is not a string', true);
   if (lookalike(method, CALL_METHODS) !== undefined) return invalid('method-invalid', 'method looks like tools/call but is not', true);
-  const doubtful = scan.flaws.find((flaw) => flaw.zone === 'params' && (flaw.kind === 'duplicate-key' || flaw.kind === 'proto-key'));
+  const doubtful = flaws.find((flaw) => flaw.zone === 'params' && (flaw.kind === 'duplicate-key' || flaw.kind === 'proto-key'));
   if (doubtful !== undefined) return invalid(doubtful.kind, `${FLAW_TEXTS[doubtful.kind]} in params`, method === CALL_METHOD);
 
-  if (method === CALL_METHOD) return readCall(params, id, idJson, scan, invalid);
+  if (method === CALL_METHOD) return readCall(params, id, idJson, flaws, invalid);
   const key = idKey(id);
   if (idJson !== undefined) {
     const taskId = isObject(params) ? member(params, 'taskId') : undefined;
@@ -139,9 +141,9 @@ function readEnvelope(message: JsonObject, scan: Scanned, content: Buffer): Clie
   return { kind: 'cancel', ...(cancelled === undefined ? {} : { key: cancelled }) };
 }
 
-function readCall(params: unknown, id: unknown, idJson: string | undefined, scan: Scanned, invalid: InvalidWith): ClientMessage {
+function readCall(params: unknown, id: unknown, idJson: string | undefined, flaws: readonly Flaw[], invalid: InvalidWith): ClientMessage {
   if (idJson === undefined) return invalid('id-missing', 'tools/call without an id; nobody would learn its result', true);
-  const flaw = scan.flaws.find(({ kind, zone }) => kind !== 'lossy-number' || zone === 'params' || zone === 'inside-params');
+  const flaw = flaws.find(({ kind, zone }) => kind !== 'lossy-number' || zone === 'params' || zone === 'inside-params');
   if (flaw !== undefined) return invalid(flaw.kind, `${FLAW_TEXTS[flaw.kind]} in a tools/call`, true);
   const key = idKey(id);
   if (key === undefined || (typeof id === 'number' && !/^-?\d+$/.test(idJson))) {

@@ -36,7 +36,7 @@ export type JsonScan =
     };
 
 /** Keys that decide what a message is, and so must be spelt in one way only. */
-const DECIDING_KEYS: ReadonlySet<string> = new Set(['jsonrpc', 'id', 'method', 'params', 'name', 'arguments']);
+export const DECIDING_KEYS: ReadonlySet<string> = new Set(['jsonrpc', 'id', 'method', 'params', 'name', 'arguments']);
 
 /**
  * Scans one JSON text (RFC 8259, no byte order mark). Accepts what `JSON.parse` accepts, up to `MAX_DEPTH`.

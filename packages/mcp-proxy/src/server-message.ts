@@ -7,9 +7,10 @@
 import { isUtf8 } from 'node:buffer';
 import type { Framing } from './client-message.ts';
 import { rewriteJson } from './json-rewrite.ts';
-import { scanJson } from './json-scan.ts';
+import { type Flaw, scanJson } from './json-scan.ts';
 import { lookalike } from './lookalike.ts';
 import { excerptId, idKey, isObject, type JsonObject, member } from './message.ts';
+import { plainJson } from './plain-json.ts';
 import { hasEnded } from './task-answers.ts';
 import { EXCERPT_BYTES } from './wire.ts';
 
@@ -50,6 +51,8 @@ const CR = 0x0d;
 /** @param line - a line without its terminator, or a whole body. Never throws. */
 export function readServerMessage(line: Buffer, framing: Framing = 'lines'): ServerMessage {
   const content = trim(line);
+  const plain = plainJson(content, SERVER_KEYS);
+  if (plain !== undefined) return readMessages([plain.value], () => []);
   const text = content.toString('utf8');
   if (!isUtf8(content)) return unreadable(content, text, 'not valid UTF-8');
   // Python's text streams and Node's readline end a line at a carriage return.
@@ -57,10 +60,15 @@ export function readServerMessage(line: Buffer, framing: Framing = 'lines'): Ser
   const parsed = parse(text);
   if (parsed === undefined) return unreadable(content, text, 'not valid JSON');
   const messages = (Array.isArray(parsed.value) ? parsed.value : [parsed.value]).filter(isObject);
+  return readMessages(messages, () => flawsOf(content));
+}
+
+/** @param flaws - of the text; a text that nobody takes for an answer may have any. */
+function readMessages(messages: readonly JsonObject[], flaws: () => Flaws): ServerMessage {
   const ended = messages.flatMap(taskEndedIn);
   const possible = messages.filter(canBeResponse);
   if (possible.length === 0) return ended.length === 0 ? { kind: 'other' } : { kind: 'other', ended };
-  const answers = readAnswers(possible, content);
+  const answers = readAnswers(possible, flaws());
   // Batches are of an era that had no tasks.
   return answers.kind === 'responses' && ended.length > 0
     ? { kind: 'unclear', problem: 'the result of a task beside an answer', responses: answers.responses }
@@ -105,15 +113,22 @@ function canBeResponse(message: JsonObject): boolean {
   return hasId && (hasOtherMethod || typeof method !== 'string' || method === '');
 }
 
+type Flaws = readonly Flaw[] | 'too-deep' | 'not-json';
+
+function flawsOf(content: Buffer): Flaws {
+  const scan = scanJson(content, SERVER_KEYS);
+  if (scan.ok) return scan.flaws;
+  return scan.fault === 'too-deep' ? 'too-deep' : 'not-json';
+}
+
 /** @param messages - that can be responses. */
-function readAnswers(messages: readonly JsonObject[], content: Buffer): ServerMessage {
+function readAnswers(messages: readonly JsonObject[], flaws: Flaws): ServerMessage {
   const responses = messages.map(readResponse);
   const unclear = (problem: string): ServerMessage => ({ kind: 'unclear', problem, responses });
-  const scan = scanJson(content, SERVER_KEYS);
-  if (!scan.ok) return unclear(scan.fault === 'too-deep' ? 'nested too deeply' : 'not valid JSON');
-  if (scan.flaws.some(({ zone }) => zone === 'top')) return unclear('a key is repeated or looks like a reserved one');
+  if (typeof flaws === 'string') return unclear(flaws === 'too-deep' ? 'nested too deeply' : 'not valid JSON');
+  if (flaws.some(({ zone }) => zone === 'top')) return unclear('a key is repeated or looks like a reserved one');
   if (!messages.every(isClear)) return unclear('neither clearly a result nor clearly an error');
-  return { kind: 'responses', responses, repeatsKeys: scan.flaws.some(({ kind }) => kind === 'duplicate-key') };
+  return { kind: 'responses', responses, repeatsKeys: flaws.some(({ kind }) => kind === 'duplicate-key') };
 }
 
 /** Some servers send both members, one of them null: then the other one counts to every reader. */
