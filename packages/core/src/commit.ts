@@ -22,7 +22,7 @@ import { type GrantUse, noteGrant, noteUse, revoke, useOfGrant } from './transac
 import { isStopped, resume } from './transaction/halts.ts';
 import { answerPins, isPinMoved, pin } from './transaction/pins.ts';
 import { refundCharges } from './transaction/refunds.ts';
-import { noteLabels, record, startSession, wasMisled } from './transaction/sessions.ts';
+import { giveLabels, noteLabels, record, startSession, wasMisled } from './transaction/sessions.ts';
 import type { CallRecord, SessionRecord, Tx } from './transaction/tx.ts';
 
 export function applyUnit(unit: Unit, tx: Tx): Committed {
@@ -230,8 +230,13 @@ function withoutReason(opening: Opening | undefined): Opening | undefined {
 
 function settle(unit: OutcomeUnit, tx: Tx): Committed {
   const row = tx.callById(unit.body.call);
-  // The permit's owner settles once; a second outcome for one decision would make the ledger invalid.
-  if (row?.outcome !== undefined) return { kind: 'settled', entry: row.outcome };
+  // A second outcome for one decision would make the ledger invalid.
+  const earlier = outcomeOf(row, tx);
+  if (earlier !== undefined) {
+    // Two processes may have taken over one call, and whoever has this result may go on with it.
+    giveLabels(unit.body, tx);
+    return { kind: 'settled', entry: earlier };
+  }
   const refunds = refundCharges(unit, row, tx);
   const body: OutcomeBody = refunds.length > 0 ? { ...unit.body, refunds } : unit.body;
   const { entry } = appendUnlessForgotten(body, unit.opening, row, tx);
@@ -241,6 +246,12 @@ function settle(unit: OutcomeUnit, tx: Tx): Committed {
   }
   if (body.labels !== undefined) noteLabels(body.session, tx);
   return { kind: 'settled', entry };
+}
+
+/** Where a row leads to something else, somebody edited it, so that what the tool brought labels nothing. */
+function outcomeOf(row: CallRecord | undefined, tx: Tx): EntryRef | undefined {
+  const entry = row?.outcome === undefined ? undefined : tx.entry(row.outcome);
+  return entry?.kind === 'outcome' && entry.call === row?.id ? row.outcome : undefined;
 }
 
 /** Most calls were never asked about, and have none. */

@@ -49,6 +49,8 @@ export interface CallRow {
   readonly approval?: string;
   /** The newest decision entry of the call. */
   readonly decision: EntryRef;
+  /** Where its outcome should stand: what stands there decides. */
+  readonly outcome?: EntryRef;
   readonly reasonCode: string;
   readonly status?: OutcomeStatus;
 }

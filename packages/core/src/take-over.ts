@@ -49,7 +49,9 @@ export async function takeOver(call: PreparedCall | UnusableCall, rules: Rules, 
   if (isUnusable(call) || call.id === undefined || call.key === undefined) return { kind: 'unknown' };
   const row = (await engine.store.inCustody(nameOf({ ...call, id: call.id }, engine))) ?? (await engine.store.callByKey(call.key));
   if (row === undefined || row.agent !== engine.agent || row.session !== call.session) return { kind: 'unknown' };
-  switch (row.state) {
+  // Somebody who edits the row must not make it look settled, or no rule would look at what it brought.
+  const state = row.state === 'settled' && !(await isSettled(row, engine)) ? 'allowed' : row.state;
+  switch (state) {
     case 'settled':
       return { kind: 'settled', callId: row.id };
     case 'asked':
@@ -64,6 +66,12 @@ export async function takeOver(call: PreparedCall | UnusableCall, rules: Rules, 
       return { kind: 'permit', permit: await permitOf(call, row, decision, rules, engine) };
     }
   }
+}
+
+async function isSettled({ id, outcome }: CallRow, { store }: Engine): Promise<boolean> {
+  const text = outcome === undefined ? undefined : await store.entry(outcome);
+  const entry = text === undefined ? undefined : parseEntry(text);
+  return entry?.kind === 'outcome' && entry.call === id;
 }
 
 /** Rows say where to look: an outcome may only name a decision that stands in the tree. */

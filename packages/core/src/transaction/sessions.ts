@@ -1,5 +1,6 @@
 /** Session rows and entries that change no other state. */
 import type { EntryRef } from '../call.ts';
+import type { OutcomeBody } from '../ledger/entry.ts';
 import type { Committed, DecideUnit, RecordUnit } from '../store.ts';
 import { markBundles, rolledBack } from './bundles.ts';
 import { appendSession, recordHalt } from './halts.ts';
@@ -38,6 +39,14 @@ export function startSession(unit: DecideUnit, tx: Tx): void {
   appendSession({ kind: 'session', agent, session, event: 'start', coverage: unit.coverage ?? 'none' }, tx);
   // Version 0 means "no entry yet" to whoever decided; starting changes nothing a policy can see.
   tx.putSession({ id: session, agent, labels: [], version: 0, halted: false, startedAtMs: tx.atMs });
+}
+
+/** Labels that no other entry can give its session any more. */
+export function giveLabels({ agent, session, labels = [] }: Pick<OutcomeBody, 'agent' | 'session' | 'labels'>, tx: Tx): void {
+  const has = tx.labels(session);
+  if (labels.every((label) => has.includes(label))) return;
+  tx.append({ kind: 'session', agent, session, event: 'labels', labels });
+  noteLabels(session, tx);
 }
 
 /** After an entry that gives its session labels: the row says what entries say. */

@@ -18,9 +18,7 @@ export interface SessionRecord {
 }
 
 /** A call as kept; `writerAlive` is worked out when it is read. */
-export interface CallRecord extends Omit<CallRow, 'writerAlive'> {
-  readonly outcome?: EntryRef;
-}
+export type CallRecord = Omit<CallRow, 'writerAlive'>;
 
 /** An approval as kept; the clear text lies in the openings. */
 export type ApprovalRecord = Omit<ApprovalRow, 'shown' | 'reason' | 'message' | 'edit' | 'assurance' | 'edited'>;
