@@ -1,8 +1,9 @@
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { createGuard } from '../../src/index.ts';
-import type { VerifyCode, VerifyReport } from '../../src/sqlite/index.ts';
-import { LEDGER_VKEY, openLedger, tempDirectory, testPolicy } from '../fixtures/ledger.ts';
+import { createGuard, signerFromPem } from '../../src/index.ts';
+import { openStore, type SqliteStore, type VerifyCode, type VerifyReport } from '../../src/sqlite/index.ts';
+import { LEDGER_PEM, LEDGER_VKEY, ORIGIN, openLedger, tempDirectory, testPolicy } from '../fixtures/ledger.ts';
+import { exported, exportLines, headerOf, linesOf, mirror, partsOf } from '../jsonl/made.ts';
 import { verifyLedger } from './both.ts';
 import { entriesOf, type Forgery, forged, type Loose, noteOf } from './forge.ts';
 
@@ -42,6 +43,12 @@ const lying = (test: (entry: Loose) => boolean, nth: number, change: Loose, forg
   );
   return { file, number: at + 1 };
 };
+
+/** The same as a mirror and as an export. */
+function asLines(ledger: string): readonly string[] {
+  const parts = partsOf(ledger);
+  return [mirror(linesOf(parts.bodies), parts.note), exported([headerOf(parts), ...exportLines(parts)])];
+}
 
 describe('labels of sessions', () => {
   it('are what entries before gave, and lead to one another', async () => {
@@ -95,6 +102,54 @@ describe('labels of sessions', () => {
     const report = await verifyLedger(file, OPTIONS);
     expect(report.status).toBe('invalid');
     expect(codesOf(report)).toContain(code);
+    for (const lines of asLines(file)) expect(codesOf(await verifyLedger(lines, OPTIONS))).toContain(code);
+  });
+
+  it('are told of by a mirror and an export as they are by the ledger', async () => {
+    for (const lines of asLines(path)) expect(await verifyLedger(lines, OPTIONS)).toMatchObject({ status: 'valid', problems: [] });
+  });
+
+  it.each([
+    ['left out', gone],
+    ['another', ['other']],
+  ])('that decisions saw are compared from lines too where only what follows a checkpoint is read: %s', async (_what, seen) => {
+    const { file } = lying(sees, -1, { session_labels: seen });
+    const size = 2 * SESSIONS.length;
+    const { root = '' } = await verifyLedger(forged(path, (all) => all.slice(0, size)));
+    const since = noteOf({ size, root });
+    for (const lines of asLines(path)) expect(codesOf(await verifyLedger(lines, { ...OPTIONS, since }))).toEqual([]);
+    for (const lines of asLines(file)) expect(codesOf(await verifyLedger(lines, { ...OPTIONS, since }))).toContain('LABELS_MISMATCH');
+  });
+
+  it('that stood unsigned count, and nothing is asked of the index from there on', async () => {
+    const file = join(tempDirectory(), 'ledger.db');
+    const [first, ...more] = SESSIONS as [string, ...string[]];
+    const label = async (store: SqliteStore, session: string): Promise<void> => {
+      const guard = createGuard({ agent: 'tester', policy: testPolicy, store, session });
+      for (const name of ['label', 'read']) await guard.run({ tool: { name }, args: {} }, () => 'ok');
+      await guard.close();
+    };
+    const signed = openLedger(file);
+    await label(signed, first);
+    await signed.close();
+    const remote = (sign: (message: Uint8Array) => Promise<Uint8Array>): SqliteStore =>
+      openStore({ path: file, origin: ORIGIN, signer: { remote: { vkey: LEDGER_VKEY, sign }, everyMs: 1 } });
+    // Its signer never answers, and it is not closed: as if its process had died.
+    const silent = remote(() => new Promise(() => undefined));
+    await label(silent, more[0] ?? '');
+    const key = signerFromPem(LEDGER_PEM, ORIGIN);
+    const reopened = remote(async (message) => key.sign(message));
+    for (const session of [...more.slice(1), first]) await label(reopened, session);
+    await reopened.close();
+    const entries = entriesOf(file);
+    const tail = entries.findIndex(({ event }) => event === 'unsigned-tail');
+    expect(entries.flatMap((entry, of) => (isLabelled(entry) ? [of < tail] : []))).toEqual([true, true]);
+    expect(entries.filter(sees)).toHaveLength(SESSIONS.length + 2);
+    for (const each of [file, ...asLines(file)]) expect(await verifyLedger(each, OPTIONS)).toMatchObject({ status: 'valid', problems: [] });
+    const lies = forged(file, (all) => {
+      delete all.findLast(sees)?.['session_labels'];
+    });
+    for (const each of [lies, ...asLines(lies)]) expect(codesOf(await verifyLedger(each, OPTIONS))).toEqual(['LABELS_MISMATCH']);
   });
 
   it('are not asked of writers that never recorded them', async () => {
