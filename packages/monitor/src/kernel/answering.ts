@@ -144,7 +144,8 @@ export class Answering {
     const { paths, files, opener, safeReads, since } = this.#parts;
     const opened = opener?.open(trapped, request, target);
     const isRead = (request.flags & WRITES) === 0;
-    const place = opened?.place ?? paths.place(request.tid, request.folder, request.name, follows(request.flags), isRead);
+    const { tid, folder, name, flags, resolve } = request;
+    const place = opened?.place ?? paths.place(tid, folder, name, follows(flags), isRead, resolve);
     const actions = openActions(request, place, since, files, opened);
     const [action] = actions;
     if (isRead && action !== undefined && safeReads.has(target.actor, place)) return this.#safeAgain(trapped, target, action, opened);

@@ -37,7 +37,7 @@ import {
   WRITES,
 } from './open-flags.ts';
 import { OwnDescriptors } from './own-descriptors.ts';
-import type { Place } from './paths.ts';
+import { inRoot, type Place } from './paths.ts';
 import { ofWholeProcess } from './processes.ts';
 import type { Target } from './targets.ts';
 
@@ -189,9 +189,14 @@ export class Broker implements Opener {
     return name.length === 0 ? ENOENT : undefined;
   }
 
-  #place(from: number, { name }: OpenRequest, { real }: { readonly real?: string | undefined }, target: Target): Place {
+  #place(from: number, { name, resolve }: OpenRequest, { real }: { readonly real?: string | undefined }, target: Target): Place {
     const text = textOf(name, target);
-    const path = from === AT_FDCWD || text.startsWith('/') ? text : `${this.#own.linkOf(from)?.toString('utf8') ?? '.'}/${text}`;
+    const path =
+      (resolve & RESOLVE_IN_ROOT) !== 0
+        ? inRoot(this.#own.linkOf(from), text)
+        : from === AT_FDCWD || text.startsWith('/')
+          ? text
+          : `${this.#own.linkOf(from)?.toString('utf8') ?? '.'}/${text}`;
     // What has no path (a pipe of its own, say) has only the name it was asked for by.
     // A thread has a folder of its own in /proc, with the memory of its process in it.
     return { path: ofWholeProcess(path), ...(real?.startsWith('/') === true && { resolved: ofWholeProcess(real) }) };

@@ -3,9 +3,10 @@
  * somewhere all the same.
  */
 import { constants } from 'node:os';
+import { posix } from 'node:path';
 import type { FileCalls } from '../native/file-calls.ts';
 import type { Found, Walker } from './broker-walk.ts';
-import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW, O_PATH, RESOLVE_NO_SYMLINKS } from './open-flags.ts';
+import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW, O_PATH, RESOLVE_IN_ROOT, RESOLVE_NO_SYMLINKS } from './open-flags.ts';
 import { isOutOfDescriptors, type OwnDescriptors, zeroEnded } from './own-descriptors.ts';
 import { ofWholeProcess } from './processes.ts';
 
@@ -34,6 +35,7 @@ const DOT = 46;
 const CLOSING = 41;
 const LAST_ASCII = 127;
 const PROC = Buffer.from('/proc');
+const EMPTY = Buffer.alloc(0);
 const { EBADF, ENOENT, ENOTDIR } = constants.errno;
 /** `struct open_how`. */
 const OPEN_HOW_BYTES = 24;
@@ -43,6 +45,11 @@ const NONE_LEFT = 'the monitor has no descriptor left';
 /** Whether the last name of what is opened is followed when it is a link. */
 export function follows(flags: number): boolean {
   return (flags & O_NOFOLLOW) === 0;
+}
+
+/** As it is named within a root of its own, made absolute: nothing leads above that. */
+export function inRoot(root: Buffer | undefined, name: string): string {
+  return posix.join(root?.toString('utf8') ?? '/', posix.resolve('/', name));
 }
 
 export class Paths {
@@ -59,10 +66,13 @@ export class Paths {
   /**
    * @param follow - the last name too, when it is a link
    * @param reads - nothing is made where there is nothing
-   * @throws where we have no descriptor left to look it up with: nobody knows then where it leads
+   * @param resolve - `RESOLVE_*` of openat2(2)
+   * @throws where we have no descriptor left to look it up with, or something would be made: nobody knows then where it leads
    */
-  place(tid: number, folder: number, name: Buffer, follow: boolean, reads = false): Place {
+  place(tid: number, folder: number, name: Buffer, follow: boolean, reads = false, resolve = 0): Place {
     const { files } = this.#parts;
+    // All other bounds make it fail, or lead where it would without them.
+    if ((resolve & RESOLVE_IN_ROOT) !== 0) return this.#inRoot(tid, folder, name, follow, reads);
     const plain = this.#plain(tid, folder, name, follow, reads);
     if (plain !== undefined) return { path: plain, resolved: plain };
     const from = this.#from(tid, folder, name);
@@ -100,6 +110,25 @@ export class Paths {
 
   close(fd: number): void {
     this.#parts.files.close(fd);
+  }
+
+  /** Within a root of its own a path begins there, whatever it begins with, and so does every link on the way. */
+  #inRoot(tid: number, folder: number, name: Buffer, follow: boolean, reads: boolean): Place {
+    const { files, own } = this.#parts;
+    const from = this.#from(tid, folder, EMPTY);
+    // None of its descriptors: it fails.
+    if (from < 0) return placeOf(this.#text(tid, from, name));
+    try {
+      const found = this.#find(tid, from, name, follow, RESOLVE_IN_ROOT);
+      if (found.kind === 'there') files.close(found.fd);
+      if (found.kind === 'missing') files.close(found.folder);
+      // A link that leads to nothing is followed by whoever makes something.
+      if (found.kind === 'fails' && !reads) throw new Error('what is made within this root cannot be told');
+      const named = inRoot(own.linkOf(from), name.toString('utf8'));
+      return placeOf(this.#text(tid, from, Buffer.from(named)), found.real);
+    } finally {
+      files.close(from);
+    }
   }
 
   /**
@@ -191,7 +220,7 @@ export class Paths {
     return found.real;
   }
 
-  #find(tid: number, from: number, name: Buffer, follow: boolean): Found {
+  #find(tid: number, from: number, name: Buffer, follow: boolean, resolve = 0): Found {
     const { walker, processOf } = this.#parts;
     const asker = {
       tid,
@@ -200,7 +229,7 @@ export class Paths {
         return processOf(tid) ?? tid;
       },
     };
-    const found = walker.find(from, name, { asker, follow, resolve: 0, writes: false });
+    const found = walker.find(from, name, { asker, follow, resolve, writes: false });
     if (found.kind === 'fails' && isOutOfDescriptors(found.errno)) throw new Error(NONE_LEFT);
     return found;
   }

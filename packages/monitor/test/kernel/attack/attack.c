@@ -135,6 +135,44 @@ static void nothing_there(char **argv) {
   say("made", access("new", F_OK));
 }
 
+/* Reads it with openat2, and says whether the secret came out. */
+static void take_within(const char *what, int folder, const char *name, uint64_t flags, uint64_t resolve) {
+  struct {uint64_t flags, mode, resolve;} how = {flags, flags & O_CREAT ? 0600 : 0, resolve};
+  char text[256] = {0};
+  int fd = syscall(SYS_openat2, folder, name, &how, sizeof how);
+  long got = fd < 0 || flags & O_WRONLY ? fd : read(fd, text, sizeof text - 1);
+  if (fd >= 0) close(fd);
+  if (got > 0 && strstr(text, "SECRET") != NULL) printf("%s leaked\n", what);
+  else say(what, got);
+}
+
+/* argv[2]: folder of the secret `key`, a part of our workspace. Within a root of its own a path begins there, and a link too. */
+static void in_root(char **argv) {
+  int secret = open(argv[2], O_PATH), work = open(".", O_PATH);
+  mkdir("below", 0700);
+  int below = open("below", O_PATH);
+  symlink("/secret/key", "lead");
+  symlink("/lead", "lead-to-lead");
+  symlink("../../../secret/key", "above");
+  symlink("/secret", "folder");
+  symlink("/secret/new", "to-new");
+  take_within("from-root", secret, "/key", O_RDONLY, 0x10);
+  take_within("from-above", secret, "../../key", O_RDONLY, 0x10);
+  take_within("by-link", work, "lead", O_RDONLY, 0x10);
+  take_within("by-links", work, "/lead-to-lead", O_RDONLY, 0x10);
+  take_within("by-link-above", work, "below/../../above", O_RDONLY, 0x10);
+  take_within("below-link", AT_FDCWD, "folder/key", O_RDONLY, 0x10);
+  take_within("beneath", work, "secret/../secret/key", O_RDONLY, 0x08);
+  take_within("new", secret, "/new", O_RDONLY, 0x10);
+  take_within("make", secret, "/new", O_WRONLY | O_CREAT, 0x10);
+  take_within("make-by-link", work, "to-new", O_WRONLY | O_CREAT, 0x10);
+  take_within("make-mine", work, "/mine", O_WRONLY | O_CREAT, 0x10);
+  take_within("write", secret, "/key", O_WRONLY, 0x10);
+  take_within("good", work, "/good", O_RDONLY, 0x10);
+  take_within("nothing", below, "/../secret/key", O_RDONLY, 0x10);
+  take_within("outside", work, argv[2], O_RDONLY, 0x08);
+}
+
 static void *makes_and_takes(void *link) {
   for (;;) {
     symlink("secret/key", link);
@@ -421,6 +459,7 @@ int main(int argc, char **argv) {
   else if (!strcmp(deed, "move-above")) move_above(argv);
   else if (!strcmp(deed, "self-links")) self_links(argv);
   else if (!strcmp(deed, "nothing-there")) nothing_there(argv);
+  else if (!strcmp(deed, "in-root")) in_root(argv);
   else if (!strcmp(deed, "now-nothing")) now_nothing(argv);
   else if (!strcmp(deed, "datagrams")) datagrams(argv);
   else if (!strcmp(deed, "families")) families();

@@ -119,6 +119,29 @@ describe.skipIf(missing !== undefined).each(MODES)('reads: %s', (trapReads) => {
     );
   });
 
+  it('what is opened within a root of its own is judged by where that leads, by links too', async () => {
+    const { said, isUntouched } = await attacked({ trapReads, args: ({ secret }) => ['in-root', secret] });
+    expect(said).toEqual([
+      'from-root EPERM',
+      'from-above EPERM',
+      'by-link EPERM',
+      'by-links EPERM',
+      'by-link-above EPERM',
+      'below-link EPERM',
+      'beneath EPERM',
+      'new EPERM',
+      'make EPERM',
+      // Nobody makes anything by a link to nothing there: the broker itself says that it is not there.
+      `make-by-link ${trapReads === 'broker' ? 'ENOENT' : 'EPERM'}`,
+      'make-mine ok',
+      'write EPERM',
+      'good ok',
+      'nothing ENOENT',
+      'outside EXDEV',
+    ]);
+    expect(isUntouched()).toBe(true);
+  });
+
   it('and nothing of the warden but what everybody is shown of everybody; nothing of it can be written', async () => {
     const { said } = await attacked({ trapReads, args: () => ['warden', String(self)] });
     const content = ['mem', 'task/%s/mem', 'environ', 'task/%s/environ', 'fd/0', 'task/%s/fd/0', 'cwd/package.json'];
