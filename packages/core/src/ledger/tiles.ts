@@ -32,6 +32,12 @@ export class TileTree {
   /** Leaves so far; known before the range is, while a stored log is being loaded. */
   private leaves: number;
   private fresh: Tile[] = [];
+  /**
+   * Roots inside the open tiles that somebody asked for, by their width and place in the tile: proofs and ranges ask again and again, and
+   * each would fold up to 255 hashes. At most 254 for each level of tiles.
+   * INVARIANT: leaves are only added, so that a root stays what it is.
+   */
+  private readonly folded: Map<number, string>[] = [];
   private readonly reader: TileReader;
 
   private constructor(reader: TileReader, open: string[][], size: number) {
@@ -100,6 +106,7 @@ export class TileTree {
       const index = Math.floor(size / TILE_WIDTH ** (level + 1)) - 1;
       this.fresh.push({ level, index, hashes: hashes.join(''), root });
       this.open[level] = [];
+      this.folded[level] = new Map();
       hash = root;
     }
     this.openAt(roots.length).push(hash);
@@ -141,13 +148,27 @@ export class TileTree {
     const first = index * width;
     const tileIndex = Math.floor(first / TILE_WIDTH);
     const offset = first - tileIndex * TILE_WIDTH;
-    const open = this.open[tileLevel];
-    const isOpen = tileIndex === Math.floor(this.size / TILE_WIDTH ** (tileLevel + 1));
-    const hashes = isOpen ? open?.slice(offset, offset + width) : this.stored(tileLevel, tileIndex, offset, width);
-    if (hashes === undefined || hashes.length !== width) {
-      throw new CountersignError('LEDGER_CORRUPT', `tile ${tileLevel}/${tileIndex} is missing or short: run \`countersign verify\``);
-    }
+    if (tileIndex === Math.floor(this.size / TILE_WIDTH ** (tileLevel + 1))) return this.subtreeOfOpen(tileLevel, width, offset);
+    const hashes = this.stored(tileLevel, tileIndex, offset, width);
+    if (hashes === undefined) throw incomplete(tileLevel, tileIndex);
     return foldPerfect(hashes);
+  }
+
+  /** Root over `width` hashes, a power of two, of the open tile. */
+  private subtreeOfOpen(level: number, width: number, offset: number): string {
+    if (width === 1) {
+      const hash = this.open[level]?.[offset];
+      if (hash === undefined) throw incomplete(level, Math.floor(this.size / TILE_WIDTH ** (level + 1)));
+      return hash;
+    }
+    const folded = (this.folded[level] ??= new Map<number, string>());
+    const name = width * TILE_WIDTH + offset;
+    const known = folded.get(name);
+    if (known !== undefined) return known;
+    const half = width / 2;
+    const root = nodeHash(this.subtreeOfOpen(level, half, offset), this.subtreeOfOpen(level, half, offset + half));
+    folded.set(name, root);
+    return root;
   }
 
   private stored(level: number, index: number, offset: number, width: number): string[] | undefined {
@@ -156,6 +177,10 @@ export class TileTree {
     if (text?.length !== TILE_WIDTH * HASH_CHARS) return undefined;
     return Array.from({ length: width }, (_, i) => text.slice((offset + i) * HASH_CHARS, (offset + i + 1) * HASH_CHARS));
   }
+}
+
+function incomplete(level: number, index: number): CountersignError {
+  return new CountersignError('LEDGER_CORRUPT', `tile ${level}/${index} is missing or short: run \`countersign verify\``);
 }
 
 /** Root over a power-of-two number of hashes. */

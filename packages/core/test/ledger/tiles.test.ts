@@ -67,6 +67,22 @@ describe('tiles', () => {
     }
   });
 
+  it('gives the root of every older log, however often it was asked while it grew', () => {
+    const kept = new Kept();
+    const tree = TileTree.empty(kept);
+    const range = new CompactRange();
+    const roots = [range.root()];
+    for (let i = 0; i < 800; i++) {
+      tree.push(leaf(i));
+      range.push(leaf(i));
+      roots.push(range.root());
+      // Again and again across the ends of tiles, also before a full one is stored.
+      if (i % 3 === 0) kept.keep(tree);
+      for (let size = i + 1; size >= 0; size -= 41) expect(tree.rootAt(size)).toBe(roots[size]);
+    }
+    for (const [size, root] of roots.entries()) expect(tree.rootAt(size)).toBe(root);
+  });
+
   it('refuses to load what does not add up, and to read what is not there', () => {
     const { kept } = grow(600);
     expect(() => kept.load(601)).toThrow(expect.objectContaining({ code: 'LEDGER_CORRUPT' }));
