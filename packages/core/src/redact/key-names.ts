@@ -90,7 +90,7 @@ const PLACEHOLDERS = /\[redacted:[a-z0-9-]{1,40}\]/g;
 
 /** Something of this is in every built-in name; most names have nothing of it and need no splitting. */
 const HINT =
-  /pass|pwd|secret|token|key|cred|auth|cookie|jwt|otp|cvv|cvc|bearer|mnemonic|code|phrase|sess|kennwort|woord|losenord|salasana|heslo|haslo|parola|senha|contrasena|seed|pepper|number|card|assertion|verifier|saml|signature|(?:pat|pin|pan|sid)(?![a-z])/i;
+  /pass|pwd|secret|token|key|cred|auth|cookie|jwt|otp|cvv|cvc|bearer|mnemonic|code|phrase|sess|kennwort|woord|losenord|salasana|heslo|haslo|parola|senha|contrasena|seed|pepper|number|card|assertion|verifier|saml|signature|ccnum|(?:pat|pin|pan|sid)(?![a-z])/i;
 const ASCII = /^[\x00-\x7f]*$/;
 
 /** @param extra - more names that mean a secret, each as its words (see `nameWords`). */

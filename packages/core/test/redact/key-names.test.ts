@@ -170,6 +170,8 @@ describe('the value under a secret name', () => {
     ['private_key', new Uint8Array(32)],
     ['cookies', new Map([['a', 'b']])],
     ['token', new Date(0)],
+    ['ccnum', '4111111111111111'],
+    ['customerCcnum', '4111 1111 1111 1111'],
     ['card', '4111 1111 1111 1111'],
     ['creditCard', 4111111111111111],
     ['PAN', '4111-1111-1111-1111'],

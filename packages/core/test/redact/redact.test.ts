@@ -211,6 +211,7 @@ describe('what a redactor remembers of names', () => {
     { pass: 'hunter22', pwd: 'hunter22', card: '4111 1111 1111 1111', auth: 'dXNlcjpwYXNzd29yZA==', password: 'hunter22' },
     { path: secret, limit: secret, name: secret },
     [{ name: 'X-Api-Key', value: 'hunter22' }],
+    { ccnum: '4111 1111 1111 1111', customer: [{ ccnum: 4111111111111111 }] },
     { [secret]: 1, path: { password: 'hunter22' } },
     { kundennummer: 'K-1234', limit: 'K-1234' },
   ];
