@@ -9,7 +9,7 @@ import { isObject, LIST_METHOD, MAX_ID_CHARS, RPC_ERRORS } from './message.ts';
 import { releasedResponse } from './released.ts';
 import { type ServerResponse, withAnswers } from './server-message.ts';
 import type { Target } from './target.ts';
-import { responseIn, TASK_GET, TASK_RESULT, taskIn, tasksTold, taskTtlIn, withResponseIn } from './task-answers.ts';
+import { responseIn, TASK_GET, TASK_RESULT, taskIn, tasksNamedIn, tasksTold, taskTtlIn, withResponseIn } from './task-answers.ts';
 import { pinnedList } from './tool-pins.ts';
 import type { MessageLine } from './wire.ts';
 
@@ -71,6 +71,8 @@ export class AnswerReader {
   refusalOf({ key, method, params, taskId }: Asked): string | undefined {
     // Some readers take a number for its text, and `TaskID` for `taskId`: they would tell of another task than we follow.
     if (TASK_METHODS.has(method) && (taskId === undefined || hasOtherTaskId(params))) return TASK_UNCLEAR;
+    const notTheirs = this.#target.ownTasks?.objectionTo({ method, params });
+    if (notTheirs !== undefined) return notTheirs;
     // Whatever the server said of it, an error too, would end the call of another client.
     if (TASK_METHODS.has(method) && taskId !== undefined && this.#target.tasks.isOfAnother(taskId, this.#owner())) return TASK_OF_ANOTHER;
     if (method === TASK_RESULT && taskId !== undefined && (key === undefined || this.#target.tasks.wasGiven(taskId))) return TASK_GIVEN;
@@ -78,6 +80,16 @@ export class AnswerReader {
     if (method === LIST_METHOD && key === undefined && (this.#target.hidesTools || this.#target.pinsTools))
       return `the id of a ${LIST_METHOD} is not an integer or a string of at most ${MAX_ID_CHARS} characters`;
     return undefined;
+  }
+
+  /** Before the client is told of them: the tasks that its calls were answered with. */
+  noteTasks(responses: readonly ServerResponse[]): void {
+    const { ownTasks } = this.#target;
+    if (ownTasks === undefined) return;
+    for (const { key, result } of responses) {
+      const request = key === undefined ? undefined : this.#inFlight.get(key);
+      if (request !== undefined && 'permit' in request) for (const taskId of tasksNamedIn(result)) ownTasks.made(taskId);
+    }
   }
 
   /** The server's own bytes, unless something in them had to be masked. */

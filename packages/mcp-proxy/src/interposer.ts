@@ -137,6 +137,7 @@ export class Interposer {
     const problem =
       message.kind === 'unclear' ? `a line that could be an answer: ${message.problem}` : objectionTo(message, this.#inFlight);
     if (problem !== undefined) return this.#discard(problem, responses, lane);
+    this.#answers.noteTasks(responses);
     const asked = this.#keepOpen(responses);
     if (asked !== undefined) return this.#laneOf(responses, lane).toClient(withAnswers(line.bytes, [asked]), 'answer');
     if (responses.some((response) => this.#answers.isHeld(response))) return this.#records.add(this.#release(line, responses, lane));

@@ -2,6 +2,7 @@ import type { Config, Outcome, Permit } from '@countersign/core';
 import { type ApprovalOptions, SharedApprovals } from './approval/shared.ts';
 import { GuardSource, type ProxyGuard } from './guard-source.ts';
 import { HeldTasks, notFetched } from './held-tasks.ts';
+import type { OwnTasks } from './http/task-owners.ts';
 import { hiddenOf } from './listing.ts';
 import { ListingWatch } from './listing-watch.ts';
 import { ResultChecks } from './result-checks.ts';
@@ -20,6 +21,8 @@ export interface TargetOptions {
   readonly approvals?: ApprovalOptions;
   /** Of a server that is reached through other targets too; their clients need an `InterposerOptions.owner`. Default: its own. */
   readonly tasks?: HeldTasks;
+  /** Of a server that cannot tell those clients apart: what this target's client may do with its tasks. Default: all. */
+  readonly ownTasks?: OwnTasks;
   /** How often what lists show is looked at; default `LIST_CHECK_MS`. */
   readonly listCheckMs?: number;
 }
@@ -33,6 +36,7 @@ export class Target {
   /** Whom to tell when a list would show other tools than it did. */
   readonly listing: ListingWatch;
   readonly tasks: HeldTasks;
+  readonly ownTasks: OwnTasks | undefined;
   readonly results: ResultChecks;
   /** Tools of which every call would be refused are left out of lists. */
   readonly hidesTools: boolean;
@@ -43,7 +47,7 @@ export class Target {
   readonly approvals: SharedApprovals;
   readonly #sharesTasks: boolean;
 
-  constructor({ guard, server, log, mcp = {}, approvals = {}, tasks, listCheckMs }: TargetOptions) {
+  constructor({ guard, server, log, mcp = {}, approvals = {}, tasks, ownTasks, listCheckMs }: TargetOptions) {
     this.server = server;
     this.log = log;
     this.guard = new GuardSource(guard, log);
@@ -61,6 +65,7 @@ export class Target {
       ...(listCheckMs !== undefined && { checkMs: listCheckMs }),
     });
     this.tasks = tasks ?? heldTasks(log);
+    this.ownTasks = ownTasks;
     this.#sharesTasks = tasks !== undefined;
     this.approvals = new SharedApprovals({ ...approvals, ...(mcp.holdMs !== undefined && { holdMs: mcp.holdMs }) }, (permit) =>
       settle(permit, { status: 'cancelled' }, log),

@@ -22,6 +22,14 @@ export function taskIn({ result }: ServerResponse): string | undefined {
   return typeof taskId === 'string' ? taskId : undefined;
 }
 
+/** Every task that a client may take an answer to be about, whatever else stands there. */
+export function tasksNamedIn(result: unknown): readonly string[] {
+  if (!isObject(result)) return [];
+  const task = member(result, 'task');
+  const names = [member(result, 'taskId'), isObject(task) ? member(task, 'taskId') : undefined];
+  return names.filter((name) => typeof name === 'string');
+}
+
 /** How long the server keeps what the task brings, as it says: `ttl` in 2025, `ttlMs` in 2026. */
 export function taskTtlIn({ result }: ServerResponse): number | undefined {
   if (!isObject(result)) return undefined;

@@ -3,6 +3,7 @@ import type { Writable } from 'node:stream';
 import { GuardSource, type ProxyGuard } from '../guard-source.ts';
 import type { HeldTasks } from '../held-tasks.ts';
 import { RemoteUpstream, type RemoteUpstreamOptions } from '../http/remote-upstream.ts';
+import type { OwnTasks } from '../http/task-owners.ts';
 import type { InterposerOptions } from '../interposer.ts';
 import { Target, type TargetOptions } from '../target.ts';
 import { type StartedServer, Upstream, type UpstreamOptions } from '../upstream.ts';
@@ -17,6 +18,8 @@ export interface GatewayParts extends Pick<TargetOptions, 'mcp' | 'approvals'>, 
   readonly servers: readonly GatewayTarget[];
   /** Of servers that other gateways reach too: what one client made runs there for all of them. */
   readonly tasks?: ReadonlyMap<string, HeldTasks>;
+  /** Of those servers: what the client of this gateway may do with what others made there. */
+  readonly ownTasks?: (server: string) => OwnTasks | undefined;
   /** Opens the guard, the one of all servers: asked again only after a failure. */
   readonly guard: () => Promise<ProxyGuard>;
   /** Of this program, for clients. */
@@ -69,13 +72,14 @@ export function assembleGateway(parts: GatewayParts, client: GatewayClient): Gat
   });
 }
 
-function targetOf(server: string, { guard, log, mcp, approvals, tasks: shared }: GatewayParts): Target {
-  const tasks = shared?.get(server);
+function targetOf(server: string, { guard, log, mcp, approvals, tasks: shared, ownTasks: ownOf }: GatewayParts): Target {
+  const [tasks, ownTasks] = [shared?.get(server), ownOf?.(server)];
   return new Target({
     guard,
     server,
     log,
     ...(tasks !== undefined && { tasks }),
+    ...(ownTasks !== undefined && { ownTasks }),
     ...(mcp !== undefined && { mcp }),
     ...(approvals !== undefined && { approvals }),
   });

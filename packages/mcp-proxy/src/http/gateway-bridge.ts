@@ -21,10 +21,13 @@ import type { SessionClient } from './session-peer.ts';
 import { sessionKey } from './sessions.ts';
 import { StatelessGateway } from './stateless-gateway.ts';
 import { BEGINS_A_SESSION } from './stdio-bridge.ts';
+import { TaskOwners } from './task-owners.ts';
 
 /** Servers of all sessions at once; with many servers there is room for fewer sessions. Those of clients without sessions count apart. */
 export const MAX_GATEWAY_SERVERS = 256;
 const MOST_IDLE_CHECK_MS = 30_000;
+/** No owner without a session is called so: they have digests for names. */
+const IN_SESSIONS = 'sessions';
 
 export interface GatewayBridgeOptions extends Omit<GatewayParts, 'log'>, BridgeOptions {}
 
@@ -44,6 +47,8 @@ class Gateways implements Behind {
   readonly #guard: () => Promise<ProxyGuard>;
   readonly #source: GuardSource;
   readonly #headers = new MessageHeaders();
+  /** Of servers over HTTP. To them we are one client, whoever asks. */
+  readonly #taskOwners: ReadonlyMap<string, TaskOwners>;
   /** Of clients without sessions, by owner. */
   readonly #stateless = new Map<string, StatelessGateway>();
   readonly #ending = new Set<Promise<void>>();
@@ -55,6 +60,7 @@ class Gateways implements Behind {
     // Each client has a connection of its own to a server over HTTP, and the server may tell of a task to any of them.
     const far = options.servers.filter((server) => 'url' in server);
     this.#options = { ...options, tasks: new Map(far.map(({ name }) => [name, heldTasks(options.log)])) };
+    this.#taskOwners = new Map(far.map(({ name }) => [name, new TaskOwners()]));
     this.#guard = oneGuard(options.guard);
     this.#source = new GuardSource(this.#guard, options.log);
     const nowhere = { toClient: () => {}, toServer: () => {}, dropped: () => {} };
@@ -63,7 +69,8 @@ class Gateways implements Behind {
     this.#checking = setInterval(() => this.#endIdle(idleMs), Math.min(idleMs, MOST_IDLE_CHECK_MS)).unref();
   }
 
-  readonly open = (client: SessionClient): GatewayPeer => new GatewayPeer({ ...this.#options, guard: this.#guard }, client);
+  /** What a session made may be fetched in the next one, whose client is the same for all that anybody can tell: they are one owner. */
+  readonly open = (client: SessionClient): GatewayPeer => new GatewayPeer(this.#partsFor(IN_SESSIONS, true), client);
 
   stateless(exchange: HttpExchange, line: Line, message: Outgoing): void {
     // In this protocol nobody but who asked can have anything to add.
@@ -108,13 +115,16 @@ class Gateways implements Behind {
     });
   }
 
+  #partsFor(owner: string, lists: boolean): GatewayParts {
+    return { ...this.#options, guard: this.#guard, ownTasks: (server) => this.#taskOwners.get(server)?.of(owner, lists) };
+  }
+
   /** Undefined when there is no room for another one. */
   #gatewayOf(owner: string): StatelessGateway | undefined {
     const known = this.#stateless.get(owner);
     if (known !== undefined) return known;
     if (!this.#hasRoom()) return undefined;
-    const parts = { ...this.#options, guard: this.#guard };
-    const gateway = new StatelessGateway({ parts, owner, headers: this.#headers });
+    const gateway = new StatelessGateway({ parts: this.#partsFor(owner, false), owner, headers: this.#headers });
     this.#stateless.set(owner, gateway);
     return gateway;
   }

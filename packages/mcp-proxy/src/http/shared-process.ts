@@ -13,7 +13,7 @@ import { excerptId, isObject, member, RPC_ERRORS } from '../message.ts';
 import { overlong, tooLong } from '../refusals.ts';
 import { pump } from '../stdio.ts';
 import type { Target } from '../target.ts';
-import { taskIn } from '../task-answers.ts';
+import { tasksNamedIn } from '../task-answers.ts';
 import { type StartedServer, Upstream, type UpstreamOptions } from '../upstream.ts';
 import { type Line, MAX_MESSAGE_BYTES, type MessageLine, type OversizeLine } from '../wire.ts';
 import type { HttpExchange } from './listener.ts';
@@ -186,15 +186,14 @@ export class SharedProcess {
     const bytes = route === undefined ? undefined : withClientId(content, route.request.idJson);
     if (route === undefined || bytes === undefined) return this.#drop('an answer to no open request');
     if (route.request.method === 'tools/list') this.#options.headers.learn(parse(bytes));
-    if (route.request.method === 'tools/call') this.#noteTask(bytes, route);
+    if (route.request.method === 'tools/call') this.#noteTasks(bytes, route);
     route.interposer.fromServer(lineOfBytes(bytes));
     if (route.isOver) this.#routes.delete(id as string);
   }
 
-  #noteTask(bytes: Buffer, { owner }: Route): void {
+  #noteTasks(bytes: Buffer, { owner }: Route): void {
     const message = parse(bytes);
-    const taskId = isObject(message) ? taskIn({ id: undefined, result: member(message, 'result') }) : undefined;
-    if (taskId !== undefined) this.#tasks.made(taskId, owner);
+    for (const taskId of isObject(message) ? tasksNamedIn(member(message, 'result')) : []) this.#tasks.made(taskId, owner);
   }
 
   #tooLarge({ sizeBytes, head, tail }: OversizeLine): void {

@@ -434,3 +434,74 @@ it('a task at a server over HTTP is of the client whose call made it, and its re
   for (const token of ['of-another', 'mine']) expect(await fetched(token)).not.toContain('THE SECRET');
   expect(behind.guard.outcomes).toHaveLength(1);
 });
+
+describe('tasks at a server over HTTP, which knows the proxy only, where no rule looks at results', () => {
+  async function serving(): Promise<{ readonly asked: () => readonly string[] }> {
+    const server = await recordingServer(({ message }, response) => {
+      const offer = { supportedVersions: [VERSION], capabilities: { tools: {}, tasks: { list: {} } }, ttlMs: 0, cacheScope: 'private' };
+      const task = { resultType: 'task', taskId: 't-1', status: 'working' };
+      const answers: Record<string, object> = {
+        'server/discover': { resultType: 'complete', ...offer },
+        initialize: { protocolVersion: '2025-11-25', capabilities: offer.capabilities, serverInfo: { name: 'far', version: '1' } },
+        'tools/call': task,
+        'tasks/list': { resultType: 'complete', tasks: [task] },
+      };
+      json(response, {
+        jsonrpc: '2.0',
+        id: message['id'],
+        result: answers[String(message['method'])] ?? { ...task, resultType: 'complete' },
+      });
+    });
+    onTestFinished(() => server.close());
+    await start({ servers: [{ name: 'far', url: server.url }] });
+    const asked = (): readonly string[] =>
+      server.received.map(({ message }) => String(message['method'])).filter((method) => /^tasks|^subscriptions/.test(method));
+    return { asked };
+  }
+  const about = async (method: string, token: string | undefined, taskId = 'far__t-1'): Promise<Got> =>
+    send(modern(9, method, { taskId }), { ...(token !== undefined && { token }), headers: { 'mcp-name': taskId } }).done;
+
+  it.each(['tasks/get', 'tasks/result', 'tasks/cancel', 'tasks/update'])('are of the client whose call made them: %s', async (method) => {
+    const { asked } = await serving();
+    await send(call(1, 'far__t'), { token: 'mine' }).done;
+    for (const token of ['of-another', undefined])
+      expect((await about(method, token)).messages).toMatchObject([{ id: 9, error: { code: -32_050 } }]);
+    expect(asked()).toEqual([]);
+    expect((await about(method, 'mine')).messages).toMatchObject([{ id: 9, result: {} }]);
+    expect((await about(method, 'of-another', 'far__t-2')).messages).toMatchObject([{ id: 9, result: {} }]);
+  });
+
+  it('are not listed, and nobody listens to those of another', async () => {
+    const { asked } = await serving();
+    await send(call(1, 'far__t'), { token: 'mine' }).done;
+    for (const token of ['mine', 'of-another'])
+      expect((await send(modern(2, 'tasks/list'), { token }).done).messages).toMatchObject([{ result: { tasks: [] } }]);
+    const listening = send(modern(3, 'subscriptions/listen', { notifications: { taskIds: ['t-1'] } }), { token: 'of-another' });
+    await about('tasks/get', 'mine');
+    listening.hangUp();
+    expect(asked().filter((method) => !method.startsWith('tasks/get'))).toEqual([]);
+  });
+
+  it('are not of a client with a session, nor the other way round', async () => {
+    await serving();
+    const begun = await session();
+    await send(call(1, 'far__t'), { token: 'mine' }).done;
+    expect((await begun('tasks/get', { taskId: 'far__t-1' })).messages).toMatchObject([{ error: { code: -32_050 } }]);
+    await begun('tools/call', { name: 'far__t', arguments: {}, task: {} });
+    expect((await about('tasks/get', 'mine')).messages).toMatchObject([{ error: { code: -32_050 } }]);
+    // The credentials of a client outlive its session: another one of sessions may go on with it.
+    expect((await (await session())('tasks/get', { taskId: 'far__t-1' })).messages).toMatchObject([{ result: {} }]);
+  });
+
+  /** A client of the protocol before that. */
+  async function session(): Promise<(method: string, params: JsonObject) => Promise<Got>> {
+    const post = async (message: JsonObject, headers: Record<string, string> = {}): Promise<Got> =>
+      new Exchange(behind.url, 'POST', headers, JSON.stringify({ jsonrpc: '2.0', ...message })).done;
+    const params = { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'c', version: '1' } };
+    const { headers } = await post({ id: 0, method: 'initialize', params });
+    const own = { 'mcp-session-id': String(headers['mcp-session-id']), 'mcp-protocol-version': '2025-11-25' };
+    await post({ method: 'notifications/initialized' }, own);
+    let id = 0;
+    return async (method, asked) => post({ id: ++id, method, params: asked }, own);
+  }
+});

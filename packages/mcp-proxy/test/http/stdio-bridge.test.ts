@@ -168,7 +168,7 @@ it("a task that is not remembered any more is nobody's", () => {
   const tasks = new TaskOwners(2);
   for (const id of ['1', '2', '2']) tasks.made(id, 'a');
   const objection = (taskId: string, owner: string): string | undefined =>
-    tasks.objectionTo({ kind: 'request', method: 'tasks/get', idJson: '1', params: { taskId } }, owner);
+    tasks.objectionTo({ method: 'tasks/get', params: { taskId } }, owner);
   expect(objection('3', 'a')).toBeUndefined();
   tasks.made('3', 'b');
   expect(['1', '2', '3'].map((id) => objection(id, 'a') === undefined)).toEqual([false, true, false]);
@@ -453,6 +453,39 @@ describe('the stateless protocol in front of a server over stdio', () => {
     });
     expect((await about('task-1', alice)).messages).toMatchObject([{ id: 2, error: { code: -32_050 } }]);
     expect((await about('task-1', bob)).messages).toMatchObject([{ id: 2, result: { method } }]);
+  });
+
+  it.each([
+    ['by its name', { notifications: { taskIds: ['task-1'] } }],
+    ['beside one of their own', { notifications: { taskIds: ['task-2', 'task-1'] } }],
+    ['by a name that some readers take for it', { notifications: { TaskIds: ['task-1'] } }],
+    ['where some readers look too', { taskIds: ['task-1'] }],
+    ['by what is no list', { notifications: { taskIds: 'task-1' } }],
+    ['by what is no name', { notifications: { taskIds: [['task-1']] } }],
+  ])('lets nobody listen to the task of another, which tells of its result: %s', async (_what, params) => {
+    await start();
+    const [alice, bob] = [{ authorization: 'Bearer a' }, { authorization: 'Bearer b' }];
+    await ask(modernCall(1, 'task', { taskId: 'task-1' }), alice).done;
+    const got = await ask(modern(2, 'subscriptions/listen', params), bob).done;
+    expect(got.messages).toMatchObject([{ id: 2, error: { code: -32_050 } }]);
+    expect(received().filter((line) => line.includes('listen'))).toEqual([]);
+    const own = ask(modern(2, 'subscriptions/listen', { notifications: { taskIds: ['task-1'] } }), alice);
+    await untilReceived((lines) => lines.some((line) => line.includes('"taskIds":["task-1"]')));
+    own.hangUp();
+  });
+
+  it.each([
+    ['beside more than a task has', { resultType: 'task', taskId: 'task-1', status: 'working', more: 1 }],
+    ['beside a result', { content: [], task: { taskId: 'task-1', status: 'working' } }],
+    ['beside another task', { resultType: 'task', taskId: 'task-1', task: { taskId: 'task-0' } }],
+  ])('ties a task to its client however it was told: %s', async (_what, result) => {
+    await start();
+    const [alice, bob] = [{ authorization: 'Bearer a' }, { authorization: 'Bearer b' }];
+    await ask(modernCall(1, 'as-told', { result }), alice).done;
+    const about = (who: Record<string, string>): Promise<Got> =>
+      ask(modern(2, 'tasks/get', { taskId: 'task-1' }), { ...who, 'mcp-name': 'task-1' }).done;
+    expect((await about(bob)).messages).toMatchObject([{ id: 2, error: { code: -32_050 } }]);
+    expect((await about(alice)).messages).toMatchObject([{ id: 2, result: {} }]);
   });
 
   it('lets nobody make a session of the process that others share', async () => {
