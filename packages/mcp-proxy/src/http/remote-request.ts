@@ -6,6 +6,7 @@ import { Agent as HttpAgent, request as httpRequest, type IncomingMessage, type 
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { rootCertificates } from 'node:tls';
 import { CountersignError } from '@countersign/core';
+import { hidden } from './remote-secrets.ts';
 
 /** Until a connection stands, TLS included. An answer may take as long as its tool. */
 export const CONNECT_TIMEOUT_MS = 30_000;
@@ -43,11 +44,13 @@ export class RemoteServer {
   readonly #headers: Readonly<Record<string, string>>;
   readonly #agent: HttpAgent | HttpsAgent;
   readonly #ca: readonly string[] | undefined;
+  readonly #given: URL;
   #url: URL;
 
   /** @throws {CountersignError} `OPTIONS_INVALID` */
   constructor({ url, headers = {}, ca }: RemoteServerOptions) {
-    this.#url = checkedUrl(url);
+    this.#given = checkedUrl(url);
+    this.#url = this.#given;
     this.#headers = headers;
     this.#ca = ca === undefined ? undefined : [...rootCertificates, ca];
     const options = { keepAlive: true, timeout: IDLE_MS };
@@ -83,13 +86,9 @@ export class RemoteServer {
     this.#agent.destroy();
   }
 
-  /** The text without values of headers and what stands behind the host, should a server repeat them. */
+  /** The text without what we sent, should a server repeat it. */
   withoutSecrets(text: string): string {
-    const { pathname, search } = this.#url;
-    const secrets = [...Object.values(this.#headers).flatMap((value) => [value, ...value.split(/\s+/)]), pathname, search];
-    // The longest first: one may begin with another.
-    secrets.sort((one, other) => other.length - one.length);
-    return secrets.filter((secret) => secret.length >= 6).reduce((told, secret) => told.replaceAll(secret, '[redacted]'), text);
+    return hidden(text, this.#headers, [this.#given, this.#url]);
   }
 
   #send(url: URL, { method, headers = {}, body, signal, onSent }: RemoteRequest): Promise<IncomingMessage> {

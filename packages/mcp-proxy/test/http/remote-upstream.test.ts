@@ -247,6 +247,43 @@ describe('a client over stdio in front of a server over HTTP', () => {
     expect(client.output + client.log + JSON.stringify(client.guard.outcomes)).not.toContain('hunter2');
   });
 
+  it.each([
+    ['the value of a parameter', '/mcp?key=hunter2-query', 'hunter2-query'],
+    ['one that is encoded', '/mcp?key=hunter2%2Fq%20ery', 'hunter2/q ery'],
+    ['as it is encoded', '/mcp?key=hunter2%2Fq%20ery', 'hunter2%2Fq%20ery'],
+    ['a parameter without a value', '/mcp?hunter2-query', 'hunter2-query'],
+    ['a part of the path', '/s/hunter2-hunter2-path/mcp', 'hunter2-hunter2-path'],
+    ['its own encoding of that', '/s/hunter2%2Dhunter2-path/mcp', 'hunter2-hunter2-path'],
+    ['the path and the query together', '/s/hunter2-hunter2-path/mcp?key=hunter2-query', '/s/hunter2-hunter2-path/mcp?key=hunter2-query'],
+  ])('shows no part of its url alone either: %s', async (_what, path, said) => {
+    const server = await serve((_received, response) => json(response, { error: { code: 1, message: `unknown: ${said}!` } }, 403));
+    const client = connect(`${new URL(server.url).origin}${path}`);
+    await client.ask(call(1));
+    expect(client.output + client.log).toMatch(/unknown: (\[redacted\])+!/);
+    expect(client.output + client.log + JSON.stringify(client.guard.outcomes)).not.toContain('hunter2');
+  });
+
+  it('shows nothing of the url it was given where the server sent it on to another', async () => {
+    const server = await serve(({ url }, response) =>
+      url?.includes('key=') === true
+        ? void response.writeHead(308, { location: '/elsewhere' }).end()
+        : json(response, { error: { code: 1, message: 'unknown: hunter2-query!' } }, 403),
+    );
+    const client = connect(`${server.url}?key=hunter2-query`);
+    await client.ask(call(1));
+    await client.ask(call(2));
+    expect(client.output + client.log).toContain('unknown: [redacted]!');
+    expect(client.output + client.log).not.toContain('hunter2');
+  });
+
+  it('shows no password that a header holds encoded', async () => {
+    const server = await serve((_received, response) => json(response, { error: { code: 1, message: 'wrong: hunter2-password!' } }, 403));
+    const basic = Buffer.from('somebody:hunter2-password').toString('base64');
+    const client = connect(server.url, { headers: { Authorization: `Basic ${basic}` } });
+    await client.ask(call(1));
+    expect(client.output + client.log).toContain('wrong: [redacted]!');
+  });
+
   it('shows no half of a secret where the words of a server are cut, nor the end of one that begins with another', async () => {
     let padding = 0;
     const server = await serve(({ headers }, response) =>
