@@ -202,7 +202,7 @@ it('a tool that changes its input changes nothing that is recorded or told', asy
     inputSchema: z.object({ x: z.string(), list: z.array(z.number()) }),
     execute: (input) => {
       input.list.push(666);
-      (input as { x: string }).x = 'bad';
+      (input as { x: string }).x = 'tampered';
       return 'done';
     },
   });
@@ -213,7 +213,8 @@ it('a tool that changes its input changes nothing that is recorded or told', asy
   });
   await guard.close();
   expect(toolCalls[0]?.input).toEqual({ x: 'y', list: [1] });
-  expect(JSON.stringify([steps[0]?.content, [...store.openings().values()]])).not.toMatch(/666|bad/);
+  // Random keys stand beside it: hexadecimal digits alone could be theirs.
+  expect(JSON.stringify([steps[0]?.content, [...store.openings().values()]])).not.toMatch(/,666\]|tampered/);
 });
 
 it('annotations in metadata reach the rules as hints, whatever else is in there', async () => {

@@ -61,7 +61,7 @@ describe('doctor', () => {
     const block = 'serve: { clients: [{ agent: helper, token: { env: HELPER } }] }\n';
     const authzen = 'policy:\n  authzen: { url: "https://decisions.example", token: { env: DECISIONS } }\n';
     const cwd = await project(block, (text) => text.replace('policy:\n', authzen));
-    const env = { HELPER: 'h'.repeat(40), DECISIONS: 'd'.repeat(40) };
+    const env = { HELPER: 'h'.repeat(40), DECISIONS: 'w'.repeat(40) };
     const good = await run(['doctor', '--json'], { cwd, env });
     expect(checks(good).get('decisions')).toMatchObject({ status: 'ok', message: expect.stringContaining('serve takes tokens of helper') });
     for (const [name, message] of [
@@ -70,7 +70,7 @@ describe('doctor', () => {
     ] as const) {
       const bad = await run(['doctor', '--json'], { cwd, env: { ...env, [name]: '' } });
       expect(checks(bad).get('decisions')).toMatchObject({ status: 'fail', message: expect.stringContaining(message) });
-      expect(bad.stdout).not.toMatch(/hhhh|dddd/);
+      expect(bad.stdout).not.toMatch(/hhhh|wwww/);
     }
     expect(fetched).not.toHaveBeenCalled();
   });
