@@ -1,34 +1,12 @@
 /** The labels of a session follow from entries: whoever edits tables takes none away and adds none. */
-import { join } from 'node:path';
-import Sqlite from 'better-sqlite3';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { createGuard, definePolicy, type Guard } from '../../src/index.ts';
 import { forgetClearText, type SqliteStore, verifyLedger } from '../../src/sqlite/index.ts';
 import { Log } from '../../src/sqlite/log.ts';
 import { memoryStore } from '../../src/testing/index.ts';
-import { LEDGER_VKEY, openLedger, tempDirectory, testPolicy } from '../fixtures/ledger.ts';
+import { closing, edit, fateOf, guarded, newPath, opening } from '../fixtures/labelled.ts';
+import { LEDGER_VKEY, openLedger, testPolicy } from '../fixtures/ledger.ts';
 import { forged } from '../verify/forge.ts';
-
-const opened: SqliteStore[] = [];
-afterEach(async () => {
-  for (const store of opened.splice(0)) await store.close().catch(() => undefined);
-});
-const newPath = (): string => join(tempDirectory(), 'ledger.db');
-const opening = (path: string): SqliteStore => {
-  const store = openLedger(path);
-  opened.push(store);
-  return store;
-};
-const guarded = (store: SqliteStore, session = 's1'): Guard => createGuard({ agent: 'tester', policy: testPolicy, store, session });
-const edit = (path: string, sql: string): void => void new Sqlite(path).exec(sql).close();
-
-/** What became of a call that is denied in a session with the label `seen`. */
-async function fateOf(guard: Guard, name = 'unless-seen'): Promise<string> {
-  const decided = await guard.authorize({ tool: { name }, args: {} });
-  if (decided.kind !== 'permit') return decided.kind === 'refusal' ? (decided.decision.rule ?? decided.decision.reasonCode) : decided.kind;
-  await decided.settle({ status: 'success' }, { durable: true });
-  return 'ran';
-}
 
 const EDITS: readonly (readonly [what: string, sql: string])[] = [
   ['its labels taken away', `UPDATE sessions SET labels = '[]' WHERE id = 's1'`],
@@ -121,8 +99,7 @@ describe('what else somebody may try', () => {
     edit(path, 'DELETE FROM sessions');
     const reads = vi.spyOn(Log.prototype, 'provenAt');
     const since = vi.spyOn(Log.prototype, 'provenSince');
-    const again = openLedger(path, { writer: 'inline' });
-    opened.push(again);
+    const again = closing(openLedger(path, { writer: 'inline' }));
     // What stands since the waymark is read once, and what it repeats is looked up: at most 512 entries.
     expect(await fateOf(guarded(again, name(0)))).toBe('seen');
     expect(reads.mock.calls.length).toBeLessThan(512);

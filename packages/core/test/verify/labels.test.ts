@@ -17,6 +17,7 @@ beforeAll(async () => {
   for (const round of ['read', 'label', 'read', 'no']) {
     for (const session of SESSIONS) {
       const guard = createGuard({ agent: 'tester', policy: testPolicy, store, session });
+      // `no` is refused; what is asked for is what then stands in the ledger.
       await guard.run({ tool: { name: round }, args: {} }, () => 'ok').catch(() => undefined);
       await guard.close();
     }
