@@ -276,9 +276,12 @@ describe('a client over stdio in front of a server over HTTP', () => {
     expect(client.output + client.log).not.toContain('hunter2');
   });
 
-  it('shows no password that a header holds encoded', async () => {
-    const server = await serve((_received, response) => json(response, { error: { code: 1, message: 'wrong: hunter2-password!' } }, 403));
-    const basic = Buffer.from('somebody:hunter2-password').toString('base64');
+  it.each([
+    ['alone', 'hunter2-password', 'hunter2-password'],
+    ['with its name, though it is short', 'abc', 'somebody:abc'],
+  ])('shows no password that a header holds encoded: %s', async (_what, password, repeated) => {
+    const server = await serve((_received, response) => json(response, { error: { code: 1, message: `wrong: ${repeated}!` } }, 403));
+    const basic = Buffer.from(`somebody:${password}`).toString('base64');
     const client = connect(server.url, { headers: { Authorization: `Basic ${basic}` } });
     await client.ask(call(1));
     expect(client.output + client.log).toContain('wrong: [redacted]!');
