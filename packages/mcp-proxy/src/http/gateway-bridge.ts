@@ -17,10 +17,10 @@ import { MessageHeaders } from './message-headers.ts';
 import type { Outgoing } from './outgoing.ts';
 import { PostLane, trimmed } from './post-lane.ts';
 import { answerAccepted, answerJson, refuseHttp } from './refuse.ts';
+import { whyRemoved } from './removed-methods.ts';
 import type { SessionClient } from './session-peer.ts';
 import { sessionKey } from './sessions.ts';
 import { StatelessGateway } from './stateless-gateway.ts';
-import { BEGINS_A_SESSION } from './stdio-bridge.ts';
 import { TaskOwners } from './task-owners.ts';
 
 /** Servers of all sessions at once; with many servers there is room for fewer sessions. Those of clients without sessions count apart. */
@@ -70,7 +70,7 @@ class Gateways implements Behind {
   }
 
   /** What a session made may be fetched in the next one, whose client is the same for all that anybody can tell: they are one owner. */
-  readonly open = (client: SessionClient): GatewayPeer => new GatewayPeer(this.#partsFor(IN_SESSIONS, true), client);
+  readonly open = (client: SessionClient): GatewayPeer => new GatewayPeer(this.#partsFor(IN_SESSIONS), client);
 
   stateless(exchange: HttpExchange, line: Line, message: Outgoing): void {
     // In this protocol nobody but who asked can have anything to add.
@@ -78,8 +78,8 @@ class Gateways implements Behind {
     const { INVALID_REQUEST, HEADER_MISMATCH } = RPC_ERRORS;
     if (message.key === undefined)
       return this.invalid(exchange, message, INVALID_REQUEST, 'id of a request is not an integer or a short string');
-    // It would make a session of what others share.
-    if (message.method === 'initialize') return this.invalid(exchange, message, INVALID_REQUEST, BEGINS_A_SESSION);
+    const removed = whyRemoved(message.method);
+    if (removed !== undefined) return answerJson(exchange, 404, trimmed(errorAnswer(message.idJson, RPC_ERRORS.METHOD_NOT_FOUND, removed)));
     const header = this.#contradiction(exchange, message);
     if (header !== undefined) return this.invalid(exchange, message, HEADER_MISMATCH, `the header ${header} and the message disagree`);
     const gateway = this.#gatewayOf(sessionKey('', exchange.request));
@@ -115,8 +115,8 @@ class Gateways implements Behind {
     });
   }
 
-  #partsFor(owner: string, lists: boolean): GatewayParts {
-    return { ...this.#options, guard: this.#guard, ownTasks: (server) => this.#taskOwners.get(server)?.of(owner, lists) };
+  #partsFor(owner: string): GatewayParts {
+    return { ...this.#options, guard: this.#guard, ownTasks: (server) => this.#taskOwners.get(server)?.of(owner) };
   }
 
   /** Undefined when there is no room for another one. */
@@ -124,7 +124,7 @@ class Gateways implements Behind {
     const known = this.#stateless.get(owner);
     if (known !== undefined) return known;
     if (!this.#hasRoom()) return undefined;
-    const gateway = new StatelessGateway({ parts: this.#partsFor(owner, false), owner, headers: this.#headers });
+    const gateway = new StatelessGateway({ parts: this.#partsFor(owner), owner, headers: this.#headers });
     this.#stateless.set(owner, gateway);
     return gateway;
   }

@@ -17,6 +17,7 @@ import type { Outgoing } from './outgoing.ts';
 import { PostLane, trimmed } from './post-lane.ts';
 import { processPeer } from './process-peer.ts';
 import { answerAccepted, answerJson } from './refuse.ts';
+import { whyRemoved } from './removed-methods.ts';
 import type { OpenPeer } from './session-peer.ts';
 import { SharedProcess } from './shared-process.ts';
 
@@ -33,8 +34,6 @@ export interface StdioBridgeOptions
   /** A process was started. */
   readonly onReady?: (upstream: StartedServer) => void;
 }
-
-export const BEGINS_A_SESSION = 'initialize begins a session, which this version of the protocol has not';
 
 type Request = Extract<Outgoing, { readonly kind: 'request' }>;
 
@@ -63,7 +62,8 @@ class Processes implements Behind {
     // In this protocol nobody but who asked can have anything to add; it would reach a process that others share.
     if (message.kind !== 'request') return answerAccepted(exchange);
     // To a process that knows sessions too, everybody would be in this one.
-    if (message.method === 'initialize') return this.invalid(exchange, message, RPC_ERRORS.INVALID_REQUEST, BEGINS_A_SESSION);
+    const removed = whyRemoved(message.method);
+    if (removed !== undefined) return answerJson(exchange, 404, trimmed(errorAnswer(message.idJson, RPC_ERRORS.METHOD_NOT_FOUND, removed)));
     const problem = this.#contradiction(exchange, message);
     if (problem !== undefined) return this.invalid(exchange, message, RPC_ERRORS.HEADER_MISMATCH, problem);
     this.#shared.post(exchange, line, message);

@@ -6,8 +6,6 @@ import { isObject, type JsonObject, member } from '../message.ts';
 /** Tasks of which the client is remembered. Once there were more, one that is not remembered is nobody's. */
 export const MAX_OWNED_TASKS = 65_536;
 const OF_ANOTHER = 'this task is of a call that another client made';
-const LISTED = 'tasks/list would tell of the tasks of every client; ask for one by its id';
-
 const NOT_CLEAR = 'the tasks to listen to are not named by one list of strings under notifications.taskIds';
 const LISTEN_KEYS: ReadonlySet<string> = new Set(['notifications', 'taskids']);
 
@@ -42,17 +40,15 @@ export class TaskOwners {
     this.#owners.set(key, owner);
   }
 
-  /** @param lists - whether it may be told of all tasks there are. */
-  of(owner: string, lists: boolean): OwnTasks {
+  of(owner: string): OwnTasks {
     return {
       made: (taskId) => this.made(taskId, owner),
-      objectionTo: (request) => (lists && request.method === 'tasks/list' ? undefined : this.objectionTo(request, owner)),
+      objectionTo: (request) => this.objectionTo(request, owner),
     };
   }
 
   /** Why a request about a task may not go on. What names its task in no clear way is refused elsewhere. */
   objectionTo({ method, params }: Asked, owner: string): string | undefined {
-    if (method === 'tasks/list') return LISTED;
     if (!isObject(params)) return undefined;
     if (method === 'subscriptions/listen') return this.#objectionToListening(params, owner);
     const taskId = method.startsWith('tasks/') ? member(params, 'taskId') : undefined;

@@ -144,7 +144,7 @@ describe('a client without a session', () => {
   it('makes no session of what others share, and speaks for nobody else', async () => {
     await start();
     const initialize = modern(1, 'initialize', { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'x' } });
-    expect(await send(initialize).done).toMatchObject({ status: 400, messages: [{ id: 1, error: { code: -32600 } }] });
+    expect(await send(initialize).done).toMatchObject({ status: 404, messages: [{ id: 1, error: { code: -32601 } }] });
     for (const method of ['notifications/initialized', 'notifications/cancelled', 'notifications/progress']) {
       const { params } = modern(1, method, { requestId: 'countersign-1', progressToken: 'countersign-1' });
       expect((await send({ method, params }).done).status).toBe(202);
@@ -475,7 +475,10 @@ describe('tasks at a server over HTTP, which knows the proxy only, where no rule
     const { asked } = await serving();
     await send(call(1, 'far__t'), { token: 'mine' }).done;
     for (const token of ['mine', 'of-another'])
-      expect((await send(modern(2, 'tasks/list'), { token }).done).messages).toMatchObject([{ result: { tasks: [] } }]);
+      expect(await send(modern(2, 'tasks/list'), { token }).done).toMatchObject({
+        status: 404,
+        messages: [{ id: 2, error: { code: -32601 } }],
+      });
     const listening = send(modern(3, 'subscriptions/listen', { notifications: { taskIds: ['t-1'] } }), { token: 'of-another' });
     await about('tasks/get', 'mine');
     listening.hangUp();

@@ -440,7 +440,7 @@ describe('the stateless protocol in front of a server over stdio', () => {
     const about = (taskId: string, who: Record<string, string>): Promise<Got> =>
       ask(modern(2, method, { taskId }), { ...who, ...(method !== 'tasks/result' && { 'mcp-name': taskId }) }).done;
     for (const headers of [bob, {}]) expect((await about('task-1', headers)).messages).toMatchObject([{ id: 2, error: { code: -32_050 } }]);
-    expect((await ask(modern(3, 'tasks/list'), bob).done).messages).toMatchObject([{ id: 3, error: {} }]);
+    expect(await ask(modern(3, 'tasks/list'), bob).done).toMatchObject({ status: 404, messages: [{ id: 3, error: { code: -32_601 } }] });
     expect(received().filter((line) => line.includes('"tasks/'))).toEqual([]);
     expect((await about('task-1', alice)).messages).toMatchObject([{ id: 2, result: { method } }]);
     // The server says whether there is one.
@@ -491,7 +491,7 @@ describe('the stateless protocol in front of a server over stdio', () => {
   it('lets nobody make a session of the process that others share', async () => {
     await start();
     const got = await ask(modern(1, 'initialize', { protocolVersion: '2025-11-25', capabilities: {} })).done;
-    expect([got.status, got.messages]).toMatchObject([400, [{ id: 1, error: { code: -32_600 } }]]);
+    expect([got.status, got.messages]).toMatchObject([404, [{ id: 1, error: { code: -32_601 } }]]);
     expect(received()).toEqual([]);
   });
 
