@@ -61,6 +61,19 @@ it('every call of these runs is in a ledger that verifies', async () => {
   expect(report.counts.allowed).toBeGreaterThanOrEqual(7);
 });
 
+it('the whole suite without sessions says the same of the proxy before the server over stdio', { timeout: 120_000 }, async () => {
+  const allowing = workplace(['{ id: all, tools: ["fixture/*"], effect: allow }']);
+  const bridge = await named(TRANSPORTS, 'http-stdio').start({ server: fixture, url: itself.url, workplace: allowing });
+  try {
+    const [direct, proxied] = [await runSuite(stateless, itself.url), await runSuite(stateless, bridge.url)];
+    expect(summary(direct).passed).toBeGreaterThanOrEqual(160);
+    expect(differences(direct, proxied).filter((each) => wanted(each, true) === undefined)).toEqual([]);
+  } finally {
+    await bridge.close();
+    allowing.remove();
+  }
+});
+
 it('checks that are missing, that came to it, or that say something else are differences', () => {
   const check = (id: string, status: string, message = ''): Check => ({ scenario: 's', id, name: 'N', status, message });
   expect(differences([check('a', 'SUCCESS')], [check('a', 'SUCCESS')])).toEqual([]);
