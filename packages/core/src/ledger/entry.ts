@@ -234,6 +234,11 @@ export interface PinAnswerBody {
 
 export type PinBody = OfferedBody | PinAnswerBody;
 
+/** By what it says it is: a field that a later version adds, or a forger, makes no answer of a declaration. */
+export function isPinAnswer<Body extends PinBody>(body: Body): body is Body & PinAnswerBody {
+  return body.event === 'accepted' || body.event === 'revoked';
+}
+
 export interface ResourceFigures {
   /** CPU time during the call; of a tree between the first and the last sample in it, which is less. */
   readonly cpu_ms?: number;

@@ -4,7 +4,7 @@
  * Of entries that stood unsigned when their writer was gone those count in which nobody accepts a declaration.
  */
 import type { EntryRef } from '../call.ts';
-import type { ApproverIdentity, Entry, PinBody, PinFlag, PinnedTool } from '../ledger/entry.ts';
+import { type ApproverIdentity, type Entry, isPinAnswer, type PinBody, type PinFlag, type PinnedTool } from '../ledger/entry.ts';
 import { type Told, ToldEntries, type ToldSource } from '../ledger/told-entries.ts';
 
 /** A declaration as it was recorded. */
@@ -137,7 +137,7 @@ function nextState(
   pin: PinBody['pins'][number],
 ): PinState | undefined {
   const { name, digest } = pin;
-  if (!('approver' in body)) {
+  if (!isPinAnswer(body)) {
     const { flags = [], redacted } = pin as PinnedTool;
     const offer: RecordedOffer = { digest, entry: ref, atMs, flags, isRedacted: redacted === true };
     if (state === undefined) return body.event === 'first' ? firstState(server, name, offer) : undefined;

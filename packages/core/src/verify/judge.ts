@@ -4,7 +4,7 @@ import type { Json } from '../call.ts';
 import { CountersignError } from '../errors.ts';
 import { isAfterHalt } from '../halt/after-halt.ts';
 import { canonicalize, parseCanonical } from '../ledger/canonical.ts';
-import { type Entry, MAX_ENTRY_BYTES } from '../ledger/entry.ts';
+import { type Entry, isPinAnswer, MAX_ENTRY_BYTES } from '../ledger/entry.ts';
 import { isHash, toHex } from '../ledger/merkle.ts';
 import { isName } from '../names.ts';
 import type { VerifyCode } from './codes.ts';
@@ -113,7 +113,7 @@ function judgeShape(row: SourceRow, body: Body): Shaped {
       const opening = judgeOpening(row, commitsOf(body));
       if (shape.kind === 'forget') return withOpening(notices, opening, { is: 'forget', entry: shape.entry });
       const { entry } = shape;
-      if (entry.kind === 'pin' && !('approver' in entry) && opening.sections['declarations'] !== undefined)
+      if (entry.kind === 'pin' && !isPinAnswer(entry) && opening.sections['declarations'] !== undefined)
         notices.push(...judgeDeclarations(entry, opening.sections['declarations']));
       const shown = takesPart(entry) ? digestOf(opening.sections['args']) : undefined;
       const incident = incidentOf(entry, opening.sections['args']);

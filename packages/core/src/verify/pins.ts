@@ -6,7 +6,7 @@ import { foldApprover } from '../approval/approver-name.ts';
 import { isSignedBy } from '../approval/statement.ts';
 import type { EntryRef, Json } from '../call.ts';
 import { CountersignError } from '../errors.ts';
-import type { OfferedBody, PinAnswerBody } from '../ledger/entry.ts';
+import { isPinAnswer, type OfferedBody, type PinAnswerBody } from '../ledger/entry.ts';
 import { digestOf } from '../pin/declaration.ts';
 import { pinStatement } from '../pin/statement.ts';
 import type { VerifyCode } from './codes.ts';
@@ -46,14 +46,14 @@ export class Pins {
       if (seen.has(name)) this.problem(placed, 'PIN_REPEATED', `the entry names ${printable(name)} twice`);
       seen.add(name);
     }
-    if ('approver' in entry) this.answered(placed, entry, gaps);
+    if (isPinAnswer(entry)) this.answered(placed, entry, gaps);
     else this.offered(placed, entry, gaps);
   }
 
   /** A pin entry from before what is read: it was checked when that was. */
   recalled(placed: Placed, entry: PinEntry): void {
     this.newest = placed;
-    if ('approver' in entry) return;
+    if (isPinAnswer(entry)) return;
     for (const { name, digest } of entry.pins) this.of(entry.server, name).set(digest, { placed });
   }
 

@@ -1,11 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { CompactRange } from '../../src/ledger/merkle.ts';
+import { digestOf } from '../../src/pin/declaration.ts';
 import { pinStatement } from '../../src/pin/statement.ts';
-import { verifyLedger } from '../../src/sqlite/index.ts';
+import { readLedger, verifyLedger } from '../../src/sqlite/index.ts';
 import { WITH_FACTS } from '../formats/facts.ts';
 import { goldenFile } from '../formats/golden-file.ts';
 import { finance, ORIGIN } from '../formats/ledger.ts';
-import { CHECKPOINT_WITH_PINS, WITH_PINS } from '../formats/pins.ts';
+import { CHECKPOINT_WITH_PINS, readFile, WITH_PINS } from '../formats/pins.ts';
 import { edited, forged, type Loose, noteOf } from './forge.ts';
 
 const path = goldenFile(WITH_PINS, CHECKPOINT_WITH_PINS);
@@ -116,6 +117,40 @@ describe('a ledger with pins', () => {
     ['nobody who accepted', 'ENTRY_SHAPE', ACCEPTED, (entries) => void delete of(entries, ACCEPTED)['approver']],
   ])('%s: %s', async (_what, code, index, change) => {
     expect(await found(change)).toContainEqual([at(index), code]);
+  });
+
+  it.each([
+    ['first', FIRST],
+    ['changed', CHANGED],
+  ])('a declaration (%s) in which an approver is named is one all the same, and looked at like others', async (_event, index) => {
+    const name = (entries: Loose[]): void => void (of(entries, index)['approver'] = { id: 'finance', method: 'key', assurance: 'high' });
+    // Without the keys: what was signed over the entries that follow names their hashes.
+    const report = await verifyLedger(forged(path, name, { origin: ORIGIN }));
+    expect(report.warnings).toContainEqual(expect.objectContaining({ entry: at(index), code: 'UNKNOWN_FIELD' }));
+    expect(report.problems).toEqual([]);
+    const other = (entries: Loose[]): void => {
+      name(entries);
+      pinOf(of(entries, index))['digest'] = '0'.repeat(64);
+    };
+    expect(await found(other)).toContainEqual([at(index), 'PIN_DIGEST']);
+  });
+
+  it('whoever reads the ledger trusts no changed tool for an approver that is named in its declaration', () => {
+    const unanswered = (entries: Loose[]): Loose[] => entries.slice(0, ACCEPTED);
+    const named = (entries: Loose[]): Loose[] => {
+      of(entries, CHANGED)['approver'] = { id: 'finance', method: 'key', assurance: 'high' };
+      // Whatever else an answer has.
+      pinOf(of(entries, CHANGED))['entry'] = of(entries, CHANGED)['before'] as Loose;
+      return unanswered(entries);
+    };
+    const trusted = [unanswered, named].map((change) => {
+      const reader = readLedger(forged(path, change, { origin: ORIGIN }));
+      const states = reader.pins().map(({ name, pinned, offered }) => [name, pinned?.digest, offered.length]);
+      reader.close();
+      return states;
+    });
+    expect(trusted[1]).toEqual(trusted[0]);
+    expect(trusted[0]).toContainEqual(['read_file', digestOf(readFile).digest, 1]);
   });
 
   it('whoever has a key and answers without it, or under a name that imitates theirs, is told of', async () => {
