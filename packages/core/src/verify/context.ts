@@ -80,6 +80,8 @@ export class Context {
       this.findings.problem(placed.number, 'KEY_ENTRY_INVALID', 'the entry holds no verifier line');
       return;
     }
+    if (entry.event === 'first' && placed.index > 0)
+      this.findings.problem(placed.number, 'KEY_ENTRY_INVALID', 'a first key is announced where entries stand before it');
     if (entry.event === 'rotated') {
       this.rotations.push({ index: placed.index, vkey: entry.vkey });
       if (this.rotations.length > MAX_ROTATIONS) this.rotations.shift();

@@ -164,6 +164,12 @@ const FORGERIES: readonly [VerifyCode, string, Change, Forgery?][] = [
   ['ALLOW_WITHOUT_APPROVAL', 'audit turned into enforce', edit(is('decision', { mode: 'audit', would: 'deny' }), { mode: 'enforce' })],
   ['KEY_ENTRY_INVALID', 'a key entry without a key', edit(is('key'), { vkey: 'x' })],
   ['KEY_ENTRY_INVALID', 'a key announced too late', edit(is('key'), { from: 5 })],
+  ['KEY_ENTRY_INVALID', 'a first key again, at the end', repeat(is('key', { event: 'first' }))],
+  [
+    'KEY_ENTRY_INVALID',
+    'a first key behind what it should stand before',
+    ([first, second, ...rest]) => [{ ...(second as Loose), at: first?.['at'] ?? 0 }, first as Loose, ...rest],
+  ],
   // Budgets
   [
     'BUDGET_MISMATCH',
