@@ -3,10 +3,11 @@
  * outcomes gave back of them.
  */
 import type { BudgetCharge, BudgetRefund } from '../ledger/entry.ts';
+import { isHash } from '../ledger/merkle.ts';
 import type { Settled } from './calls.ts';
 import type { VerifyCode } from './codes.ts';
 import type { Told } from './judged.ts';
-import type { Placed } from './placed.ts';
+import type { EntryOf, Placed } from './placed.ts';
 import type { Findings } from './report.ts';
 import { printable } from './shapes.ts';
 
@@ -52,6 +53,15 @@ export class Budgets {
     for (const charge of charges) this.account(charge).charge(entry.at, charge.cost, charge.window_ms);
   }
 
+  /** Whoever is charged under another name finds their own budget never used up. */
+  owners(placed: Placed, entry: Payer & Pick<EntryOf<'decision'>, 'budgets'>): void {
+    for (const charge of entry.budgets ?? []) {
+      if (isOwnKey(charge, entry)) continue;
+      const what = `budget ${printable(charge.id)} per ${charge.per} was charged to ${printable(charge.key)}`;
+      this.findings.problem(placed.number, 'BUDGET_OTHER_KEY', `${what}, which the call is not of`);
+    }
+  }
+
   /** @param settled - what the decision was charged; undefined when the outcome settles none. */
   refund(placed: Placed, refunds: readonly BudgetRefund[], settled: Settled | undefined): void {
     const owed = [...(settled?.charges ?? [])];
@@ -82,6 +92,25 @@ export class Budgets {
     let account = ofBudget.get(charge.key);
     if (account === undefined) ofBudget.set(charge.key, (account = new Account()));
     return account;
+  }
+}
+
+/** Of a call, what budgets go by. */
+export type Payer = Pick<EntryOf<'decision'>, 'agent' | 'session' | 'tool'> & { readonly principal?: string | undefined };
+
+export function isOwnKey({ per, key }: Pick<BudgetCharge, 'per' | 'key'>, { agent, principal, session, tool }: Payer): boolean {
+  switch (per) {
+    case 'agent':
+      return key === agent;
+    case 'principal':
+      return key === principal;
+    case 'session':
+      return key === session;
+    case 'tool':
+      return key === (tool.server === undefined ? tool.name : `${tool.server}/${tool.name}`);
+    case 'key':
+      // A MAC: of what, whoever has the secret of the ledger could say.
+      return isHash(key);
   }
 }
 

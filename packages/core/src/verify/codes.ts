@@ -78,6 +78,7 @@ export const VERIFY_CODES = {
   POLICY_UNRECORDED: 'The policy of a decision was not recorded before it.',
   POLICY_HASH_MISMATCH: 'A recorded policy document does not have its hash.',
   BUDGET_MISMATCH: 'What is said to be left of a budget does not follow from the charges before.',
+  BUDGET_OTHER_KEY: 'A call was charged to a budget under another name than its own.',
   BUDGET_OVERSPENT: 'A call was allowed although a budget did not suffice.',
   REFUND_WITHOUT_CHARGE: 'An outcome gives back what its decision did not charge.',
   REFUND_DIFFERS: 'An outcome gives back another amount than was charged.',

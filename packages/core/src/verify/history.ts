@@ -208,6 +208,8 @@ export class History {
           this.recallGrant(entry.grant.entry.of);
           this.grants.use(placed, entry, this.hasUnread);
         }
+        // The short way takes those that are right.
+        if ('tool' in entry) this.budgets.owners(placed, entry);
         return this.budgets.allow(placed, entry, gaps);
       case 'require_approval':
         counts.asked++;

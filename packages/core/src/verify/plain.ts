@@ -8,6 +8,7 @@
  */
 import type { BudgetCharge } from '../ledger/entry.ts';
 import { leafDigest } from '../ledger/merkle.ts';
+import { isOwnKey, type Payer } from './budgets.ts';
 import type { PlainDecision, PlainOutcome } from './judged.ts';
 import { type Literal, literal, MAX_SCANNED_CHARS, Names, Scanner } from './scanner.ts';
 
@@ -27,9 +28,9 @@ const HASH_HEX = `[0-9a-f]{${HASH_DIGITS}}`;
 const DECISION_TAIL = new RegExp(
   [
     `^,"kind":"decision",(?:"labels":(${TEXTS}),)?"mode":"(audit|confirm|enforce)","policy":\\{"hash":"(${HASH_HEX})","id":"(${TEXT})"`,
-    `(?:,"version":"${STRING}")?\\},(?:"principal":"${TEXT}",)?"reason_code":"${TEXT}",(?:"reason_commit":"(${HASH_HEX})",)?`,
-    `(?:"redacted":${TEXTS},)?(?:"rule":"${TEXT}",)?"session":"(${TEXT})"(?:,"session_labels":(${TEXTS}))?,"tool":\\{"name":"${TEXT}"(?:,"schema":"${TEXT}")?`,
-    `(?:,"server":"${TEXT}")?\\},"v":1,"would":"(allow|deny|require_approval)","writer":"(${ID_HEX})"\\}$`,
+    `(?:,"version":"${STRING}")?\\},(?:"principal":"(${TEXT})",)?"reason_code":"${TEXT}",(?:"reason_commit":"(${HASH_HEX})",)?`,
+    `(?:"redacted":${TEXTS},)?(?:"rule":"${TEXT}",)?"session":"(${TEXT})"(?:,"session_labels":(${TEXTS}))?,"tool":\\{"name":"(${TEXT})"(?:,"schema":"${TEXT}")?`,
+    `(?:,"server":"(${TEXT})")?\\},"v":1,"would":"(allow|deny|require_approval)","writer":"(${ID_HEX})"\\}$`,
   ].join(''),
 );
 
@@ -51,6 +52,9 @@ const names = {
   session: new Names(),
   writer: new Names(),
   policy: new Names(),
+  principal: new Names(),
+  server: new Names(),
+  tool: new Names(),
   budget: new Names(),
   key: new Names(),
   labels: new Names(),
@@ -109,7 +113,8 @@ function readDecision(
   scanner.skipHex(ID_DIGITS);
   const tail = scanner.hasFailed ? undefined : decisionTails.read();
   if (tail === undefined) return undefined;
-  const { given, mode, policy, seen, session, would, writer } = tail;
+  const { given, mode, policy, principal, seen, session, tool, would, writer } = tail;
+  if (budgets !== undefined && !budgets.every((charge) => isOwnKey(charge, { agent, principal, session, tool }))) return undefined;
   const call = scanner.copy(callAt, ID_DIGITS);
   const entry: PlainDecision = { kind: 'decision', agent, at, call, effect, mode, policy, session, would, writer, budgets, given, seen };
   return { entry, commits: decisionCommits(args, facts, tail.reasonCommit) };
@@ -266,7 +271,9 @@ class Tails<Tail extends object> {
 }
 
 type DecisionTail = Pick<PlainDecision, 'given' | 'mode' | 'policy' | 'seen' | 'session' | 'would' | 'writer'> & {
+  readonly principal: string | undefined;
   readonly reasonCommit: string | undefined;
+  readonly tool: Payer['tool'];
 };
 
 const decisionTails = new Tails<DecisionTail>(
@@ -275,11 +282,13 @@ const decisionTails = new Tails<DecisionTail>(
     given: found[1] && names.labels.own(found[1]),
     mode: found[2] as DecisionTail['mode'],
     policy: { hash: names.policy.own(found[3] as string), id: names.policy.own(found[4] as string) },
-    reasonCommit: found[5],
-    session: names.session.own(found[6] as string),
-    seen: found[7] && names.labels.own(found[7]),
-    would: found[8] as DecisionTail['would'],
-    writer: names.writer.own(found[9] as string),
+    principal: found[5] && names.principal.own(found[5]),
+    reasonCommit: found[6],
+    session: names.session.own(found[7] as string),
+    seen: found[8] && names.labels.own(found[8]),
+    tool: { name: names.tool.own(found[9] as string), ...(found[10] !== undefined && { server: names.server.own(found[10]) }) },
+    would: found[11] as DecisionTail['would'],
+    writer: names.writer.own(found[12] as string),
   }),
   // One with a commitment of its own does not.
   ({ reasonCommit }) => reasonCommit === undefined,

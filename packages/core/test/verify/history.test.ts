@@ -179,6 +179,10 @@ const FORGERIES: readonly [VerifyCode, string, Change, Forgery?][] = [
   ['BUDGET_MISMATCH', 'a smaller cost', edit(charged, (entry) => void (budgetOf(entry)['cost'] = 0))],
   ['BUDGET_MISMATCH', 'a charge left out', edit(charged, (entry) => void delete entry['budgets'])],
   ['BUDGET_MISMATCH', 'a call charged for nothing', edit(charged, (entry) => void (budgetOf(entry)['key'] = 'another agent'), 2)],
+  ['BUDGET_OTHER_KEY', 'a call charged to another agent', edit(charged, (entry) => void (budgetOf(entry)['key'] = 'another agent'), 2)],
+  ['BUDGET_OTHER_KEY', 'a budget per agent made one per tool', edit(charged, (entry) => void (budgetOf(entry)['per'] = 'tool'))],
+  ['BUDGET_OTHER_KEY', 'one per principal, by nobody', edit(charged, (entry) => void (budgetOf(entry)['per'] = 'principal'))],
+  ['BUDGET_OTHER_KEY', 'one per key, with the key in clear', edit(charged, (entry) => void (budgetOf(entry)['per'] = 'key'))],
   [
     'BUDGET_OVERSPENT',
     'audit turned into enforce over the limit',

@@ -6,7 +6,7 @@ import { leafDigest } from '../../src/ledger/merkle.ts';
 import { commitsOf } from '../../src/verify/openings.ts';
 import { type Plain, readBody } from '../../src/verify/plain.ts';
 import { readShape } from '../../src/verify/shapes.ts';
-import { entriesOf } from './forge.ts';
+import { entriesOf, type Loose } from './forge.ts';
 import { writeScenario } from './scenario.ts';
 
 const readPlain = (text: string): Plain | undefined => {
@@ -55,7 +55,7 @@ describe('the short way of reading an entry', () => {
   });
 
   it('takes every optional field', () => {
-    const charge = { cost: 0, id: 'a', key: 'b', left: -5, limit: 7, per: 'principal', window_ms: 60_000 };
+    const charge = { cost: 0, id: 'a', key: '\u{1f600}', left: -5, limit: 7, per: 'principal', window_ms: 60_000 };
     const { window_ms: _window, ...forLife } = charge;
     const all = {
       args_commit: 'a'.repeat(64),
@@ -130,15 +130,40 @@ describe('the short way of reading an entry', () => {
     const names = ['a', 'b\u00e9', '\u4e2d\u6587', '\u{1f600}', 'a'.repeat(100), 'ab', 'a'];
     for (let i = 0; i < names.length * names.length; i++) {
       const [one, other] = [names[i % names.length] as string, names[Math.floor(i / names.length)] as string];
-      const charge = { cost: 1, id: one, key: other, left: 0, limit: 1, per: 'key' };
-      expect(compared(text({ agent: one, session: other, budgets: [charge, { ...charge, id: other, key: one }] }, decision()))).toBe(true);
+      const charge = { cost: 1, id: one, key: other, left: 0, limit: 1, per: 'session' };
+      const budgets = [charge, { ...charge, id: other, key: one, per: 'agent' }];
+      expect(compared(text({ agent: one, session: other, budgets }, decision()))).toBe(true);
       expect(compared(text({ agent: other, session: one }, outcome()))).toBe(true);
     }
   });
 
+  it('leaves a charge under another name to the long way, also behind right ones', () => {
+    const call = { agent: 'a', principal: 'p', session: 's', tool: { name: 't', server: 'v' } };
+    const own = { agent: 'a', principal: 'p', session: 's', tool: 'v/t', key: 'c'.repeat(64) };
+    const charge = (per: string, key: string) => ({ cost: 1, id: 'x', key, left: 0, limit: 1, per });
+    for (const [per, key] of Object.entries(own)) {
+      expect(compared(text({ ...call, budgets: [charge(per, key)] }, decision()))).toBe(true);
+      for (const other of [`${key}x`, key.slice(1) || 'b', per === 'tool' ? 't' : 'v/t']) {
+        const budgets = [charge('agent', 'a'), charge(per, other)];
+        expect(readPlain(text({ ...call, budgets }, decision())), `${per} ${other}`).toBeUndefined();
+      }
+    }
+    const { principal: _nobody, ...alone } = call;
+    const ofNobody = JSON.parse(text({ ...alone, budgets: [charge('principal', 'p')] }, decision())) as Loose;
+    delete ofNobody['principal'];
+    expect(readPlain(JSON.stringify(ofNobody))).toBeUndefined();
+    const noServer = { ...call, tool: { name: 't' } };
+    expect(compared(text({ ...noServer, budgets: [charge('tool', 't')] }, decision()))).toBe(true);
+    expect(readPlain(text({ ...noServer, budgets: [charge('tool', 'v/t')] }, decision()))).toBeUndefined();
+  });
+
   it('does not take what it read before for what was cut off', () => {
-    for (const base of [decision(), outcome()]) {
-      const whole = text({ session: 'caf\u00e9', agent: 'a\u00e9' }, base);
+    const charge = { cost: 1, id: 'x', key: 'a\u00e9', left: 0, limit: 1, per: 'agent' };
+    for (const [base, more] of [
+      [decision(), { budgets: [charge] }],
+      [outcome(), {}],
+    ] as const) {
+      const whole = text({ session: 'caf\u00e9', agent: 'a\u00e9', ...more }, base);
       for (let i = 0; i < whole.length; i++) {
         expect(compared(whole)).toBe(true);
         expect(readPlain(whole.slice(0, i))).toBeUndefined();
