@@ -5,6 +5,7 @@
  *
  * Only printed. A bound below its floor cannot be kept by anything that writes what we write.
  */
+import type { Signer } from '@countersign/core';
 import { memoryStore } from '@countersign/core/testing';
 import Sqlite, { type Database } from 'better-sqlite3';
 import { canonicalize } from '../packages/core/src/ledger/canonical.ts';
@@ -13,7 +14,7 @@ import { createSchema } from '../packages/core/src/sqlite/schema.ts';
 import { AGENT, POLICY, SESSION } from './calls.ts';
 import { benchSigner, freshPath, ORIGIN, rawTable } from './fixtures.ts';
 import { ONE_BY_ONE, timeRatio } from './measure.ts';
-import { type NeededWork, neededWork, type ReadyEntry } from './needed.ts';
+import { type Decided, type NeededWork, neededWork, type ReadyEntry } from './needed.ts';
 
 export const signedFloor = 'floor: needed work of a call, signature and its rows in one commit / raw durable commit';
 export const durableFloor = 'floor: needed work of a call and its rows in two commits, unsigned / two raw durable commits';
@@ -21,7 +22,7 @@ export const durableFloor = 'floor: needed work of a call and its rows in two co
 /** The decision is durable with its signature; the outcome of the call before rides with it. */
 export async function signedRowsOverRaw(): Promise<number> {
   const signer = benchSigner();
-  const rows = bareRows((size, root) => signCheckpoint({ origin: ORIGIN, size, root }, signer));
+  const rows = bareRows(signedBy(signer));
   return overRaw(rows, 1, (needed) => {
     let settle: (() => void) | undefined;
     return () => {
@@ -34,6 +35,11 @@ export async function signedRowsOverRaw(): Promise<number> {
       settle = () => rows.settle(decision.call, outcome);
     };
   });
+}
+
+/** Each commit has a signed checkpoint. */
+export function signedBy(signer: Signer): (size: number, root: string) => string {
+  return (size, root) => signCheckpoint({ origin: ORIGIN, size, root }, signer);
 }
 
 export async function durableRowsOverRaw(): Promise<number> {
@@ -66,16 +72,17 @@ async function overRaw(rows: BareRows, commits: number, prepare: (needed: Needed
   return ratio;
 }
 
-interface BareRows {
+export interface BareRows {
   readonly database: Database;
   /** One transaction, with the checkpoint that each has. */
   commit(write: () => void): void;
-  decide(decision: ReturnType<NeededWork['decide']>): void;
+  decide(decision: Decided): void;
   settle(call: string, outcome: ReadyEntry): void;
 }
 
-function bareRows(checkpoint: (size: number, root: string) => string): BareRows {
-  const database = new Sqlite(freshPath('floor.db'));
+/** @param checkpoint - what each commit says of the log. */
+export function bareRows(checkpoint: (size: number, root: string) => string, path: string = freshPath('floor.db')): BareRows {
+  const database = new Sqlite(path);
   database.pragma('journal_mode = WAL');
   database.pragma('synchronous = FULL');
   createSchema(database);

@@ -1,5 +1,5 @@
 /**
- * The work that no guard could leave out for one call of `calls.ts`, done once, straight, and with no awaiting in between:
+ * The work that no guard could leave out for one call, that of `calls.ts` or another, done once, straight, and with no awaiting in between:
  * - the private copy of the arguments with its exact text, and its MAC, by which a repeated call is recognised;
  * - redaction of the arguments and of the result's excerpt;
  * - the policy;
@@ -24,23 +24,30 @@ export interface ReadyEntry {
   readonly opening: Opening;
 }
 
+export type Decided = ReadyEntry & { readonly call: string; readonly match: string };
+
 export interface NeededWork {
-  decide(): ReadyEntry & { readonly call: string; readonly match: string };
-  settle(call: string, decision: EntryRef): ReadyEntry;
+  /** @param args - default: those of `calls.ts`. */
+  decide(args?: unknown): Decided;
+  settle(call: string, decision: EntryRef, result?: unknown): ReadyEntry;
 }
 
-export function neededWork(policy: Policy, store: { readonly writer: string; mac(text: string): string }): NeededWork {
+export function neededWork(
+  policy: Policy,
+  store: { readonly writer: string; mac(text: string): string },
+  tool: PolicyInput['tool'] = TOOL,
+): NeededWork {
   const redactor = createRedactor();
   const stamp = { atMs: Date.now(), writer: store.writer };
   const session = { id: SESSION, labels: [], halted: false, startedAtMs: stamp.atMs, version: 0 };
   return {
-    decide() {
-      const { exact, value } = captureArguments(ARGS);
-      const named = { agent: AGENT, session: SESSION, principal: undefined, tool: TOOL, exact };
+    decide(args = ARGS) {
+      const { exact, value } = captureArguments(args);
+      const named = { agent: AGENT, session: SESSION, principal: undefined, tool, exact };
       const { match } = callNames(named, undefined, (text) => store.mac(text));
       const { shown, findings } = redactor.redact(value);
       const input: PolicyInput = {
-        tool: TOOL,
+        tool,
         args: shown,
         findings,
         agent: AGENT,
@@ -53,12 +60,12 @@ export function neededWork(policy: Policy, store: { readonly writer: string; mac
       if (!('effect' in verdict) || verdict.effect !== 'allow') throw new Error('the bench rule does not allow the bench call');
       const call = newOrderedId(Date.now());
       const key = newOpeningKey();
-      const body = { ...DECISION, call, args_commit: commitSection(key, 'args', shown) };
+      const body = { ...DECISION, tool, call, args_commit: commitSection(key, 'args', shown) };
       return { ...ready(body, stamp, { key, sections: { args: shown } }), call, match };
     },
-    settle(call, decision) {
+    settle(call, decision, given = RESULT) {
       const key = newOpeningKey();
-      const result = { excerpt: showAnything(RESULT, redactor) };
+      const result = { excerpt: showAnything(given, redactor) };
       const body: EntryBody = {
         kind: 'outcome',
         agent: AGENT,
