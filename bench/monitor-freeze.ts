@@ -3,7 +3,7 @@
  *
  * A tree of 200 processes that behave: how long until all are stopped and until all go on. Ten chains in which a process starts its
  * successor, leaves its session and ends, every 2 or 20 ms: by control group nothing is new and nothing is left, which is gated; by
- * signals they get away, more or fewer of them, which is printed. `adopting`: with orphans coming to us, as under `run`.
+ * signals they get away, more or fewer of them, which is printed. What is gated is of three times 20 runs. `adopting`: with orphans coming to us, as under `run`.
  */
 import { execFile, spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -21,6 +21,7 @@ import type { ForkerRun } from './monitor-freeze-child.ts';
 
 const PROCESSES = 200;
 const ROUNDS = 9;
+const TIMES = 3;
 const FORKER_RUNS = 20;
 const LOSING_RUNS = 5;
 
@@ -40,11 +41,24 @@ function linuxClaims(): readonly Claim[] {
       timed(`freeze (${grade}): processes of them still running`, grade, ({ running }) => running, 0, ''),
     ]),
     ...[2_000, 20_000].flatMap((hopUs) => [
-      forked('cgroup', hopUs, 'slowest stop of 20 runs', (runs) => Math.max(...runs.map(({ stopMs }) => stopMs)), 150, 'ms'),
-      forked('cgroup', hopUs, 'new after the stop, of 20 runs', (runs) => sum(runs, ({ started }) => started), 0),
-      forked('cgroup', hopUs, 'alive after the end, of 20 runs', (runs) => sum(runs, ({ alive }) => alive), 0),
-      forked('signal', hopUs, 'alive after the end, of 5 runs'),
-      forked('adopting', hopUs, 'alive after the end, of 5 runs'),
+      forked(
+        'cgroup',
+        hopUs,
+        `slowest stop, of ${TIMES} times ${FORKER_RUNS} runs`,
+        (runs) => Math.max(...runs.map(({ stopMs }) => stopMs)),
+        150,
+        'ms',
+      ),
+      forked(
+        'cgroup',
+        hopUs,
+        `new after the stop, of ${TIMES} times ${FORKER_RUNS} runs`,
+        (runs) => sum(runs, ({ started }) => started),
+        0,
+      ),
+      forked('cgroup', hopUs, `alive after the end, of ${TIMES} times ${FORKER_RUNS} runs`, (runs) => sum(runs, ({ alive }) => alive), 0),
+      forked('signal', hopUs, `alive after the end, of ${LOSING_RUNS} runs`),
+      forked('adopting', hopUs, `alive after the end, of ${LOSING_RUNS} runs`),
     ]),
   ];
 }
@@ -109,7 +123,7 @@ function forked(
   const name = `freeze (${grade}): ten chains of ${hopUs / 1_000} ms, ${what}`;
   const measure = async (): Promise<Measured | undefined> => {
     const key = `${grade} ${hopUs}`;
-    if (!forkers.has(key)) forkers.set(key, runForkers(grade, hopUs, value === undefined ? LOSING_RUNS : FORKER_RUNS));
+    if (!forkers.has(key)) forkers.set(key, runForkers(grade, hopUs, value === undefined ? LOSING_RUNS : TIMES * FORKER_RUNS));
     const runs = await forkers.get(key);
     if (runs === undefined) return undefined;
     return value === undefined
