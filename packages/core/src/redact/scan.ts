@@ -3,6 +3,7 @@ import { type Detector, isPlaceholder, placeholder } from './detector.ts';
 import { findEncoded, MAX_ENCODED_DEPTH, mayBeEncoded } from './encoded.ts';
 import { Finder } from './finder.ts';
 import { DETECTORS, ENCODED_KIND, TEXT_KIND, VALUE_KIND } from './rules.ts';
+import { wholeWord } from './word-end.ts';
 
 /**
  * Replacing a secret changes what stands next to its neighbours, which may make one of them recognisable. So a text is
@@ -119,12 +120,15 @@ export function isNews(text: string, start: number, end: number): boolean {
 function replaceAt(text: string, places: readonly Found[], found?: (kind: string) => void): string {
   let result = '';
   let done = 0;
-  for (const { kind, start, end } of places) {
-    if (start >= done) {
-      found?.(kind);
-      result += text.slice(done, start) + placeholder(kind);
+  for (const { kind, ...range } of places) {
+    if (range.start < done) {
+      done = Math.max(done, range.end);
+      continue;
     }
-    done = Math.max(done, end);
+    found?.(kind);
+    const { start, end } = wholeWord(text, kind, range);
+    result += text.slice(done, Math.max(done, start)) + placeholder(kind);
+    done = end;
   }
   return result + text.slice(done);
 }
