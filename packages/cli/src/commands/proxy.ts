@@ -114,7 +114,9 @@ async function serveHttp(start: (log: (text: string) => void) => Promise<Served>
   const stop = stopOf(invocation);
   const log = (text: string): void => invocation.output.note(`countersign: ${safe(text)}`);
   try {
-    const proxy = await start(log);
+    const redactor = createRedactor();
+    // Servers and clients have a say in it.
+    const proxy = await start((text) => log(redactor.text(text)));
     log(`clients connect to ${proxy.url}`);
     await stop.asked;
     await proxy.close();

@@ -36,6 +36,8 @@ describe('proxy --listen', () => {
     expect(await post(at, 'read_file', { authorization: 'Bearer t0ken', host: 'mine.example' })).toMatch(/^200/);
     expect(await post(at, 'delete_file')).toContain('POLICY_DENY_HIGH_RISK');
     expect(await post(at, 'read_file', { host: 'attacker.example' })).toMatch(/^403/);
+    const token = `ghp_${'a1B2c3D4e5F6'.repeat(3)}`;
+    expect(await post(at, 'read_file', { host: `${token}.example` })).toMatch(/^403/);
     stdin.end();
     const { code, stdout } = await ran;
     expect([code, stdout]).toEqual([0, '']);
@@ -43,6 +45,8 @@ describe('proxy --listen', () => {
     expect(asked[0]?.headers).toMatchObject({ authorization: 'Bearer t0ken', 'x-key': 'env-secret' });
     expect(stderr.text).not.toMatch(/t0ken|env-secret/);
     expect(stderr.text).toContain('attacker.example');
+    expect(stderr.text).toContain('[redacted:github-token]');
+    expect(stderr.text).not.toContain(token);
     expect(json(await run(['verify', '--json'], { cwd }))).toMatchObject({ status: 'valid' });
   });
 
