@@ -14,6 +14,7 @@ import type { EntryHints, LedgerSource, SourceFault, SourceRow, StoredCheckpoint
 import { openReadOnly } from './read-only.ts';
 import { checkSchema, expectedSchema, type SchemaObject } from './schema.ts';
 import { LAST_SEQ, SourceRows } from './source-rows.ts';
+import { SourceTiles } from './source-tiles.ts';
 
 const MAX_STATEMENT_CHARS = 65_536;
 /** Objects listed in a schema fault; a hostile schema may hold thousands. */
@@ -44,7 +45,7 @@ class SqliteSource implements LedgerSource {
   private readonly database: Database;
   private readonly closeAll: () => void;
   private readonly rows: SourceRows;
-  private readonly readTile: Statement<[number, number], readonly [unknown, unknown]>;
+  private readonly tiles: SourceTiles;
   private readonly hasHints: boolean;
 
   constructor(database: Database, closeAll: () => void, isWalMissing: boolean) {
@@ -70,7 +71,7 @@ class SqliteSource implements LedgerSource {
       ...this.contentFaults(),
     ];
     this.rows = new SourceRows(database);
-    this.readTile = database.prepare<[number, number], readonly [unknown, unknown]>(TILE).raw();
+    this.tiles = new SourceTiles(database);
     this.file = database.name;
     this.ledgerId = this.meta('ledger') ?? '';
     this.origin = this.meta('origin');
@@ -106,8 +107,7 @@ class SqliteSource implements LedgerSource {
   }
 
   tile(level: number, index: number): StoredTile | undefined {
-    const [hashes, root] = this.readTile.get(level, index) ?? [];
-    return Buffer.isBuffer(hashes) && typeof root === 'string' ? { hashes: hashes.toString('latin1'), root } : undefined;
+    return this.tiles.get(level, index);
   }
 
   tileCount(): number {
@@ -170,7 +170,6 @@ const WAL_MISSING: SourceFault = {
   message: 'a -shm file lies beside it and the -wal does not: somebody removed it, and the newest entries may have gone with it',
 };
 
-const TILE = 'SELECT substr(hashes, 1, 8193), substr(root, 1, 65) FROM tiles WHERE level = ? AND idx = ?';
 const CHECKPOINT = `SELECT size, CASE WHEN octet_length(note) <= ${MAX_NOTE_BYTES} THEN note END AS note FROM checkpoints`;
 
 const HINTS: readonly { readonly table: string; readonly of: string; readonly leaf: string }[] = [
