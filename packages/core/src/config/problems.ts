@@ -1,6 +1,7 @@
 /** Turning what zod says into sentences, and all problems of a file into one error. */
 import type * as z from 'zod';
 import { CountersignError, type ErrorCode } from '../errors.ts';
+import { redactText } from '../redact/scan.ts';
 import type { Path, Problem, YamlText } from './document.ts';
 import { didYouMean } from './nearest.ts';
 import { configSchema } from './schema.ts';
@@ -19,7 +20,7 @@ export function schemaProblems(issue: z.core.$ZodIssue, yaml: YamlText, root: un
     const known = knownKeys(path, root);
     return issue.keys.map((key) => ({
       path: [...path, key],
-      message: `unknown key ${JSON.stringify(key)}${didYouMean(key, known)}`,
+      message: `unknown key ${shownKey(key)}${didYouMean(key, known)}`,
       ...yaml.keyPlace([...path, key]),
     }));
   }
@@ -65,12 +66,18 @@ export function problemsError(code: ErrorCode, name: string, problems: readonly 
   });
 }
 
+/** A key as a message has it. A secret that was written where its name belongs (`token: { xoxb-... }`) is a key too. */
+export function shownKey(key: string, maxChars?: number): string {
+  return JSON.stringify(redactText(key).slice(0, maxChars));
+}
+
 function formatPath(path: Path): string {
   if (path.length === 0) return '';
   const steps = path.map((step, index) => {
     if (typeof step === 'number') return `[${step}]`;
-    if (!/^[\w-]+$/.test(step)) return `[${JSON.stringify(step)}]`;
-    return index === 0 ? step : `.${step}`;
+    const key = redactText(step);
+    if (!/^[\w-]+$/.test(key)) return `[${JSON.stringify(key)}]`;
+    return index === 0 ? key : `.${key}`;
   });
   return `${steps.join('')}: `;
 }

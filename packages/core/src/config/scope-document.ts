@@ -9,7 +9,7 @@
 import * as z from 'zod';
 import { MAX_CONFIG_CHARS, type Path, type Problem, readYaml, type YamlText } from './document.ts';
 import { nearest } from './nearest.ts';
-import { problemsError, schemaProblems } from './problems.ts';
+import { problemsError, schemaProblems, shownKey } from './problems.ts';
 import { readRegularText } from './regular-file.ts';
 import {
   SCOPE_MODES,
@@ -111,7 +111,7 @@ function ownForm(value: Keys, yaml: YamlText, refuse: Refuse): ScopeText {
   const parsed = z.object({ scope: scopeSchema.optional() }).safeParse(value);
   const problems = others.map((key) => ({
     path: [key],
-    message: `unknown key ${JSON.stringify(key)}: beside scope nothing else stands in a scope file`,
+    message: `unknown key ${shownKey(key)}: beside scope nothing else stands in a scope file`,
     ...yaml.keyPlace([key]),
   }));
   if (!parsed.success) return refuse([...problems, ...found(parsed.error, yaml, z.object({ scope: scopeSchema }))]);
@@ -132,7 +132,7 @@ function nestedForm(value: Keys, yaml: YamlText, refuse: Refuse): ScopeText {
 function flatForm(value: Keys, yaml: YamlText, refuse: Refuse): ScopeText {
   const mixed = NESTED_KEYS.filter((key) => Object.hasOwn(value, key)).map((key) => ({
     path: [key],
-    message: `${JSON.stringify(key)} is of the nested form, other keys of this file are of the flat form: write one of them`,
+    message: `${shownKey(key)} is of the nested form, other keys of this file are of the flat form: write one of them`,
     ...yaml.keyPlace([key]),
   }));
   const { problems, warnings } = unknownKeys(value, flatSchema, yaml, NESTED_KEYS);
@@ -182,11 +182,9 @@ function unknownKeys(
     const near = nearest(key, known);
     const place = yaml.keyPlace(path);
     if (near !== undefined)
-      problems.push({ path, message: `unknown key ${JSON.stringify(key)}, did you mean ${JSON.stringify(near)}?`, ...place });
+      problems.push({ path, message: `unknown key ${shownKey(key)}, did you mean ${JSON.stringify(near)}?`, ...place });
     else if (warnings.length < MAX_WARNINGS)
-      warnings.push(
-        `${place.line}:${place.column} unknown key ${JSON.stringify(key.slice(0, MAX_SHOWN))}: passed over, as the predecessor did`,
-      );
+      warnings.push(`${place.line}:${place.column} unknown key ${shownKey(key, MAX_SHOWN)}: passed over, as the predecessor did`);
   };
   look(value, schema.shape, []);
   return { problems, warnings };

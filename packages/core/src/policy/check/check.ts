@@ -3,6 +3,7 @@ import type { Config } from '../../config/config.ts';
 import { didYouMean } from '../../config/nearest.ts';
 import { type PolicySource, readPolicySource } from '../../config/policy-source.ts';
 import { createRedactor } from '../../redact/redact.ts';
+import { redactText } from '../../redact/scan.ts';
 import { compileToolPattern, type ToolPattern } from '../patterns.ts';
 import type { RuleSet } from '../rule-definition.ts';
 import type { PolicyFinding } from './codes.ts';
@@ -193,5 +194,5 @@ function inOrder(findings: readonly PolicyFinding[]): readonly PolicyFinding[] {
 }
 
 function pathText(path: readonly (string | number)[]): string {
-  return path.map((step, index) => (typeof step === 'number' ? `[${step}]` : index === 0 ? step : `.${step}`)).join('');
+  return path.map((step, index) => (typeof step === 'number' ? `[${step}]` : `${index === 0 ? '' : '.'}${redactText(step)}`)).join('');
 }
