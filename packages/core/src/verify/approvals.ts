@@ -4,7 +4,7 @@
  */
 
 import { foldApprover } from '../approval/approver-name.ts';
-import { assuranceOf, isAssured } from '../approval/assurance.ts';
+import { isAssured, overclaim } from '../approval/assurance.ts';
 import { statementOf, verifyStatement } from '../approval/statement.ts';
 import type { VerifyCode } from './codes.ts';
 import { Edits } from './edits.ts';
@@ -191,10 +191,9 @@ export class Approvals {
     const by = entry.approver.id;
     if (asked.approval?.approvers?.includes(by) === false)
       flaws.push(['APPROVER_NOT_LISTED', `${printable(by)} is not among those who may answer`]);
-    const { method, assurance } = entry.approver;
-    // A guard may take an answer for less than its method is worth, never for more.
-    if (!isAssured(assuranceOf(method) ?? 'low', assurance))
-      flaws.push(['APPROVER_ASSURANCE', `an answer by ${method} is not of ${assurance} assurance`]);
+    const { assurance } = entry.approver;
+    const tooMuch = overclaim(entry.approver);
+    if (tooMuch !== undefined) flaws.push(['APPROVER_ASSURANCE', tooMuch]);
     else if ((entry.answer === 'approve' || entry.args_commit !== undefined) && !isAssured(assurance, asked.approval?.assurance))
       flaws.push(['APPROVER_ASSURANCE', `the answer has ${assurance} assurance, ${asked.approval?.assurance} was asked for`]);
     const before = ask.answers.filter((given) => foldApprover(given.approver) === foldApprover(by));

@@ -2,6 +2,7 @@
  * Grants: that each was given with an approval, by whoever gave it, to what was asked about; and that each use of it was
  * one of those that were given.
  */
+import { overclaim } from '../approval/assurance.ts';
 import { isSignedBy } from '../approval/statement.ts';
 import { grantStatement, grantStatementOf, revocationStatement } from '../grant/statement.ts';
 import { MAX_GRANT_USES } from '../grant/terms.ts';
@@ -145,6 +146,8 @@ export class Grants {
   }
 
   private checkSignature(placed: Placed, { approver, signature }: GrantEntry, statement: () => Uint8Array): void {
+    const tooMuch = overclaim(approver);
+    if (tooMuch !== undefined) this.problem(placed, 'APPROVER_ASSURANCE', tooMuch);
     if (approver.method !== 'key') return;
     const vkey = this.approvers?.get(approver.id);
     if (vkey === undefined && signature !== undefined) {

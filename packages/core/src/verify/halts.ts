@@ -1,5 +1,7 @@
 /** Halts: that no call was allowed while its session, or every session, was halted, and who let it go on. */
+
 import { foldApprover } from '../approval/approver-name.ts';
+import { overclaim } from '../approval/assurance.ts';
 import { isSignedBy } from '../approval/statement.ts';
 import type { EntryRef } from '../call.ts';
 import { isAfterHalt } from '../halt/after-halt.ts';
@@ -136,6 +138,8 @@ export class Halts {
   }
 
   private checkWho(placed: Placed, { halt, scope, session, signature }: SessionEntry, approver: ApproverIdentity): void {
+    const tooMuch = overclaim(approver);
+    if (tooMuch !== undefined) this.problem(placed, 'APPROVER_ASSURANCE', tooMuch);
     const vkey = this.approvers?.get(approver.id);
     if (approver.method !== 'key') {
       const known = [...(this.approvers?.keys() ?? [])];

@@ -2,7 +2,9 @@
  * Pins: that each pin entry goes on from the one before, that a tool is first once, and that people accept and take back only
  * what was recorded. What lies beside them is compared with its digests where the rows are judged.
  */
+
 import { foldApprover } from '../approval/approver-name.ts';
+import { overclaim } from '../approval/assurance.ts';
 import { isSignedBy } from '../approval/statement.ts';
 import type { EntryRef, Json } from '../call.ts';
 import { CountersignError } from '../errors.ts';
@@ -101,6 +103,8 @@ export class Pins {
   }
 
   private checkWho(placed: Placed, { before, event, server, pins, approver, signature }: Answer): void {
+    const tooMuch = overclaim(approver);
+    if (tooMuch !== undefined) this.problem(placed, 'APPROVER_ASSURANCE', tooMuch);
     const vkey = this.approvers?.get(approver.id);
     if (approver.method !== 'key') {
       const names = [...(this.approvers?.keys() ?? [])];

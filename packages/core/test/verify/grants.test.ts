@@ -28,6 +28,11 @@ describe('a ledger with a grant', () => {
     expect(await found(() => undefined)).toEqual([]);
   });
 
+  it('whoever took it back claims to be worth no more than their method is', async () => {
+    const claim = (entries: Loose[]): void => void (of(entries, REVOKED)['approver'] = { id: 'bob', method: 'page', assurance: 'high' });
+    expect(await found(claim)).toEqual([[at(REVOKED), 'APPROVER_ASSURANCE']]);
+  });
+
   it('the signature of whoever gave it or took it back is checked when the key is given, and told of when not', async () => {
     const unsigned = (entries: Loose[]): void => {
       delete of(entries, GRANT)['signature'];

@@ -98,6 +98,11 @@ const FORGERIES: readonly [VerifyCode, string, Change, Forgery?][] = [
     edit(session('resumed'), (entry, all) => void (entry['halt'] = place(all, session('start')))),
   ],
   ['RESUME_MISMATCH', 'the end of all said to be of one', edit(signed, (entry) => void delete entry['scope'])],
+  [
+    'APPROVER_ASSURANCE',
+    'an answer that claims to be worth more than its method is',
+    edit(signed, { approver: { id: 'bob', method: 'host', assurance: 'high' } }),
+  ],
   ['RESUME_SIGNATURE', 'no signature', edit(signed, (entry) => void delete entry['signature'])],
   [
     'RESUME_SIGNATURE',

@@ -112,6 +112,12 @@ describe('a ledger with pins', () => {
         },
       ],
     ],
+    [
+      'an answer claims to be worth more than its method is',
+      'APPROVER_ASSURANCE',
+      REVOKED,
+      (entries) => void (of(entries, REVOKED)['approver'] = { id: 'bob', method: 'elicitation', assurance: 'medium' }),
+    ],
     ['an unknown flag', 'ENTRY_SHAPE', CHANGED, (entries) => void (pinOf(of(entries, CHANGED))['flags'] = ['fine'])],
     ['no pins', 'ENTRY_SHAPE', CHANGED, (entries) => void (of(entries, CHANGED)['pins'] = [])],
     ['nobody who accepted', 'ENTRY_SHAPE', ACCEPTED, (entries) => void delete of(entries, ACCEPTED)['approver']],
