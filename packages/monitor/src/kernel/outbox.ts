@@ -2,7 +2,7 @@
  * What the main thread is to be told. Safe ones are lost, and counted, when it does not keep up; what is not safe never is: when even
  * that would be too much no further call is received, and whoever makes one waits.
  */
-import type { Told, ToldMessage } from './supervisor-protocol.ts';
+import type { Told } from './supervisor-protocol.ts';
 
 /** Told together; at most so many, and no later than this. */
 export const MAX_BATCH = 256;
@@ -12,8 +12,16 @@ export const MAX_UNSEEN = 4_096;
 /** With more, nothing is received. */
 export const MAX_UNSEEN_GRAVE = 32_768;
 
+/** What is told together. */
+export interface Batch {
+  readonly told: readonly Told[];
+  /** Since the last one: see `FromSupervisor`. */
+  readonly lost: number;
+  readonly counted: number;
+}
+
 export class Outbox {
-  readonly #say: (message: ToldMessage) => void;
+  readonly #say: (batch: Batch) => void;
   readonly #seen: () => number;
   readonly #now: () => number;
   #told: Told[] = [];
@@ -23,7 +31,7 @@ export class Outbox {
   #all = 0;
 
   /** @param seen - how many the main thread has looked at, as a number of 32 bits that goes round */
-  constructor(say: (message: ToldMessage) => void, seen: () => number, now: () => number = Date.now) {
+  constructor(say: (batch: Batch) => void, seen: () => number, now: () => number = Date.now) {
     this.#say = say;
     this.#seen = seen;
     this.#now = now;
@@ -59,7 +67,7 @@ export class Outbox {
 
   flush(): void {
     if (this.isEmpty) return;
-    this.#say({ kind: 'told', told: this.#told, lost: this.#lost, counted: this.#counted });
+    this.#say({ told: this.#told, lost: this.#lost, counted: this.#counted });
     this.#told = [];
     this.#lost = 0;
     this.#counted = 0;

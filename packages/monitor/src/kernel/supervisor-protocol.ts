@@ -4,6 +4,7 @@ import type { RuleEngineOptions } from '../rules/engine.ts';
 import type { Scope } from '../scope/scope.ts';
 import type { Markers } from '../tree/markers.ts';
 import type { MonitorMode, Verdict } from '../verdict.ts';
+import type { Packed } from './packed.ts';
 import type { TrapReads } from './traps.ts';
 
 /** What the thread supervises, and how. */
@@ -58,9 +59,7 @@ export type FromSupervisor =
   /** It has seen how the gate is: what it answered before, it answered before this. `waiting`: threads whose opens wait for somebody else. */
   | { readonly kind: 'gate'; readonly nth: number; readonly waiting: readonly number[] }
   /** Since the last message: `lost`: safe ones that nobody is told of as there was no room; `counted`: safe reads in hot folders. */
-  | { readonly kind: 'told'; readonly told: readonly Told[]; readonly lost: number; readonly counted: number };
-
-export type ToldMessage = Extract<FromSupervisor, { readonly kind: 'told' }>;
+  | { readonly kind: 'told'; readonly told: Packed; readonly lost: number; readonly counted: number };
 
 export type ToSupervisor =
   /** The first of all, unless it is to stop. */

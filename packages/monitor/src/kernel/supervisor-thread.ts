@@ -19,22 +19,15 @@ import { HeldCalls } from './held-calls.ts';
 import { hotReads, usuallyHot } from './hot.ts';
 import { TargetMemory } from './memory.ts';
 import { callNames, Notification, Response } from './notification.ts';
-import { FLUSH_MS, Outbox } from './outbox.ts';
+import { type Batch, FLUSH_MS, Outbox } from './outbox.ts';
 import { OwnDescriptors } from './own-descriptors.ts';
+import { packed } from './packed.ts';
 import { Paths } from './paths.ts';
 import { isInTree, processesOf } from './processes.ts';
 import { SafeReads } from './safe-reads.ts';
 import { Scripts } from './scripts.ts';
 import { Sockets } from './sockets.ts';
-import {
-  CALLER,
-  CALLS,
-  type FromSupervisor,
-  SEEN,
-  type SupervisorStart,
-  type ToldMessage,
-  type ToSupervisor,
-} from './supervisor-protocol.ts';
+import { CALLER, CALLS, type FromSupervisor, SEEN, type SupervisorStart, type ToSupervisor } from './supervisor-protocol.ts';
 import { Targets } from './targets.ts';
 
 const { ENOENT, EINTR, ENOSYS, EPERM } = constants.errno;
@@ -236,13 +229,13 @@ class Supervisor {
     say({ kind: 'gate', nth, waiting: this.#broker?.waiting ?? [] });
   }
 
-  #tell(message: ToldMessage): void {
-    for (const { judged } of message.told) {
+  #tell({ told, lost, counted }: Batch): void {
+    for (const { judged } of told) {
       if (judged === undefined) continue;
       const level = enforced(judged.level, this.#start.mode);
       this.#gate.found(this.#start.shutsGate === true && (level === 'HALT' || level === 'KILL'));
     }
-    say(message);
+    say({ kind: 'told', told: packed(told), lost, counted });
   }
 
   /** Whoever waited may have been ended meanwhile: then nobody wants it. */

@@ -4,6 +4,7 @@ import { CountersignError } from '@countersign/core';
 import { errorName, native, nativeMissing } from '../native/native.ts';
 import { startThread } from '../thread.ts';
 import { HeldThreads } from './held-threads.ts';
+import { unpacked } from './packed.ts';
 import {
   CALLER,
   CALLS,
@@ -103,12 +104,13 @@ export class Supervisor {
         ready.resolve();
       }
       if (message.kind === 'told') {
-        this.#held.add(message.told);
-        for (const { judged } of message.told) if (judged !== undefined) this.#stops++;
+        const told = unpacked(message.told);
+        this.#held.add(told);
+        for (const { judged } of told) if (judged !== undefined) this.#stops++;
         try {
-          onTold(message.told, message.lost, message.counted);
+          onTold(told, message.lost, message.counted);
         } finally {
-          Atomics.add(this.#control, SEEN, message.told.length);
+          Atomics.add(this.#control, SEEN, told.length);
         }
       }
       if (message.kind === 'gate') {

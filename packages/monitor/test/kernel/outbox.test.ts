@@ -1,12 +1,12 @@
 /** What is told, what is lost, and when nothing more is taken up. */
 import { describe, expect, it } from 'vitest';
-import { FLUSH_MS, MAX_BATCH, MAX_UNSEEN, MAX_UNSEEN_GRAVE, Outbox } from '../../src/kernel/outbox.ts';
-import type { Told, ToldMessage } from '../../src/kernel/supervisor-protocol.ts';
+import { type Batch, FLUSH_MS, MAX_BATCH, MAX_UNSEEN, MAX_UNSEEN_GRAVE, Outbox } from '../../src/kernel/outbox.ts';
+import type { Told } from '../../src/kernel/supervisor-protocol.ts';
 
 const ONE: Told = { observation: { at: 1, sensor: 'seccomp', phase: 'before', action: { kind: 'read', path: '/x' } } };
 
 function outboxOf() {
-  const state = { now: 1_000, seen: 0, said: [] as ToldMessage[] };
+  const state = { now: 1_000, seen: 0, said: [] as Batch[] };
   const outbox = new Outbox(
     (message) => void state.said.push(message),
     () => state.seen,
