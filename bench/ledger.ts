@@ -14,13 +14,13 @@
  * callers share. "raw batches of ready strings" is one prepared insert of the ready text, in transactions of 64.
  */
 import { canonicalize, type Json } from '@countersign/core';
-import type { SqliteStore } from '@countersign/core/sqlite';
 import type { Database } from 'better-sqlite3';
 import { entryText } from '../packages/core/src/ledger/body.ts';
 import type { EntryBody, NoteBody } from '../packages/core/src/ledger/entry.ts';
 import { leafHash } from '../packages/core/src/ledger/merkle.ts';
 import type { Unit } from '../packages/core/src/store.ts';
 import { ARGS, DECISION, decideUnit, RESULT } from './calls.ts';
+import { bareLog } from './crowd-floor.ts';
 import { atLeast, atMost, type Claim, printed } from './figure.ts';
 import { benchStore, rawTable } from './fixtures.ts';
 import { ONE_BY_ONE, timeRatio } from './measure.ts';
@@ -31,12 +31,14 @@ export const overOne = '64 callers / one caller, unsigned appends, rows per seco
 export const overReady = '64 callers, unsigned appends / raw batches of 64 ready strings, rows per second';
 const decisionAlone = 'append of a decision alone, unsigned / raw durable insert';
 const notes = '64 callers, unsigned appends / plain loop in batches of 64, rows per second';
+const notesFloor = 'floor: 64 callers, rows with their tree, tiles, checkpoint and promise / plain loop in batches of 64, rows per second';
 const decisions = '64 callers, unsigned decisions / plain loop in batches of 64, rows per second';
 
 export const ledgerClaims: readonly Claim[] = [
   { name: alone, measure: async () => atMost(alone, await noteAlone(), 1.7) },
   { name: decisionAlone, measure: async () => printed(decisionAlone, await appendAlone(decideUnit, DECISION)) },
   { name: notes, measure: async () => atLeast(notes, await crowd(noteUnit, noteLoop), 0.8) },
+  { name: notesFloor, measure: async () => printed(notesFloor, await crowdOnBareLog()) },
   { name: decisions, measure: async () => printed(decisions, await crowd(decideUnit, decisionLoop)) },
   { name: overOne, measure: async () => atLeast(overOne, await crowdOverOne(), 5) },
   { name: overReady, measure: async () => atLeast(overReady, await crowdOverReady(), 0.25) },
@@ -64,13 +66,30 @@ async function appendAlone(unit: () => Unit, body: EntryBody): Promise<number> {
   return ratio;
 }
 
+type PrepareLoop = (database: Database) => (stamp: Stamp) => void;
+
 /** Rows per second of 64 callers over rows per second of the loop. */
-async function crowd(unit: () => Unit, prepareLoop: (database: Database) => (stamp: Stamp) => void): Promise<number> {
+async function crowd(unit: () => Unit, prepareLoop: PrepareLoop): Promise<number> {
   const store = benchStore('none');
+  const ratio = await loopOver(prepareLoop, store.writer, (batches) => callAtOnce(() => store.commit(unit()), batches));
+  await store.close();
+  return ratio;
+}
+
+async function crowdOnBareLog(): Promise<number> {
+  const writer = 'w'.repeat(32);
+  const log = bareLog(writer);
+  const ratio = await loopOver(noteLoop, writer, (batches) => callAtOnce(() => log.commit(noteBody()), batches));
+  log.close();
+  return ratio;
+}
+
+/** The time of a loop over the same number of rows / that of `work`. */
+async function loopOver(prepareLoop: PrepareLoop, writer: string, work: (batches: number) => Promise<void>): Promise<number> {
   const { database } = rawTable();
   const append = prepareLoop(database);
-  const stamp = { atMs: Date.now(), writer: store.writer };
-  const loopMsOverStoreMs = await timeRatio(
+  const stamp = { atMs: Date.now(), writer };
+  const ratio = await timeRatio(
     (batches) => {
       for (let batch = 0; batch < batches; batch++) {
         database.exec('BEGIN IMMEDIATE');
@@ -78,17 +97,16 @@ async function crowd(unit: () => Unit, prepareLoop: (database: Database) => (sta
         database.exec('COMMIT');
       }
     },
-    (batches) => callAtOnce(store, unit, batches),
+    work,
     { count: 10, rounds: 15 },
   );
   database.close();
-  await store.close();
-  return loopMsOverStoreMs;
+  return ratio;
 }
 
-async function callAtOnce(store: SqliteStore, unit: () => Unit, each: number): Promise<void> {
+async function callAtOnce(call: () => Promise<unknown>, each: number): Promise<void> {
   const caller = async (): Promise<void> => {
-    for (let i = 0; i < each; i++) await store.commit(unit());
+    for (let i = 0; i < each; i++) await call();
   };
   await Promise.all(Array.from({ length: CALLERS }, caller));
 }
@@ -99,7 +117,7 @@ export async function crowdOverOne(): Promise<number> {
     async (batches) => {
       for (let i = 0; i < batches * CALLERS; i++) await store.commit(noteUnit());
     },
-    (batches) => callAtOnce(store, noteUnit, batches),
+    (batches) => callAtOnce(() => store.commit(noteUnit()), batches),
     { count: 2, slices: 3, rounds: 7 },
   );
   await store.close();
@@ -118,7 +136,7 @@ export async function crowdOverReady(): Promise<number> {
         raw.database.exec('COMMIT');
       }
     },
-    (batches) => callAtOnce(store, noteUnit, batches),
+    (batches) => callAtOnce(() => store.commit(noteUnit()), batches),
     { count: 10 },
   );
   raw.database.close();
