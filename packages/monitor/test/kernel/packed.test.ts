@@ -66,6 +66,21 @@ describe('what is packed comes out as it went in, through a message to another t
     expect(through(told)).toStrictEqual(told);
   });
 
+  it('one after the other of one program, each under its own call', () => {
+    const calls: readonly Attribution[] = [
+      { method: 'marker', call: 'c1' },
+      { method: 'marker', call: 'c2' },
+      { method: 'tree', call: 'c2' },
+      { method: 'window', call: 'c2', candidates: ['c2', 'c3'] },
+      { method: 'window', call: 'c2', candidates: ['c2', 'c4'] },
+      { method: 'window', call: 'c2' },
+      { method: 'none' },
+    ];
+    const told = calls.map((attribution) => read({ observation: { attribution } }));
+    expect(through(told)).toStrictEqual(told);
+    expect(through(told.toReversed())).toStrictEqual(told.toReversed());
+  });
+
   it('nothing at all', () => {
     expect(through([])).toEqual([]);
   });
