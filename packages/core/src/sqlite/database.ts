@@ -1,5 +1,5 @@
 /** Opening the database file so that a commit means "on disk", and noticing when the file is no longer the one we opened. */
-import { type BigIntStats, closeSync, existsSync, fsyncSync, mkdirSync, openSync, statSync } from 'node:fs';
+import { type BigIntStats, closeSync, existsSync, fsyncSync, lstatSync, mkdirSync, openSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import Sqlite, { type Database } from 'better-sqlite3';
 import { CountersignError } from '../errors.ts';
@@ -145,8 +145,11 @@ const SETTLED_MS = 3000;
  */
 export function identityCheck(file: string, opened: Identity, { nowMs, look }: IdentitySources = SYSTEM): () => void {
   const wal = `${file}-wal`;
-  const folder = dirname(file);
+  const shm = `${file}-shm`;
+  // Of a link to the folder this is the folder.
+  const folder = `${dirname(file)}/.`;
   let walOpened: Identity | undefined;
+  let shmOpened: Identity | undefined;
   let intact: Looked | undefined;
   return () => {
     if (!isSame(look(file), opened)) throw replaced(file);
@@ -157,6 +160,10 @@ export function identityCheck(file: string, opened: Identity, { nowMs, look }: I
     walOpened ??= walNow;
     // While a connection is open SQLite never removes the WAL: a missing or other one means somebody did.
     if (!isSame(walNow, walOpened)) throw replaced(wal);
+    // Writers lock each other out in it: with two of them, each writes over what the other was told is durable.
+    const shmNow = look(shm);
+    shmOpened ??= shmNow;
+    if (!isSame(shmNow, shmOpened)) throw replaced(shm);
     intact = now !== undefined && nowMs() - Number(now.ctimeMs) > SETTLED_MS ? now : undefined;
   };
 }
@@ -172,10 +179,14 @@ export interface IdentitySources {
 
 const SYSTEM: IdentitySources = { nowMs: Date.now, look: identity };
 
-/** Undefined also when the path cannot be followed any more: for what was opened that is as good as gone. */
+/**
+ * Undefined also when the path cannot be followed any more: for what was opened that is as good as gone. So is a link: SQLite
+ * looks for a WAL beside the file it leads to, and the folder does not tell what happens there.
+ */
 function identity(path: string): BigIntStats | undefined {
   try {
-    return statSync(path, { bigint: true, throwIfNoEntry: false });
+    const found = lstatSync(path, { bigint: true, throwIfNoEntry: false });
+    return found?.isSymbolicLink() === true ? undefined : found;
   } catch {
     return undefined;
   }

@@ -97,6 +97,7 @@ export class LedgerWriter implements BatchWriter {
     const { database, log, rows, file } = this.current;
     retryBusy(() => database.exec('BEGIN IMMEDIATE'));
     try {
+      file.checkIdentity();
       if (log.catchUp()) rows.fallBehind();
       rows.begin();
       markUnsignedTail(log, rows);
@@ -117,9 +118,10 @@ export class LedgerWriter implements BatchWriter {
   /** Renews the lease. */
   beat(): void {
     try {
+      this.current.file.checkIdentity();
       this.current.leases.take();
     } catch {
-      // Locked or broken: the next beat or commit will tell.
+      // Locked, broken or gone: the next beat or commit will tell.
     }
   }
 
@@ -137,6 +139,7 @@ export class LedgerWriter implements BatchWriter {
   close(): void {
     this.remember(true);
     try {
+      this.current.file.checkIdentity();
       retryBusy(() => this.current.leases.release());
     } catch {
       // The row of a closed writer is only noise: its process will be gone, and recovery knows that.
@@ -170,6 +173,8 @@ export class LedgerWriter implements BatchWriter {
     let results: readonly Committed[];
     let isCommitting = false;
     try {
+      // Before anything is written too: in a WAL that another writer no longer shares with us we would write over its entries.
+      file.checkIdentity();
       if (log.catchUp()) rows.fallBehind();
       rows.begin();
       markUnsignedTail(log, rows);
