@@ -43,7 +43,7 @@ function nodeOf(value: Json, depth: number, budget: Budget): Html {
   for (const [key, member] of entries) {
     if (budget.nodes <= 0 || budget.chars <= 0) break;
     budget.chars -= key.length;
-    const name = isList ? html`<span class="index">${key}</span>` : html`<span class="key">${keyOf(key)}</span>`;
+    const name = isList ? html`<span class="index">${key}</span>` : html`<span class="key">${keyOf(key, budget)}</span>`;
     items.push(html`<li>${name} ${nodeOf(member, depth + 1, budget)}</li>`);
   }
   const hidden = entries.length - items.length;
@@ -56,8 +56,11 @@ function nodeOf(value: Json, depth: number, budget: Budget): Html {
 
 const MAX_KEY_CHARS = 200;
 
-function keyOf(key: string): Html {
-  return key.length <= MAX_KEY_CHARS ? agentText(key) : html`${agentText(key.slice(0, MAX_KEY_CHARS).toWellFormed())}…`;
+/** Two names that differ only behind the cut would look the same. */
+function keyOf(key: string, budget: Budget): Html {
+  if (key.length <= MAX_KEY_CHARS) return agentText(key);
+  const rest = cut(budget, `${key.length - MAX_KEY_CHARS} more characters of the name are not shown`);
+  return html`${agentText(key.slice(0, MAX_KEY_CHARS).toWellFormed())} ${rest}`;
 }
 
 function stringOf(text: string, budget: Budget): Html {

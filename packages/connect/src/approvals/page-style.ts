@@ -59,7 +59,7 @@ pre { white-space: pre-wrap; overflow-wrap: anywhere; background: var(--code); p
 ul.tree { list-style: none; margin: 0; padding: 0 0 0 16px; border-left: 1px solid var(--line); }
 .card > ul.tree { padding-left: 0; border-left: 0; }
 ul.tree li { margin: 2px 0; overflow-wrap: anywhere; }
-ul.tree .key { font-weight: 600; } ul.tree .key::after, ul.tree .index::after { content: ":"; }
+ul.tree .key { font-weight: 600; white-space: pre-wrap; } ul.tree .key::after, ul.tree .index::after { content: ":"; }
 ul.tree .index { color: var(--dim); }
 ul.tree .string { white-space: pre-wrap; background: var(--code); border-radius: 4px; padding: 0 4px; }
 ul.tree .literal { color: var(--link); }

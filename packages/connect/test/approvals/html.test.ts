@@ -106,6 +106,14 @@ describe('argumentTree', () => {
       expect(markup.toString().length).toBeLessThan(4 * MAX_TREE_CHARS);
     }
     expect(argumentTree({ a: 'y'.repeat(MAX_STRING_CHARS) }).isCut).toBe(false);
+    // Names that differ behind the cut alone would be the same one to whoever approves.
+    const start = 'a'.repeat(300);
+    const names = argumentTree({ [`${start}_dry_run`]: true, [`${start}_delete_all`]: true });
+    expect([names.isCut, names.markup.toString()]).toEqual([
+      true,
+      expect.stringContaining('111 more characters of the name are not shown'),
+    ]);
+    expect(argumentTree({ ['k'.repeat(200)]: true }).isCut).toBe(false);
   });
 
   it('is not blown up by characters that are spelled out', () => {
