@@ -154,11 +154,14 @@ function hasGivenUp(signal: AbortSignal | undefined): boolean {
 async function untilSettled(id: string, expiresAtMs: number, stop: AbortSignal | undefined, engine: Engine): Promise<boolean> {
   const timeUp = new AbortController();
   let timer: NodeJS.Timeout | undefined;
-  const arm = (leftMs: number): void => {
-    // A timer holds at most about 24.8 days; longer waits take several.
-    timer = setTimeout(() => (leftMs > MAX_TIMER_MS ? arm(leftMs - MAX_TIMER_MS) : timeUp.abort()), Math.min(leftMs, MAX_TIMER_MS));
+  // By the clock that expiry goes by: a timer has another one, may fire a millisecond early, and holds at most about 24.8 days. Whoever
+  // looks when it fires must not find the approval pending still: nobody would look again.
+  const check = (): void => {
+    const leftMs = expiresAtMs - engine.store.nowMs();
+    if (leftMs <= 0) timeUp.abort();
+    else timer = setTimeout(check, Math.min(leftMs, MAX_TIMER_MS));
   };
-  arm(Math.max(0, expiresAtMs - engine.store.nowMs()));
+  check();
   try {
     await engine.store.approvalSettled(id, stop === undefined ? timeUp.signal : AbortSignal.any([timeUp.signal, stop]));
     return timeUp.signal.aborted;

@@ -1,6 +1,6 @@
 /** Channels that fail, in every way we could think of. A call is refused only when nobody was asked. */
 import { join } from 'node:path';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { Authorization, Channel, Guard, Store } from '../../src/index.ts';
 import { immediateApprover, memoryStore } from '../../src/testing/index.ts';
 import { guardOn, openLedger, tempDirectory } from '../fixtures/ledger.ts';
@@ -157,4 +157,20 @@ it('a ledger that cannot record that nobody was asked refuses the call all the s
   const { answer, errors } = await tried([broken], store, 50);
   expect(answer).toMatchObject({ kind: 'refusal', decision: { effect: 'deny' } });
   expect(errors.map(({ message }) => message)).toContain('disk full');
+});
+
+it('whoever looks when a prompt is withdrawn finds it expired, also where the clock is behind the timers', async () => {
+  // The clock of the store and the one of timers are not the same: a timer fires a millisecond early now and then, here a tenth.
+  const began = Date.now();
+  const nowMs = (): number => Math.floor(began + (Date.now() - began) * 0.9);
+  const found = Promise.withResolvers<string | undefined>();
+  const channel: Channel = {
+    name: 'looking',
+    ask: async (request, _answer, signal) =>
+      signal.addEventListener('abort', () => void guard.approvals.get(request.id).then((row) => found.resolve(row?.state))),
+  };
+  const guard = guardOn(memoryStore({ clock: { nowMs } }), { channels: [channel], approvals: { ttlMs: 500 } });
+  onTestFinished(() => guard.close());
+  await guard.authorize(ASK, { approval: 'suspend' });
+  expect(await found.promise).toBe('expired');
 });
