@@ -199,6 +199,6 @@ function isSame(one: Identity | undefined, other: Identity | undefined): boolean
 function replaced(file: string): CountersignError {
   return new CountersignError(
     'LEDGER_REPLACED',
-    `${file} was removed or replaced while open: calls are refused until the original is back`,
+    `${file} was removed, replaced or made a link while open: nothing more is written to it, and calls are refused until the ledger opens again with all its checks`,
   );
 }

@@ -34,7 +34,7 @@ export interface OpenOptions {
   readonly heads: KnownHeads;
   /** Pid of a client that counts as a guard too. */
   readonly client?: number | undefined;
-  /** The head this ledger must still hold. */
+  /** A head this ledger must still hold, beside the one that `heads` tells of. */
   readonly known: Head | undefined;
   /** Calls that were refused because their commit failed, though it may be durable. */
   readonly doubtful: readonly string[];
@@ -50,20 +50,24 @@ export interface Head {
 /** @throws {CountersignError} `LEDGER_*`, `KEY_MISMATCH` */
 export function openLedger(options: OpenOptions): OpenLedger {
   const { path, origin, signer, known, heads, writer } = options;
-  if (known !== undefined && !existsSync(path)) throw rolledBack(options, `it is gone, ${known.size} entries were there before`);
+  // Whoever opens it again has seen less than those who wrote meanwhile.
+  const seen = [known, heads.read()].filter((head) => head !== undefined);
+  if (seen[0] !== undefined && !existsSync(path)) throw rolledBack(options, `it is gone, ${seen[0].size} entries were there before`);
   const file = openForWriting(path, options.create);
   const { database } = file;
   try {
     retryBusy(() => database.exec('BEGIN IMMEDIATE'));
+    // SQLite has just opened the WAL and its index: those that lie there are ours. Once all is read they may be others.
+    file.checkIdentity();
     const fresh = isFresh(database);
-    if (fresh) initialise(database, options);
+    if (fresh) initialise(database, seen[0], options);
     upgradeSchema(database);
     checkSchema(database);
     const meta = metaOf(database);
     const ledger = meta.get('ledger') ?? '';
     const log = new Log(database, { origin, signer }, options.clock);
     log.load();
-    if (known !== undefined) checkKnown(log, ledger, known, options);
+    for (const head of seen) checkKnown(log, ledger, head, options);
 
     const leases = new Leases(database, writer);
     const rows = new Rows(database, log, leases, writer);
@@ -102,8 +106,8 @@ export function markUnsignedTail(log: Log, rows: Rows): void {
   rows.append({ kind: 'recovery', event: 'unsigned-tail', from, to, ...(before !== undefined && { before }) });
 }
 
-function initialise(database: Database, options: OpenOptions): void {
-  if (options.known !== undefined) throw rolledBack(options, `it is empty, ${options.known.size} entries were there before`);
+function initialise(database: Database, seen: Head | undefined, options: OpenOptions): void {
+  if (seen !== undefined) throw rolledBack(options, `it is empty, ${seen.size} entries were there before`);
   createSchema(database);
   const put = database.prepare('INSERT INTO meta (key, value) VALUES (?, ?)');
   put.run('format', 'countersign-1');

@@ -9,6 +9,7 @@ import { Leases } from './leases.ts';
 import { Log } from './log.ts';
 import { Rows } from './rows.ts';
 import { checkSchema } from './schema.ts';
+import { forgetStaleIndex } from './stale-index.ts';
 
 export interface LedgerView {
   readonly database: Database;
@@ -80,6 +81,7 @@ export function macOf(meta: ReadonlyMap<string, string>): (text: string) => stri
 }
 
 export function closeQuietly(database: Database): void {
+  forgetStaleIndex(database.name);
   try {
     database.close();
   } catch {

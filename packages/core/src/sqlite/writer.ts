@@ -31,7 +31,7 @@ export interface WriterOptions {
   /** Create the ledger when it is missing. */
   readonly create: boolean;
   readonly heads: KnownHeads;
-  /** The head this ledger must still hold; default: what `heads` says. */
+  /** A head this ledger must still hold, beside the one that `heads` tells of. */
   readonly known?: Head;
   /** Calls that were refused because their commit failed, though it may be durable. */
   readonly doubtful?: readonly string[];
@@ -47,7 +47,7 @@ export class LedgerWriter implements BatchWriter {
   /** @throws {CountersignError} `LEDGER_*`, `KEY_MISMATCH` */
   constructor(options: WriterOptions) {
     this.options = options;
-    const { known = options.heads.read(), doubtful = [] } = options;
+    const { known, doubtful = [] } = options;
     this.current = openLedger({ ...options, known, doubtful });
   }
 

@@ -1,12 +1,20 @@
 /** A ledger whose path leads elsewhere by links, or whose readers and writers no longer share one index: nothing is released. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
+import { copyFileSync, mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import Sqlite from 'better-sqlite3';
-import { expect, it, onTestFinished } from 'vitest';
-import { guardOn, LEDGER_PEM, openLedger, tempDirectory } from '../fixtures/ledger.ts';
+import { expect, it, onTestFinished, vi } from 'vitest';
+import { generateKey, signerFromPem } from '../../src/ledger/keys.ts';
+import { KnownHeads } from '../../src/sqlite/known-heads.ts';
+import { LedgerWriter } from '../../src/sqlite/writer.ts';
+import { guardOn, LEDGER_PEM, ORIGIN, openLedger, tempDirectory } from '../fixtures/ledger.ts';
+
+const IS_LINUX = process.platform === 'linux';
+if (!IS_LINUX)
+  process.stderr.write('SKIPPED: without /proc nothing can be done about an index that was taken away, when it is closed last\n');
+const PROCESS = fileURLToPath(new URL('../fixtures/permit-process.ts', import.meta.url));
 
 const CALL = { tool: { name: 'grab' }, args: {} };
 
@@ -31,7 +39,7 @@ it.each<[string, (path: string) => void]>([
   expect((await guard.authorize(CALL)).kind).toBe('permit');
   spoil(path);
   for (let i = 0; i < 3; i++) expect((await guard.authorize(CALL)).kind).toBe('refusal');
-  await store.close().catch(() => undefined);
+  await store.close();
 });
 
 it('the folder itself may be reached by a link, and what happens in it is seen', async () => {
@@ -43,44 +51,147 @@ it('the folder itself may be reached by a link, and what happens in it is seen',
   expect((await guard.authorize(CALL)).kind).toBe('permit');
   rmSync(join(real, 'ledger.db-wal'));
   expect((await guard.authorize(CALL)).kind).toBe('refusal');
-  await store.close().catch(() => undefined);
+  await store.close();
 });
 
-it('two processes that no longer share a -shm: what either permitted stands in the ledger', async () => {
-  const path = join(tempDirectory(), 'ledger.db');
-  const permitted: string[] = [];
-  const ask = async (process: ChildProcess): Promise<boolean> => {
-    process.send('call');
-    const [{ permit }] = (await once(process, 'message')) as [{ permit?: string }];
-    if (permit !== undefined) permitted.push(permit);
-    return permit !== undefined;
-  };
-  const first = await started(path, 'a');
-  for (let i = 0; i < 2; i++) expect(await ask(first)).toBe(true);
-  rmSync(`${path}-shm`);
-  const second = await started(path, 'b');
-  for (let i = 0; i < 4; i++) {
-    expect(await ask(second)).toBe(true);
-    for (let again = 0; again < 2; again++) await ask(first);
-  }
-  for (const process of [first, second]) {
-    process.kill('SIGKILL');
-    await once(process, 'exit');
-  }
-  const database = new Sqlite(path, { readonly: true });
-  const text = database.prepare<[], string>('SELECT body FROM entries').pluck().all().join('\n');
-  database.close();
-  expect(permitted.length).toBeGreaterThanOrEqual(6);
-  expect(permitted.filter((call) => !text.includes(call))).toEqual([]);
-});
+/** Of two processes on one ledger: what each was permitted, and what of it stands in the ledger at the end. */
+class Two {
+  readonly path = join(tempDirectory(), 'ledger.db');
+  readonly permitted: string[] = [];
 
-async function started(path: string, session: string): Promise<ChildProcess> {
-  const child = fork(
-    fileURLToPath(new URL('../fixtures/permit-process.ts', import.meta.url)),
-    [path, Buffer.from(LEDGER_PEM).toString('base64'), session],
-    { execArgv: ['--conditions=@countersign/source', '--no-warnings'] },
-  );
-  onTestFinished(() => void child.kill('SIGKILL'));
-  await once(child, 'message');
-  return child;
+  async process(session: string): Promise<ChildProcess> {
+    const child = fork(PROCESS, [this.path, Buffer.from(LEDGER_PEM).toString('base64'), session], {
+      execArgv: ['--conditions=@countersign/source', '--no-warnings'],
+    });
+    onTestFinished(() => void child.kill('SIGKILL'));
+    await once(child, 'message');
+    return child;
+  }
+
+  /** @returns whether each call got a permit. */
+  async ask(child: ChildProcess, calls: number): Promise<readonly boolean[]> {
+    const answers: boolean[] = [];
+    for (let i = 0; i < calls; i++) {
+      const call = await this.say(child, 'call');
+      if (call !== undefined) this.permitted.push(call);
+      answers.push(call !== undefined);
+    }
+    return answers;
+  }
+
+  async say(child: ChildProcess, word: 'call' | 'close'): Promise<string | undefined> {
+    child.send(word);
+    const [{ permit }] = (await once(child, 'message')) as [{ permit?: string }];
+    return permit;
+  }
+
+  missing(): readonly string[] {
+    const database = new Sqlite(this.path, { readonly: true });
+    const text = database.prepare<[], string>('SELECT body FROM entries').pluck().all().join('\n');
+    database.close();
+    return this.permitted.filter((call) => !text.includes(call));
+  }
 }
+
+const [YES, NO] = [true, false];
+
+it('two processes that no longer share a -shm: what either permitted stands in the ledger, also when both are killed', async () => {
+  const two = new Two();
+  const first = await two.process('a');
+  expect(await two.ask(first, 2)).toEqual([YES, YES]);
+  rmSync(`${two.path}-shm`);
+  const second = await two.process('b');
+  for (let i = 0; i < 4; i++) {
+    expect(await two.ask(second, 1)).toEqual([YES]);
+    await two.ask(first, 2);
+  }
+  for (const child of [first, second]) {
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+  }
+  expect(two.permitted.length).toBeGreaterThanOrEqual(6);
+  expect(two.missing()).toEqual([]);
+});
+
+it.runIf(IS_LINUX).each([
+  ['closes last', false],
+  ['goes on after it was refused, and closes last', true],
+])('whoever has the -shm that was taken away and %s removes nothing of what the other wrote', async (_what, goesOn) => {
+  const two = new Two();
+  const first = await two.process('a');
+  expect(await two.ask(first, 2)).toEqual([YES, YES]);
+  rmSync(`${two.path}-shm`);
+  const second = await two.process('b');
+  expect(await two.ask(second, 3)).toEqual([YES, YES, YES]);
+  await two.say(second, 'close');
+  if (goesOn) {
+    expect(await two.ask(first, 1)).toEqual([NO]);
+    // It opens the ledger again by itself, after a while.
+    await vi.waitFor(async () => expect(await two.ask(first, 1)).toEqual([YES]), 20_000);
+  }
+  await two.say(first, 'close');
+  expect(two.missing()).toEqual([]);
+  // And the ledger is the one that whoever opens it next expects.
+  expect(await two.ask(await two.process('c'), 1)).toEqual([YES]);
+});
+
+it('a WAL and a -shm that are others once all entries are read are not taken for those that were opened', async () => {
+  const path = join(tempDirectory(), 'ledger.db');
+  const before = openLedger(path);
+  await guardOn(before).authorize(CALL);
+  await before.close();
+  let isSwapped = false;
+  const nowMs = (): number => {
+    // The clock is asked in the middle of the opening.
+    for (const end of isSwapped ? [] : ['-wal', '-shm']) {
+      copyFileSync(`${path}${end}`, `${path}${end}.copy`);
+      renameSync(`${path}${end}.copy`, `${path}${end}`);
+    }
+    isSwapped = true;
+    return Date.now();
+  };
+  expect(() => openLedger(path, { clock: { nowMs }, writer: 'inline' })).toThrow(expect.objectContaining({ code: 'LEDGER_REPLACED' }));
+  expect(isSwapped).toBe(true);
+});
+
+/** What writes, alone: it is asked for what no guard does by itself at a time of ours. */
+function writerOn(path: string): { readonly writer: LedgerWriter; readonly heads: KnownHeads } {
+  const heads = new KnownHeads(path, join(dirname(path), 'state'));
+  const signer = signerFromPem(LEDGER_PEM, ORIGIN);
+  const writer = new LedgerWriter({
+    path,
+    origin: ORIGIN,
+    signer,
+    clock: { nowMs: Date.now },
+    writer: 'f'.repeat(32),
+    create: true,
+    heads,
+  });
+  onTestFinished(() => writer.close());
+  return { writer, heads };
+}
+
+it('whoever opens a ledger again asks for all that anybody saw in it, not only for what they wrote', () => {
+  const { writer, heads } = writerOn(join(tempDirectory(), 'ledger.db'));
+  const { ledger } = writer.head();
+  writer.recover();
+  heads.write({ ledger, size: 1_000, root: 'a'.repeat(64) });
+  expect(() => writer.recover()).toThrow(expect.objectContaining({ code: 'LEDGER_ROLLED_BACK' }));
+});
+
+it('no lease is written to a ledger that is not at its path any more, and its key is not rotated', () => {
+  const path = join(tempDirectory(), 'ledger.db');
+  const { writer } = writerOn(path);
+  const { leases, log } = writer.open;
+  const [take, release] = [vi.spyOn(leases, 'take'), vi.spyOn(leases, 'release')];
+  writer.beat();
+  expect(take).toHaveBeenCalledOnce();
+  rmSync(`${path}-shm`);
+  const append = vi.spyOn(log, 'append');
+  expect(() => writer.rotate(signerFromPem(generateKey(ORIGIN).privatePem, ORIGIN))).toThrow(
+    expect.objectContaining({ code: 'LEDGER_REPLACED' }),
+  );
+  writer.beat();
+  writer.close();
+  expect([take.mock.calls.length, release.mock.calls.length, append.mock.calls.length]).toEqual([1, 0, 0]);
+});
