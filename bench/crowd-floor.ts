@@ -6,26 +6,23 @@
  * Only printed: a bound above it cannot be kept by anything that keeps such a tree.
  */
 import { statSync } from 'node:fs';
-import Sqlite from 'better-sqlite3';
 import { entryText } from '../packages/core/src/ledger/body.ts';
 import { formatCheckpoint } from '../packages/core/src/ledger/checkpoint.ts';
 import type { EntryBody } from '../packages/core/src/ledger/entry.ts';
 import { leafHash } from '../packages/core/src/ledger/merkle.ts';
 import { TileTree } from '../packages/core/src/ledger/tiles.ts';
 import { createSchema } from '../packages/core/src/sqlite/schema.ts';
-import { freshPath, ORIGIN } from './fixtures.ts';
+import { durableDatabase, freshPath, ORIGIN } from './fixtures.ts';
 
 export interface BareLog {
-  /** Durable when it returns, with whatever else was asked for until then. */
+  /** Durable when it resolves, with whatever else was asked for until then. */
   commit(body: EntryBody): Promise<void>;
   close(): void;
 }
 
 export function bareLog(writer: string): BareLog {
   const path = freshPath('crowd-floor.db');
-  const database = new Sqlite(path);
-  database.pragma('journal_mode = WAL');
-  database.pragma('synchronous = FULL');
+  const database = durableDatabase(path);
   createSchema(database);
   const begin = database.prepare('BEGIN IMMEDIATE');
   const end = database.prepare('COMMIT');

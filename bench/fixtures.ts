@@ -40,13 +40,18 @@ export interface RawTable {
   insert(body: string): void;
 }
 
-/** What durability costs when nothing else is done: one table, WAL, synchronous=FULL, one prepared insert. */
-export function rawTable(): RawTable {
-  const database = new Sqlite(freshPath('raw.db'));
+/** A new database whose commits are on the disk, as those of a ledger are. */
+export function durableDatabase(path: string): Database {
+  const database = new Sqlite(path);
   database.pragma('journal_mode = WAL');
   database.pragma('synchronous = FULL');
-  if (database.pragma('synchronous', { simple: true }) !== 2)
-    throw new Error('the raw table is not durable: nothing can be compared with it');
+  if (database.pragma('synchronous', { simple: true }) !== 2) throw new Error(`${path} is not durable: nothing can be compared with it`);
+  return database;
+}
+
+/** What durability costs when nothing else is done: one table, WAL, synchronous=FULL, one prepared insert. */
+export function rawTable(): RawTable {
+  const database = durableDatabase(freshPath('raw.db'));
   database.exec('CREATE TABLE entries (seq INTEGER PRIMARY KEY, body TEXT NOT NULL) STRICT');
   const insert = database.prepare<[string]>('INSERT INTO entries (body) VALUES (?)');
   return { database, insert: (body) => void insert.run(body) };

@@ -7,12 +7,12 @@
  */
 import type { Signer } from '@countersign/core';
 import { memoryStore } from '@countersign/core/testing';
-import Sqlite, { type Database } from 'better-sqlite3';
+import type { Database } from 'better-sqlite3';
 import { canonicalize } from '../packages/core/src/ledger/canonical.ts';
 import { formatCheckpoint, signCheckpoint } from '../packages/core/src/ledger/checkpoint.ts';
 import { createSchema } from '../packages/core/src/sqlite/schema.ts';
 import { AGENT, POLICY, SESSION } from './calls.ts';
-import { benchSigner, freshPath, ORIGIN, rawTable } from './fixtures.ts';
+import { benchSigner, durableDatabase, freshPath, ORIGIN, rawTable } from './fixtures.ts';
 import { ONE_BY_ONE, timeRatio } from './measure.ts';
 import { type Decided, type NeededWork, neededWork, type ReadyEntry } from './needed.ts';
 
@@ -82,9 +82,7 @@ export interface BareRows {
 
 /** @param checkpoint - what each commit says of the log. */
 export function bareRows(checkpoint: (size: number, root: string) => string, path: string = freshPath('floor.db')): BareRows {
-  const database = new Sqlite(path);
-  database.pragma('journal_mode = WAL');
-  database.pragma('synchronous = FULL');
+  const database = durableDatabase(path);
   createSchema(database);
   const begin = database.prepare('BEGIN IMMEDIATE');
   const end = database.prepare('COMMIT');

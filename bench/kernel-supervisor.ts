@@ -165,6 +165,7 @@ function runs(what: string, command: readonly string[], count: number, bound: nu
       (held, free) => held / free,
     );
   const first = ([time = 0]: readonly number[]): number => time;
+  // The first third is over before the code that answers is made.
   const again = (times: readonly number[]): number => median(times.slice(Math.ceil(times.length / 3)));
   const held = (when: string, of: typeof first): Claim =>
     claim(`held: ${what}, ${when}`, async () => {
