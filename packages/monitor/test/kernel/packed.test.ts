@@ -15,7 +15,7 @@ const OBSERVATION: Required<Omit<Observation, 'at' | 'action'>> = {
   attribution: { method: 'marker', call: 'c1' },
 };
 const TOLD: Required<Omit<Told, 'observation' | 'markers'>> = {
-  judged: { level: 'HALT', rule: 'r', reason: 'why' } as unknown as Required<Told>['judged'],
+  judged: { level: 'HALT', rule: 'r', reason: 'why', evaluator: 'rules', confidence: 1, evidence: [] },
   held: 0,
   isRefused: true,
   thread: 9,
@@ -60,7 +60,7 @@ describe('what is packed comes out as it went in, through a message to another t
           ...(at % 7 === 0 && { attribution: { method: 'marker', call: `c${at % 2}` } }),
         },
         action: { path: `/f${at}`, resolved: at % 5 === 0 ? `/g${at}` : `/f${at}` },
-        told: at % 11 === 0 ? { held: at } : at % 13 === 0 ? { markers: { ['n' as string]: `${at}` } as unknown as Told['markers'] } : {},
+        told: at % 11 === 0 ? { held: at } : at % 13 === 0 ? { markers: { call: `c${at}` } } : {},
       }),
     );
     expect(through(told)).toStrictEqual(told);
