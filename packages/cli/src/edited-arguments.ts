@@ -1,15 +1,14 @@
 /** Arguments that a person proposes in place of a call's own, from a file or standard input. */
-import type { Json } from '@countersign/core';
-import { argumentChanges, CountersignError, strictJson } from '@countersign/core';
+import type { ChangeLineLimits, Json } from '@countersign/core';
+import { CountersignError, strictJson } from '@countersign/core';
 import { UsageError } from './failure.ts';
 import type { Io } from './io.ts';
-import { safe } from './output.ts';
 import { readFileBytes } from './read-small-file.ts';
 
 /** As large as the arguments of a call may be. */
 export const MAX_EDIT_BYTES = 4_194_304;
-const MAX_CHANGES_SHOWN = 50;
-const MAX_VALUE_CHARS = 200;
+/** Of what a person changed, in the result of a command. */
+export const CHANGES_SHOWN: ChangeLineLimits = { maxLines: 50, maxValueChars: 200, whole: '--json has both' };
 const OPTION = '--args';
 
 /**
@@ -32,23 +31,6 @@ export async function readEditedArguments(path: string, { cwd, stdin }: Pick<Io,
       `${OPTION}: others could read the new arguments differently: name each member once and none __proto__, and write long numbers as texts`,
     );
   return value;
-}
-
-/** One line for each value that differs, escaped for a terminal. */
-export function changeLines(from: Json, to: Json): readonly string[] {
-  const { changes, more } = argumentChanges(from, to);
-  const lines = changes.slice(0, MAX_CHANGES_SHOWN).map(({ pointer, before, after }) => {
-    const place = pointer === '' ? '(all)' : safe(pointer);
-    if (before === undefined) return `+ ${place}: ${valueText(after)}`;
-    return after === undefined ? `- ${place}: ${valueText(before)}` : `~ ${place}: ${valueText(before)} -> ${valueText(after)}`;
-  });
-  const hidden = changes.length - lines.length + more;
-  return hidden > 0 ? [...lines, `… ${hidden} more changes; --json has both`] : lines;
-}
-
-function valueText(value: Json | undefined): string {
-  const text = safe(JSON.stringify(value) ?? '');
-  return text.length > MAX_VALUE_CHARS ? `${text.slice(0, MAX_VALUE_CHARS).toWellFormed()}…` : text;
 }
 
 async function readStream(stdin: Io['stdin']): Promise<Buffer> {

@@ -4,6 +4,7 @@ import {
   approvalStatement,
   type Config,
   CountersignError,
+  changeLines,
   commitSection,
   type GrantRow,
   type GrantTerms,
@@ -19,7 +20,7 @@ import { answeringGuard } from '../answering-guard.ts';
 import { approvalJson, findApproval, toolName } from '../approval-lookup.ts';
 import type { Command, Invocation, Option } from '../command.ts';
 import { configOf } from '../configuration.ts';
-import { changeLines, readEditedArguments } from '../edited-arguments.ts';
+import { CHANGES_SHOWN, readEditedArguments } from '../edited-arguments.ts';
 import { EXIT } from '../exit-codes.ts';
 import { UsageError } from '../failure.ts';
 import { GRANT_OPTIONS, grantJson, grantTermsOf } from '../grant-lookup.ts';
@@ -215,7 +216,7 @@ function grantedLine(grant: GrantRow): string {
 function editedLines(row: ApprovalRow, shown: Json, args: Json): readonly string[] {
   return [
     `edited: ${safe(toolName(row))} for ${safe(row.agent)}`,
-    ...changeLines(shown, args).map((line) => `  ${line}`),
+    ...changeLines(shown, args, CHANGES_SHOWN).map((line) => `  ${line}`),
     'the call is refused as it was; when the agent comes back the edited one is decided anew',
   ];
 }

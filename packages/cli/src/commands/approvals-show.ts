@@ -1,9 +1,9 @@
-import { haltQuestion, type Json } from '@countersign/core';
+import { changeLines, haltQuestion, type Json } from '@countersign/core';
 import { type ApprovalView, readLedger } from '@countersign/core/sqlite';
 import { approvalJson, toolName } from '../approval-lookup.ts';
 import type { Command } from '../command.ts';
 import { configOf } from '../configuration.ts';
-import { changeLines } from '../edited-arguments.ts';
+import { CHANGES_SHOWN } from '../edited-arguments.ts';
 import { EXIT } from '../exit-codes.ts';
 import { findGrantOrApproval, grantJson, grantLines } from '../grant-lookup.ts';
 import { type Output, safe, safeJsonLines } from '../output.ts';
@@ -89,7 +89,7 @@ function haltLines({ tool, shown, coverageSince }: ApprovalView): readonly strin
 
 /** What a person made of the call, and of which call a person made it. */
 function editLines({ shown, edit, edited }: ApprovalView): readonly string[] {
-  const diff = (from: Json, to: Json): readonly string[] => changeLines(from, to).map((line) => `    ${line}`);
+  const diff = (from: Json, to: Json): readonly string[] => changeLines(from, to, CHANGES_SHOWN).map((line) => `    ${line}`);
   return [
     ...(edited === undefined ? [] : [`  edited from call ${safe(edited.call)}`]),
     ...(edited?.from === undefined || shown === undefined ? [] : diff(edited.from, shown)),

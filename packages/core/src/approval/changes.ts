@@ -53,3 +53,23 @@ function isContainer(value: Json | undefined): value is Extract<Json, object> {
 function changeOf({ pointer, before, after }: Pair): ArgumentChange {
   return { pointer, ...(before !== undefined && { before }), ...(after !== undefined && { after }) };
 }
+
+/** How much two texts have in common at both ends, in code units; no end lies within a character. */
+export function commonEnds(one: string, other: string): { readonly start: number; readonly end: number } {
+  const most = Math.min(one.length, other.length);
+  let start = 0;
+  while (start < most && one.charCodeAt(start) === other.charCodeAt(start)) start++;
+  if (start > 0 && isHigh(one.charCodeAt(start - 1))) start--;
+  let end = 0;
+  while (end < most - start && one.charCodeAt(one.length - 1 - end) === other.charCodeAt(other.length - 1 - end)) end++;
+  if (end > 0 && isLow(one.charCodeAt(one.length - end))) end--;
+  return { start, end };
+}
+
+function isHigh(unit: number): boolean {
+  return unit >= 0xd800 && unit <= 0xdbff;
+}
+
+function isLow(unit: number): boolean {
+  return unit >= 0xdc00 && unit <= 0xdfff;
+}

@@ -2,7 +2,7 @@
 import type { Json } from '../call.ts';
 import { haltQuestion } from '../halt/halt-question.ts';
 import type { ApprovalRequest } from '../interfaces.ts';
-import { argumentChanges } from './changes.ts';
+import { changeLines } from './change-lines.ts';
 import { clip, escapeForTerminal } from './terminal-text.ts';
 
 /** Lines of arguments in the first view, and in the detailed one. */
@@ -11,7 +11,7 @@ export const MAX_DETAIL_LINES = 2000;
 /** Characters of one line in the first view, and in the detailed one. */
 export const MAX_PROMPT_LINE_CHARS = 200;
 export const MAX_DETAIL_LINE_CHARS = 20_000;
-/** Characters of a value before and after, and of the pointer to it. */
+/** Characters of a value before and after. */
 const MAX_VALUE_CHARS = 80;
 const MAX_LABEL_CHARS = 300;
 
@@ -37,7 +37,12 @@ export function questionText(request: ApprovalRequest, nowMs: number): string {
     `approval ${shortId(request)}: may ${label(agent)} call ${label(toolName(request))}?`,
     ...shown,
     `  expires  ${expiryText(request.expiresAtMs, nowMs)}`,
-    ...(edited === undefined ? [] : ['  changed by a person, from what the agent asked for', ...changeLines(edited.from, request.args)]),
+    ...(edited === undefined
+      ? []
+      : [
+          '  changed by a person, from what the agent asked for',
+          ...promptChanges(edited.from, request.args, `\`countersign approvals show ${shortId(request)} --json\` has both`),
+        ]),
     '  arguments',
     ...argumentLines(request, MAX_PROMPT_LINES, MAX_PROMPT_LINE_CHARS, 'type d to see them'),
   ].join('\n');
@@ -53,16 +58,10 @@ export function detailsText(request: ApprovalRequest): string {
   ].join('\n');
 }
 
-/** One line for each value that differs: its pointer, what it was, what it is. */
-export function changeLines(from: Json, to: Json, maxLines: number = MAX_PROMPT_LINES): readonly string[] {
-  const { changes, more } = argumentChanges(from, to);
-  const lines = changes.slice(0, maxLines).map(({ pointer, before, after }) => {
-    const place = pointer === '' ? '(all)' : clip(escapeForTerminal(pointer), MAX_VALUE_CHARS);
-    if (before === undefined) return `    + ${place}: ${valueText(after)}`;
-    return after === undefined ? `    - ${place}: ${valueText(before)}` : `    ~ ${place}: ${valueText(before)} -> ${valueText(after)}`;
-  });
-  const hidden = changes.length - lines.length + more;
-  return hidden > 0 ? [...lines, `    … ${hidden} more changes not shown`] : lines;
+/** As `changeLines`, for the first view. */
+export function promptChanges(from: Json, to: Json, whole: string): readonly string[] {
+  const limits = { maxLines: MAX_PROMPT_LINES, maxValueChars: MAX_VALUE_CHARS, whole };
+  return changeLines(from, to, limits).map((line) => `    ${line}`);
 }
 
 export function toolName({ tool }: ApprovalRequest): string {
@@ -83,11 +82,6 @@ function argumentLines(request: ApprovalRequest, maxLines: number, maxChars: num
   });
   const hidden = lines.length - shown.length;
   return hidden > 0 ? [...shown, `    … ${hidden} more lines not shown: ${advice}`] : shown;
-}
-
-/** Where a value was cut is said by its last character. */
-function valueText(value: Json | undefined): string {
-  return clip(escapeForTerminal(JSON.stringify(value) ?? 'nothing'), MAX_VALUE_CHARS);
 }
 
 function expiryText(expiresAtMs: number, nowMs: number): string {

@@ -13,7 +13,7 @@ import { CountersignError } from '../errors.ts';
 import { haltQuestion } from '../halt/halt-question.ts';
 import type { ApprovalAnswer, ApprovalRequest, Approver, Channel } from '../interfaces.ts';
 import { editByLine, MAX_EDIT_LINE_CHARS } from './terminal-edit.ts';
-import { changeLines, detailsText, questionText, shortId } from './terminal-question.ts';
+import { detailsText, promptChanges, questionText, shortId } from './terminal-question.ts';
 import { escapeForTerminal } from './terminal-text.ts';
 
 export interface TerminalChannelOptions {
@@ -211,7 +211,7 @@ class Question {
     const edited = editByLine(this.#edit ?? this.#request.args, line);
     if ('fault' in edited) return this.#write(`${edited.fault}\n> `);
     this.#edit = edited.args;
-    const changes = changeLines(this.#request.args, edited.args);
+    const changes = promptChanges(this.#request.args, edited.args, 'd shows what was asked for');
     this.#show(`  changed\n${changes.length === 0 ? '    nothing' : changes.join('\n')}\n${EDIT_HELP}\n> `);
   }
 
