@@ -138,8 +138,9 @@ export function revokeForm({ id }: ApprovalView): Html {
 
 function confirmEdit(id: string, seen: string, shown: Json, typed: Typed & { readonly proposed: Json }): Html {
   const { message, args = '', proposed } = typed;
+  const whole = html`Read <a href="/approvals/${id}/arguments">all that was asked for</a>; all that you typed comes back with <em>Change them again</em>.`;
   return html`<h2>Your changes</h2>
-${changesTable(shown, proposed, 'asked for', 'your arguments')}
+${changesTable(shown, proposed, { before: 'asked for', after: 'your arguments', whole })}
 <form method="post" action="/approvals/${id}" class="card">
 <input type="hidden" name="seen" value="${seen}">
 <input type="hidden" name="args" value="${verbatim(args)}">

@@ -34,7 +34,7 @@ interface Budget {
 function nodeOf(value: Json, depth: number, budget: Budget): Html {
   budget.nodes--;
   if (typeof value === 'string') return stringOf(value, budget);
-  if (typeof value !== 'object' || value === null) return html`<span class="literal">${JSON.stringify(value) ?? 'undefined'}</span>`;
+  if (typeof value !== 'object' || value === null) return html`<span class="literal">${literal(value)}</span>`;
   const isList = Array.isArray(value);
   const entries: readonly (readonly [string, Json])[] = Object.entries(value);
   if (entries.length === 0) return html`<span class="literal">${isList ? '[ ] empty list' : '{ } empty'}</span>`;
@@ -54,13 +54,24 @@ function nodeOf(value: Json, depth: number, budget: Budget): Html {
   return html`<details open><summary>${count}</summary>${list}</details>`;
 }
 
+/** JSON has no minus zero to write: it would look like the zero it differs from. */
+function literal(value: number | boolean | null): string {
+  return Object.is(value, -0) ? '-0' : (JSON.stringify(value) ?? 'undefined');
+}
+
 const MAX_KEY_CHARS = 200;
 
-/** Two names that differ only behind the cut would look the same. */
 function keyOf(key: string, budget: Budget): Html {
-  if (key.length <= MAX_KEY_CHARS) return agentText(key);
-  const rest = cut(budget, `${key.length - MAX_KEY_CHARS} more characters of the name are not shown`);
-  return html`${agentText(key.slice(0, MAX_KEY_CHARS).toWellFormed())} ${rest}`;
+  const { markup, isCut } = cutName(key, MAX_KEY_CHARS);
+  if (isCut) budget.isCut = true;
+  return markup;
+}
+
+/** A name, with a word on what is cut of it: two that differ only behind the cut would look the same. */
+export function cutName(name: string, maxChars: number): { readonly markup: Html; readonly isCut: boolean } {
+  if (name.length <= maxChars) return { markup: agentText(name), isCut: false };
+  const rest = cutNote(`${name.length - maxChars} more characters of the name are not shown`);
+  return { markup: html`${agentText(name.slice(0, maxChars).toWellFormed())} ${rest}`, isCut: true };
 }
 
 function stringOf(text: string, budget: Budget): Html {
@@ -75,6 +86,10 @@ function stringOf(text: string, budget: Budget): Html {
 
 function cut(budget: Budget, what: string): Html {
   budget.isCut = true;
+  return cutNote(what);
+}
+
+export function cutNote(what: string): Html {
   return html`<em class="cut">… ${what}</em>`;
 }
 

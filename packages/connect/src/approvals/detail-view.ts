@@ -47,7 +47,7 @@ ${tampered(row)}
 <h1>${question}</h1>
 ${halt !== undefined && html`<section class="card" aria-label="The halt"><dl class="facts">${halt.lines.map(([name, text]) => html`<dt>${name}</dt><dd>${agentText(text)}</dd>`)}</dl></section>`}
 <section id="facts" data-live="facts" class="card" aria-label="The call">${facts(row, nowMs)}</section>
-${row.edited?.from !== undefined && row.shown !== undefined && editedFrom(row.edited.from, row.shown)}
+${row.edited?.from !== undefined && row.shown !== undefined && editedFrom(row.id, row.edited.from, row.shown)}
 <h2>Arguments, as the policy saw them</h2>
 ${argumentsCard(row)}
 <div id="answer" data-live="${row.state}:${seenOf(row)}">${row.state === 'pending' && answerForms(row, seenOf(row), typed)}${row.state === 'approved' && revokeForm(row)}</div>
@@ -141,8 +141,13 @@ ${redactions.map(({ kind, pointer }, at) => html`${at > 0 && ', '}<span class="m
 }`;
 }
 
-function editedFrom(from: Json, shown: Json): Html {
-  return html`<h2>A person changed these arguments</h2>${changesTable(from, shown, 'proposed by the agent', 'as they would run')}`;
+function editedFrom(id: string, from: Json, shown: Json): Html {
+  const titles = { before: 'proposed by the agent', after: 'as they would run', whole: bothWhole(id) };
+  return html`<h2>A person changed these arguments</h2>${changesTable(from, shown, titles)}`;
+}
+
+function bothWhole(id: string): Html {
+  return html`All of both: <code>countersign approvals show ${id} --json</code>`;
 }
 
 function answersCard(row: ApprovalView): Html {
@@ -152,7 +157,7 @@ function answersCard(row: ApprovalView): Html {
     (each) =>
       html`<dt>${each?.answer === 'approve' ? 'approved' : each?.edited === true ? 'edited' : 'denied'}</dt><dd>by <span class="mono">${label(each?.approver)}</span>, entry ${entryNumber(each?.of) ?? '?'}</dd>`,
   )}${message !== undefined && html`<dt>message</dt><dd>${agentText(message)}</dd>`}</dl></div>
-${row.edit !== undefined && row.shown !== undefined && html`<h2>Proposed in place of these arguments</h2>${changesTable(row.shown, row.edit, 'asked for', 'proposed')}`}`;
+${row.edit !== undefined && row.shown !== undefined && html`<h2>Proposed in place of these arguments</h2>${changesTable(row.shown, row.edit, { before: 'asked for', after: 'proposed', whole: bothWhole(row.id) })}`}`;
 }
 
 export function notFoundPage(frame: Pick<Frame, 'approver' | 'version'>): Response {

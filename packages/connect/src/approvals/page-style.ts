@@ -84,6 +84,7 @@ table.diff { width: 100%; border-collapse: collapse; table-layout: fixed; }
 table.diff th, table.diff td { text-align: left; vertical-align: top; padding: 6px 8px; border-bottom: 1px solid var(--line); overflow-wrap: anywhere; }
 table.diff td.before { background: var(--removed); } table.diff td.after { background: var(--added); }
 table.diff .string { white-space: pre-wrap; }
+table.diff mark { color: inherit; background: none; font-weight: 700; text-decoration: underline 2px; text-underline-offset: 3px; }
 .pages { display: flex; gap: 16px; margin-top: 12px; }
 .banner { position: sticky; top: 0; z-index: 1; background: var(--alarm); color: var(--alarm-text); padding: 10px 24px; border-bottom: 2px solid var(--bad); font-weight: 600; }
 .visually-hidden { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
