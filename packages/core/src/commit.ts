@@ -235,6 +235,7 @@ function settle(unit: OutcomeUnit, tx: Tx): Committed {
   if (earlier !== undefined) {
     // Two processes may have taken over one call, and whoever has this result may go on with it.
     giveLabels(unit.body, tx);
+    if (tx.stoodUnsigned(earlier)) noteDisplaced(unit.body, earlier, tx);
     return { kind: 'settled', entry: earlier };
   }
   const refunds = refundCharges(unit, row, tx);
@@ -246,6 +247,11 @@ function settle(unit: OutcomeUnit, tx: Tx): Committed {
   }
   if (body.labels !== undefined) noteLabels(body.session, tx);
   return { kind: 'settled', entry };
+}
+
+/** The outcome that stands may be anybody's, who added it while the tool ran. */
+function noteDisplaced({ agent, session, call, status }: OutcomeBody, outcome: EntryRef, tx: Tx): void {
+  tx.append({ kind: 'note', topic: 'outcome-displaced', data: { agent, session, call, outcome: { ...outcome }, status } });
 }
 
 /** Where a row leads to something else, somebody edited it, so that what the tool brought labels nothing. */

@@ -433,6 +433,11 @@ export interface Store {
    * What this returns can be acted on; rows of other tables are only hints where to look.
    */
   entry(ref: EntryRef): Promise<string | undefined>;
+  /**
+   * Whether the entry at `ref` is one that this store did not write and no signature covered when it came here: on a ledger
+   * that is signed on an interval, whoever can write to the file may have added it. Reads all entries after it.
+   */
+  stoodUnsigned(ref: EntryRef): Promise<boolean>;
   /** What lies beside an entry, unchecked: compare it with the commitments of the entry (`checkOpening`). */
   opening(of: number): Promise<Opening | undefined>;
   approval(id: string): Promise<ApprovalRow | undefined>;

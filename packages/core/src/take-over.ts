@@ -24,7 +24,7 @@ import type { CallRow, Custody } from './store.ts';
 export type TakenOver =
   /** Decided and open: settle it. */
   | { readonly kind: 'permit'; readonly permit: Permit }
-  /** Settled before. */
+  /** Settled before, by an outcome that is signed, or this store's own; or the ledger is not signed. */
   | { readonly kind: 'settled'; readonly callId: string }
   /** Open under its id, and decided with other arguments, or for another tool. */
   | { readonly kind: 'changed'; readonly callId: string }
@@ -49,7 +49,7 @@ export async function takeOver(call: PreparedCall | UnusableCall, rules: Rules, 
   if (isUnusable(call) || call.id === undefined || call.key === undefined) return { kind: 'unknown' };
   const row = (await engine.store.inCustody(nameOf({ ...call, id: call.id }, engine))) ?? (await engine.store.callByKey(call.key));
   if (row === undefined || row.agent !== engine.agent || row.session !== call.session) return { kind: 'unknown' };
-  // Somebody who edits the row must not make it look settled, or no rule would look at what it brought.
+  // Whoever can write to the file, and has no key, must not make it look settled, or no rule would look at what it brought.
   const state = row.state === 'settled' && !(await isSettled(row, engine)) ? 'allowed' : row.state;
   switch (state) {
     case 'settled':
@@ -68,13 +68,21 @@ export async function takeOver(call: PreparedCall | UnusableCall, rules: Rules, 
   }
 }
 
+/**
+ * The row says where to look. An outcome that stood unsigned may be anybody's: then this one's result is looked at too, and a
+ * second word of an honest process is only put beside the first (`commit.ts`).
+ */
 async function isSettled({ id, outcome }: CallRow, { store }: Engine): Promise<boolean> {
   const text = outcome === undefined ? undefined : await store.entry(outcome);
   const entry = text === undefined ? undefined : parseEntry(text);
-  return entry?.kind === 'outcome' && entry.call === id;
+  if (outcome === undefined || entry?.kind !== 'outcome' || entry.call !== id) return false;
+  return !(await store.stoodUnsigned(outcome));
 }
 
-/** Rows say where to look: an outcome may only name a decision that stands in the tree. */
+/**
+ * Rows say where to look: an outcome may only name a decision that stands in the tree. One that stood unsigned is taken too:
+ * where the key signs later, so is what the process that decided wrote last. That it did, the ledger tells for ever.
+ */
 async function allowOf(row: CallRow, { store }: Engine): Promise<(Entry & DecisionBody) | undefined> {
   const text = await store.entry(row.decision);
   const entry = text === undefined ? undefined : parseEntry(text);

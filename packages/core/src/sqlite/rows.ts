@@ -144,6 +144,14 @@ export class Rows implements Tx {
     return this.log.provenSince(of, (text) => text.includes(approval) || text.includes(UNSIGNED_TAIL)).map(parseEntry);
   }
 
+  /** @param tail - as of `halts`. */
+  stoodUnsigned({ of }: EntryRef, tail?: { readonly from: number; readonly to: number }): boolean {
+    const isIn = ({ from = 0, to = 0 }: { readonly from?: number; readonly to?: number }): boolean => of >= from && of < to;
+    if (tail !== undefined && isIn(tail)) return true;
+    const told = this.log.provenSince(of, (text) => text.includes(UNSIGNED_TAIL)).map(parseEntry);
+    return told.some((entry) => entry.kind === 'recovery' && entry.event === 'unsigned-tail' && isIn(entry));
+  }
+
   keepNote(note: string, reason: 'signed' | 'anchor'): boolean {
     try {
       return this.log.keepNote(note, reason);

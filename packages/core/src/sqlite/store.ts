@@ -164,6 +164,16 @@ export class SqliteStore implements Store, BatchWriter {
     });
   }
 
+  async stoodUnsigned(ref: EntryRef): Promise<boolean> {
+    // In one snapshot, as `counted`.
+    return this.read((open) =>
+      open.database.transaction(() => {
+        newestHead(open);
+        return open.rows.stoodUnsigned(ref, open.log.unmarkedTail());
+      })(),
+    );
+  }
+
   async approval(id: string): Promise<ApprovalRow | undefined> {
     return this.read(({ rows }) => {
       const row = rows.approval(id);

@@ -85,6 +85,11 @@ export class MemoryRows implements Tx {
       .map(parseEntry);
   }
 
+  /** Nobody else can write here. */
+  stoodUnsigned(): boolean {
+    return false;
+  }
+
   opening(of: number): Opening | undefined {
     return this.openings.get(of);
   }

@@ -104,6 +104,10 @@ class Memory implements MemoryStore {
     return this.rows.text(ref);
   }
 
+  async stoodUnsigned(): Promise<boolean> {
+    return this.rows.stoodUnsigned();
+  }
+
   async approval(id: string): Promise<ApprovalRow | undefined> {
     const row = this.rows.approval(id);
     return row === undefined ? undefined : { ...this.approvalRow(row), ...askFacts(row.ask, this.rows) };

@@ -60,6 +60,11 @@ export interface Tx {
    * @throws {CountersignError} `LEDGER_CORRUPT` when what is stored since then is not what the tree holds.
    */
   entriesAbout(of: number, approval: string): readonly Entry[];
+  /**
+   * Whether the entry is one that another writer left unsigned: whoever can write to the file may have added it.
+   * @throws {CountersignError} `LEDGER_CORRUPT` as `entriesAbout`.
+   */
+  stoodUnsigned(ref: EntryRef): boolean;
   /** Erases what lies beside an entry. @returns whether anything did. */
   eraseOpening(of: number): boolean;
   /** Keeps a signed note of an earlier head. @returns false when it is refused; never throws for what the note says. */

@@ -7,8 +7,9 @@ import { canonicalize, commitSection, newOpeningKey } from '../../src/index.ts';
 import { formatCheckpoint } from '../../src/ledger/checkpoint.ts';
 import { tailMarkingSigner } from '../../src/ledger/deferred-signer.ts';
 import { generateKey, signerFromPem } from '../../src/ledger/keys.ts';
-import { CompactRange, leafHash } from '../../src/ledger/merkle.ts';
+import { leafHash } from '../../src/ledger/merkle.ts';
 import { type IntervalSigner, openStore, type SqliteStore, type VerifyReport, verifyLedger } from '../../src/sqlite/index.ts';
+import { appendForged } from '../fixtures/forged-tail.ts';
 import { guardOn, LEDGER_PEM, LEDGER_VKEY, ORIGIN, openLedger, tempDirectory } from '../fixtures/ledger.ts';
 import { entriesOf, type Loose } from '../verify/forge.ts';
 
@@ -270,29 +271,6 @@ describe('an unsigned end that was left behind', () => {
 function signed(head: { size: number; root: string }, key: Signer): string {
   const text = formatCheckpoint({ origin: ORIGIN, ...head });
   return `${text}\n— ${ORIGIN} ${Buffer.concat([Buffer.from(key.vkey.split('+')[1] ?? '', 'hex'), key.sign(Buffer.from(text))]).toString('base64')}\n`;
-}
-
-/** Appends entries as somebody who can write to the file: right hashes, an unsigned checkpoint, edited rows. */
-function appendForged(path: string, entries: readonly Loose[], sql = ''): void {
-  const database = new Sqlite(path);
-  const range = new CompactRange();
-  for (const body of database.prepare<[], string>('SELECT body FROM entries ORDER BY seq').pluck().all()) range.push(leafHash(body));
-  for (const entry of entries) {
-    const body = canonicalize(entry);
-    database.prepare('INSERT INTO entries (seq, leaf, body) VALUES (?, ?, ?)').run(range.size, leafHash(body), body);
-    range.push(leafHash(body));
-  }
-  database
-    .prepare(
-      `UPDATE checkpoints SET keep = 'signed' WHERE size = (SELECT max(size) FROM checkpoints) AND instr(note, char(10) || char(10)) > 0`,
-    )
-    .run();
-  database.prepare('DELETE FROM checkpoints WHERE keep IS NULL').run();
-  database
-    .prepare('INSERT INTO checkpoints VALUES (?, ?, NULL)')
-    .run(range.size, formatCheckpoint({ origin: ORIGIN, size: range.size, root: range.root() }));
-  database.exec(sql);
-  database.close();
 }
 
 describe('entries that somebody without the key put into the file', () => {
