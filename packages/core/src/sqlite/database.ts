@@ -4,6 +4,7 @@ import { dirname, resolve } from 'node:path';
 import Sqlite, { type Database } from 'better-sqlite3';
 import { CountersignError } from '../errors.ts';
 import { pauseForLock } from '../pause.ts';
+import { requireNode } from './node-version.ts';
 
 export interface OpenedFile {
   readonly database: Database;
@@ -19,6 +20,7 @@ export interface OpenedFile {
  * @throws {CountersignError} `LEDGER_NOT_FOUND`, `LEDGER_UNREADABLE`, `LEDGER_NOT_DURABLE`
  */
 export function openForWriting(path: string, create: boolean): OpenedFile {
+  requireNode();
   const file = resolve(path);
   if (!existsSync(file)) {
     if (!create)
@@ -44,6 +46,7 @@ export function openForWriting(path: string, create: boolean): OpenedFile {
 
 /** Opens for reading only: changes no byte, not even the WAL's. */
 export function openForReading(path: string): Database {
+  requireNode();
   const file = resolve(path);
   try {
     if (statSync(file, { throwIfNoEntry: false }) === undefined)
