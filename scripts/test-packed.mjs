@@ -40,6 +40,7 @@ function tryPackages() {
   const options = { module: 'nodenext', target: 'es2024', strict: true, noEmit: true, types: ['node'], skipLibCheck: false };
   writeFileSync(join(place, 'tsconfig.json'), JSON.stringify({ compilerOptions: options, files: ['imports.ts', 'readme/main.ts'] }));
   return [
+    step('each package brings its licence', () => licences(packages)),
     step('every way in can be imported', () => is(node('imports.ts'), { status: 0, stdout: 'imported\n' })),
     step('its types need no others', typesAreWhole),
     step('the program of the README says what the README says', () =>
@@ -57,6 +58,11 @@ function tryPackages() {
     step('countersign verify', () => is(countersign('verify', '--public-key', '.countersign/ledger.key.pub'), { status: 0 })),
     ...(process.platform === 'linux' ? [step('what is read is held, as a newcomer has it', nothingIsRead)] : []),
   ].every(Boolean);
+}
+
+function licences(packages) {
+  const missing = packages.filter(({ manifest }) => !existsSync(join(place, 'node_modules', manifest.name, 'LICENSE')));
+  return missing.length === 0 ? undefined : `none in ${missing.map(({ name }) => name).join(', ')}`;
 }
 
 function typesAreWhole() {
