@@ -6,13 +6,13 @@ import { type Asked, openAsk, type Taken, termsOf, waitForAnswer } from './appro
 import { chargesFor } from './budget/charges.ts';
 import type { Authorization, BuiltInReasonCode, Decision, EntryRef, Refusal } from './call.ts';
 import { callBinding } from './call-key.ts';
+import type { AuthorizeOptions } from './call-options.ts';
 import type { CallStory } from './call-story.ts';
 import { abandonWatch, beginWatch, MonitorFailure, refuseMonitor } from './call-watch.ts';
 import { draftDecision } from './draft.ts';
 import type { Engine, Rules } from './engine.ts';
 import { CountersignError } from './errors.ts';
 import { findGrant, type GrantInHand } from './grant/find.ts';
-import type { AuthorizeOptions } from './guard-types.ts';
 import type { CallWatch } from './interfaces.ts';
 import { type Judgement, judge } from './judge.ts';
 import { createPermit, type PermitState } from './permit.ts';

@@ -5,8 +5,8 @@
  * No event holds arguments or results. `Decision.reason` is redacted, like everywhere.
  */
 import type { Decision, EntryRef, Json, Mode, OutcomeStatus, ResultAction, ToolRef } from './call.ts';
-import type { PolicyName } from './guard-types.ts';
 import type { VerdictBody } from './ledger/entry.ts';
+import type { PolicyName } from './policy/policy.ts';
 
 /** Which call. Names come from models and clients: at most 256 characters, without control characters. */
 export interface CallFacts {
@@ -78,6 +78,9 @@ export type CallEvent =
       /** What rules on results did; absent when none matched. */
       readonly released?: ResultAction;
     });
+
+/** @param shown - gives a copy of the arguments with secrets replaced; events hold none. */
+export type CallListener = (event: CallEvent, shown: ShownArguments) => void | Promise<void>;
 
 /** A copy of the arguments as policy saw them, secrets replaced; undefined for a call whose arguments could not be read. */
 export type ShownArguments = () => Json | undefined;

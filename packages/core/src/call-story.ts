@@ -7,17 +7,22 @@
  */
 import { types } from 'node:util';
 import type { Authorization, Decision, EntryRef, Mode } from './call.ts';
-import type { CallEvent, CallFacts, ShownArguments, VerdictNews } from './call-events.ts';
-import type { Engine } from './engine.ts';
-import type { GuardOptions } from './guard-types.ts';
+import type { CallEvent, CallFacts, CallListener, ShownArguments, VerdictNews } from './call-events.ts';
 import type { CallTrace, CallTracer } from './interfaces.ts';
+import type { PolicyInForce } from './policy/in-force.ts';
 import type { Policy } from './policy/policy.ts';
 import type { PreparedCall } from './prepare.ts';
+import type { Redactor } from './redact/redact.ts';
 import { outsideCalls } from './scope.ts';
 
-export interface StoriesDeps extends Pick<Engine, 'agent' | 'redactor' | 'inForce' | 'report'> {
+export interface StoriesDeps {
+  readonly agent: string;
+  readonly redactor: Redactor;
+  readonly inForce: PolicyInForce;
+  /** As of the engine: never throws. */
+  readonly report: (error: unknown, context: { readonly callId?: string; readonly during: string }) => void;
   readonly tracer: CallTracer | undefined;
-  readonly listener: GuardOptions['onEvent'];
+  readonly listener: CallListener | undefined;
 }
 
 /** Longest name of a rule that is told. */

@@ -4,8 +4,8 @@ import type { ApprovalEvent } from './approval/events.ts';
 import type { Budget } from './budget/budget.ts';
 import type { BudgetStatus, BudgetsFilter } from './budget/status.ts';
 import type { Authorization, Decision, EntryRef, Mode, ReasonCode, Refusal, ToolCall, ToolRef } from './call.ts';
-import type { CallEvent, ShownArguments } from './call-events.ts';
-import { CountersignError } from './errors.ts';
+import type { CallListener } from './call-events.ts';
+import type { AuthorizeOptions, KeepLater, OnceOptions, PreviewOptions, RunScope, ToolOptions } from './call-options.ts';
 import type { GrantDraft } from './grant/give.ts';
 import type { Revoked } from './grant/revoke.ts';
 import type { GrantTerms } from './grant/terms.ts';
@@ -19,7 +19,7 @@ import type { PinState } from './pin/book.ts';
 import type { DeclarationChanges } from './pin/changes.ts';
 import type { PinMode } from './pin/objection.ts';
 import type { OfferedTool } from './pin/offer.ts';
-import type { Policy } from './policy/policy.ts';
+import type { Policy, PolicyName } from './policy/policy.ts';
 import type { RootOptions } from './policy/roots.ts';
 import type { RanInstead, RecordedRun, Runner } from './record-run.ts';
 import type { Redactor } from './redact/redact.ts';
@@ -66,12 +66,8 @@ export interface GuardOptions {
   readonly monitor?: HostMonitor;
   /** Traces calls: `openTelemetryTracer()` of `@countersign/core/otel`. */
   readonly tracer?: CallTracer;
-  /**
-   * Told what becomes of each call, for the application's own log. Not waited for; what it throws goes to `onError`.
-   *
-   * @param shown - gives a copy of the arguments with secrets replaced; events hold none.
-   */
-  readonly onEvent?: (event: CallEvent, shown: ShownArguments) => void | Promise<void>;
+  /** Told what becomes of each call, for the application's own log. Not waited for; what it throws goes to `onError`. */
+  readonly onEvent?: CallListener;
   /** More absolute paths that tool arguments may never name; the store's own files always count. */
   readonly protectedPaths?: readonly string[];
   /** Folders that relative paths of tools are relative to, for `path.within` and the like in conditions. */
@@ -86,56 +82,6 @@ export interface GuardOptions {
   readonly onError?: (error: unknown, context: { readonly callId?: string; readonly during: string }) => void;
 }
 
-export interface AuthorizeOptions {
-  /** `wait` (default): resolves when a human answered. `suspend`: returns `Pending` at once. */
-  readonly approval?: 'wait' | 'suspend';
-  /**
-   * The client retries with fresh ids (MCP): a new call may take over a suspended earlier call of the same session,
-   * tool and arguments, together with its approval. A text, where several clients share a session: only one that was suspended
-   * under the same text, which says whose it is. It is stored as part of a MAC.
-   */
-  readonly adopt?: boolean | string;
-  /**
-   * Gives the call up: before it is decided, while it waits, or before it runs; it is then refused as `CALL_CANCELLED`, and what
-   * it was charged is given back. A tool that runs already has to heed the signal itself.
-   */
-  readonly signal?: AbortSignal;
-  /**
-   * Parses arguments as the tool does; asked about arguments that a person edited, which nothing has parsed yet. Throws when
-   * they do not fit; what it returns must be what it got. Without it edited arguments run as they were proposed.
-   */
-  readonly validate?: (args: unknown) => unknown;
-  /**
-   * What the call costs with these arguments, in place of `call.cost`: a call whose cost is a plain number cannot be run with
-   * arguments that a person edited.
-   */
-  readonly costOf?: (args: unknown) => number;
-  /**
-   * This process ends before the call does: another one settles it, found by agent, session and the call's `id` (`takeOver`).
-   * For so long, milliseconds, the call counts as running although nobody here is left. Whoever comes with the same id
-   * meanwhile is refused as `CALL_IN_PROGRESS`, whatever it asks for. Needs an `id`.
-   */
-  readonly handOver?: { readonly forMs: number };
-}
-
-export interface PreviewOptions {
-  /** An approval that is needed is asked for already. */
-  readonly openApproval?: boolean;
-  /** As for `once`, to be told `isKept`. */
-  readonly form?: string;
-}
-
-export interface OnceOptions extends AuthorizeOptions {
-  /** What kind of thing is made of the authorization (`langchain message`): a result of another form is not given for it. */
-  readonly form: string;
-}
-
-/**
- * For a result that comes after `use` has returned (a stream): what `use` returns is then given to nobody else, and what the
- * function got here is called with is remembered in its place. Meanwhile the same call is refused as `CALL_IN_PROGRESS`.
- */
-export type KeepLater<T> = () => (result: T) => void;
-
 /** What would happen, without committing, charging or granting anything. */
 export interface Preview {
   readonly decision: Decision;
@@ -144,13 +90,6 @@ export interface Preview {
   readonly approvalState?: ApprovalState;
   /** Present when the call ran, and `once` with this form would be given its result; `decision` says that it ran. */
   readonly isKept?: true;
-}
-
-/** Handed to the guarded function beside its arguments. */
-export interface RunScope {
-  readonly callId: string;
-  /** Given to the call, for the tool to heed. */
-  readonly signal?: AbortSignal;
 }
 
 export interface GuardCounters {
@@ -163,18 +102,6 @@ export interface GuardCounters {
   readonly lostOutcomes: number;
   /** Records that an audit sink did not take. The ledger has what they tell. */
   readonly lostAuditRecords: number;
-}
-
-export interface ToolOptions<Args> {
-  /** Adds to the guard's policies, never replaces them. */
-  readonly policy?: Policy;
-  /** What a call costs, in units of 1/1,000,000; budgets see it as `cost`. */
-  readonly cost?: (args: Args) => number;
-  /** Approval time to live for this tool, milliseconds. */
-  readonly ttlMs?: number;
-  /** Parses arguments before they are decided on (a zod schema fits). */
-  readonly schema?: { parse(input: unknown): Args };
-  readonly server?: string;
 }
 
 export interface Guard {
@@ -354,33 +281,9 @@ export interface Guard {
   close(): Promise<void>;
 }
 
-export interface PolicyName {
-  readonly id: string;
-  readonly version?: string;
-  /** 64 hex digits, as in every decision. */
-  readonly hash: string;
-}
-
 export interface PolicyChange {
   /** False: the policy has the same hash as the one in force, and nothing was recorded. */
   readonly changed: boolean;
   readonly from: PolicyName;
   readonly to: PolicyName;
-}
-
-/** Thrown by `guard.run` and wrapped tools. The tool did not run. */
-export class CallRefusedError extends CountersignError {
-  override readonly name: string = 'CallRefusedError';
-  readonly refusal: Refusal;
-  constructor(refusal: Refusal) {
-    super('CALL_REFUSED', refusalText(refusal), { details: { reasonCode: refusal.decision.reasonCode, callId: refusal.callId } });
-    this.refusal = refusal;
-  }
-}
-
-/** One sentence for a model or a log: what was refused, why, and the code. */
-export function refusalText(refusal: Refusal): string {
-  const { reason, reasonCode, rule } = refusal.decision;
-  const why = reason === undefined ? '' : `: ${reason}`;
-  return `call refused${why} [${reasonCode}${rule === undefined ? '' : `, rule ${rule}`}]`;
 }

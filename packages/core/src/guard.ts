@@ -10,22 +10,15 @@ import { settledApproval } from './approval/pending.ts';
 import { authorize, earlierCall } from './authorize.ts';
 import { budgetStatus } from './budget/status.ts';
 import { type Authorization, MAX_REASON_CHARS, type Refusal, type ToolCall } from './call.ts';
+import type { AuthorizeOptions, PreviewOptions, RunScope, ToolOptions } from './call-options.ts';
+import { CallRefusedError } from './call-refused.ts';
 import { checkPolicy, createEngine, isWait } from './create-engine.ts';
 import type { Engine, Rules } from './engine.ts';
 import { CountersignError } from './errors.ts';
 import { findGrant } from './grant/find.ts';
 import { draftGrant } from './grant/give.ts';
 import { revoke } from './grant/revoke.ts';
-import {
-  type AuthorizeOptions,
-  CallRefusedError,
-  type Guard,
-  type GuardOptions,
-  type Preview,
-  type PreviewOptions,
-  type RunScope,
-  type ToolOptions,
-} from './guard-types.ts';
+import type { Guard, GuardOptions, Preview } from './guard-types.ts';
 import { draftResume, resume } from './halt/resume.ts';
 import { judge } from './judge.ts';
 import { newOrderedId } from './ledger/body.ts';

@@ -45,6 +45,8 @@ export {
   type ToolRef,
 } from './call.ts';
 export type { CallEvent, CallFacts, ShownArguments, VerdictNews } from './call-events.ts';
+export type { AuthorizeOptions, KeepLater, OnceOptions, PreviewOptions, RunScope, ToolOptions } from './call-options.ts';
+export { CallRefusedError, refusalText } from './call-refused.ts';
 export type {
   AnchorConfig,
   ApprovalsConfig,
@@ -86,22 +88,7 @@ export type { Revoked } from './grant/revoke.ts';
 export { revocationStatement } from './grant/statement.ts';
 export { type GrantTerms, MAX_GRANT_TTL_MS, MAX_GRANT_USES } from './grant/terms.ts';
 export { createGuard } from './guard.ts';
-export {
-  type AuthorizeOptions,
-  CallRefusedError,
-  type Guard,
-  type GuardCounters,
-  type GuardOptions,
-  type KeepLater,
-  type OnceOptions,
-  type PolicyChange,
-  type PolicyName,
-  type Preview,
-  type PreviewOptions,
-  type RunScope,
-  refusalText,
-  type ToolOptions,
-} from './guard-types.ts';
+export type { Guard, GuardCounters, GuardOptions, PolicyChange, Preview } from './guard-types.ts';
 export { AFTER_HALT, OWN_SERVER } from './halt/after-halt.ts';
 export type { Halt } from './halt/book.ts';
 export { type HaltQuestion, haltQuestion } from './halt/halt-question.ts';
@@ -199,6 +186,7 @@ export type {
   ForeseenInput,
   Policy,
   PolicyInput,
+  PolicyName,
   PolicyVerdict,
   ResultFacts,
   ResultInput,

@@ -8,8 +8,8 @@
  */
 import { authorize } from './authorize.ts';
 import type { Authorization } from './call.ts';
+import type { KeepLater, OnceOptions } from './call-options.ts';
 import type { Engine, Rules } from './engine.ts';
-import type { KeepLater, OnceOptions } from './guard-types.ts';
 import type { PermitState } from './permit.ts';
 import { isUnusable, type PreparedCall, type UnusableCall } from './prepare.ts';
 import { denial, refusal } from './refusal.ts';

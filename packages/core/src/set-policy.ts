@@ -2,8 +2,8 @@
 import { onePolicy } from './create-engine.ts';
 import type { Engine } from './engine.ts';
 import { CountersignError } from './errors.ts';
-import type { GuardOptions, PolicyChange, PolicyName } from './guard-types.ts';
-import type { Policy } from './policy/policy.ts';
+import type { GuardOptions, PolicyChange } from './guard-types.ts';
+import type { Policy, PolicyName } from './policy/policy.ts';
 
 /** Topics of the notes, see `docs/formats/entry.md`. */
 export const POLICY_CHANGED = 'policy-changed';

@@ -1,7 +1,7 @@
 /** What comes of an open ask when a person said no: a refusal, or the call that the person proposed instead. */
 import type { Refusal } from '../call.ts';
+import type { AuthorizeOptions } from '../call-options.ts';
 import type { Engine, Rules } from '../engine.ts';
-import type { AuthorizeOptions } from '../guard-types.ts';
 import type { PreparedCall } from '../prepare.ts';
 import { denial, refuse } from '../refusal.ts';
 import type { CallRow } from '../store.ts';

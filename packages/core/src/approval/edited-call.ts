@@ -6,9 +6,9 @@
  */
 import { type BuiltInReasonCode, type EntryRef, type Json, MAX_REASON_CHARS } from '../call.ts';
 import { callBinding, editedCallKey } from '../call-key.ts';
+import type { AuthorizeOptions } from '../call-options.ts';
 import type { Engine, Rules } from '../engine.ts';
 import { CountersignError } from '../errors.ts';
-import type { AuthorizeOptions } from '../guard-types.ts';
 import { parseEntry } from '../ledger/body.ts';
 import { canonicalize } from '../ledger/canonical.ts';
 import { checkOpening, commitSection } from '../ledger/commitment.ts';

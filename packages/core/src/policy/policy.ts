@@ -123,6 +123,14 @@ export interface ResultVerdict {
   readonly always?: boolean;
 }
 
+/** Which policy it was, without what it says. */
+export interface PolicyName {
+  readonly id: string;
+  readonly version?: string;
+  /** 64 hex digits, as in every decision. */
+  readonly hash: string;
+}
+
 /** Decides calls. A policy that throws is a deny (`POLICY_EVALUATION_FAILED`). */
 export interface Policy {
   readonly id: string;
