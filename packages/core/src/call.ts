@@ -2,7 +2,6 @@
  * The vocabulary of the guard: a tool call, what is decided about it, and what became of it.
  * Everything here is plain data; times are UTC milliseconds, amounts are integers of 1/1,000,000.
  */
-import type { ResultVerdict } from './policy/policy.ts';
 
 /** A JSON value. Numbers are finite doubles. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
@@ -184,6 +183,30 @@ export type Released =
       /** Present when it is withheld because the ledger could not take the outcome. */
       readonly isRecorded?: false;
     };
+
+/**
+ * What becomes of a result. `release`: nothing. Every other action includes the labels; withhold beats truncate beats mask.
+ */
+export interface ResultVerdict {
+  readonly action: ResultAction;
+  readonly rule?: string;
+  readonly reasonCode?: ReasonCode;
+  /** Of `truncate`: how many characters are left. */
+  readonly maxChars?: number;
+  /**
+   * Of `truncate`, from an adapter (`ReleaseOptions.also`): UTF-8 bytes that are left at most. The text alone is left also where it
+   * is short enough, since the result it is part of is not.
+   */
+  readonly maxBytes?: number;
+  /** Of `truncate`: what is left is masked, too. */
+  readonly masks?: boolean;
+  /** For the model, in place of what is withheld or cut. */
+  readonly message?: string;
+  /** Facts to attach to the session. */
+  readonly labels?: readonly string[];
+  /** Of `withhold`: enforced in audit mode too (a rule that could not be evaluated). */
+  readonly always?: boolean;
+}
 
 export interface ReleaseOptions {
   readonly durable?: boolean;

@@ -1,8 +1,8 @@
 /** What policies written as functions have in common: their names, and what can be hashed of a function. */
-import type { Effect } from '../call.ts';
+import type { Effect, ResultVerdict } from '../call.ts';
 import { CountersignError } from '../errors.ts';
 import { functionResultInput } from './function-input.ts';
-import type { Policy, ResultInput, ResultVerdict } from './policy.ts';
+import type { Policy, ResultInput } from './policy.ts';
 import { EFFECTS, NAME_HINT, NAME_SHAPE } from './rule-definition.ts';
 
 export interface FunctionDefinition {

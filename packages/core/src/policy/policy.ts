@@ -1,4 +1,4 @@
-import type { ApprovalTerms, Effect, Json, Mode, ReasonCode, RedactionFinding, ResultAction, ToolRef } from '../call.ts';
+import type { ApprovalTerms, Effect, Json, Mode, ReasonCode, RedactionFinding, ResultVerdict, ToolRef } from '../call.ts';
 import type { Lookups } from './lookups.ts';
 
 /** What the store knows about a session. */
@@ -97,30 +97,6 @@ export interface ResultFacts {
 /** What a rule on results may look at: the call as it was decided, and what came back. */
 export interface ResultInput extends PolicyInput {
   readonly result: ResultFacts;
-}
-
-/**
- * What becomes of a result. `release`: nothing. Every other action includes the labels; withhold beats truncate beats mask.
- */
-export interface ResultVerdict {
-  readonly action: ResultAction;
-  readonly rule?: string;
-  readonly reasonCode?: ReasonCode;
-  /** Of `truncate`: how many characters are left. */
-  readonly maxChars?: number;
-  /**
-   * Of `truncate`, from an adapter (`ReleaseOptions.also`): UTF-8 bytes that are left at most. The text alone is left also where it
-   * is short enough, since the result it is part of is not.
-   */
-  readonly maxBytes?: number;
-  /** Of `truncate`: what is left is masked, too. */
-  readonly masks?: boolean;
-  /** For the model, in place of what is withheld or cut. */
-  readonly message?: string;
-  /** Facts to attach to the session. */
-  readonly labels?: readonly string[];
-  /** Of `withhold`: enforced in audit mode too (a rule that could not be evaluated). */
-  readonly always?: boolean;
 }
 
 /** Which policy it was, without what it says. */

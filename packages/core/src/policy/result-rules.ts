@@ -5,11 +5,11 @@
  * then label; their labels unite. A rule that cannot be evaluated withholds, in audit mode too: the tool did run, and what
  * it brought is what the rule was there to look at.
  */
-import type { ToolRef } from '../call.ts';
+import type { ResultVerdict, ToolRef } from '../call.ts';
 import { ConditionFacts } from './condition-facts.ts';
 import { type Condition, compileCondition } from './conditions.ts';
 import { compileToolPattern } from './patterns.ts';
-import type { ResultInput, ResultVerdict } from './policy.ts';
+import type { ResultInput } from './policy.ts';
 import { mergeResultVerdicts } from './result-rule.ts';
 import type { NormalResultRule } from './rule-definition.ts';
 import { ruleIndex } from './rule-index.ts';

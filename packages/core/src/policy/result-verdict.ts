@@ -1,6 +1,8 @@
 /** What a policy says of a result, whoever wrote it: whatever it throws or returns becomes a verdict of known shape. */
+
+import type { ResultVerdict } from '../call.ts';
 import { RESULT_ACTIONS, type ResultAction } from '../call.ts';
-import type { Policy, ResultInput, ResultVerdict } from './policy.ts';
+import type { Policy, ResultInput } from './policy.ts';
 import { MAX_MESSAGE_CHARS, MAX_TRUNCATED_CHARS } from './result-rule.ts';
 import { inTime, isAbsentOr, isLabels, isName, isText, LATE } from './verdict.ts';
 

@@ -3,7 +3,7 @@ import { ASSURANCES, type Assurance, type Effect } from '../call.ts';
 import { DURATION_HINT, parseDuration } from '../config/duration.ts';
 import { CountersignError } from '../errors.ts';
 import { patternFault } from './patterns.ts';
-import { RESULT_EFFECTS, type ResultEffect, resultRuleFaults } from './result-rule.ts';
+import { MAX_MESSAGE_CHARS, MAX_TRUNCATED_CHARS, RESULT_EFFECTS, type ResultEffect } from './result-rule.ts';
 
 /** Terms of a rule with effect `require_approval`. */
 export interface RuleApproval {
@@ -140,7 +140,7 @@ export function ruleFaults(rule: Rule): readonly RuleFault[] {
 }
 
 /** Reports what is wrong with the key at a path. */
-export type ReportFault = (message: string, ...path: (string | number)[]) => void;
+type ReportFault = (message: string, ...path: (string | number)[]) => void;
 
 function callRuleFaults(rule: Rule, fault: ReportFault): void {
   if (!RULE_EFFECTS.some((effect) => effect === rule.effect)) {
@@ -176,6 +176,25 @@ function approvalFaults(rule: Rule, approval: RuleApproval, fault: ReportFault):
   } else if (new Set(approvers).size < (quorum ?? 1)) {
     fault(`quorum ${quorum ?? 1} can never be reached by ${new Set(approvers).size} approvers`, 'approval', 'quorum');
   }
+}
+
+/** What is wrong with a rule on results, beside what rules of both kinds share. */
+function resultRuleFaults(rule: Rule, fault: ReportFault): void {
+  const { effect, label, max_chars: maxChars, message } = rule;
+  if (!RESULT_EFFECTS.some((known) => known === effect))
+    fault(`effect of a rule on results must be one of ${RESULT_EFFECTS.join(', ')}: the call has run already`, 'effect');
+  if (effect === 'label' && (label === undefined || label.length === 0)) fault('a rule with effect label names its labels', 'label');
+  if (effect === 'truncate') {
+    if (!Number.isSafeInteger(maxChars) || (maxChars ?? 0) < 1 || (maxChars ?? 0) > MAX_TRUNCATED_CHARS)
+      fault(`truncate needs max_chars, a whole number from 1 to ${MAX_TRUNCATED_CHARS}`, 'max_chars');
+  } else if (maxChars !== undefined) fault('max_chars belongs to effect truncate', 'max_chars');
+  if (message !== undefined) {
+    if (typeof message !== 'string' || message.length > MAX_MESSAGE_CHARS)
+      fault(`message is text of at most ${MAX_MESSAGE_CHARS} characters`, 'message');
+    else if (effect !== 'truncate' && effect !== 'withhold') fault('message belongs to effects truncate and withhold', 'message');
+  }
+  if (rule.reason !== undefined) fault('a rule on results has a message in place of a reason', 'reason');
+  if (rule.approval !== undefined) fault('nobody can be asked about a result: approval belongs to rules on calls', 'approval');
 }
 
 function normalizeRule(rule: Rule): NormalRule | NormalResultRule {

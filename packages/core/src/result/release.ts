@@ -5,12 +5,12 @@
  * that cannot be judged withholds. In audit mode results go through as they are, labels are attached all the same, and what
  * policy said is recorded.
  */
-import type { Mode, ReasonCode, Released, ResultAction } from '../call.ts';
+import type { Mode, ReasonCode, Released, ResultAction, ResultVerdict } from '../call.ts';
 import { RESULT_ACTIONS } from '../call.ts';
 import { cleanText } from '../detect/clean.ts';
 import type { ReleasedResult } from '../ledger/entry.ts';
 import { union } from '../ledger/label-index.ts';
-import type { Policy, PolicyInput, ResultVerdict, SessionFacts } from '../policy/policy.ts';
+import type { Policy, PolicyInput, SessionFacts } from '../policy/policy.ts';
 import { mergeResultVerdicts } from '../policy/result-rule.ts';
 import { evaluateResult } from '../policy/result-verdict.ts';
 import { maskResult, tryMask } from '../redact/mask.ts';

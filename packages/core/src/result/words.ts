@@ -1,5 +1,5 @@
 /** What a model reads in place of a result, or at the end of what is left of one: what happened, by which rule, and what to do. */
-import type { ResultVerdict } from '../policy/policy.ts';
+import type { ResultVerdict } from '../call.ts';
 
 /** In place of a result. */
 export function withheldText({ rule, reasonCode, message }: ResultVerdict): string {

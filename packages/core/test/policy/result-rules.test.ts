@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
+import type { ResultVerdict } from '../../src/call.ts';
 import { parseConfig } from '../../src/config/load.ts';
 import { definePolicy } from '../../src/policy/built-in.ts';
 import { checkPolicySource } from '../../src/policy/check/check.ts';
 import { composePolicies } from '../../src/policy/compose.ts';
-import type { Policy, ResultFacts, ResultInput, ResultVerdict } from '../../src/policy/policy.ts';
+import type { Policy, ResultFacts, ResultInput } from '../../src/policy/policy.ts';
 import { evaluateResult } from '../../src/policy/result-verdict.ts';
 import type { Rule } from '../../src/policy/rule-definition.ts';
 import { rulePolicy } from '../../src/policy/rules.ts';

@@ -1,9 +1,9 @@
 /** From a tool to the model: what rules on results let through, and what is on record by then. */
 import { describe, expect, it } from 'vitest';
+import type { ResultVerdict } from '../../src/call.ts';
 import { createGuard } from '../../src/guard.ts';
 import { CountersignError, type GuardOptions, type Permit, rulePolicy, type Store } from '../../src/index.ts';
 import type { Entry } from '../../src/ledger/entry.ts';
-import type { ResultVerdict } from '../../src/policy/policy.ts';
 import type { Rule } from '../../src/policy/rule-definition.ts';
 import { memoryStore } from '../../src/testing/index.ts';
 
