@@ -17,6 +17,7 @@ export { type Budget, type BudgetDefinition, budgetFrom } from './budget/budget.
 export { microUnits } from './budget/micro.ts';
 export { type BudgetStatus, type BudgetsFilter, budgetStatus } from './budget/status.ts';
 export type { BudgetQuery, BudgetUse } from './budget/use.ts';
+export type { ResultVerdict } from './call.ts';
 export {
   type ApprovalTerms,
   ASSURANCES,
@@ -55,7 +56,6 @@ export type {
   CommandServerConfig,
   Config,
   LedgerConfig,
-  SecretSource,
   SenderConfig,
   ServeClientConfig,
   ServeConfig,
@@ -76,6 +76,7 @@ export { didYouMean, nearest } from './config/nearest.ts';
 export { loadPolicyFile } from './config/policy-source.ts';
 export { parseScopeText, readScopeText, type ScopeForm, type ScopeText } from './config/scope-document.ts';
 export type { BehaviorDocument, ScopeDocument } from './config/scope-schema.ts';
+export type { SecretSource } from './config/secret.ts';
 export type { AlertsConfig, AlertWebhookConfig, JudgeConfig } from './config/telling-schema.ts';
 export { type PolicyWatch, type WatchPolicyOptions, watchPolicy } from './config/watch-policy.ts';
 export { DEFAULT_APPROVAL_TTL_MS, MAX_APPROVAL_TTL_MS } from './create-engine.ts';
@@ -190,7 +191,6 @@ export type {
   PolicyVerdict,
   ResultFacts,
   ResultInput,
-  ResultVerdict,
   SessionFacts,
 } from './policy/policy.ts';
 export { rulePolicy } from './policy/rules.ts';

@@ -1,17 +1,13 @@
 /** The shape of `approvals.channels` and `approvals.senders`. A secret is named, never written into the file. */
 import * as z from 'zod';
+import { type SecretDocument, type SecretsDocument, secretSchema, secretsSchema } from './secret.ts';
 
 export const CHANNELS = ['elicitation', 'page', 'terminal'] as const;
 export type ChannelWord = (typeof CHANNELS)[number];
 
 export const MAX_CHANNELS = 16;
-/** One in use, and those that are being replaced. */
-const MAX_SECRETS = 4;
 const MAX_SENDERS = 64;
 const MAX_PEOPLE = 1000;
-
-export type SecretDocument = { readonly env: string } | { readonly file: string };
-export type SecretsDocument = SecretDocument | readonly SecretDocument[];
 
 export type ChannelDocument = ChannelWord | { readonly webhook: WebhookDocument } | { readonly slack: SlackDocument };
 
@@ -35,20 +31,6 @@ export interface SenderDocument {
   readonly secret: SecretsDocument;
   readonly approvers?: readonly string[] | undefined;
 }
-
-const NAMED = 'a secret is named, never written here: { env: NAME } or { file: PATH }';
-export const secretSchema: z.ZodType<SecretDocument> = z
-  .union(
-    [
-      z.strictObject({ env: z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/, 'the name of an environment variable') }),
-      z.strictObject({ file: z.string().min(1).max(4096) }),
-    ],
-    { error: NAMED },
-  )
-  .describe('where the secret lies: a variable of the environment, or a file that only its owner may read');
-export const secretsSchema: z.ZodType<SecretsDocument> = z
-  .union([secretSchema, z.array(secretSchema).min(1).max(MAX_SECRETS)], { error: NAMED })
-  .describe('one, or several while one is being replaced');
 
 const slackId = (first: string, what: string): z.ZodString =>
   z

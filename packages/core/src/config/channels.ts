@@ -1,10 +1,11 @@
 /** Where humans are asked and who may send answers: what the schema cannot see, and the plain data the rest works with. */
 import { foldApprover } from '../approval/approver-name.ts';
 import { NAME_HINT, NAME_SHAPE } from '../policy/rule-definition.ts';
-import type { SecretDocument, SecretsDocument, SenderDocument, SlackDocument, WebhookDocument } from './channel-schema.ts';
-import type { ApprovalsConfig, ChannelConfig, SecretSource, SenderConfig, SlackConfig, WebhookConfig } from './config.ts';
+import type { SenderDocument, SlackDocument, WebhookDocument } from './channel-schema.ts';
+import type { ApprovalsConfig, ChannelConfig, SenderConfig, SlackConfig, WebhookConfig } from './config.ts';
 import type { Look, Path, Problem } from './document.ts';
 import type { ConfigDocument } from './schema.ts';
+import { placedSecret, placedSecrets, type SecretSource } from './secret.ts';
 
 export const DEFAULT_PAGE_PORT = 4680;
 
@@ -66,14 +67,14 @@ export function workOutChannels(approvals: Approvals, place: Place): Pick<Approv
 }
 
 function webhookConfig({ url, secret, settled = false, allow_insecure }: WebhookDocument, place: Place): WebhookConfig {
-  return { url, secrets: sources(secret, place), settled, ...(allow_insecure !== undefined && { allowInsecure: allow_insecure }) };
+  return { url, secrets: placedSecrets(secret, place), settled, ...(allow_insecure !== undefined && { allowInsecure: allow_insecure }) };
 }
 
 function slackConfig({ channel, team, app, token, signing_secret, users }: SlackDocument, place: Place): SlackConfig {
   return {
     channel,
-    token: source(token, place),
-    signingSecrets: sources(signing_secret, place),
+    token: placedSecret(token, place),
+    signingSecrets: placedSecrets(signing_secret, place),
     team,
     ...(app !== undefined && { app }),
     users: isList(users) ? new Map(users.map((user) => [user, undefined])) : new Map(Object.entries(users)),
@@ -81,16 +82,7 @@ function slackConfig({ channel, team, app, token, signing_secret, users }: Slack
 }
 
 function senderConfig(name: string, { secret, approvers }: SenderDocument, place: Place): SenderConfig {
-  return { name, secrets: sources(secret, place), ...(approvers !== undefined && { approvers }) };
-}
-
-/** @param place - makes a path absolute. */
-export function sources(given: SecretsDocument, place: Place): readonly SecretSource[] {
-  return (isList(given) ? given : [given]).map((each) => source(each, place));
-}
-
-function source(given: SecretDocument, place: Place): SecretSource {
-  return 'file' in given ? { file: place(given.file) } : given;
+  return { name, secrets: placedSecrets(secret, place), ...(approvers !== undefined && { approvers }) };
 }
 
 /** `Array.isArray` does not narrow readonly arrays. */

@@ -14,6 +14,7 @@ import type { McpConfig } from './mcp-schema.ts';
 import type { MonitorConfig } from './monitor-schema.ts';
 import type { UsedPack } from './pack-schema.ts';
 import type { ScopeDocument } from './scope-schema.ts';
+import type { SecretSource } from './secret.ts';
 import type { ServerTransport } from './servers-schema.ts';
 
 export interface Config {
@@ -127,9 +128,6 @@ export interface ApprovalsConfig {
 
 /** Where humans are asked. Webhooks and Slack are asked by whoever may open sockets: `@countersign/connect`. */
 export type ChannelConfig = ChannelWord | { readonly webhook: WebhookConfig } | { readonly slack: SlackConfig };
-
-/** Where a secret lies. Never the secret itself. `file` is absolute. */
-export type SecretSource = { readonly env: string } | { readonly file: string };
 
 /** Approval requests go to this URL. */
 export interface WebhookConfig {

@@ -1,6 +1,6 @@
 /** The shape of `policy.authzen`, a decision point that is asked, and of `serve`, the decision point that we are. */
 import * as z from 'zod';
-import { type SecretDocument, type SecretsDocument, secretSchema, secretsSchema } from './channel-schema.ts';
+import { type SecretDocument, type SecretsDocument, secretSchema, secretsSchema } from './secret.ts';
 
 export interface AuthzenDocument {
   readonly url: string;

@@ -1,11 +1,11 @@
 /** `policy.authzen` and `serve`: what the schema cannot see, and the plain data the rest works with. */
-import type { SecretDocument, SecretsDocument } from './channel-schema.ts';
 import { secretSources } from './channels.ts';
-import type { AuthzenConfig, Config, SecretSource, ServeConfig } from './config.ts';
+import type { AuthzenConfig, Config, ServeConfig } from './config.ts';
 import type { AuthzenDocument, ServeDocument } from './decision-point-schema.ts';
 import type { Look, Problem } from './document.ts';
 import { DURATION_HINT, parseDuration } from './duration.ts';
 import { AGENT_SHAPE } from './schema.ts';
+import { placedSecret, placedSecrets, type SecretSource } from './secret.ts';
 import { serverSecrets } from './servers.ts';
 
 export const DEFAULT_SERVE_SOCKET = '.countersign/serve/decide.sock';
@@ -48,7 +48,7 @@ export function workOutAuthzen(document: AuthzenDocument, place: Place): Authzen
     url,
     ...(id !== undefined && { id }),
     ...(version !== undefined && { version }),
-    ...(token !== undefined && { token: source(token, place) }),
+    ...(token !== undefined && { token: placedSecret(token, place) }),
     timeoutMs: (timeout === undefined ? undefined : parseDuration(timeout)) ?? DEFAULT_TIMEOUT_MS,
     ...(allowInsecure !== undefined && { allowInsecure }),
   };
@@ -61,23 +61,10 @@ export function workOutServe({ port, socket, clients = [] }: ServeDocument, plac
     ...((socket !== undefined || port === undefined) && { socket: place(socket ?? DEFAULT_SERVE_SOCKET) }),
     clients: clients.map(({ agent, token, sessions }) => ({
       agent,
-      tokens: sources(token, place),
+      tokens: placedSecrets(token, place),
       ...(sessions !== undefined && { sessions }),
     })),
   };
-}
-
-function sources(given: SecretsDocument, place: Place): readonly SecretSource[] {
-  return (isList(given) ? given : [given]).map((each) => source(each, place));
-}
-
-function source(given: SecretDocument, place: Place): SecretSource {
-  return 'file' in given ? { file: place(given.file) } : given;
-}
-
-/** `Array.isArray` does not narrow readonly arrays. */
-function isList<Item>(value: readonly Item[] | object): value is readonly Item[] {
-  return Array.isArray(value);
 }
 
 /** Every place a secret of the whole configuration lies: of channels, senders, alerts, clients, servers and the decision point that is asked. */

@@ -13,7 +13,8 @@ import { holdProblem } from './mcp-schema.ts';
 import { monitorProblems } from './monitor-schema.ts';
 import { packProblems } from './pack-schema.ts';
 import { policyFileProblems } from './policy-files.ts';
-import { budgetsSchema, type ConfigDocument, type PolicyDocument, policySchema } from './schema.ts';
+import { type PolicyDocument, policySchema } from './policy-schema.ts';
+import { budgetsSchema, type ConfigDocument } from './schema.ts';
 import { serverProblems } from './servers.ts';
 import { DEFAULT_APPROVAL_TTL, DEFAULT_MAX_TTL } from './work-out.ts';
 

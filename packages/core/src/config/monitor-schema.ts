@@ -11,7 +11,7 @@ import {
 } from './activity-log-schema.ts';
 import type { Look, Problem } from './document.ts';
 import { DURATION_HINT, parseDuration } from './duration.ts';
-import type { ConfigDocument } from './schema.ts';
+import type { ScopeDocument } from './scope-schema.ts';
 import {
   type AlertsConfig,
   type AlertsDocument,
@@ -155,7 +155,7 @@ export const monitorSchema: z.ZodType<MonitorDocument> = z
 
 /** @param place - makes a path of the file absolute. */
 export function workOutMonitor(
-  document: Pick<ConfigDocument, 'monitor' | 'scope'>,
+  document: { readonly monitor?: MonitorDocument | undefined; readonly scope?: ScopeDocument | undefined },
   mode: Mode,
   maxTtlMs: number,
   place: (name: string) => string,

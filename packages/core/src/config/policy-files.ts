@@ -5,8 +5,8 @@ import { MAX_NOTE_BYTES } from '../ledger/note.ts';
 import { type BundleMember, type OpenedBundle, openBundle } from '../policy/bundle.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { Look, Problem } from './document.ts';
+import type { PolicyDocument } from './policy-schema.ts';
 import { readRegularText } from './regular-file.ts';
-import type { PolicyDocument } from './schema.ts';
 
 type CedarMember = Extract<BundleMember, { readonly kind: 'cedar' }>;
 

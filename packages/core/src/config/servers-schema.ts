@@ -1,6 +1,6 @@
 /** The shape of `servers:`, the MCP servers behind one `countersign proxy`. */
 import * as z from 'zod';
-import { type SecretDocument, secretSchema } from './channel-schema.ts';
+import { type SecretDocument, secretSchema } from './secret.ts';
 
 const SERVER_TRANSPORTS = ['http', 'sse'] as const;
 const SERVER_CONTAINS = ['off', 'landlock', 'srt', 'auto'] as const;

@@ -1,8 +1,8 @@
 /** `servers`: what the schema cannot see, and the plain data the rest works with. */
 import { OWN_SERVER } from '../halt/after-halt.ts';
-import type { SecretDocument } from './channel-schema.ts';
-import type { SecretSource, ServerConfig, ValueConfig } from './config.ts';
+import type { ServerConfig, ValueConfig } from './config.ts';
 import type { Look, Path, Problem } from './document.ts';
+import { placedSecret, type SecretSource } from './secret.ts';
 import type { ServerDocument, ValueDocument } from './servers-schema.ts';
 
 /**
@@ -133,13 +133,9 @@ function valuesOf(values: Readonly<Record<string, ValueDocument>>, place: (name:
 }
 
 function valueOf(value: ValueDocument, place: (name: string) => string): ValueConfig {
-  if (typeof value !== 'string') return [sourceOf(value, place)];
+  if (typeof value !== 'string') return [placedSecret(value, place)];
   const parts = value.split(REFERENCE).map((part, at) => (at % 2 === 1 ? { env: part } : part));
   return parts.filter((part) => part !== '');
-}
-
-function sourceOf(given: SecretDocument, place: (name: string) => string): SecretSource {
-  return 'file' in given ? { file: place(given.file) } : given;
 }
 
 /** Every place a secret of a server lies. */

@@ -1,10 +1,8 @@
 /** The blocks `monitor.judge:` and `monitor.alerts:`: who may look at what rules leave open, and who is told of halts and kills. */
 import * as z from 'zod';
-import { type SecretsDocument, secretsSchema } from './channel-schema.ts';
-import { sources } from './channels.ts';
-import type { SecretSource } from './config.ts';
 import type { Look, Problem } from './document.ts';
 import { DURATION_HINT, parseDuration } from './duration.ts';
+import { placedSecrets, type SecretSource, type SecretsDocument, secretsSchema } from './secret.ts';
 
 export const JUDGE_LEVELS = ['flag', 'halt', 'kill'] as const;
 export const ALERT_LEVELS = ['flag', 'halt', 'kill'] as const;
@@ -129,7 +127,7 @@ export function workOutAlerts(
     ...(command !== undefined && { command }),
     webhooks: webhooks.map(({ url, secret, allow_insecure: allowInsecure }) => ({
       url,
-      secrets: sources(secret, place),
+      secrets: placedSecrets(secret, place),
       ...(allowInsecure !== undefined && { allowInsecure }),
     })),
   };

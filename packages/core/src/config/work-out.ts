@@ -20,8 +20,9 @@ import { workOutMcp } from './mcp-schema.ts';
 import { workOutMonitor } from './monitor-schema.ts';
 import { workOutPacks } from './pack-schema.ts';
 import { readPolicyFiles } from './policy-files.ts';
+import { type PolicyDocument } from './policy-schema.ts';
 import { workOutRoots } from './roots-schema.ts';
-import { type AnchorDocument, type AuditLogDocument, type ConfigDocument, ORIGIN_SHAPE, type PolicyDocument } from './schema.ts';
+import { type AnchorDocument, type AuditLogDocument, type ConfigDocument, ORIGIN_SHAPE } from './schema.ts';
 import { workOutServers } from './servers.ts';
 
 export const DEFAULT_APPROVAL_TTL = '5m';

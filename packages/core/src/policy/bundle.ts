@@ -14,7 +14,7 @@
 import * as z from 'zod';
 import type { Effect } from '../call.ts';
 import { cedarPolicy } from '../cedar/index.ts';
-import { policySchema } from '../config/schema.ts';
+import { policySchema } from '../config/policy-schema.ts';
 import { CountersignError, type ErrorCode } from '../errors.ts';
 import type { Signer } from '../interfaces.ts';
 import { canonicalize } from '../ledger/canonical.ts';

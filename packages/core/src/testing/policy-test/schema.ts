@@ -15,8 +15,9 @@ import * as z from 'zod';
 import { type Effect, type Mode, RESULT_ACTIONS, type ResultAction, type ToolAnnotations } from '../../call.ts';
 import { type Problem, readYaml, type YamlText } from '../../config/document.ts';
 import { parseDuration } from '../../config/duration.ts';
+import { type PolicyDocument, policySchema } from '../../config/policy-schema.ts';
 import { schemaProblems } from '../../config/problems.ts';
-import { MODES, type PolicyDocument, policySchema } from '../../config/schema.ts';
+import { MODES } from '../../config/schema.ts';
 import { EFFECTS } from '../../policy/rule-definition.ts';
 
 export const MAX_TEST_CASES = 5000;
