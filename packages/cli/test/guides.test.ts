@@ -28,7 +28,9 @@ describe.each(guides)('docs/guides/%s', (name) => {
   it.each(snippets.filter(({ language }) => language === 'sh'))('sh: $title', ({ code }) => {
     const lines = code.split('\n').filter((line) => line.startsWith('countersign '));
     const scripts = [...code.matchAll(/^npm run (\S+)/gm)].map(([, script]) => script);
-    expect(lines.length + scripts.length).toBeGreaterThan(0);
+    const installs = [...code.matchAll(/^npm install (.+)/gm)].map(([, named = '']) => named.split(' '));
+    expect(lines.length + scripts.length + installs.length).toBeGreaterThan(0);
+    for (const named of installs) expect(named).toEqual(expect.arrayContaining(named.flatMap(neededBeside)));
     for (const script of scripts) expect(Object.keys(SCRIPTS)).toContain(script);
     for (const line of lines) {
       const argv = words(line).slice(1);
@@ -57,13 +59,38 @@ function words(line: string): readonly string[] {
   );
 }
 
+/** What a package of ours cannot be imported without, and what it is made with in every guide. */
+function neededBeside(name: string): readonly string[] {
+  if (!name.startsWith('@countersign/')) return [];
+  const path = `packages/${name.slice('@countersign/'.length)}/package.json`;
+  const manifest = JSON.parse(readFileSync(new URL(path, ROOT), 'utf8')) as Manifest;
+  const peers = Object.keys(manifest.peerDependencies ?? {}).filter((peer) => manifest.peerDependenciesMeta?.[peer]?.optional !== true);
+  return peers.length === 0 ? [] : ['@countersign/core', ...peers];
+}
+
+interface Manifest {
+  readonly peerDependencies?: { readonly [name: string]: string };
+  readonly peerDependenciesMeta?: { readonly [name: string]: { readonly optional?: boolean } };
+}
+
 let loaded: readonly string[] | undefined;
 
-/** What runs in the tests: programs of the examples, and the tests themselves. */
+/** What runs in the tests: programs of the examples and of the packages' READMEs, and the tests themselves. */
 function programs(): readonly string[] {
-  const folders = ['examples', ...readdirSync(new URL('packages/', ROOT)).map((name) => `packages/${name}/test`)];
-  loaded ??= folders.flatMap((folder) => filesOf(folder)).map((file) => unindented(readFileSync(new URL(file, ROOT), 'utf8')));
+  const packages = readdirSync(new URL('packages/', ROOT)).map((name) => `packages/${name}`);
+  const files = ['examples', ...packages.map((path) => `${path}/test`)].flatMap((folder) => filesOf(folder));
+  loaded ??= [...files.map((file) => textOf(file)), ...RUN_BY_README_TESTS.map((file) => firstProgram(textOf(file)))].map(unindented);
   return loaded;
+}
+
+const RUN_BY_README_TESTS: readonly string[] = ['packages/langchain/README.md', 'packages/vercel-ai/README.md'];
+
+function firstProgram(readme: string): string {
+  return /```ts\n([\s\S]*?)```/.exec(readme)?.[1] ?? '';
+}
+
+function textOf(file: string): string {
+  return readFileSync(new URL(file, ROOT), 'utf8');
 }
 
 function filesOf(folder: string): readonly string[] {
