@@ -24,9 +24,9 @@ export function announced<Result>(path: string, open: () => Result, env: NodeJS.
 function announce(path: string): () => void {
   let close = (): void => {};
   try {
-    const { database } = openForWriting(path, false);
-    close = () => database.close();
-    const lease = new Leases(database, newId());
+    const file = openForWriting(path, false);
+    close = () => file.close();
+    const lease = new Leases(file.database, newId());
     retryBusy(() => lease.take());
     return () => {
       try {

@@ -7,9 +7,10 @@ import type { BatchOutcome, BatchWriter } from '../group-commit.ts';
 import type { Signer } from '../interfaces.ts';
 import { keyBehind } from '../ledger/keys.ts';
 import type { Unit, WriterChoice } from '../store.ts';
+import { closeQuietly } from './database.ts';
 import type { ThreadData } from './thread-protocol.ts';
 import { ThreadWriter } from './thread-writer.ts';
-import { closeQuietly, type LedgerView, openView } from './view.ts';
+import { type LedgerView, openView } from './view.ts';
 import { LedgerWriter, type WriterOptions } from './writer.ts';
 
 export interface ChosenWriterOptions extends WriterOptions {

@@ -1,18 +1,77 @@
 /** Opening the database file so that a commit means "on disk", and noticing when the file is no longer the one we opened. */
-import { type BigIntStats, closeSync, existsSync, fsyncSync, lstatSync, mkdirSync, openSync, statSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import Sqlite, { type Database } from 'better-sqlite3';
 import { CountersignError } from '../errors.ts';
 import { pauseForLock } from '../pause.ts';
+import { identity, isSame, LedgerFiles, replaced } from './identity.ts';
 import { requireNode } from './node-version.ts';
 
-export interface OpenedFile {
+const openFiles = new Set<OpenedFile>();
+
+/** A ledger file that is open for writing. */
+export class OpenedFile {
   readonly database: Database;
+  private readonly path: string;
+  private readonly files: LedgerFiles;
+
+  constructor(database: Database, path: string, files: LedgerFiles) {
+    this.database = database;
+    this.path = path;
+    this.files = files;
+    if (openFiles.size === 0) process.once('exit', leaveAll);
+    openFiles.add(this);
+  }
+
   /**
-   * Checks that the path still leads to the file and WAL that were opened: what is written to an unlinked file is lost.
+   * Checks that the path still leads to the file, WAL and -shm that were opened: what is written to others is lost.
    * @throws {CountersignError} `LEDGER_REPLACED`
    */
-  checkIdentity(): void;
+  checkIdentity(): void {
+    this.files.check();
+  }
+
+  /** Never throws: what was acknowledged is committed, what was not is refused. */
+  close(): void {
+    if (openFiles.delete(this) && openFiles.size === 0) process.removeListener('exit', leaveAll);
+    if (!this.database.open) return;
+    const other = this.files.mayTidyUp() ? undefined : bystander(this.path);
+    closeQuietly(this.database);
+    if (other !== undefined) closeQuietly(other);
+  }
+
+  /** A process that ends without closing it: SQLite closes it then, and may tidy up. */
+  leave(): void {
+    if (!this.files.mayTidyUp()) this.close();
+  }
+}
+
+function leaveAll(): void {
+  for (const file of openFiles) file.leave();
+}
+
+/**
+ * Another connection to the ledger: with it, the one that closes is not the last, and SQLite tidies up nothing. It cannot do so
+ * itself, as it only reads.
+ */
+function bystander(path: string): Database | undefined {
+  let database: Database | undefined;
+  try {
+    database = new Sqlite(path, { readonly: true, fileMustExist: true, timeout: 0 });
+    // Takes its lock. What it reads is of no matter, and need not be readable.
+    database.prepare('SELECT count(*) FROM sqlite_schema').get();
+  } catch {
+    // Where there is no such file any more, SQLite tidies up nothing either.
+  }
+  return database;
+}
+
+export function closeQuietly(database: Database): void {
+  try {
+    database.close();
+  } catch {
+    // Nothing is lost: what was acknowledged is committed, what was not is refused.
+  }
 }
 
 /**
@@ -35,7 +94,7 @@ export function openForWriting(path: string, create: boolean): OpenedFile {
     makeDurable(database, file);
     const opened = identity(file);
     if (opened === undefined || !isSame(before, opened)) throw replaced(file);
-    return { database, checkIdentity: identityCheck(file, opened) };
+    return new OpenedFile(database, file, new LedgerFiles(file, opened));
   } catch (cause) {
     database?.close();
     if (CountersignError.is(cause)) throw cause;
@@ -134,74 +193,4 @@ export function isContentFault(error: unknown): boolean {
 export function isBusy(error: unknown): boolean {
   const code = (error as { code?: unknown } | null)?.code;
   return typeof code === 'string' && (code.startsWith('SQLITE_BUSY') || code.startsWith('SQLITE_LOCKED'));
-}
-
-/** Times of files are coarse on some systems, two seconds at worst: a younger time of a folder may be that of two changes. */
-const SETTLED_MS = 3000;
-
-/**
- * The file is looked at each time; the WAL only where its folder changed, as it cannot come, go or be renamed without that.
- * Looking at the WAL after each commit is dear: docs/decisions/2026-11-27-the-folder-tells-of-the-wal.md
- *
- * @param opened - the file as it was when it was opened
- * @returns throws `LEDGER_REPLACED` when the path leads elsewhere
- */
-export function identityCheck(file: string, opened: Identity, { nowMs, look }: IdentitySources = SYSTEM): () => void {
-  const wal = `${file}-wal`;
-  const shm = `${file}-shm`;
-  // Of a link to the folder this is the folder.
-  const folder = `${dirname(file)}/.`;
-  let walOpened: Identity | undefined;
-  let shmOpened: Identity | undefined;
-  let intact: Looked | undefined;
-  return () => {
-    if (!isSame(look(file), opened)) throw replaced(file);
-    // INVARIANT: before the WAL, so that what happens to that from here on shows in it the next time.
-    const now = look(folder);
-    if (isSame(now, intact) && now?.ctimeNs === intact?.ctimeNs) return;
-    const walNow = look(wal);
-    walOpened ??= walNow;
-    // While a connection is open SQLite never removes the WAL: a missing or other one means somebody did.
-    if (!isSame(walNow, walOpened)) throw replaced(wal);
-    // Writers lock each other out in it: with two of them, each writes over what the other was told is durable.
-    const shmNow = look(shm);
-    shmOpened ??= shmNow;
-    if (!isSame(shmNow, shmOpened)) throw replaced(shm);
-    intact = now !== undefined && nowMs() - Number(now.ctimeMs) > SETTLED_MS ? now : undefined;
-  };
-}
-
-/** BigInts: inode numbers of some file systems exceed 2^53. */
-type Identity = Pick<BigIntStats, 'dev' | 'ino'>;
-type Looked = Pick<BigIntStats, 'dev' | 'ino' | 'ctimeNs' | 'ctimeMs'>;
-
-export interface IdentitySources {
-  readonly nowMs: () => number;
-  readonly look: (path: string) => Looked | undefined;
-}
-
-const SYSTEM: IdentitySources = { nowMs: Date.now, look: identity };
-
-/**
- * Undefined also when the path cannot be followed any more: for what was opened that is as good as gone. So is a link: SQLite
- * looks for a WAL beside the file it leads to, and the folder does not tell what happens there.
- */
-function identity(path: string): BigIntStats | undefined {
-  try {
-    const found = lstatSync(path, { bigint: true, throwIfNoEntry: false });
-    return found?.isSymbolicLink() === true ? undefined : found;
-  } catch {
-    return undefined;
-  }
-}
-
-function isSame(one: Identity | undefined, other: Identity | undefined): boolean {
-  return one !== undefined && other !== undefined && one.ino === other.ino && one.dev === other.dev;
-}
-
-function replaced(file: string): CountersignError {
-  return new CountersignError(
-    'LEDGER_REPLACED',
-    `${file} was removed, replaced or made a link while open: nothing more is written to it, and calls are refused until the ledger opens again with all its checks`,
-  );
 }

@@ -8,7 +8,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Database } from 'better-sqlite3';
 import { isBusy, openForWriting } from './database.ts';
-import { closeQuietly } from './view.ts';
 
 const PAUSE_MS = 5;
 
@@ -25,14 +24,15 @@ export interface Erased {
  * @param deadlineMs - how long to wait for readers of old snapshots and for writers.
  */
 export async function eraseDeleted(path: string, deadlineMs: number): Promise<Erased> {
-  const { database } = openForWriting(path, false);
+  const file = openForWriting(path, false);
+  const { database } = file;
   try {
     const end = performance.now() + deadlineMs;
     const isRewritten = await until(end, () => tried(() => database.exec('VACUUM')));
     const isEmptied = isRewritten && (await until(end, () => isTruncated(database)));
     return { file: isRewritten ? 'rewritten' : 'busy', log: isEmptied ? 'emptied' : 'busy' };
   } finally {
-    closeQuietly(database);
+    file.close();
   }
 }
 

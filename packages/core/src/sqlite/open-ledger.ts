@@ -11,7 +11,7 @@ import { Leases } from './leases.ts';
 import { Log } from './log.ts';
 import { Rows } from './rows.ts';
 import { checkSchema, createSchema, isFresh, upgradeSchema } from './schema.ts';
-import { closeQuietly, type LedgerView, macOf, metaOf } from './view.ts';
+import { type LedgerView, macOf, metaOf } from './view.ts';
 
 const MAX_RECOVERED_PER_ENTRY = 200;
 
@@ -87,7 +87,7 @@ export function openLedger(options: OpenOptions): OpenLedger {
     const transaction = { begin: database.prepare<[]>('BEGIN IMMEDIATE'), commit: database.prepare<[]>('COMMIT') };
     return { file, database, transaction, log, rows, leases, ledger, mac };
   } catch (cause) {
-    closeQuietly(database);
+    file.close();
     if (CountersignError.is(cause)) throw cause;
     const detail = cause instanceof Error ? cause.message : String(cause);
     throw new CountersignError('LEDGER_UNREADABLE', `cannot open the ledger ${path}: ${detail}`, { cause });

@@ -4,12 +4,11 @@ import { CountersignError } from '../errors.ts';
 import type { Clock, Signer } from '../interfaces.ts';
 import { hmacUnder } from '../ledger/hmac.ts';
 import type { Checkpoint } from '../store.ts';
-import { openForReading } from './database.ts';
+import { closeQuietly, openForReading } from './database.ts';
 import { Leases } from './leases.ts';
 import { Log } from './log.ts';
 import { Rows } from './rows.ts';
 import { checkSchema } from './schema.ts';
-import { forgetStaleIndex } from './stale-index.ts';
 
 export interface LedgerView {
   readonly database: Database;
@@ -78,13 +77,4 @@ export function macOf(meta: ReadonlyMap<string, string>): (text: string) => stri
   if (secret.length !== SECRET_BYTES)
     throw new CountersignError('LEDGER_UNREADABLE', 'the secret of this ledger is not 32 bytes: anybody could guess what is made with it');
   return hmacUnder(secret);
-}
-
-export function closeQuietly(database: Database): void {
-  forgetStaleIndex(database.name);
-  try {
-    database.close();
-  } catch {
-    // Nothing is lost: what was acknowledged is committed, what was not is refused.
-  }
 }

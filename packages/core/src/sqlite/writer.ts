@@ -4,16 +4,14 @@
  * Whatever changes the ledger is done here. It runs on the thread that owns the connection, so what comes in and goes out
  * is plain data; reading for the rest of the process is the store's (`store.ts`).
  */
-import type { Database } from 'better-sqlite3';
 import { applyUnit } from '../commit.ts';
 import { CountersignError } from '../errors.ts';
 import { type BatchOutcome, type BatchResult, type BatchWriter, writeFailed } from '../group-commit.ts';
 import type { Clock, Signer } from '../interfaces.ts';
 import type { Checkpoint, Committed, Unit } from '../store.ts';
-import { isBusy, isContentFault, retryBusy } from './database.ts';
+import { isBusy, isContentFault, type OpenedFile, retryBusy } from './database.ts';
 import type { KnownHeads } from './known-heads.ts';
 import { type Head, markUnsignedTail, type OpenLedger, openLedger } from './open-ledger.ts';
-import { closeQuietly } from './view.ts';
 
 /** The last known head is written at most this often. */
 const REMEMBER_MS = 1000;
@@ -76,7 +74,7 @@ export class LedgerWriter implements BatchWriter {
   /** Implements BatchWriter: the same ledger again, with every check of a first open. */
   recover(): void {
     const known = this.head();
-    closeQuietly(this.current.database);
+    this.current.file.close();
     this.current = openLedger({ ...this.options, create: false, known, doubtful: this.doubtful });
     this.doubtful = [];
   }
@@ -110,7 +108,7 @@ export class LedgerWriter implements BatchWriter {
       this.remember(true);
       return head;
     } catch (error) {
-      if (database.inTransaction) rollBack(database);
+      if (database.inTransaction) rollBack(file);
       throw error;
     }
   }
@@ -128,12 +126,12 @@ export class LedgerWriter implements BatchWriter {
   /** Closes the connection for another one in this process that goes on under the same name: the lease stays. */
   handOver(): void {
     this.remember(true);
-    closeQuietly(this.current.database);
+    this.current.file.close();
   }
 
   /** Closes a connection that failed: its locks are free, what it left is for recovery. */
   abandon(): void {
-    closeQuietly(this.current.database);
+    this.current.file.close();
   }
 
   close(): void {
@@ -144,7 +142,7 @@ export class LedgerWriter implements BatchWriter {
     } catch {
       // The row of a closed writer is only noise: its process will be gone, and recovery knows that.
     }
-    closeQuietly(this.current.database);
+    this.current.file.close();
   }
 
   private doubt(units: readonly Unit[], error: unknown): unknown {
@@ -186,7 +184,7 @@ export class LedgerWriter implements BatchWriter {
       file.checkIdentity();
     } catch (error) {
       // Give the lock back at once: other processes may be able to write where this one could not.
-      if (database.inTransaction) rollBack(database);
+      if (database.inTransaction) rollBack(file);
       rows.forgetSums();
       rows.forgetHistories();
       // From here on it may be durable: nothing is written a second time, whatever went wrong.
@@ -212,10 +210,10 @@ export function doubtfulCalls(units: readonly Unit[]): readonly string[] {
   return units.flatMap((unit) => (unit.kind === 'decide' && unit.body.effect === 'allow' ? [unit.body.call] : []));
 }
 
-function rollBack(database: Database): void {
+function rollBack(file: OpenedFile): void {
   try {
-    database.exec('ROLLBACK');
+    file.database.exec('ROLLBACK');
   } catch {
-    closeQuietly(database);
+    file.close();
   }
 }

@@ -1,7 +1,7 @@
 /** A ledger whose path leads elsewhere by links, or whose readers and writers no longer share one index: nothing is released. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFileSync, mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
+import { copyFileSync, linkSync, mkdirSync, renameSync, rmSync, symlinkSync, truncateSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import Sqlite from 'better-sqlite3';
@@ -12,8 +12,7 @@ import { LedgerWriter } from '../../src/sqlite/writer.ts';
 import { guardOn, LEDGER_PEM, ORIGIN, openLedger, tempDirectory } from '../fixtures/ledger.ts';
 
 const IS_LINUX = process.platform === 'linux';
-if (!IS_LINUX)
-  process.stderr.write('SKIPPED: without /proc nothing can be done about an index that was taken away, when it is closed last\n');
+if (!IS_LINUX) process.stderr.write('SKIPPED: what touching a mapped file that was cut short does is known of Linux only\n');
 const PROCESS = fileURLToPath(new URL('../fixtures/permit-process.ts', import.meta.url));
 
 const CALL = { tool: { name: 'grab' }, args: {} };
@@ -113,10 +112,43 @@ it('two processes that no longer share a -shm: what either permitted stands in t
   expect(two.missing()).toEqual([]);
 });
 
-it.runIf(IS_LINUX).each([
-  ['closes last', false],
-  ['goes on after it was refused, and closes last', true],
-])('whoever has the -shm that was taken away and %s removes nothing of what the other wrote', async (_what, goesOn) => {
+const inPlaceOf = (file: string): void => {
+  copyFileSync(file, `${file}.copy`);
+  renameSync(`${file}.copy`, file);
+};
+
+const closes = (two: Two, first: ChildProcess): Promise<unknown> => two.say(first, 'close');
+const ends = (_two: Two, first: ChildProcess): Promise<unknown> => (first.disconnect(), once(first, 'exit'));
+
+it.each<[string, string, (path: string) => void, typeof closes]>([
+  ['removed', 'closes last', (path) => rmSync(`${path}-shm`), closes],
+  ['removed', 'ends without closing', (path) => rmSync(`${path}-shm`), ends],
+  ['renamed', 'closes last', (path) => renameSync(`${path}-shm`, `${path}.renamed`), closes],
+  [
+    'removed, but for another name of it',
+    'closes last',
+    (path) => (linkSync(`${path}-shm`, `${path}.linked`), rmSync(`${path}-shm`)),
+    closes,
+  ],
+  ['replaced by a copy', 'closes last', (path) => inPlaceOf(`${path}-shm`), closes],
+  // SQLite removes whatever lies at the path of the WAL.
+  ['replaced by a copy, and so was the WAL', 'closes last', (path) => ['-wal', '-shm'].forEach((end) => inPlaceOf(path + end)), closes],
+])('a -shm that was %s: whoever has it and %s removes nothing of what the other wrote', async (_taken, _last, take, end) => {
+  const two = new Two();
+  const first = await two.process('a');
+  expect(await two.ask(first, 2)).toEqual([YES, YES]);
+  take(two.path);
+  const second = await two.process('b');
+  expect(await two.ask(second, 3)).toEqual([YES, YES, YES]);
+  second.kill('SIGKILL');
+  await once(second, 'exit');
+  await end(two, first);
+  expect(two.missing()).toEqual([]);
+  // And the ledger is the one that whoever opens it next expects.
+  expect(await two.ask(await two.process('c'), 1)).toEqual([YES]);
+});
+
+it('whoever has the -shm that was taken away, was refused, opened the ledger again and closes last removes nothing either', async () => {
   const two = new Two();
   const first = await two.process('a');
   expect(await two.ask(first, 2)).toEqual([YES, YES]);
@@ -124,15 +156,32 @@ it.runIf(IS_LINUX).each([
   const second = await two.process('b');
   expect(await two.ask(second, 3)).toEqual([YES, YES, YES]);
   await two.say(second, 'close');
-  if (goesOn) {
-    expect(await two.ask(first, 1)).toEqual([NO]);
-    // It opens the ledger again by itself, after a while.
-    await vi.waitFor(async () => expect(await two.ask(first, 1)).toEqual([YES]), 20_000);
-  }
+  expect(await two.ask(first, 1)).toEqual([NO]);
+  // It opens the ledger again by itself, after a while.
+  await vi.waitFor(async () => expect(await two.ask(first, 1)).toEqual([YES]), 20_000);
   await two.say(first, 'close');
   expect(two.missing()).toEqual([]);
-  // And the ledger is the one that whoever opens it next expects.
   expect(await two.ask(await two.process('c'), 1)).toEqual([YES]);
+});
+
+it.runIf(IS_LINUX)('a -shm that was cut short kills who has it, and nothing is lost', async () => {
+  const two = new Two();
+  const first = await two.process('a');
+  expect(await two.ask(first, 2)).toEqual([YES, YES]);
+  truncateSync(`${two.path}-shm`, 0);
+  first.send('call');
+  expect((await once(first, 'exit'))[1]).toBe('SIGBUS');
+  expect(two.missing()).toEqual([]);
+  expect(await two.ask(await two.process('b'), 1)).toEqual([YES]);
+});
+
+it('a WAL that was taken away is saved by who has it, when nobody else wrote', async () => {
+  const two = new Two();
+  const first = await two.process('a');
+  expect(await two.ask(first, 2)).toEqual([YES, YES]);
+  for (const end of ['-wal', '-shm']) rmSync(two.path + end);
+  await two.say(first, 'close');
+  expect(two.missing()).toEqual([]);
 });
 
 it('a WAL and a -shm that are others once all entries are read are not taken for those that were opened', async () => {

@@ -15,7 +15,7 @@ import {
 import { dirname, join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { expect, it } from 'vitest';
-import { identityCheck } from '../../src/sqlite/database.ts';
+import { type IdentitySources, LedgerFiles } from '../../src/sqlite/identity.ts';
 import { tempDirectory } from '../fixtures/ledger.ts';
 
 const HOUR_MS = 3_600_000;
@@ -25,6 +25,11 @@ const TICK_MS = 50;
 const LONG_AGO_S = 1_000_000_000;
 
 const look = (path: string): BigIntStats | undefined => statSync(path, { bigint: true, throwIfNoEntry: false });
+
+function checkOf(path: string, opened: BigIntStats, sources: IdentitySources): () => void {
+  const files = new LedgerFiles(path, opened, sources);
+  return () => files.check();
+}
 
 function files(): string {
   const path = join(tempDirectory(), 'in', 'ledger.db');
@@ -37,7 +42,7 @@ function files(): string {
 /** @param aheadMs - how much later than it is the folder is looked at. */
 function opened(aheadMs: number): { readonly path: string; readonly check: () => void } {
   const path = files();
-  const check = identityCheck(path, statSync(path, { bigint: true }), { nowMs: () => Date.now() + aheadMs, look });
+  const check = checkOf(path, statSync(path, { bigint: true }), { nowMs: () => Date.now() + aheadMs, look });
   check();
   check();
   return { path, check };
@@ -91,7 +96,7 @@ it('the ledger itself is looked at each time: a file mounted over it changes not
   const path = files();
   const [own, other] = [statSync(path, { bigint: true }), statSync(dirname(path), { bigint: true })];
   let isMounted = false;
-  const check = identityCheck(path, own, {
+  const check = checkOf(path, own, {
     nowMs: () => Date.now() + HOUR_MS,
     look: (each) => (each === path && isMounted ? other : look(each)),
   });
@@ -103,7 +108,7 @@ it('the ledger itself is looked at each time: a file mounted over it changes not
 
 it('another folder in the place of that one, with the very ledger and another WAL, is seen though it changed at the same time', () => {
   const path = files();
-  const check = identityCheck(path, statSync(path, { bigint: true }), {
+  const check = checkOf(path, statSync(path, { bigint: true }), {
     nowMs: () => Date.now(),
     look: (each) => {
       const { dev, ino } = look(each) ?? {};
@@ -142,7 +147,7 @@ it.each([
   const path = files();
   const stamped = { ctimeMs: 1_000_000n, ctimeNs: 1_000_000_000_000n };
   const looked: string[] = [];
-  const check = identityCheck(path, statSync(path, { bigint: true }), {
+  const check = checkOf(path, statSync(path, { bigint: true }), {
     nowMs: () => 1_000_000 + agoMs,
     look: (each) => {
       looked.push(each);
