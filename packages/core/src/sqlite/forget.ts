@@ -60,7 +60,7 @@ export async function forgetClearText(store: SqliteStore, request: ForgetRequest
   if (committed.kind === 'not-forgettable')
     throw new CountersignError(
       'ALREADY_FORGOTTEN',
-      `no clear text of these entries is left, nothing was recorded; the files were ${erased.log === 'emptied' ? 'cleaned again' : 'in use and could not be cleaned again'}`,
+      `no clear text lies beside these entries: it was erased before, or there never was any. Nothing was recorded; the files were ${erased.log === 'emptied' ? 'cleaned again' : 'in use and could not be cleaned again'}`,
     );
   const { entries, recorded } = committed;
   return { ...erased, entries, recorded, calls, auditLines, isComplete: erased.file === 'rewritten' && erased.log === 'emptied' };

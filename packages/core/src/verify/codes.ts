@@ -163,6 +163,7 @@ export const VERIFY_CODES = {
   OPENING_INVALID: 'What lies beside an entry is no opening.',
   OPENING_WITHOUT_ENTRY: 'An opening lies where no entry stands.',
   FORGET_MISMATCH: 'A forget entry names no entry before it.',
+  FORGET_UNDONE: 'Clear text is there that a forget entry says was erased.',
   WARNINGS_OMITTED: 'More warnings were found than are listed.',
 } as const;
 

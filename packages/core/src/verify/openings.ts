@@ -11,6 +11,8 @@ import { printable } from './shapes.ts';
 import type { SourceRow } from './source.ts';
 
 const COMMIT = '_commit';
+/** As a body that commits to anything reads. In a string the quotes would be escaped. */
+export const COMMITMENT: string = `${COMMIT}":"`;
 const MISSING = 1;
 
 type Sections = { readonly [section: string]: Json };
@@ -66,6 +68,9 @@ export class Openings {
   /** How many of them no `forget` entry names. */
   missing = 0;
   forgotten = 0;
+  /** Those a `forget` entry names whose clear text is there. */
+  private shown = 0;
+  private firstShown = Infinity;
 
   constructor(findings: Findings) {
     this.findings = findings;
@@ -76,15 +81,28 @@ export class Openings {
     this.missing++;
   }
 
-  /** A `forget` entry says why an opening is gone. */
-  forget(ref: EntryRef): void {
-    if (this.state.get(ref.of) !== MISSING) return;
-    this.state.set(ref.of, 0);
-    this.missing--;
-    this.forgotten++;
+  /**
+   * A `forget` entry says why an opening is gone. To be called once for each.
+   *
+   * @param commits - that entry is read here, and commits to something.
+   */
+  forget({ of }: EntryRef, commits: boolean): void {
+    if (this.state.get(of) === MISSING) {
+      this.state.set(of, 0);
+      this.missing--;
+      this.forgotten++;
+    } else if (commits) {
+      this.shown++;
+      this.firstShown = Math.min(this.firstShown, of);
+    }
   }
 
   finish(size: number): void {
+    if (this.shown > 0) {
+      const what = `the clear text of ${this.shown} entries is here though a forget entry says that it was erased`;
+      const why = 'another was meant, or it was put back';
+      this.findings.warn(this.firstShown + 1, 'FORGET_UNDONE', `${what}, the first is entry ${this.firstShown + 1}: ${why}`);
+    }
     if (this.missing === 0) return;
     let first = 0;
     while (first < size && this.state.get(first) !== MISSING) first++;

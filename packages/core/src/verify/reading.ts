@@ -1,10 +1,11 @@
 /** Entry by entry, in order: what each row was judged to be is joined to the tree, the history and the openings on record. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { leafHash } from '../ledger/merkle.ts';
 import { Bytes } from './bytes.ts';
 import type { History } from './history.ts';
 import type { Integrity } from './integrity.ts';
 import type { Found, Judged } from './judged.ts';
-import type { Openings } from './openings.ts';
+import { COMMITMENT, type Openings } from './openings.ts';
 import type { Placed } from './placed.ts';
 import type { Findings } from './report.ts';
 import type { ForgetEntry } from './shapes.ts';
@@ -24,8 +25,8 @@ export interface ReadingParts {
   readonly history: History;
   readonly openings: Openings;
   readonly findings: Findings;
-  /** Leaf hash of an entry that was read before; undefined when it cannot be told. */
-  readonly leafOf: (index: number) => string | undefined;
+  /** The body of an entry that was read before; undefined when there is none. */
+  readonly bodyOf: (index: number) => string | undefined;
   /** What this version does not check is a problem, not only worth telling. */
   readonly strict: boolean;
   /** The tree has grown to that size. */
@@ -127,7 +128,7 @@ export class Reading {
   }
 
   private forget({ index, number }: Placed, entry: ForgetEntry): void {
-    const { openings, findings, leafOf } = this.parts;
+    const { openings, findings, bodyOf } = this.parts;
     for (const ref of entry.entries) {
       if (ref.of >= index) {
         findings.problem(number, 'FORGET_MISMATCH', `entry ${ref.of + 1}, which it names, does not stand before it`);
@@ -135,8 +136,8 @@ export class Reading {
       }
       if (this.named.get(ref.of) !== 0) continue;
       this.named.set(ref.of, 1);
-      const leaf = leafOf(ref.of);
-      if (leaf === undefined || leaf === ref.leaf) openings.forget(ref);
+      const body = bodyOf(ref.of);
+      if (body === undefined || leafHash(body) === ref.leaf) openings.forget(ref, body?.includes(COMMITMENT) === true);
       else findings.problem(number, 'REFERENCE_MISMATCH', `entry ${ref.of + 1}, which it names, has another hash`);
     }
   }

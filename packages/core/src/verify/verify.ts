@@ -18,7 +18,6 @@ import { type ContainerFormat, containerFormat } from '../container/format.ts';
 import { openContainer } from '../container/open-source.ts';
 import { CountersignError } from '../errors.ts';
 import { type Cosignature, isLogKey, type KeyRule, keyRules } from '../ledger/key-rules.ts';
-import { leafHash } from '../ledger/merkle.ts';
 import { parseVerifierKey, TYPE_COSIGNATURE } from '../ledger/verifier-key.ts';
 import { isPublicKeyPem } from '../sudoagent/keys.ts';
 import { verifySudoLedger } from '../sudoagent/verify.ts';
@@ -140,12 +139,9 @@ async function verifySource(source: LedgerSource, options: VerifyOptions, asked:
   };
   const onProgress = (done: number, total: number): void => options.onProgress?.(done, total);
   const parts = judgedParts(source, { ...running, from, threads: threadsFor(source.size - from, options.threads) });
-  const leafOf = (index: number): string | undefined => {
-    const body = index < from ? undefined : source.body(index);
-    return body === undefined ? undefined : leafHash(body);
-  };
+  const bodyOf = (index: number): string | undefined => (index < from ? undefined : source.body(index));
   const total = source.size - from;
-  const reading = new Reading({ parts, total, leafOf, integrity, history, openings, findings, strict, onSize, onProgress });
+  const reading = new Reading({ parts, total, bodyOf, integrity, history, openings, findings, strict, onSize, onProgress });
 
   await reading.readAll();
   const isDoubtful = tellFaults(source, findings);

@@ -6,7 +6,7 @@ import { VERIFY_CODES, type VerifyCode } from '../../src/sqlite/index.ts';
 import { openSource } from '../../src/sqlite/source.ts';
 import { LEDGER_VKEY } from '../fixtures/ledger.ts';
 import { verifyLedger } from './both.ts';
-import { type Forgery, forged, type Loose, tampered } from './forge.ts';
+import { entriesOf, type Forgery, forged, type Loose, tampered } from './forge.ts';
 import { APPROVERS, writeScenario } from './scenario.ts';
 
 const OPTIONS = { publicKeys: [LEDGER_VKEY], approvers: APPROVERS };
@@ -491,6 +491,32 @@ describe('openings', () => {
       expect(report).toMatchObject({ status: isRight ? 'valid' : 'invalid', forgotten: isRight ? 1 : 0 });
       expect(report.problems.map(({ code }) => code)).toEqual(isRight ? [] : ['REFERENCE_MISMATCH']);
     }
+  });
+
+  it('that are there though a forget entry says that they were erased are told, by how many and the first', async () => {
+    const named = (all: Loose[]): Loose[] => all.filter((entry) => 'args_commit' in entry).slice(0, 2);
+    const about = (of: (all: Loose[]) => Loose[]): string =>
+      forged(
+        path,
+        edit(is('note'), (entry, all) => {
+          delete entry['topic'];
+          delete entry['data'];
+          Object.assign(entry, { kind: 'forget', entries: of(all).map((each) => refTo(all, each)) });
+        }),
+      );
+    const undone = about((all) => named(all).flatMap((each) => [each, each]));
+    const first = 1 + entriesOf(undone).findIndex((entry) => 'args_commit' in entry);
+    for (const threads of [1, 2])
+      expect(await verifyLedger(undone, { ...OPTIONS, threads })).toMatchObject({
+        status: 'valid',
+        forgotten: 0,
+        warnings: [{ entry: first, code: 'FORGET_UNDONE', message: expect.stringMatching(/^the clear text of 2 entries/) }],
+      });
+    // Nothing ever lay beside those, or it is gone.
+    const harmless = about((all) => all.filter(({ kind }) => kind === 'policy' || kind === 'key'));
+    expect(await verifyLedger(harmless, OPTIONS)).toMatchObject({ status: 'valid', warnings: [] });
+    const done = tampered(undone, (database) => database.exec(`DELETE FROM openings WHERE seq = ${first - 1}`));
+    expect(await verifyLedger(done, OPTIONS)).toMatchObject({ status: 'valid', forgotten: 1, warnings: [{ code: 'FORGET_UNDONE' }] });
   });
 
   it('that show different arguments in ask and allow are told', async () => {
