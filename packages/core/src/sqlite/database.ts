@@ -1,5 +1,5 @@
 /** Opening the database file so that a commit means "on disk", and noticing when the file is no longer the one we opened. */
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, statSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, lstatSync, mkdirSync, openSync, type StatSyncFn, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import Sqlite, { type Database } from 'better-sqlite3';
 import { CountersignError } from '../errors.ts';
@@ -81,14 +81,15 @@ export function closeQuietly(database: Database): void {
 export function openForWriting(path: string, create: boolean): OpenedFile {
   requireNode();
   const file = resolve(path);
-  if (!existsSync(file)) {
-    if (!create)
-      throw new CountersignError('LEDGER_NOT_FOUND', `there is no ledger at ${file}: run \`countersign init\` or check the path`);
-    makeFile(file);
-  }
-  const before = identity(file);
   let database: Database | undefined;
   try {
+    requireRegular(file, lstatSync);
+    if (!existsSync(file)) {
+      if (!create)
+        throw new CountersignError('LEDGER_NOT_FOUND', `there is no ledger at ${file}: run \`countersign init\` or check the path`);
+      makeFile(file);
+    }
+    const before = identity(file);
     // timeout 0: waiting for the lock is ours (group-commit.ts), SQLite's back-off starves waiters.
     database = new Sqlite(file, { timeout: 0, fileMustExist: true });
     makeDurable(database, file);
@@ -110,11 +111,7 @@ export function openForReading(path: string): Database {
   try {
     if (statSync(file, { throwIfNoEntry: false }) === undefined)
       throw new CountersignError('LEDGER_NOT_FOUND', `there is no ledger at ${file}`);
-    // SQLite also opens what lies beside the file, and opening a pipe waits for whoever laid it there.
-    for (const path of [file, `${file}-wal`, `${file}-shm`, `${file}-journal`]) {
-      if (statSync(path, { throwIfNoEntry: false })?.isFile() === false)
-        throw new CountersignError('LEDGER_UNREADABLE', `cannot open the ledger ${file}: ${path} is not a regular file`);
-    }
+    requireRegular(file, statSync);
     const database = new Sqlite(file, { readonly: true, fileMustExist: true, timeout: 2000 });
     database.pragma('query_only = 1');
     // A hostile file may bring views and triggers along; nothing in it may run code of its schema with side effects.
@@ -124,6 +121,20 @@ export function openForReading(path: string): Database {
     if (CountersignError.is(cause)) throw cause;
     const detail = cause instanceof Error ? cause.message : String(cause);
     throw new CountersignError('LEDGER_UNREADABLE', `cannot open the ledger ${file}: ${detail}`, { cause });
+  }
+}
+
+/** SQLite also opens what lies beside the file, and opening a pipe waits for whoever laid it there. */
+function requireRegular(file: string, stat: StatSyncFn): void {
+  for (const path of [file, `${file}-wal`, `${file}-shm`, `${file}-journal`]) {
+    const found = stat(path, { throwIfNoEntry: false });
+    if (found === undefined || found.isFile()) continue;
+    const link =
+      path === file
+        ? 'is a symbolic link, and its WAL would lie beside the file it leads to: give the path of that file. Only a folder on the way may be a link'
+        : 'is a symbolic link: put the file it leads to in its place';
+    const what = found.isSymbolicLink() ? link : 'is not a regular file';
+    throw new CountersignError('LEDGER_UNREADABLE', `cannot open the ledger ${file}: ${path === file ? 'it' : path} ${what}`);
   }
 }
 

@@ -1,7 +1,7 @@
 /** A ledger whose path leads elsewhere by links, or whose readers and writers no longer share one index: nothing is released. */
-import { type ChildProcess, fork } from 'node:child_process';
+import { type ChildProcess, execFileSync, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFileSync, linkSync, mkdirSync, renameSync, rmSync, symlinkSync, truncateSync } from 'node:fs';
+import { copyFileSync, linkSync, mkdirSync, renameSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import Sqlite from 'better-sqlite3';
@@ -51,6 +51,25 @@ it('the folder itself may be reached by a link, and what happens in it is seen',
   rmSync(join(real, 'ledger.db-wal'));
   expect((await guard.authorize(CALL)).kind).toBe('refusal');
   await store.close();
+});
+
+it.each<[string, (path: string) => void, RegExp]>([
+  [
+    'the ledger, a link',
+    (path) => (writeFileSync(path, ''), moveAndLink(path)),
+    /cannot open the ledger .*: it is a symbolic link, and its WAL would lie beside the file it leads to: give the path of that file/,
+  ],
+  ['the ledger, a link to nothing', (path) => symlinkSync('nothing', path), /: it is a symbolic link/],
+  ['the ledger, a folder', (path) => mkdirSync(path), /: it is not a regular file/],
+  ['its WAL, a link', (path) => symlinkSync('nothing', `${path}-wal`), /-wal is a symbolic link: put the file it leads to in its place/],
+  ['its -shm, a link', (path) => symlinkSync('nothing', `${path}-shm`), /-shm is a symbolic link/],
+  ['its -shm, a folder', (path) => mkdirSync(`${path}-shm`), /-shm is not a regular file/],
+  // SQLite would wait for whoever writes to it.
+  ['its journal, a pipe', (path) => execFileSync('mkfifo', [`${path}-journal`]), /-journal is not a regular file/],
+])('%s: opening it says so', (_what, spoil, message) => {
+  const path = join(tempDirectory(), 'ledger.db');
+  spoil(path);
+  expect(() => openLedger(path)).toThrow(expect.objectContaining({ code: 'LEDGER_UNREADABLE', message: expect.stringMatching(message) }));
 });
 
 /** Of two processes on one ledger: what each was permitted, and what of it stands in the ledger at the end. */
