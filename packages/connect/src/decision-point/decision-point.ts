@@ -52,6 +52,8 @@ export interface Listener {
 
 export interface DecisionPoint {
   handler(listener: Listener): Handler;
+  /** Why a request is refused whatever its body says: so that no large one is kept for who may not ask. */
+  objectionTo(listener: Listener): (head: Request) => Response | undefined;
   /** Permits that have no outcome yet, of all clients. */
   open(): readonly OpenPermit[];
   /** Refuses what still comes, tells what is left open, and closes the guards. Close the listeners before, and the store after. */
@@ -87,6 +89,10 @@ export function decisionPoint(options: DecisionPointOptions): DecisionPoint {
         return withRequestId(request, refuse('INTERNAL_ERROR'));
       }
     },
+    objectionTo: (listener) => (head) => {
+      const admitted = admission(head, listener, clients);
+      return admitted instanceof Response ? withRequestId(head, admitted) : undefined;
+    },
     open: () => open.list(),
     async close() {
       if (isClosing) return;
@@ -111,14 +117,9 @@ function guardFor(agent: string, guards: Map<string, Guard>, make: (agent: strin
 }
 
 async function answerTo(request: Request, listener: Listener, clients: Clients, inside: Inside): Promise<Response> {
-  const refused = gateRefusal(request, hostsOf(listener));
-  if (refused !== undefined) return refused;
-  const { pathname, search } = new URL(request.url);
-  if (search !== '') return refuse('NOT_FOUND');
-  if (pathname === '/.well-known/authzen-configuration') return metadata(request, listener);
-  const client = clientOf(request, listener, clients);
-  // Also for paths there are not: who has no token learns nothing.
-  if (client === undefined) return refuse('UNAUTHENTICATED', undefined, { 'www-authenticate': 'Bearer' });
+  const admitted = admission(request, listener, clients);
+  if (admitted instanceof Response) return admitted;
+  const { pathname, client } = admitted;
   switch (pathname) {
     case '/access/v1/evaluation':
       return evaluation(request, client, inside.guardOf(client.agent));
@@ -130,6 +131,22 @@ async function answerTo(request: Request, listener: Listener, clients: Clients, 
   }
   const call = CALL_PATH.exec(pathname)?.[1];
   return call === undefined ? refuse('NOT_FOUND') : outcome(request, call, client, inside.open);
+}
+
+/** Who asks, and for what, by the headers alone; the metadata of the decision point is for everybody. */
+function admission(
+  request: Request,
+  listener: Listener,
+  clients: Clients,
+): { readonly pathname: string; readonly client: Client } | Response {
+  const refused = gateRefusal(request, hostsOf(listener));
+  if (refused !== undefined) return refused;
+  const { pathname, search } = new URL(request.url);
+  if (search !== '') return refuse('NOT_FOUND');
+  if (pathname === '/.well-known/authzen-configuration') return metadata(request, listener);
+  const client = clientOf(request, listener, clients);
+  // Also for paths there are not: who has no token learns nothing.
+  return client === undefined ? refuse('UNAUTHENTICATED', undefined, { 'www-authenticate': 'Bearer' }) : { pathname, client };
 }
 
 /** A token that is wrong is not made up for by the socket. */

@@ -54,8 +54,13 @@ export async function serveDecisions(options: ServedDecisionsOptions): Promise<S
   const served: Served[] = [];
   const listen = async (where: { readonly socket: string } | { readonly port: number }, owner?: string): Promise<Served> => {
     let url = '';
-    const handler = point.handler({ url: () => url, ...(owner !== undefined && { owner }) });
-    const listening = await serve({ ...limits, ...where, handler });
+    const listener = { url: () => url, ...(owner !== undefined && { owner }) };
+    const listening = await serve({
+      ...limits,
+      ...where,
+      handler: point.handler(listener),
+      objectionTo: point.objectionTo(listener),
+    });
     url = listening.url;
     served.push(listening);
     return listening;

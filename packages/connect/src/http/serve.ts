@@ -9,7 +9,7 @@ import { type AddressInfo, isIP, type ListenOptions, type Socket } from 'node:ne
 import type { Duplex } from 'node:stream';
 import { CountersignError } from '@countersign/core';
 import { claimSocket, closeToOthers } from './private-socket.ts';
-import { readRequest } from './read-request.ts';
+import { BodyBudget, type BodyLimits, readRequest } from './read-request.ts';
 
 /** Who sent a request, as the socket says; behind a tunnel that is the tunnel. On a unix socket nobody says: `''` and 0. */
 export interface Peer {
@@ -30,6 +30,13 @@ export interface ServeOptions {
   readonly socket?: string;
   /** Larger bodies are answered with 413; default 1 MiB, at most 64 MiB. */
   readonly maxBodyBytes?: number;
+  /** Of all bodies that are being read, each beyond its first 64 KiB: further ones are answered with 503; default 128 MiB. */
+  readonly maxBufferedBytes?: number;
+  /**
+   * Asked once a body grows past 64 KiB, with a request that has none: for what headers alone can tell. What it answers is the
+   * answer, and the body is not kept.
+   */
+  readonly objectionTo?: (head: Request) => Response | undefined;
   /** Further connections are dropped; default 128. */
   readonly maxConnections?: number;
   /** From the first byte of a request to its last; default 10 s. Slower ones are answered with 408. */
@@ -56,6 +63,8 @@ export const MAX_HEADER_BYTES = 16_384;
 const MAX_HEADERS = 64;
 const DEFAULT_BODY_BYTES = 1_048_576;
 const MOST_BODY_BYTES = 67_108_864;
+const DEFAULT_BUFFERED_BYTES = 134_217_728;
+const MOST_BUFFERED_BYTES = 4_294_967_296;
 const DEFAULT_CONNECTIONS = 128;
 const MOST_CONNECTIONS = 10_000;
 const DEFAULT_REQUEST_MS = 10_000;
@@ -67,7 +76,7 @@ const CHECK_MS = 500;
 const CLOSE_GRACE_MS = 1_000;
 const MOST_PORT = 65_535;
 
-type Limits = Required<Omit<ServeOptions, 'handler' | 'onError' | 'port' | 'host' | 'socket'>>;
+type Limits = Required<Omit<ServeOptions, 'handler' | 'objectionTo' | 'onError' | 'port' | 'host' | 'socket'>>;
 
 /**
  * Listens, and resolves once it does.
@@ -80,6 +89,11 @@ export async function serve(options: ServeOptions): Promise<Served> {
   whole('port', port, 0, MOST_PORT);
   if (isIP(host) === 0) throw new CountersignError('OPTIONS_INVALID', 'host must be an IP address: names resolve to more than was meant');
   const stop = new AbortController();
+  const bodies = {
+    maxBytes: limits.maxBodyBytes,
+    budget: new BodyBudget(limits.maxBufferedBytes),
+    objectionTo: options.objectionTo ?? (() => undefined),
+  };
   const ownUrl = (): string => (socket === undefined ? urlOf(host, portOf(server)) : SOCKET_URL);
   const server = createServer(
     {
@@ -92,7 +106,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
       requireHostHeader: true,
     },
     (request, response) => {
-      answer(request, response, { handler, limits, onError, stop: stop.signal, origin: ownUrl() }).catch(onError);
+      answer(request, response, { handler, limits, bodies, onError, stop: stop.signal, origin: ownUrl() }).catch(onError);
     },
   );
   server.maxHeadersCount = MAX_HEADERS;
@@ -110,6 +124,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
 interface Answering {
   readonly handler: Handler;
   readonly limits: Limits;
+  readonly bodies: BodyLimits;
   readonly onError: (error: unknown) => void;
   /** Aborted when the server closes. */
   readonly stop: AbortSignal;
@@ -117,7 +132,7 @@ interface Answering {
 }
 
 async function answer(message: IncomingMessage, response: ServerResponse, given: Answering): Promise<void> {
-  const { handler, limits, onError, origin } = given;
+  const { handler, limits, bodies, onError, origin } = given;
   const { socket } = message;
   // A peer that reads one byte a minute, or a handler that hangs, must not hold a connection.
   const cut = setTimeout(() => socket.destroy(), limits.durationMs);
@@ -128,10 +143,10 @@ async function answer(message: IncomingMessage, response: ServerResponse, given:
   });
   const signal = AbortSignal.any([gone.signal, given.stop]);
   try {
-    const read = await readRequest(message, origin, limits.maxBodyBytes, signal);
+    const read = await readRequest(message, origin, bodies, signal);
     if (read.kind === 'gone') return;
     if (read.kind === 'refused') return writePlain(response, read.status);
-    const answered = await handler(read.request, peerOf(socket));
+    const answered = read.kind === 'objected' ? read.answer : await handler(read.request, peerOf(socket));
     // Whole before its first byte is sent: a body that fails half-way must not look like an answer.
     const body = Buffer.from(await answered.arrayBuffer());
     write(response, answered, body, message.method === 'HEAD');
@@ -158,6 +173,7 @@ const STATUS_TEXTS: ReadonlyMap<number, string> = new Map([
   [413, 'content too large'],
   [431, 'header fields too large'],
   [500, 'internal error'],
+  [503, 'too busy: try again'],
 ]);
 
 function plainHeaders(text: string): Readonly<Record<string, string>> {
@@ -198,15 +214,17 @@ function peerOf({ remoteAddress, remotePort }: Socket): Peer {
 function checkedLimits(options: ServeOptions): Limits {
   const {
     maxBodyBytes = DEFAULT_BODY_BYTES,
+    maxBufferedBytes = DEFAULT_BUFFERED_BYTES,
     maxConnections = DEFAULT_CONNECTIONS,
     requestTimeoutMs = DEFAULT_REQUEST_MS,
     durationMs = DEFAULT_DURATION_MS,
   } = options;
   whole('maxBodyBytes', maxBodyBytes, 0, MOST_BODY_BYTES);
+  whole('maxBufferedBytes', maxBufferedBytes, maxBodyBytes, MOST_BUFFERED_BYTES);
   whole('maxConnections', maxConnections, 1, MOST_CONNECTIONS);
   whole('requestTimeoutMs', requestTimeoutMs, 1, MOST_MS);
   whole('durationMs', durationMs, 1, MOST_MS);
-  return { maxBodyBytes, maxConnections, requestTimeoutMs, durationMs };
+  return { maxBodyBytes, maxBufferedBytes, maxConnections, requestTimeoutMs, durationMs };
 }
 
 function whole(name: string, value: number, least: number, most: number): void {

@@ -1,6 +1,8 @@
 /** What a hostile or unlucky client of the decision point may try. */
+
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { budgetFrom, composePolicies, createGuard, rulePolicy } from '@countersign/core';
@@ -241,6 +243,30 @@ describe('bytes on the wire', () => {
     const here = await point();
     const { host, port } = new URL(here.url);
     expect(await raw(Number(port), text(host))).toMatch(wants);
+    expect(here.store.entries()).toHaveLength(0);
+  });
+
+  it('of who may not ask take no room from who may', { timeout: 60_000 }, async () => {
+    const here = await point();
+    const { host, port } = new URL(here.url);
+    const sizeBytes = 8_388_608;
+    const part = Buffer.alloc(sizeBytes - 1, ' ');
+    const head = (more: string): string =>
+      `POST ${PERMITS} HTTP/1.1\r\nHost: ${host}\r\n${more}Content-Type: application/json\r\nContent-Length: ${sizeBytes}\r\n\r\n`;
+    const strangers = ['', `Authorization: Bearer ${'x'.repeat(40)}\r\n`, 'Origin: http://evil.example\r\n'];
+    const held = Array.from({ length: 24 }, (_, at) => {
+      const socket = connect(Number(port), '127.0.0.1');
+      onTestFinished(() => void socket.destroy());
+      socket.write(head(strangers[at % strangers.length] ?? ''));
+      return new Promise<Socket>((resolve) => void socket.write(part, () => resolve(socket)));
+    });
+    const sockets = await Promise.all(held);
+    const large = JSON.stringify(asked('read', { text: 'a'.repeat(3_000_000) }));
+    expect((await here.post(EVALUATION, large)).status).toBe(200);
+    const answers = sockets.map((socket) => once(socket, 'data'));
+    for (const socket of sockets) socket.write(' ');
+    const statuses = await Promise.all(answers.map(async (answer) => /^HTTP\/1\.1 (\d+)/.exec(String((await answer)[0]))?.[1]));
+    expect(new Set(statuses)).toEqual(new Set(['401', '403']));
     expect(here.store.entries()).toHaveLength(0);
   });
 

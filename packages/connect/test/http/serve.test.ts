@@ -97,6 +97,7 @@ describe('serve', () => {
     ['a length beside chunks', `POST / HTTP/1.1\r\n${HEAD}Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`, 400],
     ['an odd transfer encoding', `POST / HTTP/1.1\r\n${HEAD}Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n`, 400],
     ['chunked not last', `POST / HTTP/1.1\r\n${HEAD}Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n`, 400],
+    ['a compressed transfer', `POST / HTTP/1.1\r\n${HEAD}Transfer-Encoding: gzip, chunked\r\n\r\n1\r\na\r\n0\r\n\r\n`, 400],
     ['a space before the colon', `GET / HTTP/1.1\r\nHost : a\r\nConnection: close\r\n\r\n`, 400],
     ['a bare line feed in a header', `GET / HTTP/1.1\r\n${HEAD}X: a\rb\r\n\r\n`, 400],
     ['a folded header', `GET / HTTP/1.1\r\n${HEAD}X: a\r\n b: c\r\n\r\n`, 400],
@@ -151,6 +152,48 @@ describe('serve', () => {
   it('takes a body of exactly the limit', async () => {
     const server = await served(echo, { maxBodyBytes: 1000 });
     expect((await fetch(server.url, { method: 'POST', body: 'a'.repeat(1000) })).status).toBe(200);
+  });
+
+  it('keeps no large body of somebody who is objected to, and says why once it has come to its end', async () => {
+    const sizeBytes = 200_000;
+    const bodies: number[] = [];
+    const server = await served(
+      async (request) => {
+        bodies.push((await request.arrayBuffer()).byteLength);
+        return new Response('ran');
+      },
+      {
+        maxBodyBytes: sizeBytes,
+        maxBufferedBytes: sizeBytes,
+        objectionTo: ({ headers, body }) =>
+          headers.has('authorization') ? undefined : new Response(body === null ? 'who are you' : 'has a body', { status: 401 }),
+      },
+    );
+    const large = `POST / HTTP/1.1\r\n${HEAD}Content-Length: ${sizeBytes}\r\n\r\n`;
+    const strangers = Array.from({ length: CROWD }, () => {
+      const socket = open(server.port);
+      socket.write(large + 'a'.repeat(sizeBytes - 1));
+      return { socket, answer: all(socket) };
+    });
+    const known = await fetch(server.url, { method: 'POST', body: 'b'.repeat(sizeBytes), headers: { authorization: 'x' } });
+    expect(known.status).toBe(200);
+    for (const { socket, answer } of strangers) {
+      socket.write('a');
+      expect(await answer).toMatch(/^HTTP\/1\.1 401 [\s\S]*who are you$/);
+    }
+    // A small one is the handler's to refuse.
+    expect((await fetch(server.url, { method: 'POST', body: 'b' })).status).toBe(200);
+    expect(bodies).toEqual([sizeBytes, 1]);
+  });
+
+  it('reads what follows an objection as the next request, and no more than a body may have', async () => {
+    const server = await served(echo, { maxBodyBytes: 100_000, objectionTo: () => new Response('no', { status: 401 }) });
+    const body = 'a'.repeat(100_000);
+    const two = `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${body.length}\r\n\r\n${body}GET /next HTTP/1.1\r\n${HEAD}\r\n`;
+    expect(await raw(server, two)).toMatch(/^HTTP\/1\.1 401 [\s\S]*HTTP\/1\.1 200 [\s\S]*"pathname":"\/next"/);
+    const chunk = `${body.length.toString(16)}\r\n${body}\r\n`;
+    const endless = `POST / HTTP/1.1\r\n${HEAD}Transfer-Encoding: chunked\r\n\r\n${chunk}${chunk}`;
+    expect(statusOf(await raw(server, endless))).toBe(413);
   });
 
   it('answers what a handler throws with a status and nothing of it', async () => {
@@ -252,6 +295,7 @@ describe('serve', () => {
     [{ host: 'localhost' }],
     [{ host: '' }],
     [{ maxBodyBytes: 1e9 }],
+    [{ maxBufferedBytes: 1000, maxBodyBytes: 1001 }],
     [{ maxConnections: 0 }],
     [{ requestTimeoutMs: 0 }],
     [{ durationMs: Number.POSITIVE_INFINITY }],
