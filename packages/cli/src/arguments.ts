@@ -60,8 +60,13 @@ function findCommand<One extends Named>(words: readonly string[], commands: read
   }
   if (first.startsWith('-')) throw new UsageError(`unknown option ${JSON.stringify(first)}`, SEE_ALL);
   const known = new Set(commands.map(({ name }) => name.split(' ', 1)[0] ?? name));
+  if (STOP_WORDS.has(first)) throw new UsageError(`unknown command ${JSON.stringify(first)}, did you mean "halt"?`, SEE_HALT);
   throw new UsageError(`unknown command ${JSON.stringify(first)}${didYouMean(first, known)}`, SEE_ALL);
 }
+
+/** Whoever types these has no time to look for the word that is ours. */
+const STOP_WORDS: ReadonlySet<string> = new Set(['stop', 'kill', 'pause', 'freeze', 'suspend', 'abort']);
+const SEE_HALT = 'every call is refused from then on with `countersign halt`; processes of `countersign run` end with Ctrl-C there';
 
 function parseOwn(words: readonly string[], command: Command): { readonly flags: Flags; readonly positionals: readonly string[] } {
   const options = [...command.options, ...COMMON_OPTIONS];

@@ -100,6 +100,7 @@ describe('the surface', () => {
         '--contain=',
       ],
       ['attach', '--pid=', '--name=', '--task=', '--scope=', '--mode=', '--model=', '--poll=', '--log-dir=', '--agent=', '--verbose'],
+      ['halt', '[session]'],
       ['resume', '[id]', '--all', '--deny', '--kill', '--override=', '--reason=', '--key=', '--as=', '--passphrase-file=', '--message='],
       ['incidents list', '--limit=', '--log-dir='],
       ['incidents show', '[id]', '--all', '--log-dir='],
@@ -256,6 +257,8 @@ describe('--version', () => {
 
 const WRONG: readonly (readonly [readonly string[], string])[] = [
   [['verifi'], 'unknown command "verifi", did you mean "verify"?'],
+  [['stop'], 'unknown command "stop", did you mean "halt"?'],
+  [['kill', '--all'], 'unknown command "kill", did you mean "halt"?'],
   [['constructor'], 'unknown command "constructor"'],
   [['__proto__'], 'unknown command "__proto__"'],
   [['approvals'], 'approvals needs a verb'],

@@ -32,6 +32,7 @@ export const COMMANDS: readonly ListedCommand[] = [
   { name: 'budgets', load: async () => (await import('./budgets.ts')).budgetsCommand },
   { name: 'run', load: async () => (await import('./run.ts')).runCommand },
   { name: 'attach', load: async () => (await import('./attach.ts')).attach },
+  { name: 'halt', load: async () => (await import('./halt.ts')).halt },
   { name: 'resume', load: async () => (await import('./resume.ts')).resume },
   { name: 'incidents list', load: async () => (await import('./incidents-list.ts')).incidentsList },
   { name: 'incidents show', load: async () => (await import('./incidents-show.ts')).incidentsShow },
