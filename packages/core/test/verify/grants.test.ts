@@ -265,6 +265,17 @@ describe('read from a checkpoint on', () => {
     );
     expect(await codes((entries) => void (of(entries, USE)['tool'] = { name: 'drop' }))).toContain('GRANT_MISMATCH');
   });
+
+  it('that it was used before, or taken back, is not seen', async () => {
+    const again = (entries: Loose[]): Loose[] => [
+      ...entries,
+      { ...of(entries, USE), id: OTHER_ID, call: OTHER_ID, at: of(entries, WITH_GRANTS.length - 1)['at'] ?? 0 },
+    ];
+    const codes = (await found(again)).filter(([entry]) => entry === at(WITH_GRANTS.length)).map(([, code]) => code);
+    expect(codes).toEqual(expect.arrayContaining(['GRANT_REVOKED', 'GRANT_USE_NUMBER']));
+    const file = forged(path, again, { origin: ORIGIN });
+    expect((await verifyLedger(file, { ...options, since: await noteAt(WITH_GRANTS.length) })).problems).toEqual([]);
+  });
 });
 
 function numberedAs(entries: Loose[], id: string): void {
