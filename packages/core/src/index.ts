@@ -3,6 +3,7 @@ export { fileAnchor } from './anchor/file-anchor.ts';
 export type { AnchorOptions, AnchorResult } from './anchor/publisher.ts';
 export { type ChangeLineLimits, changeLines } from './approval/change-lines.ts';
 export { type ArgumentChange, argumentChanges, commonEnds } from './approval/changes.ts';
+export { type TextPiece, textPieces } from './approval/deceiving.ts';
 export { editNotice } from './approval/edit-notice.ts';
 export type { ApprovalEvent } from './approval/events.ts';
 export { type HostApprover, type ResolveFromOptions, resolveFrom } from './approval/resolve-from.ts';

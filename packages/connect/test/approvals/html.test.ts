@@ -65,13 +65,15 @@ describe('agentText', () => {
   it('marks what is spelled out, so that it cannot be imitated by spelling', () => {
     expect(agentText('a\u202eb').toString()).toBe('a<b class="odd">\\u{202e}</b>b');
     expect(agentText('a\\u{202e}b').toString()).toBe('a\\u{202e}b');
+    expect(agentText('p\u0430y\u00a0pal').toString()).toBe('p<b class="odd">\\u{430}</b>y<b class="odd">\\u{a0}</b>pal');
+    expect(agentText('Привет, а потом').toString()).toBe('Привет, а потом');
     expect(agentText('a\nb\tc').toString()).toBe('a<b class="odd">\\n</b><br>b<b class="odd">\\t</b>c');
   });
 
   it('leaves four marks on a character, and spells out the rest', () => {
-    expect(agentText(`e${'\u0301'.repeat(4)}`).toString()).toBe(`e${'\u0301'.repeat(4)}`);
+    expect(agentText(`q${'\u0301'.repeat(4)}`).toString()).toBe(`q${'\u0301'.repeat(4)}`);
     expect(
-      agentText(`e${'\u0301'.repeat(6)}`)
+      agentText(`q${'\u0301'.repeat(6)}`)
         .toString()
         .split('class="odd"'),
     ).toHaveLength(3);

@@ -2,23 +2,17 @@
  * Text from an agent, a server or a ledger, made safe to show on a terminal.
  *
  * Whoever controls the text may try to move the cursor, colour or erase what stands there, reverse the reading order
- * (U+202E), hide characters (zero width, tags, fillers), or bury a line under combining marks. Each such character is
- * written out as `\u{202e}`. A text that spells such an escape itself stays as it is: what is shown is for people, and
- * nothing reads it back.
+ * (U+202E), hide characters (zero width, tags, fillers), bury a line under combining marks, or pass one letter off as another.
+ * Each such character (`deceiving.ts`) is written out as `\u{202e}`. A text that spells such an escape itself stays as it is:
+ * what is shown is for people, and nothing reads it back.
  */
+import { textPieces } from './deceiving.ts';
 
-/**
- * Controls, format characters (bidi overrides, zero width), line separators, lone surrogates, private and unassigned
- * code points, everything Unicode calls ignorable, and the blank braille pattern.
- */
-const UNSAFE = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800]/gu;
-/** A base character carries at most this many marks; more are an attempt to write over other lines. */
-const MANY_MARKS = /(\p{M}{4})(\p{M}+)/gu;
 const CUT = '…';
 
 /** One line, whatever the text holds: newlines are escaped as well. */
 export function escapeForTerminal(text: string): string {
-  return text.replace(UNSAFE, spelled).replace(MANY_MARKS, (_, kept: string, rest: string) => kept + Array.from(rest, spelled).join(''));
+  return respelled(text, spelled);
 }
 
 /** Several lines: newlines stay, everything else is escaped. Every line but the first is indented, so that none can pass for one of ours. */
@@ -32,7 +26,7 @@ export function escapeLines(text: string, indent = '  '): string {
  * @param json - JSON. Outside of strings it must hold no other space than ASCII; what `JSON.stringify` writes does not.
  */
 export function escapeJson(json: string): string {
-  return json.replace(UNSAFE, (character) => (character === '\n' ? character : jsonSpelled(character)));
+  return respelled(json, (character) => (character === '\n' ? character : jsonSpelled(character)));
 }
 
 /** At most `maxChars` code points of an escaped text, the last one `…` when something was left out. */
@@ -40,6 +34,12 @@ export function clip(text: string, maxChars: number): string {
   if (text.length <= maxChars) return text;
   const characters = Array.from(text);
   return characters.length <= maxChars ? text : `${characters.slice(0, Math.max(0, maxChars - 1)).join('')}${CUT}`;
+}
+
+function respelled(text: string, spell: (character: string) => string): string {
+  return textPieces(text)
+    .map((piece) => (piece.isOdd ? spell(piece.text) : piece.text))
+    .join('');
 }
 
 function spelled(character: string): string {

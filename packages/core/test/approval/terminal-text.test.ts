@@ -17,6 +17,8 @@ const ATTACKS: readonly (readonly [string, string, string])[] = [
   ['a zero-width joiner', 'a\u200db', 'a\\u{200d}b'],
   ['a byte order mark', '\ufeffa', '\\u{feff}a'],
   ['a soft hyphen', 'a\u00adb', 'a\\u{ad}b'],
+  ['a no-break space', 'a\u00a0b', 'a\\u{a0}b'],
+  ['a letter of another script', 'p\u0430ypal', 'p\\u{430}ypal'],
   ['a line separator', 'a\u2028b', 'a\\u{2028}b'],
   ['tag characters', '\u{e0041}', '\\u{e0041}'],
   ['a variation selector', 'a\ufe01', 'a\\u{fe01}'],
@@ -37,7 +39,7 @@ describe('escapeForTerminal', () => {
   });
 
   it('lets a character carry four marks and spells out the rest', () => {
-    expect(escapeForTerminal(`a${'\u0301'.repeat(6)}`)).toBe(`a${'\u0301'.repeat(4)}\\u{301}\\u{301}`);
+    expect(escapeForTerminal(`q${'\u0301'.repeat(6)}`)).toBe(`q${'\u0301'.repeat(4)}\\u{301}\\u{301}`);
   });
 
   it('gives one line without controls for any text, and doing it twice equals doing it once', () => {
