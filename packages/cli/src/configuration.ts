@@ -33,10 +33,21 @@ export function configOf(asked: Asked): Config {
   return loadConfig(configPath(asked), { env: asked.io.env });
 }
 
-/** The ledger named on the command line, else the configured one. Absolute. */
+/**
+ * The ledger named on the command line, else the configured one. Absolute.
+ *
+ * @throws {CountersignError} `CONFIG_NOT_FOUND`, `CONFIG_INVALID`
+ */
 export function ledgerPath({ io, flags, positionals }: Invocation): string {
   const [named] = positionals;
-  return named === undefined ? configOf({ io, flags }).ledger.path : resolve(io.cwd, named);
+  if (named !== undefined) return resolve(io.cwd, named);
+  if (hasConfig({ io, flags })) return configOf({ io, flags }).ledger.path;
+  // Whoever was given a ledger to look at has no configuration, and needs none.
+  const where = `there is no ${DEFAULT_CONFIG_NAME} here that names one`;
+  throw new CountersignError(
+    'CONFIG_NOT_FOUND',
+    `no ledger was named, and ${where}: give its path, or --config FILE; \`countersign init\` makes a first configuration`,
+  );
 }
 
 /**

@@ -129,9 +129,12 @@ export function checkAnswerable(view: ApprovalView, answer: Answer): void {
   }
 }
 
+const UNSIGNED_HINT =
+  'an answer is signed: --key FILE --as NAME (`countersign keygen` makes a key); without one, answer on the page of `countersign console`';
+
 export function required({ flags }: Invocation, name: 'as' | 'key', value: string): string {
   const given = flags.text(name);
-  if (given === undefined) throw new UsageError(`an answer needs --${name} ${value}`, 'an answer is signed: --key FILE --as NAME');
+  if (given === undefined) throw new UsageError(`an answer needs --${name} ${value}`, UNSIGNED_HINT);
   return given;
 }
 

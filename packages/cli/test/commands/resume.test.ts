@@ -40,7 +40,9 @@ describe('a halted session', () => {
   it('with all others is resumed by --all, and by nothing else', async () => {
     const cwd = await halted(undefined);
     expect((await run(['resume'], { cwd })).stdout).toContain('--all  calls refused');
-    expect(await run(['resume', 's1', ...JANE], { cwd })).toMatchObject({ code: 1, stderr: expect.stringContaining('HALT_NOT_FOUND') });
+    const one = await run(['resume', 's1', ...JANE], { cwd });
+    expect(one).toMatchObject({ code: 1, stderr: expect.stringContaining('HALT_NOT_FOUND') });
+    expect(one.stderr).toContain('session s1 is not halted: every session is: `countersign resume --all`');
     expect(await run(['resume', '--all', ...JANE], { cwd })).toMatchObject({ code: 0 });
   });
 

@@ -206,6 +206,7 @@ describe('verify', () => {
     const ran = await run(['verify'], { cwd: folder() });
     expect(ran.code).toBe(4);
     expect(ran.stderr).toContain('[CONFIG_NOT_FOUND]');
+    expect(ran.stderr).toContain('give its path, or --config FILE');
     expect(ran.stderr).toContain('countersign init');
   });
 });

@@ -32,8 +32,12 @@ type ResumeEngine = Pick<Engine, 'agent' | 'store' | 'redactor' | 'commit' | 'ke
 
 /** @throws {CountersignError} `HALT_NOT_FOUND`, `LEDGER_*` */
 export async function draftResume({ session }: HaltChoice, engine: ResumeEngine): Promise<ResumeDraft> {
-  const halt = (await engine.store.halts()).find((each) => each.session === session);
-  if (halt === undefined) throw notHalted(session, engine);
+  const halts = await engine.store.halts();
+  const halt = halts.find((each) => each.session === session);
+  if (halt === undefined) {
+    const isEvery = halts.some((each) => each.session === undefined);
+    throw notHalted(session, engine, isEvery ? 'every session is: `countersign resume --all`, or resume({})' : undefined);
+  }
   return { halt, statement: (approver) => resumeStatement(statementOf(halt), approver) };
 }
 
@@ -70,12 +74,12 @@ function statementOf({ entry, session, by }: Halt): Parameters<typeof resumeStat
   return session === undefined ? { halt: entry, scope: 'ledger', session: by } : { halt: entry, session };
 }
 
-function notHalted(session: string | undefined, { redactor }: ResumeEngine): CountersignError {
+function notHalted(session: string | undefined, { redactor }: ResumeEngine, next = 'halts.list() shows what is'): CountersignError {
   const what =
     session === undefined
       ? 'no halt of every session stands'
       : `session ${isRecordable(session, redactor) ? session : '(malformed)'} is not halted`;
-  return new CountersignError('HALT_NOT_FOUND', `${what}: halts.list() shows what is`);
+  return new CountersignError('HALT_NOT_FOUND', `${what}: ${next}`);
 }
 
 function moved(): CountersignError {
