@@ -4,9 +4,10 @@ export { type InvalidCode, type InvalidMessage, MAX_TOOL_NAME_CHARS } from './cl
 export type { GatewayTarget } from './gateway/assemble.ts';
 export { runStdioGateway, type StdioGatewayOptions } from './gateway/run.ts';
 export type { ProxyGuard } from './guard-source.ts';
+export type { HttpExchange } from './http/exchange.ts';
 export { type HttpBridge, type HttpBridgeOptions, type HttpGatewayOptions, startHttpBridge, startHttpGateway } from './http/http-bridge.ts';
 export { type HttpProxy, type HttpProxyOptions, startHttpProxy } from './http/http-proxy.ts';
-export { DEFAULT_PATH, type HttpExchange, type HttpListener, type ListenOptions, listenHttp, type McpHandler } from './http/listener.ts';
+export { DEFAULT_PATH, type HttpListener, type ListenOptions, listenHttp, type McpHandler } from './http/listener.ts';
 export type { RemoteTransport } from './http/remote-upstream.ts';
 export { MAX_IN_FLIGHT, MAX_IN_FLIGHT_BYTES, MAX_REQUESTS } from './in-flight.ts';
 export { Interposer, type InterposerOptions } from './interposer.ts';

@@ -5,18 +5,25 @@
  * and a tool that cannot be told about is offered.
  */
 import { isToolName } from './client-message.ts';
-import type { Unavailable } from './guard-source.ts';
+import type { GuardSource, Unavailable } from './guard-source.ts';
 import { REMOVED } from './json-rewrite.ts';
-import type { ListingReader } from './listing-watch.ts';
+import type { ListingReader, ListingWatch } from './listing-watch.ts';
 import { isObject, type JsonObject, member, RPC_ERRORS } from './message.ts';
 import type { ServerResponse } from './server-message.ts';
-import type { Target } from './target.ts';
-import { MAX_TOOLS } from './tool-directory.ts';
+import { MAX_TOOLS, type ToolDirectory } from './tool-directory.ts';
 
 /** How long a client may keep a list of which something is hidden, milliseconds: labels, halts and policies change meanwhile. */
 export const MAX_FILTERED_TTL_MS = 60_000;
 /** Tools asked about before anything else gets its turn. */
 const TOOLS_AT_ONCE = 200;
+
+/** Of the server whose tools are listed: its `Target`. */
+interface Offering {
+  readonly server: string;
+  readonly tools: ToolDirectory;
+  readonly guard: GuardSource;
+  readonly listing: ListingWatch;
+}
 
 /**
  * The very same answer when nothing of it is hidden.
@@ -27,7 +34,7 @@ const TOOLS_AT_ONCE = 200;
  *
  * @param by - who gets the list from its beginning with this answer.
  */
-export async function offeredList(response: ServerResponse, target: Target, by?: ListingReader): Promise<ServerResponse> {
+export async function offeredList(response: ServerResponse, target: Offering, by?: ListingReader): Promise<ServerResponse> {
   const { tools } = target;
   const { result } = response;
   const listed = isObject(result) ? member(result, 'tools') : undefined;
@@ -62,7 +69,7 @@ function isHidden(tool: unknown, hidden: ReadonlySet<string>): boolean {
 /** Those of which every call would be refused. Never rejects. */
 export async function hiddenOf(
   names: readonly string[],
-  { server, tools: directory, guard }: Pick<Target, 'server' | 'tools' | 'guard'>,
+  { server, tools: directory, guard }: Omit<Offering, 'listing'>,
 ): Promise<ReadonlySet<string> | Unavailable> {
   const tools = names.map((name) => directory.ref(server, name));
   const denied = new Set<string>();

@@ -57,3 +57,8 @@ export function excerptId(head: Buffer, tail: Buffer): string | undefined {
   if (inHead !== undefined || !HEAD_ANSWER.test(start)) return inHead;
   return TAIL_ID.exec(tail.toString('utf8'))?.[1];
 }
+
+/** Whether there is something of a call inside of a task (`task-answers.ts`). */
+export function hasEnded(task: JsonObject): boolean {
+  return Object.hasOwn(task, 'result') || Object.hasOwn(task, 'error');
+}

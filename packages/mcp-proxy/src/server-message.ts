@@ -9,9 +9,8 @@ import type { Framing } from './client-message.ts';
 import { rewriteJson } from './json-rewrite.ts';
 import { type Flaw, scanJson } from './json-scan.ts';
 import { lookalike } from './lookalike.ts';
-import { excerptId, idKey, isObject, type JsonObject, member } from './message.ts';
+import { excerptId, hasEnded, idKey, isObject, type JsonObject, member } from './message.ts';
 import { plainJson } from './plain-json.ts';
-import { hasEnded } from './task-answers.ts';
 import { EXCERPT_BYTES } from './wire.ts';
 
 /** What a server's message says about a request of the client. */

@@ -3,7 +3,7 @@
  * `io.modelcontextprotocol/tasks` of 2026 it stands inside the answer to `tasks/get`, and inside of `notifications/tasks`.
  */
 import type { Request } from './in-flight.ts';
-import { isObject, type JsonObject, member } from './message.ts';
+import { hasEnded, isObject, member } from './message.ts';
 import type { ServerResponse } from './server-message.ts';
 
 export const TASK_RESULT = 'tasks/result';
@@ -45,11 +45,6 @@ export function tasksTold(request: Request, { result }: ServerResponse): readonl
   if (request.method === TASK_RESULT) return asked;
   const named = isObject(result) ? member(result, 'taskId') : undefined;
   return isObject(result) && hasEnded(result) ? [...asked, ...(typeof named === 'string' ? [named] : [])] : [];
-}
-
-/** Whether there is something of a call inside of a task. */
-export function hasEnded(task: JsonObject): boolean {
-  return Object.hasOwn(task, 'result') || Object.hasOwn(task, 'error');
 }
 
 /** As if it were the answer to the call itself. */

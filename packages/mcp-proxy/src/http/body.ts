@@ -98,3 +98,10 @@ function lastBytes(before: Buffer, part: Buffer): Buffer {
   const joined = Buffer.concat([before.subarray(-EXCERPT_BYTES), part.subarray(-EXCERPT_BYTES)]);
   return Buffer.from(joined.subarray(-EXCERPT_BYTES));
 }
+
+/** Without the line end of stdio. */
+export function trimmed(bytes: Buffer): Buffer {
+  let end = bytes.length;
+  while (end > 0 && (bytes[end - 1] === 0x0a || bytes[end - 1] === 0x0d)) end -= 1;
+  return bytes.subarray(0, end);
+}

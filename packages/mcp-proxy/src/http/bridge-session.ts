@@ -2,14 +2,16 @@
  * One session of the protocol up to 2025-11-25 in front of servers of its own, so that nothing of one client is in reach of another.
  * Over a pipe messages carry no stream: which one a message of the server goes to is worked out here.
  */
+
 import { randomBytes } from 'node:crypto';
 import type { Lane } from '../lane.ts';
 import { isObject, type JsonObject, member } from '../message.ts';
 import type { Line } from '../wire.ts';
-import type { HttpExchange } from './listener.ts';
+import { trimmed } from './body.ts';
+import type { HttpExchange } from './exchange.ts';
 import { EventLog, MessageStream } from './message-stream.ts';
 import { type Outgoing, parse } from './outgoing.ts';
-import { PostLane, trimmed } from './post-lane.ts';
+import { PostLane } from './post-lane.ts';
 import type { OpenPeer, SessionPeer } from './session-peer.ts';
 
 /** From this version on clients know an event without data, and what its id is for. */

@@ -2,13 +2,15 @@
  * Clients over HTTP in front of servers that know nothing of HTTP. A session (protocol up to 2025-11-25) has servers of its own; what
  * becomes of requests of the stateless protocol (2026-07-28) is up to what stands behind.
  */
+
 import { errorAnswer } from '../answer.ts';
 import { RPC_ERRORS } from '../message.ts';
 import type { Line } from '../wire.ts';
+import { trimmed } from './body.ts';
 import { BridgeSession } from './bridge-session.ts';
-import type { HttpExchange, McpHandler } from './listener.ts';
+import type { HttpExchange } from './exchange.ts';
+import type { McpHandler } from './listener.ts';
 import { lineOf, type Outgoing, readOutgoing, VERSION_KEY } from './outgoing.ts';
-import { trimmed } from './post-lane.ts';
 import { answerJson, refuseHttp } from './refuse.ts';
 import type { OpenPeer } from './session-peer.ts';
 import { isStatelessVersion } from './stateless-status.ts';

@@ -1,8 +1,9 @@
 /** What one POST gets back, whoever writes it: the server's own answer with its status and headers, or ours. */
+
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { formatEvent } from '../sse-event.ts';
-import { trimmed } from './event-relay.ts';
-import type { HttpExchange } from './listener.ts';
+import { trimmed } from './body.ts';
+import type { HttpExchange } from './exchange.ts';
 import { answerAccepted, answerJson, ownHeaders, refuseHttp } from './refuse.ts';
 
 export interface AnswerHead {

@@ -8,7 +8,7 @@ import type { Lane } from '../lane.ts';
 import { readServerMessage } from '../server-message.ts';
 import { EventReader, MAX_EVENT_BYTES, type SsePiece } from '../sse.ts';
 import { formatEvent, type SseEvent, withData } from '../sse-event.ts';
-import { bodyLine } from './body.ts';
+import { bodyLine, trimmed } from './body.ts';
 import type { ClientSide } from './client-side.ts';
 import type { ReleasedAnswers } from './released-answers.ts';
 import { DrainedSink } from './sink.ts';
@@ -141,9 +141,4 @@ function isMessage(line: string): boolean {
     return false;
   }
   return readServerMessage(Buffer.from(line), 'bodies').kind !== 'other';
-}
-
-/** Our own messages end with a line end. */
-export function trimmed(bytes: Buffer): Buffer {
-  return bytes.at(-1) === LF ? bytes.subarray(0, -1) : bytes;
 }

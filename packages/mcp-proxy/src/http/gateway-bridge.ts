@@ -2,6 +2,7 @@
  * Clients over HTTP in front of several servers as one. A session has a gateway of its own, and so processes and connections of its
  * own; so has, without sessions (2026-07-28), everybody who sends the same credentials.
  */
+
 import { errorAnswer } from '../answer.ts';
 import type { GatewayParts, GatewayTarget } from '../gateway/assemble.ts';
 import { GuardSource, type ProxyGuard } from '../guard-source.ts';
@@ -10,12 +11,13 @@ import { oneGuard } from '../one-guard.ts';
 import { UNREADABLE_TOOL } from '../refusals.ts';
 import { heldTasks } from '../target.ts';
 import type { Line } from '../wire.ts';
+import { trimmed } from './body.ts';
 import { type Behind, Bridge, type BridgeOptions, MAX_BRIDGE_SESSIONS, SESSION_IDLE_MS } from './bridge.ts';
+import type { HttpExchange } from './exchange.ts';
 import { GatewayPeer } from './gateway-peer.ts';
-import type { HttpExchange } from './listener.ts';
 import { MessageHeaders } from './message-headers.ts';
 import type { Outgoing } from './outgoing.ts';
-import { PostLane, trimmed } from './post-lane.ts';
+import { PostLane } from './post-lane.ts';
 import { answerAccepted, answerJson, refuseHttp } from './refuse.ts';
 import { whyRemoved } from './removed-methods.ts';
 import type { SessionClient } from './session-peer.ts';

@@ -2,12 +2,14 @@
  * The HTTP side that MCP clients connect to. Whoever can reach the port is hostile until the gate has let the request in: headers,
  * bodies, connections and time are bounded here, and a handler never sees half a message.
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+
+import { createServer, type IncomingMessage, type Server } from 'node:http';
 import { type AddressInfo, isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { CountersignError } from '@countersign/core';
 import type { Line } from '../wire.ts';
 import { BodyBudget, readBody } from './body.ts';
+import type { HttpExchange } from './exchange.ts';
 import { createGate, type Gate, type GateOptions, type Refused } from './gate.ts';
 import { refuseHttp } from './refuse.ts';
 import { UNREAD_CODE, Unread, type UnreadLimits } from './unread.ts';
@@ -29,16 +31,6 @@ const CHECK_MS = 1_000;
 export const CLOSE_GRACE_MS = 3_000;
 const CLOSE_CHECK_MS = 50;
 const MOST_PORT = 65_535;
-
-/** One request to the MCP endpoint and its answer. */
-export interface HttpExchange {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
-  /** As the client wrote it: `/mcp?x=1`, and its two parts; `query` with its question mark, or empty. */
-  readonly target: string;
-  readonly path: string;
-  readonly query: string;
-}
 
 /** Must answer every exchange sooner or later, and not throw. */
 export interface McpHandler {

@@ -8,7 +8,7 @@
  */
 import type { ServerResponse } from 'node:http';
 import { formatEvent } from '../sse-event.ts';
-import type { HttpExchange } from './listener.ts';
+import type { HttpExchange } from './exchange.ts';
 import { ownHeaders } from './refuse.ts';
 import { unreadError } from './unread.ts';
 

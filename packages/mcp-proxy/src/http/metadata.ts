@@ -9,7 +9,7 @@ import { scanJson } from '../json-scan.ts';
 import { isObject, member } from '../message.ts';
 import { readBody } from './body.ts';
 import { ClientSide } from './client-side.ts';
-import type { HttpExchange } from './listener.ts';
+import type { HttpExchange } from './exchange.ts';
 import type { Relayed } from './relayed.ts';
 
 const RESOURCE_METADATA = '/.well-known/oauth-protected-resource';

@@ -1,7 +1,9 @@
 /** One POST of a client and what it gets back: one JSON answer, or a stream of events once there is more than that to say. */
+
 import type { IncomingMessage } from 'node:http';
 import type { Lane } from '../lane.ts';
-import type { HttpExchange } from './listener.ts';
+import { trimmed } from './body.ts';
+import type { HttpExchange } from './exchange.ts';
 import { type EventLog, MessageStream } from './message-stream.ts';
 import { answerAccepted, answerJson } from './refuse.ts';
 
@@ -107,13 +109,6 @@ export class PostLane implements Lane {
 export function acceptsEvents({ headers }: IncomingMessage): boolean {
   const accept = headers.accept ?? '*/*';
   return accept.includes('text/event-stream') || accept.includes('*/*') || accept.includes('text/*');
-}
-
-/** Without the line end of stdio. */
-export function trimmed(bytes: Buffer): Buffer {
-  let end = bytes.length;
-  while (end > 0 && (bytes[end - 1] === 0x0a || bytes[end - 1] === 0x0d)) end -= 1;
-  return bytes.subarray(0, end);
 }
 
 const UNREADABLE = /^\{"jsonrpc":"2\.0","id":null,"error":/;

@@ -1,5 +1,5 @@
 /** Answers of our own over HTTP: JSON-RPC errors, and the few headers a page needs to read them. */
-import type { HttpExchange } from './listener.ts';
+import type { HttpExchange } from './exchange.ts';
 
 type Ends = Pick<HttpExchange, 'request' | 'response'>;
 

@@ -4,8 +4,8 @@ import { CountersignError } from '@countersign/core';
 import type { Target } from '../target.ts';
 import { BodyBudget } from './body.ts';
 import type { AnswerHead } from './client-side.ts';
+import type { HttpExchange } from './exchange.ts';
 import { headersForClient, NOT_WRITTEN } from './headers.ts';
-import type { HttpExchange } from './listener.ts';
 import { ParamHeaders } from './param-headers.ts';
 import type { HttpUpstream } from './upstream-http.ts';
 

@@ -16,7 +16,7 @@ import type { Target } from '../target.ts';
 import { tasksNamedIn } from '../task-answers.ts';
 import { type StartedServer, Upstream, type UpstreamOptions } from '../upstream.ts';
 import { type Line, MAX_MESSAGE_BYTES, type MessageLine, type OversizeLine } from '../wire.ts';
-import type { HttpExchange } from './listener.ts';
+import type { HttpExchange } from './exchange.ts';
 import type { MessageHeaders } from './message-headers.ts';
 import { type Outgoing, parse } from './outgoing.ts';
 import { onThePipe, ownerOf, withClientId, withClientNames } from './pipe-ids.ts';

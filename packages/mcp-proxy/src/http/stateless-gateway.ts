@@ -6,15 +6,17 @@
  * - a message of a server goes to the request it names, and to nobody when it names none;
  * - only a client that hangs up cancels, and only what it asked; its notifications reach nobody.
  */
+
 import { errorAnswer } from '../answer.ts';
 import { assembleGateway, type GatewayParts } from '../gateway/assemble.ts';
 import type { Gateway } from '../gateway/gateway.ts';
 import { idKey, isObject, member, RPC_ERRORS } from '../message.ts';
-import type { HttpExchange } from './listener.ts';
+import { trimmed } from './body.ts';
+import type { HttpExchange } from './exchange.ts';
 import type { MessageHeaders } from './message-headers.ts';
 import { type Outgoing, parse } from './outgoing.ts';
 import { onThePipe, ownerOf, withClientId, withClientNames } from './pipe-ids.ts';
-import { PostLane, trimmed } from './post-lane.ts';
+import { PostLane } from './post-lane.ts';
 import { statelessStatus } from './stateless-status.ts';
 
 type Request = Extract<Outgoing, { readonly kind: 'request' }>;

@@ -2,6 +2,7 @@
  * Clients over HTTP in front of a server over stdio. A session (protocol up to 2025-11-25) has a process of its own; requests of the
  * stateless protocol (2026-07-28) share one.
  */
+
 import { errorAnswer } from '../answer.ts';
 import type { ProxyGuard } from '../guard-source.ts';
 import { Interposer, type InterposerOptions } from '../interposer.ts';
@@ -10,11 +11,12 @@ import { oneGuard } from '../one-guard.ts';
 import { Target, type TargetOptions } from '../target.ts';
 import type { StartedServer, UpstreamOptions } from '../upstream.ts';
 import type { Line } from '../wire.ts';
+import { trimmed } from './body.ts';
 import { type Behind, Bridge, type BridgeOptions } from './bridge.ts';
-import type { HttpExchange } from './listener.ts';
+import type { HttpExchange } from './exchange.ts';
 import { MessageHeaders } from './message-headers.ts';
 import type { Outgoing } from './outgoing.ts';
-import { PostLane, trimmed } from './post-lane.ts';
+import { PostLane } from './post-lane.ts';
 import { processPeer } from './process-peer.ts';
 import { answerAccepted, answerJson } from './refuse.ts';
 import { whyRemoved } from './removed-methods.ts';

@@ -3,7 +3,7 @@ import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, expect, it, vi } from 'vitest';
 import { ClientSide, HEAD_WAIT_MS } from '../../src/http/client-side.ts';
-import type { HttpExchange } from '../../src/http/listener.ts';
+import type { HttpExchange } from '../../src/http/exchange.ts';
 import { EventLog, MessageStream } from '../../src/http/message-stream.ts';
 import { post, RawClient } from './raw.ts';
 

@@ -1,7 +1,8 @@
 /** What reaches the port of the proxy, before any message is read: wrong hosts and origins, repeats, encodings, slow and broken peers. */
 import { afterEach, describe, expect, it } from 'vitest';
+import type { HttpExchange } from '../../src/http/exchange.ts';
 import { createGate } from '../../src/http/gate.ts';
-import { type HttpExchange, type HttpListener, type ListenOptions, listenHttp, MAX_HEADER_BYTES } from '../../src/http/listener.ts';
+import { type HttpListener, type ListenOptions, listenHttp, MAX_HEADER_BYTES } from '../../src/http/listener.ts';
 import { answerJson } from '../../src/http/refuse.ts';
 import { type Line, MAX_MESSAGE_BYTES } from '../../src/wire.ts';
 import { post, RawClient } from './raw.ts';
