@@ -1,4 +1,5 @@
-export { type Alert, type AlertCause, actionText, alertOf } from './alerts/alert.ts';
+export { actionText } from './action-text.ts';
+export { type Alert, type AlertCause, alertOf } from './alerts/alert.ts';
 export { type AlertChannel, type Alerts, type AlertsOptions, alerts } from './alerts/alerts.ts';
 export { type AlertMessage, commandAlert, terminalAlert, webhookAlert } from './alerts/channels.ts';
 export type { Capability, CapabilityName, HostCapabilities } from './capabilities.ts';
@@ -36,15 +37,8 @@ export { makeReport, REPORT_FORMATS, type ReportFormat, reportText } from './rep
 export { type RuleEngine, type RuleEngineOptions, ruleEngine } from './rules/engine.ts';
 export { RULES } from './rules/index.ts';
 export type { RuleInfo } from './rules/rule.ts';
-export {
-  type Contained,
-  type Containing,
-  openSandbox,
-  type Prepared,
-  type Sandbox,
-  type SandboxCommand,
-  type Surroundings,
-} from './sandbox/sandbox.ts';
+export { type Contained, type Containing, openSandbox } from './sandbox/sandbox.ts';
+export type { Prepared, Sandbox, SandboxCommand, Surroundings } from './sandbox/sandbox-kind.ts';
 export { type SandboxStart, startOf } from './sandbox/start.ts';
 export type { Unexpressed } from './sandbox/unexpressed.ts';
 export { defaultScope, type LoadScopeOptions, loadScope, type ScopeSource } from './scope/load.ts';

@@ -3,25 +3,7 @@
  * reads, of which only the path and the time are their own; whatever has more to it goes as it is.
  */
 import type { Actor, Attribution, FileAction, Observation } from '../activity.ts';
-import type { Markers } from '../tree/markers.ts';
-import type { Told } from './supervisor-protocol.ts';
-
-export interface Packed {
-  /** UTC, milliseconds: of the first. */
-  readonly since: number;
-  /** `COLUMNS` numbers for each, in the order it was told: the place of who read, or `WHOLE`; milliseconds after `since`; where it led. */
-  readonly rows: readonly number[];
-  readonly readers: readonly Reader[];
-  /** As named, and where it led if that is another. An array: parts of one long text would keep all of it. */
-  readonly paths: readonly string[];
-  readonly whole: readonly Told[];
-}
-
-interface Reader {
-  readonly actor: Actor;
-  readonly markers: Markers | undefined;
-  readonly attribution: Attribution | undefined;
-}
+import type { Packed, PackedReader, Told } from './supervisor-protocol.ts';
 
 const SENSOR = 'seccomp';
 const COLUMNS = 3;
@@ -82,7 +64,7 @@ function plainRead({ observation, judged, held, isRefused, thread }: Told): File
 
 /** Who read, and for which call: the same for many. */
 class Readers {
-  readonly all: Reader[] = [];
+  readonly all: PackedReader[] = [];
   readonly #places = new Map<Actor, number>();
 
   placeOf({ observation: { actor, attribution }, markers }: Told): number {

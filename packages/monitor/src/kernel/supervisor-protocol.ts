@@ -1,10 +1,9 @@
 /** What the supervisor's thread and the rest of the warden say to each other. Plain data: it is cloned. */
-import type { Observation } from '../activity.ts';
+import type { Actor, Attribution, Observation } from '../activity.ts';
 import type { RuleEngineOptions } from '../rules/engine.ts';
 import type { Scope } from '../scope/scope.ts';
 import type { Markers } from '../tree/markers.ts';
 import type { MonitorMode, Verdict } from '../verdict.ts';
-import type { Packed } from './packed.ts';
 import type { TrapReads } from './traps.ts';
 
 /** What the thread supervises, and how. */
@@ -49,6 +48,24 @@ export interface Told {
   readonly isRefused?: true;
   /** Of what is held: the thread that waits. With the last part of a call that does several things. */
   readonly thread?: number;
+}
+
+/** Many `Told` in little: see `packed.ts`. */
+export interface Packed {
+  /** UTC, milliseconds: of the first. */
+  readonly since: number;
+  /** `COLUMNS` numbers for each, in the order it was told: the place of who read, or `WHOLE`; milliseconds after `since`; where it led. */
+  readonly rows: readonly number[];
+  readonly readers: readonly PackedReader[];
+  /** As named, and where it led if that is another. An array: parts of one long text would keep all of it. */
+  readonly paths: readonly string[];
+  readonly whole: readonly Told[];
+}
+
+export interface PackedReader {
+  readonly actor: Actor;
+  readonly markers: Markers | undefined;
+  readonly attribution: Attribution | undefined;
 }
 
 export type FromSupervisor =

@@ -10,9 +10,10 @@ import promises from 'node:fs/promises';
 import { CountersignError } from '@countersign/core/light';
 import { option, takeOptions, takePath } from './arguments.ts';
 import type { Gate } from './gate.ts';
+import type { AnyFunction } from './intrinsics.ts';
 import { within } from './intrinsics.ts';
 import { originals } from './originals.ts';
-import type { AnyFunction, Patches } from './patches.ts';
+import type { Patches } from './patches.ts';
 
 type Kind = 'read' | 'write' | 'delete';
 

@@ -15,7 +15,8 @@ import path from 'node:path';
 import url from 'node:url';
 import types from 'node:util/types';
 import { compileFunction } from 'node:vm';
-import type { AnyFunction } from './patches.ts';
+
+export type AnyFunction = (this: unknown, ...args: unknown[]) => unknown;
 
 const { apply, defineProperty, deleteProperty, getOwnPropertyDescriptor, getPrototypeOf, ownKeys } = Reflect;
 

@@ -5,9 +5,10 @@ import v8 from 'node:v8';
 import { takePath } from './arguments.ts';
 import { doubtful, escape } from './escapes.ts';
 import type { Gate } from './gate.ts';
+import type { AnyFunction } from './intrinsics.ts';
 import { within } from './intrinsics.ts';
 import { originals } from './originals.ts';
-import type { AnyFunction, Patches } from './patches.ts';
+import type { Patches } from './patches.ts';
 import { patchSqlite, patchWasi } from './rare-modules.ts';
 
 /** @param threadsArePreloaded - the thread that customization hooks run in has the probe as well. */

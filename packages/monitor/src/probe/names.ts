@@ -3,10 +3,11 @@ import dns from 'node:dns';
 import promises from 'node:dns/promises';
 import net from 'node:net';
 import type { Gate } from './gate.ts';
+import type { AnyFunction } from './intrinsics.ts';
 import { inside, outside, within } from './intrinsics.ts';
 import { addressesIn } from './network.ts';
 import { originals } from './originals.ts';
-import type { AnyFunction, Patches } from './patches.ts';
+import type { Patches } from './patches.ts';
 
 const NAMES = [
   'lookup',

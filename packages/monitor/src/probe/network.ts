@@ -12,9 +12,10 @@ import type { ConnectAction } from '../activity.ts';
 import { option, takeOptions } from './arguments.ts';
 import type { Gate } from './gate.ts';
 import { isInternalAddress } from './internal-address.ts';
+import type { AnyFunction } from './intrinsics.ts';
 import { inside, outside } from './intrinsics.ts';
 import { originals } from './originals.ts';
-import type { AnyFunction, Patches } from './patches.ts';
+import type { Patches } from './patches.ts';
 
 export function patchNetwork(patches: Patches, gate: Gate): void {
   patches.method(net.Socket.prototype, 'connect', (original) => connect(original, patches, gate));

@@ -1,8 +1,6 @@
 /** Puts functions in the place of others, and takes them away again. */
 import fs from 'node:fs';
-import { inside, outside } from './intrinsics.ts';
-
-export type AnyFunction = (this: unknown, ...args: unknown[]) => unknown;
+import { type AnyFunction, inside, outside } from './intrinsics.ts';
 
 export class Patches {
   readonly #undo: (() => void)[] = [];

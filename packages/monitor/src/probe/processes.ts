@@ -9,9 +9,10 @@ import { constants } from 'node:os';
 import type { ExecAction } from '../activity.ts';
 import type { ChildEnvironment } from './child-environment.ts';
 import type { Gate } from './gate.ts';
+import type { AnyFunction } from './intrinsics.ts';
 import { recheck } from './intrinsics.ts';
 import { originals } from './originals.ts';
-import type { AnyFunction, Patches } from './patches.ts';
+import type { Patches } from './patches.ts';
 
 export function patchProcesses(patches: Patches, gate: Gate, environment: ChildEnvironment): void {
   let starting: ChildProcess | undefined;

@@ -2,9 +2,10 @@
 import { takeOptions, takePath } from './arguments.ts';
 import { escape } from './escapes.ts';
 import type { Gate } from './gate.ts';
+import type { AnyFunction } from './intrinsics.ts';
 import { within } from './intrinsics.ts';
 import { originals } from './originals.ts';
-import type { AnyFunction, Patches } from './patches.ts';
+import type { Patches } from './patches.ts';
 import { namedFiles } from './sqlite-statements.ts';
 
 /** Databases are files that are read and written, and statements can name others. */

@@ -4,7 +4,7 @@ import { native, nativeMissing } from '../native/native.ts';
 import type { Scope } from '../scope/scope.ts';
 import { landlockRules } from './landlock-rules.ts';
 import { placesOf } from './places.ts';
-import type { Sandbox, SandboxKind } from './sandbox.ts';
+import type { Sandbox, SandboxKind } from './sandbox-kind.ts';
 
 export interface LandlockHost {
   /** 0: none. */

@@ -2,7 +2,7 @@
 import { readdirSync, realpathSync } from 'node:fs';
 import { delimiter, dirname, resolve } from 'node:path';
 import { isUnder, normalPath } from '../rules/path-text.ts';
-import type { SandboxCommand, Surroundings } from './sandbox.ts';
+import type { SandboxCommand, Surroundings } from './sandbox-kind.ts';
 
 /** Where a contained program runs. Paths are absolute. */
 export interface Places {

@@ -10,7 +10,7 @@ import type { Scope } from '../scope/scope.ts';
 import { findProgram } from '../system-program.ts';
 import { placesOf } from './places.ts';
 import { filesystemOf, loadRuntime, type SandboxRuntime } from './runtime.ts';
-import type { Sandbox, SandboxCommand, SandboxKind } from './sandbox.ts';
+import type { Sandbox, SandboxCommand, SandboxKind } from './sandbox-kind.ts';
 import { mayConnect, type SrtFiles, srtSettings } from './srt-settings.ts';
 
 export interface SrtHost {

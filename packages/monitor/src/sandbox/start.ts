@@ -1,7 +1,7 @@
 /** How a prepared program is started by whoever has a `spawn` and nothing of ours: a command line, and what a launch shim is told. */
 import { planOf, SHIM } from '../kernel/launch-shim.ts';
 import { GO, LENGTH_BYTES, packed, type ShimReply } from '../kernel/shim-protocol.ts';
-import type { Prepared } from './sandbox.ts';
+import type { Prepared } from './sandbox-kind.ts';
 
 export interface SandboxStart {
   readonly command: string;

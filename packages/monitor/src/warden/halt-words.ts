@@ -1,7 +1,7 @@
 /** What is asked after a halt, in words: what is held, since when, and what each answer does about it. Channels show it as it is here. */
 import { clip, type Redactor } from '@countersign/core';
+import { actionText } from '../action-text.ts';
 import type { Activity } from '../activity.ts';
-import { actionText } from '../alerts/alert.ts';
 import { cappedAt, type Enforcement, holdsText, LEVEL_MEANS } from '../enforcement.ts';
 import { baseOf } from '../rules/path-text.ts';
 import type { CoverageLevel } from '../sensor.ts';

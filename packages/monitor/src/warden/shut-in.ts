@@ -2,7 +2,8 @@
 import type { CountersignError } from '@countersign/core';
 import { processTable } from '../contain/process-table.ts';
 import type { LandlockRules } from '../kernel/landlock.ts';
-import { type Containing, notThere, openSandbox, SANDBOXES, type SandboxKind, type SandboxName } from '../sandbox/sandbox.ts';
+import { type Containing, notThere, openSandbox, SANDBOXES } from '../sandbox/sandbox.ts';
+import type { SandboxKind, SandboxName } from '../sandbox/sandbox-kind.ts';
 import type { Unexpressed } from '../sandbox/unexpressed.ts';
 import type { Scope } from '../scope/scope.ts';
 import type { LaunchOptions } from './launch.ts';

@@ -11,7 +11,7 @@ import { launchThroughShim } from '../../src/kernel/launch-shim.ts';
 import { native, nativeMissing } from '../../src/native/native.ts';
 import { landlockRules } from '../../src/sandbox/landlock-rules.ts';
 import type { Places } from '../../src/sandbox/places.ts';
-import type { Prepared } from '../../src/sandbox/sandbox.ts';
+import type { Prepared } from '../../src/sandbox/sandbox-kind.ts';
 import { loadScope } from '../../src/scope/load.ts';
 
 export const kernel: ReturnType<typeof native> = native();

@@ -1,7 +1,8 @@
 import { describe, expect, it, vi } from 'vitest';
 import { landlockSandbox } from '../../src/sandbox/landlock-sandbox.ts';
 import type { SandboxRuntime } from '../../src/sandbox/runtime.ts';
-import { openSandbox, type SandboxKind, type SandboxName } from '../../src/sandbox/sandbox.ts';
+import { openSandbox } from '../../src/sandbox/sandbox.ts';
+import type { SandboxKind, SandboxName } from '../../src/sandbox/sandbox-kind.ts';
 import { quotedForShell, type SrtHost, srtSandbox } from '../../src/sandbox/srt.ts';
 import { defaultScope, loadScope } from '../../src/scope/load.ts';
 

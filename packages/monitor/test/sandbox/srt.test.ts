@@ -3,7 +3,8 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import type { ScopeDocument } from '@countersign/core';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { openSandbox, type Sandbox } from '../../src/sandbox/sandbox.ts';
+import { openSandbox } from '../../src/sandbox/sandbox.ts';
+import type { Sandbox } from '../../src/sandbox/sandbox-kind.ts';
 import { loadScope } from '../../src/scope/load.ts';
 import { type MadeUp, madeUp, type Ran, runPrepared } from './confined.ts';
 

@@ -1,5 +1,6 @@
 import { expect, it, vi } from 'vitest';
-import type { Containing, SandboxKind, SandboxName } from '../../src/sandbox/sandbox.ts';
+import type { Containing } from '../../src/sandbox/sandbox.ts';
+import type { SandboxKind, SandboxName } from '../../src/sandbox/sandbox-kind.ts';
 import { defaultScope } from '../../src/scope/load.ts';
 import { NO_CHANNEL, NOT_BOTH, notesOf, shutIn } from '../../src/warden/shut-in.ts';
 
