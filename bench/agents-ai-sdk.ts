@@ -2,8 +2,7 @@
 import type { Guard } from '@countersign/core';
 import { approvalFor, guardTools } from '@countersign/vercel-ai';
 import { generateText, isStepCount, type LanguageModel, tool } from 'ai';
-import type { Agent } from './agents.ts';
-import { ARGUMENTS } from './agents-arguments.ts';
+import { type Agent, ARGUMENTS } from './agents-kind.ts';
 import { ARGS, RESULT, TOOL } from './calls.ts';
 
 /** @param asks - also asks `approvalFor` before each call, as an agent whose calls may need a person does. */

@@ -7,8 +7,7 @@ import type { ChatResult } from '@langchain/core/outputs';
 import { MessagesAnnotation, StateGraph } from '@langchain/langgraph';
 import { ToolNode, toolsCondition } from '@langchain/langgraph/prebuilt';
 import { AIMessage, createAgent, tool } from 'langchain';
-import type { Agent } from './agents.ts';
-import { ARGUMENTS } from './agents-arguments.ts';
+import { type Agent, ARGUMENTS } from './agents-kind.ts';
 import { ARGS, RESULT, TOOL } from './calls.ts';
 
 export function langchainAgent(calls: number, guard: Guard | undefined): Agent {

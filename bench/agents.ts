@@ -9,19 +9,14 @@
 import { createGuard, type Guard, type Store } from '@countersign/core';
 import { memoryStore } from '@countersign/core/testing';
 import { aiSdkAgent } from './agents-ai-sdk.ts';
+import type { Agent } from './agents-kind.ts';
 import { langchainAgent, langchainGraph } from './agents-langchain.ts';
 import { AGENT, ARGS, POLICY, RESULT, SESSION, TOOL } from './calls.ts';
 import { atMost, type Claim, lowerEndAtMost, printed } from './figure.ts';
 import { benchSigner, benchStore } from './fixtures.ts';
 import { median } from './measure.ts';
 import { neededWork } from './needed.ts';
-import { comparePairs, type PairOfTurns, type PairOptions, type Turn, timed } from './pairs.ts';
-
-export interface Agent {
-  readonly turn: Turn;
-  /** How often its tool ran. */
-  ran(): number;
-}
+import { comparePairs, type PairOfTurns, type PairOptions, timed } from './pairs.ts';
 
 interface Kind {
   readonly name: string;

@@ -1,8 +1,9 @@
 export { type TimestampOptions, timestampAnchor } from './anchors/timestamp.ts';
 export type { WitnessOptions } from './anchors/witness.ts';
 export { witnessAnchor } from './anchors/witness.ts';
-export { type ApprovalPage, type ApprovalPageOptions, approvalPage, type PageEvent } from './approvals/page.ts';
+export { type ApprovalPage, approvalPage } from './approvals/page.ts';
 export { approvalLink, type PageChannelOptions, pageChannel } from './approvals/page-channel.ts';
+export type { ApprovalPageOptions, PageEvent } from './approvals/page-options.ts';
 export { type PeerSocket, peerSocket, tellsPeers } from './approvals/peer-socket.ts';
 export { type ServedPage, type ServedPageOptions, serveApprovalPage } from './approvals/serve-page.ts';
 export { type ApprovalsReader, type ApprovalsSource, ledgerSource } from './approvals/source.ts';

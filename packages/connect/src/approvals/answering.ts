@@ -5,7 +5,7 @@ import { AnswerError, type ReadAnswer, readAnswer } from './answer-form.ts';
 import { type Detail, detailPage, notFoundPage, seenOf } from './detail-view.ts';
 import { redirect } from './gate.ts';
 import { grantsPage } from './grants-view.ts';
-import type { ApprovalPageOptions } from './page.ts';
+import type { ApprovalPageOptions } from './page-options.ts';
 import { reading } from './source.ts';
 
 /** Posted under an approval. */

@@ -1,7 +1,8 @@
 /** The page on a port of its own, with whatever else answers there. */
 import { type Route, routed } from '../http/routes.ts';
 import { serve } from '../http/serve.ts';
-import { type ApprovalPageOptions, approvalPage } from './page.ts';
+import { approvalPage } from './page.ts';
+import type { ApprovalPageOptions } from './page-options.ts';
 
 /** Arguments that are edited come back in a form, spelled with up to three characters for one. */
 const MAX_FORM_BYTES = 4_194_304;

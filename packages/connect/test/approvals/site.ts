@@ -6,7 +6,8 @@ import { DatabaseSync } from 'node:sqlite';
 import { type ApprovalState, createGuard, type Guard, type GuardOptions, rulePolicy, type Store } from '@countersign/core';
 import { openStore } from '@countersign/core/sqlite';
 import { onTestFinished } from 'vitest';
-import { type ApprovalPage, type ApprovalPageOptions, approvalPage } from '../../src/approvals/page.ts';
+import { type ApprovalPage, approvalPage } from '../../src/approvals/page.ts';
+import type { ApprovalPageOptions } from '../../src/approvals/page-options.ts';
 import { ledgerSource } from '../../src/approvals/source.ts';
 import type { Peer } from '../../src/http/serve.ts';
 
