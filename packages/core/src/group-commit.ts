@@ -134,6 +134,16 @@ export class GroupCommit {
     return this.tryToReopen(this.broken);
   }
 
+  /** The writer is broken, though nobody asked for anything: it is brought back now, or when it is next asked. */
+  fault(cause: unknown): void {
+    this.broken ??= { cause, retryAt: performance.now(), backOffMs: BACK_OFF_FIRST_MS };
+    try {
+      this.revive()?.catch(() => undefined);
+    } catch {
+      // Whoever asks next is told.
+    }
+  }
+
   private armLazyTimer(): void {
     this.lazyTimer ??= setTimeout(() => this.flush(), LAZY_MS);
   }

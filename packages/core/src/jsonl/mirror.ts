@@ -105,7 +105,13 @@ export class Mirror {
     } catch (error) {
       this.fail(error);
     }
-    this.forgetLedger();
+    this.release();
+  }
+
+  /** Closes its connection to the ledger; the next turn opens another. One that is under way fails, and is tried again. */
+  release(): void {
+    this.ledger?.reader.close();
+    this.ledger = undefined;
   }
 
   private arm(afterMs: number): void {
@@ -190,7 +196,7 @@ export class Mirror {
     const file = this.followed.ledger;
     const { dev, ino } = statSync(file, { bigint: true });
     if (this.ledger !== undefined && isSame(this.ledger.identity, { dev, ino })) return this.ledger.reader;
-    this.forgetLedger();
+    this.release();
     const database = openForReading(file);
     try {
       this.ledger = { reader: new MirroredLedger(database), identity: { dev, ino } };
@@ -199,11 +205,6 @@ export class Mirror {
       throw error;
     }
     return this.ledger.reader;
-  }
-
-  private forgetLedger(): void {
-    this.ledger?.reader.close();
-    this.ledger = undefined;
   }
 
   private isLate(): boolean {

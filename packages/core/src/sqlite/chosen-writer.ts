@@ -25,7 +25,7 @@ const COMMITS_WATCHED = 64;
 /** ... or one batch was larger than this. */
 const LARGE_BATCH = 64;
 
-export class ChosenWriter implements BatchWriter {
+export class ChosenWriter implements Pick<BatchWriter, 'commitBatch'> {
   private readonly options: ChosenWriterOptions;
   private inline: LedgerWriter | undefined;
   /** In `auto`, a thread that is being started while this one still writes. */
@@ -78,16 +78,26 @@ export class ChosenWriter implements BatchWriter {
     return this.commitWatched(units);
   }
 
-  /** Implements BatchWriter. */
-  recover(): void | Promise<void> {
-    if (this.thread !== undefined) return this.recoverThread(this.thread);
+  /**
+   * The same ledger again, with every check of a first open.
+   *
+   * @param release - closes what else of this store has the ledger open: whatever stays open in this process, the new connection would
+   *   share its index with, also one that was taken away.
+   */
+  recover(release: () => void): void | Promise<void> {
+    if (this.thread !== undefined) return this.recoverThread(this.thread, release);
+    release();
     this.inline?.recover();
     this.broken = false;
   }
 
-  /** Renews the lease. A thread does that itself. */
+  /**
+   * Renews the lease. A thread does that itself.
+   * @throws {CountersignError} `LEDGER_REPLACED`; whatever ended the thread.
+   */
   beat(): void {
     this.inline?.beat();
+    this.thread?.check();
   }
 
   async close(): Promise<void> {
@@ -98,9 +108,11 @@ export class ChosenWriter implements BatchWriter {
     await this.thread?.close();
   }
 
-  private async recoverThread(thread: ThreadWriter): Promise<void> {
-    await thread.recover();
-    if (this.reader !== undefined) closeQuietly(this.reader.database);
+  private async recoverThread(thread: ThreadWriter, release: () => void): Promise<void> {
+    await thread.recover(() => {
+      release();
+      if (this.reader !== undefined) closeQuietly(this.reader.database);
+    });
     this.reader = openView(this.options);
   }
 

@@ -5,6 +5,7 @@
 import { type BigIntStats, lstatSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { CountersignError } from '../errors.ts';
+import { openDescriptors } from './descriptors.ts';
 
 /** Times of files are coarse on some systems, two seconds at worst: a younger time of a folder may be that of two changes. */
 const SETTLED_MS = 3000;
@@ -16,9 +17,11 @@ type Looked = Pick<BigIntStats, 'dev' | 'ino' | 'ctimeNs' | 'ctimeMs'>;
 export interface IdentitySources {
   readonly nowMs: () => number;
   readonly look: (path: string) => Looked | undefined;
+  /** Whether this process has that file open; true where nobody can tell. */
+  readonly isOpen: (file: Identity) => boolean;
 }
 
-const SYSTEM: IdentitySources = { nowMs: Date.now, look: identity };
+const SYSTEM: IdentitySources = { nowMs: Date.now, look: identity, isOpen };
 
 /**
  * The file is looked at each time; the WAL only where its folder changed, as it cannot come, go or be renamed without that.
@@ -34,6 +37,8 @@ export class LedgerFiles {
   private walOpened: Identity | undefined;
   private shmOpened: Identity | undefined;
   private intact: Looked | undefined;
+  /** SQLite had others than those that lie here when they were first looked at. */
+  private isForeign = false;
 
   /** @param opened - the file as it was when it was opened. */
   constructor(file: string, opened: Identity, sources: IdentitySources = SYSTEM) {
@@ -56,15 +61,31 @@ export class LedgerFiles {
     // INVARIANT: before the WAL, so that what happens to that from here on shows in it the next time.
     const now = sources.look(this.folder);
     if (isSame(now, intact) && now?.ctimeNs === intact?.ctimeNs) return;
-    const walNow = sources.look(this.wal);
-    this.walOpened ??= walNow;
+    const [walNow, shmNow] = [sources.look(this.wal), sources.look(this.shm)];
+    if (this.walOpened === undefined || this.shmOpened === undefined) this.take(walNow, shmNow);
     // While a connection is open SQLite never removes the WAL: a missing or other one means somebody did.
     if (!isSame(walNow, this.walOpened)) throw replaced(this.wal);
     // Writers lock each other out in it: with two of them, each writes over what the other was told is durable.
-    const shmNow = sources.look(this.shm);
-    this.shmOpened ??= shmNow;
     if (!isSame(shmNow, this.shmOpened)) throw replaced(this.shm);
     this.intact = now !== undefined && sources.nowMs() - Number(now.ctimeMs) > SETTLED_MS ? now : undefined;
+  }
+
+  /**
+   * What lies here is ours if this process has it open. All connections of a process to one ledger share the -shm of the first
+   * of them: a connection opened just now may have one that was taken away long ago.
+   */
+  private take(wal: Identity | undefined, shm: Identity | undefined): void {
+    const parts: readonly [string, Identity | undefined][] = [
+      [this.wal, wal],
+      [this.shm, shm],
+    ];
+    for (const [path, found] of parts) {
+      if (found === undefined) throw replaced(path);
+      this.isForeign = !this.sources.isOpen(found);
+      if (this.isForeign) throw replaced(path);
+    }
+    this.walOpened = wal;
+    this.shmOpened = shm;
   }
 
   /**
@@ -73,7 +94,7 @@ export class LedgerFiles {
    */
   mayTidyUp(): boolean {
     const { walOpened, shmOpened, sources } = this;
-    if (walOpened === undefined) return true;
+    if (walOpened === undefined) return !this.isForeign;
     const [wal, shm] = [sources.look(this.wal), sources.look(this.shm)];
     // What our own WAL held is saved by it.
     if (wal === undefined) return shm === undefined || isSame(shm, shmOpened);
@@ -92,6 +113,10 @@ export function identity(path: string): BigIntStats | undefined {
   } catch {
     return undefined;
   }
+}
+
+function isOpen(file: Identity): boolean {
+  return openDescriptors()?.some((each) => isSame(each, file)) ?? true;
 }
 
 export function isSame(one: Identity | undefined, other: Identity | undefined): boolean {

@@ -120,7 +120,7 @@ export class SqliteStore implements Store, BatchWriter {
 
   /** Implements BatchWriter. */
   recover(): void | Promise<void> {
-    return this.ledger.recover();
+    return this.ledger.recover(() => this.mirror?.release());
   }
 
   async session(id: string): Promise<SessionFacts> {
@@ -410,6 +410,12 @@ export class SqliteStore implements Store, BatchWriter {
   }
 
   private beat(): void {
-    this.ledger.beat();
+    try {
+      this.ledger.beat();
+    } catch (cause) {
+      // At once, not with the next call: who waits for an approval would read where nobody answers any more, and no other store of this
+      // process could open the ledger again.
+      this.queue.fault(cause);
+    }
   }
 }

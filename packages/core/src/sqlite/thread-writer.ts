@@ -29,7 +29,7 @@ const OPEN_MS = 15_000;
 /** How long a thread that was given up may take to end before the next try. */
 const END_MS = 1000;
 
-export class ThreadWriter implements BatchWriter {
+export class ThreadWriter implements Pick<BatchWriter, 'commitBatch'> {
   private readonly options: ThreadWriterOptions;
   private thread: WriterThread;
   private opened: Promise<unknown> | undefined;
@@ -72,15 +72,25 @@ export class ThreadWriter implements BatchWriter {
     return units.map((unit) => rejections.get(unit) ?? (results.get(unit) as BatchResult));
   }
 
-  /** Implements BatchWriter: another thread, once the old one has ended, with every check of a first open. */
-  async recover(): Promise<void> {
+  /**
+   * Another thread, once the old one has ended, with every check of a first open.
+   *
+   * @param released - told between the two.
+   */
+  async recover(released: () => void): Promise<void> {
     if (this.head === undefined) throw new CountersignError('LEDGER_CLOSED', 'the writer thread has no ledger yet');
     if (!(await this.thread.end(END_MS))) {
       throw new CountersignError('LEDGER_WRITE_FAILED', 'the old writer thread has not ended yet: calls are refused until it has');
     }
+    released();
     this.thread = new WriterThread(this.options.thread);
     this.opened = this.open(this.head);
     await this.opened;
+  }
+
+  /** @throws what ended the thread, or why it was given up. */
+  check(): void {
+    this.thread.check();
   }
 
   async close(): Promise<void> {
@@ -159,12 +169,16 @@ class WriterThread {
    */
   ask(request: Request, deadlineMs: number): Promise<Reply> {
     return new Promise((resolve, reject) => {
-      if (this.lost !== undefined) throw this.lost;
+      this.check();
       this.worker.postMessage(request);
       this.worker.ref();
       const timer = setTimeout(() => this.late(deadlineMs), deadlineMs);
       this.asked = { resolve, reject, timer };
     });
+  }
+
+  check(): void {
+    if (this.lost !== undefined) throw this.lost;
   }
 
   /** Nothing more is expected: it may hang, die or go on for a while, and whatever it says is not heard. */

@@ -17,17 +17,27 @@ let writer: LedgerWriter | undefined;
 let heartbeat: NodeJS.Timeout | undefined;
 let nowMs = 0;
 
-parentPort?.on('message', (request: Request) => {
-  let reply: Reply;
-  try {
-    reply = answer(request);
-  } catch (error) {
-    reply = { kind: 'failed', error: sendError(error) };
-  }
-  parentPort?.postMessage(reply);
-  if (reply.kind === 'failed' || reply.kind === 'closed') end();
-});
+parentPort?.on('message', (request: Request) => reply(() => answer(request)));
 parentPort?.postMessage({ kind: 'loaded' } satisfies Reply);
+
+function reply(make: () => Reply | undefined): void {
+  let made: Reply | undefined;
+  try {
+    made = make();
+  } catch (error) {
+    made = { kind: 'failed', error: sendError(error) };
+  }
+  if (made === undefined) return;
+  parentPort?.postMessage(made);
+  if (made.kind === 'failed' || made.kind === 'closed') end();
+}
+
+function beat(): void {
+  reply(() => {
+    writer?.beat();
+    return undefined;
+  });
+}
 
 function answer(request: Request): Reply {
   switch (request.kind) {
@@ -45,7 +55,7 @@ function answer(request: Request): Reply {
         known,
         doubtful,
       });
-      heartbeat = setInterval(() => writer?.beat(), HEARTBEAT_MS);
+      heartbeat = setInterval(beat, HEARTBEAT_MS);
       return { kind: 'opened', head: writer.head() };
     }
     case 'commit': {

@@ -113,13 +113,16 @@ export class LedgerWriter implements BatchWriter {
     }
   }
 
-  /** Renews the lease. */
+  /**
+   * Renews the lease.
+   * @throws {CountersignError} `LEDGER_REPLACED`
+   */
   beat(): void {
+    this.current.file.checkIdentity();
     try {
-      this.current.file.checkIdentity();
       this.current.leases.take();
     } catch {
-      // Locked, broken or gone: the next beat or commit will tell.
+      // Locked or broken: the next beat or commit will tell.
     }
   }
 

@@ -26,8 +26,8 @@ const LONG_AGO_S = 1_000_000_000;
 
 const look = (path: string): BigIntStats | undefined => statSync(path, { bigint: true, throwIfNoEntry: false });
 
-function checkOf(path: string, opened: BigIntStats, sources: IdentitySources): () => void {
-  const files = new LedgerFiles(path, opened, sources);
+function checkOf(path: string, opened: BigIntStats, sources: Omit<IdentitySources, 'isOpen'>): () => void {
+  const files = new LedgerFiles(path, opened, { isOpen: () => true, ...sources });
   return () => files.check();
 }
 
