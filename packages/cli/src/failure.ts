@@ -51,7 +51,7 @@ export function failureOf(error: unknown): Failure {
   }
   const message = error instanceof Error ? error.message : String(error);
   if (isSystemError(error) && error.syscall === 'listen') {
-    return { code: error.code, message, next: LISTEN_STEPS.get(error.code) ?? 'choose another --port', exitCode: EXIT.FAILED };
+    return { code: error.code, message, next: LISTEN_STEPS.get(error.code) ?? 'choose another port', exitCode: EXIT.FAILED };
   }
   if (isSystemError(error)) {
     return { code: error.code, message, next: 'check that the path exists and that you may use it', exitCode: EXIT.CANNOT_READ };
@@ -90,11 +90,8 @@ const NEXT_STEPS: ReadonlyMap<ErrorCode, string> = new Map<ErrorCode, string>([
 ]);
 
 const LISTEN_STEPS: ReadonlyMap<string, string> = new Map([
-  [
-    'EADDRINUSE',
-    'another program has this port, perhaps another console: end it, or choose another with --port N or `approvals.page.port`',
-  ],
-  ['EACCES', 'this port is reserved: choose one of 1024 or above with --port N'],
+  ['EADDRINUSE', 'another program has this port, perhaps another countersign: end it, or choose another with --port N (proxy: --listen)'],
+  ['EACCES', 'this port is reserved: choose one of 1024 or above with --port N (proxy: --listen)'],
 ]);
 
 function isSystemError(error: unknown): error is NodeJS.ErrnoException & { readonly code: string } {

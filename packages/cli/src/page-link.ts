@@ -16,9 +16,9 @@ export function pageChannelOf(config: Config, output: Output): Channel | undefin
   if (pageLinks(config) === undefined) return undefined;
   return pageChannel({
     url: `${LOOPBACK_URL}:${config.approvals.page.port}`,
-    notify: (link, { tool }) => {
+    notify: (link, { agent, tool }) => {
       const name = tool.server === undefined ? tool.name : `${tool.server}/${tool.name}`;
-      output.note(`countersign: ${safe(name)} waits for an answer: ${link} (countersign console)`);
+      output.note(`countersign: ${safe(name)} waits for an answer: ${link} (asked by ${safe(agent)}; countersign console)`);
     },
   });
 }

@@ -85,7 +85,7 @@ describe('proxy', () => {
     const { approvals } = json(await run(['approvals', 'list', '--json'], { cwd }));
     expect(approvals).toMatchObject([{ tool: { name: 'write_file' }, state: 'pending' }]);
     const link = new RegExp(`${url}/approvals/[0-9a-f]{32}`).exec(stderr)?.[0] ?? 'none';
-    expect(stderr).toContain(`files/write_file waits for an answer: ${link}`);
+    expect(stderr).toContain(`files/write_file waits for an answer: ${link} (asked by bot; countersign console)`);
     expect(answers.get(1)).toMatchObject({ _meta: { 'countersign/approvalUrl': link } });
     expect(JSON.stringify(answers.get(1))).toContain(`A person can approve it at ${link} or with: countersign approvals approve`);
   });

@@ -75,6 +75,8 @@ describe.skipIf(process.platform === 'win32')('a unix socket', () => {
   it.each<[string, (at: string) => string | Promise<string>, string]>([
     ['its folder is open to the group', (at) => open(at, 0o750), 'is open to other users (mode 750)'],
     ['its folder is open to all', (at) => open(at, 0o777), 'is open to other users (mode 777)'],
+    ['its folder is open, and nothing else lies there', (at) => open(at, 0o755), 'run: chmod 700 '],
+    ['its folder is open, and is the home of others', shared, 'name a folder of its own'],
     ['its folder is a link', linkTo, 'is no folder, or a link to one'],
     ['a file stands there', (at) => write(at), 'is something else than a socket, and was left as it is'],
     ['somebody listens', listening, 'is in use: another process listens there'],
@@ -92,6 +94,12 @@ function open(at: string, mode: number): string {
   mkdirSync(join(at, 'f'));
   chmodSync(join(at, 'f'), mode);
   return join(at, 'f', 'd.sock');
+}
+
+function shared(at: string): string {
+  const path = open(at, 0o1777);
+  writeFileSync(join(path, '..', 'theirs'), '');
+  return path;
 }
 
 function linkTo(at: string): string {
