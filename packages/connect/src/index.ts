@@ -44,5 +44,6 @@ export {
 } from './decision-point/decision-point.ts';
 export type { OpenPermit } from './decision-point/open-permits.ts';
 export { type ServedDecisions, type ServedDecisionsOptions, serveDecisions } from './decision-point/serve-decisions.ts';
+export { Refusals } from './http/refusals.ts';
 export { type Route, routed } from './http/routes.ts';
 export { type Handler, LOOPBACK, type Peer, type Served, type ServeOptions, serve } from './http/serve.ts';

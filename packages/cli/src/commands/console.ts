@@ -4,9 +4,11 @@ import { type Config, CountersignError } from '@countersign/core';
 import { answeringGuard } from '../answering-guard.ts';
 import type { Command, Invocation } from '../command.ts';
 import { configOf } from '../configuration.ts';
+import { answerLine, timeOfDay } from '../console/answer-line.ts';
 import { guardedPeer } from '../console/guarded-peer.ts';
 import { type LinkPlace, linkPlace } from '../console/link-place.ts';
 import { openBrowser } from '../console/open-browser.ts';
+import { signedAnswers } from '../console/signed-answers.ts';
 import { EXIT } from '../exit-codes.ts';
 import { UsageError } from '../failure.ts';
 import { refuseInsideGuard } from '../guarded-tree.ts';
@@ -66,29 +68,31 @@ interface Serving {
 }
 
 async function serveLinks(config: Config, { port, approver, stop, place }: Serving, invocation: Invocation): Promise<void> {
-  const { io, output } = invocation;
+  const { io, output, flags } = invocation;
   const store = openConfigured(config, { signNow: true });
   try {
     const onError = (error: unknown): void => output.note(`countersign: ${errorText(error)}`);
     // It asks nobody: calls are asked about by the guards that make them.
     const guard = answeringGuard(config, store, { onError });
-    const answers = configuredAnswers(config, { approvals: guard.approvals, env: io.env, onError });
+    const signed = signedAnswers(guard.approvals, output);
+    const answers = configuredAnswers(config, { approvals: signed.approvals, env: io.env, onError });
     const page = await serveApprovalPage({
       port,
       source: ledgerSource(config.ledger.path),
       approvals: guard.approvals,
       approver,
-      routes: answers.routes,
+      routes: answers.routes.map(signed.watched),
       objectionTo: (peer, ours) => guardedPeer(peer, ours, () => writersOf(config)),
       onError,
       onEvent: (event) => output.note(eventText(event, approver)),
     });
     try {
-      greet(page, approver, config, output);
+      greet(page, approver, config, output, flags.text('link-file'));
       for (const { path } of answers.routes) output.note(`signed answers are taken at ${page.url}${safe(path)}`);
       await giveLinks(page, place, stop, invocation);
     } finally {
       await page.close();
+      signed.close();
       // What was acknowledged is recorded before the store goes.
       await answers.close();
     }
@@ -131,10 +135,11 @@ function consoleRefused(why: string): CountersignError {
   return new CountersignError('APPROVER_REFUSED', `${why}: the console is opened from outside; use a terminal the agent did not start`);
 }
 
-function greet({ url, port }: ServedPage, approver: string, config: Config, output: Output): void {
+function greet({ url, port }: ServedPage, approver: string, config: Config, output: Output, linkFile: string | undefined): void {
   output.result({ url, port, approver, ledger: config.ledger.path });
   output.note(`approvals of ${safe(config.ledger.path)} are answered at ${url} by ${safe(approver)}`);
-  output.note('Enter: a new link. Ctrl-C: end it, and every login.');
+  const file = linkFile === undefined ? '' : `, in ${safe(linkFile)} (also: kill -HUP ${process.pid})`;
+  output.note(`Enter: a new link${file}. Ctrl-C: end it, and every login.`);
 }
 
 /** Links as they are asked for. */
@@ -162,7 +167,7 @@ async function giveLinks(
 }
 
 function eventText(event: PageEvent, approver: string): string {
-  const at = new Date().toISOString().slice(11, 19);
+  const at = timeOfDay();
   switch (event.kind) {
     case 'login':
       return `${at} logged in with the link. If that was not you: Ctrl-C`;
@@ -171,17 +176,9 @@ function eventText(event: PageEvent, approver: string): string {
     case 'logout':
       return `${at} logged out`;
     case 'answer':
-      return `${at} ${WORDS[event.decision]} ${event.id.slice(0, 8)} as ${safe(approver)}`;
+      return answerLine(event.decision, event.id, approver);
   }
 }
-
-const WORDS = {
-  approve: 'approved',
-  deny: 'denied',
-  edit: 'proposed other arguments for',
-  grant: 'approved and granted with',
-  revoke: 'revoked',
-} as const;
 
 function errorText(error: unknown): string {
   const code = CountersignError.is(error) ? ` [${error.code}]` : '';

@@ -5,6 +5,7 @@ import {
   configuredClients,
   configuredPolicy,
   type DecisionPointEvent,
+  SERVE_CODES,
   type ServedDecisions,
   serveDecisions,
 } from '@countersign/connect';
@@ -134,12 +135,21 @@ function greet({ url, socket }: ServedDecisions, { agent, mode, ledger, serve }:
   output.note(`mode ${mode}${mode === 'audit' ? ': nothing is blocked' : ''}, ledger ${safe(ledger.path)}. Ctrl-C: end it.`);
 }
 
-function eventText({ kind, permit: { call, agent, sinceMs } }: DecisionPointEvent): string {
+function eventText(event: DecisionPointEvent): string {
+  if (event.kind === 'refused') return refusedText(event);
+  const { kind, permit } = event;
+  const { call, agent, sinceMs } = permit;
   const since = new Date(sinceMs).toISOString();
   const whose = `call ${call} of ${safe(agent)}, permitted ${since}`;
   return kind === 'overdue'
     ? `countersign: ${whose}, has no outcome yet`
     : `countersign: ${whose}, has no outcome: whether it ran is unknown, and the ledger says so`;
+}
+
+/** Nothing of the request: who sends it is nobody we know. */
+function refusedText({ code, count }: Extract<DecisionPointEvent, { readonly kind: 'refused' }>): string {
+  const [, why] = SERVE_CODES[code];
+  return `countersign: ${count === 1 ? '1 request was' : `${count} requests were`} refused: ${why} [${code}]`;
 }
 
 function errorText(error: unknown): string {

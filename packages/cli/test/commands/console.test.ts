@@ -189,6 +189,7 @@ describe('console', () => {
     const page = await opened(cwd, ['--link-file', 'link']);
     const file = join(cwd, 'link');
     expect(statSync(file).mode & 0o777).toBe(0o600);
+    expect(page.stderr.text).toContain(`Enter: a new link, in link (also: kill -HUP ${process.pid})`);
     const link = readFileSync(file, 'utf8').trim();
     const cookie = await login(link);
     await approve(page.url, id, cookie);
@@ -401,9 +402,12 @@ describe('signed answers', () => {
       };
       return (await fetch(`${url}/webhooks/pager`, { method: 'POST', headers, body })).status;
     };
-    expect(await send(`whsec_${Buffer.alloc(32, 8).toString('base64')}`)).toBe(401);
+    for (let i = 0; i < 3; i++) expect(await send(`whsec_${Buffer.alloc(32, 8).toString('base64')}`)).toBe(401);
     expect(await send(secret)).toBe(200);
-    await page.stop();
+    const { stderr } = await page.stop();
+    expect(stderr).toMatch(/REFUSED a request to \/webhooks\/pager: no sender known here signed this message \[SIGNATURE_INVALID\]/);
+    expect(stderr).toMatch(/REFUSED 2 requests to \/webhooks\/pager/);
+    expect(stderr).toMatch(new RegExp(`^\\d\\d:\\d\\d:\\d\\d approved ${id?.slice(0, 8)} as pager$`, 'm'));
     expect(json(await run(['approvals', 'show', id ?? '', '--json'], { cwd }))['approval']).toMatchObject({
       state: 'approved',
       answers: [{ approver: 'pager' }],

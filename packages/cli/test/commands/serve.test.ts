@@ -137,6 +137,27 @@ describe('serve', () => {
     expect((await stop()).stderr).toContain(`call ${String(body['call'])} of bot`);
   });
 
+  it('says that somebody asked with a wrong token, and nothing of what was sent', async () => {
+    const cwd = await project(CLIENT);
+    const { url, stop } = await opened(cwd, ['--port', '0'], { env: { HELPER_TOKEN: TOKEN } });
+    const { port } = new URL(url);
+    const wrong = 'w'.repeat(40);
+    for (let i = 0; i < 3; i++) expect((await ask({ port }, PERMITS, call('helper', 'pay\u001b[2J', {}), wrong)).status).toBe(401);
+    const { stderr } = await stop();
+    expect(stderr).toContain('countersign: 1 request was refused: a bearer token of a configured client is needed [UNAUTHENTICATED]');
+    expect(stderr).toContain('countersign: 2 requests were refused: ');
+    for (const sent of [wrong, 'pay', 'helper']) expect(stderr).not.toContain(sent);
+  });
+
+  it('says what to do when the port is taken', async () => {
+    const cwd = await project(CLIENT);
+    const { url } = await opened(cwd, ['--port', '0'], { env: { HELPER_TOKEN: TOKEN } });
+    const ran = await run(['serve', '--port', new URL(url).port], { cwd, env: { HELPER_TOKEN: TOKEN } });
+    expect([ran.code, ran.stderr.includes('[EADDRINUSE]')]).toEqual([1, true]);
+    expect(ran.stderr).toContain('perhaps another countersign: end it, or choose another with --port N');
+    expect(ran.stderr).not.toContain('approvals.page');
+  });
+
   it('says loudly that audit mode blocks nothing', async () => {
     const cwd = await project('', (text) => text.replace('mode: enforce', 'mode: audit'));
     const { stop } = await opened(cwd, ['--socket', 'own/d.sock']);

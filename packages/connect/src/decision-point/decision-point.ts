@@ -12,21 +12,27 @@
  */
 import type { Guard, Store } from '@countersign/core';
 import { jsonResponse } from '../http/inbound.ts';
+import { Refusals } from '../http/refusals.ts';
 import type { Handler } from '../http/serve.ts';
 import { type Client, type ClientOptions, Clients } from './clients.ts';
-import { refuse } from './codes.ts';
+import { refuse, type ServeCode } from './codes.ts';
 import { evaluation, evaluations } from './evaluation.ts';
 import { gateRefusal } from './gate.ts';
 import { type OpenPermit, OpenPermits } from './open-permits.ts';
 import { outcome } from './outcome.ts';
 import { type PermitDeps, permits } from './permits.ts';
 
-/** Told once for each. */
+/** Of permits each is told once. */
 export type DecisionPointEvent =
   /** A permit has had no outcome for longer than `overdueMs`. It can still be settled. */
   | { readonly kind: 'overdue'; readonly permit: OpenPermit }
   /** It had none when the decision point was closed: its decision stands open in the ledger for good. */
-  | { readonly kind: 'left-open'; readonly permit: OpenPermit };
+  | { readonly kind: 'left-open'; readonly permit: OpenPermit }
+  /** Somebody asked who may not: `count` requests since it was last told, at most once a minute but for the first. */
+  | { readonly kind: 'refused'; readonly code: StrangerCode; readonly count: number };
+
+/** A request of nobody who is known here. */
+export type StrangerCode = Extract<ServeCode, 'HOST_REFUSED' | 'BROWSER_REFUSED' | 'UNAUTHENTICATED'>;
 
 export interface DecisionPointOptions {
   /** Makes the guard of an agent, when that agent first asks. Closed with the decision point. Must not approve by itself. */
@@ -71,6 +77,8 @@ export function decisionPoint(options: DecisionPointOptions): DecisionPoint {
   const clients = new Clients(options.clients);
   const guards = new Map<string, Guard>();
   const open = new OpenPermits();
+  const strangers = new Refusals<StrangerCode>((code, count) => onEvent({ kind: 'refused', code, count }));
+  const known = { clients, strangers };
   const inside: Inside = { open, store, waiting: new Map(), guardOf: (agent) => guardFor(agent, guards, options.guardOf) };
   let isClosing = false;
 
@@ -82,7 +90,7 @@ export function decisionPoint(options: DecisionPointOptions): DecisionPoint {
   return {
     handler: (listener) => async (request) => {
       try {
-        const answer = isClosing ? refuse('SHUTTING_DOWN') : await answerTo(request, listener, clients, inside);
+        const answer = isClosing ? refuse('SHUTTING_DOWN') : await answerTo(request, listener, known, inside);
         return withRequestId(request, answer);
       } catch (error) {
         onError(error);
@@ -90,7 +98,7 @@ export function decisionPoint(options: DecisionPointOptions): DecisionPoint {
       }
     },
     objectionTo: (listener) => (head) => {
-      const admitted = admission(head, listener, clients);
+      const admitted = admission(head, listener, known);
       return admitted instanceof Response ? withRequestId(head, admitted) : undefined;
     },
     open: () => open.list(),
@@ -98,10 +106,16 @@ export function decisionPoint(options: DecisionPointOptions): DecisionPoint {
       if (isClosing) return;
       isClosing = true;
       clearInterval(timer);
+      strangers.close();
       for (const permit of open.list()) onEvent({ kind: 'left-open', permit });
       for (const guard of guards.values()) await guard.close();
     },
   };
+}
+
+interface Known {
+  readonly clients: Clients;
+  readonly strangers: Refusals<StrangerCode>;
 }
 
 interface Inside extends PermitDeps {
@@ -116,8 +130,8 @@ function guardFor(agent: string, guards: Map<string, Guard>, make: (agent: strin
   return guard;
 }
 
-async function answerTo(request: Request, listener: Listener, clients: Clients, inside: Inside): Promise<Response> {
-  const admitted = admission(request, listener, clients);
+async function answerTo(request: Request, listener: Listener, known: Known, inside: Inside): Promise<Response> {
+  const admitted = admission(request, listener, known);
   if (admitted instanceof Response) return admitted;
   const { pathname, client } = admitted;
   switch (pathname) {
@@ -137,16 +151,20 @@ async function answerTo(request: Request, listener: Listener, clients: Clients, 
 function admission(
   request: Request,
   listener: Listener,
-  clients: Clients,
+  { clients, strangers }: Known,
 ): { readonly pathname: string; readonly client: Client } | Response {
+  const stranger = (code: StrangerCode, headers?: Readonly<Record<string, string>>): Response => {
+    strangers.add(code);
+    return refuse(code, undefined, headers);
+  };
   const refused = gateRefusal(request, hostsOf(listener));
-  if (refused !== undefined) return refused;
+  if (refused !== undefined) return stranger(refused);
   const { pathname, search } = new URL(request.url);
   if (search !== '') return refuse('NOT_FOUND');
   if (pathname === '/.well-known/authzen-configuration') return metadata(request, listener);
   const client = clientOf(request, listener, clients);
   // Also for paths there are not: who has no token learns nothing.
-  return client === undefined ? refuse('UNAUTHENTICATED', undefined, { 'www-authenticate': 'Bearer' }) : { pathname, client };
+  return client === undefined ? stranger('UNAUTHENTICATED', { 'www-authenticate': 'Bearer' }) : { pathname, client };
 }
 
 /** A token that is wrong is not made up for by the socket. */

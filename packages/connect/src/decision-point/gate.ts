@@ -2,16 +2,18 @@
  * What every request must pass before anybody looks who sent it. No browser has any business here: a page that was rebound to
  * this address is known by its `Host`, every other by the headers that pages cannot leave out.
  */
-import { refuse } from './codes.ts';
+import type { ServeCode } from './codes.ts';
+
+type RefusedCode = Extract<ServeCode, 'HOST_REFUSED' | 'BROWSER_REFUSED'>;
 
 /** Names under which this listener is reached: `127.0.0.1:4690`. */
 export type Hosts = ReadonlySet<string>;
 
 /** Why a request is not even looked at; undefined when it may pass. */
-export function gateRefusal(request: Request, hosts: Hosts): Response | undefined {
-  if (!hosts.has(request.headers.get('host') ?? '')) return refuse('HOST_REFUSED');
+export function gateRefusal(request: Request, hosts: Hosts): RefusedCode | undefined {
+  if (!hosts.has(request.headers.get('host') ?? '')) return 'HOST_REFUSED';
   // A preflight is refused like everything else: without an answer to it a page cannot send JSON or a token at all.
-  if (isFromPage(request.headers) || request.method === 'OPTIONS') return refuse('BROWSER_REFUSED');
+  if (isFromPage(request.headers) || request.method === 'OPTIONS') return 'BROWSER_REFUSED';
   return undefined;
 }
 

@@ -236,3 +236,28 @@ it('the codes are these, each with its status', () => {
     INTERNAL_ERROR: 500,
   });
 });
+
+describe('a stranger', () => {
+  it.each<[string, Parameters<Awaited<ReturnType<typeof point>>['post']>[2]]>([
+    ['UNAUTHENTICATED', { token: '' }],
+    ['UNAUTHENTICATED', { token: 'x'.repeat(40) }],
+    ['BROWSER_REFUSED', { headers: { origin: 'http://evil.example' } }],
+  ])('is told to the operator, once however often it asks: %s', async (code, more) => {
+    const here = await point();
+    for (let i = 0; i < 5; i++) expect((await here.post(PERMITS, wanted('read'), more)).body.error.code).toBe(code);
+    expect(here.events).toEqual([{ kind: 'refused', code, count: 1 }]);
+    await here.served.close();
+    expect(here.events).toEqual([
+      { kind: 'refused', code, count: 1 },
+      { kind: 'refused', code, count: 4 },
+    ]);
+  });
+
+  it('is nobody who has a token', async () => {
+    const here = await point();
+    expect((await here.post(PERMITS, { ...wanted('read'), subject: { type: 'agent', id: BOB } })).body.error.code).toBe('AGENT_REFUSED');
+    expect((await here.post(`${PERMITS}/x`, {})).body.error.code).toBe('NOT_FOUND');
+    await here.served.close();
+    expect(here.events).toEqual([]);
+  });
+});
