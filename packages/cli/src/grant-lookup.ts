@@ -4,7 +4,7 @@ import type { ApprovalView, LedgerReader } from '@countersign/core/sqlite';
 import { findApproval, toolName } from './approval-lookup.ts';
 import type { Flags, Option } from './command.ts';
 import { UsageError } from './failure.ts';
-import { type Output, safe } from './output.ts';
+import { type Output, safe, safeName } from './output.ts';
 import { type Column, tableLines } from './table.ts';
 import { instant, span } from './time.ts';
 
@@ -122,7 +122,7 @@ export function grantLines(row: GrantRow, output: Output): readonly string[] {
   ];
   return [
     output.style('bold', `grant ${safe(row.id)}, entry ${row.entry.of + 1}`),
-    ...facts.flatMap(([name, value]) => (value === undefined ? [] : [`  ${name.padEnd(8)} ${safe(value)}`])),
+    ...facts.flatMap(([name, value]) => (value === undefined ? [] : [`  ${name.padEnd(8)} ${safeName(value)}`])),
     ...(row.state === 'open'
       ? ['', `take it back: countersign approvals revoke ${safe(row.id).slice(0, ID_CHARS)} --key FILE --as NAME`]
       : []),

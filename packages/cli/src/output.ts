@@ -1,5 +1,5 @@
 /** What a command says: for people on a terminal, plain when piped, one JSON document with `--json`. */
-import { escapeForTerminal, escapeJson, escapeLines } from '@countersign/core';
+import { escapeForTerminal, escapeJson, escapeLines, nameText } from '@countersign/core';
 import type { Failure } from './failure.ts';
 import type { Io } from './io.ts';
 
@@ -115,6 +115,11 @@ export class Output implements Page {
 /** Text that came from a ledger, an agent or a file, for one line of output. */
 export function safe(text: string): string {
   return escapeForTerminal(text);
+}
+
+/** A name that came from there, told from every other one, however long it is. */
+export function safeName(text: string): string {
+  return nameText(text, Number.POSITIVE_INFINITY, '');
 }
 
 /** A value that came from there, as indented and escaped JSON. */

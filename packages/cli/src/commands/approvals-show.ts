@@ -6,7 +6,7 @@ import { configOf } from '../configuration.ts';
 import { CHANGES_SHOWN } from '../edited-arguments.ts';
 import { EXIT } from '../exit-codes.ts';
 import { findGrantOrApproval, grantJson, grantLines } from '../grant-lookup.ts';
-import { type Output, safe, safeJsonLines } from '../output.ts';
+import { type Output, safe, safeJsonLines, safeName } from '../output.ts';
 import { instant, span } from '../time.ts';
 
 export const approvalsShow: Command = {
@@ -60,10 +60,10 @@ function approvalLines(row: ApprovalView, output: Output): readonly string[] {
   ];
   return [
     output.style('bold', `approval ${safe(row.id)}`),
-    ...facts.flatMap(([name, value]) => (value === undefined ? [] : [`  ${name.padEnd(8)} ${safe(value)}`])),
+    ...facts.flatMap(([name, value]) => (value === undefined ? [] : [`  ${name.padEnd(8)} ${safeName(value)}`])),
     ...row.answers.map(
       ({ approver, answer, edited, of }) =>
-        `  ${answer === 'approve' ? 'approved' : (edited === true ? 'edited' : 'denied').padEnd(8)} by ${safe(String(approver))}, entry ${safe(String(of + 1))}`,
+        `  ${answer === 'approve' ? 'approved' : (edited === true ? 'edited' : 'denied').padEnd(8)} by ${safeName(String(approver))}, entry ${safe(String(of + 1))}`,
     ),
     ...haltLines(row),
     '  arguments, as the policy saw them',

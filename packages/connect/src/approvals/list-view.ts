@@ -1,5 +1,5 @@
 /** The list of approvals, a page at a time. */
-import { type ApprovalState, clip, escapeForTerminal, haltQuestion, type Json } from '@countersign/core';
+import { type ApprovalState, clip, escapeForTerminal, haltQuestion, type Json, nameText } from '@countersign/core';
 import type { ApprovalView } from '@countersign/core/sqlite';
 import { type Html, html } from './html.ts';
 import { expiry, type Frame, framed, instant, span } from './layout.ts';
@@ -10,7 +10,8 @@ export const STATES: readonly ApprovalState[] = ['pending', 'approved', 'denied'
 export type ListedState = ApprovalState | 'all';
 const PREVIEW_CHARS = 110;
 const PREVIEW_MEMBERS = 8;
-const LABEL_CHARS = 120;
+/** As long as names of a guard's are. */
+const LABEL_CHARS = 260;
 
 export interface Listed {
   readonly state: ListedState;
@@ -96,7 +97,7 @@ export function toolText({ tool }: Pick<ApprovalView, 'tool'>): string {
 }
 
 export function label(text: unknown): string {
-  return clip(escapeForTerminal(String(text)), LABEL_CHARS);
+  return nameText(String(text), LABEL_CHARS, 'all of it: countersign approvals show');
 }
 
 /** Of a halt what is held, and why: the first of the lines that the question itself is made of. */

@@ -66,7 +66,7 @@ export function slackMessage(request: ApprovalRequest, nowMs: number, url: strin
       },
       ...(isBeyondUs(request) ? [section('Approving it takes the key of an approver: `countersign approvals approve`')] : []),
       buttons(request),
-      { type: 'context', elements: [mrkdwn(`approval ${codeSpan(request.id, MAX_LABEL_CHARS)} · ${whole}`)] },
+      { type: 'context', elements: [mrkdwn(`approval ${codeSpan(request.id, MAX_LABEL_CHARS)} · all of it: ${whole}`)] },
     ],
   };
 }
@@ -90,7 +90,7 @@ function haltMessage(request: ApprovalRequest, halt: HaltQuestion, nowMs: number
         button('Deny', HALT_DENY, request.id),
         button('Kill all of it', DENY, request.id, 'danger'),
       ]),
-      { type: 'context', elements: [mrkdwn(`approval ${codeSpan(request.id, MAX_LABEL_CHARS)} · ${whole}`)] },
+      { type: 'context', elements: [mrkdwn(`approval ${codeSpan(request.id, MAX_LABEL_CHARS)} · all of it: ${whole}`)] },
     ],
   };
 }

@@ -8,15 +8,15 @@
  *
  * @see https://docs.slack.dev/messaging/formatting-message-text
  */
-import { escapeForTerminal, escapeJson } from '@countersign/core';
+import { escapeForTerminal, escapeJson, nameText } from '@countersign/core';
 
 const CUT = '…';
 
-/** One line in code. @param maxChars - of what is sent: entities count with all their characters. */
+/** One line in code, and beside it that it is cut. @param maxChars - of what is sent: entities count with all their characters. */
 export function codeSpan(text: string, maxChars: number): string {
-  const { shown, isCut } = entities(escapeForTerminal(text).replaceAll('`', '\\u{60}'), maxChars);
+  const { shown, isCut } = entities(nameText(text, Number.POSITIVE_INFINITY, '').replaceAll('`', '\\u{60}'), maxChars);
   // An empty span would not be code.
-  return `\`${shown === '' ? ' ' : shown}${isCut ? CUT : ''}\``;
+  return `\`${shown === '' ? ' ' : shown}${isCut ? CUT : ''}\`${isCut ? ` (cut: ${text.length} characters)` : ''}`;
 }
 
 export interface CodeBlock {

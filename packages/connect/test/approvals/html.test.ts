@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { agentText } from '../../src/approvals/agent-text.ts';
 import { argumentTree, MAX_STRING_CHARS, MAX_TREE_CHARS } from '../../src/approvals/argument-tree.ts';
 import { html, verbatim } from '../../src/approvals/html.ts';
+import { label } from '../../src/approvals/list-view.ts';
 
 const ATTACKS: readonly string[] = [
   '<script>alert(1)</script>',
@@ -77,6 +78,14 @@ describe('agentText', () => {
         .toString()
         .split('class="odd"'),
     ).toHaveLength(3);
+  });
+});
+
+describe('label', () => {
+  it('tells names apart that a page would show alike', () => {
+    const names = ['delete all', 'delete  all', 'delete all ', 'delete\u00a0all', 'delete\u202eall', 'delete\\u{202e}all', 'dеlete all'];
+    expect(new Set(names.map((name) => html`${label(name)}`.toString())).size).toBe(names.length);
+    expect(label('x'.repeat(500))).toContain('(cut: 500 characters; all of it: countersign approvals show)');
   });
 });
 

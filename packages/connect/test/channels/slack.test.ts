@@ -207,6 +207,16 @@ describe('a request', () => {
     expect(slack.messages).toHaveLength(1);
   });
 
+  it('says that a name or a reason is cut, and where all of it is', async () => {
+    const slack = await fakeSlack();
+    const request = approvalRequest({ tool: { name: 'x'.repeat(1_000) }, reason: 'y'.repeat(2_000), args: {} });
+    await slackChannel({ channel: CHANNEL, token: TOKEN, apiUrl: slack.apiUrl, pageUrl: PAGE }).ask(request, noAnswer, never);
+    const text = readable(slack.messages[0] as Message);
+    expect(text).toContain('…` (cut: 1000 characters)');
+    expect(text).toContain('…` (cut: 2000 characters)');
+    expect(text).toContain(`all of it: <${PAGE}/approvals/${request.id}>`);
+  });
+
   it('never cuts inside an entity', () => {
     for (let most = 0; most < 40; most++) {
       expect(codeSpan('a&b<c>d&&', most)).not.toMatch(/&(?!amp;|lt;|gt;)/);

@@ -1,7 +1,7 @@
 /** What differs between two versions of arguments, for a terminal: one line for each value, escaped and bounded. */
 import type { Json } from '../call.ts';
 import { type ArgumentChange, argumentChanges, commonEnds } from './changes.ts';
-import { clip, escapeForTerminal } from './terminal-text.ts';
+import { clip, escapeForTerminal, nameText } from './terminal-text.ts';
 
 export interface ChangeLineLimits {
   readonly maxLines: number;
@@ -24,7 +24,7 @@ export function changeLines(from: Json, to: Json, { maxLines, maxValueChars, who
 }
 
 function changeLine({ pointer, before, after }: ArgumentChange, maxChars: number, whole: string): string {
-  const place = pointer === '' ? '(all)' : escapeForTerminal(pointer);
+  const place = pointer === '' ? '(all)' : nameText(pointer, Number.POSITIVE_INFINITY, '');
   const shownPlace = clip(place, MAX_PLACE_CHARS);
   const [was, is] = [before, after].map((value) => (value === undefined ? undefined : escapeForTerminal(textOf(value))));
   const longest = Math.max(was?.length ?? 0, is?.length ?? 0);

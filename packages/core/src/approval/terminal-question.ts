@@ -3,7 +3,7 @@ import type { Json } from '../call.ts';
 import { haltQuestion } from '../halt/halt-question.ts';
 import type { ApprovalRequest } from '../interfaces.ts';
 import { changeLines } from './change-lines.ts';
-import { clip, escapeForTerminal } from './terminal-text.ts';
+import { clip, escapeForTerminal, nameText } from './terminal-text.ts';
 
 /** Lines of arguments in the first view, and in the detailed one. */
 export const MAX_PROMPT_LINES = 20;
@@ -17,6 +17,7 @@ const MAX_LABEL_CHARS = 300;
 
 export function questionText(request: ApprovalRequest, nowMs: number): string {
   const { agent, principal, session, reason, rule, edited } = request;
+  const label = labelOf(request);
   const halt = haltQuestion(request);
   if (halt !== undefined)
     return [
@@ -50,6 +51,7 @@ export function questionText(request: ApprovalRequest, nowMs: number): string {
 
 export function detailsText(request: ApprovalRequest): string {
   const advice = `see \`countersign approvals show ${shortId(request)}\``;
+  const label = labelOf(request);
   return [
     `  approval ${label(request.id)}`,
     `  call     ${label(request.callId)}`,
@@ -69,7 +71,7 @@ export function toolName({ tool }: ApprovalRequest): string {
 }
 
 export function shortId({ id }: ApprovalRequest): string {
-  return label(id).slice(0, 8);
+  return escapeForTerminal(id).slice(0, 8);
 }
 
 /** The shown arguments as indented JSON, escaped line by line, and what was left out. */
@@ -90,6 +92,7 @@ function expiryText(expiresAtMs: number, nowMs: number): string {
   return `in ${left}, at ${new Date(expiresAtMs).toISOString()}`;
 }
 
-function label(text: string): string {
-  return clip(escapeForTerminal(text), MAX_LABEL_CHARS);
+/** Whoever reads a request can be told where all of a long name is. */
+function labelOf(request: ApprovalRequest): (text: string) => string {
+  return (text) => nameText(text, MAX_LABEL_CHARS, `see \`countersign approvals show ${shortId(request)}\``);
 }

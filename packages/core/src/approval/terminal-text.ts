@@ -9,10 +9,26 @@
 import { textPieces } from './deceiving.ts';
 
 const CUT = '…';
+const SPACE = '\\u{20}';
 
 /** One line, whatever the text holds: newlines are escaped as well. */
 export function escapeForTerminal(text: string): string {
   return respelled(text, spelled);
+}
+
+/** Spaces at the ends, and all but the first of several: nobody sees how many there are, and a page shows one. */
+const UNSEEN_SPACE = /^ +| +$|(?<= ) +/g;
+
+/**
+ * A name, in one line, as no other one is shown: a name that spells an escape itself is told from one that holds the character, and
+ * spaces that nobody would count are spelled.
+ *
+ * @param maxChars - of a longer one the start, its length, and `whole`, which says where all of it can be read.
+ */
+export function nameText(text: string, maxChars: number, whole: string): string {
+  const escaped = escapeForTerminal(text.replaceAll('\\u{', '\\u{5c}u{')).replace(UNSEEN_SPACE, (spaces) => SPACE.repeat(spaces.length));
+  const shown = clip(escaped, maxChars);
+  return shown === escaped ? shown : `${shown} (cut: ${text.length} characters; ${whole})`;
 }
 
 /** Several lines: newlines stay, everything else is escaped. Every line but the first is indented, so that none can pass for one of ours. */

@@ -451,6 +451,6 @@ describe('after a halt', () => {
     await screen.shows(HALTED);
     input.write('k\n');
     await done;
-    expect(screen.text).toContain('read /x\\u{a}  resume   nothing happens');
+    expect(screen.text).toContain('read /x\\u{a} \\u{20}resume \\u{20}\\u{20}nothing happens');
   });
 });

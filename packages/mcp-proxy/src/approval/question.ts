@@ -5,7 +5,7 @@
  * stands in a block that is indented by four: there neither links nor images nor markup come to life, and no line passes for
  * one of ours. Characters that deceive are spelled out, and what was left out is said.
  */
-import { clip, escapeForTerminal, type Json } from '@countersign/core';
+import { clip, escapeForTerminal, type Json, nameText } from '@countersign/core';
 
 export const MAX_ARGUMENT_LINES = 40;
 export const MAX_LINE_CHARS = 200;
@@ -43,7 +43,9 @@ export function questionText(question: Question, isAnsweredHere: boolean): strin
   return [
     isAnsweredHere ? ASKED : OPEN,
     '',
-    ...facts.flatMap(([name, value]) => (value === undefined ? [] : [`    ${name.padEnd(9)} ${label(value)}`])),
+    ...facts.flatMap(([name, value]) =>
+      value === undefined ? [] : [`    ${name.padEnd(9)} ${nameText(value, MAX_LABEL_CHARS, wholeOf(approvalId))}`],
+    ),
     ...(isAnsweredHere ? ['    arguments', ...argumentLines(question)] : []),
     '',
     isAnsweredHere ? ADVICE : OPEN_ADVICE,
@@ -52,7 +54,7 @@ export function questionText(question: Question, isAnsweredHere: boolean): strin
 
 function argumentLines({ shown, approvalId }: Question): readonly string[] {
   const lines = JSON.stringify(shown, undefined, 2).split('\n');
-  const advice = `all of it: countersign approvals show ${label(approvalId)}`;
+  const advice = wholeOf(approvalId);
   const told = lines.slice(0, MAX_ARGUMENT_LINES).map((line) => {
     const safe = escapeForTerminal(line);
     const cut = clip(safe, MAX_LINE_CHARS);
@@ -62,6 +64,6 @@ function argumentLines({ shown, approvalId }: Question): readonly string[] {
   return hidden > 0 ? [...told, `    … ${hidden} more lines not shown; ${advice}`] : told;
 }
 
-function label(text: string): string {
-  return clip(escapeForTerminal(text), MAX_LABEL_CHARS);
+function wholeOf(approvalId: string): string {
+  return `all of it: countersign approvals show ${clip(escapeForTerminal(approvalId), MAX_LABEL_CHARS)}`;
 }
