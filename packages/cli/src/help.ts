@@ -4,6 +4,16 @@ import { wrap } from './wrap.ts';
 
 const NOTE_CHARS = 80;
 
+/** What stands before a command, where another kind of work begins. */
+const SECTIONS: ReadonlyMap<string, string> = new Map([
+  ['init', 'begin'],
+  ['proxy', 'decide calls'],
+  ['approvals list', 'look and answer'],
+  ['run', 'watch and stop'],
+  ['policy check', 'write rules'],
+  ['verify', 'check and keep the record'],
+]);
+
 const EXIT_CODES = [
   'exit codes:',
   '  0  done, or what was asked is proven',
@@ -20,16 +30,23 @@ export function overview(commands: readonly Command[]): string {
     '',
     'usage: countersign <command> [options]',
     '',
-    'commands:',
-    ...commands.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`),
+    ...commands.flatMap(({ name, summary }, at) => {
+      const section = SECTIONS.get(name);
+      const heading = section === undefined ? [] : [...(at === 0 ? [] : ['']), `${section}:`];
+      return [...heading, `  ${name.padEnd(width)}  ${summary}`];
+    }),
     '',
     'options of every command:',
     ...optionLines(COMMON_OPTIONS),
     '',
     ...EXIT_CODES,
     '',
-    'example:',
+    'examples:',
     '  countersign init && countersign doctor',
+    '  countersign wrap cursor                    calls of an MCP client are decided and recorded',
+    '  countersign run -- claude                  what an agent does is watched',
+    '  countersign halt                           every call is refused from now on',
+    '  countersign verify .countersign/ledger.db  what the record proves',
   ]);
 }
 

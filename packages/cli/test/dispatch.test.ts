@@ -244,7 +244,7 @@ describe('help', () => {
   it('without any word shows the overview and is a usage error', async () => {
     const ran = await run([]);
     expect(ran.code).toBe(2);
-    expect(ran.stdout).toContain('commands:');
+    expect(ran.stdout).toContain('begin:\n  init ');
   });
 });
 

@@ -94,8 +94,10 @@ function summary({ config, keyPath, ledgerPath, key, replaced, ignored, folder, 
     '',
     'next:',
     '  countersign doctor',
+    '  countersign wrap                    # the MCP clients on this machine, to put the proxy before their servers',
     '  countersign proxy --server files -- npx -y @modelcontextprotocol/server-filesystem .',
     '  countersign run -- node agent.mjs',
+    "or in code: openGuard('countersign.yaml') of @countersign/core/sqlite",
   ];
 }
 
