@@ -74,6 +74,7 @@ export class LedgerWriter implements BatchWriter {
   /** Implements BatchWriter: the same ledger again, with every check of a first open. */
   recover(): void {
     const known = this.head();
+    this.remember(true);
     this.current.file.close();
     this.current = openLedger({ ...this.options, create: false, known, doubtful: this.doubtful });
     this.doubtful = [];
@@ -103,8 +104,8 @@ export class LedgerWriter implements BatchWriter {
       rows.append({ kind: 'key', event: 'rotated', vkey: next.vkey, from: log.size });
       const head = log.sealRotation(next);
       database.exec('COMMIT');
-      log.confirm();
       file.checkIdentity();
+      log.confirm();
       this.remember(true);
       return head;
     } catch (error) {
@@ -134,6 +135,7 @@ export class LedgerWriter implements BatchWriter {
 
   /** Closes a connection that failed: its locks are free, what it left is for recovery. */
   abandon(): void {
+    this.remember(true);
     this.current.file.close();
   }
 
@@ -149,6 +151,8 @@ export class LedgerWriter implements BatchWriter {
   }
 
   private doubt(units: readonly Unit[], error: unknown): unknown {
+    // Now, as this process may not live until it opens the ledger again: whoever does must find what was told to be durable.
+    this.remember(true);
     this.doubtful = doubtfulCalls(units);
     return error;
   }
@@ -183,8 +187,9 @@ export class LedgerWriter implements BatchWriter {
       log.seal();
       isCommitting = true;
       transaction.commit.run();
-      log.confirm();
+      // What is not at its path any more was told to nobody: it is not what the ledger must still hold when it is opened again.
       file.checkIdentity();
+      log.confirm();
     } catch (error) {
       // Give the lock back at once: other processes may be able to write where this one could not.
       if (database.inTransaction) rollBack(file);

@@ -1,7 +1,7 @@
 /** A ledger whose path leads elsewhere by links, or whose readers and writers no longer share one index: nothing is released. */
 import { type ChildProcess, execFileSync, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFileSync, linkSync, mkdirSync, renameSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
+import { copyFileSync, linkSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -10,6 +10,7 @@ import { expect, it, onTestFinished, vi } from 'vitest';
 import { generateKey, signerFromPem } from '../../src/ledger/keys.ts';
 import { KnownHeads } from '../../src/sqlite/known-heads.ts';
 import { LedgerWriter } from '../../src/sqlite/writer.ts';
+import type { Unit } from '../../src/store.ts';
 import { guardOn, LEDGER_PEM, ORIGIN, openLedger, tempDirectory } from '../fixtures/ledger.ts';
 
 const IS_LINUX = process.platform === 'linux';
@@ -132,8 +133,8 @@ it('two processes that no longer share a -shm: what either permitted stands in t
   expect(two.missing()).toEqual([]);
 });
 
-const inPlaceOf = (file: string): void => {
-  copyFileSync(file, `${file}.copy`);
+const inPlaceOf = (file: string, text: string | Buffer = readFileSync(file)): void => {
+  writeFileSync(`${file}.copy`, text);
   renameSync(`${file}.copy`, file);
 };
 
@@ -299,6 +300,44 @@ it('whoever opens a ledger again asks for all that anybody saw in it, not only f
   writer.recover();
   heads.write({ ledger, size: 1_000, root: 'a'.repeat(64) });
   expect(() => writer.recover()).toThrow(expect.objectContaining({ code: 'LEDGER_ROLLED_BACK' }));
+});
+
+const RECORD: Unit = { kind: 'record', body: { kind: 'recovery', event: 'mirror-tail-cut', kept_entries: 0, cut_bytes: 1 } };
+
+it.each<[string, (writer: LedgerWriter) => void]>([
+  ['it is refused', (writer) => expect(() => writer.commitBatch([RECORD])).toThrow(expect.objectContaining({ code: 'LEDGER_REPLACED' }))],
+  ['it is opened again', (writer) => expect(() => writer.recover()).toThrow(expect.objectContaining({ code: 'LEDGER_ROLLED_BACK' }))],
+  ['its thread ends', (writer) => writer.abandon()],
+])('all that was told to be durable is known outside of a ledger that was taken away as soon as %s', (_when, meet) => {
+  const path = join(tempDirectory(), 'ledger.db');
+  const { writer, heads } = writerOn(path);
+  for (let i = 0; i < 3; i++) writer.commitBatch([RECORD]);
+  // At most once a second as long as all is well.
+  expect(heads.read()?.size).toBeLessThan(writer.head().size);
+  const { size } = writer.head();
+  for (const end of ['-wal', '-shm']) inPlaceOf(path + end, '');
+  meet(writer);
+  expect(heads.read()?.size).toBe(size);
+});
+
+it('an entry that was refused since its ledger was gone when it was committed is not what the ledger must hold later', () => {
+  const path = join(tempDirectory(), 'ledger.db');
+  const { writer, heads } = writerOn(path);
+  writer.commitBatch([RECORD]);
+  // All of it is in the ledger, so nothing is lost with the WAL.
+  writer.open.database.pragma('wal_checkpoint(FULL)');
+  const { size } = writer.head();
+  const { log } = writer.open;
+  const seal = log.seal.bind(log);
+  vi.spyOn(log, 'seal').mockImplementation(() => {
+    seal();
+    for (const end of ['-wal', '-shm']) rmSync(path + end);
+  });
+  expect(() => writer.commitBatch([RECORD])).toThrow(expect.objectContaining({ code: 'LEDGER_REPLACED' }));
+  expect(writer.head().size).toBe(size);
+  writer.recover();
+  expect(writer.commitBatch([RECORD])).toEqual([expect.objectContaining({ kind: 'recorded' })]);
+  expect(heads.read()?.size).toBeGreaterThanOrEqual(size);
 });
 
 it('no lease is written to a ledger that is not at its path any more, and its key is not rotated', () => {
