@@ -5,7 +5,7 @@
  * Names of MCP servers and tools may hold `__` themselves, and then `mcp__a__b__c` says two things. A rule must not be passed
  * by reading it the other way: such a name is refused until `--mcp-server` says how it is meant.
  */
-import type { ToolRef } from '@countersign/core';
+import { AFTER_HALT, type ToolRef } from '@countersign/core';
 
 /** Server of the tools that Claude Code has of its own. */
 export const OWN_SERVER = 'claude-code';
@@ -27,6 +27,9 @@ export function toolOf(name: string, servers: readonly string[]): NamedTool {
   if (at < 1 || at + SEPARATOR.length >= rest.length) return { fault: 'the name of the MCP tool names no server, or no tool' };
   if (isAmbiguous) return { fault: 'the name of the MCP tool can be read in more than one way: name its server with --mcp-server' };
   const found = { server: rest.slice(0, at), name: rest.slice(at + SEPARATOR.length) };
+  // Its question would be shown as our own, after a halt.
+  if (found.server === AFTER_HALT.server && found.name === AFTER_HALT.name)
+    return { fault: `no tool of an MCP server may be called ${AFTER_HALT.server}/${AFTER_HALT.name}: rename it` };
   // Its tools would pass for Claude Code's own.
   return found.server === OWN_SERVER ? { fault: `an MCP server may not be called ${OWN_SERVER}: rename it` } : found;
 }

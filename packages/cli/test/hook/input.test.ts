@@ -85,6 +85,9 @@ it.each<readonly [string, readonly string[], unknown]>([
   ['mcp__a__b__c', ['x'], { fault: expect.stringContaining('--mcp-server') }],
   ['mcp__', [], { fault: expect.stringContaining('names no server') }],
   ['mcp_files', [], { server: 'claude-code', name: 'mcp_files' }],
+  ['mcp__countersign__after_halt', [], { fault: expect.stringContaining('countersign/after_halt') }],
+  ['mcp__countersign__after_halt', ['countersign'], { fault: expect.stringContaining('countersign/after_halt') }],
+  ['mcp__countersign__read', [], { server: 'countersign', name: 'read' }],
   ['mcp__constructor__toString', [], { server: 'constructor', name: 'toString' }],
 ])('the tool %s with %j is %j', (name, servers, tool) => {
   expect(toolOf(name, servers)).toEqual(tool);

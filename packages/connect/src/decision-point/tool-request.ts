@@ -10,7 +10,7 @@
  * What else stands in the four entities of AuthZEN is ignored, as the standard demands: labels and times that a client claims
  * are no facts. `call` is ours, and strict.
  */
-import type { ToolAnnotations, ToolCall, ToolRef } from '@countersign/core';
+import { OWN_SERVER, type ToolAnnotations, type ToolCall, type ToolRef } from '@countersign/core';
 import * as z from 'zod';
 import type { Client } from './clients.ts';
 import { refuse } from './codes.ts';
@@ -103,6 +103,8 @@ export function toolCall(body: ToolRequest, client: Client): ToolCall | Response
   if (body.subject.id !== client.agent) return refuse('AGENT_REFUSED');
   const tool = toolRef(body.resource);
   if (tool === undefined) return refuse('REQUEST_INVALID', TOOL_HINT);
+  // Its question would be shown as our own, after a halt, in the words of whoever asks.
+  if (tool.server?.toLowerCase() === OWN_SERVER) return refuse('REQUEST_INVALID', OWN_HINT);
   const session = sessionOf(body.context?.session?.id, client);
   if (session === 'refused') return refuse('SESSION_REFUSED');
   const { args = {}, cost } = body.action.properties ?? {};
@@ -119,6 +121,8 @@ export function toolCall(body: ToolRequest, client: Client): ToolCall | Response
 
 const TOOL_HINT =
   'resource.id is the name of the tool, or server/name, with % and / inside a part as %25 and %2F; resource.properties may not name another tool';
+
+const OWN_HINT = `resource.id: ${OWN_SERVER} is the server of the calls that Countersign itself makes`;
 
 /**
  * An agent's name holds no slash, so that no session of one can be spelled as that of another. Without a name it is the one

@@ -10,7 +10,7 @@ import { openStore } from '@countersign/core/sqlite';
 import { memoryStore } from '@countersign/core/testing';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { serveDecisions } from '../../src/decision-point/serve-decisions.ts';
-import { ANA, asked, type Body, EVALUATION, outcomePath, PERMITS, point, RULES, TOKENS, wanted } from '../decision-point/point.ts';
+import { ANA, asked, BOB, type Body, EVALUATION, outcomePath, PERMITS, point, RULES, TOKENS, wanted } from '../decision-point/point.ts';
 
 const CROWD = 1_000;
 const TOKEN = TOKENS[ANA] ?? '';
@@ -32,6 +32,50 @@ describe('an evaluation', () => {
     await here.answer((await here.post(PERMITS, body)).body.approval_id);
     for (let i = 0; i < 3; i++) expect((await here.post(EVALUATION, body)).body.decision).toBe(false);
     expect((await here.post(PERMITS, body)).body.kind).toBe('permit');
+  });
+});
+
+describe('a question of our own', () => {
+  const asksAll = rulePolicy({ id: 'p', rules: [{ id: 'all', tools: ['*/*', '*'], effect: 'require_approval' }] });
+  const args = { do: 'resume', rule: 'r', level: 'HALT', why: 'nothing', held: [], answers: { resume: 'a', deny: 'b', kill: 'c' } };
+
+  it.each(['countersign/after_halt', 'Countersign/after_halt', 'countersign/x'])('is not put by a client: %s', async (id) => {
+    const here = await point({ guard: { policy: asksAll } });
+    const resource = { type: 'tool', id };
+    for (const [path, body] of [
+      [PERMITS, wanted('x', args, { resource })],
+      [EVALUATION, asked('x', args, { resource })],
+    ] as const) {
+      const { status, body: said } = await here.post(path, body);
+      expect([status, said.error.code]).toEqual([400, 'REQUEST_INVALID']);
+    }
+    expect(here.store.entries()).toHaveLength(0);
+  });
+});
+
+describe('one session of two agents', () => {
+  const SHARED = ['shared'];
+  const clients = [ANA, BOB].map((agent) => ({ agent, tokens: [TOKENS[agent] ?? ''], sessions: SHARED }));
+  const as = (agent: string, body: Record<string, unknown>): Record<string, unknown> => ({
+    ...body,
+    subject: { type: 'agent', id: agent },
+    context: { session: { id: 'shared' } },
+  });
+
+  it('has no call, approval or permit in common', async () => {
+    const here = await point({ clients });
+    const bob = { token: TOKENS[BOB] ?? '' };
+    const refund = wanted('refund', { amount: 1 });
+    const first = await here.post(PERMITS, as(ANA, refund));
+    const other = await here.post(PERMITS, as(BOB, refund), bob);
+    expect(other.body.approval_id).not.toBe(first.body.approval_id);
+    await here.answer(first.body.approval_id);
+    expect((await here.post(PERMITS, as(BOB, refund), bob)).body.kind).toBe('pending');
+    const permit = (await here.post(PERMITS, as(ANA, refund))).body;
+    expect(permit.kind).toBe('permit');
+    const told = { permit_token: permit.permit_token, status: 'success' };
+    expect((await here.post(outcomePath(permit.call), told, bob)).body.error.code).toBe('PERMIT_NOT_FOUND');
+    expect((await here.post(outcomePath(permit.call), told)).status).toBe(200);
   });
 });
 
