@@ -30,9 +30,14 @@ export function decisionLines({ decision, labels, terms }: Explanation, page: Pa
   return lines;
 }
 
-export function ruleLines({ rules, others }: Explanation, page: Page): readonly string[] {
+/** @param packs - policies whose rules are told only where they matter. */
+export function ruleLines({ rules, others }: Explanation, page: Page, packs: ReadonlySet<string> = new Set()): readonly string[] {
   if (rules.length === 0) return [`No rule is about this tool; ${others} ${others === 1 ? 'is' : 'are'} about others.`];
-  const lines = rules.flatMap((rule) => ruleText(rule, page));
+  const told = rules.filter(({ policy, outcome }) => !packs.has(policy) || outcome !== 'does not apply');
+  const lines = told.flatMap((rule) => ruleText(rule, page));
+  const folded = rules.length - told.length;
+  if (folded > 0)
+    lines.push(page.style('dim', `and ${folded} ${folded === 1 ? 'rule of a pack that does' : 'rules of packs that do'} not apply: --all`));
   if (others > 0) lines.push(page.style('dim', `and ${others} ${others === 1 ? 'rule' : 'rules'} about other tools`));
   return lines;
 }

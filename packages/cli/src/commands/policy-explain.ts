@@ -42,6 +42,7 @@ export const policyExplain: Command = {
     { name: 'mode', kind: 'text', value: 'MODE', about: 'audit, confirm or enforce; that of the configuration when absent' },
     { name: 'id', kind: 'text', value: 'ID', about: 'a call of a ledger, by its id' },
     { name: 'ledger', kind: 'text', value: 'FILE', about: 'that ledger; the configured one when absent' },
+    { name: 'all', kind: 'switch', about: 'also rules of packs that do not apply' },
   ],
   notes: [
     'CALL is a file with JSON, or - for standard input: {"tool":"files/read","args":{...},"principal":"ada","labels":["untrusted"],"annotations":{...}}. A call of a ledger is explained as of when it was made, from what is recorded of it.',
@@ -63,7 +64,13 @@ export const policyExplain: Command = {
     for (const line of lines.slice(0, MAX_ARGUMENT_LINES)) output.line(`  ${line}`);
     if (lines.length > MAX_ARGUMENT_LINES) output.line(`  ... and ${lines.length - MAX_ARGUMENT_LINES} more lines`);
     output.line();
-    for (const line of [...decisionLines(explanation, output), ...noteLines(explanation, output), '', ...ruleLines(explanation, output)])
+    const folded = new Set(flags.on('all') ? [] : config.packs.map(({ definition }) => definition.id));
+    for (const line of [
+      ...decisionLines(explanation, output),
+      ...noteLines(explanation, output),
+      '',
+      ...ruleLines(explanation, output, folded),
+    ])
       output.line(line);
     for (const note of besideRules(config)) output.line(note);
     return EXIT.OK;

@@ -48,6 +48,26 @@ and 1 rule about other tools
 `);
   });
 
+  it('leaves out rules of packs that do not apply, and only those', async () => {
+    const cwd = folder();
+    writeFileSync(
+      join(cwd, 'q.yaml'),
+      'packs: [baseline]\nid: p\nrules:\n  - { id: own, tools: ["sh/exec"], when: "args.x == 1", effect: allow }\n',
+    );
+    const argv = ['policy', 'explain', '--policy', 'q.yaml', '--tool', 'sh/exec', '--args', '{"command":"rm -rf /"}'];
+    const { stdout } = await run(argv, { cwd });
+    expect(stdout).toContain('> baseline / baseline.destructive-command: require_approval, applies, decides\n');
+    expect(stdout).toContain('p / own: allow, cannot be evaluated');
+    expect(stdout).not.toContain('baseline.funds-moved');
+    const folded = Number(/and (\d+) rules of packs that do not apply: --all\n/.exec(stdout)?.[1]);
+    const { stdout: all } = await run([...argv, '--all'], { cwd });
+    expect(all).toContain('baseline / baseline.funds-moved: require_approval, does not apply');
+    expect(all).not.toContain('rules of packs');
+    const told = (text: string): number => [...text.matchAll(/^[> ] baseline \/ /gm)].length;
+    expect(told(all)).toBe(told(stdout) + folded);
+    expect((json(await run([...argv, '--json'], { cwd }))['rules'] as readonly unknown[]).length).toBe(told(all) + 1);
+  });
+
   it('tells the terms of an approval, and which rule wins', async () => {
     const { stdout } = await explained(['--tool', 'bank/refund', '--args', '{"amount":700,"currency":"EUR"}']);
     expect(stdout).toContain(
