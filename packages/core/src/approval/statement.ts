@@ -61,11 +61,6 @@ export function approvalStatement(statement: ApprovalStatement): Uint8Array {
 }
 
 /** @param vkey - the approver's verifier line. @param signature - base64, from outside. */
-export function verifyStatement(statement: ApprovalStatement, vkey: string, signature: string): boolean {
-  return isSignedBy(vkey, approvalStatement(statement), signature);
-}
-
-/** The same of any statement. */
 export function isSignedBy(vkey: string, statement: Uint8Array, signature: string | undefined): boolean {
   if (signature === undefined) return false;
   const bytes = Buffer.from(signature, 'base64');

@@ -5,7 +5,8 @@
 
 import { foldApprover } from '../approval/approver-name.ts';
 import { isAssured, overclaim } from '../approval/assurance.ts';
-import { statementOf, verifyStatement } from '../approval/statement.ts';
+import { approvalStatement, statementOf } from '../approval/statement.ts';
+import { Answerers } from './answerers.ts';
 import type { VerifyCode } from './codes.ts';
 import { Edits } from './edits.ts';
 import type { GivenAnswer } from './grants.ts';
@@ -42,26 +43,19 @@ export class Approvals {
   readonly edits: Edits;
   private readonly findings: Findings;
   private readonly suspect: (index: number) => void;
-  private readonly approvers: ReadonlyMap<string, string> | undefined;
-  /** Folded names of the approvers who have a key. */
-  private readonly folded: ReadonlySet<string>;
+  readonly answerers: Answerers;
   private readonly asks = new Map<string, Ask | Used>();
   /** Calls that a person denied or edited: policy may come to allow them, and they do not run. */
   private readonly denied = new SeenIds();
   private isAnyDenied = false;
   /** The answer read last, when it belongs to an ask that was not used yet. */
   last: GivenAnswer | undefined;
-  /** Answers by key whose signature could not be checked, for want of the approver's key. */
-  unchecked = 0;
-  /** Answers that a guard with these keys would refuse: without the key of their name, or under an imitation of the name. */
-  keyless = 0;
 
   constructor(findings: Findings, suspect: (index: number) => void, approvers: ReadonlyMap<string, string> | undefined) {
     this.findings = findings;
     this.suspect = suspect;
     this.edits = new Edits(findings, suspect);
-    this.approvers = approvers;
-    this.folded = new Set([...(approvers?.keys() ?? [])].map(foldApprover));
+    this.answerers = new Answerers(approvers);
   }
 
   ask(placed: Placed, entry: EntryOf<'decision'>, shown: string | undefined): void {
@@ -144,17 +138,18 @@ export class Approvals {
   }
 
   finish(): void {
-    if (this.unchecked > 0)
+    const { unchecked, keyless } = this.answerers;
+    if (unchecked > 0)
       this.findings.warn(
         0,
         'APPROVER_UNCHECKED',
-        `${this.unchecked} answers are signed by approver keys that were not given: their signatures were not checked`,
+        `${unchecked} answers are signed by approver keys that were not given: their signatures were not checked`,
       );
-    if (this.keyless > 0)
+    if (keyless > 0)
       this.findings.warn(
         0,
         'APPROVER_METHOD',
-        `${this.keyless} answers by approvers who have a key, or under names that imitate theirs, were given without it`,
+        `${keyless} answers by approvers who have a key, or under names that imitate theirs, were given without it`,
       );
   }
 
@@ -206,21 +201,12 @@ export class Approvals {
     return flaws[0]?.[0];
   }
 
-  private signatureFlaw(entry: EntryOf<'approval'>): string | undefined {
-    const { id: by, method } = entry.approver;
-    const vkey = this.approvers?.get(by);
-    // The key may have been configured only later: worth telling, no contradiction.
-    if (vkey === undefined ? this.folded.has(foldApprover(by)) : method !== 'key') this.keyless++;
-    if (method !== 'key') return undefined;
-    if (entry.signature === undefined) return `${printable(by)} answers by key and did not sign`;
-    if (vkey === undefined) {
-      this.unchecked++;
-      return undefined;
-    }
+  private signatureFlaw({ approver, signature, answer, args_commit: argsCommit, ...entry }: EntryOf<'approval'>): string | undefined {
     const { approval, agent, session, call, binds, expires_at: expiresAtMs } = entry;
-    const given = { answer: entry.answer, ...(entry.args_commit !== undefined && { argsCommit: entry.args_commit }) };
-    const statement = statementOf({ id: approval, agent, session, call, binds, expiresAtMs }, given, by);
-    return verifyStatement(statement, vkey, entry.signature) ? undefined : `the signature of ${printable(by)} does not verify`;
+    const given = { answer, ...(argsCommit !== undefined && { argsCommit }) };
+    return this.answerers.signatureFlaw(approver, signature, () =>
+      approvalStatement(statementOf({ id: approval, agent, session, call, binds, expiresAtMs }, given, approver.id)),
+    );
   }
 
   private mismatch(placed: Placed, of: number, what: string): void {

@@ -2,15 +2,15 @@
  * Grants: that each was given with an approval, by whoever gave it, to what was asked about; and that each use of it was
  * one of those that were given.
  */
+
 import { overclaim } from '../approval/assurance.ts';
-import { isSignedBy } from '../approval/statement.ts';
 import { grantStatement, grantStatementOf, revocationStatement } from '../grant/statement.ts';
 import { MAX_GRANT_USES } from '../grant/terms.ts';
 import type { GrantedBody, RevokedBody } from '../ledger/entry.ts';
+import { Answerers } from './answerers.ts';
 import type { VerifyCode } from './codes.ts';
 import { difference, type EntryOf, names, type Placed } from './placed.ts';
 import type { Findings } from './report.ts';
-import { printable } from './shapes.ts';
 
 type GrantEntry = EntryOf<'grant'>;
 type Granted = GrantEntry & GrantedBody;
@@ -36,16 +36,14 @@ export interface GivenAnswer {
 export class Grants {
   private readonly findings: Findings;
   private readonly suspect: (index: number) => void;
-  private readonly approvers: ReadonlyMap<string, string> | undefined;
+  readonly answerers: Answerers;
   private readonly given = new Map<string, Given>();
   private readonly ofApproval = new Map<string, Given>();
-  /** Grants and revocations by key whose signature could not be checked, for want of the approver's key. */
-  unchecked = 0;
 
   constructor(findings: Findings, suspect: (index: number) => void, approvers: ReadonlyMap<string, string> | undefined) {
     this.findings = findings;
     this.suspect = suspect;
-    this.approvers = approvers;
+    this.answerers = new Answerers(approvers);
   }
 
   /** @param last - the answer read last. @param gaps - it may be among what could not be read. */
@@ -121,8 +119,9 @@ export class Grants {
   }
 
   finish(): void {
-    if (this.unchecked === 0) return;
-    const what = `${this.unchecked} grants or revocations are signed by approver keys that were not given`;
+    const { unchecked } = this.answerers;
+    if (unchecked === 0) return;
+    const what = `${unchecked} grants or revocations are signed by approver keys that were not given`;
     this.findings.warn(0, 'APPROVER_UNCHECKED', `${what}: their signatures were not checked`);
   }
 
@@ -148,14 +147,8 @@ export class Grants {
   private checkSignature(placed: Placed, { approver, signature }: GrantEntry, statement: () => Uint8Array): void {
     const tooMuch = overclaim(approver);
     if (tooMuch !== undefined) this.problem(placed, 'APPROVER_ASSURANCE', tooMuch);
-    if (approver.method !== 'key') return;
-    const vkey = this.approvers?.get(approver.id);
-    if (vkey === undefined && signature !== undefined) {
-      this.unchecked++;
-      return;
-    }
-    if (vkey === undefined || !isSignedBy(vkey, statement(), signature))
-      this.problem(placed, 'GRANT_SIGNATURE', `${printable(approver.id)} did not sign this, or its signature does not verify`);
+    const flaw = this.answerers.signatureFlaw(approver, signature, statement);
+    if (flaw !== undefined) this.problem(placed, 'GRANT_SIGNATURE', flaw);
   }
 
   private mismatch(placed: Placed, of: number): void {

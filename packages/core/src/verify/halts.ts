@@ -1,12 +1,11 @@
 /** Halts: that no call was allowed while its session, or every session, was halted, and who let it go on. */
 
-import { foldApprover } from '../approval/approver-name.ts';
 import { overclaim } from '../approval/assurance.ts';
-import { isSignedBy } from '../approval/statement.ts';
 import type { EntryRef } from '../call.ts';
 import { isAfterHalt } from '../halt/after-halt.ts';
 import { resumeStatement } from '../halt/statement.ts';
 import type { ApproverIdentity } from '../ledger/entry.ts';
+import { Answerers } from './answerers.ts';
 import type { VerifyCode } from './codes.ts';
 import type { Told } from './judged.ts';
 import { type EntryOf, names, type Placed } from './placed.ts';
@@ -28,22 +27,18 @@ const EVERY = '';
 export class Halts {
   private readonly findings: Findings;
   private readonly suspect: (index: number) => void;
-  private readonly approvers: ReadonlyMap<string, string> | undefined;
+  readonly answerers: Answerers;
   private readonly standing = new Map<string, Standing>();
   private readonly told: ToldHalt[] = [];
   /** Unsigned tails that hold some of them: what ended a halt there ended nothing for those who wrote on. */
   private readonly doubtful: Range[] = [];
   /** The newest halt or end of one, or entry that tells that one of those stood unsigned. */
   newest: Placed | undefined;
-  /** Answers by key whose signature could not be checked, for want of the approver's key. */
-  unchecked = 0;
-  /** Answers by somebody who has a key, or under a name that imitates one who has, without that key. */
-  keyless = 0;
 
   constructor(findings: Findings, suspect: (index: number) => void, approvers: ReadonlyMap<string, string> | undefined) {
     this.findings = findings;
     this.suspect = suspect;
-    this.approvers = approvers;
+    this.answerers = new Answerers(approvers);
   }
 
   /**
@@ -84,12 +79,13 @@ export class Halts {
   }
 
   finish(): void {
-    if (this.unchecked > 0) {
-      const what = `${this.unchecked} halts were ended under approver keys that were not given`;
+    const { unchecked, keyless } = this.answerers;
+    if (unchecked > 0) {
+      const what = `${unchecked} halts were ended under approver keys that were not given`;
       this.findings.warn(0, 'APPROVER_UNCHECKED', `${what}: their signatures were not checked`);
     }
-    if (this.keyless > 0) {
-      const what = `${this.keyless} halts were ended by approvers who have a key, or under names that imitate theirs`;
+    if (keyless > 0) {
+      const what = `${keyless} halts were ended by approvers who have a key, or under names that imitate theirs`;
       this.findings.warn(0, 'APPROVER_METHOD', `${what}, without it`);
     }
   }
@@ -140,18 +136,8 @@ export class Halts {
   private checkWho(placed: Placed, { halt, scope, session, signature }: SessionEntry, approver: ApproverIdentity): void {
     const tooMuch = overclaim(approver);
     if (tooMuch !== undefined) this.problem(placed, 'APPROVER_ASSURANCE', tooMuch);
-    const vkey = this.approvers?.get(approver.id);
-    if (approver.method !== 'key') {
-      const known = [...(this.approvers?.keys() ?? [])];
-      if (known.some((name) => foldApprover(name) === foldApprover(approver.id))) this.keyless++;
-      return;
-    }
-    if (vkey === undefined && signature !== undefined) {
-      this.unchecked++;
-      return;
-    }
-    if (vkey === undefined || halt === undefined || !isSignedBy(vkey, resumeStatement({ halt, scope, session }, approver.id), signature))
-      this.problem(placed, 'RESUME_SIGNATURE', `${printable(approver.id)} did not sign this, or its signature does not verify`);
+    const flaw = this.answerers.signatureFlaw(approver, signature, () => halt && resumeStatement({ halt, scope, session }, approver.id));
+    if (flaw !== undefined) this.problem(placed, 'RESUME_SIGNATURE', flaw);
   }
 
   private mismatch(placed: Placed, of: number): void {

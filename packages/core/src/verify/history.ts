@@ -67,12 +67,12 @@ export class History {
 
   /** Answers, grants and accepted declarations by key whose signature nobody could check. */
   get uncheckedAnswers(): number {
-    return this.approvals.unchecked + this.grants.unchecked + this.pins.unchecked + this.halts.unchecked;
+    return [this.approvals, this.grants, this.pins, this.halts].reduce((sum, { answerers }) => sum + answerers.unchecked, 0);
   }
 
   /** Answers under the name of an approver who has a key, or an imitation of it, that the key did not give. */
   get keylessAnswers(): number {
-    return this.approvals.keyless + this.pins.keyless + this.halts.keyless;
+    return [this.approvals, this.pins, this.halts].reduce((sum, { answerers }) => sum + answerers.keyless, 0);
   }
 
   /** Keys that entries announce, in order. */

@@ -3,14 +3,13 @@
  * what was recorded. What lies beside them is compared with its digests where the rows are judged.
  */
 
-import { foldApprover } from '../approval/approver-name.ts';
 import { overclaim } from '../approval/assurance.ts';
-import { isSignedBy } from '../approval/statement.ts';
 import type { EntryRef, Json } from '../call.ts';
 import { CountersignError } from '../errors.ts';
 import { isPinAnswer, type OfferedBody, type PinAnswerBody } from '../ledger/entry.ts';
 import { digestOf } from '../pin/declaration.ts';
 import { pinStatement } from '../pin/statement.ts';
+import { Answerers } from './answerers.ts';
 import type { VerifyCode } from './codes.ts';
 import type { Found } from './judged.ts';
 import { type EntryOf, names, type Placed } from './placed.ts';
@@ -26,18 +25,14 @@ type Recorded = Map<string, { readonly placed: Placed }>;
 export class Pins {
   private readonly findings: Findings;
   private readonly suspect: (index: number) => void;
-  private readonly approvers: ReadonlyMap<string, string> | undefined;
+  readonly answerers: Answerers;
   private readonly tools = new Map<string, Recorded>();
   newest: Placed | undefined;
-  /** Answers by key whose signature could not be checked, for want of the approver's key. */
-  unchecked = 0;
-  /** Answers by somebody who has a key, or under a name that imitates one who has, without that key. */
-  keyless = 0;
 
   constructor(findings: Findings, suspect: (index: number) => void, approvers: ReadonlyMap<string, string> | undefined) {
     this.findings = findings;
     this.suspect = suspect;
-    this.approvers = approvers;
+    this.answerers = new Answerers(approvers);
   }
 
   /** @param gaps - pin entries may be among what could not be read. */
@@ -60,12 +55,13 @@ export class Pins {
   }
 
   finish(): void {
-    if (this.unchecked > 0) {
-      const what = `${this.unchecked} answers about tools are signed by approver keys that were not given`;
+    const { unchecked, keyless } = this.answerers;
+    if (unchecked > 0) {
+      const what = `${unchecked} answers about tools are signed by approver keys that were not given`;
       this.findings.warn(0, 'APPROVER_UNCHECKED', `${what}: their signatures were not checked`);
     }
-    if (this.keyless > 0) {
-      const what = `${this.keyless} answers about tools by approvers who have a key, or under names that imitate theirs`;
+    if (keyless > 0) {
+      const what = `${keyless} answers about tools by approvers who have a key, or under names that imitate theirs`;
       this.findings.warn(0, 'APPROVER_METHOD', `${what}, were given without it`);
     }
   }
@@ -105,18 +101,8 @@ export class Pins {
   private checkWho(placed: Placed, { before, event, server, pins, approver, signature }: Answer): void {
     const tooMuch = overclaim(approver);
     if (tooMuch !== undefined) this.problem(placed, 'APPROVER_ASSURANCE', tooMuch);
-    const vkey = this.approvers?.get(approver.id);
-    if (approver.method !== 'key') {
-      const names = [...(this.approvers?.keys() ?? [])];
-      if (names.some((name) => foldApprover(name) === foldApprover(approver.id))) this.keyless++;
-      return;
-    }
-    if (vkey === undefined && signature !== undefined) {
-      this.unchecked++;
-      return;
-    }
-    if (vkey === undefined || !isSignedBy(vkey, pinStatement({ before, event, server, pins }, approver.id), signature))
-      this.problem(placed, 'PIN_SIGNATURE', `${printable(approver.id)} did not sign this, or its signature does not verify`);
+    const flaw = this.answerers.signatureFlaw(approver, signature, () => pinStatement({ before, event, server, pins }, approver.id));
+    if (flaw !== undefined) this.problem(placed, 'PIN_SIGNATURE', flaw);
   }
 
   private of(server: string | undefined, name: string): Recorded {
