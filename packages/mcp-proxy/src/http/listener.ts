@@ -166,7 +166,10 @@ function admit({ request, response }: Pick<HttpExchange, 'request' | 'response'>
  */
 function bodyObjection({ headers }: IncomingMessage): Refused | undefined {
   const encoding = headers['content-encoding'];
-  if (encoding !== undefined && encoding.trim().toLowerCase() !== 'identity')
+  const coding = headers['transfer-encoding'];
+  // `gzip, chunked`: of these only the chunks are taken off here.
+  const isCoded = coding !== undefined && coding.trim().toLowerCase() !== 'chunked';
+  if (isCoded || (encoding !== undefined && encoding.trim().toLowerCase() !== 'identity'))
     return { status: 415, text: 'an encoded body is not accepted; send it as it is' };
   const type = headers['content-type'] ?? '';
   if (type !== 'application/json' && !JSON_TYPE.test(type))

@@ -182,6 +182,17 @@ describe('the listener', () => {
     expect(await statusOf(listener, text(post('{}')).replace('content-type: application/json', `content-type: ${type}`))).toBe(status);
   });
 
+  it.each([
+    ['gzip, chunked', 415],
+    ['deflate,chunked', 415],
+    ['Chunked', 200],
+  ])('answers a body sent as %s with %d', async (coding, status) => {
+    const listener = await start();
+    const head = text(post('')).replace(/content-length: 0/i, `transfer-encoding: ${coding}`);
+    expect(await statusOf(listener, `${head}2\r\n{}\r\n0\r\n\r\n`)).toBe(status);
+    expect(taken.length).toBe(status === 200 ? 1 : 0);
+  });
+
   it.each(['gzip', 'br', 'identity, gzip', 'x'])('refuses a body encoded with %s', async (encoding) => {
     const listener = await start();
     expect(await statusOf(listener, post('{}', [`content-encoding: ${encoding}`]))).toBe(415);
