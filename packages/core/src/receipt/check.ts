@@ -12,7 +12,7 @@ import { CountersignError } from '../errors.ts';
 import { isLogKey, type KeyRule, keyRules, type TrustedKey } from '../ledger/key-rules.ts';
 import type { TlogProof } from '../ledger/tlog-proof.ts';
 import { parseTsaCertificates, type TsaCertificate } from '../timestamp/certificate.ts';
-import { badSignature, type ReadCheckpoint, readCheckpoint } from '../verify/heads.ts';
+import { badSignature, notByThem, type ReadCheckpoint, readCheckpoint } from '../verify/heads.ts';
 import { isoTime } from '../verify/iso-time.ts';
 import { difference } from '../verify/placed.ts';
 import { printable } from '../verify/shapes.ts';
@@ -76,8 +76,7 @@ function readHead(proof: TlogProof, { keys, tsa, origin }: Expected, findings: R
   if (bad !== undefined) findings.problem('receipt', bad.code as ReceiptCode, `the checkpoint ${bad.message}`);
   if (keys.some(isLogKey)) {
     if (head.signature === 'none') findings.problem('receipt', 'UNSIGNED', 'the checkpoint is not signed at all');
-    if (head.signature === 'unknown')
-      findings.problem('receipt', 'SIGNATURE_UNKNOWN', 'the checkpoint is not signed by a key that was given');
+    if (head.signature === 'unknown') findings.problem('receipt', 'SIGNATURE_UNKNOWN', `the checkpoint ${notByThem(head)}`);
   }
   for (const { vkey, key } of keys.filter((rule) => !isLogKey(rule))) {
     if (head.cosignatures.some((cosigned) => cosigned.vkey === vkey)) continue;

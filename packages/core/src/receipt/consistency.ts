@@ -12,7 +12,7 @@ import { canonicalize, parseCanonical } from '../ledger/canonical.ts';
 import { isLogKey, type KeyRule, keyRules, type TrustedKey } from '../ledger/key-rules.ts';
 import { consistencyProof, MAX_PROOF_HASHES, type SubtreeReader, verifyConsistency } from '../ledger/merkle.ts';
 import { MAX_NOTE_BYTES } from '../ledger/note.ts';
-import { badSignature, type ReadCheckpoint, readCheckpoint } from '../verify/heads.ts';
+import { badSignature, notByThem, type ReadCheckpoint, readCheckpoint } from '../verify/heads.ts';
 import type { LedgerSource } from '../verify/source.ts';
 import { decodeStrictly } from './format.ts';
 import { hashedSubtrees, storedSubtrees } from './subtrees.ts';
@@ -147,10 +147,7 @@ export function checkConsistency(given: string | Uint8Array, options: CheckConsi
     const bad = badSignature(head.signature);
     if (bad !== undefined) problem(bad.code, `the checkpoint \`${name}\` ${bad.message}`);
     else if (keys.some(isLogKey) && head.signature !== 'trusted')
-      problem(
-        head.signature === 'none' ? 'UNSIGNED' : 'SIGNATURE_UNKNOWN',
-        `the checkpoint \`${name}\` is not signed by a key that was given`,
-      );
+      problem(head.signature === 'none' ? 'UNSIGNED' : 'SIGNATURE_UNKNOWN', `the checkpoint \`${name}\` ${notByThem(head)}`);
   }
   const isInvalid = problems.length > 0;
   const hasKey = keys.some(isLogKey);

@@ -2,7 +2,7 @@
 import { CountersignError } from '../errors.ts';
 import { type Cosignature, isLogKey, type KeyRule } from '../ledger/key-rules.ts';
 import type { TsaCertificate } from '../timestamp/certificate.ts';
-import { badSignature, type ReadCheckpoint, readCheckpoint } from './heads.ts';
+import { badSignature, notByThem, type ReadCheckpoint, readCheckpoint } from './heads.ts';
 import type { Claim, Integrity } from './integrity.ts';
 import type { Findings, VerifyReport } from './report.ts';
 import { printable } from './shapes.ts';
@@ -123,7 +123,7 @@ export class Checkpoints {
     if (bad !== undefined) {
       this.findings.problem(0, bad.code, `${what} ${bad.message}`);
     } else if (this.keys.some(isLogKey) && checkpoint.signature !== 'trusted') {
-      this.findings.warn(0, 'SIGNATURE_UNKNOWN', `${what} is not signed by a key that was given`);
+      this.findings.warn(0, 'SIGNATURE_UNKNOWN', `${what} ${notByThem(checkpoint)}`);
     }
   }
 
@@ -196,7 +196,7 @@ export class Checkpoints {
         return 'failed';
       case 'unknown':
         if (isIntact && this.tellRotated(newest.size, rotations)) return 'unchecked';
-        findings.problem(0, 'SIGNATURE_UNKNOWN', 'the newest checkpoint is not signed by a key that was given');
+        findings.problem(0, 'SIGNATURE_UNKNOWN', `the newest checkpoint ${notByThem(newest)}`);
         return 'failed';
       case 'wrong':
       case 'revoked':

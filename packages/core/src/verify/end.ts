@@ -1,5 +1,5 @@
 /** Whether the ledger ends where somebody outside knows it to end. Nothing inside a ledger can show that. */
-import { badSignature, type ExpectedHead, type ReadCheckpoint } from './heads.ts';
+import { badSignature, type ExpectedHead, notByThem, type ReadCheckpoint } from './heads.ts';
 import type { Integrity } from './integrity.ts';
 import type { Findings, VerifyReport } from './report.ts';
 import type { LedgerSource } from './source.ts';
@@ -50,8 +50,7 @@ export function checkSince(
   if (since.origin !== origin) findings.problem(0, 'SINCE_ORIGIN', `${what} is of the log ${since.origin}, not of this one`);
   const bad = badSignature(since.signature);
   if (bad !== undefined) findings.problem(0, 'SINCE_SIGNATURE', `${what} ${bad.message}`);
-  else if (mustBeSigned && since.signature !== 'trusted')
-    findings.problem(0, 'SINCE_SIGNATURE', `${what} is not signed by a key that was given`);
+  else if (mustBeSigned && since.signature !== 'trusted') findings.problem(0, 'SINCE_SIGNATURE', `${what} ${notByThem(since)}`);
   const missing = since.size - integrity.size;
   if (missing > 0) findings.problem(0, 'SINCE_TRUNCATED', `${what} has ${since.size} entries: ${missing} are missing at the end`);
   else if (integrity.compare(since) === 'other')
@@ -90,7 +89,7 @@ function isUsable(against: ReadCheckpoint, question: EndQuestion, findings: Find
     return false;
   }
   if (question.mustBeSigned && against.signature !== 'trusted') {
-    findings.problem(0, 'AGAINST_SIGNATURE', 'the checkpoint given is not signed by a key that was given');
+    findings.problem(0, 'AGAINST_SIGNATURE', `the checkpoint given ${notByThem(against)}`);
     return false;
   }
   return true;

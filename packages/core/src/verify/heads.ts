@@ -8,6 +8,7 @@ import { type NoteSignature, parseNote } from '../ledger/note.ts';
 import type { TsaCertificate } from '../timestamp/certificate.ts';
 import { judgeTimestamps, type TimestampVerdict } from '../timestamp/line.ts';
 import type { VerifyCode } from './codes.ts';
+import { printable } from './shapes.ts';
 
 export interface ReadCheckpoint extends ParsedCheckpoint {
   readonly signature: 'none' | SignatureVerdict['signature'];
@@ -46,6 +47,19 @@ export function badSignature(signature: ReadCheckpoint['signature']): { readonly
     case 'trusted':
       return undefined;
   }
+}
+
+const MAX_SIGNERS_NAMED = 3;
+
+/**
+ * Of a checkpoint that no key given has signed: who did, as its lines claim. Whoever checks a log whose key was rotated may
+ * lack one.
+ */
+export function notByThem({ signatures }: Pick<ReadCheckpoint, 'signatures'>): string {
+  if (signatures.length === 0) return 'is not signed by a key that was given: it is not signed';
+  const named = signatures.slice(0, MAX_SIGNERS_NAMED).map(({ name, keyId }) => `${printable(name)}+${keyId}`);
+  const by = `${named.join(', ')}${signatures.length > named.length ? ' and others' : ''}`;
+  return `is not signed by a key that was given: it says it is by ${by}. Where the key was rotated, give each key`;
 }
 
 /** A claim about the log that came from outside it. */

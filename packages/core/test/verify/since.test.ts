@@ -165,6 +165,17 @@ describe('a start that is not this ledger’s', () => {
     expect(report.warnings.map((warning) => warning.code)).toContain('SINCE_READ_ALL');
   });
 
+  it('is told with the key that it says signed it, as a checkpoint to compare with is', async () => {
+    const note = noteOf({ size: 20, root: '1'.repeat(64) }, { pem: stranger.privatePem });
+    const says = `by test.example/ledger+${stranger.vkey.split('+')[1]}. Where the key was rotated`;
+    for (const given of [{ since: note }, { against: note }]) {
+      const { problems } = await verifyLedger(path, { ...OPTIONS, ...given });
+      expect(problems[0]?.message).toContain(says);
+    }
+    const { problems } = await verifyLedger(path, { ...OPTIONS, publicKeys: [stranger.vkey] });
+    expect(problems[0]).toMatchObject({ code: 'SIGNATURE_UNKNOWN', message: expect.stringContaining(`by test.example/ledger+`) });
+  });
+
   it('rewritten before the checkpoint and signed anew is found', async () => {
     const rewritten = forged(path, (entries) => void ((entries[5] as Loose)['at'] = (entries[5] as Loose)['at'] as number));
     expect(await since(rewritten, 20)).toMatchObject({ status: 'valid' });
