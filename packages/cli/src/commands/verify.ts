@@ -103,27 +103,50 @@ function wholeNumber(option: string, text: string): number {
 
 function reportLines(path: string, report: VerifyReport, output: Output): readonly string[] {
   const { entries, origin, root: rootHash, open_decisions: open, forgotten } = report;
+  const first = `${verdictWord(report.status, output)}  ${safe(path)}`;
+  const problems = problemLines('problems', report.problems, report.problem_count, output.style('bad', 'problem'));
+  // What is said below of authorship and end is said of entries.
+  if (report.status === 'unreadable' && entries === 0) return [first, '  nothing was checked', ...problems];
   return [
-    `${verdictWord(report.status, output)}  ${safe(path)}`,
+    first,
     ...(origin === undefined ? [] : [`  log        ${safe(origin)}`]),
     `  entries    ${entries}${countsText(report)}`,
     ...sinceLines(report),
     ...(rootHash === undefined ? [] : [`  root       ${safe(rootHash)}`]),
     ...(report.head === undefined ? [] : [`  head       ${safe(report.head)}`]),
-    ...(open > 0 ? [`  open       ${open} allowed calls without an outcome: running, or their process died`] : []),
-    ...(forgotten > 0 ? [`  forgotten  clear text of ${forgotten} entries was erased on purpose`] : []),
+    ...(open > 0 ? [`  open       ${counted(open, 'allowed call')} without an outcome: running, or the process died`] : []),
+    ...(forgotten > 0 ? [`  forgotten  clear text of ${counted(forgotten, 'entry', 'entries')} was erased on purpose`] : []),
     '',
     ...proofLines(report, output),
-    ...problemLines('problems', report.problems, report.problem_count, output.style('bad', 'problem')),
+    ...problems,
     ...problemLines('warnings', report.warnings, report.warnings.length, output.style('warn', 'warning')),
   ];
 }
 
+/** Singulars of `report.counts`, in its order. What became of decisions is told with them. */
+const KINDS = [
+  ['approvals', 'approval', 'approvals'],
+  ['outcomes', 'outcome', 'outcomes'],
+  ['sessions', 'session', 'sessions'],
+  ['policies', 'policy', 'policies'],
+  ['recoveries', 'recovery', 'recoveries'],
+  ['others', 'other', 'others'],
+] as const;
+
+/** Names are ours, amounts are numbers: nothing here came from the ledger. */
 function countsText({ counts, since }: VerifyReport): string {
-  // Names are ours, amounts are numbers: nothing here came from the ledger.
-  const parts = Object.entries(counts).flatMap(([kind, count]) => (count > 0 ? [`${count} ${kind}`] : []));
+  const { decisions, allowed, refused, asked } = counts;
+  const became = Object.entries({ allowed, refused, asked }).flatMap(([effect, count]) => (count > 0 ? [`${count} ${effect}`] : []));
+  const parts = [
+    ...(decisions > 0 ? [`${counted(decisions, 'decision')}${became.length > 0 ? `: ${became.join(', ')}` : ''}`] : []),
+    ...KINDS.flatMap(([kind, one, many]) => (counts[kind] > 0 ? [counted(counts[kind], one, many)] : [])),
+  ];
   const of = since === undefined ? '' : 'of the new ones ';
-  return parts.length === 0 ? '' : ` (${of}${parts.join(', ')})`;
+  return parts.length === 0 ? '' : ` (${of}${parts.join('; ')})`;
+}
+
+function counted(count: number, one: string, many: string = `${one}s`): string {
+  return `${count} ${count === 1 ? one : many}`;
 }
 
 /** What a check of the new entries alone leaves out. */
@@ -132,7 +155,9 @@ function sinceLines({ since }: VerifyReport): readonly string[] {
   return [
     `  not read   entries 1 to ${since.size}: not read again, proven to be the start of this ledger by the checkpoint of size ${since.size}`,
     `  unchecked  what needs them: sums of budgets, calls allowed twice, outcomes given twice, sessions and policies begun there`,
+    `  unchecked  approvals and grants that were used up there or taken back, and clear text beside them`,
     `  unchecked  halts of a session and denials by an approver that stand before entry ${since.size + 1}: an allow against them is not noticed`,
+    `             unless a new entry leads to them; the same goes for labels`,
   ];
 }
 
@@ -214,12 +239,19 @@ function endLine(report: VerifyReport, yes: string, no: string, bad: string): st
     case 'proven':
       return `  ${yes}  end: nothing is missing up to the checkpoint or size you gave`;
     case 'unproven':
+      if (has(report, 'LEDGER_TRUNCATED')) return `  ${bad}  end: entries are missing there, see the problems`;
+      if (has(report, 'AGAINST_SIGNATURE') || has(report, 'AGAINST_ORIGIN'))
+        return `  ${no}  end: nothing follows from the checkpoint you gave, see the problems`;
       if (isChained(report))
         return `  ${no}  end: entries may have been cut off at the end, which this format cannot show; pass --expect-size and --expect-head`;
       return `  ${no}  end: entries may have been cut off at the end; pass --against a checkpoint kept elsewhere`;
     case 'contradicted':
       return `  ${bad}  end: it contradicts the checkpoint or size you gave`;
   }
+}
+
+function has({ problems }: VerifyReport, code: string): boolean {
+  return problems.some((problem) => problem.code === code);
 }
 
 function problemLines(title: string, problems: VerifyReport['problems'], total: number, word: string): readonly string[] {

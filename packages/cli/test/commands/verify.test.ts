@@ -61,6 +61,37 @@ describe('verify', () => {
     for (const field of ['entries', 'root', 'counts', 'forgotten', 'warnings']) expect(report).toHaveProperty(field);
   });
 
+  it('counts what became of decisions with them, in words that fit the number', async () => {
+    const cwd = await filled();
+    const { stdout } = await run(['verify', LEDGER], { cwd });
+    const { counts } = json(await run(['verify', LEDGER, '--json'], { cwd })) as { counts: { decisions: number; allowed: number } };
+    expect(stdout).toContain(`(${counts.decisions} decisions: ${counts.allowed} allowed, `);
+    expect(stdout).toContain('; 1 policy');
+    expect(stdout).not.toMatch(/ 1 (?:decisions|approvals|outcomes|sessions|policies|recoveries|others)/);
+  });
+
+  it('says nothing of authorship and end where nothing could be read', async () => {
+    const cwd = await filled();
+    for (const file of ['nowhere.db', 'countersign.yaml', '.']) {
+      const ran = await run(['verify', file, '--public-key', KEY, '--expect-size', '1'], { cwd });
+      expect(ran.code).toBe(4);
+      expect(ran.stdout).toMatch(/^UNREADABLE {2}.*\n {2}nothing was checked\n\nproblems: 1\n/);
+      expect(ran.stdout).not.toMatch(/PROVEN|pass --/);
+    }
+  });
+
+  it('asks for no checkpoint where the end is missing, or the one that was given is of no use', async () => {
+    const cwd = await filled();
+    const lines = (await run(['export', LEDGER], { cwd })).stdout.split('\n');
+    writeFileSync(join(cwd, 'cut.ndjson'), `${lines.slice(0, 6).join('\n')}\n`);
+    expect((await run(['verify', 'cut.ndjson'], { cwd })).stdout).toContain('FAILED      end: entries are missing there');
+    writeFileSync(join(cwd, 'head.note'), (await run(['head', LEDGER], { cwd })).stdout.replace(/\n\n.*/s, '\n'));
+    const ran = await run(['verify', LEDGER, '--public-key', KEY, '--against', 'head.note'], { cwd });
+    expect(ran.stdout).toContain('NOT PROVEN  end: nothing follows from the checkpoint you gave');
+    expect(ran.stdout).toContain('it is not signed [AGAINST_SIGNATURE]');
+    expect(ran.code).toBe(1);
+  });
+
   it('reads only what follows a checkpoint, and says what it did not read', async () => {
     const cwd = await filled();
     const note = (await run(['head'], { cwd })).stdout;
@@ -73,6 +104,7 @@ describe('verify', () => {
       `entries 1 to ${size}: not read again, proven to be the start of this ledger by the checkpoint of size ${size}`,
     );
     expect(ran.stdout).toContain('unchecked  what needs them: sums of budgets');
+    expect(ran.stdout).toContain('unchecked  approvals and grants that were used up there');
     expect(ran.stdout).toContain(`unchecked  halts of a session and denials by an approver that stand before entry ${size + 1}`);
     expect(ran.stdout).toContain('(of the new ones ');
     expect(ran.stdout).toContain('integrity: every new entry gives the root');
