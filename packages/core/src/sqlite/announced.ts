@@ -27,9 +27,11 @@ function announce(path: string): () => void {
     const file = openForWriting(path, false);
     close = () => file.close();
     const lease = new Leases(file.database, newId());
+    file.checkIdentity();
     retryBusy(() => lease.take());
     return () => {
       try {
+        file.checkIdentity();
         retryBusy(() => lease.release());
       } catch {
         // It is dead with this process at the latest.

@@ -101,17 +101,22 @@ export class ChosenWriter implements Pick<BatchWriter, 'commitBatch'> {
   }
 
   async close(): Promise<void> {
-    // Before the writer: whoever closes last tidies up, and a reader cannot.
-    if (this.reader !== undefined) closeQuietly(this.reader.database);
+    // Before the writer: whoever closes last tidies up, and a reader cannot. That is as well where the writer is one that was given up.
+    if (this.thread?.isLost !== true) this.closeReader();
     this.inline?.close();
     await this.coming?.thread.close();
     await this.thread?.close();
+    this.closeReader();
+  }
+
+  private closeReader(): void {
+    if (this.reader !== undefined) closeQuietly(this.reader.database);
   }
 
   private async recoverThread(thread: ThreadWriter, release: () => void): Promise<void> {
     await thread.recover(() => {
       release();
-      if (this.reader !== undefined) closeQuietly(this.reader.database);
+      this.closeReader();
     });
     this.reader = openView(this.options);
   }

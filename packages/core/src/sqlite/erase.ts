@@ -22,14 +22,16 @@ export interface Erased {
  * writing; while the file is rewritten, which takes as long as copying it, writers wait.
  *
  * @param deadlineMs - how long to wait for readers of old snapshots and for writers.
+ * @throws {CountersignError} `LEDGER_*`
  */
 export async function eraseDeleted(path: string, deadlineMs: number): Promise<Erased> {
   const file = openForWriting(path, false);
   const { database } = file;
   try {
     const end = performance.now() + deadlineMs;
-    const isRewritten = await until(end, () => tried(() => database.exec('VACUUM')));
-    const isEmptied = isRewritten && (await until(end, () => isTruncated(database)));
+    const rewrite = (): unknown => (file.checkIdentity(), database.exec('VACUUM'));
+    const isRewritten = await until(end, () => tried(rewrite));
+    const isEmptied = isRewritten && (await until(end, () => (file.checkIdentity(), isTruncated(database))));
     return { file: isRewritten ? 'rewritten' : 'busy', log: isEmptied ? 'emptied' : 'busy' };
   } finally {
     file.close();

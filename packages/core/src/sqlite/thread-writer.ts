@@ -88,9 +88,13 @@ export class ThreadWriter implements Pick<BatchWriter, 'commitBatch'> {
     await this.opened;
   }
 
-  /** @throws what ended the thread, or why it was given up. */
+  /** @throws what ended the thread, or why it was given up; it may not have ended yet. */
   check(): void {
     this.thread.check();
+  }
+
+  get isLost(): boolean {
+    return this.thread.isLost;
   }
 
   async close(): Promise<void> {
@@ -175,6 +179,10 @@ class WriterThread {
       const timer = setTimeout(() => this.late(deadlineMs), deadlineMs);
       this.asked = { resolve, reject, timer };
     });
+  }
+
+  get isLost(): boolean {
+    return this.lost !== undefined;
   }
 
   check(): void {

@@ -28,8 +28,10 @@ function reply(make: () => Reply | undefined): void {
     made = { kind: 'failed', error: sendError(error) };
   }
   if (made === undefined) return;
+  // Whoever hears of a failure ends this thread at once: what is open then is closed without the look it needs.
+  if (made.kind === 'failed') end();
   parentPort?.postMessage(made);
-  if (made.kind === 'failed' || made.kind === 'closed') end();
+  if (made.kind === 'failed' || made.kind === 'closed') parentPort?.close();
 }
 
 function beat(): void {
@@ -68,6 +70,7 @@ function answer(request: Request): Reply {
       return { kind: 'committed', results, head: writer.head(), atMs: writer.open.rows.atMs };
     }
     case 'close':
+      clearInterval(heartbeat);
       writer?.close();
       writer = undefined;
       return { kind: 'closed' };
@@ -88,5 +91,4 @@ function commit(open: LedgerWriter, units: readonly Unit[]): BatchOutcome {
 function end(): void {
   clearInterval(heartbeat);
   writer?.abandon();
-  parentPort?.close();
 }

@@ -1,13 +1,26 @@
 /** A ledger whose path leads elsewhere by links, or whose readers and writers no longer share one index: nothing is released. */
 import { type ChildProcess, execFileSync, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFileSync, linkSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import Sqlite from 'better-sqlite3';
 import { expect, it, onTestFinished, vi } from 'vitest';
 import { generateKey, signerFromPem } from '../../src/ledger/keys.ts';
+import { announced } from '../../src/sqlite/announced.ts';
+import { eraseDeleted } from '../../src/sqlite/erase.ts';
 import { KnownHeads } from '../../src/sqlite/known-heads.ts';
 import { LedgerWriter } from '../../src/sqlite/writer.ts';
 import type { Unit } from '../../src/store.ts';
@@ -293,6 +306,39 @@ function writerOn(path: string): { readonly writer: LedgerWriter; readonly heads
   onTestFinished(() => writer.close());
   return { writer, heads };
 }
+
+it('a ledger is not written anew, for what was forgotten, by a -shm that was taken away', async () => {
+  const two = new Two();
+  const store = openLedger(two.path);
+  rmSync(`${two.path}-shm`);
+  const second = await two.process('b');
+  expect(await two.ask(second, 3)).toEqual([YES, YES, YES]);
+  await expect(eraseDeleted(two.path, 1000)).rejects.toMatchObject({ code: 'LEDGER_REPLACED' });
+  expect(await two.ask(second, 1)).toEqual([YES]);
+  await store.close();
+  expect(two.missing()).toEqual([]);
+});
+
+it('a lease that announces an opening is not ended in a ledger that was taken away meanwhile', () => {
+  const path = join(tempDirectory(), 'ledger.db');
+  writerOn(path);
+  const size = announced(path, () => (rmSync(`${path}-shm`), statSync(`${path}-wal`).size), { COUNTERSIGN_RUN: '1' });
+  expect(statSync(`${path}-wal`).size).toBe(size);
+});
+
+it('a writer on a thread that is refused while its store closes removes nothing of what others wrote', async () => {
+  for (let i = 0; i < 4; i++) {
+    const two = new Two();
+    const first = await two.process('a', 'worker');
+    expect(await two.ask(first, 2)).toEqual([YES, YES]);
+    renameSync(`${two.path}-shm`, `${two.path}.renamed`);
+    const second = await two.process('b');
+    expect(await two.ask(second, 3)).toEqual([YES, YES, YES]);
+    await two.say(second, 'close');
+    await two.say(first, 'close');
+    expect(two.missing()).toEqual([]);
+  }
+});
 
 it('whoever opens a ledger again asks for all that anybody saw in it, not only for what they wrote', () => {
   const { writer, heads } = writerOn(join(tempDirectory(), 'ledger.db'));
