@@ -52,6 +52,12 @@ const SINGLE: readonly string[] = [
   'transfer-encoding',
   'sec-fetch-site',
   'authorization',
+  'content-encoding',
+  'webhook-id',
+  'webhook-timestamp',
+  'webhook-signature',
+  'x-slack-request-timestamp',
+  'x-slack-signature',
 ];
 
 /**
