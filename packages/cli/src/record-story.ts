@@ -1,5 +1,6 @@
 /** Entries told to people: a sentence, the facts, and the clear text beside it. Everything from the ledger is escaped. */
 import { factsOf, type RecordFacts, type RecordReader } from '@countersign/core/sqlite';
+import { detailRows } from './entry-details.ts';
 import { type Output, safe } from './output.ts';
 import {
   containmentStyle,
@@ -178,6 +179,7 @@ function factRows(facts: RecordFacts, tool: RecordFacts['tool'], width: number):
     ['approval', facts.approval],
     ['grant', facts.grant],
     ['decision', facts.decision === undefined ? undefined : `entry ${facts.decision + 1}`],
+    ...detailRows(facts),
     ['leaf', facts.leaf],
   ];
   return rows.flatMap(([label, value]) =>

@@ -1,5 +1,6 @@
 import { type Budget, type BudgetStatus, budgetStatus, CountersignError, didYouMean } from '@countersign/core';
 import { readLedger } from '@countersign/core/sqlite';
+import { amount } from '../amount.ts';
 import type { Command } from '../command.ts';
 import { configOf } from '../configuration.ts';
 import { EXIT } from '../exit-codes.ts';
@@ -14,8 +15,6 @@ const MAX_LISTED = 50;
 const MAX_JSON_KEYS = 1000;
 const MAC_CHARS = 12;
 const KEY_HINT = 'give the value as the expression of the budget works it out, 1 to 1024 characters';
-const MICRO = 1_000_000;
-const MICRO_DIGITS = 6;
 const COLUMNS: readonly Column[] = [
   { title: 'BUDGET', minWidth: 8 },
   { title: 'PER', minWidth: 5 },
@@ -132,13 +131,4 @@ function rowsOf({ id, per, limit, windowMs, keys }: BudgetStatus, nowMs: number)
     const percent = `${Math.floor(full * 100)}%`;
     return { full, cells: [safe(id), per, key, percent, amount(each.used), amount(each.left), amount(limit), window, frees] };
   });
-}
-
-/** Units with at most six decimals, exactly. */
-function amount(micro: number): string {
-  const whole = Math.trunc(Math.abs(micro) / MICRO);
-  const rest = String(Math.abs(micro) % MICRO)
-    .padStart(MICRO_DIGITS, '0')
-    .replace(/0+$/, '');
-  return `${micro < 0 ? '-' : ''}${whole}${rest === '' ? '' : `.${rest}`}`;
 }

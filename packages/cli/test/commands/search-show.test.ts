@@ -5,6 +5,7 @@ import Database from 'better-sqlite3';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { openLedger } from '../../../core/test/fixtures/ledger.ts';
 import { writeScenario } from '../../../core/test/verify/scenario.ts';
+import { detailRows } from '../../src/entry-details.ts';
 import { calls, folder, json, project, run } from '../harness.ts';
 
 const EVIL = '\u001b[2J\u202epay\u200b';
@@ -117,6 +118,40 @@ describe('show', () => {
     const ran = await run(['show', ledger, String((outcome?.index ?? 0) + 1)]);
     expect(ran.stdout).toContain('FAILED the call ended with an error (TypeError)');
     expect(ran.stdout).toMatch(/tool +broken/);
+  });
+
+  it('tells what was charged, which key, which entries were left open, and what a note says', async () => {
+    const shown = async (kind: string, more: readonly string[] = []): Promise<string> => {
+      const lines = (await run(['filter', ledger, '--kind', kind, ...more])).stdout.trimEnd().split('\n');
+      const { index } = JSON.parse(lines.at(-1) ?? '') as Line;
+      return (await run(['show', ledger, String(index + 1)])).stdout;
+    };
+    expect(await shown('decision', ['--tool', 'refund', '--effect', 'allow'])).toMatch(/charged +30 to refunds: 10 left of 100\n/);
+    expect(await shown('key')).toMatch(/key +test\.example\/ledger\+[0-9a-f]{8}\+/);
+    expect(await shown('recovery')).toMatch(/left open entry \d+\n/);
+    expect(await shown('note')).toMatch(/topic +test\n +data +\{"text":"caf/);
+  });
+
+  it('names the entries whose clear text was erased', async () => {
+    const cwd = await project();
+    await calls(cwd, [{ tool: 'read_file' }]);
+    const number = 1 + (JSON.parse((await run(['filter', '--kind', 'decision'], { cwd })).stdout.split('\n')[0] ?? '') as Line).index;
+    expect((await run(['forget', '--entry', String(number)], { cwd })).code).toBe(0);
+    const forget = JSON.parse((await run(['filter', '--kind', 'forget'], { cwd })).stdout) as Line;
+    expect((await run(['show', String(forget.index + 1)], { cwd })).stdout).toContain(`erased    entry ${number}\n`);
+  });
+
+  it('leaves out what a body says in another shape', async () => {
+    const odd = [
+      { kind: 'decision', budgets: [{ id: 'a', cost: '1', left: 1, limit: 1 }, null, 7, []], session_labels: [1] },
+      { kind: 'forget', entries: { of: 1 } },
+      { kind: 'recovery', open: [{ of: 1.5 }], from: -0.5, to: 'x' },
+      { kind: 'key', vkey: { __proto__: null } },
+    ];
+    for (const body of odd) {
+      const facts = { index: 0, leaf: '', shown: new Map(), body, kind: body.kind };
+      expect(detailRows(facts as unknown as Parameters<typeof detailRows>[0])).toEqual([]);
+    }
   });
 
   it('says what is not there', async () => {
