@@ -1,4 +1,5 @@
 /** Tables that fit the terminal. */
+import { columnsOf } from '@countersign/core';
 
 export interface Column {
   readonly title: string;
@@ -7,9 +8,6 @@ export interface Column {
 }
 
 const GAP = '  ';
-/** Characters that take two columns on a terminal. */
-const WIDE = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Emoji_Presentation}\uff01-\uff60]/u;
-const MARK = /\p{M}/u;
 
 /**
  * Lines of a table, titles first. Cells are cut with `…` until the table fits.
@@ -19,7 +17,7 @@ const MARK = /\p{M}/u;
  */
 export function tableLines(columns: readonly Column[], cells: readonly (readonly string[])[], maxWidth?: number): readonly string[] {
   const rows = [columns.map(({ title }) => title), ...cells];
-  const widths = columns.map((_, index) => Math.max(...rows.map((row) => width(row[index] ?? ''))));
+  const widths = columns.map((_, index) => Math.max(...rows.map((row) => columnsOf(row[index] ?? ''))));
   if (maxWidth !== undefined) shrink(widths, columns, maxWidth);
   return rows.map((row) =>
     row
@@ -46,11 +44,11 @@ function shrink(widths: number[], columns: readonly Column[], maxWidth: number):
 
 /** At most so many columns, the last one `…` when something was left out. */
 export function fit(text: string, columns: number): string {
-  if (width(text) <= columns) return text;
+  if (columnsOf(text) <= columns) return text;
   let kept = '';
   let used = 0;
   for (const character of text) {
-    const next = characterWidth(character);
+    const next = columnsOf(character);
     if (used + next > columns - 1) break;
     kept += character;
     used += next;
@@ -65,13 +63,13 @@ export function wrap(text: string, columns: number): readonly string[] {
   let line = '';
   for (const word of text.split(' ')) {
     const joined = line === '' ? word : `${line} ${word}`;
-    if (width(joined) <= most) {
+    if (columnsOf(joined) <= most) {
       line = joined;
       continue;
     }
     if (line !== '') lines.push(line);
     line = word;
-    while (width(line) > most) {
+    while (columnsOf(line) > most) {
       const start = startOf(line, most);
       lines.push(start);
       line = line.slice(start.length);
@@ -84,7 +82,7 @@ function startOf(text: string, columns: number): string {
   let kept = '';
   let used = 0;
   for (const character of text) {
-    used += characterWidth(character);
+    used += columnsOf(character);
     if (used > columns) break;
     kept += character;
   }
@@ -92,16 +90,5 @@ function startOf(text: string, columns: number): string {
 }
 
 function pad(text: string, columns: number): string {
-  return text + ' '.repeat(Math.max(0, columns - width(text)));
-}
-
-function width(text: string): number {
-  let sum = 0;
-  for (const character of text) sum += characterWidth(character);
-  return sum;
-}
-
-function characterWidth(character: string): number {
-  if (MARK.test(character)) return 0;
-  return WIDE.test(character) ? 2 : 1;
+  return text + ' '.repeat(Math.max(0, columns - columnsOf(text)));
 }

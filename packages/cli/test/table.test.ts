@@ -1,3 +1,4 @@
+import { columnsOf } from '@countersign/core';
 import { describe, expect, it } from 'vitest';
 import { tableLines, wrap } from '../src/table.ts';
 import { instant, span } from '../src/time.ts';
@@ -20,6 +21,12 @@ describe('tableLines', () => {
 
   it('counts wide characters twice and marks not at all', () => {
     expect(tableLines(COLUMNS, [['1', '文字文字文字', 'e\u0301']], 17)).toEqual(['ID  NAME     NOTE', '1   文字文…  e\u0301']);
+  });
+
+  it('counts wide punctuation and compatibility forms twice too', () => {
+    const [title = '', row = ''] = tableLines(COLUMNS, [['1', '「、。」￥〔', 'x']]);
+    expect(columnsOf(row.slice(0, row.indexOf('x')))).toBe(columnsOf(title.slice(0, title.indexOf('NOTE'))));
+    expect(columnsOf('「、。」￥〔')).toBe(12);
   });
 
   it('gives up when nothing may give way', () => {

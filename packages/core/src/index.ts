@@ -9,6 +9,7 @@ export type { ApprovalEvent } from './approval/events.ts';
 export { type HostApprover, type ResolveFromOptions, resolveFrom } from './approval/resolve-from.ts';
 export { type AnswerGiven, type ApprovalStatement, approvalStatement, statementOf } from './approval/statement.ts';
 export { type TerminalChannelOptions, terminalChannel } from './approval/terminal.ts';
+export { columnsOf, terminalRows } from './approval/terminal-rows.ts';
 export { clip, escapeForTerminal, escapeJson, escapeLines, nameText } from './approval/terminal-text.ts';
 export { type FileAuditOptions, fileAuditSink } from './audit-log/file-sink.ts';
 export { type OpenTelemetryLogger, openTelemetryAuditSink } from './audit-log/open-telemetry.ts';

@@ -1,4 +1,4 @@
-import { changeLines, haltQuestion, type Json } from '@countersign/core';
+import { changeLines, haltQuestion, type Json, terminalRows } from '@countersign/core';
 import { type ApprovalView, readLedger } from '@countersign/core/sqlite';
 import { approvalJson, toolName } from '../approval-lookup.ts';
 import type { Command } from '../command.ts';
@@ -22,18 +22,23 @@ export const approvalsShow: Command = {
       const found = findGrantOrApproval(reader, positionals[0] ?? '');
       if ('grant' in found) {
         output.result({ grant: grantJson(found.grant) });
-        for (const line of grantLines(found.grant, output)) output.line(line);
+        for (const line of grantLines(found.grant, output)) output.line(rows(line, output));
         return EXIT.OK;
       }
       const row = found.approval;
       output.result({ approval: approvalJson(row) });
-      for (const line of approvalLines(row, output)) output.line(line);
+      for (const line of approvalLines(row, output)) output.line(rows(line, output));
       return row.mismatches.length > 0 ? EXIT.FAILED : EXIT.OK;
     } finally {
       reader.close();
     }
   },
 };
+
+/** Piped, a line stays a line. */
+function rows(line: string, { isTerminal, columns }: Output): string {
+  return terminalRows(line, isTerminal ? columns : undefined);
+}
 
 function approvalLines(row: ApprovalView, output: Output): readonly string[] {
   const nowMs = Date.now();

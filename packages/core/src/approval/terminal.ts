@@ -14,6 +14,7 @@ import { haltQuestion } from '../halt/halt-question.ts';
 import type { ApprovalAnswer, ApprovalRequest, Approver, Channel } from '../interfaces.ts';
 import { editByLine, MAX_EDIT_LINE_CHARS } from './terminal-edit.ts';
 import { detailsText, promptChanges, questionText, shortId } from './terminal-question.ts';
+import { terminalRows } from './terminal-rows.ts';
 import { escapeForTerminal } from './terminal-text.ts';
 
 export interface TerminalChannelOptions {
@@ -244,7 +245,8 @@ class Question {
   }
 
   #write(text: string): void {
-    this.#place.output.write(text);
+    const { output } = this.#place;
+    output.write(terminalRows(text, 'columns' in output && typeof output.columns === 'number' ? output.columns : undefined));
   }
 }
 

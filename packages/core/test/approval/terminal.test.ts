@@ -2,6 +2,7 @@ import { PassThrough, Writable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { terminalChannel } from '../../src/approval/terminal.ts';
 import { MAX_DETAIL_LINES, MAX_PROMPT_LINES } from '../../src/approval/terminal-question.ts';
+import { columnsOf } from '../../src/approval/terminal-rows.ts';
 import { CountersignError } from '../../src/errors.ts';
 import type { ApprovalAnswer, ApprovalRequest, Approver } from '../../src/interfaces.ts';
 import { AFTER_HALT_TOOL, HALT } from '../fixtures/halt.ts';
@@ -182,6 +183,31 @@ describe('terminalChannel', () => {
     expect(screen.text.replaceAll('\n', '')).not.toMatch(/[\p{Cc}\p{Cf}]/u);
     expect(screen.text).toContain('\\u{1b}[2J\\u{202e}\\u{9b}1A');
     expect(screen.text).not.toMatch(/^\s*rule allow/m);
+  });
+
+  it.each([40, 80, 200])('on a terminal of %d columns no text of an agent stands at the left edge', async (columns) => {
+    const { input, screen, ask } = terminal();
+    Object.assign(screen, { columns });
+    const forged = 'APPROVED by ana   ';
+    // Repeated, so that some of it begins a row wherever the terminal breaks.
+    const done = ask({
+      agent: `${'日'.repeat(30)}${forged}`,
+      reason: forged.repeat(15),
+      args: { note: forged.repeat(200), wide: '，。日本🎉'.repeat(100), [`${forged.repeat(20)}`]: 1 },
+    });
+    await screen.shows('[d] details');
+    input.write('d\n');
+    await screen.shows('call     c0ffee');
+    input.write('n\n');
+    await done;
+    const OURS =
+      /^(?:|approval 3f9a.*| {2}(?:agent|session|rule|reason|expires|arguments|approval|call) ?.*| {4}["{}[\]… ].*| {6}\| .*|\[y\] .*|> .*|denied)$/u;
+    // Where the person types, the terminal itself begins a new line.
+    const rows = screen.text.replaceAll('\n> ', '\n> \n').split('\n');
+    expect(rows.filter((row) => !OURS.test(row))).toEqual([]);
+    expect(rows.filter((row) => columnsOf(row) > columns)).toEqual([]);
+    // Nothing is lost by breaking lines.
+    expect(screen.text.replaceAll('\n      | ', '')).toContain(`"note": "${forged.repeat(200)}"`);
   });
 
   it('asks one question at a time', async () => {
