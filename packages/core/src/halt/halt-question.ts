@@ -34,7 +34,11 @@ export function haltQuestion({
   const { rule, level, why, held, call, since, coverage, answers } = objectOf(isAfterHalt(tool) ? args : null);
   const { resume, deny, kill, unanswered } = objectOf(answers ?? null);
   if (typeof resume !== 'string' || typeof deny !== 'string' || typeof kill !== 'string') return undefined;
-  const things = Array.isArray(held) ? held.slice(0, MAX_HELD_LINES) : [];
+  const all: readonly Json[] = Array.isArray(held) ? held : [];
+  const things = [
+    ...all.slice(0, MAX_HELD_LINES),
+    ...(all.length > MAX_HELD_LINES ? [`… and ${all.length - MAX_HELD_LINES} more: the arguments have all`] : []),
+  ];
   const facts: readonly (readonly [string, Json | undefined])[] = [
     ...things.map((thing, index) => [index === 0 ? 'held' : '', thing] as const),
     [
