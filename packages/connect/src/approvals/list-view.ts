@@ -10,6 +10,7 @@ export const STATES: readonly ApprovalState[] = ['pending', 'approved', 'denied'
 export type ListedState = ApprovalState | 'all';
 const PREVIEW_CHARS = 110;
 const PREVIEW_MEMBERS = 8;
+const PLAIN_KEY = /^[\w.-]{1,64}$/;
 /** As long as names of a guard's are. */
 const LABEL_CHARS = 260;
 
@@ -63,7 +64,8 @@ function table(rows: readonly ApprovalView[], state: ListedState, nowMs: number)
   return html`<table class="list">
 <thead><tr><th scope="col">Call</th><th scope="col">Agent</th><th scope="col">Asked</th><th scope="col">${state === 'pending' ? 'Expires' : 'State'}</th></tr></thead>
 <tbody>${rows.map((row) => tableRow(row, nowMs))}</tbody>
-</table>`;
+</table>
+<p class="dim">Arguments are shortened in this list. Open a call to read all of them.</p>`;
 }
 
 function tableRow(row: ApprovalView, nowMs: number): Html {
@@ -108,12 +110,18 @@ function haltWords({ tool }: ApprovalView, shown: Json): string | undefined {
   return clip(escapeForTerminal(words.join('; ').toWellFormed()), 2 * PREVIEW_CHARS);
 }
 
-/** The beginning of the arguments, without writing out all of what may be a megabyte. */
+/** The beginning of the arguments, without writing out all of what may be a megabyte. No name in it passes for more than one. */
 function preview(args: Json): string {
   if (typeof args !== 'object' || args === null) return clip(escapeForTerminal(short(args)), PREVIEW_CHARS);
-  const members: readonly (readonly [string, Json])[] = Object.entries(args).slice(0, PREVIEW_MEMBERS);
-  const text = members.map(([key, value]) => `${key.slice(0, PREVIEW_CHARS)}: ${short(value)}`).join(', ');
+  const members: readonly (readonly [string, Json])[] = Object.entries(args);
+  const shown = members.slice(0, PREVIEW_MEMBERS).map(([key, value]) => `${keyText(key)}: ${short(value)}`);
+  const hidden = members.length - shown.length;
+  const text = [...shown, ...(hidden > 0 ? [`… ${hidden} more`] : [])].join(', ');
   return clip(escapeForTerminal(text.toWellFormed()), PREVIEW_CHARS);
+}
+
+function keyText(key: string): string {
+  return PLAIN_KEY.test(key) ? key : JSON.stringify(key.slice(0, PREVIEW_CHARS));
 }
 
 function short(value: Json): string {

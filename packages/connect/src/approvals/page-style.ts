@@ -62,7 +62,8 @@ ul.tree li { margin: 2px 0; overflow-wrap: anywhere; }
 ul.tree .key { font-weight: 600; white-space: pre-wrap; } ul.tree .key::after, ul.tree .index::after { content: ":"; }
 ul.tree .index { color: var(--dim); }
 ul.tree .string { white-space: pre-wrap; background: var(--code); border-radius: 4px; padding: 0 4px; }
-ul.tree .literal { color: var(--link); }
+.string::before { content: "\\201c"; } .string::after { content: "\\201d"; } .string::before, .string::after { color: var(--dim); }
+.literal { color: var(--link); }
 ul.tree details { display: inline-block; vertical-align: top; max-width: 100%; }
 summary { cursor: pointer; color: var(--dim); }
 .odd { color: var(--odd); background: var(--odd-ground); border-radius: 3px; padding: 0 2px; font-weight: 600; }

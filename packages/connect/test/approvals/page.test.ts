@@ -148,6 +148,17 @@ describe('the list', () => {
     expect(text.replaceAll('\n', '')).not.toMatch(/[\p{Cc}\p{Cf}]/u);
   });
 
+  it('shows no name of an argument as two, and says what it leaves out', async () => {
+    const { site, cookie } = await waiting({ 'dry_run: true, path': 'x' });
+    await site.ledger.ask({ dry_run: true, path: 'x' });
+    await site.ledger.ask(Object.fromEntries(Array.from({ length: 9 }, (_, i) => [`k${i}`, i])));
+    const text = await (await site.visit('/approvals', { cookie })).text();
+    expect(text).toContain('&quot;dry_run: true, path&quot;: &quot;x&quot;');
+    expect(text).toContain('>dry_run: true, path: &quot;x&quot;<');
+    expect(text).toContain('k7: 7, … 1 more');
+    expect(text).toContain('Open a call to read all of them.');
+  });
+
   it.each(['?state=penidng', '?state=__proto__', '?state=%3Cscript%3E'])('%s leads to what waits', async (query) => {
     const { site, cookie } = await waiting();
     const answer = await site.visit(`/approvals${query}`, { cookie });
@@ -378,6 +389,12 @@ describe('an answer', () => {
       await site.visit(path, { cookie });
     expect(await site.ledger.state(id)).toBe('pending');
   });
+});
+
+it('a text is shown in quotes, so that it is no number, no word of ours and no end of another', async () => {
+  const { site, cookie } = await waiting();
+  const style = await (await site.visit('/page.css', { cookie })).text();
+  expect(style).toContain('.string::before { content: "\\201c"; } .string::after { content: "\\201d"; }');
 });
 
 describe('edited arguments', () => {
