@@ -12,7 +12,7 @@ const SETTLED_MS = 3000;
 
 /** BigInts: inode numbers of some file systems exceed 2^53. */
 export type Identity = Pick<BigIntStats, 'dev' | 'ino'>;
-type Looked = Pick<BigIntStats, 'dev' | 'ino' | 'ctimeNs' | 'ctimeMs'>;
+type Looked = Pick<BigIntStats, 'dev' | 'ino' | 'ctimeNs' | 'ctimeMs' | 'size'>;
 
 export interface IdentitySources {
   readonly nowMs: () => number;
@@ -96,8 +96,8 @@ export class LedgerFiles {
     const { walOpened, shmOpened, sources } = this;
     if (walOpened === undefined) return !this.isForeign;
     const [wal, shm] = [sources.look(this.wal), sources.look(this.shm)];
-    // What our own WAL held is saved by it.
-    if (wal === undefined) return shm === undefined || isSame(shm, shmOpened);
+    // Nobody wrote to it, and what our own WAL held is saved.
+    if (wal === undefined || wal.size === 0n) return shm === undefined || isSame(shm, shmOpened);
     return isSame(wal, walOpened) && isSame(shm, shmOpened);
   }
 }

@@ -262,11 +262,14 @@ it.runIf(IS_LINUX)('a -shm that was cut short kills who has it, and nothing is l
   expect(await two.ask(await two.process('b'), 1)).toEqual([YES]);
 });
 
-it('a WAL that was taken away is saved by who has it, when nobody else wrote', async () => {
+it.each<[string, (path: string) => void]>([
+  ['taken away with its -shm', (path) => ['-wal', '-shm'].forEach((end) => rmSync(path + end))],
+  ['replaced by an empty one', (path) => inPlaceOf(`${path}-wal`, '')],
+])('a WAL that was %s is saved by who has it, when nobody else wrote', async (_what, take) => {
   const two = new Two();
   const first = await two.process('a');
   expect(await two.ask(first, 2)).toEqual([YES, YES]);
-  for (const end of ['-wal', '-shm']) rmSync(two.path + end);
+  take(two.path);
   await two.say(first, 'close');
   expect(two.missing()).toEqual([]);
 });

@@ -112,7 +112,7 @@ it('another folder in the place of that one, with the very ledger and another WA
     nowMs: () => Date.now(),
     look: (each) => {
       const { dev, ino } = look(each) ?? {};
-      return dev === undefined || ino === undefined ? undefined : { dev, ino, ctimeMs: 0n, ctimeNs: 0n };
+      return dev === undefined || ino === undefined ? undefined : { dev, ino, size: 0n, ctimeMs: 0n, ctimeNs: 0n };
     },
   });
   check();
@@ -145,7 +145,7 @@ it.each([
 ])('a folder that changed %i ms ago: %i looks at each commit', (agoMs, looks, isSeen) => {
   // Stamped by a clock that stands still, as a coarse one does from tick to tick.
   const path = files();
-  const stamped = { ctimeMs: 1_000_000n, ctimeNs: 1_000_000_000_000n };
+  const stamped = { size: 0n, ctimeMs: 1_000_000n, ctimeNs: 1_000_000_000_000n };
   const looked: string[] = [];
   const check = checkOf(path, statSync(path, { bigint: true }), {
     nowMs: () => 1_000_000 + agoMs,
