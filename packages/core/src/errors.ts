@@ -27,7 +27,7 @@ export const ERROR_CODES = {
   LEDGER_VERSION: 'The ledger was written by another format version. Use a newer Countersign, or open an older ledger once for writing.',
   LEDGER_CORRUPT: 'Stored entries do not give the root of the last checkpoint. Run `countersign verify`.',
   LEDGER_ROLLED_BACK: 'The ledger is shorter than, or differs from, the last head known on this machine.',
-  LEDGER_REPLACED: 'The ledger file was unlinked or replaced while open. Nothing more is written to it.',
+  LEDGER_REPLACED: 'The ledger file, its WAL or its -shm was removed or replaced while open. Nothing more is written to it.',
   LEDGER_NOT_DURABLE: 'The database refused the durability settings the ledger needs.',
   LEDGER_NOT_SIGNED:
     'The signer is slow or failing. Calls are refused once entries waited longer for a signature than `sign_max_lag` allows.',
