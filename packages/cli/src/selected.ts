@@ -1,6 +1,7 @@
 /** Going through a ledger, record by record. */
 import { type Criteria, factsOf, type LedgerRecord, type RecordFacts, type RecordReader, selection } from '@countersign/core/sqlite';
 import { UsageError } from './failure.ts';
+import { type Output, safe } from './output.ts';
 
 /**
  * Entries of SudoAgent hold their clear text themselves: it cannot be left out of what copies whole entries.
@@ -22,6 +23,15 @@ export interface Found {
 
 /** Told every so many records. */
 const PROGRESS_RECORDS = 10_000;
+
+const MAX_FAULTS_TOLD = 3;
+
+/** To be told when all was read: what is left out because the file is damaged is no record that anybody would miss. */
+export function noteFaults({ faults }: RecordReader, output: Output): void {
+  const all = faults?.() ?? [];
+  for (const fault of all.slice(0, MAX_FAULTS_TOLD)) output.note(`countersign: ${safe(fault)}; run \`countersign verify\``);
+  if (all.length > MAX_FAULTS_TOLD) output.note(`countersign: ${all.length - MAX_FAULTS_TOLD} more of the kind`);
+}
 
 /** The records that are meant, in order. @throws {UsageError} for a malformed pattern. */
 export function selected(reader: RecordReader, criteria: Criteria, onProgress: (done: number, total: number) => void): Iterable<Found> {

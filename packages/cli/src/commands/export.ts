@@ -7,7 +7,7 @@ import { EXIT } from '../exit-codes.ts';
 import { UsageError } from '../failure.ts';
 import { safe } from '../output.ts';
 import { passphraseFromFile } from '../passphrase.ts';
-import { checkOpeningsCanGo, selectionOf } from '../selected.ts';
+import { checkOpeningsCanGo, noteFaults, selectionOf } from '../selected.ts';
 import { criteriaOf, LIMIT_OPTION, limitOf, SELECTION_NOTE, SELECTION_OPTIONS } from '../selection-options.ts';
 import { writeWhole } from '../write-whole.ts';
 
@@ -62,6 +62,7 @@ export const exportLedger: Command = {
           if (!(await output.data(output.isTerminal ? spelled(part, format) : part))) break;
         }
       }
+      noteFaults(reader, output);
       if (text.wasCut) output.note(`countersign: stopped after ${text.entries} entries (--limit); there are more`);
       if (isUnsignedWhole(reader, format, selection)) output.note(UNSIGNED_NOTE);
       if (format === 'acta' && signer === undefined) output.note('countersign: not signed, so no receipts yet: pass --sign-key');

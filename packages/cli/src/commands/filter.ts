@@ -6,7 +6,7 @@ import { ledgerPath } from '../configuration.ts';
 import { EXIT } from '../exit-codes.ts';
 import { safe } from '../output.ts';
 import { recordRow } from '../record-text.ts';
-import { checkOpeningsCanGo, type Found, mapped, selected, Taken } from '../selected.ts';
+import { checkOpeningsCanGo, type Found, mapped, noteFaults, selected, Taken } from '../selected.ts';
 import { criteriaOf, LIMIT_OPTION, limitOf, SELECTION_NOTE, SELECTION_OPTIONS } from '../selection-options.ts';
 import { writeWhole } from '../write-whole.ts';
 
@@ -36,6 +36,7 @@ export const filter: Command = {
       const found = selected(reader, criteria, (done, total) => invocation.output.progress(done, total));
       const taken = new Taken(found, limit);
       await write(taken, reader, invocation);
+      noteFaults(reader, invocation.output);
       if (taken.wasCut) invocation.output.note(`countersign: stopped after ${taken.count} entries (--limit); there are more`);
       return EXIT.OK;
     } finally {

@@ -6,7 +6,7 @@ import { EXIT } from '../exit-codes.ts';
 import { UsageError } from '../failure.ts';
 import { type Output, safe } from '../output.ts';
 import { recordRow } from '../record-text.ts';
-import { type Found, selected, Taken } from '../selected.ts';
+import { type Found, noteFaults, selected, Taken } from '../selected.ts';
 import { criteriaOf, LIMIT_OPTION, limitOf, TIME_OPTIONS } from '../selection-options.ts';
 import { fit } from '../table.ts';
 
@@ -34,6 +34,7 @@ export const search: Command = {
       const records = selected(reader, criteria, (done, total) => output.progress(done, total));
       const taken = new Taken(hitsIn(records, find), limit);
       await write(taken, reader, invocation);
+      noteFaults(reader, output);
       if (taken.wasCut) output.note(`countersign: stopped after ${taken.count} entries (--limit); there are more`);
       return EXIT.OK;
     } finally {

@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { createGuard, rulePolicy } from '@countersign/core';
@@ -88,6 +89,20 @@ describe('search', () => {
     expect(await run(['search', ledger, '--query', 'i'], { stdout })).toEqual({ code: 0, stdout: '', stderr: '' });
   });
 });
+
+it.each([['export'], ['filter'], ['search', '--query', 'read']])(
+  '%s says that the last line of a file was cut off',
+  async (verb, ...more) => {
+    const cwd = folder();
+    const whole = (await run(['export', ledger])).stdout;
+    writeFileSync(join(cwd, 'torn.ndjson'), whole.slice(0, -30));
+    const ran = await run([verb, 'torn.ndjson', ...more], { cwd });
+    expect(ran.code).toBe(0);
+    expect(ran.stderr).toMatch(/^countersign: entry \d+: the last line has no end .*; run `countersign verify`\n/);
+    writeFileSync(join(cwd, 'whole.ndjson'), whole);
+    expect((await run([verb, 'whole.ndjson', ...more], { cwd })).stderr).toBe('');
+  },
+);
 
 describe('show', () => {
   async function call(): Promise<string> {

@@ -21,6 +21,8 @@ export interface RecordReader {
   readonly size: number | undefined;
   /** The newest checkpoint as it is stored: form and signature are not checked. */
   readonly checkpoint?: string;
+  /** What is wrong with the file itself, as far as it was read: a line that was cut off is no record. */
+  readonly faults?: () => readonly string[];
   /** In order, from a position on, with a bound on the text held at once. One iteration at a time. */
   records(from?: number): Iterable<LedgerRecord>;
   close(): void;

@@ -14,6 +14,7 @@ export function recordsOf(container: ContainerFormat, source: LedgerSource): Rec
     origin: source.origin,
     size: note === undefined ? undefined : sizeOf(note),
     ...(note !== undefined && { checkpoint: note }),
+    faults: () => source.faults.map(({ message, entry }) => (entry === undefined ? message : `entry ${entry}: ${message}`)),
     *records(from = 0) {
       for (const chunk of source.chunks(from)) for (const row of chunk) yield ledgerRecord(row);
     },
