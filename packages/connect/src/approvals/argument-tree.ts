@@ -9,13 +9,13 @@ export const MAX_TREE_CHARS = 100_000;
 export const MAX_STRING_CHARS = 8_000;
 const MAX_DEPTH = 24;
 const REDACTED = /\[redacted:([a-z0-9_-]{1,64})\]/g;
-const MAX_REDACTIONS = 50;
+export const MAX_REDACTIONS = 50;
 
 export interface ArgumentTree {
   readonly markup: Html;
   /** Something is not shown. */
   readonly isCut: boolean;
-  /** Secrets that were replaced, by kind, and where. */
+  /** Secrets that were replaced, by kind, and where; one more than `MAX_REDACTIONS` when there are more. */
   readonly redactions: readonly { readonly kind: string; readonly pointer: string }[];
 }
 
@@ -97,7 +97,7 @@ export function cutNote(what: string): Html {
 function redactionsIn(root: Json): ArgumentTree['redactions'] {
   const found: { kind: string; pointer: string }[] = [];
   const open: (readonly [string, Json])[] = [['', root]];
-  for (let next = open.pop(); next !== undefined && found.length < MAX_REDACTIONS; next = open.pop()) {
+  for (let next = open.pop(); next !== undefined && found.length <= MAX_REDACTIONS; next = open.pop()) {
     const [pointer, value] = next;
     if (typeof value === 'string') for (const [, kind = ''] of value.matchAll(REDACTED)) found.push({ kind, pointer });
     else if (typeof value === 'object' && value !== null) {
@@ -106,5 +106,5 @@ function redactionsIn(root: Json): ArgumentTree['redactions'] {
         open.push([`${pointer}/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`, member]);
     }
   }
-  return found.slice(0, MAX_REDACTIONS);
+  return found.slice(0, MAX_REDACTIONS + 1);
 }

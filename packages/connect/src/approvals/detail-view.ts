@@ -4,7 +4,7 @@ import { canonicalize, haltQuestion, type Json } from '@countersign/core';
 import type { ApprovalView } from '@countersign/core/sqlite';
 import { agentText } from './agent-text.ts';
 import { answerForms, revokeForm, type Typed } from './answer-forms.ts';
-import { argumentTree } from './argument-tree.ts';
+import { argumentTree, MAX_REDACTIONS } from './argument-tree.ts';
 import { changesTable } from './changes-table.ts';
 import { type Html, html } from './html.ts';
 import { expiry, type Frame, framed, instant, span } from './layout.ts';
@@ -137,7 +137,7 @@ function argumentsCard({ id, shown }: ApprovalView): Html {
 ${
   redactions.length > 0 &&
   html`<p class="notice">Secrets were replaced before anybody saw them, and the tool gets the real ones:
-${redactions.map(({ kind, pointer }, at) => html`${at > 0 && ', '}<span class="mono">${kind}</span> at <span class="mono">${label(pointer === '' ? '/' : pointer)}</span>`)}</p>`
+${redactions.slice(0, MAX_REDACTIONS).map(({ kind, pointer }, at) => html`${at > 0 && ', '}<span class="mono">${kind}</span> at <span class="mono">${label(pointer === '' ? '/' : pointer)}</span>`)}${redactions.length > MAX_REDACTIONS && ', and more'}</p>`
 }`;
 }
 

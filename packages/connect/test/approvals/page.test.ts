@@ -391,6 +391,16 @@ describe('an answer', () => {
   });
 });
 
+it.each([
+  [50, false],
+  [51, true],
+])('of %d secrets that were replaced it says whether all are listed', async (count, isMore) => {
+  const { site, id, cookie } = await waiting(Object.fromEntries(Array.from({ length: count }, (_, i) => [`k${i}`, '[redacted:jwt]'])));
+  const text = await (await site.visit(`/approvals/${id}`, { cookie })).text();
+  expect(text).toContain('/k49</span>');
+  expect(text.includes(', and more</p>')).toBe(isMore);
+});
+
 it('a text is shown in quotes, so that it is no number, no word of ours and no end of another', async () => {
   const { site, cookie } = await waiting();
   const style = await (await site.visit('/page.css', { cookie })).text();
