@@ -4,7 +4,7 @@ import { rulePolicy } from '@countersign/core';
 import { newOrderedId } from '../packages/core/src/ledger/body.ts';
 import { commitSection, newOpeningKey } from '../packages/core/src/ledger/commitment.ts';
 import type { DecisionBody, Opening } from '../packages/core/src/ledger/entry.ts';
-import type { DecideUnit } from '../packages/core/src/store.ts';
+import type { DecideUnit } from '../packages/core/src/store-units.ts';
 
 export const AGENT = 'bench-agent';
 export const SESSION = 'bench-session';

@@ -18,7 +18,7 @@ import type { Database } from 'better-sqlite3';
 import { entryText } from '../packages/core/src/ledger/body.ts';
 import type { EntryBody, NoteBody } from '../packages/core/src/ledger/entry.ts';
 import { leafHash } from '../packages/core/src/ledger/merkle.ts';
-import type { Unit } from '../packages/core/src/store.ts';
+import type { Unit } from '../packages/core/src/store-units.ts';
 import { ARGS, DECISION, decideUnit, RESULT } from './calls.ts';
 import { bareLog } from './crowd-floor.ts';
 import { atLeast, atMost, type Claim, printed } from './figure.ts';

@@ -19,7 +19,8 @@ import { createPermit, type PermitState } from './permit.ts';
 import { isUnusable, type PreparedCall, type UnusableCall } from './prepare.ts';
 import { coverage, denial, failure, refusal, refuse, refuseJudged, refuseRepeat, refuseUnlogged, rowFacts } from './refusal.ts';
 import type { Turn } from './session-turns.ts';
-import type { CallRow, Charge, Custody, DecideUnit } from './store.ts';
+import type { CallRow } from './store-rows.ts';
+import type { Charge, Custody, DecideUnit } from './store-units.ts';
 import { custodyOf } from './take-over.ts';
 
 /** How often a call is decided again because its session or the policy changed meanwhile. */

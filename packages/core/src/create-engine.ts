@@ -26,7 +26,9 @@ import type { Policy } from './policy/policy.ts';
 import { rootsFrom } from './policy/roots.ts';
 import { createRedactor } from './redact/redact.ts';
 import { SessionTurns } from './session-turns.ts';
-import type { ApprovalRow, Committed, Store } from './store.ts';
+import type { Store } from './store.ts';
+import type { ApprovalRow } from './store-rows.ts';
+import type { Committed } from './store-units.ts';
 
 export const DEFAULT_APPROVAL_TTL_MS: number = 5 * 60_000;
 export const MAX_APPROVAL_TTL_MS: number = 60 * 60_000;

@@ -14,7 +14,8 @@ import type { Policy } from './policy/policy.ts';
 import type { Roots } from './policy/roots.ts';
 import type { Redactor } from './redact/redact.ts';
 import type { SessionTurns } from './session-turns.ts';
-import type { ApprovalRow, Store } from './store.ts';
+import type { Store } from './store.ts';
+import type { ApprovalRow } from './store-rows.ts';
 
 export interface Engine {
   readonly agent: string;

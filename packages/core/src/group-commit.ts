@@ -7,7 +7,7 @@
  */
 import { CountersignError } from './errors.ts';
 import { pauseForLock } from './pause.ts';
-import type { Committed, Unit } from './store.ts';
+import type { Committed, Unit } from './store-units.ts';
 
 /** `rejected`: that unit alone cannot be written. `busy`: that unit was to be written alone, and the lock was taken. */
 export type BatchResult = Committed | { readonly kind: 'rejected'; readonly error: unknown } | { readonly kind: 'busy' };

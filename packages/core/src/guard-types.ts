@@ -23,7 +23,8 @@ import type { Policy, PolicyName } from './policy/policy.ts';
 import type { RootOptions } from './policy/roots.ts';
 import type { RanInstead, RecordedRun, Runner } from './record-run.ts';
 import type { Redactor } from './redact/redact.ts';
-import type { ApprovalCounts, ApprovalFilter, ApprovalRow, ApprovalState, GrantRow, Store } from './store.ts';
+import type { Store } from './store.ts';
+import type { ApprovalCounts, ApprovalFilter, ApprovalRow, ApprovalState, GrantRow } from './store-rows.ts';
 import type { TakenOver } from './take-over.ts';
 
 export interface GuardOptions {

@@ -39,7 +39,7 @@ import { RunResults } from './run-results.ts';
 import { schemaIssues } from './schema-issues.ts';
 import { currentCall } from './scope.ts';
 import { nameOf, setPolicy } from './set-policy.ts';
-import type { ApprovalRow } from './store.ts';
+import type { ApprovalRow } from './store-rows.ts';
 import { takeOver } from './take-over.ts';
 
 /**

@@ -212,20 +212,9 @@ export { renamedMembers } from './redact/renamed-members.ts';
 export { releasedError } from './result/released-error.ts';
 export { type CallScope, currentCall } from './scope.ts';
 export { analyzeArguments, analyzeShell, type ShellAnalysis } from './shell/index.ts';
-export type {
-  ApprovalCounts,
-  ApprovalFilter,
-  ApprovalRow,
-  ApprovalState,
-  Charge,
-  Checkpoint,
-  Committed,
-  GrantOffer,
-  GrantRow,
-  GrantState,
-  Store,
-  Unit,
-} from './store.ts';
+export type { Checkpoint, Store } from './store.ts';
+export type { ApprovalCounts, ApprovalFilter, ApprovalRow, ApprovalState, GrantRow, GrantState } from './store-rows.ts';
+export type { Charge, Committed, GrantOffer, Unit } from './store-units.ts';
 export { strictJson } from './strict-json.ts';
 export {
   type CheckSudoReceiptOptions,

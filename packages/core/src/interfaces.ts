@@ -4,7 +4,7 @@ import type { Assurance, EntryRef, Json, ToolRef } from './call.ts';
 import type { CallEvent, CallFacts, ShownArguments, VerdictNews } from './call-events.ts';
 import type { GrantTerms } from './grant/terms.ts';
 import type { ApproverMethod, ContainmentBody, HaltAnswer, ResourceFigures, VerdictBody } from './ledger/entry.ts';
-import type { GrantOffer } from './store.ts';
+import type { GrantOffer } from './store-units.ts';
 
 /** What a channel shows a human. All strings may come from an agent: escape them for the medium. */
 export interface ApprovalRequest {

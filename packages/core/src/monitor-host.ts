@@ -12,7 +12,8 @@ import { COVERAGES, type ContainmentBody, type HaltAnswer, type Opening, type Se
 import { isRecordable } from './names.ts';
 import { showAnything } from './redact/excerpt.ts';
 import { createRedactor, type Redactor } from './redact/redact.ts';
-import type { Committed, RecordUnit, Store } from './store.ts';
+import type { Store } from './store.ts';
+import type { Committed, RecordUnit } from './store-units.ts';
 
 /** Characters of what was seen, or of what was done to what, that are kept beside one entry. */
 export const MAX_ACTIVITY_CHARS = 65_536;

@@ -22,7 +22,7 @@ import { maskResult } from './redact/mask.ts';
 import type { Redactor } from './redact/redact.ts';
 import { type JudgedResult, judgeResult, unjudged, unrecorded } from './result/release.ts';
 import { withinCall } from './scope.ts';
-import type { Committed, OutcomeUnit } from './store.ts';
+import type { Committed, OutcomeUnit } from './store-units.ts';
 
 type PermitDeps = Pick<
   Engine,

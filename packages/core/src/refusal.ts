@@ -6,7 +6,8 @@ import { CountersignError } from './errors.ts';
 import type { Judgement } from './judge.ts';
 import type { Policy } from './policy/policy.ts';
 import type { PreparedCall } from './prepare.ts';
-import type { CallRow, DecideUnit } from './store.ts';
+import type { CallRow } from './store-rows.ts';
+import type { DecideUnit } from './store-units.ts';
 
 export function denial(reasonCode: BuiltInReasonCode, reason?: string): Decision {
   return { effect: 'deny', would: 'deny', reasonCode, ...(reason !== undefined && { reason }) };

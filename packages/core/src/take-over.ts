@@ -18,7 +18,8 @@ import type { DecisionBody, Entry } from './ledger/entry.ts';
 import { createPermit } from './permit.ts';
 import { FactRecorder } from './policy/facts.ts';
 import { isUnusable, type PreparedCall, type UnusableCall } from './prepare.ts';
-import type { CallRow, Custody } from './store.ts';
+import type { CallRow } from './store-rows.ts';
+import type { Custody } from './store-units.ts';
 
 /** What is known of a call that somebody says has run. */
 export type TakenOver =

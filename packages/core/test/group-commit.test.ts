@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, expect, it, vi } from 'vitest';
 import { type BatchOutcome, type BatchWriter, GroupCommit } from '../src/group-commit.ts';
-import type { Committed, Unit } from '../src/store.ts';
+import type { Committed, Unit } from '../src/store-units.ts';
 
 afterEach(() => {
   vi.useRealTimers();

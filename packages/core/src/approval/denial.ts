@@ -4,7 +4,7 @@ import type { AuthorizeOptions } from '../call-options.ts';
 import type { Engine, Rules } from '../engine.ts';
 import type { PreparedCall } from '../prepare.ts';
 import { denial, refuse } from '../refusal.ts';
-import type { CallRow } from '../store.ts';
+import type { CallRow } from '../store-rows.ts';
 import { MAX_EDITS } from './edit.ts';
 import { type EditRules, editedCall } from './edited-call.ts';
 import type { Asked } from './pending.ts';

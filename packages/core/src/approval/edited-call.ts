@@ -16,7 +16,7 @@ import type { ApprovalBody, DecisionBody } from '../ledger/entry.ts';
 import { isUnusable, type PreparedCall, prepareCall } from '../prepare.ts';
 import { captureArguments } from '../redact/arguments.ts';
 import { schemaIssues } from '../schema-issues.ts';
-import type { ApprovalRow, CallRow } from '../store.ts';
+import type { ApprovalRow, CallRow } from '../store-rows.ts';
 import { identifyApprover } from './answers.ts';
 import { editedArguments, MAX_EDITS } from './edit.ts';
 

@@ -1,5 +1,5 @@
 /** What happens to an approval, told from how it stood before and how it stands now. */
-import type { ApprovalRow, ApprovalState } from '../store.ts';
+import type { ApprovalRow, ApprovalState } from '../store-rows.ts';
 
 /**
  * `asked`: a call waits for it. `answered`: somebody answered; one of two that are needed is an answer too. `settled`: it is

@@ -1,6 +1,6 @@
 /** Pages of approvals: which ones, in which order, how many. The same for every store. */
 import { CountersignError } from '../errors.ts';
-import type { ApprovalCounts, ApprovalFilter, ApprovalState } from '../store.ts';
+import type { ApprovalCounts, ApprovalFilter, ApprovalState } from '../store-rows.ts';
 import type { ApprovalRecord } from '../transaction/tx.ts';
 
 export const DEFAULT_APPROVALS_LISTED = 100;

@@ -1,6 +1,6 @@
 /** Telling the application what becomes of its approvals. Nobody waits for it, and nothing it does changes anything. */
 import { outsideCalls } from '../scope.ts';
-import type { ApprovalRow } from '../store.ts';
+import type { ApprovalRow } from '../store-rows.ts';
 import { type ApprovalEvent, eventsSince, JUST_ASKED, type Told, toldOf } from './events.ts';
 
 export interface NoticesDeps {

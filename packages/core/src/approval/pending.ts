@@ -11,7 +11,8 @@ import { newOpeningKey } from '../ledger/commitment.ts';
 import type { PreparedCall } from '../prepare.ts';
 import { coverage, denial, refusal, refuseRepeat, rowFacts } from '../refusal.ts';
 import { outsideCalls } from '../scope.ts';
-import type { ApprovalRow, CallRow, DecideUnit } from '../store.ts';
+import type { ApprovalRow, CallRow } from '../store-rows.ts';
+import type { DecideUnit } from '../store-units.ts';
 import { askChannels } from './ask.ts';
 import { isForAnybody } from './auto-approve.ts';
 

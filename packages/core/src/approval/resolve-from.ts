@@ -10,7 +10,7 @@ import { CountersignError } from '../errors.ts';
 import type { Guard } from '../guard-types.ts';
 import type { ApprovalAnswer } from '../interfaces.ts';
 import { isName } from '../names.ts';
-import type { ApprovalRow } from '../store.ts';
+import type { ApprovalRow } from '../store-rows.ts';
 import { strictJson } from '../strict-json.ts';
 
 /** Largest body, as JSON. */

@@ -7,7 +7,8 @@ import type { ApprovalAnswer, Approver } from '../interfaces.ts';
 import { commitSection, newOpeningKey } from '../ledger/commitment.ts';
 import { isRecordable, requireRecordable } from '../names.ts';
 import { currentCall } from '../scope.ts';
-import type { AnswerUnit, ApprovalRow } from '../store.ts';
+import type { ApprovalRow } from '../store-rows.ts';
+import type { AnswerUnit } from '../store-units.ts';
 import { identifyApprover } from './answers.ts';
 import { readEdit } from './edit.ts';
 

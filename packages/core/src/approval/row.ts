@@ -1,6 +1,6 @@
 import type { EntryRef, Json } from '../call.ts';
 import type { Entry, Opening } from '../ledger/entry.ts';
-import type { ApprovalRow } from '../store.ts';
+import type { ApprovalRow } from '../store-rows.ts';
 import type { ApprovalRecord } from '../transaction/tx.ts';
 import { stateAt } from './listing.ts';
 

@@ -12,7 +12,7 @@
 import { canonicalize } from '../ledger/canonical.ts';
 import { verifyEd25519 } from '../ledger/ed25519.ts';
 import { parseVerifierKey } from '../ledger/verifier-key.ts';
-import type { ApprovalRow } from '../store.ts';
+import type { ApprovalRow } from '../store-rows.ts';
 
 export interface ApprovalStatement {
   readonly agent: string;

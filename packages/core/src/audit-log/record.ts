@@ -7,7 +7,7 @@
  */
 import type { EntryRef, Json } from '../call.ts';
 import type { ReleasedResult } from '../ledger/entry.ts';
-import type { AnswerUnit, Committed, DecideUnit, OutcomeUnit, RecordUnit, Unit } from '../store.ts';
+import type { AnswerUnit, Committed, DecideUnit, OutcomeUnit, RecordUnit, Unit } from '../store-units.ts';
 
 export const AUDIT_VERSION = 1;
 export const AUDIT_INCLUDES = ['args', 'reason'] as const;

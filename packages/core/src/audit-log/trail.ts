@@ -7,7 +7,7 @@
  */
 import type { AuditSink } from '../interfaces.ts';
 import { outsideCalls } from '../scope.ts';
-import type { Committed, Unit } from '../store.ts';
+import type { Committed, Unit } from '../store-units.ts';
 import { type AuditRecord, auditRecords, droppedRecord } from './record.ts';
 
 /** A required sink that has not answered by then has failed: a call may be refused, never hang. */

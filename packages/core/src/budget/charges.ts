@@ -1,6 +1,6 @@
 /** What a call costs each budget that covers its tool. Budgets may be somebody's code: nothing they return is trusted. */
 import type { PolicyInput } from '../policy/policy.ts';
-import type { Charge } from '../store.ts';
+import type { Charge } from '../store-units.ts';
 import { type Budget, BudgetError, requireUsableBudgets } from './budget.ts';
 import { type BudgetKeys, keyFault } from './key.ts';
 

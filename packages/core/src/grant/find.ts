@@ -12,7 +12,7 @@ import { parseEntry } from '../ledger/body.ts';
 import type { Entry } from '../ledger/entry.ts';
 import { compileCondition } from '../policy/conditions.ts';
 import type { PreparedCall } from '../prepare.ts';
-import type { GrantRow } from '../store.ts';
+import type { GrantRow } from '../store-rows.ts';
 import { grantStatement, grantStatementOf } from './statement.ts';
 
 /** The grant a call is to use. */

@@ -9,7 +9,8 @@ import { newId, parseEntry } from '../ledger/body.ts';
 import { commitSection, newOpeningKey } from '../ledger/commitment.ts';
 import type { Entry } from '../ledger/entry.ts';
 import { compileCondition } from '../policy/conditions.ts';
-import type { ApprovalRow, GrantOffer } from '../store.ts';
+import type { ApprovalRow } from '../store-rows.ts';
+import type { GrantOffer } from '../store-units.ts';
 import { type GrantStatement, grantStatement } from './statement.ts';
 import { type GrantTerms, MAX_GRANT_USES } from './terms.ts';
 

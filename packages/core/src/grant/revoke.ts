@@ -8,7 +8,7 @@ import { CountersignError } from '../errors.ts';
 import type { Approver } from '../interfaces.ts';
 import { isRecordable, requireRecordable } from '../names.ts';
 import { currentCall } from '../scope.ts';
-import type { ApprovalRow, GrantRow } from '../store.ts';
+import type { ApprovalRow, GrantRow } from '../store-rows.ts';
 import { revocationStatement } from './statement.ts';
 
 export type Revoked = { readonly kind: 'grant'; readonly grant: GrantRow } | { readonly kind: 'approval'; readonly approval: ApprovalRow };

@@ -2,7 +2,7 @@
 import type { EntryRef } from '../call.ts';
 import { checkOpening } from '../ledger/commitment.ts';
 import type { Entry, Opening } from '../ledger/entry.ts';
-import type { GrantRow, GrantState } from '../store.ts';
+import type { GrantRow, GrantState } from '../store-rows.ts';
 import type { GrantRecord } from '../transaction/tx.ts';
 import { type GrantHistory, type GrantPlaces, placesOf } from './history.ts';
 

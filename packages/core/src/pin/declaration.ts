@@ -16,7 +16,7 @@ import { CountersignError } from '../errors.ts';
 import { canonicalize } from '../ledger/canonical.ts';
 import { isName, isRecordable } from '../names.ts';
 import type { Redactor } from '../redact/redact.ts';
-import type { PinOffer } from '../store.ts';
+import type { PinOffer } from '../store-units.ts';
 import { flagsOf } from './flags.ts';
 
 /** Longest declaration that can be pinned, as characters of its canonical JSON. */

@@ -3,7 +3,7 @@ import type { Engine } from '../engine.ts';
 import { CountersignError } from '../errors.ts';
 import type { PinFlag } from '../ledger/entry.ts';
 import { isRecordable } from '../names.ts';
-import type { PinOffer } from '../store.ts';
+import type { PinOffer } from '../store-units.ts';
 import { isNews, type PinState } from './book.ts';
 import { offerOf, readDeclaration, type ToolDeclaration, type UnpinnableTool } from './declaration.ts';
 import { NameLooks } from './looks.ts';

@@ -9,7 +9,7 @@
  *        ▲            └──another one: `stale`──┐
  *        └─────────────────────────────────────┘
  */
-import type { Committed } from '../store.ts';
+import type { Committed } from '../store-units.ts';
 import type { Policy } from './policy.ts';
 
 export class PolicyInForce {

@@ -1,7 +1,7 @@
 /** Pages and counts of approvals over the index on state and age, so that a page costs what is on it. */
 import type { Database } from 'better-sqlite3';
 import { APPROVAL_STATES, compareInPage, type Listing, noApprovals, noSuchPage } from '../approval/listing.ts';
-import type { ApprovalCounts, ApprovalFilter, ApprovalState } from '../store.ts';
+import type { ApprovalCounts, ApprovalFilter, ApprovalState } from '../store-rows.ts';
 import type { ApprovalRecord } from '../transaction/tx.ts';
 import { APPROVAL_COLUMNS, type ApprovalSql, approvalRecord } from './approval-rows.ts';
 

@@ -1,5 +1,5 @@
 /** Rows of the table `approvals`. */
-import type { ApprovalState } from '../store.ts';
+import type { ApprovalState } from '../store-rows.ts';
 import type { ApprovalRecord } from '../transaction/tx.ts';
 
 export interface ApprovalSql {

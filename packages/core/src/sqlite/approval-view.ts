@@ -5,7 +5,7 @@ import { parseEntry } from '../ledger/body.ts';
 import { checkOpening } from '../ledger/commitment.ts';
 import type { Entry, Opening } from '../ledger/entry.ts';
 import { leafHash } from '../ledger/merkle.ts';
-import type { ApprovalRow } from '../store.ts';
+import type { ApprovalRow } from '../store-rows.ts';
 import type { ApprovalRecord } from '../transaction/tx.ts';
 
 export interface ApprovalView extends ApprovalRow {

@@ -1,7 +1,7 @@
 /** Rows of the table `calls`. */
 import type { Database } from 'better-sqlite3';
 import type { OutcomeStatus } from '../call.ts';
-import type { CallState } from '../store.ts';
+import type { CallState } from '../store-rows.ts';
 import type { CallRecord } from '../transaction/tx.ts';
 
 const COLUMNS =

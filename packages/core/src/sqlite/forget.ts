@@ -6,7 +6,7 @@ import { openContainer } from '../container/open-source.ts';
 import { CountersignError } from '../errors.ts';
 import { canonicalize } from '../ledger/canonical.ts';
 import { leafHash } from '../ledger/merkle.ts';
-import type { Committed } from '../store.ts';
+import type { Committed } from '../store-units.ts';
 import { type Erased, eraseDeleted } from './erase.ts';
 import type { SqliteStore } from './store.ts';
 

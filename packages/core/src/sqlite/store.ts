@@ -17,17 +17,9 @@ import type { Opening, RecoveryBody } from '../ledger/entry.ts';
 import type { PinBook, PinState } from '../pin/book.ts';
 import type { ToolCount } from '../policy/call-counts.ts';
 import type { SessionFacts } from '../policy/policy.ts';
-import {
-  type ApprovalCounts,
-  type ApprovalFilter,
-  type ApprovalRow,
-  type CallRow,
-  type Checkpoint,
-  type Committed,
-  type GrantRow,
-  type Store,
-  type Unit,
-} from '../store.ts';
+import type { Checkpoint, Store } from '../store.ts';
+import type { ApprovalCounts, ApprovalFilter, ApprovalRow, CallRow, GrantRow } from '../store-rows.ts';
+import type { Committed, Unit } from '../store-units.ts';
 import { ALL_SESSIONS, seemsHalted } from '../transaction/halts.ts';
 import type { ApprovalRecord, GrantRecord } from '../transaction/tx.ts';
 import { newestAnswer } from './approval-view.ts';

@@ -5,7 +5,7 @@
 import type { KeyObject } from 'node:crypto';
 import { CountersignError, ERROR_CODES, type ErrorCode, type ErrorDetails } from '../errors.ts';
 import type { BatchResult } from '../group-commit.ts';
-import type { Committed, Unit } from '../store.ts';
+import type { Committed, Unit } from '../store-units.ts';
 import type { Head } from './open-ledger.ts';
 
 /** What the thread is started with. */

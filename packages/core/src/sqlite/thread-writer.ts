@@ -9,7 +9,7 @@ import type { Worker } from 'node:worker_threads';
 import { CountersignError } from '../errors.ts';
 import { type BatchOutcome, type BatchResult, type BatchWriter, writeFailed } from '../group-commit.ts';
 import type { Clock } from '../interfaces.ts';
-import type { Unit } from '../store.ts';
+import type { Unit } from '../store-units.ts';
 import { startThread } from '../thread.ts';
 import type { Head } from './open-ledger.ts';
 import { type Reply, type Request, receiveError, receiveResult, type ThreadData } from './thread-protocol.ts';

@@ -3,7 +3,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import type { BatchOutcome } from '../group-commit.ts';
 import { signerFromKey } from '../ledger/keys.ts';
 import { pauseForLock } from '../pause.ts';
-import type { Unit } from '../store.ts';
+import type { Unit } from '../store-units.ts';
 import { KnownHeads } from './known-heads.ts';
 import { HEARTBEAT_MS } from './leases.ts';
 import { type Reply, type Request, sendError, sendResult, type ThreadData } from './thread-protocol.ts';

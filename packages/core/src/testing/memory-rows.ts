@@ -8,7 +8,7 @@ import { LabelBook, labelStamp } from '../ledger/label-book.ts';
 import { leafHash } from '../ledger/merkle.ts';
 import { PinBook } from '../pin/book.ts';
 import type { ToolCount } from '../policy/call-counts.ts';
-import type { CallRow } from '../store.ts';
+import type { CallRow } from '../store-rows.ts';
 import { SessionCalls } from '../transaction/session-calls.ts';
 import type { ApprovalRecord, CallRecord, ChargeRow, GrantRecord, SessionRecord, Tx } from '../transaction/tx.ts';
 

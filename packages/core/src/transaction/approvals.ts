@@ -7,7 +7,8 @@ import { isAssured } from '../approval/assurance.ts';
 import type { ApprovalTerms, Assurance, BuiltInReasonCode } from '../call.ts';
 import { commitSection, newOpeningKey } from '../ledger/commitment.ts';
 import type { ApprovalBody, Opening } from '../ledger/entry.ts';
-import type { AnswerUnit, ApprovalState, Committed, DecideUnit } from '../store.ts';
+import type { ApprovalState } from '../store-rows.ts';
+import type { AnswerUnit, Committed, DecideUnit } from '../store-units.ts';
 import { giveGrant, objectionToGiving } from './grants.ts';
 import type { ApprovalRecord, Tx } from './tx.ts';
 

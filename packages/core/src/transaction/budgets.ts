@@ -1,7 +1,7 @@
 /** Charging budgets inside the transaction. */
 import type { BuiltInReasonCode } from '../call.ts';
 import type { BudgetCharge } from '../ledger/entry.ts';
-import type { Charge, DecideUnit } from '../store.ts';
+import type { Charge, DecideUnit } from '../store-units.ts';
 import type { Tx } from './tx.ts';
 
 export interface Charged {

@@ -4,7 +4,7 @@
  */
 import type { EntryRef } from '../call.ts';
 import { type BundleMark, bundlesIn } from '../policy/bundle-mark.ts';
-import type { Committed } from '../store.ts';
+import type { Committed } from '../store-units.ts';
 import type { Tx } from './tx.ts';
 
 /** What speaks against putting a document in force; undefined when nothing does. */

@@ -1,7 +1,7 @@
 /** Erasing clear text inside the transaction: the openings, and the keys and MACs that would let somebody test a guess. */
 import type { EntryRef } from '../call.ts';
 import type { EntryBody, Opening } from '../ledger/entry.ts';
-import type { Committed, ForgetUnit } from '../store.ts';
+import type { Committed, ForgetUnit } from '../store-units.ts';
 import type { CallRecord, Tx } from './tx.ts';
 
 /** References in one entry; more take several. */

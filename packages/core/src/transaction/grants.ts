@@ -8,7 +8,7 @@ import { type GrantPlaces, placesOf } from '../grant/history.ts';
 import { MAX_GRANT_USES } from '../grant/terms.ts';
 import { commitSection, newOpeningKey } from '../ledger/commitment.ts';
 import type { Entry, GrantedBody, RevokedBody } from '../ledger/entry.ts';
-import type { AnswerUnit, Committed, DecideUnit, GrantObjection, RevokeUnit } from '../store.ts';
+import type { AnswerUnit, Committed, DecideUnit, GrantObjection, RevokeUnit } from '../store-units.ts';
 import type { GrantRecord, Tx } from './tx.ts';
 
 type Granted = Extract<Entry, { readonly kind: 'grant'; readonly event: 'granted' }>;

@@ -6,7 +6,7 @@ import type { EntryRef } from '../call.ts';
 import { isAfterHalt } from '../halt/after-halt.ts';
 import { commitSection, newOpeningKey } from '../ledger/commitment.ts';
 import type { Opening, SessionBody } from '../ledger/entry.ts';
-import type { Committed, DecideUnit, ResumeUnit } from '../store.ts';
+import type { Committed, DecideUnit, ResumeUnit } from '../store-units.ts';
 import type { SessionRecord, Tx } from './tx.ts';
 
 /** Row of the halt of every session. No session has this id: names are not empty. */

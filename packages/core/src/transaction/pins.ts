@@ -8,7 +8,7 @@ import { commitSection, newOpeningKey } from '../ledger/commitment.ts';
 import type { OfferedBody, PinAnswerBody, PinnedTool } from '../ledger/entry.ts';
 import { isNews, type PinState } from '../pin/book.ts';
 import { byName } from '../pin/statement.ts';
-import type { Committed, DecideUnit, PinAnswerUnit, PinOffer, PinUnit } from '../store.ts';
+import type { Committed, DecideUnit, PinAnswerUnit, PinOffer, PinUnit } from '../store-units.ts';
 import type { Tx } from './tx.ts';
 
 /** Tools in one entry; more take several. */

@@ -6,7 +6,7 @@
  * opens is never more than what is given back. Once per decision, because an outcome comes once.
  */
 import type { BudgetRefund } from '../ledger/entry.ts';
-import type { OutcomeUnit } from '../store.ts';
+import type { OutcomeUnit } from '../store-units.ts';
 import type { CallRecord, Tx } from './tx.ts';
 
 /** @returns what goes into the outcome's body; empty when nothing is owed. */

@@ -1,7 +1,7 @@
 /** Session rows and entries that change no other state. */
 import type { EntryRef } from '../call.ts';
 import type { OutcomeBody } from '../ledger/entry.ts';
-import type { Committed, DecideUnit, RecordUnit } from '../store.ts';
+import type { Committed, DecideUnit, RecordUnit } from '../store-units.ts';
 import { markBundles, rolledBack } from './bundles.ts';
 import { appendSession, recordHalt } from './halts.ts';
 import type { SessionRecord, Tx } from './tx.ts';

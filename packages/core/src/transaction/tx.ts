@@ -5,7 +5,8 @@ import type { HaltBook } from '../halt/book.ts';
 import type { Entry, EntryBody, Opening } from '../ledger/entry.ts';
 import type { PinBook } from '../pin/book.ts';
 import type { ToolCount } from '../policy/call-counts.ts';
-import type { ApprovalRow, CallRow, Custody } from '../store.ts';
+import type { ApprovalRow, CallRow } from '../store-rows.ts';
+import type { Custody } from '../store-units.ts';
 
 /** A session as kept. */
 export interface SessionRecord {

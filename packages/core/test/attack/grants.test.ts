@@ -18,7 +18,7 @@ import { newId } from '../../src/ledger/body.ts';
 import { canonicalize } from '../../src/ledger/canonical.ts';
 import { leafHash } from '../../src/ledger/merkle.ts';
 import { forgetClearText, type SqliteStore, verifyLedger } from '../../src/sqlite/index.ts';
-import type { DecideUnit, Unit } from '../../src/store.ts';
+import type { DecideUnit, Unit } from '../../src/store-units.ts';
 import { type FixedClock, fixedClock } from '../../src/testing/index.ts';
 import { guardOn, LEDGER_PEM, LEDGER_VKEY, openLedger, tempDirectory } from '../fixtures/ledger.ts';
 import { entriesOf, type Loose, tampered } from '../verify/forge.ts';

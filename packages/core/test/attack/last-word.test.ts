@@ -21,7 +21,7 @@ import { canonicalize } from '../../src/ledger/canonical.ts';
 import { newOpeningKey } from '../../src/ledger/commitment.ts';
 import { leafHash } from '../../src/ledger/merkle.ts';
 import { type SqliteStore, verifyLedger } from '../../src/sqlite/index.ts';
-import type { Committed, DecideUnit } from '../../src/store.ts';
+import type { Committed, DecideUnit } from '../../src/store-units.ts';
 import { type FixedClock, fixedClock } from '../../src/testing/index.ts';
 import { guardOn, LEDGER_VKEY, openLedger, tempDirectory } from '../fixtures/ledger.ts';
 import { entriesOf, forged, type Loose } from '../verify/forge.ts';

@@ -23,7 +23,7 @@ import { announced } from '../../src/sqlite/announced.ts';
 import { eraseDeleted } from '../../src/sqlite/erase.ts';
 import { KnownHeads } from '../../src/sqlite/known-heads.ts';
 import { LedgerWriter } from '../../src/sqlite/writer.ts';
-import type { Unit } from '../../src/store.ts';
+import type { Unit } from '../../src/store-units.ts';
 import { guardOn, LEDGER_PEM, ORIGIN, openLedger, tempDirectory } from '../fixtures/ledger.ts';
 
 const IS_LINUX = process.platform === 'linux';

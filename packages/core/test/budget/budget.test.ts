@@ -7,7 +7,7 @@ import { BudgetKeys } from '../../src/budget/key.ts';
 import { microUnits } from '../../src/budget/micro.ts';
 import { CountersignError } from '../../src/errors.ts';
 import type { PolicyInput } from '../../src/policy/policy.ts';
-import type { Charge } from '../../src/store.ts';
+import type { Charge } from '../../src/store-units.ts';
 import { policyInput } from '../policy/input.ts';
 
 describe('micro-units', () => {

@@ -1,6 +1,6 @@
 /** What the transaction itself makes of the charges of one unit; three changes of the code that no other test noticed. */
 import { expect, it } from 'vitest';
-import type { Charge, DecideUnit } from '../../src/store.ts';
+import type { Charge, DecideUnit } from '../../src/store-units.ts';
 import { chargeBudgets } from '../../src/transaction/budgets.ts';
 import type { Tx } from '../../src/transaction/tx.ts';
 

@@ -10,7 +10,7 @@ import { parseEntry } from '../../src/ledger/body.ts';
 import type { Entry } from '../../src/ledger/entry.ts';
 import { generateKey, signerFromPem } from '../../src/ledger/keys.ts';
 import { openStore, type SqliteStore, verifyLedger } from '../../src/sqlite/index.ts';
-import type { Committed } from '../../src/store.ts';
+import type { Committed } from '../../src/store-units.ts';
 import type * as threads from '../../src/thread.ts';
 import { FAULTS, type Fault } from '../fixtures/faults.ts';
 import { guardOn, LEDGER_PEM, LEDGER_VKEY, ORIGIN, openLedger, tempDirectory } from '../fixtures/ledger.ts';
