@@ -23,7 +23,9 @@ export function exactUrl(text: string, allowInsecure: boolean, noCredentials: st
   if (text.includes('?') || text.includes('#')) throw invalid('must have no query and no fragment');
   if (url.protocol !== 'https:' && url.protocol !== 'http:') throw invalid('must be https');
   if (url.protocol === 'http:' && !allowInsecure && !isLoopback(url.hostname)) {
-    throw invalid('must be https unless the host is loopback: or set allowInsecure');
+    throw invalid(
+      'must be https unless the host is loopback, or plain http is allowed: allow_insecure: true in the file, allowInsecure in code',
+    );
   }
   return url;
 }
