@@ -9,6 +9,7 @@
  */
 import type { BuiltInReasonCode, EntryRef, OutcomeStatus } from './call.ts';
 import type { Draft } from './draft.ts';
+import { isAfterHalt } from './halt/after-halt.ts';
 import { haltedReason } from './halt/reason.ts';
 import { commitSection, newOpeningKey } from './ledger/commitment.ts';
 import type { DecisionBody, Opening, OutcomeBody } from './ledger/entry.ts';
@@ -67,8 +68,10 @@ function decide(unit: DecideUnit, tx: Tx): Committed {
 
   const session = tx.session(body.session);
   // A halt is told as such, not as a session that changed: nothing is decided anew.
-  if (body.effect !== 'deny' && isStopped(unit, tx))
+  if (body.effect !== 'deny' && isStopped(unit, tx)) {
+    if (unit.grant !== undefined && isAfterHalt(body.tool)) return { kind: 'not-granted', why: 'halted' };
     return inSession(unit, session, tx, () => refuse(unit, own, tx, denied(unit, 'SESSION_HALTED', haltedReason(body.session))));
+  }
   if (unit.sessionVersion !== undefined && (session?.version ?? 0) !== unit.sessionVersion) return { kind: 'stale' };
   if (wasMisled(unit, session, tx)) return { kind: 'stale' };
   if (unit.counted !== undefined && hasCountedOtherwise(unit.counted, body.session, tx)) return { kind: 'stale' };

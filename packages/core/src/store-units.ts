@@ -86,8 +86,8 @@ export interface GrantOffer {
   readonly signature?: string;
 }
 
-/** Why a grant is not good for a call. */
-export type GrantObjection = 'altered' | 'mismatch' | 'expired' | 'forgotten' | 'revoked' | 'used';
+/** Why a grant is not good for a call. `halted`: another halted since, so a person is asked; the grant stays as it is. */
+export type GrantObjection = 'altered' | 'mismatch' | 'expired' | 'forgotten' | 'revoked' | 'used' | 'halted';
 
 /** Commits an approver's answer. */
 export interface AnswerUnit {

@@ -18,10 +18,13 @@ export interface Halt {
   readonly atMs: number;
   readonly reasonCode?: string;
   readonly incident?: string;
+  /** The newest of an operator's words (reason code `OPERATOR_HALT`) that no end came after. A monitor may have halted it once more since. */
+  readonly operator?: EntryRef;
 }
 
 /** No session has this name: names are not empty. */
 const EVERY = '';
+const BY_OPERATOR = 'OPERATOR_HALT';
 
 export class HaltBook {
   private readonly told: ToldEntries<SessionBody>;
@@ -81,6 +84,7 @@ export class HaltBook {
       if (!this.told.isDoubted(ref.of)) this.standing.delete(whose);
       return;
     }
+    const operator = reasonCode === BY_OPERATOR ? ref : this.standing.get(whose)?.operator;
     this.standing.set(whose, {
       ...(scope !== 'ledger' && { session }),
       by: session,
@@ -89,6 +93,7 @@ export class HaltBook {
       atMs,
       ...(reasonCode !== undefined && { reasonCode }),
       ...(incident !== undefined && { incident }),
+      ...(operator !== undefined && { operator }),
     });
   }
 }

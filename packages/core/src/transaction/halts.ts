@@ -13,14 +13,22 @@ import type { SessionRecord, Tx } from './tx.ts';
 export const ALL_SESSIONS = '';
 
 /** Whether what a unit decides is refused because its session, or every session, is halted. */
-export function isStopped({ body, use, grant, ask }: DecideUnit, tx: Tx): boolean {
+export function isStopped(unit: DecideUnit, tx: Tx): boolean {
+  const { body, use, grant, ask } = unit;
   const halts = tx.halts();
-  if (halts.of(body.session) !== undefined) return true;
-  const all = halts.of(undefined);
-  if (all === undefined) return false;
-  // Whoever halted everything must be able to ask what is to happen now; and nothing else.
-  const isQuestion = all.by === body.session && isAfterHalt(body.tool) && (use ?? grant ?? ask) !== undefined;
-  return !isQuestion;
+  const [own, all] = [halts.of(body.session), halts.of(undefined)];
+  if (own === undefined && all === undefined) return false;
+  // Whoever stopped something must be able to ask what is to happen now; and nothing else.
+  if (!isAfterHalt(body.tool)) return true;
+  if (own === undefined && all?.by === body.session && (use ?? grant ?? ask) !== undefined) return false;
+  return ask === undefined && !isAnsweredSince(unit, Math.max(own?.entry.of ?? 0, all?.entry.of ?? 0), tx);
+}
+
+/** A halt that another said is not in what people were asked before it, nor in what they granted. */
+function isAnsweredSince({ body, use }: DecideUnit, halt: number, tx: Tx): boolean {
+  const answers = use?.answers ?? (body.edited === undefined ? [] : [body.edited.answer]);
+  const given = answers.map((answer) => tx.entry(answer));
+  return given.length > 0 && given.every((each) => each?.kind === 'approval' && each.ask.of > halt);
 }
 
 /** What rows say, which is a hint: the session's own halt, or that of every session. */

@@ -71,9 +71,12 @@ export class Halts {
   allowed(placed: Placed, entry: Decision): void {
     const own = this.standing.get(entry.session);
     const all = this.standing.get(EVERY);
-    // Whoever halted everything may ask what is to happen now.
-    const isQuestion = own === undefined && all?.by === entry.session && 'tool' in entry && isAfterHalt(entry.tool) && isAnswered(entry);
-    if ((own ?? all) === undefined || isQuestion) return;
+    if ((own ?? all) === undefined) return;
+    if ('tool' in entry && isAfterHalt(entry.tool)) {
+      // Whoever halted everything may ask what is to happen now; others may act on what was answered since.
+      if (own === undefined && all?.by === entry.session && isAnswered(entry)) return;
+      if (isAnsweredSince(entry, Math.max(own?.placed.index ?? 0, all?.placed.index ?? 0))) return;
+    }
     const what = own === undefined ? 'every session was halted' : `session ${printable(entry.session)} was halted`;
     this.problem(placed, 'ALLOW_WHILE_HALTED', `${what} when this call was allowed`);
   }
@@ -156,6 +159,11 @@ function keyOf({ scope, session }: SessionEntry): string {
 
 function isAnswered({ approval, grant }: Decision): boolean {
   return approval !== undefined || grant !== undefined;
+}
+
+function isAnsweredSince({ approval, edited }: Decision, halt: number): boolean {
+  const answers = approval?.answers ?? (edited === undefined ? [] : [edited.answer]);
+  return answers.length > 0 && answers.every(({ of }) => of > halt);
 }
 
 function isIn(index: number, { from, to }: Range): boolean {

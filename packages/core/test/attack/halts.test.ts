@@ -6,9 +6,11 @@ import {
   allowAll,
   CallRefusedError,
   createGuard,
+  definePolicy,
   type Guard,
   type GuardOptions,
   generateKey,
+  type Halt,
   type MonitorHost,
   monitorHost,
   type Store,
@@ -56,7 +58,7 @@ const stores: readonly (readonly [string, (path: string) => Store])[] = [
   ['sqlite, worker', (path) => ledger(path, 'worker')],
 ];
 
-describe.each(stores)('calls that race with a halt, %s', (_name, open) => {
+describe.each(stores)('calls that race with a halt, %s', (name, open) => {
   it.each([['of their session', 's1'] as const, ['of every session', undefined] as const])(
     '%s: none is allowed after it',
     async (_of, halted) => {
@@ -104,6 +106,22 @@ describe.each(stores)('calls that race with a halt, %s', (_name, open) => {
     expect((await guard.authorize(suspended, { approval: 'suspend' })).decision.reasonCode).toBe('SESSION_HALTED');
   });
 
+  it('that a monitor halts once more does not hide whose word it was first, until that ends', async () => {
+    const path = join(tempDirectory(), 'ledger.db');
+    const store = open(path);
+    const [person, monitor] = [monitorHost({ store, agent: 'tester', session: 'person' }), hostOf(store)];
+    await monitor.halt(undefined, 'MONITOR_HALTED');
+    expect((await store.halts())[0]).not.toHaveProperty('operator');
+    await person.halt(undefined, 'OPERATOR_HALT');
+    const [{ entry: word }] = (await store.halts()) as [Halt];
+    await monitor.halt(undefined, 'MONITOR_HALTED');
+    expect(await store.halts()).toMatchObject([{ reasonCode: 'MONITOR_HALTED', operator: word }]);
+    if (name !== 'memory') expect(await ledger(path).halts()).toMatchObject([{ reasonCode: 'MONITOR_HALTED', operator: word }]);
+    await guarded(store).halts.resume({}, ALICE);
+    await monitor.halt(undefined, 'MONITOR_HALTED');
+    expect((await store.halts())[0]).not.toHaveProperty('operator');
+  });
+
   it('a grant, a kept result and a preview bring nothing either', async () => {
     const store = open(join(tempDirectory(), 'ledger.db'));
     const guard = guarded(store);
@@ -114,6 +132,94 @@ describe.each(stores)('calls that race with a halt, %s', (_name, open) => {
     expect((await guard.preview(read)).decision.reasonCode).toBe('SESSION_HALTED');
     const [offer] = await guard.offers([{ name: 'read' }]);
     expect(JSON.stringify(offer)).toContain('SESSION_HALTED');
+  });
+});
+
+const QUESTION = { tool: { server: 'countersign', name: 'after_halt' }, args: { do: 'resume' }, turn: '1' } as const;
+
+/** What is to happen may be asked by others than whoever halted: a person halts from another process than the one that holds the tree. */
+describe.each(stores)('the question what is to happen, while another’s halt stands, %s', (name, open) => {
+  const asking = (store: Store): Guard =>
+    guarded(store, {
+      policy: definePolicy({
+        id: 'asks',
+        version: '1',
+        evaluate: ({ args }) =>
+          (args as { readonly do?: string }).do === 'deny'
+            ? { effect: 'allow', rule: 'edited' }
+            : { effect: 'require_approval', rule: 'after-halt' },
+      }),
+    });
+  const ask = async (guard: Guard, id: string, call: object = QUESTION): Promise<string> => {
+    const pending = await guard.authorize({ ...QUESTION, ...call, id }, { approval: 'suspend' });
+    return pending.kind === 'pending' ? pending.approvalId : pending.kind === 'permit' ? 'allowed' : pending.decision.reasonCode;
+  };
+  const halts = [['of every session', undefined] as const, ['of its session', 's1'] as const];
+
+  it.each(halts)('%s: an answer to what was asked since is good', async (_which, session) => {
+    const path = join(tempDirectory(), 'ledger.db');
+    const store = open(path);
+    const guard = asking(store);
+    await monitorHost({ store, agent: 'tester', session: 'person' }).halt(session, 'OPERATOR_HALT');
+    const id = await ask(guard, 'c1');
+    await guard.approvals.resolve(id, { decision: 'approve' }, ALICE);
+    expect(await ask(guard, 'c1')).toBe('allowed');
+    expect(await codeOf(guard)).toBe('SESSION_HALTED');
+    await guard.close();
+    if (name !== 'memory') expect((await verifyLedger(path, { publicKeys: [LEDGER_VKEY] })).problems).toEqual([]);
+  });
+
+  it.each(halts)('%s: an answer to what was asked before is not, however late it comes', async (_which, session) => {
+    const store = open(join(tempDirectory(), 'ledger.db'));
+    const guard = asking(store);
+    const [early, late, edited] = [await ask(guard, 'c1'), await ask(guard, 'c2'), await ask(guard, 'c3')];
+    await guard.approvals.resolve(early, { decision: 'approve' }, ALICE);
+    await monitorHost({ store, agent: 'tester', session: 'person' }).halt(session, 'OPERATOR_HALT');
+    await guard.approvals.resolve(late, { decision: 'approve' }, ALICE);
+    await guard.approvals.resolve(edited, { decision: 'edit', args: { do: 'deny' } }, ALICE);
+    expect([await ask(guard, 'c1'), await ask(guard, 'c2'), await ask(guard, 'c3')]).toEqual(Array(3).fill('SESSION_HALTED'));
+  });
+
+  it.each(halts)('%s: halted once more, what was answered between is good for nothing', async (_which, session) => {
+    const store = open(join(tempDirectory(), 'ledger.db'));
+    const guard = asking(store);
+    const person = monitorHost({ store, agent: 'tester', session: 'person' });
+    await person.halt(session, 'OPERATOR_HALT');
+    const id = await ask(guard, 'c1');
+    await guard.approvals.resolve(id, { decision: 'approve' }, ALICE);
+    await person.halt(session, 'OPERATOR_HALT');
+    expect(await ask(guard, 'c1')).toBe('SESSION_HALTED');
+  });
+
+  it.each(halts)('%s: an edit that was made since is good', async (_which, session) => {
+    const store = open(join(tempDirectory(), 'ledger.db'));
+    const guard = asking(store);
+    await monitorHost({ store, agent: 'tester', session: 'person' }).halt(session, 'OPERATOR_HALT');
+    await guard.approvals.resolve(await ask(guard, 'c1'), { decision: 'edit', args: { do: 'deny' } }, ALICE);
+    expect(await ask(guard, 'c1')).toBe('allowed');
+  });
+
+  it.each(halts)('%s: an override given before it answers nothing, and is left for later', async (_which, session) => {
+    const store = open(join(tempDirectory(), 'ledger.db'));
+    const guard = asking(store);
+    const grant = { ttlMs: 60_000, uses: 1, reason: 'cleaning up', scope: 'session' } as const;
+    await guard.approvals.resolve(await ask(guard, 'c1'), { decision: 'approve', grant }, ALICE);
+    const person = monitorHost({ store, agent: 'tester', session: 'person' });
+    await person.halt(session, 'OPERATOR_HALT');
+    expect(await ask(guard, 'c2')).toMatch(/^[0-9a-f]{32}$/);
+    await guard.halts.resume(session === undefined ? {} : { session }, ALICE);
+    expect(await ask(guard, 'c3')).toBe('allowed');
+  });
+
+  it.each([
+    ['another tool of that server', { tool: { server: 'countersign', name: 'x' } }],
+    ['that name without the server', { tool: { name: 'after_halt' } }],
+    ['that name of another server', { tool: { server: 'shop', name: 'after_halt' } }],
+  ])('%s may not even be asked about', async (_what, call) => {
+    const store = open(join(tempDirectory(), 'ledger.db'));
+    const guard = asking(store);
+    await monitorHost({ store, agent: 'tester', session: 'person' }).halt(undefined, 'OPERATOR_HALT');
+    expect(await ask(guard, 'c1', call)).toBe('SESSION_HALTED');
   });
 });
 

@@ -72,6 +72,14 @@ const FORGERIES: readonly [VerifyCode, string, Change, Forgery?][] = [
       delete denied['approval'];
     },
   ],
+  [
+    'ALLOW_WHILE_HALTED',
+    'a question answered before another halted everything',
+    after(is('approval', { answer: 'approve' }), () => ({
+      ...find(entriesOf(path), session('halted', { scope: 'ledger' })),
+      session: 'x',
+    })),
+  ],
   ['ALLOW_WHILE_HALTED', 'the end of a halt left out', remove(session('resumed'))],
   ['HALT_ORDER', 'a halt left out of the chain', edit(session('resumed'), (entry) => void delete entry['before'])],
   [
