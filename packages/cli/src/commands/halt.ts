@@ -1,6 +1,6 @@
 /**
- * Stops an agent's calls now: `countersign halt`. Nobody is asked and no key is needed, since this only ever takes away; `resume` asks
- * for more. The transaction that would allow a call looks at it, in whatever process.
+ * Stops an agent now: `countersign halt`. Nobody is asked and no key is needed, since this only ever takes away; `resume` asks for more. The
+ * transaction that would allow a call looks at it, in whatever process, and whoever watches processes follows it.
  */
 import { monitorHost } from '@countersign/core';
 import type { Command } from '../command.ts';
@@ -12,12 +12,12 @@ import { safe } from '../output.ts';
 
 export const halt: Command = {
   name: 'halt',
-  summary: 'stop now: every call of every session, or of one, is refused until `resume`',
+  summary: 'stop now: calls of every session, or of one, are refused; watched agents freeze',
   positionals: [{ name: 'session', required: false }],
   options: [],
   notes: [
-    'Counts for every guard, proxy and hook on this ledger, those to come included, from the moment it is on record. Needs no key. A call that runs already is not ended, and processes are not touched: end what `countersign run` started with Ctrl-C there, or by two SIGTERM to it.',
-    'To let calls through again: `countersign resume --all`, or `countersign resume SESSION`.',
+    'Counts for every guard, proxy and hook on this ledger, those to come included, from the moment it is on record. Needs no key. What `countersign run` and `attach` watch on this ledger freezes within about a second, in mode audit too, until a person says what becomes of it (with a session: what is watched as that session). Other processes, and a call that runs in one, are not touched.',
+    'To let calls through again: `countersign resume --all`, or `countersign resume SESSION`. What is frozen stays so until it is answered for, before that or after: `countersign resume` lists it, `countersign resume ID [--kill]` answers.',
   ],
   example: 'countersign halt',
   async run(invocation) {
@@ -36,7 +36,9 @@ export const halt: Command = {
       output.line(`halted: calls of ${whose} are refused, ledger ${safe(config.ledger.path)}`);
       if (!isKnown)
         output.note('countersign: no call of that session was ever allowed: is it the name? Without a name every session is halted');
-      output.line(`to let them through again: countersign resume ${session === undefined ? '--all' : safe(session)}`);
+      if (session === undefined)
+        output.line('what `countersign run` and `attach` watch freezes within about a second: countersign resume lists it, and answers');
+      output.line(`to let calls through again: countersign resume ${session === undefined ? '--all' : safe(session)}`);
     } finally {
       await store.close();
     }

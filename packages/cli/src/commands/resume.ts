@@ -19,6 +19,8 @@ type Wish = 'resume' | 'deny' | 'kill';
 
 const PREFIX_SHAPE = /^[0-9a-f]{6,32}$/;
 const MAX_LISTED = 10_000;
+/** Of a watched tree that is frozen since `countersign halt`. */
+const OPERATOR_HALT_RULE = 'operator-halt';
 const DONE = {
   resume: 'resumed: what waits happens, and its processes go on',
   deny: 'denied: what waits fails, the processes that did something already are ended, the rest goes on',
@@ -71,6 +73,8 @@ export const resume: Command = {
     // Whoever only ends something needs no look at it; the arguments are needed to say who is meant.
     checkAnswerable(view, wish === 'kill' ? 'deny' : 'approve');
     const rule = member(view, 'rule');
+    if (terms !== undefined && rule === OPERATOR_HALT_RULE)
+      throw new UsageError("--override is not for an operator's halt", 'what an operator halts next is to stop, too: answer without it');
     const who = await whoAnswers(aboutHalt(view), wish, invocation, config);
     const message = flags.text('message');
     const given: Given = {
@@ -185,6 +189,13 @@ async function resumeSession(session: string | undefined, wish: Wish, config: Co
       ? 'resumed: calls of every session are decided again'
       : `resumed: calls of session ${safe(session)} are decided again`,
   );
+  const reader = readLedger(config.ledger.path);
+  const held = waiting(reader).length;
+  reader.close();
+  if (held > 0)
+    output.line(
+      `${held === 1 ? 'a watched agent stays' : `${held} watched agents stay`} stopped until answered for: countersign resume lists what is asked`,
+    );
   return EXIT.OK;
 }
 

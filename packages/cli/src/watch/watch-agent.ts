@@ -142,7 +142,11 @@ export async function watchAgent(invocation: Invocation, targetOf: (config: Conf
       own: ownFiles(settings, logDir, io.env),
       canaries: monitor.canaries,
       agent: settings.agent,
-      ledger: { ...host, sessionOf: async (call) => (await use.store.callById(call))?.session },
+      ledger: {
+        ...host,
+        sessionOf: async (call) => (await use.store.callById(call))?.session,
+        halts: () => use.store.halts(),
+      },
       note: (topic, data) => host.note(topic, data),
       pollMs: pollMs ?? monitor.pollMs,
       log: { ...monitor.log, dir: logDir },

@@ -34,7 +34,9 @@ describe('countersign halt', () => {
     expect(await read()).toBe('read');
     expect(await run(['halt'], { cwd })).toMatchObject({
       code: 0,
-      stdout: expect.stringMatching(/^halted: calls of every session are refused, ledger .*\nto let them .*: countersign resume --all\n$/),
+      stdout: expect.stringMatching(
+        /^halted: calls of every session are refused, ledger .*\nwhat .* freezes .*\nto let calls .*: countersign resume --all\n$/,
+      ),
     });
     await expect(read()).rejects.toMatchObject(HALTED);
     await expect(read('a session to come')).rejects.toMatchObject(HALTED);

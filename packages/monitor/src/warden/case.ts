@@ -3,6 +3,7 @@ import type { EntryRef } from '@countersign/core';
 import type { Activity, ProcessId } from '../activity.ts';
 import type { Judged } from '../sensor.ts';
 import type { Verdict } from '../verdict.ts';
+import { isOperators } from './operator-halts.ts';
 import type { Incident, IncidentStep } from './ports.ts';
 
 /** Incidents whose steps are kept in memory; later ones are still recorded, asked about and contained. */
@@ -36,12 +37,15 @@ export class Case {
   recorded: number = 0;
   /** A person was asked: about what it had held until then. */
   isAsked: boolean = false;
+  /** An operator halted it since. */
+  isOutdated: boolean = false;
   readonly #actors = new Map<string, ProcessId>();
   readonly #held: Judged[] = [];
   readonly #waiting: { readonly activity: Activity; readonly verdict: Verdict }[] = [];
   #refused = 0;
   #hasHappened = false;
   #saysRefused = false;
+  #isOperators = false;
 
   constructor(incident: Incident, level: 'HALT' | 'KILL', detectedAtMs: number) {
     this.incident = incident;
@@ -74,6 +78,11 @@ export class Case {
     return this.#saysRefused;
   }
 
+  /** An operator halted it, besides whatever else it is about. */
+  get isOperators(): boolean {
+    return this.#isOperators;
+  }
+
   /** Of what had happened already. */
   get actors(): readonly ProcessId[] {
     return [...this.#actors.values()];
@@ -81,6 +90,10 @@ export class Case {
 
   join(activity: Activity, verdict: Verdict, judged: Judged | undefined): void {
     if (this.verdicts.length < MAX_STEPS) this.verdicts.push(verdict);
+    if (isOperators(activity)) {
+      this.#isOperators = true;
+      this.isOutdated = this.isAsked;
+    }
     if (judged === undefined) this.#happened(activity, verdict, false);
     else if (judged.isItsWord === true) this.#happened(activity, verdict, true);
     else if (!judged.isHeld) this.#refused++;

@@ -14,6 +14,7 @@ import { Case } from './case.ts';
 import { CaseRecord, type CaseRecordDeps, type Followed } from './case-record.ts';
 import { culprits } from './culprits.ts';
 import type { HaltWords } from './halt-words.ts';
+import { modeFor } from './operator-halts.ts';
 import type { HaltAnswer, Incident, IncidentStep, WardenOptions } from './ports.ts';
 
 /** How often something that survived is killed again. */
@@ -43,6 +44,7 @@ export class Containment {
   #answering = new AbortController();
   #work: Promise<void> = Promise.resolve();
   #isAsking = false;
+  #isLettingGo = false;
   #isSuspended = false;
   #ended: { readonly by: EndedBy; readonly left: number } | undefined;
 
@@ -53,6 +55,11 @@ export class Containment {
 
   get isHolding(): boolean {
     return this.#state === 'held';
+  }
+
+  /** An answer is followed: what comes up now is no part of what it is about. */
+  get isLettingGo(): boolean {
+    return this.#isLettingGo;
   }
 
   get ended(): { readonly by: EndedBy; readonly left: number } | undefined {
@@ -131,7 +138,8 @@ export class Containment {
   }
 
   #open(activity: Activity, verdict: Verdict, level: 'HALT' | 'KILL', detectedAtMs: number): Case {
-    const { ledger, mode, clock } = this.#deps;
+    const { ledger, clock } = this.#deps;
+    const mode = modeFor(activity, this.#deps.mode);
     const incident: Incident = { id: newIncidentId(), at: clock.nowMs(), session: ledger.session, mode, activity, verdict };
     this.#answering = new AbortController();
     this.#case = new Case(incident, level, detectedAtMs);
@@ -178,12 +186,19 @@ export class Containment {
     for (let round = 0; ; round++) {
       const answer = await this.#ask(current, round, signal);
       if (this.#isOver(current)) return;
-      if (await this.#follow(current, answer, round)) return;
+      // Something was said since that it is no answer to.
+      if (current.isOutdated && (answer.do === 'resume' || answer.do === 'deny')) continue;
+      this.#isLettingGo = answer.do === 'resume' || answer.do === 'deny';
+      const isFollowed = await this.#follow(current, answer, round).finally(() => {
+        this.#isLettingGo = false;
+      });
+      if (isFollowed) return;
     }
   }
 
   #ask(current: Case, round: number, signal: AbortSignal): Promise<HaltAnswer> {
     current.isAsked = true;
+    current.isOutdated = false;
     const { incident, held, hasHappened } = current;
     const words = this.#words(current);
     const opened = (): void => this.#deps.emit({ kind: 'asked', at: this.#deps.clock.nowMs(), incident, held, hasHappened, words });
@@ -194,12 +209,12 @@ export class Containment {
     });
   }
 
-  #words({ incident, waiting, held, hasHappened, saysRefused }: Case): HaltWords {
+  #words({ incident, waiting, held, hasHappened, saysRefused, isOperators }: Case): HaltWords {
     const { questions, clock, onHaltTimeout, level } = this.#deps;
     const { activity, at: sinceMs } = incident;
     const told = waiting.map((each) => each.activity);
     const times = { sinceMs, nowMs: clock.nowMs(), onTimeout: onHaltTimeout };
-    return questions.words({ activity, waiting: told, held, hasHappened, saysRefused, level: level(), ...times });
+    return questions.words({ activity, waiting: told, held, hasHappened, saysRefused, isOperators, level: level(), ...times });
   }
 
   /** @returns false when it has to be asked about again. */

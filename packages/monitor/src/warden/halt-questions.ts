@@ -134,6 +134,12 @@ async function answerTo(
   }
   const { reasonCode } = decided.decision;
   if (ENDED.includes(reasonCode)) return { do: 'timeout' };
+  // What was answered is not what stands now.
+  if (reasonCode === 'SESSION_HALTED')
+    return {
+      do: 'failed',
+      error: new Error('an operator halted since that was asked, so no answer to it lets anything go on: it is asked anew'),
+    };
   if (!DENIED.includes(reasonCode)) return { do: 'failed', error: new Error(`the question was refused: ${reasonCode}`) };
   // A no is an entry of its own.
   const isNo = row !== undefined && last?.answer === 'deny';

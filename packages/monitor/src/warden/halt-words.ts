@@ -5,6 +5,7 @@ import type { Activity } from '../activity.ts';
 import { cappedAt, type Enforcement, holdsText, LEVEL_MEANS } from '../enforcement.ts';
 import { baseOf } from '../rules/path-text.ts';
 import type { CoverageLevel } from '../sensor.ts';
+import { isOperators } from './operator-halts.ts';
 
 /** What stands behind a question at the moment it is put. */
 export interface HaltAbout {
@@ -17,6 +18,8 @@ export interface HaltAbout {
   readonly hasHappened: boolean;
   /** Whoever did it says that it was refused inside of it. */
   readonly saysRefused?: boolean;
+  /** An operator halted it, besides whatever else it is about. */
+  readonly isOperators?: boolean;
   readonly sinceMs: number;
   readonly nowMs: number;
   /** What is watched at that moment, as it goes on record for the session. */
@@ -40,9 +43,9 @@ export interface HaltWords {
 const MAX_THING_CHARS = 300;
 
 export function haltWords(about: HaltAbout, timeoutMs: number, redactor: Redactor): HaltWords {
-  const { activity, waiting, held, hasHappened, saysRefused = false, sinceMs, level, enforcement } = about;
+  const { activity, waiting, held, saysRefused = false, isOperators: byWord = false, sinceMs, level, enforcement } = about;
   const { call, candidates = [] } = activity.attribution;
-  const told = waiting.length === 0 ? [activity] : waiting;
+  const told = waiting.length > 0 ? waiting : isOperators(activity) ? [] : [activity];
   const more = held - told.length;
   return {
     held: [
@@ -51,6 +54,7 @@ export function haltWords(about: HaltAbout, timeoutMs: number, redactor: Redacto
           `${thing(each, redactor)}${held > 0 ? '' : saysRefused ? ' (refused by the probe inside of it, it says)' : ' (has happened already)'}`,
       ),
       ...(more > 0 ? [`and ${more} more`] : []),
+      ...(byWord ? ['the whole process tree, by the word of an operator: countersign halt'] : []),
     ],
     call: call ?? (candidates.length > 0 ? `perhaps ${candidates.slice(0, 3).join(', ')}` : 'no tool call is known to have caused it'),
     since: new Date(sinceMs).toISOString(),
@@ -60,7 +64,7 @@ export function haltWords(about: HaltAbout, timeoutMs: number, redactor: Redacto
       // A sensor that died since took something with it.
       ...(enforcement !== undefined && { holds: holdsText(cappedAt(enforcement, level)) }),
     },
-    answers: { ...answersTo(held, hasHappened, saysRefused), unanswered: unanswered(about, timeoutMs) },
+    answers: { ...answersTo(about), unanswered: unanswered(about, timeoutMs) },
   };
 }
 
@@ -71,7 +75,18 @@ function thing({ action, actor }: Activity, redactor: Redactor): string {
   return `${text}, by ${actor.exe === undefined ? 'process' : redactor.text(baseOf(actor.exe))} (pid ${actor.pid})`;
 }
 
-function answersTo(held: number, hasHappened: boolean, saysRefused: boolean): Omit<HaltWords['answers'], 'unanswered'> {
+function answersTo({ isOperators: byWord, ...about }: HaltAbout): Omit<HaltWords['answers'], 'unanswered'> {
+  const answers = answersAbout(about);
+  if (byWord !== true) return answers;
+  return {
+    ...answers,
+    resume: `${about.held === 0 ? 'its processes go on' : answers.resume}; its calls stay refused until the halt is ended: countersign resume --all, or the name of its session`,
+    // It is about none of them alone.
+    deny: answers.kill,
+  };
+}
+
+function answersAbout({ held, hasHappened, saysRefused = false }: HaltAbout): Omit<HaltWords['answers'], 'unanswered'> {
   const isOne = held === 1;
   const those = isOne ? 'the call that waits' : `the ${held} calls that wait`;
   const kill = 'the whole process tree is ended';

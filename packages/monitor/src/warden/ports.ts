@@ -1,5 +1,5 @@
 /** What a warden is put together from. Each part is made elsewhere, and tried alone. */
-import type { ContainmentBody, EntryRef, MonitorHost } from '@countersign/core';
+import type { ContainmentBody, EntryRef, Halt, MonitorHost } from '@countersign/core';
 import type { Activity, Actor, ProcessId } from '../activity.ts';
 import type { Freezer } from '../contain/freezer.ts';
 import type { Enforcement } from '../enforcement.ts';
@@ -37,6 +37,8 @@ export interface ActivityLog {
 export interface WardenLedger extends Pick<MonitorHost, 'session' | 'record' | 'mark' | 'halt' | 'resume' | 'inFlight'> {
   /** Whose call it is; undefined for a call this ledger does not know. */
   sessionOf(call: string): Promise<string | undefined>;
+  /** Halts that stand, as its entries tell: those of an operator stop the tree too. */
+  halts(): Promise<readonly Halt[]>;
 }
 
 /** The answer of people, as the ledger has it. */

@@ -4,6 +4,7 @@ import type { Activity } from '../activity.ts';
 import { plainJson } from '../plain-json.ts';
 import { rollbackDetails } from '../quarantine/record.ts';
 import { type Level, MAX_EVIDENCE, type MonitorMode, type Verdict } from '../verdict.ts';
+import { modeFor } from './operator-halts.ts';
 import type { HaltAnswer, Incident, IncidentStep, WardenLedger } from './ports.ts';
 import { WorkQueue } from './work-queue.ts';
 
@@ -97,7 +98,7 @@ export class Recorder {
       ...(call === undefined && candidates !== undefined && { candidates }),
       level: onRecord(level),
       enforced: onRecord(enforced),
-      mode: this.#options.mode,
+      mode: modeFor(activity, this.#options.mode),
       rule,
       evaluator,
       confidence,

@@ -12,6 +12,7 @@ import { GivenAnswers } from './given-answers.ts';
 import { judgedBy, ownVerdict } from './judging.ts';
 import { LogWriter } from './log-writer.ts';
 import { ObservedIncidents } from './observed-incidents.ts';
+import { modeFor, OPERATOR, OPERATOR_HALT_RULE, OperatorHalts, reasonOf } from './operator-halts.ts';
 import type { Incident, Warden, WardenEvent, WardenOptions, WardenSummary } from './ports.ts';
 import { Recorder } from './recorder.ts';
 import { RunningSensors } from './running-sensors.ts';
@@ -44,6 +45,7 @@ class Session implements Warden {
   readonly #sensors: RunningSensors;
   readonly #judge: SecondOpinion;
   readonly #answers = new GivenAnswers();
+  readonly #halts: OperatorHalts;
   /** In audit mode, which ends nothing. */
   readonly #observed: ObservedIncidents;
   readonly #recent: Activity[] = [];
@@ -93,6 +95,18 @@ class Session implements Warden {
       onRaised: (activity, verdict) => this.#raise(activity, verdict),
       onFailing: (error) => this.#trouble('judge', error),
     });
+    this.#halts = new OperatorHalts({
+      session: options.ledger.session,
+      halts: () => options.ledger.halts(),
+      pause: this.#pause,
+      onHalt: (halt) => {
+        // What is being let go on was answered for before it.
+        if (this.#containment.isLettingGo) return false;
+        this.#ofOwn(OPERATOR, OPERATOR_HALT_RULE, reasonOf(halt));
+        return true;
+      },
+      onFailing: (error) => this.#trouble('looking for halts', error),
+    });
     this.#observed = new ObservedIncidents({
       ...options,
       nowMs: () => this.#clock.nowMs(),
@@ -124,6 +138,8 @@ class Session implements Warden {
     }
     const sensors = this.#sensors.alive.map(({ name, level, gives }) => ({ name, level, gives }));
     this.#emit({ kind: 'started', at: this.#clock.nowMs(), level: this.level, mode, grade: freezer.grade, sensors });
+    // Before the agent runs: what an operator stopped does not start anew.
+    await this.#halts.start();
   }
 
   kill(): Promise<void> {
@@ -227,7 +243,7 @@ class Session implements Warden {
       this.#emit({ kind: 'judged', at: activity.at, activity, verdict, enforced: 'SAFE' });
       return;
     }
-    const level = enforced(verdict.level, this.#options.mode);
+    const level = enforced(verdict.level, modeFor(activity, this.#options.mode));
     let incident: Incident | undefined;
     if (level === 'HALT' || level === 'KILL') incident = this.#containment.act(activity, verdict, level, detectedAtMs, judged);
     else if (verdict.level !== 'FLAG') incident = this.#observed.of(activity, verdict, this.#recent);
@@ -271,24 +287,24 @@ class Session implements Warden {
     this.#options.ledger
       .mark('coverage', { coverage: this.level })
       .catch((failure: unknown) => this.#trouble('recording the coverage', failure));
-    if (this.level === 'none' && was !== 'none') this.#unwatched(sensor, at);
+    if (this.level === 'none' && was !== 'none') this.#ofOwn(sensor.name, 'unwatched', 'the last sensor died: nothing is seen any more');
   }
 
-  /** Nobody watches any more. */
-  #unwatched(sensor: Sensor, at: number): void {
+  /** About the tree as a whole, whatever it does. */
+  #ofOwn(sensor: string, rule: string, reason: string): void {
     const activity: Activity = {
-      at,
+      at: this.#clock.nowMs(),
       seq: ++this.#seq,
-      sensor: sensor.name,
+      sensor,
       phase: 'after',
       action: { kind: 'resource', processes: this.#options.tree.members().length },
       attribution: { method: 'none' },
     };
-    const verdict = ownVerdict('unwatched', 'the last sensor died: nothing is seen any more', activity.seq);
-    this.#take(activity, verdict, this.#clock.monotonicMs());
+    this.#take(activity, ownVerdict(rule, reason, activity.seq), this.#clock.monotonicMs());
   }
 
   async #close(): Promise<WardenSummary> {
+    this.#halts.stop();
     this.#judge.stop();
     // What was done before its end is told while they stop, and belongs to the session.
     await this.#sensors.stop();

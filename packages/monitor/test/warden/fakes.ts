@@ -1,5 +1,5 @@
 /** Parts of a warden that do what a test tells them, and say what was done. */
-import { type ContainmentRecord, createRedactor, type EntryRef, type VerdictRecord } from '@countersign/core';
+import { type ContainmentRecord, createRedactor, type EntryRef, type Halt, type VerdictRecord } from '@countersign/core';
 import type { Action, Activity, Actor, Observation } from '../../src/activity.ts';
 import type { FreezeResult, Freezer, KillResult } from '../../src/contain/freezer.ts';
 import type { Judged, Sensor, SensorHost } from '../../src/sensor.ts';
@@ -7,6 +7,7 @@ import type { ProcessTree, TreeProcess } from '../../src/tree/process-tree.ts';
 import type { Level, MonitorMode, Verdict } from '../../src/verdict.ts';
 import { MAX_CAPTURE_MS } from '../../src/warden/case-record.ts';
 import { type HaltAbout, type HaltWords, haltWords } from '../../src/warden/halt-words.ts';
+import { HALT_LOOK_MS } from '../../src/warden/operator-halts.ts';
 import type { HaltAnswer, HaltQuestions, Incident, IncidentStep, WardenEvent, WardenOptions } from '../../src/warden/ports.ts';
 import { MAX_CLOSE_MS } from '../../src/warden/warden.ts';
 
@@ -136,8 +137,26 @@ export class FakeLedger {
   fails = false;
   calls = new Map<string, string>();
   running: readonly string[] = [];
+  /** Those that stand; an error: it cannot be read. */
+  standing: readonly Halt[] | Error = [];
+  readonly #looks: (() => void)[] = [];
   constructor(did: string[]) {
     this.#did = did;
+  }
+  async halts(): Promise<readonly Halt[]> {
+    if (this.standing instanceof Error) throw this.standing;
+    return this.standing;
+  }
+  /** The time has come to look at them again. */
+  async look(): Promise<void> {
+    for (const look of this.#looks.splice(0)) look();
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  nextLook(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      this.#looks.push(resolve);
+      signal.addEventListener('abort', () => resolve(), { once: true });
+    });
   }
   async record(record: VerdictRecord | ContainmentRecord): Promise<EntryRef> {
     if (this.fails) throw new Error('the disk is full');
@@ -216,9 +235,11 @@ export function wardenParts(mode: MonitorMode, more: Partial<WardenOptions> = {}
     onEvent: (event) => events.push(event),
     // Nothing is waited for, but others get their turn. What waits for something that never comes waits until it is given up.
     pause: (ms, signal) =>
-      ms === MAX_CAPTURE_MS || ms === MAX_CLOSE_MS
-        ? new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
-        : new Promise<void>((resolve) => setImmediate(resolve)),
+      ms === HALT_LOOK_MS
+        ? ledger.nextLook(signal)
+        : ms === MAX_CAPTURE_MS || ms === MAX_CLOSE_MS
+          ? new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
+          : new Promise<void>((resolve) => setImmediate(resolve)),
     ...more,
   };
   return { options, did, events, sensor, tree, freezer, ledger, questions, steps };

@@ -1,4 +1,4 @@
-import { AFTER_HALT, createGuard, createRedactor, denyAll } from '@countersign/core';
+import { AFTER_HALT, createGuard, createRedactor, denyAll, monitorHost } from '@countersign/core';
 import { memoryStore } from '@countersign/core/testing';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { haltQuestions } from '../../src/warden/halt-questions.ts';
@@ -100,6 +100,26 @@ describe('a halt is asked about', () => {
     await answerer().approvals.resolve(id, { decision: 'approve' }, jane);
     expect(await answer).toMatchObject({ do: 'resume', by: 'jane', approval: { id } });
     expect((await answerer().approvals.get(id))?.state).toBe('consumed');
+  });
+
+  it.each([undefined, 'run-1'])(
+    'an operator halted (%s) since: an approval lets nothing go on, and that of the next question does',
+    async (session) => {
+      const first = await asked(0);
+      await monitorHost({ store, agent: 'a', session: 'person' }).halt(session, 'OPERATOR_HALT');
+      await answerer().approvals.resolve(first.id, { decision: 'approve' }, jane);
+      expect(await first.answer).toMatchObject({ do: 'failed', error: { message: expect.stringContaining('an operator halted since') } });
+      const second = await asked(1);
+      await answerer().approvals.resolve(second.id, { decision: 'approve' }, jane);
+      expect(await second.answer).toMatchObject({ do: 'resume', by: 'jane', approval: { id: second.id } });
+    },
+  );
+
+  it('an operator halted since: a no ends all of it', async () => {
+    const { id, answer } = await asked(0);
+    await monitorHost({ store, agent: 'a', session: 'person' }).halt(undefined, 'OPERATOR_HALT');
+    await answerer().approvals.resolve(id, { decision: 'deny' }, jane);
+    expect(await answer).toMatchObject({ do: 'kill', by: 'jane' });
   });
 
   it('denied: all of it is ended', async () => {

@@ -48,6 +48,17 @@ describe('the words of a halt', () => {
     expect(words().answers.unanswered).not.toContain('ended');
   });
 
+  it('an operator halted it too: said beside what is held, and of each answer', () => {
+    const { held, answers } = words({ isOperators: true });
+    expect(held).toEqual([
+      'read /home/ana/.ssh/id_rsa, by cat (pid 4711)',
+      'the whole process tree, by the word of an operator: countersign halt',
+    ]);
+    expect(answers.resume).toMatch(/^the call that waits happens now.*; its calls stay refused until/);
+    expect(answers.deny).toBe(answers.kill);
+    expect(JSON.stringify(words())).not.toContain('operator');
+  });
+
   it('never promises that deny keeps from happening what has happened', () => {
     const done = words({ waiting: [], held: 0, hasHappened: true });
     expect(done.held).toEqual(['read /home/ana/.ssh/id_rsa, by cat (pid 4711) (has happened already)']);
