@@ -121,7 +121,9 @@ function overrideOf({ flags }: Invocation, wish: Wish): GrantTerms | undefined {
 }
 
 function waiting(reader: LedgerReader): readonly ApprovalView[] {
-  return reader.approvals({ state: 'pending', tool: `${AFTER_HALT.server}/${AFTER_HALT.name}`, limit: MAX_LISTED });
+  // A tool without a server may be called what ours is with it: a call of an agent, and no question of ours.
+  const alike = reader.approvals({ state: 'pending', tool: `${AFTER_HALT.server}/${AFTER_HALT.name}`, limit: MAX_LISTED });
+  return alike.filter(({ tool }) => tool.server === AFTER_HALT.server && tool.name === AFTER_HALT.name);
 }
 
 /** What every channel says of it. */

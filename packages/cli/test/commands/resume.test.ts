@@ -1,6 +1,6 @@
 import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { loadConfig, monitorHost } from '@countersign/core';
+import { createGuard, loadConfig, monitorHost, rulePolicy } from '@countersign/core';
 import { storeFromConfig } from '@countersign/core/sqlite';
 import { describe, expect, it } from 'vitest';
 import { calls, json, project, run } from '../harness.ts';
@@ -80,5 +80,25 @@ describe('a halted session', () => {
     const cwd = await project();
     await calls(cwd, [{ tool: 'read_file' }]);
     expect(await run(['resume'], { cwd })).toMatchObject({ code: 0, stdout: 'nothing is halted\n' });
+  });
+});
+
+describe('a call of an agent that is named like the question after a halt', () => {
+  const asksAll = rulePolicy({ id: 'p', rules: [{ id: 'all', tools: ['*/*', '*'], effect: 'require_approval' }] });
+
+  it.each([
+    ['without a server', { name: 'countersign/after_halt' }],
+    ['in capitals', { server: 'Countersign', name: 'after_halt' }],
+  ])('%s is no halt: not listed, and not approved unread', async (_how, tool) => {
+    const cwd = await halted('s1');
+    const store = storeFromConfig(loadConfig(join(cwd, 'countersign.yaml'), { env: {} }), { onError: () => {} });
+    const guard = createGuard({ agent: 'bot', policy: asksAll, store });
+    const args = { incident: 'e'.repeat(32), rule: 'r', do: 'resume', why: 'nothing', answers: { resume: 'a', deny: 'b', kill: 'c' } };
+    const pending = await guard.authorize({ tool, args, id: 'c1', turn: '1' }, { approval: 'suspend' });
+    if (pending.kind !== 'pending') throw new Error('nobody was asked');
+    await store.close();
+    expect(json(await run(['resume', '--json'], { cwd }))).toMatchObject({ halts: [], sessions: [{ session: 's1' }] });
+    for (const id of [pending.approvalId, 'e'.repeat(8)]) expect((await run(['resume', id, ...JANE], { cwd })).code).not.toBe(0);
+    expect(json(await run(['approvals', 'show', pending.approvalId, '--json'], { cwd }))).toMatchObject({ approval: { state: 'pending' } });
   });
 });
