@@ -113,7 +113,11 @@ export interface MonitorHost {
    * know, until it is resumed. Durable when it resolves. Halting what is halted records that it was halted once more.
    */
   halt(session: string | undefined, reasonCode: string, why?: { readonly incident?: string }): Promise<void>;
-  /** Lifts a halt; that of one session and that of all are lifted each by itself. @param by - the answer that allows it. */
+  /**
+   * Lifts a halt; that of one session and that of all are lifted each by itself.
+   *
+   * @param by - the answer that allows it: it lifts no operator's halt, and none that came after it was asked for; such a one stands.
+   */
   resume(session: string | undefined, by?: HaltAnswer): Promise<void>;
   /** Whether calls of this session are refused now, by either halt. */
   isHalted(session: string): Promise<boolean>;

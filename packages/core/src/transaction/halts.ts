@@ -4,6 +4,7 @@
  */
 import type { EntryRef } from '../call.ts';
 import { isAfterHalt } from '../halt/after-halt.ts';
+import type { Halt } from '../halt/book.ts';
 import { commitSection, newOpeningKey } from '../ledger/commitment.ts';
 import type { Opening, SessionBody } from '../ledger/entry.ts';
 import type { Committed, DecideUnit, ResumeUnit } from '../store-units.ts';
@@ -20,15 +21,21 @@ export function isStopped(unit: DecideUnit, tx: Tx): boolean {
   if (own === undefined && all === undefined) return false;
   // Whoever stopped something must be able to ask what is to happen now; and nothing else.
   if (!isAfterHalt(body.tool)) return true;
-  if (own === undefined && all?.by === body.session && (use ?? grant ?? ask) !== undefined) return false;
+  // Whoever halts what an operator halted did not make it theirs.
+  const isOwnWord = own === undefined && all?.by === body.session && all.operator === undefined;
+  if (isOwnWord && (use ?? grant ?? ask) !== undefined) return false;
   return ask === undefined && !isAnsweredSince(unit, Math.max(own?.entry.of ?? 0, all?.entry.of ?? 0), tx);
 }
 
 /** A halt that another said is not in what people were asked before it, nor in what they granted. */
 function isAnsweredSince({ body, use }: DecideUnit, halt: number, tx: Tx): boolean {
   const answers = use?.answers ?? (body.edited === undefined ? [] : [body.edited.answer]);
-  const given = answers.map((answer) => tx.entry(answer));
-  return given.length > 0 && given.every((each) => each?.kind === 'approval' && each.ask.of > halt);
+  return answers.length > 0 && answers.every((answer) => isAskedAfter(halt, answer, tx));
+}
+
+function isAskedAfter(halt: number, answer: EntryRef, tx: Tx): boolean {
+  const given = tx.entry(answer);
+  return given?.kind === 'approval' && given.ask.of > halt;
 }
 
 /** What rows say, which is a hint: the session's own halt, or that of every session. */
@@ -48,10 +55,25 @@ export function recordHalt(body: SessionBody, tx: Tx): Committed {
   const { event, scope, session } = body;
   const of = scope === 'ledger' ? undefined : session;
   const halt = tx.halts().of(of);
-  if (event === 'resumed' && halt === undefined) return { kind: 'recorded' };
+  if (event === 'resumed' && (halt === undefined || !isEndedBy(body, halt, tx))) return { kind: 'recorded' };
   const entry = appendSession({ ...body, ...(event === 'resumed' && halt !== undefined && { halt: halt.entry }) }, tx);
   noteHalt(of, event === 'halted', body, tx);
   return { kind: 'recorded', entry };
+}
+
+/**
+ * What people said about an incident ends no operator's halt, which takes an end of its own, and no halt that came after they were asked.
+ * A monitor that names no answer ends it on its application's word.
+ */
+function isEndedBy({ approval }: SessionBody, halt: Halt, tx: Tx): boolean {
+  if (approval === undefined) return true;
+  if (halt.operator !== undefined) return false;
+  const decided = tx.entry(approval.decision);
+  // verify says so of what is no answer.
+  if (decided?.kind !== 'decision') return true;
+  const answers = decided.approval?.answers ?? (decided.edited === undefined ? [] : [decided.edited.answer]);
+  if (answers.length === 0) return approval.decision.of > halt.entry.of;
+  return answers.every((answer) => isAskedAfter(halt.entry.of, answer, tx));
 }
 
 /** Its end by a person. What they looked at must be what stands: an answer that was given once is good for nothing later. */

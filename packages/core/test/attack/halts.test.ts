@@ -212,6 +212,48 @@ describe.each(stores)('the question what is to happen, while another’s halt st
   });
 
   it.each([
+    ['an operator halted it too, after that was asked', 'OPERATOR_HALT', 'after', 'stands'],
+    ['an operator halted it too, before that was asked', 'OPERATOR_HALT', 'before', 'stands'],
+    ['another incident halted it after that was asked', 'MONITOR_HALTED', 'after', 'stands'],
+    ['nothing', undefined, 'before', 'ended'],
+  ] as const)('what is answered about an incident ends the halt of the session of its call, unless %s', async (_what, code, when, then) => {
+    const path = join(tempDirectory(), 'ledger.db');
+    const store = open(path);
+    const [guard, warden] = [asking(store), monitorHost({ store, agent: 'tester', session: 's1' })];
+    const halt = async (at: string): Promise<void> => {
+      if (code !== undefined && at === when) await monitorHost({ store, agent: 'tester', session: 'other' }).halt('s2', code);
+    };
+    await halt('before');
+    await warden.halt('s2', 'MONITOR_HALTED', { incident: 'e'.repeat(32) });
+    const id = await ask(guard, 'c1');
+    await halt('after');
+    await guard.approvals.resolve(id, { decision: 'approve' }, ALICE);
+    const permit = await guard.authorize({ ...QUESTION, id: 'c1' }, { approval: 'suspend' });
+    if (permit.kind !== 'permit') throw new Error('not allowed');
+    await warden.resume('s2', { id, decision: permit.entry });
+    expect(await codeOf(guarded(store), 's2')).toBe(then === 'stands' ? 'SESSION_HALTED' : 'allowed');
+    expect(await store.halts()).toHaveLength(then === 'stands' ? 1 : 0);
+  });
+
+  it('a monitor that halts everything once more makes an answer and a grant from before an operator’s halt no better', async () => {
+    const store = open(join(tempDirectory(), 'ledger.db'));
+    const guard = asking(store);
+    const monitor = monitorHost({ store, agent: 'tester', session: 's1' });
+    await monitor.halt(undefined, 'MONITOR_HALTED');
+    const [early, granting] = [await ask(guard, 'c1'), await ask(guard, 'c2')];
+    await guard.approvals.resolve(early, { decision: 'approve' }, ALICE);
+    const grant = { ttlMs: 60_000, uses: 1, reason: 'cleaning up', scope: 'session' } as const;
+    await guard.approvals.resolve(granting, { decision: 'approve', grant }, ALICE);
+    await monitorHost({ store, agent: 'tester', session: 'person' }).halt(undefined, 'OPERATOR_HALT');
+    await monitor.halt(undefined, 'MONITOR_HALTED');
+    expect(await ask(guard, 'c1')).toBe('SESSION_HALTED');
+    const id = await ask(guard, 'c3');
+    expect(id).toMatch(/^[0-9a-f]{32}$/);
+    await guard.approvals.resolve(id, { decision: 'approve' }, ALICE);
+    expect(await ask(guard, 'c3')).toBe('allowed');
+  });
+
+  it.each([
     ['another tool of that server', { tool: { server: 'countersign', name: 'x' } }],
     ['that name without the server', { tool: { name: 'after_halt' } }],
     ['that name of another server', { tool: { server: 'shop', name: 'after_halt' } }],
