@@ -102,9 +102,13 @@ export class CaseRecord {
   }
 
   async resumeSession(current: Case, { approval }: Pick<Followed, 'approval'>): Promise<void> {
-    if (current.halted === undefined) return;
+    const { halted, incident } = current;
+    if (halted === undefined) return;
     try {
-      await this.#deps.ledger.resume(current.halted, approval);
+      // What another halted it for is theirs to answer.
+      const stands = (await this.#deps.ledger.halts()).find(({ session }) => session === halted);
+      if (stands !== undefined && stands.incident !== incident.id) return;
+      await this.#deps.ledger.resume(halted, approval);
     } catch (error) {
       // Its calls stay refused, which an operator can see and end; the processes may go on.
       this.trouble('resuming the session of the call', error);

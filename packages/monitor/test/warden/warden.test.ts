@@ -716,6 +716,23 @@ describe('calls', () => {
     expect(did).toContain('resume chat-7');
   });
 
+  it.each([
+    ['another incident halted it since', { session: 'chat-7', incident: 'another' }, false],
+    ['an operator halted it since', { session: 'chat-7' }, false],
+    ['another session is halted too', { session: 'chat-8', incident: 'another' }, true],
+    ['every session is halted', {}, true],
+  ])('the session of the call is resumed with the answer, or not: %s', async (_when, halt, isResumed) => {
+    const { sensor, ledger, questions, did } = await started('enforce_kill');
+    ledger.calls.set(CALL, 'chat-7');
+    sensor.see('HALT', { attribution: { method: 'marker', call: CALL } });
+    await questions.until(1);
+    ledger.standing = [{ by: 'other', agent: 'a', atMs: 1, entry: { of: 7, leaf: 'ab'.repeat(32) }, ...halt }];
+    questions.answer({ do: 'resume', by: 'jane' });
+    await settled();
+    expect(did).toContain('resume');
+    expect(did.includes('resume chat-7')).toBe(isResumed);
+  });
+
   it('a call nobody made is not on record as one: the environment of a process says what it likes', async () => {
     const { sensor, ledger, questions, did } = await started('enforce_kill');
     sensor.see('HALT', { attribution: { method: 'marker', call: CALL } });
