@@ -100,6 +100,12 @@ export class Approvals {
     if (denied !== undefined) this.problem(placed, 'APPROVAL_WAS_DENIED', `an approver had denied this call in entry ${denied.number}`);
   }
 
+  /** Position of the entry that asked for an approval that was not used yet; undefined where that was not read. */
+  askedAt(approval: string): number | undefined {
+    const ask = this.asks.get(approval);
+    return ask === undefined || 'usedBy' in ask ? undefined : ask.placed.index;
+  }
+
   /** An allow that names an approval. */
   use(placed: Placed, entry: EntryOf<'decision'>, shown: string | undefined, gaps: boolean): void {
     const id = entry.approval?.id ?? '';

@@ -68,14 +68,16 @@ export class Halts {
     this.addTail(placed, entry);
   }
 
-  allowed(placed: Placed, entry: Decision): void {
+  /** @param askedAt - where its approval was asked for; undefined where that was not read. */
+  allowed(placed: Placed, entry: Decision, askedAt?: number): void {
     const own = this.standing.get(entry.session);
     const all = this.standing.get(EVERY);
     if ((own ?? all) === undefined) return;
     if ('tool' in entry && isAfterHalt(entry.tool)) {
       // Whoever halted everything may ask what is to happen now; others may act on what was answered since.
       if (own === undefined && all?.by === entry.session && isAnswered(entry)) return;
-      if (isAnsweredSince(entry, Math.max(own?.placed.index ?? 0, all?.placed.index ?? 0))) return;
+      const halt = Math.max(own?.placed.index ?? 0, all?.placed.index ?? 0);
+      if (isAnsweredSince(entry, halt) && (askedAt ?? Infinity) > halt) return;
     }
     const what = own === undefined ? 'every session was halted' : `session ${printable(entry.session)} was halted`;
     this.problem(placed, 'ALLOW_WHILE_HALTED', `${what} when this call was allowed`);

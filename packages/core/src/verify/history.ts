@@ -198,9 +198,9 @@ export class History {
     switch (entry.effect) {
       case 'allow':
         counts.allowed++;
-        this.halts.allowed(placed, entry);
+        for (const { of } of entry.approval?.answers ?? []) this.recallAnswer(of);
+        this.halts.allowed(placed, entry, entry.approval && this.approvals.askedAt(entry.approval.id));
         if (entry.approval !== undefined) {
-          for (const { of } of entry.approval.answers ?? []) this.recallAnswer(of);
           // Whatever it leans on was read or recalled.
           this.approvals.use(placed, entry, shown, this.hasUnread);
         } else this.approvals.allow(placed, entry.call);

@@ -80,6 +80,14 @@ const FORGERIES: readonly [VerifyCode, string, Change, Forgery?][] = [
       session: 'x',
     })),
   ],
+  [
+    'ALLOW_WHILE_HALTED',
+    'a question put before another halted everything, and answered after it',
+    after(
+      (entry) => is('decision', { effect: 'require_approval' })(entry) && member(entry['tool'])['name'] === 'after_halt',
+      () => ({ ...find(entriesOf(path), session('halted', { scope: 'ledger' })), session: 'x' }),
+    ),
+  ],
   ['ALLOW_WHILE_HALTED', 'the end of a halt left out', remove(session('resumed'))],
   ['HALT_ORDER', 'a halt left out of the chain', edit(session('resumed'), (entry) => void delete entry['before'])],
   [
