@@ -1,7 +1,8 @@
 /**
  * A HALT is answered like any other question: it opens an approval for the built-in call `countersign/after_halt`, so that every
  * channel there is may answer it, authenticated, on record, and once. Approving it lets the processes go on, denying it ends all of them,
- * and an edit to `do: "deny"` ends those that did it. A grant on the call is an override: the next halt of that rule is not asked about.
+ * and an edit to `do: "deny"` ends those that did it. A grant on the call is an override: the next halt of that rule is not asked about,
+ * unless an operator halted it.
  */
 import {
   AFTER_HALT,
@@ -73,7 +74,7 @@ export function haltPolicy(timeoutMs: number): Policy {
   const tools = [`${AFTER_HALT.server}/${AFTER_HALT.name}`];
   return rulePolicy({
     id: 'countersign-halts',
-    version: '2',
+    version: '3',
     default: 'deny',
     rules: [
       {
@@ -83,6 +84,15 @@ export function haltPolicy(timeoutMs: number): Policy {
         effect: 'require_approval',
         reason:
           'processes are stopped. Approving says resume: what waits happens. Denying says kill: ALL of them are ended. Approving with `do` changed to "deny": what waits fails, the rest goes on',
+        approval: { ttl: `${timeoutMs}ms` },
+      },
+      // Where two rules ask no grant is enough: what an operator halts is asked about, whatever was let go on beforehand.
+      {
+        id: 'after-operator-halt',
+        tools,
+        when: "args.do == 'resume' && has(args.operator)",
+        effect: 'require_approval',
+        reason: 'an operator halted it',
         approval: { ttl: `${timeoutMs}ms` },
       },
       { id: 'deny-one', tools, when: "args.do == 'deny'", effect: 'allow' },

@@ -32,6 +32,8 @@ export interface HaltAbout {
 /** Stands in the arguments of the question as it is. Not escaped. */
 export interface HaltWords {
   readonly held: readonly string[];
+  /** An operator halted it: no override answers that. */
+  readonly operator?: true;
   /** The tool call it belongs to. */
   readonly call: string;
   readonly since: string;
@@ -56,6 +58,7 @@ export function haltWords(about: HaltAbout, timeoutMs: number, redactor: Redacto
       ...(more > 0 ? [`and ${more} more`] : []),
       ...(byWord ? ['the whole process tree, by the word of an operator: countersign halt'] : []),
     ],
+    ...(byWord && { operator: true }),
     call: call ?? (candidates.length > 0 ? `perhaps ${candidates.slice(0, 3).join(', ')}` : 'no tool call is known to have caused it'),
     since: new Date(sinceMs).toISOString(),
     coverage: {

@@ -188,6 +188,21 @@ describe('a halt is asked about', () => {
     expect(await questions.ask(other, WORDS, 0, stop.signal, () => {})).toEqual({ do: 'timeout' });
   });
 
+  it.each(['operator-halt', 'mass-deletion'])(
+    'a grant lets nothing go on that an operator halted, also where that has ended: %s',
+    async (rule) => {
+      const words = { ...WORDS, operator: true } as const;
+      const more = { verdict: { ...incident.verdict, rule } };
+      const first = await asked(0);
+      const grant = { ttlMs: 60_000, uses: 1, reason: 'r', scope: 'session' } as const;
+      await answerer().approvals.resolve(first.id, { decision: 'approve', grant }, jane);
+      await first.answer;
+      const stop = new AbortController();
+      onApproval = () => stop.abort();
+      expect(await questions.ask({ ...incident, id: 'f'.repeat(32), ...more }, words, 0, stop.signal, () => {})).toEqual({ do: 'timeout' });
+    },
+  );
+
   it('nobody answers in time', async () => {
     questions = open({ timeoutMs: 20 });
     expect(await questions.ask(incident, WORDS, 0, new AbortController().signal, () => {})).toEqual({ do: 'timeout' });

@@ -49,7 +49,8 @@ describe('the words of a halt', () => {
   });
 
   it('an operator halted it too: said beside what is held, and of each answer', () => {
-    const { held, answers } = words({ isOperators: true });
+    const { held, answers, operator } = words({ isOperators: true });
+    expect(operator).toBe(true);
     expect(held).toEqual([
       'read /home/ana/.ssh/id_rsa, by cat (pid 4711)',
       'the whole process tree, by the word of an operator: countersign halt',
