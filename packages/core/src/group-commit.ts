@@ -137,10 +137,11 @@ export class GroupCommit {
   /** The writer is broken, though nobody asked for anything: it is brought back now, or when it is next asked. */
   fault(cause: unknown): void {
     this.broken ??= { cause, retryAt: performance.now(), backOffMs: BACK_OFF_FIRST_MS };
+    // Nobody waits here. Where that fails it stays broken, and whoever asks next is refused and told why.
     try {
       this.revive()?.catch(() => undefined);
     } catch {
-      // Whoever asks next is told.
+      // As above: thrown where the writer is of this thread.
     }
   }
 
