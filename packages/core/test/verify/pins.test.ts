@@ -170,6 +170,16 @@ describe('a ledger with pins', () => {
     }
   });
 
+  it('and so is an answer by another key under such a name', async () => {
+    const imitated = forged(
+      path,
+      (entries) => void (of(entries, ACCEPTED)['approver'] = { id: 'Finance', method: 'key', assurance: 'high' }),
+      { origin: ORIGIN },
+    );
+    const { warnings } = await verifyLedger(imitated, { approvers: APPROVERS });
+    expect(warnings.map(({ code }) => code)).toEqual(expect.arrayContaining(['APPROVER_METHOD', 'APPROVER_UNCHECKED']));
+  });
+
   it('a signature by a key that was not given is told of, not taken for good', async () => {
     const report = await verifyLedger(path, { strict: true });
     expect(report.warnings.filter(({ code, message }) => code === 'APPROVER_UNCHECKED' && message.includes('about tools'))).toHaveLength(1);
