@@ -66,7 +66,8 @@ function findCommand<One extends Named>(words: readonly string[], commands: read
 
 /** Whoever types these has no time to look for the word that is ours. */
 const STOP_WORDS: ReadonlySet<string> = new Set(['stop', 'kill', 'pause', 'freeze', 'suspend', 'abort']);
-const SEE_HALT = 'every call is refused from then on with `countersign halt`; processes of `countersign run` end with Ctrl-C there';
+const SEE_HALT =
+  'every call is refused from then on with `countersign halt`; what `countersign run` and `attach` watch freezes; to end it: Ctrl-C where it runs, or `countersign resume ID --kill`';
 
 function parseOwn(words: readonly string[], command: Command): { readonly flags: Flags; readonly positionals: readonly string[] } {
   const options = [...command.options, ...COMMON_OPTIONS];

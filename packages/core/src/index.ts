@@ -92,7 +92,7 @@ export { revocationStatement } from './grant/statement.ts';
 export { type GrantTerms, MAX_GRANT_TTL_MS, MAX_GRANT_USES } from './grant/terms.ts';
 export { createGuard } from './guard.ts';
 export type { Guard, GuardCounters, GuardOptions, PolicyChange, Preview } from './guard-types.ts';
-export { AFTER_HALT, OWN_SERVER } from './halt/after-halt.ts';
+export { AFTER_HALT, OPERATOR_HALT, OWN_SERVER } from './halt/after-halt.ts';
 export type { Halt } from './halt/book.ts';
 export { type HaltQuestion, haltQuestion } from './halt/halt-question.ts';
 export type { HaltChoice, ResumeDraft, ResumeOptions } from './halt/resume.ts';

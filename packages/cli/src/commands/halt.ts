@@ -2,7 +2,7 @@
  * Stops an agent now: `countersign halt`. Nobody is asked and no key is needed, since this only ever takes away; `resume` asks for more. The
  * transaction that would allow a call looks at it, in whatever process, and whoever watches processes follows it.
  */
-import { monitorHost } from '@countersign/core';
+import { monitorHost, OPERATOR_HALT } from '@countersign/core';
 import type { Command } from '../command.ts';
 import { configOf, hasConfig } from '../configuration.ts';
 import { configuredOrWatching } from '../configured.ts';
@@ -28,7 +28,7 @@ export const halt: Command = {
     const [session] = positionals;
     const store = openConfigured(config, { create: false, signNow: true });
     try {
-      await monitorHost({ store, agent: config.agent }).halt(session, 'OPERATOR_HALT');
+      await monitorHost({ store, agent: config.agent }).halt(session, OPERATOR_HALT);
       // Read afterwards: to stop comes first, and a name nobody knows may be one that is to come.
       const isKnown = session === undefined || (await store.sessionCalls(session)).length > 0;
       output.result({ session: session ?? null, halted: true, known: isKnown, ledger: config.ledger.path });

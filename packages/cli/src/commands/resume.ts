@@ -19,8 +19,6 @@ type Wish = 'resume' | 'deny' | 'kill';
 
 const PREFIX_SHAPE = /^[0-9a-f]{6,32}$/;
 const MAX_LISTED = 10_000;
-/** Of a watched tree that is frozen since `countersign halt`. */
-const OPERATOR_HALT_RULE = 'operator-halt';
 const DONE = {
   resume: 'resumed: what waits happens, and its processes go on',
   deny: 'denied: what waits fails, the processes that did something already are ended, the rest goes on',
@@ -73,7 +71,8 @@ export const resume: Command = {
     // Whoever only ends something needs no look at it; the arguments are needed to say who is meant.
     checkAnswerable(view, wish === 'kill' ? 'deny' : 'approve');
     const rule = member(view, 'rule');
-    if (terms !== undefined && rule === OPERATOR_HALT_RULE)
+    // Also where a rule had halted it before.
+    if (terms !== undefined && objectOf(view.shown)['operator'] === true)
       throw new UsageError("--override is not for an operator's halt", 'what an operator halts next is to stop, too: answer without it');
     const who = await whoAnswers(aboutHalt(view), wish, invocation, config);
     const message = flags.text('message');

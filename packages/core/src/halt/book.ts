@@ -3,9 +3,11 @@
  *
  * Of entries that stood unsigned when their writer was gone a halt counts, its end does not.
  */
+
 import type { EntryRef } from '../call.ts';
 import type { Entry, SessionBody } from '../ledger/entry.ts';
 import { type Range, type Told, ToldEntries, type ToldSource } from '../ledger/told-entries.ts';
+import { OPERATOR_HALT } from './after-halt.ts';
 
 /** A halt that stands. */
 export interface Halt {
@@ -18,13 +20,12 @@ export interface Halt {
   readonly atMs: number;
   readonly reasonCode?: string;
   readonly incident?: string;
-  /** The newest of an operator's words (reason code `OPERATOR_HALT`) that no end came after. A monitor may have halted it once more since. */
+  /** The newest of an operator's words (`OPERATOR_HALT`) that no end came after. A monitor may have halted it once more since. */
   readonly operator?: EntryRef;
 }
 
 /** No session has this name: names are not empty. */
 const EVERY = '';
-const BY_OPERATOR = 'OPERATOR_HALT';
 
 export class HaltBook {
   private readonly told: ToldEntries<SessionBody>;
@@ -84,7 +85,7 @@ export class HaltBook {
       if (!this.told.isDoubted(ref.of)) this.standing.delete(whose);
       return;
     }
-    const operator = reasonCode === BY_OPERATOR ? ref : this.standing.get(whose)?.operator;
+    const operator = reasonCode === OPERATOR_HALT ? ref : this.standing.get(whose)?.operator;
     this.standing.set(whose, {
       ...(scope !== 'ledger' && { session }),
       by: session,
